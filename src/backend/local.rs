@@ -1,0 +1,74 @@
+//! The embedded engine: offline, no dependency, no model. It says back what it was asked.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::backend::{AiBackend, CallContext, Reply};
+use crate::config::HelperConfig;
+use crate::error::Error;
+use crate::task_error::TaskError;
+
+/// The model's name where none is configured.
+const EMBEDDED_MODEL: &str = "local-mock";
+/// The parameter that makes the engine take its time, in milliseconds.
+const LATENCY_PARAM: &str = "latency_ms";
+/// Longest simulated latency: an hour. Longer is a slip of the pen.
+const LATENCY_MS_MAX: f64 = 3_600_000.0;
+
+const HEAD: &str = "Local Response: Echo of '";
+const TAIL: &str = "'";
+const CONTEXT_MARK: &str = " [Context provided]";
+
+/// Answers `Local Response: Echo of '<prompt>'`.
+pub(crate) struct Embedded {
+    name: String,
+    latency: Duration,
+}
+
+impl Embedded {
+    pub(crate) fn new(config: &HelperConfig) -> Result<Self, Error> {
+        let model = config.model.as_deref().unwrap_or(EMBEDDED_MODEL);
+        let latency = latency(&config.custom_params).map_err(Error::InvalidConfig)?;
+        Ok(Self { name: format!("Local ({model})"), latency: latency.unwrap_or_default() })
+    }
+}
+
+fn latency(params: &Map<String, Value>) -> Result<Option<Duration>, String> {
+    let Some(value) = params.get(LATENCY_PARAM) else { return Ok(None) };
+    match value.as_f64() {
+        Some(ms) if (0.0..=LATENCY_MS_MAX).contains(&ms) => {
+            Ok(Some(Duration::from_secs_f64(ms / 1e3)))
+        }
+        _ => Err(format!(
+            "{LATENCY_PARAM} must be a number of milliseconds from 0 to {LATENCY_MS_MAX}"
+        )),
+    }
+}
+
+impl AiBackend for Embedded {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        use crate::task_error::ErrorKind;
+        let request = call.request();
+        let latency = latency(&request.custom_params)
+            .map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?
+            .unwrap_or(self.latency);
+        call.check()?;
+        if !latency.is_zero() {
+            call.pause(latency)?;
+        }
+        let mark = if request.context.is_empty() { "" } else { CONTEXT_MARK };
+        let prompt = call.prompt();
+        // One allocation of the right size; `format!` would guess.
+        let mut text = String::with_capacity(HEAD.len() + prompt.len() + TAIL.len() + mark.len());
+        for part in [HEAD, prompt, TAIL, mark] {
+            text.push_str(part);
+        }
+        call.send_text(&text)?;
+        Ok(Reply::new(text))
+    }
+}

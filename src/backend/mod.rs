@@ -1,0 +1,297 @@
+//! What answers a task: the trait, and all that one call needs. Names no HTTP.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::cancel::CancelSignal;
+use crate::id::{HelperId, TaskId};
+use crate::task::{FinishReason, OnText, TaskRequest, Usage};
+use crate::task_error::{ErrorKind, TaskError};
+
+pub(crate) mod local;
+
+/// Something that answers tasks.
+///
+/// One value serves all threads of a helper at once. Each call blocks its thread until there
+/// is an answer; it should end soon after [`CallContext::deadline`], and at once after
+/// [`CallContext::cancel`] is raised. A backend that does neither keeps only its thread: the
+/// task itself is ended without it.
+///
+/// ```
+/// use automation_assistant::{AiBackend, CallContext, Reply, TaskError};
+///
+/// struct Shout;
+///
+/// impl AiBackend for Shout {
+///     fn name(&self) -> &str {
+///         "Shout"
+///     }
+///
+///     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+///         Ok(Reply::new(call.prompt().to_uppercase()))
+///     }
+/// }
+/// ```
+pub trait AiBackend: Send + Sync {
+    /// The name in status reports and telemetry, such as `ChatGPT (gpt-4o-mini)`.
+    fn name(&self) -> &str;
+
+    /// Answers one task.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from an answer; the task ends with this error.
+    ///
+    /// # Panics
+    ///
+    /// A panic is caught, and ends the task as [`ErrorKind::Panicked`].
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError>;
+
+    /// How long a cancelled call may need to come back, at most; a stop waits this long and
+    /// a second more before it leaves a thread behind. Defaults to zero.
+    fn stop_grace(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A backend's answer.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Reply {
+    /// The text.
+    pub text: String,
+    /// The model that wrote it, where known.
+    pub model: Option<String>,
+    /// Tokens, where told.
+    pub usage: Option<Usage>,
+    /// Why it ends here, where told.
+    pub finish_reason: Option<FinishReason>,
+}
+
+impl Reply {
+    /// An answer of this text, with nothing else known.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), model: None, usage: None, finish_reason: None }
+    }
+
+    /// The same with the model's name.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// The same with tokens used.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.usage = Some(usage);
+        self
+    }
+
+    /// The same with why the model stopped.
+    #[must_use]
+    pub fn with_finish_reason(mut self, reason: FinishReason) -> Self {
+        self.finish_reason = Some(reason);
+        self
+    }
+}
+
+/// Lengths, never the text.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("text_bytes", &self.text.len())
+            .field("model", &self.model)
+            .field("usage", &self.usage)
+            .field("finish_reason", &self.finish_reason)
+            .finish()
+    }
+}
+
+/// How one call to a provider went, for telemetry; see [`CallContext::end_attempt`].
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Attempt<'a> {
+    /// What went wrong; nothing if it went well.
+    pub error: Option<&'a TaskError>,
+    /// The HTTP status that came back.
+    pub http_status: Option<u16>,
+    /// Tokens, as told.
+    pub usage: Option<&'a Usage>,
+    /// Time to the reply's first byte.
+    pub first_byte: Option<Duration>,
+    /// Time waited before the call (back-off, rate limit).
+    pub waited: Option<Duration>,
+}
+
+impl<'a> Attempt<'a> {
+    /// A call that went well, or failed with this error.
+    pub fn new(error: Option<&'a TaskError>) -> Self {
+        Self { error, ..Self::default() }
+    }
+}
+
+/// Where attempts are written down. Implemented by the helper.
+pub(crate) trait AttemptLog {
+    /// A call begins. The first one of a task has begun with the task.
+    fn begin(&self);
+    /// The call begun last has ended.
+    fn end(&self, attempt: &Attempt<'_>);
+}
+
+/// Everything a backend needs for one task.
+pub struct CallContext<'a> {
+    pub(crate) task_id: TaskId,
+    pub(crate) request: &'a TaskRequest,
+    pub(crate) system_prompt: Option<&'a str>,
+    pub(crate) cancel: &'a CancelSignal,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) on_text: RefCell<Option<OnText>>,
+    pub(crate) text_sent: Cell<bool>,
+    pub(crate) attempts: &'a dyn AttemptLog,
+}
+
+impl CallContext<'_> {
+    /// The task's id.
+    pub fn task_id(&self) -> TaskId {
+        self.task_id
+    }
+
+    /// The helper that runs it.
+    pub fn helper_id(&self) -> HelperId {
+        self.task_id.helper_id()
+    }
+
+    /// What is asked.
+    pub fn prompt(&self) -> &str {
+        &self.request.prompt
+    }
+
+    /// The request: context, earlier turns, tools and so on (its callbacks are taken out).
+    pub fn request(&self) -> &TaskRequest {
+        self.request
+    }
+
+    /// Instructions to the model: the request's, or else the helper's.
+    pub fn system_prompt(&self) -> Option<&str> {
+        self.system_prompt
+    }
+
+    /// When the answer must be there; `None` if it may take for ever.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Time left; zero if there is none, `None` if there is no limit.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Raised when the task is cancelled or its helper is stopped.
+    pub fn cancel(&self) -> &CancelSignal {
+        self.cancel
+    }
+
+    /// Fails if the task was cancelled or its time is up: call it now and then in long work.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Cancelled`] or [`ErrorKind::Timeout`].
+    pub fn check(&self) -> Result<(), TaskError> {
+        if self.cancel.is_cancelled() {
+            return Err(cancelled());
+        }
+        match self.remaining() {
+            Some(Duration::ZERO) => Err(timed_out()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits this long, or until the task is cancelled or its time is up.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Cancelled`] or [`ErrorKind::Timeout`], as soon as it is so.
+    pub fn pause(&self, wait: Duration) -> Result<(), TaskError> {
+        let left = self.remaining();
+        let (wait, short) = match left {
+            Some(left) if left < wait => (left, true),
+            _ => (wait, false),
+        };
+        if self.cancel.wait(wait) {
+            Err(cancelled())
+        } else if short {
+            Err(timed_out())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the request's owner asked for text piece by piece.
+    pub fn wants_text(&self) -> bool {
+        self.on_text.try_borrow().is_ok_and(|callback| callback.is_some())
+    }
+
+    /// Whether any text was handed on already; after that a retry would repeat it.
+    pub fn text_was_sent(&self) -> bool {
+        self.text_sent.get()
+    }
+
+    /// Hands a piece of text to the request's owner, if it asked for that.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Cancelled`] once the task is cancelled: stop working.
+    ///
+    /// # Panics
+    ///
+    /// With whatever the owner's callback panics.
+    pub fn send_text(&self, text: &str) -> Result<(), TaskError> {
+        if self.cancel.is_cancelled() {
+            return Err(cancelled());
+        }
+        // A callback cannot reach its own call again, so the borrow is free.
+        if let Ok(mut callback) = self.on_text.try_borrow_mut() {
+            if let (Some(callback), false) = (callback.as_mut(), text.is_empty()) {
+                self.text_sent.set(true);
+                callback(text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that a further call to the provider begins. The first has begun with the task.
+    pub fn begin_attempt(&self) {
+        self.attempts.begin();
+    }
+
+    /// Writes down how the call begun last went: one `backend_call` event. A backend that
+    /// never calls this gets one for the whole of [`AiBackend::process`].
+    pub fn end_attempt(&self, attempt: &Attempt<'_>) {
+        self.attempts.end(attempt);
+    }
+}
+
+impl fmt::Debug for CallContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallContext")
+            .field("task_id", &self.task_id)
+            .field("request", &self.request)
+            .field("remaining", &self.remaining())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The error of a task that was cancelled.
+pub(crate) fn cancelled() -> TaskError {
+    TaskError::new(ErrorKind::Cancelled, "the task was cancelled")
+}
+
+/// The error of a task whose time is up while it runs.
+pub(crate) fn timed_out() -> TaskError {
+    TaskError::new(
+        ErrorKind::Timeout,
+        "no answer within the task's time: raise the timeout, or ask for less",
+    )
+}

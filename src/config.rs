@@ -1,0 +1,748 @@
+//! What a helper is to be: its backend, its bounds, its times.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+
+/// Which backend answers a helper's tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BackendType {
+    /// The OpenAI API, or any server that speaks it.
+    ChatGpt,
+    /// The Opik LLM gateway of Comet.
+    Comet,
+    /// On the device: the embedded engine, or a model server.
+    Local,
+    /// The program's own; see
+    /// [`spawn_helper_with`](crate::AutomationAssistantManager::spawn_helper_with).
+    Custom,
+}
+
+impl BackendType {
+    /// The name in configuration files: `chatgpt`, `comet`, `local`, `custom`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChatGpt => "chatgpt",
+            Self::Comet => "comet",
+            Self::Local => "local",
+            Self::Custom => "custom",
+        }
+    }
+}
+
+impl fmt::Display for BackendType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for BackendType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for BackendType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = BackendType;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("chatgpt, comet, local or custom")
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<BackendType, E> {
+                match name {
+                    "chatgpt" => Ok(BackendType::ChatGpt),
+                    "comet" => Ok(BackendType::Comet),
+                    "local" => Ok(BackendType::Local),
+                    "custom" => Ok(BackendType::Custom),
+                    _ => Err(E::unknown_variant(name, &["chatgpt", "comet", "local", "custom"])),
+                }
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
+/// What happens when a helper's kept results reach their bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum WhenResultsFull {
+    /// Results already read go first, oldest first; then the oldest unread, counted.
+    #[default]
+    DropOldest,
+    /// Unread results stay; new tasks are refused with
+    /// [`QueueFull`](crate::Error::QueueFull) until some were read, taken or cleared.
+    RefuseTasks,
+}
+
+/// A key that never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    // Only the HTTP backends read keys.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn new(text: &str) -> Self {
+        // A trailing newline from a file or variable is not part of a key.
+        Self(text.trim().to_owned())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[set]")
+    }
+}
+
+/// Default bound on tasks waiting at one helper.
+pub const DEFAULT_QUEUE_CAPACITY: usize = 256;
+/// Default bound on prompt, system prompt and earlier turns together, in bytes (1 MiB,
+/// about 250,000 tokens of English).
+pub const DEFAULT_MAX_PROMPT_BYTES: usize = 1 << 20;
+/// Default bound on the context, in bytes of JSON (256 KiB).
+pub const DEFAULT_MAX_CONTEXT_BYTES: usize = 256 << 10;
+/// Default bound on one reply as it comes from the network, in bytes (4 MiB).
+pub const DEFAULT_MAX_REPLY_BYTES: usize = 4 << 20;
+/// Default bound on finished tasks kept by one helper.
+pub const DEFAULT_MAX_RESULTS: usize = 1024;
+/// Default bound on the text of finished tasks kept by one helper, in bytes (16 MiB).
+pub const DEFAULT_MAX_RESULT_BYTES: usize = 16 << 20;
+/// Default stack of a helper's thread, in bytes (1 MiB of address space).
+///
+/// Only pages that are touched take memory: an HTTPS call touches 58 KB in a size build and
+/// 152 KB in a debug build; tools and callbacks come on top.
+pub const DEFAULT_STACK_BYTES: usize = 1 << 20;
+/// Least stack that is accepted, in bytes: what a debug build needs for TLS.
+pub const MIN_STACK_BYTES: usize = 192 << 10;
+/// Most threads that one helper may have.
+pub const MAX_CONCURRENT_TASKS: usize = 256;
+/// Longest helper name, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+/// Default limit on name look-up, connecting and TLS together.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Default number of retries after a failed call.
+pub const DEFAULT_MAX_RETRIES: u32 = 2;
+/// Longest wait that a server may ask for before a retry; beyond it the task ends and tells
+/// when to come back.
+pub const DEFAULT_MAX_RETRY_WAIT: Duration = Duration::from_secs(120);
+/// Default bound on the rounds of tool calls within one task.
+pub const DEFAULT_MAX_TOOL_ROUNDS: u32 = 8;
+
+/// Default limit on a task at ChatGPT, the embedded engine and custom backends.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Comet's gateway itself retries three times with 60 s each behind a 90 s proxy.
+const TIMEOUT_COMET: Duration = Duration::from_secs(120);
+/// A small device may read a long prompt for minutes.
+const TIMEOUT_LOCAL_SERVER: Duration = Duration::from_secs(300);
+/// Default limit on silence within an answer from a cloud service.
+const IDLE: Duration = Duration::from_secs(30);
+/// The same for a model server on the device, which may be swapping.
+const IDLE_LOCAL_SERVER: Duration = Duration::from_secs(60);
+
+/// What a helper is to be.
+///
+/// Every setter says its default. Checked when the helper is made. `Debug` never shows the
+/// key. Can be read from JSON with the field names of the Python prototype:
+///
+/// ```
+/// use automation_assistant::HelperConfig;
+///
+/// let config: HelperConfig = serde_json::from_str(
+///     r#"{"backend_type": "local", "name": "notes", "timeout_seconds": 5}"#,
+/// )?;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct HelperConfig {
+    pub(crate) backend_type: BackendType,
+    pub(crate) name: Option<String>,
+    pub(crate) max_concurrent_tasks: usize,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) api_key: Option<Secret>,
+    pub(crate) api_endpoint: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) custom_params: Map<String, Value>,
+    pub(crate) system_prompt: Option<String>,
+    pub(crate) queue_capacity: usize,
+    pub(crate) max_prompt_bytes: usize,
+    pub(crate) max_context_bytes: usize,
+    pub(crate) max_reply_bytes: usize,
+    pub(crate) max_results: usize,
+    pub(crate) max_result_bytes: usize,
+    pub(crate) when_results_full: WhenResultsFull,
+    pub(crate) stack_bytes: usize,
+    pub(crate) http: HttpConfig,
+}
+
+/// The part of a configuration that only the HTTP backends read.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub(crate) struct HttpConfig {
+    pub(crate) connect_timeout: Duration,
+    pub(crate) first_byte_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) max_retries: u32,
+    pub(crate) max_retry_wait: Duration,
+    pub(crate) max_tool_rounds: u32,
+    pub(crate) allow_insecure_http: bool,
+    pub(crate) root_certificates: Option<PathBuf>,
+    pub(crate) organization: Option<String>,
+    pub(crate) project: Option<String>,
+    pub(crate) workspace: Option<String>,
+}
+
+impl HelperConfig {
+    /// A configuration with every default.
+    pub fn new(backend_type: BackendType) -> Self {
+        Self {
+            backend_type,
+            name: None,
+            max_concurrent_tasks: 1,
+            timeout: None,
+            api_key: None,
+            api_endpoint: None,
+            model: None,
+            custom_params: Map::new(),
+            system_prompt: None,
+            queue_capacity: DEFAULT_QUEUE_CAPACITY,
+            max_prompt_bytes: DEFAULT_MAX_PROMPT_BYTES,
+            max_context_bytes: DEFAULT_MAX_CONTEXT_BYTES,
+            max_reply_bytes: DEFAULT_MAX_REPLY_BYTES,
+            max_results: DEFAULT_MAX_RESULTS,
+            max_result_bytes: DEFAULT_MAX_RESULT_BYTES,
+            when_results_full: WhenResultsFull::DropOldest,
+            stack_bytes: DEFAULT_STACK_BYTES,
+            http: HttpConfig {
+                connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+                first_byte_timeout: None,
+                idle_timeout: None,
+                max_retries: DEFAULT_MAX_RETRIES,
+                max_retry_wait: DEFAULT_MAX_RETRY_WAIT,
+                max_tool_rounds: DEFAULT_MAX_TOOL_ROUNDS,
+                allow_insecure_http: false,
+                root_certificates: None,
+                organization: None,
+                project: None,
+                workspace: None,
+            },
+        }
+    }
+
+    /// For the OpenAI API, or a server that speaks it.
+    pub fn chatgpt() -> Self {
+        Self::new(BackendType::ChatGpt)
+    }
+
+    /// For the Opik LLM gateway of Comet.
+    pub fn comet() -> Self {
+        Self::new(BackendType::Comet)
+    }
+
+    /// For the embedded engine, or (with [`api_endpoint`](Self::api_endpoint)) a model
+    /// server on this device.
+    pub fn local() -> Self {
+        Self::new(BackendType::Local)
+    }
+
+    /// A name for people, in status reports and thread names. At most 128 bytes, no control
+    /// characters. Defaults to the backend's name in configuration files.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How many tasks run at once; each takes one OS thread. 1 to 256. Defaults to 1.
+    #[must_use]
+    pub fn max_concurrent_tasks(mut self, threads: usize) -> Self {
+        self.max_concurrent_tasks = threads;
+        self
+    }
+
+    /// How long a task may run from the moment a thread takes it, retries included.
+    /// Defaults to 30 s; 120 s at Comet; 300 s at a Local model server.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The API key. White space around it is dropped. Defaults to the environment:
+    /// `OPENAI_API_KEY` (ChatGPT), `OPIK_API_KEY` (Comet), none (Local).
+    #[must_use]
+    pub fn api_key(mut self, key: impl AsRef<str>) -> Self {
+        self.api_key = Some(Secret::new(key.as_ref()));
+        self
+    }
+
+    /// The base URL, with its version part, such as `http://127.0.0.1:8080/v1`. Defaults to
+    /// the environment (`OPENAI_BASE_URL`, `OPIK_URL_OVERRIDE`), then to the provider's own
+    /// address; for Local, to the embedded engine.
+    #[must_use]
+    pub fn api_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.api_endpoint = Some(url.into());
+        self
+    }
+
+    /// The model's name. Defaults to `gpt-4o-mini` (ChatGPT), and to the first model that
+    /// the server lists (Local); Comet has no default.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// A field of the provider's request body, passed as it is (`temperature`, `seed`, …);
+    /// for the embedded engine `latency_ms` (how long it pretends to work).
+    #[must_use]
+    pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.custom_params.insert(key.into(), value.into());
+        self
+    }
+
+    /// Several [`custom_param`](Self::custom_param)s; later values win.
+    #[must_use]
+    pub fn custom_params(mut self, params: impl IntoIterator<Item = (String, Value)>) -> Self {
+        self.custom_params.extend(params);
+        self
+    }
+
+    /// Instructions to the model, sent before every prompt. Defaults to none.
+    #[must_use]
+    pub fn system_prompt(mut self, text: impl Into<String>) -> Self {
+        self.system_prompt = Some(text.into());
+        self
+    }
+
+    /// How many tasks may wait, over all priorities; at least 1. Defaults to 256.
+    #[must_use]
+    pub fn queue_capacity(mut self, tasks: usize) -> Self {
+        self.queue_capacity = tasks;
+        self
+    }
+
+    /// Longest prompt (with system prompt and earlier turns), in bytes. Defaults to 1 MiB.
+    #[must_use]
+    pub fn max_prompt_bytes(mut self, bytes: usize) -> Self {
+        self.max_prompt_bytes = bytes;
+        self
+    }
+
+    /// Largest context, in bytes of JSON. Defaults to 256 KiB.
+    #[must_use]
+    pub fn max_context_bytes(mut self, bytes: usize) -> Self {
+        self.max_context_bytes = bytes;
+        self
+    }
+
+    /// Largest reply from the network, in bytes; a larger one ends the task as
+    /// [`ResponseTooLarge`](crate::ErrorKind::ResponseTooLarge). Defaults to 4 MiB.
+    #[must_use]
+    pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
+        self.max_reply_bytes = bytes;
+        self
+    }
+
+    /// How many finished tasks are kept; at least 1. Defaults to 1024.
+    #[must_use]
+    pub fn max_results(mut self, tasks: usize) -> Self {
+        self.max_results = tasks;
+        self
+    }
+
+    /// How much text of finished tasks (prompt, context, result) is kept, in bytes; the
+    /// newest result is kept whatever its size. Defaults to 16 MiB.
+    #[must_use]
+    pub fn max_result_bytes(mut self, bytes: usize) -> Self {
+        self.max_result_bytes = bytes;
+        self
+    }
+
+    /// What happens when kept results reach their bound. Defaults to
+    /// [`WhenResultsFull::DropOldest`].
+    #[must_use]
+    pub fn when_results_full(mut self, choice: WhenResultsFull) -> Self {
+        self.when_results_full = choice;
+        self
+    }
+
+    /// Stack of each thread, in bytes; at least 192 KiB. Defaults to 1 MiB, which is address
+    /// space: only touched pages take memory.
+    #[must_use]
+    pub fn stack_bytes(mut self, bytes: usize) -> Self {
+        self.stack_bytes = bytes;
+        self
+    }
+
+    /// Limit on name look-up, connecting and TLS together. Defaults to 10 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.http.connect_timeout = timeout;
+        self
+    }
+
+    /// Limit from the sent request to the reply's first byte. Defaults to none: a slow model
+    /// may take all of the task's time to read the prompt.
+    #[must_use]
+    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
+        self.http.first_byte_timeout = Some(timeout);
+        self
+    }
+
+    /// Limit on silence within a reply; keep-alive comments of a stream do not break it.
+    /// Defaults to 30 s; 60 s at a Local model server.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.http.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// How often a failed call is tried again, within the task's time. Defaults to 2.
+    #[must_use]
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.http.max_retries = retries;
+        self
+    }
+
+    /// Longest wait that a server may ask for before a retry; if it asks for more, the task
+    /// ends and tells when to come back. Defaults to 120 s.
+    #[must_use]
+    pub fn max_retry_wait(mut self, wait: Duration) -> Self {
+        self.http.max_retry_wait = wait;
+        self
+    }
+
+    /// How many rounds of tool calls one task may take. Defaults to 8.
+    #[must_use]
+    pub fn max_tool_rounds(mut self, rounds: u32) -> Self {
+        self.http.max_tool_rounds = rounds;
+        self
+    }
+
+    /// Allows to send a key, and prompts, over plain http to another host. Whoever is on the
+    /// way can read them. Defaults to `false`.
+    #[must_use]
+    pub fn allow_insecure_http(mut self, allow: bool) -> Self {
+        self.http.allow_insecure_http = allow;
+        self
+    }
+
+    /// A PEM file of root certificates, in place of the bundled ones. Defaults to the file
+    /// that `SSL_CERT_FILE` names, then to the bundled Mozilla roots.
+    #[must_use]
+    pub fn root_certificates(mut self, pem_file: impl Into<PathBuf>) -> Self {
+        self.http.root_certificates = Some(pem_file.into());
+        self
+    }
+
+    /// OpenAI organization. Defaults to `OPENAI_ORG_ID`, then to none.
+    #[must_use]
+    pub fn organization(mut self, id: impl Into<String>) -> Self {
+        self.http.organization = Some(id.into());
+        self
+    }
+
+    /// OpenAI project, or Opik project. Defaults to `OPENAI_PROJECT_ID` or
+    /// `OPIK_PROJECT_NAME`, then to none.
+    #[must_use]
+    pub fn project(mut self, id: impl Into<String>) -> Self {
+        self.http.project = Some(id.into());
+        self
+    }
+
+    /// Comet workspace. Defaults to `OPIK_WORKSPACE`, then to none.
+    #[must_use]
+    pub fn workspace(mut self, name: impl Into<String>) -> Self {
+        self.http.workspace = Some(name.into());
+        self
+    }
+
+    /// The name, or its default.
+    pub(crate) fn effective_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.backend_type.as_str())
+    }
+
+    fn is_local_server(&self) -> bool {
+        self.backend_type == BackendType::Local && self.api_endpoint.is_some()
+    }
+
+    /// The time-out that is set, or the backend's default.
+    pub(crate) fn effective_timeout(&self) -> Duration {
+        self.timeout.unwrap_or(match self.backend_type {
+            BackendType::Comet => TIMEOUT_COMET,
+            _ if self.is_local_server() => TIMEOUT_LOCAL_SERVER,
+            _ => TIMEOUT,
+        })
+    }
+
+    /// The idle time-out that is set, or the backend's default.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn effective_idle_timeout(&self) -> Duration {
+        let default = if self.is_local_server() { IDLE_LOCAL_SERVER } else { IDLE };
+        self.http.idle_timeout.unwrap_or(default)
+    }
+
+    /// Refuses what cannot work in any backend. The endpoint is the backend's to check.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::InvalidConfig(why));
+        let name = self.effective_name();
+        if name.trim().is_empty() || name.len() > MAX_NAME_BYTES {
+            return refuse(format!("the name must have 1 to {MAX_NAME_BYTES} bytes"));
+        }
+        let named = [("name", Some(name)), ("model", self.model.as_deref())];
+        let optional = [
+            ("api_endpoint", self.api_endpoint.as_deref()),
+            ("api_key", self.api_key.as_ref().map(Secret::reveal)),
+            ("organization", self.http.organization.as_deref()),
+            ("project", self.http.project.as_deref()),
+            ("workspace", self.http.workspace.as_deref()),
+        ];
+        for (field, text) in named.into_iter().chain(optional) {
+            let Some(text) = text else { continue };
+            if text.trim().is_empty() {
+                return refuse(format!("{field} is empty: leave it out, or give it a value"));
+            }
+            if text.chars().any(char::is_control) {
+                return refuse(format!("{field} has control characters: remove them"));
+            }
+        }
+        let threads = self.max_concurrent_tasks;
+        if threads == 0 || threads > MAX_CONCURRENT_TASKS {
+            return refuse(format!(
+                "max_concurrent_tasks is {threads}: it must be 1 to {MAX_CONCURRENT_TASKS}"
+            ));
+        }
+        let counts = [
+            ("queue_capacity", self.queue_capacity),
+            ("max_prompt_bytes", self.max_prompt_bytes),
+            ("max_reply_bytes", self.max_reply_bytes),
+            ("max_results", self.max_results),
+            ("max_result_bytes", self.max_result_bytes),
+        ];
+        for (field, count) in counts {
+            if count == 0 {
+                return refuse(format!("{field} is zero: it must be at least 1"));
+            }
+        }
+        let times = [
+            ("timeout", Some(self.effective_timeout())),
+            ("connect_timeout", Some(self.http.connect_timeout)),
+            ("first_byte_timeout", self.http.first_byte_timeout),
+            ("idle_timeout", self.http.idle_timeout),
+        ];
+        for (field, time) in times {
+            if time == Some(Duration::ZERO) {
+                return refuse(format!("{field} is zero: it leaves no time to work"));
+            }
+        }
+        if self.stack_bytes < MIN_STACK_BYTES {
+            return refuse(format!(
+                "stack_bytes is {}: it must be at least {MIN_STACK_BYTES}, or a deep call \
+                 ends the whole process",
+                self.stack_bytes
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Everything but the key (and the system prompt, of which the length is told).
+impl fmt::Debug for HelperConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HelperConfig")
+            .field("backend_type", &self.backend_type)
+            .field("name", &self.effective_name())
+            .field("max_concurrent_tasks", &self.max_concurrent_tasks)
+            .field("timeout", &self.effective_timeout())
+            .field("api_key", &self.api_key)
+            .field("api_endpoint", &self.api_endpoint.as_deref().map(without_user_info))
+            .field("model", &self.model)
+            .field("custom_params", &self.custom_params.keys().collect::<Vec<_>>())
+            .field("system_prompt_bytes", &self.system_prompt.as_ref().map(String::len))
+            .field("queue_capacity", &self.queue_capacity)
+            .field("max_prompt_bytes", &self.max_prompt_bytes)
+            .field("max_context_bytes", &self.max_context_bytes)
+            .field("max_reply_bytes", &self.max_reply_bytes)
+            .field("max_results", &self.max_results)
+            .field("max_result_bytes", &self.max_result_bytes)
+            .field("when_results_full", &self.when_results_full)
+            .field("stack_bytes", &self.stack_bytes)
+            .field("http", &self.http)
+            .finish()
+    }
+}
+
+/// A URL without what stands before its host or after its path: both can hold secrets.
+pub(crate) fn without_user_info(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => url.rsplit('@').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// The names that a configuration may use in JSON.
+const FIELDS: &[&str] = &[
+    "backend_type",
+    "name",
+    "max_concurrent_tasks",
+    "timeout_seconds",
+    "api_key",
+    "api_endpoint",
+    "model",
+    "custom_params",
+    "system_prompt",
+    "queue_capacity",
+    "max_prompt_bytes",
+    "max_context_bytes",
+    "max_reply_bytes",
+    "max_results",
+    "max_result_bytes",
+    "stack_bytes",
+    "connect_timeout_seconds",
+    "first_byte_timeout_seconds",
+    "idle_timeout_seconds",
+    "max_retries",
+    "max_tool_rounds",
+    "allow_insecure_http",
+    "root_certificates",
+    "organization",
+    "project",
+    "workspace",
+];
+
+impl<'de> Deserialize<'de> for HelperConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("HelperConfig", FIELDS, ConfigVisitor)
+    }
+}
+
+struct ConfigVisitor;
+
+/// Reads a value into a place, if it is there and not null.
+fn put<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+    map: &mut A,
+    place: &mut T,
+) -> Result<(), A::Error> {
+    if let Some(value) = map.next_value::<Option<T>>()? {
+        *place = value;
+    }
+    Ok(())
+}
+
+/// Reads a number of seconds, if it is there and not null.
+fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
+    let number: Option<f64> = map.next_value()?;
+    let time = number.map(|number| {
+        Duration::try_from_secs_f64(number)
+            .map_err(|_| de::Error::custom("a time is a number of seconds, zero or more"))
+    });
+    time.transpose()
+}
+
+impl<'de> Visitor<'de> for ConfigVisitor {
+    type Value = HelperConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a helper's configuration as a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HelperConfig, A::Error> {
+        let mut config = HelperConfig::new(BackendType::Local);
+        let mut backend_type = None;
+        let mut key: Option<String> = None;
+        while let Some(field) = map.next_key::<String>()? {
+            match field.as_str() {
+                "backend_type" => backend_type = Some(map.next_value()?),
+                "name" => config.name = map.next_value()?,
+                "max_concurrent_tasks" => put(&mut map, &mut config.max_concurrent_tasks)?,
+                "timeout_seconds" => config.timeout = seconds(&mut map)?,
+                "api_key" => key = map.next_value()?,
+                "api_endpoint" => config.api_endpoint = map.next_value()?,
+                "model" => config.model = map.next_value()?,
+                "custom_params" => put(&mut map, &mut config.custom_params)?,
+                "system_prompt" => config.system_prompt = map.next_value()?,
+                "queue_capacity" => put(&mut map, &mut config.queue_capacity)?,
+                "max_prompt_bytes" => put(&mut map, &mut config.max_prompt_bytes)?,
+                "max_context_bytes" => put(&mut map, &mut config.max_context_bytes)?,
+                "max_reply_bytes" => put(&mut map, &mut config.max_reply_bytes)?,
+                "max_results" => put(&mut map, &mut config.max_results)?,
+                "max_result_bytes" => put(&mut map, &mut config.max_result_bytes)?,
+                "stack_bytes" => put(&mut map, &mut config.stack_bytes)?,
+                "connect_timeout_seconds" => {
+                    config.http.connect_timeout =
+                        seconds(&mut map)?.unwrap_or(DEFAULT_CONNECT_TIMEOUT);
+                }
+                "first_byte_timeout_seconds" => {
+                    config.http.first_byte_timeout = seconds(&mut map)?;
+                }
+                "idle_timeout_seconds" => config.http.idle_timeout = seconds(&mut map)?,
+                "max_retries" => put(&mut map, &mut config.http.max_retries)?,
+                "max_tool_rounds" => put(&mut map, &mut config.http.max_tool_rounds)?,
+                "allow_insecure_http" => put(&mut map, &mut config.http.allow_insecure_http)?,
+                "root_certificates" => config.http.root_certificates = map.next_value()?,
+                "organization" => config.http.organization = map.next_value()?,
+                "project" => config.http.project = map.next_value()?,
+                "workspace" => config.http.workspace = map.next_value()?,
+                unknown => {
+                    let _: IgnoredAny = map.next_value()?;
+                    return Err(de::Error::unknown_field(unknown, FIELDS));
+                }
+            }
+        }
+        config.backend_type =
+            backend_type.ok_or_else(|| de::Error::missing_field("backend_type"))?;
+        config.api_key = key.as_deref().map(Secret::new);
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prototype_s_file_is_read_with_nulls_for_what_is_not_set() {
+        let config: HelperConfig = serde_json::from_str(
+            r#"{"backend_type":"chatgpt","name":"a","max_concurrent_tasks":2,
+                "timeout_seconds":1.5,"api_key":" sk-1\n","api_endpoint":null,
+                "model":"m","custom_params":{"temperature":0.7}}"#,
+        )
+        .unwrap();
+        assert_eq!(config.backend_type, BackendType::ChatGpt);
+        assert_eq!(config.effective_timeout(), Duration::from_millis(1500));
+        assert_eq!(config.api_key.as_ref().unwrap().reveal(), "sk-1");
+        assert!(!format!("{config:?}").contains("sk-1"));
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn a_misspelt_field_is_an_error_that_lists_the_right_ones() {
+        let fault = serde_json::from_str::<HelperConfig>(r#"{"backend_type":"local","timeout":3}"#)
+            .unwrap_err()
+            .to_string();
+        assert!(fault.contains("timeout_seconds"), "{fault}");
+    }
+
+    #[test]
+    fn urls_lose_their_secrets() {
+        assert_eq!(without_user_info("https://u:p@h:1/v1?key=k#f"), "https://h:1/v1");
+        assert_eq!(without_user_info("u:p@h"), "h");
+    }
+}

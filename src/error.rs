@@ -1,0 +1,140 @@
+//! What the library's own calls can refuse.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::id::{HelperId, TaskId};
+use crate::task::TaskRequest;
+
+/// Why a call of the library was refused. (How a *task* failed is
+/// [`TaskError`](crate::TaskError).)
+#[non_exhaustive]
+pub enum Error {
+    /// The manager has as many helpers as it may have.
+    MaxHelpers {
+        /// The limit, as given to the manager.
+        max: usize,
+    },
+    /// The manager has no helper of this id (never had, or it was terminated).
+    UnknownHelper(HelperId),
+    /// The helper never had a task of this id, or its result was taken or cleared.
+    UnknownTask(TaskId),
+    /// The task ended, but its result had to make room for newer ones.
+    ResultDropped(TaskId),
+    /// The wait ended before the task did; the task goes on.
+    WaitTimedOut {
+        /// How long the caller was ready to wait.
+        waited: Duration,
+    },
+    /// No room in the helper's queue. The request comes back.
+    QueueFull(Box<TaskRequest>),
+    /// The helper was stopped and takes no tasks. The request comes back.
+    Stopped(Box<TaskRequest>),
+    /// The request cannot be accepted as it is; the text says why and what to do.
+    InvalidRequest(String),
+    /// The configuration cannot work as it is; the text says why and what to do.
+    InvalidConfig(String),
+    /// No API key was given, and the environment has none.
+    MissingKey {
+        /// The environment variable that would be read.
+        variable: &'static str,
+    },
+    /// The program was built without the cargo feature that this needs.
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
+    /// The operating system refused something: a file, a thread.
+    Io {
+        /// What was tried, with the file's name where there is one.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// The request that was refused, where the error gives it back.
+    pub fn into_request(self) -> Option<TaskRequest> {
+        match self {
+            Self::QueueFull(request) | Self::Stopped(request) => Some(*request),
+            _ => None,
+        }
+    }
+
+    /// For `map_err`: an I/O error together with what was tried.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MaxHelpers { max } => write!(f, "Maximum number of helpers ({max}) reached"),
+            Self::UnknownHelper(id) => write!(f, "Helper ID not found: {id}"),
+            Self::UnknownTask(id) => {
+                write!(f, "Task ID not found: {id} (never submitted here, taken, or cleared)")
+            }
+            Self::ResultDropped(id) => write!(
+                f,
+                "the result of task {id} made room for newer ones: read results sooner, \
+                 or raise max_results or max_result_bytes"
+            ),
+            Self::WaitTimedOut { waited } => {
+                write!(f, "not finished after {waited:?}; the task goes on")
+            }
+            Self::QueueFull(_) => f.write_str(
+                "the helper's queue is full: wait for room with submit_task_wait, \
+                 or raise queue_capacity",
+            ),
+            Self::Stopped(_) => f.write_str("the helper was stopped and takes no more tasks"),
+            Self::InvalidRequest(why) => write!(f, "invalid request: {why}"),
+            Self::InvalidConfig(why) => write!(f, "invalid configuration: {why}"),
+            Self::MissingKey { variable } => write!(
+                f,
+                "no API key: set the environment variable {variable}, \
+                 or pass one with HelperConfig::api_key"
+            ),
+            Self::Unsupported { what, feature } => write!(
+                f,
+                "{what} is not built in: enable the cargo feature \"{feature}\" \
+                 of automation-assistant"
+            ),
+            Self::Io { what, source } => write!(f, "{what}: {source}"),
+        }
+    }
+}
+
+/// Like `Display`, in the variant's name: requests hold prompts and are never shown.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::MaxHelpers { .. } => "MaxHelpers",
+            Self::UnknownHelper(_) => "UnknownHelper",
+            Self::UnknownTask(_) => "UnknownTask",
+            Self::ResultDropped(_) => "ResultDropped",
+            Self::WaitTimedOut { .. } => "WaitTimedOut",
+            Self::QueueFull(_) => "QueueFull",
+            Self::Stopped(_) => "Stopped",
+            Self::InvalidRequest(_) => "InvalidRequest",
+            Self::InvalidConfig(_) => "InvalidConfig",
+            Self::MissingKey { .. } => "MissingKey",
+            Self::Unsupported { .. } => "Unsupported",
+            Self::Io { .. } => "Io",
+        };
+        write!(f, "{name}({self})")
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

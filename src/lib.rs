@@ -1,0 +1,29 @@
+//! AI helpers for small programs: OS threads, a channel, blocking clients, no async runtime.
+
+mod backend;
+mod cancel;
+mod config;
+mod error;
+mod event;
+mod id;
+mod status;
+mod sync;
+mod task;
+mod task_error;
+mod tool;
+
+pub use backend::{AiBackend, Attempt, CallContext, Reply};
+pub use cancel::{CancelGuard, CancelSignal};
+pub use config::{
+    BackendType, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_PROMPT_BYTES,
+    DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
+    DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES,
+    HelperConfig, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES, WhenResultsFull,
+};
+pub use error::Error;
+pub use event::{Event, EventKind, Fact, Observe};
+pub use id::{HelperId, ParseIdError, TaskId};
+pub use status::{HelperStatus, HelperStatusReport};
+pub use task::{FinishReason, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage};
+pub use task_error::{ErrorKind, TaskError};
+pub use tool::{FnTool, Tool};

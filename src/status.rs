@@ -1,0 +1,125 @@
+//! How a helper is.
+
+use std::fmt;
+
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::id::HelperId;
+
+/// What a helper does just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HelperStatus {
+    /// Its threads do not run yet.
+    Initializing,
+    /// It waits for its first task.
+    Ready,
+    /// At least one task runs.
+    Processing,
+    /// It waits, having worked.
+    Idle,
+    /// It waits, and its last task failed in a way that will repeat until a person changes
+    /// something (a key, a model's name). It still takes tasks; the next success clears it.
+    Error,
+    /// It was stopped.
+    Terminated,
+}
+
+impl HelperStatus {
+    const ALL: [Self; 6] = [
+        Self::Initializing,
+        Self::Ready,
+        Self::Processing,
+        Self::Idle,
+        Self::Error,
+        Self::Terminated,
+    ];
+
+    /// The status in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initializing => "initializing",
+            Self::Ready => "ready",
+            Self::Processing => "processing",
+            Self::Idle => "idle",
+            Self::Error => "error",
+            Self::Terminated => "terminated",
+        }
+    }
+}
+
+impl fmt::Display for HelperStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for HelperStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for HelperStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == name);
+        found.ok_or_else(|| de::Error::custom("no helper status"))
+    }
+}
+
+/// A helper's state at one moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HelperStatusReport {
+    /// The helper's id.
+    pub helper_id: HelperId,
+    /// Its name for people.
+    pub name: String,
+    /// Its backend's name, such as `Local (local-mock)`.
+    pub backend: String,
+    /// What it does.
+    pub status: HelperStatus,
+    /// Tasks waiting.
+    pub queued_tasks: usize,
+    /// Tasks running.
+    pub active_tasks: usize,
+    /// Tasks that ended in any way: done, failed, cancelled, terminated, expired.
+    pub completed_tasks: u64,
+    /// Of those, the ones that ended with an error.
+    pub failed_tasks: u64,
+    /// Results kept.
+    pub kept_results: usize,
+    /// Results dropped before anybody read them.
+    pub dropped_results: u64,
+    /// Its threads: running ones, those still in foreign code after a stop included.
+    pub threads: usize,
+    /// Threads that a stop could not join in time.
+    pub unjoined_threads: usize,
+    /// Panics in `on_done` callbacks.
+    pub callback_panics: u64,
+    /// Panics in observers.
+    pub observer_panics: u64,
+}
+
+impl Serialize for HelperStatusReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("HelperStatusReport", 14)?;
+        out.serialize_field("helper_id", &self.helper_id)?;
+        out.serialize_field("name", &self.name)?;
+        out.serialize_field("backend", &self.backend)?;
+        out.serialize_field("status", &self.status)?;
+        out.serialize_field("queued_tasks", &self.queued_tasks)?;
+        out.serialize_field("active_tasks", &self.active_tasks)?;
+        out.serialize_field("completed_tasks", &self.completed_tasks)?;
+        out.serialize_field("failed_tasks", &self.failed_tasks)?;
+        out.serialize_field("kept_results", &self.kept_results)?;
+        out.serialize_field("dropped_results", &self.dropped_results)?;
+        out.serialize_field("threads", &self.threads)?;
+        out.serialize_field("unjoined_threads", &self.unjoined_threads)?;
+        out.serialize_field("callback_panics", &self.callback_panics)?;
+        out.serialize_field("observer_panics", &self.observer_panics)?;
+        out.end()
+    }
+}

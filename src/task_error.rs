@@ -1,0 +1,357 @@
+//! How a task failed: a kind to act on, and the facts behind it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+/// What kind of failure ended a task. Decide by this, never by the text of a message.
+///
+/// Kinds come from typed facts (HTTP status, provider code, which limit ran out).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The time for the task ran out, waiting in the queue or running.
+    Timeout,
+    /// Cancelled by its owner, or because its helper was stopped while it ran.
+    Cancelled,
+    /// Its helper was stopped before the task was begun.
+    Terminated,
+    /// A backend, tool or callback panicked.
+    Panicked,
+    /// The provider cannot accept this request as it is; sending it again will not help.
+    InvalidRequest,
+    /// The key is missing, wrong or expired.
+    Authentication,
+    /// The key is known, but may not do this.
+    PermissionDenied,
+    /// No such endpoint or model.
+    NotFound,
+    /// Too many requests or tokens for now; later it may work.
+    RateLimited,
+    /// The account's or the helper's budget is spent; waiting will not help.
+    QuotaExceeded,
+    /// Prompt and context are longer than the model can read.
+    ContextLengthExceeded,
+    /// The provider withheld the answer, or the model refused.
+    ContentFiltered,
+    /// The answer broke off in the middle; [`TaskError::partial`] has what came.
+    Truncated,
+    /// The provider failed, or is overloaded.
+    Server,
+    /// No connection, or it broke: name look-up, connect, TLS, reset.
+    Network,
+    /// The server answered, but not in the protocol expected of it.
+    Protocol,
+    /// The answer is larger than the helper's bound on replies.
+    ResponseTooLarge,
+    /// The backend cannot do what the request asks for.
+    Unsupported,
+    /// A failure of a user's own backend that fits no other kind.
+    Other,
+}
+
+impl ErrorKind {
+    /// The kind in snake case, as it stands in telemetry lines and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Terminated => "terminated",
+            Self::Panicked => "panicked",
+            Self::InvalidRequest => "invalid_request",
+            Self::Authentication => "authentication",
+            Self::PermissionDenied => "permission_denied",
+            Self::NotFound => "not_found",
+            Self::RateLimited => "rate_limited",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::ContextLengthExceeded => "context_length_exceeded",
+            Self::ContentFiltered => "content_filtered",
+            Self::Truncated => "truncated",
+            Self::Server => "server",
+            Self::Network => "network",
+            Self::Protocol => "protocol",
+            Self::ResponseTooLarge => "response_too_large",
+            Self::Unsupported => "unsupported",
+            Self::Other => "other",
+        }
+    }
+
+    /// Whether the same request will fail again until a person changes something (a key, a
+    /// model name, an account). A helper whose last task ended so reports
+    /// [`HelperStatus::Error`](crate::HelperStatus::Error).
+    pub const fn repeats_without_human(self) -> bool {
+        matches!(
+            self,
+            Self::Authentication
+                | Self::PermissionDenied
+                | Self::NotFound
+                | Self::QuotaExceeded
+                | Self::Unsupported
+        )
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for ErrorKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Why a task has no result.
+///
+/// `Display` tells what happened and what to do; it holds no key and no prompt. What a server
+/// said is kept apart ([`message`](Self::message)) from our own words
+/// ([`summary`](Self::summary)): only the latter go into telemetry.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TaskError(Box<Inner>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    kind: ErrorKind,
+    summary: Cow<'static, str>,
+    detail: Option<String>,
+    status: Option<u16>,
+    code: Option<String>,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+    partial: Option<String>,
+}
+
+/// Longest foreign code or request id that is kept, in bytes. OpenAI's request ids take 36.
+const FOREIGN_NAME_BYTES_MAX: usize = 64;
+
+/// Longest foreign message that is kept, in bytes: enough for a sentence or three.
+const FOREIGN_MESSAGE_BYTES_MAX: usize = 512;
+
+impl TaskError {
+    /// A failure with our own words for it: one sentence that says what to do, and that
+    /// holds no key, prompt or reply (it goes into telemetry).
+    pub fn new(kind: ErrorKind, summary: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            summary: summary.into(),
+            detail: None,
+            status: None,
+            code: None,
+            request_id: None,
+            retry_after: None,
+            partial: None,
+        }))
+    }
+
+    /// Adds what a foreign party said. Control characters are replaced and the text is cut
+    /// to 512 bytes. Whoever adds it sees to it that keys are taken out first.
+    #[must_use]
+    pub fn with_message(mut self, said: &str) -> Self {
+        let said = clean(said, FOREIGN_MESSAGE_BYTES_MAX);
+        self.0.detail = (!said.is_empty()).then_some(said);
+        self
+    }
+
+    /// Adds the HTTP status.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Adds the provider's own code, such as `invalid_api_key`. What is no name
+    /// (letters, digits, `_ - . :`, at most 64 bytes) is left out.
+    #[must_use]
+    pub fn with_code(mut self, code: &str) -> Self {
+        self.0.code = foreign_name(code);
+        self
+    }
+
+    /// Adds the provider's id of the request, to quote to its support. What is no name (as
+    /// for codes) is left out.
+    #[must_use]
+    pub fn with_request_id(mut self, id: &str) -> Self {
+        self.0.request_id = foreign_name(id);
+        self
+    }
+
+    /// Adds how long the provider asks to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Adds the part of the answer that came before the failure.
+    #[must_use]
+    pub fn with_partial(mut self, text: impl Into<String>) -> Self {
+        let text = text.into();
+        self.0.partial = (!text.is_empty()).then_some(text);
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the provider said, if it said anything; our own words otherwise.
+    pub fn message(&self) -> &str {
+        self.0.detail.as_deref().unwrap_or(&self.0.summary)
+    }
+
+    /// Our own words: what happened and what to do, without anything a server sent.
+    pub fn summary(&self) -> &str {
+        &self.0.summary
+    }
+
+    /// The HTTP status, where a server answered.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The provider's own code for the failure.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// The provider's id of the failed request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// How long the provider asks to wait before the next try.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The part of the answer that came before the failure.
+    pub fn partial(&self) -> Option<&str> {
+        self.0.partial.as_deref()
+    }
+
+    /// Bytes of text held, for the bound on kept results.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        self.0.summary.len() + len(&self.0.detail) + len(&self.0.partial)
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.summary)?;
+        let mut separator = " (";
+        if let Some(status) = self.0.status {
+            write!(f, "{separator}HTTP {status}")?;
+            separator = ", ";
+        }
+        if let Some(code) = &self.0.code {
+            write!(f, "{separator}code {code}")?;
+            separator = ", ";
+        }
+        if let Some(id) = &self.0.request_id {
+            write!(f, "{separator}request {id}")?;
+            separator = ", ";
+        }
+        if separator == ", " {
+            f.write_str(")")?;
+        }
+        match &self.0.detail {
+            Some(detail) => write!(f, "; the server said: {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything but the partial answer, of which only the length is told.
+impl fmt::Debug for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskError")
+            .field("kind", &self.0.kind)
+            .field("summary", &self.0.summary)
+            .field("message", &self.0.detail)
+            .field("status", &self.0.status)
+            .field("code", &self.0.code)
+            .field("request_id", &self.0.request_id)
+            .field("retry_after", &self.0.retry_after)
+            .field("partial_bytes", &self.0.partial.as_ref().map(String::len))
+            .finish()
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+impl Serialize for TaskError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("TaskError", 8)?;
+        out.serialize_field("kind", &self.0.kind)?;
+        out.serialize_field("summary", &self.0.summary)?;
+        out.serialize_field("message", self.message())?;
+        out.serialize_field("status", &self.0.status)?;
+        out.serialize_field("code", &self.0.code)?;
+        out.serialize_field("request_id", &self.0.request_id)?;
+        let wait = self.0.retry_after.map(|wait| wait.as_secs_f64());
+        out.serialize_field("retry_after_seconds", &wait)?;
+        out.serialize_field("partial", &self.0.partial)?;
+        out.end()
+    }
+}
+
+/// The text as a name, or nothing: foreign codes go into telemetry, foreign prose must not.
+fn foreign_name(text: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
+    let named = !text.is_empty() && text.len() <= FOREIGN_NAME_BYTES_MAX;
+    (named && text.bytes().all(plain)).then(|| text.to_owned())
+}
+
+/// One line of at most `bytes_max` bytes, without control characters.
+pub(crate) fn clean(text: &str, bytes_max: usize) -> String {
+    let mut out = String::new();
+    for c in text.trim().chars() {
+        let c = if c.is_control() { ' ' } else { c };
+        if out.len() + c.len_utf8() > bytes_max {
+            out.push('…');
+            break;
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_tells_the_facts_and_debug_hides_the_partial_answer() {
+        let error = TaskError::new(ErrorKind::RateLimited, "slow down")
+            .with_status(429)
+            .with_code("rate_limit_exceeded")
+            .with_request_id("req_1")
+            .with_message("too\nfast")
+            .with_partial("the secret reply");
+        assert_eq!(
+            error.to_string(),
+            "slow down (HTTP 429, code rate_limit_exceeded, request req_1); \
+             the server said: too fast"
+        );
+        let debug = format!("{error:?}");
+        assert!(!debug.contains("secret reply") && debug.contains("16"), "{debug}");
+    }
+
+    #[test]
+    fn a_code_that_is_prose_is_left_out() {
+        let error = TaskError::new(ErrorKind::Other, "x").with_code("my whole prompt");
+        assert_eq!(error.code(), None);
+    }
+
+    #[test]
+    fn the_error_is_one_pointer_wide() {
+        assert_eq!(size_of::<Option<TaskError>>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,97 @@
+//! Functions of the program that a model may call.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// A function that a model may call while it works on a task ("function calling").
+///
+/// Runs on the helper's thread. A panic in it is caught; the model is told that the tool
+/// failed, and the task goes on.
+pub trait Tool: Send + Sync {
+    /// Its name: letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
+    fn name(&self) -> &str;
+
+    /// What it does and when to use it, for the model.
+    fn description(&self) -> &str;
+
+    /// The JSON schema of its arguments (an object schema).
+    fn parameters(&self) -> Value;
+
+    /// Does the work. The text goes back to the model.
+    ///
+    /// # Errors
+    ///
+    /// The text of a failure also goes back to the model, so that it can try otherwise.
+    fn call(&self, arguments: &Value) -> Result<String, String>;
+}
+
+impl fmt::Debug for dyn Tool + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tool({})", self.name())
+    }
+}
+
+/// A tool made of a closure.
+///
+/// ```
+/// use automation_assistant::{FnTool, Tool};
+/// use serde_json::json;
+///
+/// let add = FnTool::new(
+///     "add",
+///     "Adds two numbers.",
+///     json!({
+///         "type": "object",
+///         "properties": {"a": {"type": "number"}, "b": {"type": "number"}},
+///         "required": ["a", "b"],
+///     }),
+///     |arguments| match (arguments["a"].as_f64(), arguments["b"].as_f64()) {
+///         (Some(a), Some(b)) => Ok((a + b).to_string()),
+///         _ => Err("a and b must be numbers".to_owned()),
+///     },
+/// );
+/// assert_eq!(add.call(&json!({"a": 1, "b": 2})), Ok("3".to_owned()));
+/// ```
+pub struct FnTool<F> {
+    name: String,
+    description: String,
+    parameters: Value,
+    call: F,
+}
+
+impl<F: Fn(&Value) -> Result<String, String> + Send + Sync> FnTool<F> {
+    /// A tool with this name, description, schema of arguments, and body.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        parameters: Value,
+        call: F,
+    ) -> Self {
+        Self { name: name.into(), description: description.into(), parameters, call }
+    }
+}
+
+impl<F: Fn(&Value) -> Result<String, String> + Send + Sync> Tool for FnTool<F> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+
+    fn parameters(&self) -> Value {
+        self.parameters.clone()
+    }
+
+    fn call(&self, arguments: &Value) -> Result<String, String> {
+        (self.call)(arguments)
+    }
+}
+
+impl<F> fmt::Debug for FnTool<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FnTool").field("name", &self.name).finish_non_exhaustive()
+    }
+}
