@@ -5,8 +5,13 @@ mod cancel;
 mod config;
 mod error;
 mod event;
+mod helper;
 mod id;
+mod manager;
+mod observers;
+mod queue;
 mod status;
+mod store;
 mod sync;
 mod task;
 mod task_error;
@@ -22,7 +27,12 @@ pub use config::{
 };
 pub use error::Error;
 pub use event::{Event, EventKind, Fact, Observe};
+pub use helper::{AutomationHelper, HelperBuilder};
 pub use id::{HelperId, ParseIdError, TaskId};
+pub use manager::{
+    AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_chatgpt_helper,
+    create_comet_helper, create_local_helper,
+};
 pub use status::{HelperStatus, HelperStatusReport};
 pub use task::{FinishReason, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage};
 pub use task_error::{ErrorKind, TaskError};

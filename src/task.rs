@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::ser::SerializeStruct;
@@ -12,6 +12,20 @@ use serde_json::{Map, Value};
 use crate::id::{HelperId, TaskId};
 use crate::task_error::TaskError;
 use crate::tool::Tool;
+
+/// A callback that only its owner can reach. The mutex is never locked: it makes the
+/// request (and so the errors that give it back) shareable between threads.
+pub(crate) struct Exclusive<T>(Mutex<T>);
+
+impl<T> Exclusive<T> {
+    fn new(inner: T) -> Self {
+        Self(Mutex::new(inner))
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
 
 /// Called with each piece of text as it arrives.
 pub(crate) type OnText = Box<dyn FnMut(&str) + Send>;
@@ -116,8 +130,8 @@ pub struct TaskRequest {
     pub(crate) priority: Priority,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Duration>,
-    pub(crate) on_text: Option<OnText>,
-    pub(crate) on_done: Option<OnDone>,
+    pub(crate) on_text: Option<Exclusive<OnText>>,
+    pub(crate) on_done: Option<Exclusive<OnDone>>,
 }
 
 impl TaskRequest {
@@ -233,7 +247,7 @@ impl TaskRequest {
     /// [`Panicked`](crate::ErrorKind::Panicked).
     #[must_use]
     pub fn on_text(mut self, callback: impl FnMut(&str) + Send + 'static) -> Self {
-        self.on_text = Some(Box::new(callback));
+        self.on_text = Some(Exclusive::new(Box::new(callback)));
         self
     }
 
@@ -242,7 +256,7 @@ impl TaskRequest {
     /// panic in it is counted and changes nothing.
     #[must_use]
     pub fn on_done(mut self, callback: impl FnOnce(&Task) + Send + 'static) -> Self {
-        self.on_done = Some(Box::new(callback));
+        self.on_done = Some(Exclusive::new(Box::new(callback)));
         self
     }
 
@@ -262,6 +276,13 @@ impl TaskRequest {
             on_text: None,
             on_done: None,
         }
+    }
+
+    /// A copy of what a finished task shows of its request.
+    pub(crate) fn clone_for_record(&self) -> Self {
+        let mut copy = Self::new(self.prompt.clone());
+        copy.context = self.context.clone();
+        copy
     }
 
     /// The prompt.

@@ -5,11 +5,32 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelSignal;
+use crate::config::{BackendType, HelperConfig};
+use crate::error::Error;
 use crate::id::{HelperId, TaskId};
 use crate::task::{FinishReason, OnText, TaskRequest, Usage};
 use crate::task_error::{ErrorKind, TaskError};
 
 pub(crate) mod local;
+
+/// The backend that a configuration asks for.
+pub(crate) fn build(config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> {
+    match config.backend_type {
+        BackendType::Local if config.api_endpoint.is_none() => {
+            Ok(Box::new(local::Embedded::new(config)?))
+        }
+        BackendType::Custom => Err(Error::InvalidConfig(
+            "a Custom helper needs its backend: use spawn_helper_with, \
+             or AutomationHelper::builder(..).backend(..)"
+                .into(),
+        )),
+        _ => build_http(config),
+    }
+}
+
+fn build_http(_config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> {
+    Err(Error::Unsupported { what: "a backend behind HTTP", feature: "http" })
+}
 
 /// Something that answers tasks.
 ///
@@ -149,6 +170,8 @@ pub struct CallContext<'a> {
     pub(crate) deadline: Option<Instant>,
     pub(crate) on_text: RefCell<Option<OnText>>,
     pub(crate) text_sent: Cell<bool>,
+    /// Whether the owner's callback runs: a panic then is the callback's.
+    pub(crate) in_callback: Cell<bool>,
     pub(crate) attempts: &'a dyn AttemptLog,
 }
 
@@ -255,7 +278,9 @@ impl CallContext<'_> {
         if let Ok(mut callback) = self.on_text.try_borrow_mut() {
             if let (Some(callback), false) = (callback.as_mut(), text.is_empty()) {
                 self.text_sent.set(true);
+                self.in_callback.set(true);
                 callback(text);
+                self.in_callback.set(false);
             }
         }
         Ok(())

@@ -1,0 +1,339 @@
+//! A helper: a queue, its threads, its backend and its results.
+
+pub(crate) mod shared;
+pub(crate) mod worker;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::backend::{self, AiBackend};
+use crate::config::HelperConfig;
+use crate::error::Error;
+use crate::event::{EventKind, Fact, Observe};
+use crate::helper::shared::{Shared, wait_until};
+use crate::id::{HelperId, TaskId};
+use crate::observers::{Observers, SharedObservers};
+use crate::status::{HelperStatus, HelperStatusReport};
+use crate::sync::{Arc, lock};
+use crate::task::{Task, TaskRequest, TaskState};
+
+/// How long a stop waits for threads beyond what their backend asks for
+/// ([`AiBackend::stop_grace`]). A thread that works on nothing ends in microseconds.
+const STOP_WAIT: Duration = Duration::from_millis(800);
+
+/// A helper: OS threads that take tasks from a queue and call a backend.
+///
+/// Usable by itself or through a manager. Clones are handles to the same helper. The helper
+/// is stopped when the last clone of the handle that made it is dropped (or by its manager,
+/// or by [`stop`](Self::stop)); handles from
+/// [`get_helper`](crate::AutomationAssistantManager::get_helper) do not keep it running, but
+/// can read its results for as long as they live.
+///
+/// ```
+/// use automation_assistant::{AutomationHelper, HelperConfig};
+/// use std::time::Duration;
+///
+/// let helper = AutomationHelper::new(HelperConfig::local())?;
+/// helper.start()?;
+/// let id = helper.submit_task("hello")?;
+/// let task = helper.wait_task(id, Duration::from_secs(5))?;
+/// assert_eq!(task.result.as_deref(), Some("Local Response: Echo of 'hello'"));
+/// # Ok::<(), automation_assistant::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct AutomationHelper {
+    shared: Arc<Shared>,
+    /// Stops the helper when the last owner is gone; handles have none.
+    _owner: Option<Arc<Owner>>,
+}
+
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        stop(&self.0);
+    }
+}
+
+/// Makes a helper with more than a configuration: observers, a backend of one's own.
+#[must_use]
+pub struct HelperBuilder {
+    config: HelperConfig,
+    backend: Option<Box<dyn AiBackend>>,
+    observers: Vec<std::sync::Arc<dyn Observe>>,
+}
+
+impl HelperBuilder {
+    /// Answers tasks with this backend; the configuration's type is not looked at.
+    pub fn backend(mut self, backend: impl AiBackend + 'static) -> Self {
+        self.backend = Some(Box::new(backend));
+        self
+    }
+
+    /// Adds someone who is told of every event.
+    pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Makes the helper; it takes tasks at once and works on them after
+    /// [`AutomationHelper::start`].
+    ///
+    /// # Errors
+    ///
+    /// As [`AutomationHelper::new`].
+    pub fn build(self) -> Result<AutomationHelper, Error> {
+        AutomationHelper::make(self.config, self.backend, Observers::new(self.observers))
+    }
+}
+
+impl fmt::Debug for HelperBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HelperBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl AutomationHelper {
+    /// Makes a helper. It takes tasks at once, and works on them after
+    /// [`start`](Self::start).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidConfig`], [`Error::MissingKey`], or [`Error::Unsupported`] where the
+    /// backend needs a cargo feature that is off.
+    pub fn new(config: HelperConfig) -> Result<Self, Error> {
+        Self::builder(config).build()
+    }
+
+    /// Makes a helper with observers or a backend of one's own.
+    pub fn builder(config: HelperConfig) -> HelperBuilder {
+        HelperBuilder { config, backend: None, observers: Vec::new() }
+    }
+
+    pub(crate) fn make(
+        config: HelperConfig,
+        backend: Option<Box<dyn AiBackend>>,
+        observers: SharedObservers,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        let backend = match backend {
+            Some(backend) => backend,
+            None => backend::build(&config)?,
+        };
+        let shared = Arc::new(Shared::new(config, backend, observers));
+        let owner = Arc::new(Owner(Arc::clone(&shared)));
+        Ok(Self { shared, _owner: Some(owner) })
+    }
+
+    /// A handle that does not keep the helper running.
+    pub(crate) fn handle(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), _owner: None }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Starts the threads. Starting a helper that runs already changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the system refuses a thread (the helper is stopped then), and
+    /// [`Error::InvalidConfig`] if the helper was stopped before.
+    pub fn start(&self) -> Result<(), Error> {
+        start(&self.shared)
+    }
+
+    /// Stops the helper for good. What runs is cancelled; what waits ends as
+    /// [`Terminated`](crate::ErrorKind::Terminated); results stay readable.
+    ///
+    /// Waits for the threads, but not for longer than 0.8 s plus the backend's
+    /// [`stop_grace`](AiBackend::stop_grace); a thread still in foreign code then is left
+    /// to itself and counted ([`HelperStatusReport::unjoined_threads`]). Called from a
+    /// helper's own thread it gives the signal and returns.
+    pub fn stop(&self) {
+        stop(&self.shared);
+    }
+
+    /// Puts a task into the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`]; [`Error::QueueFull`] and [`Error::Stopped`], which give the
+    /// request back.
+    pub fn submit_task(&self, request: impl Into<TaskRequest>) -> Result<TaskId, Error> {
+        self.shared.submit(request.into(), None, false)
+    }
+
+    /// Puts a task into the queue; waits for room at most this long.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_task`](Self::submit_task), [`Error::QueueFull`] when the time is over.
+    pub fn submit_task_wait(
+        &self,
+        request: impl Into<TaskRequest>,
+        timeout: Duration,
+    ) -> Result<TaskId, Error> {
+        self.shared.submit(request.into(), Instant::now().checked_add(timeout), true)
+    }
+
+    /// A copy of the finished task; `None` while it waits or runs, or if it is unknown.
+    pub fn get_task_result(&self, task: TaskId) -> Option<Task> {
+        self.shared.poll(task).ok()?.ok()
+    }
+
+    /// Waits until the task has ended, at most this long; gives a copy.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WaitTimedOut`]; [`Error::UnknownTask`] and [`Error::ResultDropped`] at once.
+    pub fn wait_task(&self, task: TaskId, timeout: Duration) -> Result<Task, Error> {
+        self.shared.wait(task, timeout)
+    }
+
+    /// The finished task, which is forgotten here; `None` if it has not ended or is unknown.
+    pub fn take_task_result(&self, task: TaskId) -> Option<Task> {
+        self.shared.take(task)
+    }
+
+    /// Forgets all finished tasks; tells how many.
+    pub fn clear_results(&self) -> usize {
+        self.shared.clear()
+    }
+
+    /// Ends a waiting or running task as [`Cancelled`](crate::ErrorKind::Cancelled). `false`
+    /// if it has ended already or is unknown.
+    pub fn cancel_task(&self, task: TaskId) -> bool {
+        self.shared.cancel(task)
+    }
+
+    /// Where the task is; `None` if it is unknown.
+    pub fn task_state(&self, task: TaskId) -> Option<TaskState> {
+        self.shared.task_state(task)
+    }
+
+    /// The helper's state and counters.
+    pub fn get_status(&self) -> HelperStatusReport {
+        self.shared.report()
+    }
+
+    /// What the helper does just now.
+    pub fn status(&self) -> HelperStatus {
+        self.shared.status()
+    }
+
+    /// The helper's id.
+    pub fn helper_id(&self) -> HelperId {
+        self.shared.id
+    }
+
+    /// The name for people.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The backend's name, such as `Local (local-mock)`.
+    pub fn backend_name(&self) -> &str {
+        &self.shared.backend_name
+    }
+}
+
+impl fmt::Debug for AutomationHelper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AutomationHelper")
+            .field("helper_id", &self.shared.id)
+            .field("name", &self.shared.name)
+            .field("backend", &self.shared.backend_name)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+fn start(shared: &Arc<Shared>) -> Result<(), Error> {
+    let began = Instant::now();
+    // Held until all threads are there, so that a stop finds every one of them.
+    let mut handles = lock(&shared.handles);
+    {
+        let state = shared.lock();
+        if state.stopping {
+            return Err(Error::InvalidConfig(
+                "the helper was stopped for good: make a new one".into(),
+            ));
+        }
+        if state.started {
+            return Ok(());
+        }
+    }
+    for slot in 0..shared.slots.len() {
+        shared.lock().threads += 1;
+        let own = Arc::clone(shared);
+        // Linux shows 15 bytes of a thread's name.
+        let name = format!("aa-{}-{slot}", shared.id);
+        let spawned = crate::sync::spawn_thread(name, shared.config.stack_bytes, move || {
+            worker::run(&own, slot);
+        });
+        match spawned {
+            Ok(handle) => handles.push(Some(handle)),
+            Err(source) => {
+                shared.lock().threads -= 1;
+                drop(handles);
+                stop(shared);
+                let what = format!("starting thread {slot} of helper {}", shared.id);
+                return Err(Error::Io { what, source });
+            }
+        }
+    }
+    drop(handles);
+    // Told before the status shows it: whoever sees a ready helper can read of its spawn.
+    let event = shared.event(EventKind::HelperSpawn).outcome(began.elapsed(), None);
+    shared.observers.tell(&event);
+    shared.lock().started = true;
+    Ok(())
+}
+
+fn stop(shared: &Arc<Shared>) {
+    shared.signal_stop();
+    join(shared, Instant::now());
+}
+
+/// Waits for the threads of a helper that was told to stop at the given moment, and tells
+/// the observers. On a helper's own thread it does not wait.
+pub(crate) fn join(shared: &Arc<Shared>, signalled: Instant) {
+    let may_wait = !worker::on_helper_thread();
+    if may_wait {
+        let until = signalled.checked_add(STOP_WAIT.saturating_add(shared.backend.stop_grace()));
+        let mut state = shared.lock();
+        while state.threads > 0 {
+            let Some(woken) = wait_until(&shared.thread_ended, state, until) else { break };
+            state = woken;
+        }
+    }
+    let mut handles = std::mem::take(&mut *lock(&shared.handles));
+    let mut left = 0;
+    for (slot, handle) in handles.iter_mut().enumerate() {
+        let exited = shared.lock().exited[slot];
+        match handle.take() {
+            // Past all foreign code: the join takes microseconds.
+            Some(handle) if exited && may_wait => drop(handle.join()),
+            Some(_) if may_wait => left += 1,
+            Some(kept) => *handle = Some(kept),
+            None => {}
+        }
+    }
+    if !may_wait {
+        // For a later stop from another thread to join.
+        *lock(&shared.handles) = handles;
+    }
+    let mut state = shared.lock();
+    state.unjoined += left;
+    let first = !std::mem::replace(&mut state.stop_told, true);
+    let was_started = state.started;
+    drop(state);
+    if first && was_started {
+        let facts = [("unjoined_threads", Fact::Count(left as u64))];
+        let mut event = shared.event(EventKind::HelperStop).outcome(signalled.elapsed(), None);
+        event.facts = &facts;
+        shared.observers.tell(&event);
+    }
+}

@@ -1,0 +1,863 @@
+//! A helper's inside: what its threads, its handles and its manager share.
+//!
+//! Invariants:
+//! - A task's end is claimed under the lock (its phase becomes `Ending`) by exactly one
+//!   party, which then, without the lock, tells the observers, and then publishes.
+//! - No foreign code (backend, observer, callback, drop of user data) runs under the lock.
+//! - Tickets in the channel or in a thread's hand = queued tasks + `surplus_tickets`
+//!   (plus one per thread after a stop).
+
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::backend::{AiBackend, Attempt, Reply, cancelled, timed_out};
+use crate::cancel::{CancelSignal, RaisedHooks};
+use crate::config::{HelperConfig, WhenResultsFull};
+use crate::error::Error;
+use crate::event::{Event, EventKind};
+use crate::id::{HelperId, TaskId};
+use crate::observers::{SharedObservers, quietly};
+use crate::queue::Tickets;
+use crate::status::{HelperStatus, HelperStatusReport};
+use crate::store::{Lookup, Phase, Queued, Running, Store};
+use crate::sync::{Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock};
+use crate::task::{Exclusive, OnDone, Task, TaskRequest, TaskState, millis};
+use crate::task_error::{ErrorKind, TaskError};
+
+/// How long past its time a running task's backend may take to say so itself, before
+/// whoever asks for the task ends it: the backend knows better what it was waiting for.
+pub(crate) const RUN_GRACE: Duration = Duration::from_millis(250);
+
+/// How long `cancel_task` waits where the task's thread itself must end it, because it just
+/// tells observers of a call.
+const CANCEL_HANDOVER: Duration = Duration::from_millis(100);
+
+/// Who waits for any of several tasks.
+pub(crate) struct Watch {
+    fired: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { fired: Mutex::new(false), changed: Condvar::new() })
+    }
+
+    fn fire(&self) {
+        *lock(&self.fired) = true;
+        self.changed.notify_all();
+    }
+
+    /// Sleeps until fired or the moment has come, and disarms.
+    pub(crate) fn sleep_until(&self, until: Option<Instant>) {
+        let mut fired = lock(&self.fired);
+        while !*fired {
+            let Some(guard) = wait_until(&self.changed, fired, until) else { return };
+            fired = guard;
+        }
+        *fired = false;
+    }
+}
+
+/// One sleep on a condition; nothing if the moment has come.
+pub(crate) fn wait_until<'a, T>(
+    condition: &Condvar,
+    guard: MutexGuard<'a, T>,
+    until: Option<Instant>,
+) -> Option<MutexGuard<'a, T>> {
+    match until {
+        None => Some(condition.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())),
+        Some(until) => {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            let waited = condition.wait_timeout(guard, left);
+            Some(waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0)
+        }
+    }
+}
+
+/// The earlier of two moments, of which either may never come.
+pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, None) => a,
+        (None, b) => b,
+    }
+}
+
+/// A thread's place: the signal that reaches it and the request it works on.
+pub(crate) struct Slot {
+    pub(crate) cancel: CancelSignal,
+    /// Written by the slot's thread, under the state's lock; read by that thread while it
+    /// works, and by whoever ends the task in its place (to copy the prompt), also under the
+    /// state's lock. So a writer never waits.
+    pub(crate) request: RwLock<Option<TaskRequest>>,
+}
+
+/// What the mutex guards.
+pub(crate) struct State {
+    pub(crate) store: Store,
+    /// The number of the task that runs in each slot.
+    pub(crate) running: Vec<Option<u64>>,
+    pub(crate) surplus_tickets: usize,
+    pub(crate) started: bool,
+    pub(crate) stopping: bool,
+    pub(crate) stop_told: bool,
+    /// Threads that have not ended.
+    pub(crate) threads: usize,
+    pub(crate) exited: Vec<bool>,
+    pub(crate) unjoined: usize,
+    began_any: bool,
+    last_failure_repeats: bool,
+    completed: u64,
+    failed: u64,
+    dropped_unread: u64,
+    finish_waiters: usize,
+    room_waiters: usize,
+    watches: Vec<Arc<Watch>>,
+}
+
+/// A claimed end of a task: all that is needed to tell and to publish it.
+pub(crate) struct Claim {
+    pub(crate) number: u64,
+    request: TaskRequest,
+    created_at: SystemTime,
+    queue_time: Duration,
+    began: Option<Instant>,
+    attempt_open: Option<Instant>,
+    attempts: u32,
+    on_done: Option<OnDone>,
+    slot: Option<usize>,
+}
+
+/// What ends at once when the lock is gone: hooks to run, tasks to publish.
+#[derive(Default)]
+pub(crate) struct Afterwards<'a> {
+    hooks: Vec<RaisedHooks<'a>>,
+    ends: Vec<(Claim, TaskError)>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) id: HelperId,
+    pub(crate) name: String,
+    pub(crate) backend_name: String,
+    pub(crate) backend: Box<dyn AiBackend>,
+    pub(crate) config: HelperConfig,
+    pub(crate) timeout: Duration,
+    pub(crate) observers: SharedObservers,
+    pub(crate) state: Mutex<State>,
+    /// A task has finished.
+    finished: Condvar,
+    /// There may be room for a task.
+    room: Condvar,
+    /// A thread has ended.
+    pub(crate) thread_ended: Condvar,
+    pub(crate) tickets: Tickets,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) handles: Mutex<Vec<Option<JoinHandle<()>>>>,
+    callback_panics: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: HelperConfig,
+        backend: Box<dyn AiBackend>,
+        observers: SharedObservers,
+    ) -> Self {
+        let threads = config.max_concurrent_tasks;
+        let slot = || Slot { cancel: CancelSignal::new(), request: RwLock::new(None) };
+        Self {
+            id: HelperId::next(),
+            name: config.effective_name().to_owned(),
+            backend_name: backend.name().to_owned(),
+            backend,
+            timeout: config.effective_timeout(),
+            config,
+            observers,
+            state: Mutex::new(State {
+                store: Store::new(),
+                running: vec![None; threads],
+                surplus_tickets: 0,
+                started: false,
+                stopping: false,
+                stop_told: false,
+                threads: 0,
+                exited: vec![false; threads],
+                unjoined: 0,
+                began_any: false,
+                last_failure_repeats: false,
+                completed: 0,
+                failed: 0,
+                dropped_unread: 0,
+                finish_waiters: 0,
+                room_waiters: 0,
+                watches: Vec::new(),
+            }),
+            finished: Condvar::new(),
+            room: Condvar::new(),
+            thread_ended: Condvar::new(),
+            tickets: Tickets::new(),
+            slots: (0..threads).map(|_| slot()).collect(),
+            handles: Mutex::new(Vec::new()),
+            callback_panics: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// An event about this helper.
+    pub(crate) fn event(&self, kind: EventKind) -> Event<'_> {
+        Event::new(kind).helper(self.id, &self.backend_name)
+    }
+
+    fn task_id(&self, number: u64) -> TaskId {
+        TaskId::new(self.id, number)
+    }
+
+    /// The task's number here, if it is of this helper.
+    fn number(&self, id: TaskId) -> Result<u64, Error> {
+        if id.helper_id() == self.id { Ok(id.number()) } else { Err(Error::UnknownTask(id)) }
+    }
+
+    // ---- in ----------------------------------------------------------------------------
+
+    /// Checks a request and puts it into the queue; waits for room until the given moment.
+    pub(crate) fn submit(
+        &self,
+        request: TaskRequest,
+        until: Option<Instant>,
+        may_wait: bool,
+    ) -> Result<TaskId, Error> {
+        let (prompt_max, context_max) =
+            (self.config.max_prompt_bytes, self.config.max_context_bytes);
+        if let Some(problem) = request.problem(prompt_max, context_max) {
+            return Err(Error::InvalidRequest(problem));
+        }
+        let submitted = Instant::now();
+        let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
+        let created_at = SystemTime::now();
+        let mut state = self.lock();
+        loop {
+            if state.stopping {
+                return Err(Error::Stopped(Box::new(request)));
+            }
+            if self.has_room(&state) {
+                break;
+            }
+            let now = Instant::now();
+            let (unlocked, ended_any) = self.end_expired(state, now);
+            state = unlocked;
+            if ended_any {
+                continue;
+            }
+            if deadline.is_some_and(|deadline| deadline <= now) || !may_wait {
+                return Err(Error::QueueFull(Box::new(request)));
+            }
+            let wake = earlier(earlier(until, deadline), state.store.next_expiry());
+            state.room_waiters += 1;
+            let woken = wait_until(&self.room, state, wake);
+            state = woken.unwrap_or_else(|| self.lock());
+            state.room_waiters -= 1;
+            if until.is_some_and(|until| until <= Instant::now()) && !self.has_room(&state) {
+                return Err(Error::QueueFull(Box::new(request)));
+            }
+        }
+        let number = state.store.insert(Queued { request, created_at, submitted, deadline });
+        let new_ticket = state.surplus_tickets == 0;
+        if !new_ticket {
+            state.surplus_tickets -= 1;
+        }
+        drop(state);
+        if new_ticket {
+            self.tickets.send();
+        }
+        Ok(self.task_id(number))
+    }
+
+    fn has_room(&self, state: &State) -> bool {
+        let queued = state.store.queued();
+        if queued >= self.config.queue_capacity {
+            return false;
+        }
+        match self.config.when_results_full {
+            WhenResultsFull::DropOldest => true,
+            // Whatever is accepted must find a place without pushing out an unread result.
+            WhenResultsFull::RefuseTasks => {
+                let running = state.running.iter().flatten().count();
+                let owed = state.store.unread() + queued + running;
+                owed < self.config.max_results
+                    && state.store.unread_bytes() < self.config.max_result_bytes
+            }
+        }
+    }
+
+    /// Ends every queued task whose deadline is over, and every running one whose backend
+    /// did not notice. Gives the lock back anew, and whether there was any.
+    fn end_expired<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        now: Instant,
+    ) -> (MutexGuard<'a, State>, bool) {
+        let mut after = Afterwards::default();
+        for (number, queued) in state.store.claim_expired(now) {
+            state.surplus_tickets += 1;
+            after.ends.push((Claim::queued(number, queued), expired_in_queue()));
+        }
+        if !after.ends.is_empty() {
+            self.tell_room(&state);
+        }
+        for slot in 0..state.running.len() {
+            let Some(number) = state.running[slot] else { continue };
+            let Some(Phase::Running(running)) = state.store.phase(number) else { continue };
+            if running_is_overdue(running, now) {
+                self.end_running(&mut state, number, timed_out(), &mut after);
+            }
+        }
+        if after.ends.is_empty() && after.hooks.is_empty() {
+            return (state, false);
+        }
+        drop(state);
+        self.finish_all(after);
+        (self.lock(), true)
+    }
+
+    // ---- ends --------------------------------------------------------------------------
+
+    /// Claims a running task's end, or leaves the reason with its thread where that is just
+    /// telling observers; raises its signal either way. Needs [`Self::finish_all`] after.
+    fn end_running<'a>(
+        &'a self,
+        state: &mut State,
+        number: u64,
+        why: TaskError,
+        after: &mut Afterwards<'a>,
+    ) -> bool {
+        let Some(Phase::Running(running)) = state.store.phase(number) else { return false };
+        let slot = running.slot;
+        if running.logging {
+            if running.end_with.is_some() {
+                return false;
+            }
+            running.end_with = Some(why);
+            after.hooks.push(self.slots[slot].cancel.raise());
+            return true;
+        }
+        let Some(running) = state.store.claim_running(number) else { return false };
+        // The thread has the request. Its copy is made under the lock, for when the lock is
+        // gone the thread may come back and take the next task. Never waits, see `Slot`.
+        let request = match self.slots[slot].request.try_read() {
+            Ok(held) => held.as_ref().map(TaskRequest::clone_for_record),
+            Err(_) => None,
+        };
+        let request = request.unwrap_or_else(|| TaskRequest::new(""));
+        after.hooks.push(self.slots[slot].cancel.raise());
+        after.ends.push((Claim::running(number, running, request), why));
+        true
+    }
+
+    /// Runs hooks and publishes ends. Call it without the lock.
+    fn finish_all(&self, after: Afterwards<'_>) {
+        drop(after.hooks);
+        for (claim, why) in after.ends {
+            self.finish(claim, Err(why));
+        }
+    }
+
+    /// Tells the observers how a claimed task ended, makes that readable, and calls back.
+    pub(crate) fn finish(&self, claim: Claim, outcome: Result<Reply, TaskError>) {
+        let Claim { number, mut request, began, attempt_open, mut on_done, slot, .. } = claim;
+        let now = Instant::now();
+        let latency = began.map_or(Duration::ZERO, |began| now.duration_since(began));
+        let mut attempts = claim.attempts;
+        let on_done = on_done.take().or_else(|| request.on_done.take().map(Exclusive::into_inner));
+        let (reply, error) = match outcome {
+            Ok(reply) => (Some(reply), None),
+            Err(error) => (None, Some(error)),
+        };
+        if let Some(opened) = attempt_open {
+            attempts += 1;
+            let usage = reply.as_ref().and_then(|reply| reply.usage.as_ref());
+            let mut event = self.event(EventKind::BackendCall);
+            event.task_id = Some(self.task_id(number));
+            event.attempt = Some(attempts);
+            event.usage = usage;
+            self.observers.tell(&event.outcome(now.duration_since(opened), error.as_ref()));
+        }
+        let request_bytes = request.text_bytes();
+        let (result, model, usage, finish_reason) = match reply {
+            Some(reply) => (Some(reply.text), reply.model, reply.usage, reply.finish_reason),
+            None => (None, None, None, None),
+        };
+        let task = Task {
+            task_id: self.task_id(number),
+            helper_id: self.id,
+            prompt: std::mem::take(&mut request.prompt),
+            context: std::mem::take(&mut request.context),
+            created_at: claim.created_at,
+            completed_at: Some(SystemTime::now()),
+            result,
+            error,
+            model,
+            usage,
+            finish_reason,
+            attempts,
+            queue_ms: millis(claim.queue_time),
+            latency_ms: millis(latency),
+        };
+        let mut event = self.event(EventKind::TaskComplete).outcome(latency, task.error.as_ref());
+        event.task_id = Some(task.task_id);
+        event.queue = Some(claim.queue_time);
+        event.usage = task.usage.as_ref();
+        event.attempt = Some(attempts);
+        event.task = Some(&task);
+        self.observers.tell(&event);
+        let bytes = task.text_bytes(request_bytes);
+        let for_callback = on_done.as_ref().map(|_| task.clone());
+        self.publish(number, task, bytes, slot);
+        if let (Some(on_done), Some(task)) = (on_done, for_callback) {
+            if quietly(move || on_done(&task)).is_none() {
+                self.callback_panics.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        // Turns, tools and the like: user data, dropped where no lock is held.
+        drop(request);
+    }
+
+    fn publish(&self, number: u64, task: Task, bytes: usize, slot: Option<usize>) {
+        let (max, bytes_max) = (self.config.max_results, self.config.max_result_bytes);
+        let failed = task.error.as_ref().map(TaskError::kind);
+        let mut state = self.lock();
+        state.completed += 1;
+        state.failed += u64::from(failed.is_some());
+        if let Some(slot) = slot {
+            // A later task may run there already, if this end was claimed by another thread.
+            if state.running[slot] == Some(number) {
+                state.running[slot] = None;
+            }
+            match failed {
+                None => state.last_failure_repeats = false,
+                Some(kind) => state.last_failure_repeats |= kind.repeats_without_human(),
+            }
+        }
+        state.store.publish(number, task, bytes);
+        let mut evicted = Vec::new();
+        while let Some((task, unread)) = state.store.evict(max, bytes_max) {
+            state.dropped_unread += u64::from(unread);
+            evicted.push((task, unread));
+        }
+        if state.finish_waiters > 0 {
+            self.finished.notify_all();
+        }
+        for watch in &state.watches {
+            watch.fire();
+        }
+        drop(state);
+        for (task, unread) in evicted {
+            if unread {
+                let mut event = self.event(EventKind::ResultDropped);
+                event.task_id = Some(task.task_id);
+                self.observers.tell(&event);
+            }
+        }
+    }
+
+    // ---- out ---------------------------------------------------------------------------
+
+    /// Ends the task if its time is over and nobody noticed. The lock is given back anew.
+    fn touch<'a>(&'a self, mut state: MutexGuard<'a, State>, number: u64) -> MutexGuard<'a, State> {
+        let now = Instant::now();
+        let mut after = Afterwards::default();
+        let ended = match state.store.phase(number) {
+            Some(Phase::Queued(queued)) if queued.deadline.is_some_and(|at| at <= now) => {
+                self.end_queued(&mut state, number, expired_in_queue(), &mut after)
+            }
+            Some(Phase::Running(running)) if running_is_overdue(running, now) => {
+                self.end_running(&mut state, number, timed_out(), &mut after)
+            }
+            _ => false,
+        };
+        if !ended {
+            return state;
+        }
+        drop(state);
+        self.finish_all(after);
+        self.lock()
+    }
+
+    fn end_queued(
+        &self,
+        state: &mut State,
+        number: u64,
+        why: TaskError,
+        after: &mut Afterwards<'_>,
+    ) -> bool {
+        let Some(queued) = state.store.claim_queued(number) else { return false };
+        state.surplus_tickets += 1;
+        if state.room_waiters > 0 {
+            self.room.notify_one();
+        }
+        after.ends.push((Claim::queued(number, queued), why));
+        true
+    }
+
+    /// A copy of the finished task; `Ok(None)` while it is not finished, together with the
+    /// moment by which it should be looked at again.
+    pub(crate) fn poll(&self, id: TaskId) -> Result<Result<Task, Option<Instant>>, Error> {
+        let number = self.number(id)?;
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        self.peek(&mut state, id, number)
+    }
+
+    fn peek(
+        &self,
+        state: &mut State,
+        id: TaskId,
+        number: u64,
+    ) -> Result<Result<Task, Option<Instant>>, Error> {
+        match state.store.look(number) {
+            Lookup::Dropped => Err(Error::ResultDropped(id)),
+            Lookup::Unknown => Err(Error::UnknownTask(id)),
+            Lookup::Found(Phase::Queued(queued)) => Ok(Err(queued.deadline)),
+            Lookup::Found(Phase::Running(running)) => {
+                Ok(Err(running.deadline.and_then(|at| at.checked_add(RUN_GRACE))))
+            }
+            Lookup::Found(Phase::Finished { .. }) => match state.store.read(number) {
+                Some(task) => {
+                    self.tell_room(state);
+                    Ok(Ok(task))
+                }
+                None => Err(Error::UnknownTask(id)),
+            },
+            Lookup::Found(Phase::Ending | Phase::Free) => Ok(Err(None)),
+        }
+    }
+
+    /// Reading a result can make room for a task; see [`WhenResultsFull::RefuseTasks`].
+    fn tell_room(&self, state: &State) {
+        if state.room_waiters > 0 {
+            self.room.notify_all();
+        }
+    }
+
+    pub(crate) fn wait(&self, id: TaskId, timeout: Duration) -> Result<Task, Error> {
+        let number = self.number(id)?;
+        let until = Instant::now().checked_add(timeout);
+        let mut state = self.lock();
+        loop {
+            state = self.touch(state, number);
+            let look_again = match self.peek(&mut state, id, number)? {
+                Ok(task) => return Ok(task),
+                Err(moment) => moment,
+            };
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Err(Error::WaitTimedOut { waited: timeout });
+            }
+            state.finish_waiters += 1;
+            let woken = wait_until(&self.finished, state, earlier(until, look_again));
+            state = woken.unwrap_or_else(|| self.lock());
+            state.finish_waiters -= 1;
+        }
+    }
+
+    pub(crate) fn watch(&self, watch: &Arc<Watch>) {
+        self.lock().watches.push(Arc::clone(watch));
+    }
+
+    pub(crate) fn unwatch(&self, watch: &Arc<Watch>) {
+        self.lock().watches.retain(|other| !Arc::ptr_eq(other, watch));
+    }
+
+    pub(crate) fn take(&self, id: TaskId) -> Option<Task> {
+        let number = self.number(id).ok()?;
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        let task = state.store.remove(number);
+        self.tell_room(&state);
+        task
+    }
+
+    pub(crate) fn clear(&self) -> usize {
+        let mut state = self.lock();
+        let tasks = state.store.clear();
+        self.tell_room(&state);
+        drop(state);
+        tasks.len()
+    }
+
+    pub(crate) fn task_state(&self, id: TaskId) -> Option<TaskState> {
+        let number = self.number(id).ok()?;
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        match state.store.phase(number)? {
+            Phase::Queued(_) => Some(TaskState::Queued),
+            Phase::Running(_) | Phase::Ending => Some(TaskState::Running),
+            Phase::Finished { .. } => Some(TaskState::Finished),
+            Phase::Free => None,
+        }
+    }
+
+    pub(crate) fn cancel(&self, id: TaskId) -> bool {
+        let Ok(number) = self.number(id) else { return false };
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        let mut after = Afterwards::default();
+        let ended = self.end_queued(&mut state, number, cancelled(), &mut after)
+            || self.end_running(&mut state, number, cancelled(), &mut after);
+        drop(state);
+        let handed_over = ended && after.ends.is_empty();
+        self.finish_all(after);
+        if handed_over && !super::worker::on_helper_thread() {
+            self.await_end(number);
+        }
+        ended
+    }
+
+    /// Waits a moment for an end that the task's own thread was asked for.
+    fn await_end(&self, number: u64) {
+        let until = Instant::now().checked_add(CANCEL_HANDOVER);
+        let mut state = self.lock();
+        while matches!(state.store.phase(number), Some(Phase::Running(_) | Phase::Ending)) {
+            state.finish_waiters += 1;
+            match wait_until(&self.finished, state, until) {
+                Some(woken) => {
+                    state = woken;
+                    state.finish_waiters -= 1;
+                }
+                None => {
+                    self.lock().finish_waiters -= 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn status(&self) -> HelperStatus {
+        status_of(&self.lock())
+    }
+
+    pub(crate) fn report(&self) -> HelperStatusReport {
+        let state = self.lock();
+        let (state, _) = self.end_expired(state, Instant::now());
+        HelperStatusReport {
+            helper_id: self.id,
+            name: self.name.clone(),
+            backend: self.backend_name.clone(),
+            status: status_of(&state),
+            queued_tasks: state.store.queued(),
+            active_tasks: state.running.iter().flatten().count(),
+            completed_tasks: state.completed,
+            failed_tasks: state.failed,
+            kept_results: state.store.kept(),
+            dropped_results: state.dropped_unread,
+            threads: state.threads,
+            unjoined_threads: state.unjoined,
+            callback_panics: self.callback_panics.load(Ordering::Relaxed),
+            observer_panics: self.observers.panics(),
+        }
+    }
+
+    // ---- work --------------------------------------------------------------------------
+
+    /// A further call to the provider begins.
+    pub(crate) fn attempt_begins(&self, number: u64) {
+        if let Some(Phase::Running(running)) = self.lock().store.phase(number) {
+            running.attempt_open = Some(Instant::now());
+        }
+    }
+
+    /// A call to the provider has ended: tells the observers, unless the task was ended
+    /// meanwhile (then that was told already).
+    pub(crate) fn attempt_ends(&self, number: u64, attempt: &Attempt<'_>) {
+        let mut state = self.lock();
+        let Some(Phase::Running(running)) = state.store.phase(number) else { return };
+        let Some(opened) = running.attempt_open.take() else { return };
+        running.attempts += 1;
+        running.logging = true;
+        let ordinal = running.attempts;
+        drop(state);
+        let mut event = self.event(EventKind::BackendCall).outcome(opened.elapsed(), attempt.error);
+        event.task_id = Some(self.task_id(number));
+        event.attempt = Some(ordinal);
+        event.http_status = attempt.http_status;
+        event.usage = attempt.usage;
+        event.first_byte = attempt.first_byte;
+        event.waited = attempt.waited;
+        self.observers.tell(&event);
+        let mut state = self.lock();
+        let Some(Phase::Running(running)) = state.store.phase(number) else { return };
+        running.logging = false;
+        let Some(why) = running.end_with.take() else { return };
+        let mut after = Afterwards::default();
+        self.end_running(&mut state, number, why, &mut after);
+        drop(state);
+        self.finish_all(after);
+    }
+
+    /// The next task for a thread, put into its slot.
+    pub(crate) fn begin_next(&self, slot: usize) -> Next {
+        let mut state = self.lock();
+        if state.stopping {
+            return Next::Stop;
+        }
+        let Some((number, mut queued)) = state.store.take_next() else {
+            state.surplus_tickets = state.surplus_tickets.saturating_sub(1);
+            return Next::Nothing;
+        };
+        let now = Instant::now();
+        if queued.deadline.is_some_and(|deadline| deadline <= now) {
+            drop(state);
+            self.finish(Claim::queued(number, queued), Err(expired_in_queue()));
+            return Next::Nothing;
+        }
+        let timeout = queued.request.timeout.unwrap_or(self.timeout);
+        let deadline = earlier(now.checked_add(timeout), queued.deadline);
+        let on_text = queued.request.on_text.take().map(Exclusive::into_inner);
+        let running = Running {
+            slot,
+            created_at: queued.created_at,
+            queue_time: now.duration_since(queued.submitted),
+            began: now,
+            deadline,
+            on_done: queued.request.on_done.take().map(Exclusive::into_inner),
+            attempt_open: Some(now),
+            attempts: 0,
+            logging: false,
+            end_with: None,
+        };
+        self.slots[slot].cancel.reset();
+        let mut place = self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner());
+        let left_over = place.replace(queued.request);
+        drop(place);
+        state.store.set_running(number, running);
+        state.running[slot] = Some(number);
+        state.began_any = true;
+        if state.room_waiters > 0 {
+            self.room.notify_one();
+        }
+        drop(state);
+        drop(left_over);
+        Next::Task { number, deadline, on_text }
+    }
+
+    /// Claims the end of the task that a thread has worked on, with its request; nothing if
+    /// somebody else ended it meanwhile. The slot is empty afterwards.
+    pub(crate) fn claim_own(&self, slot: usize, number: u64) -> (Option<Claim>, Leftover) {
+        let mut state = self.lock();
+        let mut place = self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner());
+        let request = place.take();
+        drop(place);
+        match (state.store.claim_running(number), request) {
+            (Some(running), Some(request)) => {
+                (Some(Claim::running(number, running, request)), None)
+            }
+            (Some(running), None) => {
+                (Some(Claim::running(number, running, TaskRequest::new(""))), None)
+            }
+            (None, request) => (None, request),
+        }
+    }
+
+    /// Ends everything at once: queued tasks as terminated, running ones as cancelled.
+    /// Threads see the stop at their next ticket.
+    pub(crate) fn signal_stop(&self) {
+        let mut state = self.lock();
+        if state.stopping {
+            return;
+        }
+        state.stopping = true;
+        let mut after = Afterwards::default();
+        for (number, queued) in state.store.claim_all_queued() {
+            let why = TaskError::new(
+                ErrorKind::Terminated,
+                "the helper was stopped before it began this task",
+            );
+            after.ends.push((Claim::queued(number, queued), why));
+        }
+        for slot in 0..state.running.len() {
+            let Some(number) = state.running[slot] else { continue };
+            let why =
+                TaskError::new(ErrorKind::Cancelled, "the helper was stopped during this task");
+            self.end_running(&mut state, number, why, &mut after);
+        }
+        let threads = state.threads;
+        self.room.notify_all();
+        drop(state);
+        for _ in 0..threads {
+            self.tickets.send();
+        }
+        self.finish_all(after);
+    }
+}
+
+/// What a thread finds when it has got a ticket.
+pub(crate) enum Next {
+    Task { number: u64, deadline: Option<Instant>, on_text: Option<crate::task::OnText> },
+    Nothing,
+    Stop,
+}
+
+/// A request whose task was ended by somebody else: dropped where no lock is held.
+pub(crate) type Leftover = Option<TaskRequest>;
+
+impl Claim {
+    fn queued(number: u64, queued: Queued) -> Self {
+        Self {
+            number,
+            created_at: queued.created_at,
+            queue_time: queued.submitted.elapsed(),
+            request: queued.request,
+            began: None,
+            attempt_open: None,
+            attempts: 0,
+            on_done: None,
+            slot: None,
+        }
+    }
+
+    fn running(number: u64, running: Running, request: TaskRequest) -> Self {
+        Self {
+            number,
+            request,
+            created_at: running.created_at,
+            queue_time: running.queue_time,
+            began: Some(running.began),
+            attempt_open: running.attempt_open,
+            attempts: running.attempts,
+            on_done: running.on_done,
+            slot: Some(running.slot),
+        }
+    }
+}
+
+fn running_is_overdue(running: &Running, now: Instant) -> bool {
+    let over = running.deadline.and_then(|at| at.checked_add(RUN_GRACE));
+    running.end_with.is_none() && over.is_some_and(|at| at <= now)
+}
+
+fn expired_in_queue() -> TaskError {
+    TaskError::new(
+        ErrorKind::Timeout,
+        "the deadline passed while the task waited in the queue: give it longer, \
+         or the helper more threads",
+    )
+}
+
+fn status_of(state: &State) -> HelperStatus {
+    if state.stopping {
+        HelperStatus::Terminated
+    } else if !state.started {
+        HelperStatus::Initializing
+    } else if state.running.iter().any(Option::is_some) {
+        HelperStatus::Processing
+    } else if state.last_failure_repeats {
+        HelperStatus::Error
+    } else if state.began_any {
+        HelperStatus::Idle
+    } else {
+        HelperStatus::Ready
+    }
+}

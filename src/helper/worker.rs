@@ -1,0 +1,117 @@
+//! What a helper's thread does: take a ticket, work on a task, again.
+
+use std::cell::{Cell, RefCell};
+
+use crate::backend::{Attempt, AttemptLog, CallContext, Reply};
+use crate::helper::shared::{Next, Shared};
+use crate::id::TaskId;
+use crate::observers::quietly;
+use crate::sync::Arc;
+use crate::task_error::{ErrorKind, TaskError};
+
+thread_local! {
+    /// Whether this thread is a helper's: such a thread never waits for helpers to end.
+    static ON_HELPER_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the current thread is a helper's.
+pub(crate) fn on_helper_thread() -> bool {
+    ON_HELPER_THREAD.with(Cell::get)
+}
+
+/// Writes down the calls of one task.
+struct TaskLog<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl AttemptLog for TaskLog<'_> {
+    fn begin(&self) {
+        self.shared.attempt_begins(self.number);
+    }
+
+    fn end(&self, attempt: &Attempt<'_>) {
+        self.shared.attempt_ends(self.number, attempt);
+    }
+}
+
+/// The life of a helper's thread.
+pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
+    ON_HELPER_THREAD.with(|flag| flag.set(true));
+    // A stop that came before this thread was counted has left no ticket for it.
+    if !shared.lock().stopping {
+        take_tickets(shared, slot);
+    }
+    let mut state = shared.lock();
+    state.exited[slot] = true;
+    state.threads -= 1;
+    shared.thread_ended.notify_all();
+}
+
+/// Works until told to stop.
+fn take_tickets(shared: &Shared, slot: usize) {
+    loop {
+        shared.tickets.receive();
+        match shared.begin_next(slot) {
+            Next::Stop => break,
+            Next::Nothing => {}
+            Next::Task { number, deadline, on_text } => {
+                let outcome = work(shared, slot, number, deadline, on_text);
+                let (claim, leftover) = shared.claim_own(slot, number);
+                drop(leftover);
+                if let Some(claim) = claim {
+                    shared.finish(claim, outcome);
+                }
+            }
+        }
+    }
+}
+
+/// Calls the backend, with everything foreign fenced in.
+fn work(
+    shared: &Shared,
+    slot: usize,
+    number: u64,
+    deadline: Option<std::time::Instant>,
+    on_text: Option<crate::task::OnText>,
+) -> Result<Reply, TaskError> {
+    let place = shared.slots[slot].request.read().unwrap_or_else(|p| p.into_inner());
+    let Some(request) = place.as_ref() else {
+        return Err(TaskError::new(ErrorKind::Other, "the task has no request"));
+    };
+    let log = TaskLog { shared, number };
+    let call = CallContext {
+        task_id: TaskId::new(shared.id, number),
+        request,
+        system_prompt: request.system_prompt.as_deref().or(shared.config.system_prompt.as_deref()),
+        cancel: &shared.slots[slot].cancel,
+        deadline,
+        on_text: RefCell::new(on_text),
+        text_sent: Cell::new(false),
+        in_callback: Cell::new(false),
+        attempts: &log,
+    };
+    let outcome = quietly(|| shared.backend.process(&call));
+    let in_callback = call.in_callback.get();
+    // The callback is user data: its drop may panic too.
+    let callback = call.on_text;
+    quietly(move || drop(callback));
+    let reply = outcome.unwrap_or_else(|| {
+        let what = if in_callback {
+            "the on_text callback panicked"
+        } else {
+            "the backend panicked; its message went to the panic hook"
+        };
+        Err(TaskError::new(ErrorKind::Panicked, what))
+    })?;
+    let bytes_max = shared.config.max_reply_bytes;
+    if reply.text.len() > bytes_max {
+        let summary = format!(
+            "the answer has {} bytes, the helper takes {bytes_max}: ask for less, \
+             or raise max_reply_bytes",
+            reply.text.len()
+        );
+        return Err(TaskError::new(ErrorKind::ResponseTooLarge, summary));
+    }
+    Ok(reply)
+}

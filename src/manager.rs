@@ -1,0 +1,453 @@
+//! The registry of helpers: the library's front door.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::backend::AiBackend;
+use crate::config::{BackendType, HelperConfig};
+use crate::error::Error;
+use crate::event::Observe;
+use crate::helper::AutomationHelper;
+use crate::helper::shared::{Shared, Watch, earlier};
+use crate::helper::{self};
+use crate::id::{HelperId, TaskId};
+use crate::observers::{Observers, SharedObservers};
+use crate::status::HelperStatusReport;
+use crate::sync::{Arc, Mutex, lock};
+use crate::task::{Task, TaskRequest, TaskState};
+
+/// Default bound on a manager's helpers, as in the Python prototype.
+pub const DEFAULT_MAX_HELPERS: usize = 5;
+
+/// Spawns helpers, hands them tasks, and collects the results.
+///
+/// Shareable between threads; all methods take `&self`. Dropping it stops every helper, as
+/// [`terminate_all`](Self::terminate_all) does.
+///
+/// ```
+/// use automation_assistant::{AutomationAssistantManager, HelperConfig};
+/// use std::time::Duration;
+///
+/// let manager = AutomationAssistantManager::new(5);
+/// let helper = manager.spawn_helper(HelperConfig::local().name("echo"))?;
+/// let task = manager.submit_task(helper, "hello")?;
+/// let done = manager.wait_task(helper, task, Duration::from_secs(5))?;
+/// println!("{}", done.result.unwrap_or_default());
+/// # Ok::<(), automation_assistant::Error>(())
+/// ```
+pub struct AutomationAssistantManager {
+    max_helpers: usize,
+    registry: Mutex<Registry>,
+    observers: SharedObservers,
+}
+
+struct Registry {
+    helpers: HashMap<HelperId, AutomationHelper>,
+    /// The order of spawning, for reports.
+    order: Vec<HelperId>,
+    /// Places taken by helpers that are being made.
+    reserved: usize,
+}
+
+/// Makes a manager with observers and limits of one's own.
+#[must_use]
+pub struct ManagerBuilder {
+    max_helpers: usize,
+    observers: Vec<std::sync::Arc<dyn Observe>>,
+}
+
+impl ManagerBuilder {
+    /// How many helpers there may be at once; at least 1. Defaults to 5.
+    pub fn max_helpers(mut self, helpers: usize) -> Self {
+        self.max_helpers = helpers;
+        self
+    }
+
+    /// Adds someone who is told of every event of every helper.
+    pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Makes the manager.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidConfig`] for zero helpers.
+    pub fn build(self) -> Result<AutomationAssistantManager, Error> {
+        if self.max_helpers == 0 {
+            return Err(Error::InvalidConfig(
+                "max_helpers is zero: a manager needs room for at least one helper".into(),
+            ));
+        }
+        Ok(AutomationAssistantManager::make(self.max_helpers, self.observers))
+    }
+}
+
+impl fmt::Debug for ManagerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagerBuilder")
+            .field("max_helpers", &self.max_helpers)
+            .field("observers", &self.observers.len())
+            .finish()
+    }
+}
+
+impl Default for AutomationAssistantManager {
+    /// A manager for at most five helpers.
+    fn default() -> Self {
+        Self::new(DEFAULT_MAX_HELPERS)
+    }
+}
+
+impl AutomationAssistantManager {
+    /// A manager for at most this many helpers. With zero, every spawn is refused.
+    pub fn new(max_helpers: usize) -> Self {
+        Self::make(max_helpers, Vec::new())
+    }
+
+    /// A manager with observers and limits of one's own.
+    pub fn builder() -> ManagerBuilder {
+        ManagerBuilder { max_helpers: DEFAULT_MAX_HELPERS, observers: Vec::new() }
+    }
+
+    fn make(max_helpers: usize, observers: Vec<std::sync::Arc<dyn Observe>>) -> Self {
+        Self {
+            max_helpers,
+            registry: Mutex::new(Registry {
+                helpers: HashMap::new(),
+                order: Vec::new(),
+                reserved: 0,
+            }),
+            observers: Observers::new(observers),
+        }
+    }
+
+    /// The limit on helpers.
+    pub fn max_helpers(&self) -> usize {
+        self.max_helpers
+    }
+
+    /// How many helpers there are.
+    pub fn helper_count(&self) -> usize {
+        lock(&self.registry).helpers.len()
+    }
+
+    /// Makes and starts a helper.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MaxHelpers`]; [`Error::InvalidConfig`]; [`Error::MissingKey`];
+    /// [`Error::Unsupported`] where the backend needs a cargo feature that is off;
+    /// [`Error::Io`] if the system refuses a thread.
+    pub fn spawn_helper(&self, config: HelperConfig) -> Result<HelperId, Error> {
+        self.spawn(config, None)
+    }
+
+    /// Makes and starts a helper with a backend of one's own. The configuration's type and
+    /// the fields for HTTP are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_helper`](Self::spawn_helper).
+    pub fn spawn_helper_with(
+        &self,
+        config: HelperConfig,
+        backend: impl AiBackend + 'static,
+    ) -> Result<HelperId, Error> {
+        self.spawn(config, Some(Box::new(backend)))
+    }
+
+    fn spawn(
+        &self,
+        config: HelperConfig,
+        backend: Option<Box<dyn AiBackend>>,
+    ) -> Result<HelperId, Error> {
+        {
+            let mut registry = lock(&self.registry);
+            if registry.helpers.len() + registry.reserved >= self.max_helpers {
+                return Err(Error::MaxHelpers { max: self.max_helpers });
+            }
+            registry.reserved += 1;
+        }
+        // Gives the place back on every way out, a panic in a backend's `name` included.
+        let place = Place(self);
+        let helper = AutomationHelper::make(config, backend, Arc::clone(&self.observers))?;
+        helper.start()?;
+        let id = helper.helper_id();
+        let mut registry = lock(&self.registry);
+        registry.helpers.insert(id, helper);
+        registry.order.push(id);
+        registry.reserved -= 1;
+        drop(registry);
+        std::mem::forget(place);
+        Ok(id)
+    }
+
+    /// Stops a helper and forgets it; its results are gone for the manager, but readable
+    /// through handles taken before. Waits as [`AutomationHelper::stop`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownHelper`].
+    pub fn terminate_helper(&self, helper: HelperId) -> Result<(), Error> {
+        let mut registry = lock(&self.registry);
+        let found = registry.helpers.remove(&helper).ok_or(Error::UnknownHelper(helper))?;
+        registry.order.retain(|id| *id != helper);
+        drop(registry);
+        found.stop();
+        Ok(())
+    }
+
+    /// Stops all helpers at once and forgets them. Every task ends within a second; the call
+    /// returns when the threads are joined or left, see [`AutomationHelper::stop`]. New
+    /// helpers can be spawned afterwards.
+    pub fn terminate_all(&self) {
+        let mut registry = lock(&self.registry);
+        let helpers = std::mem::take(&mut registry.helpers);
+        registry.order.clear();
+        drop(registry);
+        let signalled = Instant::now();
+        for helper in helpers.values() {
+            helper.shared().signal_stop();
+        }
+        for helper in helpers.values() {
+            helper::join(helper.shared(), signalled);
+        }
+    }
+
+    /// A handle to a helper, which does not keep it running.
+    pub fn get_helper(&self, helper: HelperId) -> Option<AutomationHelper> {
+        lock(&self.registry).helpers.get(&helper).map(AutomationHelper::handle)
+    }
+
+    fn shared(&self, helper: HelperId) -> Result<Arc<Shared>, Error> {
+        let registry = lock(&self.registry);
+        let found = registry.helpers.get(&helper).ok_or(Error::UnknownHelper(helper))?;
+        Ok(Arc::clone(found.shared()))
+    }
+
+    /// Puts a task into a helper's queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownHelper`]; [`Error::InvalidRequest`]; [`Error::QueueFull`] and
+    /// [`Error::Stopped`], which give the request back.
+    pub fn submit_task(
+        &self,
+        helper: HelperId,
+        request: impl Into<TaskRequest>,
+    ) -> Result<TaskId, Error> {
+        self.shared(helper)?.submit(request.into(), None, false)
+    }
+
+    /// Puts a task into a helper's queue; waits for room at most this long.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit_task`](Self::submit_task), [`Error::QueueFull`] when the time is over.
+    pub fn submit_task_wait(
+        &self,
+        helper: HelperId,
+        request: impl Into<TaskRequest>,
+        timeout: Duration,
+    ) -> Result<TaskId, Error> {
+        let until = Instant::now().checked_add(timeout);
+        self.shared(helper)?.submit(request.into(), until, true)
+    }
+
+    /// A copy of the finished task; `None` while it waits or runs, or if it is unknown.
+    pub fn get_task_result(&self, helper: HelperId, task: TaskId) -> Option<Task> {
+        self.shared(helper).ok()?.poll(task).ok()?.ok()
+    }
+
+    /// Waits until the task has ended, at most this long; gives a copy.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WaitTimedOut`]; [`Error::UnknownHelper`], [`Error::UnknownTask`] and
+    /// [`Error::ResultDropped`] at once.
+    pub fn wait_task(
+        &self,
+        helper: HelperId,
+        task: TaskId,
+        timeout: Duration,
+    ) -> Result<Task, Error> {
+        self.shared(helper)?.wait(task, timeout)
+    }
+
+    /// Waits until one of several tasks has ended, at most this long; gives a copy of the
+    /// first in the list that has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for an empty list; otherwise as
+    /// [`wait_task`](Self::wait_task). An id that is unknown or dropped is an error at once
+    /// unless a task before it in the list has ended.
+    pub fn wait_any(&self, tasks: &[(HelperId, TaskId)], timeout: Duration) -> Result<Task, Error> {
+        if tasks.is_empty() {
+            return Err(Error::InvalidRequest("there is no task to wait for".into()));
+        }
+        let until = Instant::now().checked_add(timeout);
+        let pairs = tasks
+            .iter()
+            .map(|&(helper, task)| Ok((self.shared(helper)?, task)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let watching = Watching::new(&pairs);
+        loop {
+            let mut look_again = until;
+            for (shared, task) in &pairs {
+                match shared.poll(*task)? {
+                    Ok(task) => return Ok(task),
+                    Err(moment) => look_again = earlier(look_again, moment),
+                }
+            }
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Err(Error::WaitTimedOut { waited: timeout });
+            }
+            watching.watch.sleep_until(look_again);
+        }
+    }
+
+    /// The finished task, which is forgotten here; `None` if it has not ended or is unknown.
+    pub fn take_task_result(&self, helper: HelperId, task: TaskId) -> Option<Task> {
+        self.shared(helper).ok()?.take(task)
+    }
+
+    /// Forgets a helper's finished tasks; tells how many (none for an unknown helper).
+    pub fn clear_results(&self, helper: HelperId) -> usize {
+        self.shared(helper).map_or(0, |shared| shared.clear())
+    }
+
+    /// Ends a waiting or running task as [`Cancelled`](crate::ErrorKind::Cancelled). `false`
+    /// if it has ended already or is unknown.
+    pub fn cancel_task(&self, helper: HelperId, task: TaskId) -> bool {
+        self.shared(helper).is_ok_and(|shared| shared.cancel(task))
+    }
+
+    /// Where a task is; `None` if it is unknown.
+    pub fn task_state(&self, helper: HelperId, task: TaskId) -> Option<TaskState> {
+        self.shared(helper).ok()?.task_state(task)
+    }
+
+    /// Every helper's state and counters, in the order of spawning.
+    pub fn get_all_helpers_status(&self) -> Vec<HelperStatusReport> {
+        let registry = lock(&self.registry);
+        let helpers: Vec<_> = registry
+            .order
+            .iter()
+            .filter_map(|id| registry.helpers.get(id).map(AutomationHelper::handle))
+            .collect();
+        drop(registry);
+        helpers.iter().map(AutomationHelper::get_status).collect()
+    }
+}
+
+/// A reserved place for a helper, given back unless forgotten.
+struct Place<'a>(&'a AutomationAssistantManager);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.registry).reserved -= 1;
+    }
+}
+
+/// A watch on several helpers, taken off when dropped.
+struct Watching<'a> {
+    watch: Arc<Watch>,
+    pairs: &'a [(Arc<Shared>, TaskId)],
+}
+
+impl<'a> Watching<'a> {
+    fn new(pairs: &'a [(Arc<Shared>, TaskId)]) -> Self {
+        let watching = Self { watch: Watch::new(), pairs };
+        for shared in watching.helpers() {
+            shared.watch(&watching.watch);
+        }
+        watching
+    }
+
+    /// Each helper once, however many of its tasks are waited for.
+    fn helpers(&self) -> impl Iterator<Item = &'a Arc<Shared>> {
+        let pairs = self.pairs;
+        pairs.iter().enumerate().filter_map(move |(at, (shared, _))| {
+            let seen = pairs[..at].iter().any(|(other, _)| Arc::ptr_eq(other, shared));
+            (!seen).then_some(shared)
+        })
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        for shared in self.helpers() {
+            shared.unwatch(&self.watch);
+        }
+    }
+}
+
+impl Drop for AutomationAssistantManager {
+    fn drop(&mut self) {
+        self.terminate_all();
+    }
+}
+
+impl fmt::Debug for AutomationAssistantManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AutomationAssistantManager")
+            .field("max_helpers", &self.max_helpers)
+            .field("helper_count", &self.helper_count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Spawns a ChatGPT helper; the key comes from `OPENAI_API_KEY`.
+///
+/// # Errors
+///
+/// As [`AutomationAssistantManager::spawn_helper`].
+pub fn create_chatgpt_helper(
+    manager: &AutomationAssistantManager,
+    name: &str,
+    model: &str,
+) -> Result<HelperId, Error> {
+    create(manager, BackendType::ChatGpt, name, Some(model))
+}
+
+/// Spawns a Comet helper; the key comes from `OPIK_API_KEY`.
+///
+/// # Errors
+///
+/// As [`AutomationAssistantManager::spawn_helper`].
+pub fn create_comet_helper(
+    manager: &AutomationAssistantManager,
+    name: &str,
+    model: &str,
+) -> Result<HelperId, Error> {
+    create(manager, BackendType::Comet, name, Some(model))
+}
+
+/// Spawns a Local helper with the embedded engine.
+///
+/// # Errors
+///
+/// As [`AutomationAssistantManager::spawn_helper`].
+pub fn create_local_helper(
+    manager: &AutomationAssistantManager,
+    name: &str,
+) -> Result<HelperId, Error> {
+    create(manager, BackendType::Local, name, None)
+}
+
+fn create(
+    manager: &AutomationAssistantManager,
+    backend_type: BackendType,
+    name: &str,
+    model: Option<&str>,
+) -> Result<HelperId, Error> {
+    let config = HelperConfig::new(backend_type).name(name);
+    manager.spawn_helper(match model {
+        Some(model) => config.model(model),
+        None => config,
+    })
+}

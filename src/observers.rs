@@ -1,0 +1,46 @@
+//! Those who watch a helper, called so that none of them can hurt it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::event::{Event, Observe};
+use crate::sync::{Arc, AtomicU64, Ordering};
+
+/// The observers of one helper, and how often they panicked.
+pub(crate) struct Observers {
+    list: Vec<std::sync::Arc<dyn Observe>>,
+    panics: AtomicU64,
+}
+
+/// Observers shared by the helpers of a manager.
+pub(crate) type SharedObservers = Arc<Observers>;
+
+impl Observers {
+    pub(crate) fn new(list: Vec<std::sync::Arc<dyn Observe>>) -> SharedObservers {
+        Arc::new(Self { list, panics: AtomicU64::new(0) })
+    }
+
+    /// Tells everybody. Call it without holding a lock.
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        for observer in &self.list {
+            if quietly(|| observer.on_event(event)).is_none() {
+                self.panics.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs foreign code; nothing if it panicked. A payload whose drop panics in turn is kept
+/// from doing harm too.
+pub(crate) fn quietly<T>(foreign: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(foreign)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+            None
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The channel that helpers' threads block on, and which lane goes next.
+//!
+//! What travels is a ticket without content: the task itself stays in the store, so that
+//! cancelling or expiry frees its text and its place at once. A ticket whose task is gone
+//! stays in the channel as a surplus and pays for the next task, so the channel never holds
+//! more tickets than the queue may hold tasks.
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::task::Priority;
+
+/// How many lanes there are: one per [`Priority`].
+pub(crate) const LANES: usize = 3;
+
+/// How many tasks in a row may pass over a waiting lower lane.
+const PASS_OVER_MAX: u32 = 8;
+
+/// The lane of a priority; a smaller number goes first.
+pub(crate) fn lane_of(priority: Priority) -> usize {
+    match priority {
+        Priority::High => 0,
+        Priority::Normal => 1,
+        Priority::Low => 2,
+    }
+}
+
+/// Wakes one thread to look for a task (or to see that its helper was stopped).
+struct Ticket;
+
+/// The two ends of a helper's ticket channel. Unbounded, because a bounded one pays for
+/// every place at birth; the queue's capacity bounds it (see above).
+pub(crate) struct Tickets {
+    sender: Sender<Ticket>,
+    receiver: Receiver<Ticket>,
+}
+
+impl Tickets {
+    pub(crate) fn new() -> Self {
+        let (sender, receiver) = unbounded();
+        Self { sender, receiver }
+    }
+
+    /// Wakes one thread.
+    pub(crate) fn send(&self) {
+        // Both ends live in this value, so there is always a receiver.
+        let _ = self.sender.send(Ticket);
+    }
+
+    /// Blocks until a ticket comes.
+    pub(crate) fn receive(&self) {
+        let _ = self.receiver.recv();
+    }
+}
+
+/// Chooses lanes: high before normal before low; after eight takes in a row that passed over
+/// a lower lane, one from the lowest that waits.
+#[derive(Debug, Default)]
+pub(crate) struct LaneChoice {
+    passed_over: u32,
+}
+
+impl LaneChoice {
+    /// The lane to take from, given how many wait in each; `None` if nothing waits.
+    pub(crate) fn next(&mut self, waiting: [usize; LANES]) -> Option<usize> {
+        let highest = waiting.iter().position(|&tasks| tasks > 0)?;
+        let lowest = waiting.iter().rposition(|&tasks| tasks > 0)?;
+        if highest == lowest {
+            self.passed_over = 0;
+            return Some(highest);
+        }
+        if self.passed_over >= PASS_OVER_MAX {
+            self.passed_over = 0;
+            return Some(lowest);
+        }
+        self.passed_over += 1;
+        Some(highest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ninth_take_goes_to_the_lowest_lane_that_waits() {
+        let mut choice = LaneChoice::default();
+        let order: Vec<_> = (0..20).filter_map(|_| choice.next([9, 9, 9])).collect();
+        let expected: Vec<_> = (1..=20).map(|n| if n % 9 == 0 { 2 } else { 0 }).collect();
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn a_lane_alone_is_never_passed_over() {
+        let mut choice = LaneChoice::default();
+        for _ in 0..20 {
+            assert_eq!(choice.next([0, 1, 0]), Some(1));
+        }
+        assert_eq!(choice.next([0, 0, 0]), None);
+        assert_eq!(choice.next([1, 0, 1]), Some(0));
+    }
+}
