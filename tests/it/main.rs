@@ -1,2 +1,10 @@
 //! One test binary: the library through its public face.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//!
+//! Tests meet on channels or conditions; none sleeps to be right, none needs a network
+//! beyond loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+
+mod flow;
+mod limits;
+mod shutdown;
+mod support;

@@ -1,0 +1,121 @@
+//! What several tests need.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use automation_assistant::{
+    AiBackend, AutomationAssistantManager, CallContext, Event, EventKind, HelperConfig, HelperId,
+    Observe, Reply, TaskError,
+};
+
+/// Longer than anything here takes on a slow phone; a test that waits this long has failed.
+pub const LONG: Duration = Duration::from_secs(20);
+
+/// A backend that stands still until told: it says which prompt it has begun, and answers
+/// when it gets a word. It does not look at its cancel signal.
+pub struct Gate {
+    begun: Mutex<Sender<String>>,
+    go: Mutex<Receiver<()>>,
+}
+
+/// The test's end of a [`Gate`].
+pub struct GateKeeper {
+    pub begun: Receiver<String>,
+    pub go: Sender<()>,
+}
+
+impl GateKeeper {
+    /// Waits until a task has begun; gives its prompt.
+    pub fn next(&self) -> String {
+        self.begun.recv_timeout(LONG).expect("a task begins")
+    }
+}
+
+pub fn gate() -> (Gate, GateKeeper) {
+    let (begun_in, begun) = channel();
+    let (go, go_out) = channel();
+    (Gate { begun: Mutex::new(begun_in), go: Mutex::new(go_out) }, GateKeeper { begun, go })
+}
+
+impl AiBackend for Gate {
+    fn name(&self) -> &str {
+        "Gate"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        let _ = self.begun.lock().unwrap().send(call.prompt().to_owned());
+        let _ = self.go.lock().unwrap().recv_timeout(LONG);
+        Ok(Reply::new(call.prompt()))
+    }
+}
+
+/// A backend that waits for its cancel signal (or its time), and says when it has begun.
+pub struct Patient {
+    begun: Mutex<Sender<String>>,
+}
+
+pub fn patient() -> (Patient, Receiver<String>) {
+    let (begun, heard) = channel();
+    (Patient { begun: Mutex::new(begun) }, heard)
+}
+
+impl AiBackend for Patient {
+    fn name(&self) -> &str {
+        "Patient"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        let _ = self.begun.lock().unwrap().send(call.prompt().to_owned());
+        call.pause(LONG)?;
+        Ok(Reply::new("waited in vain"))
+    }
+}
+
+/// A backend made of a closure.
+pub struct FnBackend<F>(pub F);
+
+impl<F> AiBackend for FnBackend<F>
+where
+    F: Fn(&CallContext<'_>) -> Result<Reply, TaskError> + Send + Sync,
+{
+    fn name(&self) -> &str {
+        "Fn"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        (self.0)(call)
+    }
+}
+
+/// An observer that writes down kinds and outcomes.
+#[derive(Default)]
+pub struct Notes(Mutex<Vec<(EventKind, bool, Option<&'static str>)>>);
+
+impl Notes {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub fn of(&self, kind: EventKind) -> Vec<(bool, Option<&'static str>)> {
+        let notes = self.0.lock().unwrap();
+        notes.iter().filter(|note| note.0 == kind).map(|note| (note.1, note.2)).collect()
+    }
+}
+
+impl Observe for Notes {
+    fn on_event(&self, event: &Event<'_>) {
+        let error = event.error.map(|error| error.kind().as_str());
+        self.0.lock().unwrap().push((event.kind, event.success, error));
+    }
+}
+
+/// A manager with one helper of this backend.
+pub fn one_helper(
+    config: HelperConfig,
+    backend: impl AiBackend + 'static,
+) -> (AutomationAssistantManager, HelperId) {
+    let manager = AutomationAssistantManager::new(1);
+    let helper = manager.spawn_helper_with(config, backend).unwrap();
+    (manager, helper)
+}
