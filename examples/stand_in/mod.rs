@@ -1,0 +1,194 @@
+//! A stand-in for the providers, on loopback, so that the examples show the real client at
+//! work without a key or a network. It speaks the Chat Completions protocol (plain and
+//! streamed) at any path that ends in `/chat/completions`; its answers are canned.
+//!
+//! Not for use outside these examples: one thread a connection, at most a few of them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Longest request that the stand-in reads.
+const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// A client that says nothing for this long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// What the stand-in answers to a prompt of this model.
+pub type Answer = fn(model: &str, prompt: &str) -> String;
+
+/// The running server; it stops when dropped.
+pub struct StandIn {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl StandIn {
+    /// Starts the server on a free port of 127.0.0.1.
+    pub fn start(answer: Answer) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let acceptor = std::thread::spawn(move || {
+            let mut connections = Vec::new();
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::SeqCst) {
+                    break;
+                }
+                let Ok(stream) = stream else { continue };
+                let closer = stream.try_clone();
+                let thread = std::thread::spawn(move || {
+                    // A client that breaks off is no concern of the stand-in's.
+                    let _ = serve(stream, answer);
+                });
+                connections.push((closer, thread));
+            }
+            for (closer, thread) in connections {
+                if let Ok(stream) = closer {
+                    let _ = stream.shutdown(std::net::Shutdown::Both);
+                }
+                let _ = thread.join();
+            }
+        });
+        Ok(Self { address, stop, acceptor: Some(acceptor) })
+    }
+
+    /// The base URL for an OpenAI client.
+    pub fn openai_base(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// The base URL for an Opik client.
+    pub fn opik_base(&self) -> String {
+        format!("http://{}/opik/api", self.address)
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // Wakes the acceptor.
+        let _ = TcpStream::connect(self.address);
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+/// Answers one connection's requests until it closes.
+fn serve(stream: TcpStream, answer: Answer) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    while let Some((path, body)) = read_request(&mut reader)? {
+        if path.ends_with("/models") {
+            let list = json!({"object": "list", "data": [{"id": "stand-in", "object": "model"}]});
+            reply(&mut writer, "200 OK", &list)?;
+        } else if path.ends_with("/chat/completions") {
+            complete(&mut writer, &body, answer)?;
+        } else if path.contains("/v1/private/") {
+            // Opik's traces, spans and scores are taken with an empty answer.
+            writer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+        } else {
+            let error = json!({"error": {"message": format!("no such path: {path}"),
+                "type": "invalid_request_error", "code": "not_found"}});
+            reply(&mut writer, "404 Not Found", &error)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(String, Value)>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let path = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        if reader.read_line(&mut header)? == 0 || header.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = header.split_once(':') {
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+        }
+    }
+    let mut body = vec![0; length.min(REQUEST_BYTES_MAX)];
+    reader.read_exact(&mut body)?;
+    Ok(Some((path, serde_json::from_slice(&body).unwrap_or(Value::Null))))
+}
+
+fn reply(writer: &mut TcpStream, status: &str, body: &Value) -> std::io::Result<()> {
+    let body = body.to_string();
+    write!(
+        writer,
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nx-request-id: req_stand_in\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn complete(writer: &mut TcpStream, request: &Value, answer: Answer) -> std::io::Result<()> {
+    let model = request["model"].as_str().unwrap_or("stand-in");
+    let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let prompt = messages.last().and_then(|last| last["content"].as_str()).unwrap_or_default();
+    let tool_result = messages.last().is_some_and(|last| last["role"] == "tool");
+    let tool = request["tools"][0]["function"]["name"].as_str().filter(|_| !tool_result);
+    let text = answer(model, prompt);
+    let message = match tool {
+        // Offered a tool, the stand-in calls it once, without arguments.
+        Some(name) => json!({"role": "assistant", "content": null, "tool_calls": [{
+            "id": "call_1", "type": "function",
+            "function": {"name": name, "arguments": "{}"}}]}),
+        None => json!({"role": "assistant", "content": text}),
+    };
+    let reason = if tool.is_some() { "tool_calls" } else { "stop" };
+    let (asked, answered) = (prompt.split_whitespace().count(), text.split_whitespace().count());
+    let usage = json!({"prompt_tokens": asked, "completion_tokens": answered,
+        "total_tokens": asked + answered});
+    if request["stream"] != true {
+        let body = json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 0,
+            "model": model, "usage": usage,
+            "choices": [{"index": 0, "message": message, "finish_reason": reason}]});
+        return reply(writer, "200 OK", &body);
+    }
+    writer.write_all(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )?;
+    let chunk = |delta: Value, reason: Value| {
+        json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0,
+            "model": model, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
+    };
+    if let Some(calls) = message["tool_calls"].as_array() {
+        let mut call = calls[0].clone();
+        call["index"] = json!(0);
+        event(writer, &chunk(json!({"role": "assistant", "tool_calls": [call]}), Value::Null))?;
+    } else {
+        for word in text.split_inclusive(' ') {
+            event(writer, &chunk(json!({"content": word}), Value::Null))?;
+        }
+    }
+    event(writer, &chunk(json!({}), json!(reason)))?;
+    if request["stream_options"]["include_usage"] == true {
+        event(writer, &json!({"model": model, "choices": [], "usage": usage}))?;
+    }
+    send_chunk(writer, "data: [DONE]\n\n")?;
+    writer.write_all(b"0\r\n\r\n")
+}
+
+fn event(writer: &mut TcpStream, data: &Value) -> std::io::Result<()> {
+    send_chunk(writer, &format!("data: {data}\n\n"))
+}
+
+fn send_chunk(writer: &mut TcpStream, text: &str) -> std::io::Result<()> {
+    write!(writer, "{:x}\r\n{text}\r\n", text.len())
+}
