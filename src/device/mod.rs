@@ -1,0 +1,35 @@
+//! What the device tells of itself: its state, its limits, its sleep.
+//!
+//! Reads `/proc` and `/sys`, and, where the program asks for it, runs commands of
+//! Termux:API. Knows nothing of helpers in work, of providers or of networks; the policy
+//! for admission is a pure function of a snapshot. Nothing here runs unless it is called:
+//! no thread, no cache that was not asked for.
+
+mod admission;
+mod clock;
+mod files;
+mod memory;
+mod network;
+mod power;
+mod profile;
+mod reader;
+mod reading;
+mod snapshot;
+mod system;
+mod termux;
+mod tools;
+
+pub use admission::{Admission, AdmissionPolicy, CloudAction, Pressure};
+pub use clock::{ClockGap, ClockReading, ClockSource, MIN_CLOCK_GAP, SuspendWatch};
+pub use memory::{Memory, ProcessMemory};
+pub use network::{Network, Wifi};
+pub use power::{Battery, BatterySource, Temperature, ThermalZone};
+pub use profile::DeviceProfile;
+pub use reader::{DEFAULT_PROBE_LIMIT, DEFAULT_SNAPSHOT_AGE, DeviceReader, DeviceWatch};
+pub use reading::Reading;
+pub use snapshot::DeviceSnapshot;
+pub use system::{Load, Storage};
+pub use tools::device_tools;
+
+/// The cargo feature that brings what the standard library cannot tell.
+pub(crate) const FEATURE: &str = "rustix";
