@@ -120,8 +120,8 @@ pub(crate) fn temperature(files: &Files<'_>) -> Probed<Temperature> {
         };
         let name = files.text(folder.join("type")).map(|name| plain_name(&name));
         let name = name.unwrap_or_else(|_| "unnamed".to_owned());
-        let other = |part: &&str| name.contains(*part);
-        if name == NO_TEMPERATURE_NAME || NO_TEMPERATURE.iter().any(|part| other(part)) {
+        let holds_other = NO_TEMPERATURE.iter().any(|part| name.contains(part));
+        if holds_other || name == NO_TEMPERATURE_NAME {
             continue;
         }
         if let Some(celsius) = sane_celsius(raw) {

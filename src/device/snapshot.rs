@@ -229,7 +229,8 @@ fn process_line(process: &ProcessMemory) -> String {
         text += &format!(" ({} its own share)", bytes(proportional));
     }
     if let Some(threads) = process.threads {
-        text += &format!(", {threads} threads");
+        let plural = if threads == 1 { "" } else { "s" };
+        text += &format!(", {threads} thread{plural}");
     }
     if let Some(files) = process.open_files.value() {
         text += &format!(", {files} open files");
