@@ -3,6 +3,7 @@
 mod backend;
 mod cancel;
 mod config;
+mod device;
 mod error;
 mod event;
 mod helper;
@@ -24,6 +25,12 @@ pub use config::{
     DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
     DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES,
     HelperConfig, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES, WhenResultsFull,
+};
+pub use device::{
+    Admission, AdmissionPolicy, Battery, BatterySource, ClockGap, ClockReading, ClockSource,
+    CloudAction, DEFAULT_PROBE_LIMIT, DEFAULT_SNAPSHOT_AGE, DeviceProfile, DeviceReader,
+    DeviceSnapshot, DeviceWatch, Load, MIN_CLOCK_GAP, Memory, Network, Pressure, ProcessMemory,
+    Reading, Storage, SuspendWatch, Temperature, ThermalZone, Wifi, device_tools,
 };
 pub use error::Error;
 pub use event::{Event, EventKind, Fact, Observe};

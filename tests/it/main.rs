@@ -4,6 +4,7 @@
 //! beyond loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+mod device;
 mod flow;
 mod limits;
 mod shutdown;

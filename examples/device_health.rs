@@ -1,0 +1,145 @@
+//! How fit is this device for AI helpers? Offline, in a moment.
+//!
+//! ```text
+//! cargo run --release --no-default-features --example device_health -- [--termux] [--json]
+//!     --termux   may run termux-battery-status (Termux:API), 2 s at most
+//!     --json     the same as one JSON object
+//! ```
+//!
+//! Add `--features rustix` for storage, the boot clock, and the load on Android.
+#![allow(clippy::print_stderr, reason = "a program speaks to its user")]
+
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use automation_assistant::{
+    Admission, BatterySource, ClockGap, ClockReading, DeviceProfile, DeviceReader, DeviceSnapshot,
+    SuspendWatch,
+};
+use serde_json::json;
+
+/// Less storage than this is worth a word (500 MiB).
+const LOW_STORAGE_BYTES: u64 = 500 << 20;
+/// More waiting work per core than this makes everything slow.
+const HIGH_LOAD_PER_CORE: f64 = 1.5;
+
+fn main() -> ExitCode {
+    let mut termux = false;
+    let mut as_json = false;
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--termux" => termux = true,
+            "--json" => as_json = true,
+            other => {
+                eprintln!("unknown argument {other}; known are --termux and --json");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let mut watch = SuspendWatch::new();
+    let reader = DeviceReader::new().termux(termux);
+    let device = reader.read();
+    let profile = DeviceProfile::detect();
+    let admission = profile.admission().decide(&device);
+    let advice = advice(&device, &profile, &admission, termux);
+    let text = if as_json {
+        let report = json!({
+            "device": device,
+            "profile": profile.name(),
+            "admission": admission.as_str(),
+            "advice": advice,
+        });
+        format!("{report:#}\n")
+    } else {
+        let gap = watch.check();
+        report(&device, &profile, &admission, gap, &advice)
+    };
+    // A reader that has seen enough (`| head`) is no failure.
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("cannot write the report: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn report(
+    device: &DeviceSnapshot,
+    profile: &DeviceProfile,
+    admission: &Admission,
+    gap: Option<ClockGap>,
+    advice: &[String],
+) -> String {
+    let mut text = "Device\n".to_owned();
+    // What is missing has a block of its own.
+    let known = device.to_string();
+    for line in known.lines().filter(|line| !line.contains(" unavailable: ")) {
+        text += &format!("  {line}\n");
+    }
+    let missing = device.unavailable();
+    if !missing.is_empty() {
+        text += "\nNot told\n";
+    }
+    for (name, why) in missing {
+        text += &format!("  {name:<12} {why}\n");
+    }
+    text += &format!("\nProfile\n  {profile}\n\nCloud tasks\n  {admission}\n\nSleep\n");
+    let clock = ClockReading::now().source();
+    let how = if clock.is_exact() { "exact" } else { "estimated" };
+    text += &match gap {
+        Some(gap) => format!("  {gap}\n"),
+        None => format!("  awake during this run (suspended time is {how} here, by {clock})\n"),
+    };
+    text += "\nAdvice\n";
+    if advice.is_empty() {
+        text += "  none: fit for work\n";
+    }
+    for (number, line) in advice.iter().enumerate() {
+        text += &format!("  {}. {line}\n", number + 1);
+    }
+    text
+}
+
+/// What a person could do, most pressing first.
+fn advice(
+    device: &DeviceSnapshot,
+    profile: &DeviceProfile,
+    admission: &Admission,
+    termux: bool,
+) -> Vec<String> {
+    let mut advice = Vec::new();
+    if let Some(pressure) = admission.pressure() {
+        advice.push(format!("{pressure}: hold cloud work back until that is better"));
+    }
+    if let Some(storage) = device.storage.value() {
+        if storage.available_bytes < LOW_STORAGE_BYTES {
+            advice.push("storage is nearly full: audit files need room, so make some".to_owned());
+        }
+    }
+    if let (Some(load), Some(&cores)) = (device.load.value(), device.cores.value()) {
+        let per_core = load.five_minutes / cores.max(1) as f64;
+        if per_core > HIGH_LOAD_PER_CORE {
+            advice.push(format!(
+                "{per_core:.1} tasks wait for each core: keep to {} helpers or fewer",
+                profile.max_helpers()
+            ));
+        }
+    }
+    if device.network.value().and_then(|network| network.has_route) == Some(false) {
+        advice.push("no way to the internet: use the Local backend until there is one".to_owned());
+    }
+    let battery = device.battery.value();
+    let on_a_phone = std::env::var_os("TERMUX_VERSION").is_some();
+    if battery.is_none() && on_a_phone && !termux {
+        advice.push("run this with --termux to read the battery through Termux:API".to_owned());
+    }
+    let told_by_termux = battery.is_some_and(|b| b.source == BatterySource::Termux);
+    if on_a_phone || told_by_termux {
+        advice.push("for long work on the phone run termux-wake-lock first".to_owned());
+    }
+    if !device.storage.is_value() && !cfg!(feature = "rustix") {
+        advice.push("build with --features rustix to see storage and exact sleep".to_owned());
+    }
+    advice
+}

@@ -1,0 +1,226 @@
+//! Time in which the device slept.
+//!
+//! `Instant` stands still while a phone or a laptop is suspended (Doze, a closed lid); the
+//! boot clock and the wall clock go on. Their difference is the time slept.
+
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::files::Files;
+use super::system;
+
+/// The clock that goes on in suspension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClockSource {
+    /// The system's boot clock, asked directly (cargo feature `rustix`): exact.
+    BootClock,
+    /// `/proc/uptime`: the boot clock, rounded to 10 ms and read a moment later; an estimate.
+    ProcUptime,
+    /// The wall clock: an estimate, since whoever sets it looks like a sleep (forwards) or
+    /// hides one (backwards).
+    WallClock,
+}
+
+impl ClockSource {
+    /// The name in JSON: `boot_clock`, `proc_uptime`, `wall_clock`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BootClock => "boot_clock",
+            Self::ProcUptime => "proc_uptime",
+            Self::WallClock => "wall_clock",
+        }
+    }
+
+    /// Whether differences of this clock are exact.
+    pub const fn is_exact(self) -> bool {
+        matches!(self, Self::BootClock)
+    }
+}
+
+impl fmt::Display for ClockSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Both clocks at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockReading {
+    monotonic: Instant,
+    sleepless: Duration,
+    source: ClockSource,
+}
+
+/// The two clocks should be read within this time of each other, or the thread was
+/// interrupted between them, and they are read again.
+const BRACKET: Duration = Duration::from_millis(5);
+/// How often; on a device so busy, the last reading has to do.
+const ATTEMPTS: usize = 4;
+
+impl ClockReading {
+    /// Reads the clocks: the best source that this device lets read.
+    pub fn now() -> Self {
+        let mut reading = Self::once();
+        for _ in 1..ATTEMPTS {
+            if reading.monotonic.elapsed() < BRACKET {
+                break;
+            }
+            reading = Self::once();
+        }
+        reading
+    }
+
+    fn once() -> Self {
+        let monotonic = Instant::now();
+        let (source, sleepless) = sleepless_clock();
+        Self { monotonic, sleepless, source }
+    }
+
+    /// A reading from clocks of one's own: `sleepless` counts from any fixed moment.
+    pub const fn new(monotonic: Instant, sleepless: Duration, source: ClockSource) -> Self {
+        Self { monotonic, sleepless, source }
+    }
+
+    /// Which clock goes on in suspension here.
+    pub const fn source(&self) -> ClockSource {
+        self.source
+    }
+
+    /// What passed between an earlier reading and this one. Where the sources differ, the
+    /// sleep is not known, and is taken as none (with the less exact source named).
+    pub fn since(&self, earlier: &Self) -> ClockGap {
+        let awake = self.monotonic.saturating_duration_since(earlier.monotonic);
+        let comparable = self.source == earlier.source;
+        let passed = self.sleepless.saturating_sub(earlier.sleepless);
+        let suspended = if comparable { passed.saturating_sub(awake) } else { Duration::ZERO };
+        let source = if comparable { self.source } else { ClockSource::WallClock };
+        ClockGap { awake, suspended, source }
+    }
+}
+
+fn sleepless_clock() -> (ClockSource, Duration) {
+    if let Ok(time) = system::boot_time() {
+        return (ClockSource::BootClock, time);
+    }
+    // The limit is for several files; this is one.
+    let files = Files::new(Path::new("/"), Duration::MAX);
+    if let Ok(time) = system::proc_uptime(&files) {
+        return (ClockSource::ProcUptime, time);
+    }
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (ClockSource::WallClock, wall)
+}
+
+/// What passed between two readings of the clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockGap {
+    awake: Duration,
+    suspended: Duration,
+    source: ClockSource,
+}
+
+impl ClockGap {
+    /// Time that the device was awake: what `Instant` counts.
+    pub const fn awake(&self) -> Duration {
+        self.awake
+    }
+
+    /// Time that it was suspended. Differences below [`MIN_CLOCK_GAP`] mean nothing.
+    pub const fn suspended(&self) -> Duration {
+        self.suspended
+    }
+
+    /// All time that passed.
+    pub fn elapsed(&self) -> Duration {
+        self.awake.saturating_add(self.suspended)
+    }
+
+    /// The clock that told.
+    pub const fn source(&self) -> ClockSource {
+        self.source
+    }
+
+    /// Whether `suspended` is exact; an estimate otherwise.
+    pub const fn is_exact(&self) -> bool {
+        self.source.is_exact()
+    }
+}
+
+impl fmt::Display for ClockGap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.is_exact() { "exact" } else { "estimated" };
+        let suspended = self.suspended.as_secs_f64();
+        let all = self.elapsed().as_secs_f64();
+        write!(f, "suspended for {suspended:.1} s of {all:.1} s ({how}, {})", self.source)
+    }
+}
+
+/// Least suspension that is told (1 s): shorter ones cannot be told from rounding, from a
+/// busy device, or from a wall clock that is being corrected.
+pub const MIN_CLOCK_GAP: Duration = Duration::from_secs(1);
+
+/// Notices when the device slept, each time it is asked.
+///
+/// ```
+/// use automation_assistant::SuspendWatch;
+///
+/// let mut watch = SuspendWatch::new();
+/// // … some work, perhaps with the phone in a pocket …
+/// match watch.check() {
+///     Some(gap) => println!("{gap}"),
+///     None => println!("awake all the time"),
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct SuspendWatch {
+    last: ClockReading,
+    total: Duration,
+}
+
+impl SuspendWatch {
+    /// Watches from now on.
+    pub fn new() -> Self {
+        Self::starting_at(ClockReading::now())
+    }
+
+    /// Watches from this reading on.
+    pub const fn starting_at(reading: ClockReading) -> Self {
+        Self { last: reading, total: Duration::ZERO }
+    }
+
+    /// Reads the clocks; see [`observe`](Self::observe).
+    pub fn check(&mut self) -> Option<ClockGap> {
+        self.observe(ClockReading::now())
+    }
+
+    /// The sleep since the last gap was told, once it comes to [`MIN_CLOCK_GAP`] or more.
+    ///
+    /// Short naps add up, except by the wall clock, where each look starts anew: its small
+    /// corrections would add up too.
+    pub fn observe(&mut self, now: ClockReading) -> Option<ClockGap> {
+        let gap = now.since(&self.last);
+        let told = gap.suspended >= MIN_CLOCK_GAP;
+        let starts_anew = now.source != self.last.source || now.source == ClockSource::WallClock;
+        if told || starts_anew || now.sleepless < self.last.sleepless {
+            self.last = now;
+        }
+        if !told {
+            return None;
+        }
+        self.total = self.total.saturating_add(gap.suspended);
+        Some(gap)
+    }
+
+    /// All sleep told so far.
+    pub const fn total_suspended(&self) -> Duration {
+        self.total
+    }
+}
+
+impl Default for SuspendWatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,125 @@
+//! Bounded reads of files that a kernel, or anybody, may have written.
+//!
+//! A read of a regular file of `/proc` or `/sys` cannot be broken off without a thread, and
+//! a thread stuck in the kernel could not be ended either; so files are read directly, the
+//! time is looked at between two files, and whatever may block for good when it is opened
+//! (a pipe, a device) is not opened.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::reading::{NoReading, Probed};
+
+/// Most bytes that are read of one file. The largest that is read, `/proc/self/status` of
+/// a process in many groups, has about 2 KiB.
+pub(crate) const MAX_FILE_BYTES: u64 = 64 << 10;
+/// Most entries of a folder that are looked at: phones have up to about 100 thermal zones.
+pub(crate) const MAX_ENTRIES: usize = 256;
+/// Longest name (of a thermal zone, of an interface) that is passed on, in characters. The
+/// kernel's own bounds are 20 and 16.
+const MAX_NAME_CHARS: usize = 32;
+
+/// The files below one root, read within one limit of time.
+#[derive(Debug)]
+pub(crate) struct Files<'a> {
+    root: &'a Path,
+    started: Instant,
+    limit: Duration,
+}
+
+impl<'a> Files<'a> {
+    pub(crate) fn new(root: &'a Path, limit: Duration) -> Self {
+        Self { root, started: Instant::now(), limit }
+    }
+
+    fn in_time(&self) -> Probed<()> {
+        if self.started.elapsed() >= self.limit {
+            return Err(NoReading::TimedOut(self.limit));
+        }
+        Ok(())
+    }
+
+    /// The start of a regular file, as text. `path` is relative to the root.
+    pub(crate) fn text(&self, path: impl AsRef<Path>) -> Probed<String> {
+        let path = path.as_ref();
+        self.in_time()?;
+        let full = self.root.join(path);
+        let refused = |error: std::io::Error| refusal(path, &error);
+        if !fs::metadata(&full).map_err(refused)?.is_file() {
+            return Err(NoReading::because(format!("{} is not a file here", shown(path))));
+        }
+        let mut bytes = Vec::new();
+        let file = File::open(&full).map_err(refused)?;
+        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(refused)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The names in a folder, in order, and at most [`MAX_ENTRIES`] of them.
+    pub(crate) fn names(&self, path: impl AsRef<Path>) -> Probed<Vec<PathBuf>> {
+        let path = path.as_ref();
+        self.in_time()?;
+        let entries = fs::read_dir(self.root.join(path)).map_err(|error| refusal(path, &error))?;
+        let names = entries.take(MAX_ENTRIES).filter_map(Result::ok);
+        let mut names: Vec<PathBuf> = names.map(|entry| path.join(entry.file_name())).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// How many entries a folder has, counted up to `max`.
+    pub(crate) fn count(&self, path: impl AsRef<Path>, max: usize) -> Probed<u64> {
+        let path = path.as_ref();
+        self.in_time()?;
+        let entries = fs::read_dir(self.root.join(path)).map_err(|error| refusal(path, &error))?;
+        Ok(entries.take(max).filter(Result::is_ok).count() as u64)
+    }
+
+    /// One whole number that is all a file holds.
+    pub(crate) fn number(&self, path: impl AsRef<Path>) -> Probed<i64> {
+        let path = path.as_ref();
+        let text = self.text(path)?;
+        text.trim().parse().map_err(|_| odd(path))
+    }
+}
+
+/// The path as it stands below the root, so that a recorded tree reads like a device.
+fn shown(path: &Path) -> String {
+    format!("/{}", path.display())
+}
+
+fn refusal(path: &Path, error: &std::io::Error) -> NoReading {
+    let path = shown(path);
+    NoReading::Unavailable(match error.kind() {
+        ErrorKind::NotFound => format!("{path} does not exist here"),
+        ErrorKind::PermissionDenied => format!("{path} may not be read by this program"),
+        // The kind, not the text: it is the same in every language and names no other path.
+        kind => format!("{path} cannot be read: {kind}"),
+    })
+}
+
+/// The reading of a file that does not hold what it should.
+pub(crate) fn odd(path: impl AsRef<Path>) -> NoReading {
+    NoReading::because(format!("{} does not hold what is expected of it", shown(path.as_ref())))
+}
+
+/// The number in a line such as `MemTotal:  16000 kB`, in bytes. Saturates.
+pub(crate) fn kilobytes(text: &str, key: &str) -> Option<u64> {
+    let value = field(text, key)?;
+    let number: u64 = value.trim_end_matches("kB").trim_end().parse().ok()?;
+    Some(number.saturating_mul(1024))
+}
+
+/// The value of the line `key: value`.
+pub(crate) fn field<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name == key).then(|| value.trim())
+    })
+}
+
+/// A name that a file gave, fit to be shown: short, and of plain characters only.
+pub(crate) fn plain_name(text: &str) -> String {
+    let fit = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    text.trim().chars().take(MAX_NAME_CHARS).map(fit).collect()
+}

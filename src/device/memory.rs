@@ -1,0 +1,171 @@
+//! Memory of the device and of this process.
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::files::{Files, field, kilobytes, odd};
+use super::reading::{Probed, Reading};
+
+/// Memory of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// All memory that the system has.
+    pub total_bytes: u64,
+    /// What programs may still take before the system has to swap or to end some; at a
+    /// control group with less left, what is left there.
+    pub available_bytes: u64,
+    /// All swap space (on phones mostly compressed memory); 0 if there is none.
+    pub swap_total_bytes: u64,
+    /// Swap space that is free.
+    pub swap_free_bytes: u64,
+    /// The limit of the control group that this process is in (a container, a service), if
+    /// it has one below `total_bytes`.
+    pub limit_bytes: Option<u64>,
+}
+
+impl Memory {
+    /// What this process may hope for at most: the total, or its control group's limit.
+    pub fn usable_bytes(&self) -> u64 {
+        self.limit_bytes.map_or(self.total_bytes, |limit| limit.min(self.total_bytes))
+    }
+}
+
+impl Serialize for Memory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Memory", 5)?;
+        out.serialize_field("total_bytes", &self.total_bytes)?;
+        out.serialize_field("available_bytes", &self.available_bytes)?;
+        out.serialize_field("swap_total_bytes", &self.swap_total_bytes)?;
+        out.serialize_field("swap_free_bytes", &self.swap_free_bytes)?;
+        out.serialize_field("limit_bytes", &self.limit_bytes)?;
+        out.end()
+    }
+}
+
+/// What this process takes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ProcessMemory {
+    /// Memory in use, with all that is shared with others (RSS).
+    pub resident_bytes: u64,
+    /// Memory in use, with this process's share of what is shared (PSS): the fair figure.
+    pub proportional_bytes: Reading<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Open files and sockets.
+    pub open_files: Reading<u64>,
+}
+
+impl Serialize for ProcessMemory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("ProcessMemory", 4)?;
+        out.serialize_field("resident_bytes", &self.resident_bytes)?;
+        out.serialize_field("proportional_bytes", &self.proportional_bytes)?;
+        out.serialize_field("threads", &self.threads)?;
+        out.serialize_field("open_files", &self.open_files)?;
+        out.end()
+    }
+}
+
+const MEMINFO: &str = "proc/meminfo";
+const STATUS: &str = "proc/self/status";
+const SMAPS: &str = "proc/self/smaps_rollup";
+const FDS: &str = "proc/self/fd";
+/// Open files are counted up to here; a process with more has other worries.
+const MAX_OPEN_FILES: usize = 65_536;
+
+pub(crate) fn memory(files: &Files<'_>) -> Probed<Memory> {
+    let text = files.text(MEMINFO)?;
+    let total = kilobytes(&text, "MemTotal").filter(|&bytes| bytes > 0);
+    let total = total.ok_or_else(|| odd(MEMINFO))?;
+    let available = kilobytes(&text, "MemAvailable")
+        .or_else(|| available_of_old(&text))
+        .ok_or_else(|| odd(MEMINFO))?;
+    let mut memory = Memory {
+        total_bytes: total,
+        available_bytes: available.min(total),
+        swap_total_bytes: kilobytes(&text, "SwapTotal").unwrap_or(0),
+        swap_free_bytes: kilobytes(&text, "SwapFree").unwrap_or(0),
+        limit_bytes: None,
+    };
+    if let Some((limit, left)) = group_limit(files).filter(|&(limit, _)| limit < total) {
+        memory.limit_bytes = Some(limit);
+        memory.available_bytes = memory.available_bytes.min(left);
+    }
+    Ok(memory)
+}
+
+/// Kernels before 3.14 (old phones) do not estimate; free memory and caches come near.
+fn available_of_old(text: &str) -> Option<u64> {
+    let part = |key| kilobytes(text, key);
+    Some(part("MemFree")?.saturating_add(part("Buffers")?).saturating_add(part("Cached")?))
+}
+
+/// The control group's limit and what is left of it, in bytes.
+fn group_limit(files: &Files<'_>) -> Option<(u64, u64)> {
+    for group in group_folders(files) {
+        for names in [&GROUP_2, &GROUP_1] {
+            let read = |name: &str| files.text(format!("{group}/{name}")).ok();
+            let number = |name| read(name)?.trim().parse::<u64>().ok();
+            // "max" in version 2 is no number: no limit.
+            let (Some(limit), Some(used)) = (number(names.limit), number(names.used)) else {
+                continue;
+            };
+            // File cache that was not used of late goes first when memory is short.
+            let stat = read("memory.stat").unwrap_or_default();
+            let cache = stat.lines().find_map(|line| line.strip_prefix(names.cache));
+            let cache = cache.and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
+            let used = used.saturating_sub(cache);
+            return Some((limit, limit.saturating_sub(used)));
+        }
+    }
+    None
+}
+
+struct GroupFiles {
+    limit: &'static str,
+    used: &'static str,
+    cache: &'static str,
+}
+
+const GROUP_2: GroupFiles =
+    GroupFiles { limit: "memory.max", used: "memory.current", cache: "inactive_file " };
+const GROUP_1: GroupFiles = GroupFiles {
+    limit: "memory.limit_in_bytes",
+    used: "memory.usage_in_bytes",
+    cache: "total_inactive_file ",
+};
+
+/// Where this process's control group may be: its own folder on a host, the root of the
+/// mount in a container.
+fn group_folders(files: &Files<'_>) -> Vec<String> {
+    let mut folders = Vec::new();
+    let text = files.text("proc/self/cgroup").unwrap_or_default();
+    if let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) {
+        // A path that climbs would leave the tree.
+        let climbs = path.split('/').any(|part| part == "..");
+        if !climbs && !path.is_empty() && !path.contains('\0') {
+            folders.push(format!("sys/fs/cgroup/{path}"));
+        }
+    }
+    folders.push("sys/fs/cgroup".to_owned());
+    folders.push("sys/fs/cgroup/memory".to_owned());
+    folders
+}
+
+pub(crate) fn process(files: &Files<'_>, live: bool) -> Probed<ProcessMemory> {
+    let text = files.text(STATUS)?;
+    let resident = kilobytes(&text, "VmRSS").ok_or_else(|| odd(STATUS))?;
+    let proportional =
+        files.text(SMAPS).and_then(|text| kilobytes(&text, "Pss").ok_or_else(|| odd(SMAPS)));
+    // The look at the folder is itself an open file.
+    let look = u64::from(live);
+    let open_files = files.count(FDS, MAX_OPEN_FILES).map(|count| count.saturating_sub(look));
+    Ok(ProcessMemory {
+        resident_bytes: resident,
+        proportional_bytes: proportional.into(),
+        threads: field(&text, "Threads").and_then(|n| n.parse().ok()),
+        open_files: open_files.into(),
+    })
+}

@@ -1,0 +1,41 @@
+//! What the device tells of itself: its state, its limits, its sleep.
+//!
+//! Reads `/proc` and `/sys`, and, where the program asks for it, runs commands of
+//! Termux:API. Knows nothing of helpers in work, of providers or of networks; the policy
+//! for admission is a pure function of a snapshot. Nothing here runs unless it is called:
+//! no thread, no cache that was not asked for.
+//!
+//! The cargo feature `rustix` adds what the standard library cannot tell: storage, the boot
+//! clock (so that suspended time is exact), load and uptime where Android denies the files,
+//! and an end to all that a Termux script started. It costs 5,368 bytes in
+//! `examples/device_health` (profile `size`, x86-64: 520,384 to 525,752) and three crates on
+//! Linux (rustix, bitflags, linux-raw-sys); on Android two more, errno and libc.
+
+mod admission;
+mod clock;
+mod files;
+mod memory;
+mod network;
+mod power;
+mod profile;
+mod reader;
+mod reading;
+mod snapshot;
+mod system;
+mod termux;
+mod tools;
+
+pub use admission::{Admission, AdmissionPolicy, CloudAction, Pressure};
+pub use clock::{ClockGap, ClockReading, ClockSource, MIN_CLOCK_GAP, SuspendWatch};
+pub use memory::{Memory, ProcessMemory};
+pub use network::{Network, Wifi};
+pub use power::{Battery, BatterySource, Temperature, ThermalZone};
+pub use profile::DeviceProfile;
+pub use reader::{DEFAULT_PROBE_LIMIT, DEFAULT_SNAPSHOT_AGE, DeviceReader, DeviceWatch};
+pub use reading::Reading;
+pub use snapshot::DeviceSnapshot;
+pub use system::{Load, Storage};
+pub use tools::device_tools;
+
+/// The cargo feature that brings what the standard library cannot tell.
+pub(crate) const FEATURE: &str = "rustix";

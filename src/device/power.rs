@@ -1,0 +1,237 @@
+//! Battery and temperature.
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::files::{Files, plain_name};
+use super::reading::{NoReading, Probed};
+
+/// The battery.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Battery {
+    /// Charge, 0 to 100; the mean where there are several.
+    pub percent: u8,
+    /// Whether it charges, or is full at the charger; `None` if the device does not say.
+    pub charging: Option<bool>,
+    /// Whether the device is at a charger; `None` if it does not say.
+    pub plugged: Option<bool>,
+    /// The battery's own temperature, in degrees Celsius.
+    pub temperature_celsius: Option<f64>,
+    /// Who told.
+    pub source: BatterySource,
+}
+
+/// Who told about the battery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BatterySource {
+    /// `/sys/class/power_supply`.
+    Sysfs,
+    /// The command `termux-battery-status`.
+    Termux,
+}
+
+impl BatterySource {
+    /// The name in JSON: `sysfs`, `termux`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sysfs => "sysfs",
+            Self::Termux => "termux",
+        }
+    }
+}
+
+impl Battery {
+    /// Whether the battery is known not to be what the device lives on just now.
+    pub fn on_external_power(&self) -> bool {
+        self.charging == Some(true) || self.plugged == Some(true)
+    }
+}
+
+impl Serialize for Battery {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Battery", 5)?;
+        out.serialize_field("percent", &self.percent)?;
+        out.serialize_field("charging", &self.charging)?;
+        out.serialize_field("plugged", &self.plugged)?;
+        out.serialize_field("temperature_celsius", &self.temperature_celsius)?;
+        out.serialize_field("source", self.source.as_str())?;
+        out.end()
+    }
+}
+
+/// One place of the device that tells its temperature.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ThermalZone {
+    /// The kernel's name for it, such as `cpu-thermal`; several may share one.
+    pub name: String,
+    /// Its temperature, in degrees Celsius.
+    pub celsius: f64,
+}
+
+impl Serialize for ThermalZone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("ThermalZone", 2)?;
+        out.serialize_field("name", &self.name)?;
+        out.serialize_field("celsius", &self.celsius)?;
+        out.end()
+    }
+}
+
+/// How hot the device is.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Temperature {
+    /// The hottest zone's temperature, in degrees Celsius.
+    pub max_celsius: f64,
+    /// All zones that read sane, hottest first.
+    pub zones: Vec<ThermalZone>,
+}
+
+impl Serialize for Temperature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Temperature", 2)?;
+        out.serialize_field("max_celsius", &self.max_celsius)?;
+        out.serialize_field("zones", &self.zones)?;
+        out.end()
+    }
+}
+
+const THERMAL: &str = "sys/class/thermal";
+const SUPPLIES: &str = "sys/class/power_supply";
+/// What a working sensor in a working device reads, in degrees Celsius. Sensors that are
+/// off read 0 sharp, or far outside.
+const SANE_CELSIUS: std::ops::RangeInclusive<f64> = -40.0..=150.0;
+/// Zones of phones' battery monitors that hold a charge, a current or a voltage instead of
+/// a temperature.
+const NO_TEMPERATURE: [&str; 4] = ["bcl", "ibat", "vbat", "vph"];
+/// One more, by its whole name: a charge in percent. (`soc-thermal` is a temperature.)
+const NO_TEMPERATURE_NAME: &str = "soc";
+
+pub(crate) fn temperature(files: &Files<'_>) -> Probed<Temperature> {
+    let mut zones = Vec::new();
+    let mut late = None;
+    for folder in files.names(THERMAL)? {
+        let Ok(raw) = files.number(folder.join("temp")).map_err(|why| late = Some(why)) else {
+            continue;
+        };
+        let name = files.text(folder.join("type")).map(|name| plain_name(&name));
+        let name = name.unwrap_or_else(|_| "unnamed".to_owned());
+        let holds_other = NO_TEMPERATURE.iter().any(|part| name.contains(part));
+        if holds_other || name == NO_TEMPERATURE_NAME {
+            continue;
+        }
+        if let Some(celsius) = sane_celsius(raw) {
+            zones.push(ThermalZone { name, celsius });
+        }
+    }
+    zones.sort_by(|a, b| b.celsius.total_cmp(&a.celsius));
+    match (zones.first(), late) {
+        (Some(hottest), _) => Ok(Temperature { max_celsius: hottest.celsius, zones }),
+        (None, Some(late @ NoReading::TimedOut(_))) => Err(late),
+        (None, _) => Err(NoReading::because(format!("/{THERMAL} has no zone that reads sane"))),
+    }
+}
+
+/// The kernel's rule is thousandths of a degree; some phones' drivers give tenths, or whole
+/// degrees. What would be less than two degrees in thousandths is taken as one of those.
+fn sane_celsius(raw: i64) -> Option<f64> {
+    let unit = match raw.unsigned_abs() {
+        0 => return None,
+        1..200 => 1.0,
+        200..2_000 => 10.0,
+        _ => 1_000.0,
+    };
+    let celsius = raw as f64 / unit;
+    SANE_CELSIUS.contains(&celsius).then_some(celsius)
+}
+
+pub(crate) fn battery(files: &Files<'_>) -> Probed<Battery> {
+    let mut percents = Vec::new();
+    let mut charging = None;
+    let mut plugged = None;
+    let mut hottest: Option<f64> = None;
+    for folder in files.names(SUPPLIES)? {
+        let read = |name: &str| {
+            let text = files.text(folder.join(name)).ok()?;
+            Some(text.trim().to_ascii_lowercase())
+        };
+        match read("type").as_deref() {
+            // A mouse or a pen has a battery too.
+            Some("battery") if read("scope").as_deref() != Some("device") => {
+                let percent = read("capacity").and_then(|text| text.parse::<u8>().ok());
+                percents.extend(percent.filter(|percent| *percent <= 100));
+                charging = either(charging, read("status").as_deref().and_then(charges));
+                let tenths = read("temp").and_then(|text| text.parse::<f64>().ok());
+                let celsius = tenths.map(|tenths| tenths / 10.0);
+                let celsius = celsius.filter(|celsius| SANE_CELSIUS.contains(celsius));
+                hottest = hottest.into_iter().chain(celsius).reduce(f64::max);
+            }
+            Some("mains" | "usb" | "wireless") => {
+                let online = read("online").map(|text| text != "0");
+                plugged = either(plugged, online);
+            }
+            _ => {}
+        }
+    }
+    let sum: u32 = percents.iter().copied().map(u32::from).sum();
+    let mean = sum.checked_div(percents.len() as u32).and_then(|mean| u8::try_from(mean).ok());
+    let Some(percent) = mean else {
+        return Err(NoReading::because(format!(
+            "/{SUPPLIES} has no battery that tells its charge"
+        )));
+    };
+    let source = BatterySource::Sysfs;
+    Ok(Battery { percent, charging, plugged, temperature_celsius: hottest, source })
+}
+
+/// `true` wins, and anything known wins over what is not.
+fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a || b),
+        (a, b) => a.or(b),
+    }
+}
+
+/// What a status in the kernel's or Android's words means.
+fn charges(status: &str) -> Option<bool> {
+    match status {
+        "charging" | "full" => Some(true),
+        "discharging" | "not charging" | "not_charging" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads what `termux-battery-status` prints.
+pub(crate) fn battery_of_termux(printed: &Value) -> Probed<Battery> {
+    let word = |key: &str| printed.get(key)?.as_str().map(str::to_ascii_lowercase);
+    let number = |key: &str| {
+        let value = printed.get(key)?;
+        // Some versions print numbers as text.
+        value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
+    };
+    let percent = number("percentage").filter(|percent| (0.0..=100.0).contains(percent));
+    let Some(percent) = percent else {
+        return Err(odd_answer());
+    };
+    Ok(Battery {
+        // In 0 to 100.
+        percent: percent.round() as u8,
+        charging: word("status").as_deref().and_then(charges),
+        plugged: word("plugged").map(|how| how != "unplugged"),
+        temperature_celsius: number("temperature").filter(|c| SANE_CELSIUS.contains(c)),
+        source: BatterySource::Termux,
+    })
+}
+
+fn odd_answer() -> NoReading {
+    NoReading::because("termux-battery-status printed no charge")
+}
+
+/// The folder is there and may be read: nothing else to try but Termux.
+pub(crate) fn refused(files: &Files<'_>) -> bool {
+    files.names(SUPPLIES).is_err()
+}

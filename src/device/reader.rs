@@ -1,0 +1,280 @@
+//! How a device is asked.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::files::Files;
+use super::memory::{self, Memory, ProcessMemory};
+use super::network::{self, Network, Wifi};
+use super::power::{self, Battery, Temperature};
+use super::reading::{NoReading, Probed, Reading};
+use super::snapshot::DeviceSnapshot;
+use super::system::{self, Load, Storage};
+use super::termux::{self, Places};
+use crate::sync::{Arc, Mutex, lock};
+
+/// Default limit on each probe (2 s): a command of Termux:API that works needs a few tenths
+/// of a second on a slow phone.
+pub const DEFAULT_PROBE_LIMIT: Duration = Duration::from_secs(2);
+/// Default age up to which a [`DeviceWatch`] gives the same snapshot again.
+pub const DEFAULT_SNAPSHOT_AGE: Duration = Duration::from_secs(10);
+
+/// Asks the device, with options.
+///
+/// ```
+/// use automation_assistant::DeviceReader;
+///
+/// let reader = DeviceReader::new().storage_path("/");
+/// println!("{}", reader.read());
+/// println!("{:?}", reader.battery());
+/// ```
+#[derive(Debug, Clone)]
+pub struct DeviceReader {
+    /// A recorded tree in place of the device.
+    root: Option<PathBuf>,
+    storage_path: PathBuf,
+    limit: Duration,
+    termux: bool,
+    wifi: bool,
+    places: Places,
+}
+
+impl DeviceReader {
+    /// A reader with every default.
+    pub fn new() -> Self {
+        Self {
+            root: None,
+            storage_path: PathBuf::from("."),
+            limit: DEFAULT_PROBE_LIMIT,
+            termux: false,
+            wifi: false,
+            places: Places::default(),
+        }
+    }
+
+    /// A folder that holds recorded `proc` and `sys`, in place of the device's. Then nothing
+    /// else is asked of this device but the storage and, if allowed, Termux:API. Defaults to
+    /// `/`.
+    #[must_use]
+    pub fn root(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.root = Some(folder.into());
+        self
+    }
+
+    /// The path whose file system `storage` tells of. Defaults to the current folder.
+    #[must_use]
+    pub fn storage_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.storage_path = path.into();
+        self
+    }
+
+    /// Limit on each probe. A command that is still running then is killed and reaped. A
+    /// file of `/proc` or `/sys` cannot be broken off: between two files of a probe the time
+    /// is looked at. Zero lets every probe time out. Defaults to [`DEFAULT_PROBE_LIMIT`].
+    #[must_use]
+    pub fn probe_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Whether `termux-battery-status` may be run, where the files tell of no battery.
+    /// Unrooted phones deny the files. One child process per reading, which does not get
+    /// our environment's keys. Defaults to `false`.
+    #[must_use]
+    pub fn termux(mut self, allow: bool) -> Self {
+        self.termux = allow;
+        self
+    }
+
+    /// Whether `termux-wifi-connectioninfo` may be run, which asks for Android's permission
+    /// for the location; of its answer only strength, speed and frequency are kept. Defaults
+    /// to `false`.
+    #[must_use]
+    pub fn termux_wifi(mut self, allow: bool) -> Self {
+        self.wifi = allow;
+        self
+    }
+
+    /// Folders to look for the commands in, written like `PATH`, in place of Termux's own
+    /// places. Defaults to `$PREFIX/libexec`, then `PATH`.
+    #[must_use]
+    pub fn termux_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.places.path = Some(path.into());
+        self
+    }
+
+    /// Asks for everything. Takes as long as its probes: a few milliseconds for the files,
+    /// and up to the limit for each Termux command that was allowed.
+    pub fn read(&self) -> DeviceSnapshot {
+        DeviceSnapshot {
+            taken_at: SystemTime::now(),
+            cores: self.cores(),
+            memory: self.memory(),
+            process: self.process(),
+            storage: self.storage(),
+            load: self.load(),
+            uptime: self.uptime(),
+            temperature: self.temperature(),
+            battery: self.battery(),
+            network: self.network(),
+            wifi: self.wifi(),
+        }
+    }
+
+    fn files(&self) -> Files<'_> {
+        Files::new(self.root.as_deref().unwrap_or(Path::new("/")), self.limit)
+    }
+
+    fn live(&self) -> bool {
+        self.root.is_none()
+    }
+
+    /// Processor cores that this process may use (quotas and affinity count); of a recorded
+    /// tree, the cores that are online.
+    pub fn cores(&self) -> Reading<usize> {
+        system::cores(&self.files(), self.live()).into()
+    }
+
+    /// Memory of the device.
+    pub fn memory(&self) -> Reading<Memory> {
+        memory::memory(&self.files()).into()
+    }
+
+    /// What this process takes.
+    pub fn process(&self) -> Reading<ProcessMemory> {
+        memory::process(&self.files(), self.live()).into()
+    }
+
+    /// Space of the file system that holds the storage path. Needs the cargo feature
+    /// `rustix`.
+    pub fn storage(&self) -> Reading<Storage> {
+        system::storage(&self.storage_path).into()
+    }
+
+    /// Load averages. Android denies the file; the cargo feature `rustix` asks the system.
+    pub fn load(&self) -> Reading<Load> {
+        system::load(&self.files(), self.live()).into()
+    }
+
+    /// Time since the start of the system, suspended time included.
+    pub fn uptime(&self) -> Reading<Duration> {
+        system::uptime(&self.files(), self.live()).into()
+    }
+
+    /// How hot the device is, over the thermal zones that read sane.
+    pub fn temperature(&self) -> Reading<Temperature> {
+        power::temperature(&self.files()).into()
+    }
+
+    /// The battery: from the files, else, if allowed, from Termux:API.
+    pub fn battery(&self) -> Reading<Battery> {
+        self.probe_battery().into()
+    }
+
+    fn probe_battery(&self) -> Probed<Battery> {
+        let files = self.files();
+        let why = match power::battery(&files) {
+            Ok(battery) => return Ok(battery),
+            Err(why) => why,
+        };
+        if self.termux {
+            return match termux::ask(&termux::BATTERY, &self.places, self.limit) {
+                Ok(printed) => power::battery_of_termux(&printed),
+                Err(NoReading::Unavailable(other)) => Err(joined(why, &other)),
+                Err(late) => Err(late),
+            };
+        }
+        if power::refused(&files) {
+            return Err(joined(why, "in Termux, DeviceReader::termux(true) asks Termux:API"));
+        }
+        Err(why)
+    }
+
+    /// The network, without asking anybody outside.
+    pub fn network(&self) -> Reading<Network> {
+        network::network(&self.files(), self.live()).into()
+    }
+
+    /// The wireless connection, if [`termux_wifi`](Self::termux_wifi) allows to ask.
+    pub fn wifi(&self) -> Reading<Wifi> {
+        if !self.wifi {
+            return Reading::unavailable("not asked for; see DeviceReader::termux_wifi");
+        }
+        termux::ask(&termux::WIFI, &self.places, self.limit)
+            .and_then(|printed| network::wifi_of_termux(&printed))
+            .into()
+    }
+}
+
+impl Default for DeviceReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn joined(why: NoReading, more: &str) -> NoReading {
+    match why {
+        NoReading::Unavailable(why) => NoReading::Unavailable(format!("{why}; {more}")),
+        late @ NoReading::TimedOut(_) => late,
+    }
+}
+
+/// Snapshots that are not read more often than is worth it, for admission and tools.
+///
+/// No thread and no timer: a snapshot is read when somebody asks and the last one is too
+/// old. Whoever asks meanwhile waits for that one reading instead of making a second, at
+/// most as long as its probes take.
+#[derive(Debug, Clone)]
+pub struct DeviceWatch {
+    reader: DeviceReader,
+    max_age: Duration,
+    /// Held while the device is read: that is the device's own files and commands, each
+    /// with a limit, and no code of the program's.
+    last: Arc<Mutex<Option<Kept>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    read_at: Instant,
+    snapshot: Arc<DeviceSnapshot>,
+}
+
+impl DeviceWatch {
+    /// Snapshots of this reader, at most [`DEFAULT_SNAPSHOT_AGE`] old.
+    pub fn new(reader: DeviceReader) -> Self {
+        Self { reader, max_age: DEFAULT_SNAPSHOT_AGE, last: Arc::new(Mutex::new(None)) }
+    }
+
+    /// How old a snapshot may be that is given again; zero reads anew each time. Defaults to
+    /// [`DEFAULT_SNAPSHOT_AGE`].
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// The last snapshot, or a new one if that is too old. Clones of a watch share it.
+    pub fn snapshot(&self) -> Arc<DeviceSnapshot> {
+        let mut last = lock(&self.last);
+        if let Some(kept) = last.as_ref().filter(|kept| kept.age() < self.max_age) {
+            return Arc::clone(&kept.snapshot);
+        }
+        let snapshot = Arc::new(self.reader.read());
+        *last = Some(Kept { read_at: Instant::now(), snapshot: Arc::clone(&snapshot) });
+        snapshot
+    }
+
+    /// The reader that it asks.
+    pub fn reader(&self) -> &DeviceReader {
+        &self.reader
+    }
+}
+
+impl Kept {
+    /// By the clock that runs further: `Instant` stands still while the device sleeps, the
+    /// wall clock may be set back.
+    fn age(&self) -> Duration {
+        let wall = SystemTime::now().duration_since(self.snapshot.taken_at).unwrap_or_default();
+        wall.max(self.read_at.elapsed())
+    }
+}

@@ -1,0 +1,119 @@
+//! One thing a device may or may not tell.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+/// What came of asking the device for one thing.
+///
+/// In JSON a value stands as it is; the others are `{"unavailable": "why"}` and
+/// `{"timed_out_seconds": 2.0}`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading<T> {
+    /// The device told.
+    Value(T),
+    /// The device does not tell; the text says why and, where something can be done, what.
+    Unavailable(String),
+    /// The device did not answer within this limit.
+    TimedOut(Duration),
+}
+
+impl<T> Reading<T> {
+    /// The value, if the device told it.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value itself, if the device told it.
+    pub fn into_value(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Whether the device told.
+    pub fn is_value(&self) -> bool {
+        matches!(self, Self::Value(_))
+    }
+
+    /// Why there is no value; `None` if there is one.
+    pub fn why_not(&self) -> Option<String> {
+        match self {
+            Self::Value(_) => None,
+            Self::Unavailable(why) => Some(why.clone()),
+            Self::TimedOut(limit) => Some(format!("no answer within {limit:?}")),
+        }
+    }
+
+    /// The same outcome with another value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Reading<U> {
+        match self {
+            Self::Value(value) => Reading::Value(change(value)),
+            Self::Unavailable(why) => Reading::Unavailable(why),
+            Self::TimedOut(limit) => Reading::TimedOut(limit),
+        }
+    }
+
+    pub(crate) fn unavailable(why: impl Into<String>) -> Self {
+        Self::Unavailable(why.into())
+    }
+}
+
+impl<T> From<Result<T, NoReading>> for Reading<T> {
+    fn from(outcome: Result<T, NoReading>) -> Self {
+        match outcome {
+            Ok(value) => Self::Value(value),
+            Err(NoReading::Unavailable(why)) => Self::Unavailable(why),
+            Err(NoReading::TimedOut(limit)) => Self::TimedOut(limit),
+        }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Reading<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => value.fmt(f),
+            Self::Unavailable(why) => write!(f, "unavailable: {why}"),
+            Self::TimedOut(limit) => write!(f, "no answer within {limit:?}"),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Reading<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Value(value) => value.serialize(serializer),
+            Self::Unavailable(why) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("unavailable", why)?;
+                map.end()
+            }
+            Self::TimedOut(limit) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("timed_out_seconds", &limit.as_secs_f64())?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// A reading that failed, for `?` within a probe.
+#[derive(Debug)]
+pub(crate) enum NoReading {
+    Unavailable(String),
+    TimedOut(Duration),
+}
+
+impl NoReading {
+    pub(crate) fn because(why: impl Into<String>) -> Self {
+        Self::Unavailable(why.into())
+    }
+}
+
+pub(crate) type Probed<T> = Result<T, NoReading>;

@@ -1,0 +1,212 @@
+//! Cores, load, uptime and storage.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::files::{Files, odd};
+use super::reading::{NoReading, Probed};
+
+/// Load averages: tasks that run or wait to run, over the last minutes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Load {
+    /// Over one minute.
+    pub one_minute: f64,
+    /// Over five minutes.
+    pub five_minutes: f64,
+    /// Over fifteen minutes.
+    pub fifteen_minutes: f64,
+}
+
+impl Serialize for Load {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Load", 3)?;
+        out.serialize_field("one_minute", &self.one_minute)?;
+        out.serialize_field("five_minutes", &self.five_minutes)?;
+        out.serialize_field("fifteen_minutes", &self.fifteen_minutes)?;
+        out.end()
+    }
+}
+
+/// Space of the file system that holds one path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Storage {
+    /// All of it.
+    pub total_bytes: u64,
+    /// What an ordinary program may still write.
+    pub available_bytes: u64,
+}
+
+impl Serialize for Storage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Storage", 2)?;
+        out.serialize_field("total_bytes", &self.total_bytes)?;
+        out.serialize_field("available_bytes", &self.available_bytes)?;
+        out.end()
+    }
+}
+
+const LOADAVG: &str = "proc/loadavg";
+const UPTIME: &str = "proc/uptime";
+/// More cores than this are no phone's and no server's, but a damaged file's.
+const MAX_CORES: usize = 4096;
+/// Longest uptime that is believed: a hundred years, in seconds.
+const MAX_UPTIME_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
+
+pub(crate) fn cores(files: &Files<'_>, live: bool) -> Probed<usize> {
+    if live {
+        // Knows of CPU quotas and affinity, which the files do not tell in one place.
+        let told = std::thread::available_parallelism();
+        return told.map(Into::into).map_err(|error| {
+            NoReading::because(format!("the system does not tell its cores: {}", error.kind()))
+        });
+    }
+    let path = "sys/devices/system/cpu/online";
+    let text = files.text(path)?;
+    count_list(text.trim()).ok_or_else(|| odd(path))
+}
+
+/// How many numbers a list such as `0-3,6` names.
+fn count_list(list: &str) -> Option<usize> {
+    let mut count = 0usize;
+    for part in list.split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (from, to): (usize, usize) = (from.parse().ok()?, to.parse().ok()?);
+        count = count.saturating_add(to.checked_sub(from)?.saturating_add(1));
+    }
+    (count <= MAX_CORES).then_some(count)
+}
+
+pub(crate) fn load(files: &Files<'_>, live: bool) -> Probed<Load> {
+    let from_file = files.text(LOADAVG).and_then(|text| {
+        let mut averages = text
+            .split_whitespace()
+            .map_while(|number| number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0));
+        match (averages.next(), averages.next(), averages.next()) {
+            (Some(one_minute), Some(five_minutes), Some(fifteen_minutes)) => {
+                Ok(Load { one_minute, five_minutes, fifteen_minutes })
+            }
+            _ => Err(odd(LOADAVG)),
+        }
+    });
+    match from_file {
+        Err(_) if live && os::AVAILABLE => os::load(),
+        Err(why) if live => Err(with_feature(why)),
+        other => other,
+    }
+}
+
+pub(crate) fn uptime(files: &Files<'_>, live: bool) -> Probed<Duration> {
+    match proc_uptime(files) {
+        Err(_) if live && os::AVAILABLE => os::boot_time(),
+        Err(why) if live => Err(with_feature(why)),
+        other => other,
+    }
+}
+
+/// Time since the start of the system, suspended time included, to 10 ms.
+pub(crate) fn proc_uptime(files: &Files<'_>) -> Probed<Duration> {
+    let text = files.text(UPTIME)?;
+    let first = text.split_whitespace().next();
+    let seconds = first.and_then(|number| number.parse::<f64>().ok());
+    let sane = seconds.filter(|s| (0.0..=MAX_UPTIME_SECONDS).contains(s));
+    sane.map(Duration::from_secs_f64).ok_or_else(|| odd(UPTIME))
+}
+
+pub(crate) fn storage(path: &Path) -> Probed<Storage> {
+    os::storage(path)
+}
+
+/// Names the feature that would bring what a file refused.
+fn with_feature(why: NoReading) -> NoReading {
+    match why {
+        NoReading::Unavailable(why) => NoReading::Unavailable(format!(
+            "{why}; the cargo feature \"{}\" asks the system itself",
+            super::FEATURE
+        )),
+        other => other,
+    }
+}
+
+pub(crate) use os::boot_time;
+pub(crate) use os::kill_group;
+
+#[cfg(all(feature = "rustix", any(target_os = "linux", target_os = "android")))]
+mod os {
+    //! System calls through rustix.
+
+    use super::*;
+
+    pub(crate) const AVAILABLE: bool = true;
+    /// The kernel tells load averages in units of 1/65,536.
+    const LOAD_UNIT: f64 = 65_536.0;
+
+    pub(crate) fn storage(path: &Path) -> Probed<Storage> {
+        let told = rustix::fs::statvfs(path).map_err(|error| {
+            let kind = std::io::Error::from(error).kind();
+            NoReading::because(format!("the system does not tell the space of the path: {kind}"))
+        })?;
+        Ok(Storage {
+            total_bytes: told.f_blocks.saturating_mul(told.f_frsize),
+            available_bytes: told.f_bavail.saturating_mul(told.f_frsize),
+        })
+    }
+
+    pub(crate) fn load() -> Probed<Load> {
+        let [one_minute, five_minutes, fifteen_minutes] =
+            rustix::system::sysinfo().loads.map(|load| load as f64 / LOAD_UNIT);
+        Ok(Load { one_minute, five_minutes, fifteen_minutes })
+    }
+
+    /// The boot clock: time since the start of the system, suspended time included.
+    pub(crate) fn boot_time() -> Probed<Duration> {
+        let told = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let (Ok(seconds), Ok(nanos)) = (told.tv_sec.try_into(), told.tv_nsec.try_into()) else {
+            return Err(NoReading::because("the boot clock shows a time before the boot"));
+        };
+        Ok(Duration::new(seconds, nanos))
+    }
+
+    /// Kills the process group that the child leads.
+    pub(crate) fn kill_group(leader: u32) {
+        let leader = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(leader) = leader {
+            // It may have ended by itself; then there is nobody to kill.
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+#[cfg(not(all(feature = "rustix", any(target_os = "linux", target_os = "android"))))]
+mod os {
+    //! Without rustix the standard library has no way to ask for these.
+
+    use super::*;
+
+    pub(crate) const AVAILABLE: bool = false;
+
+    fn missing<T>(what: &str) -> Probed<T> {
+        Err(NoReading::because(format!(
+            "{what} needs the cargo feature \"{}\" (Linux and Android)",
+            super::super::FEATURE
+        )))
+    }
+
+    pub(crate) fn storage(_path: &Path) -> Probed<Storage> {
+        missing("the space of a file system")
+    }
+
+    pub(crate) fn load() -> Probed<Load> {
+        missing("the load")
+    }
+
+    pub(crate) fn boot_time() -> Probed<Duration> {
+        missing("the boot clock")
+    }
+
+    pub(crate) fn kill_group(_leader: u32) {}
+}

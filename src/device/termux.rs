@@ -1,0 +1,210 @@
+//! Commands of Termux:API, the only child processes of this crate.
+//!
+//! They hang for good when their Android app is missing, asleep or without a permission,
+//! and so each runs against a hard limit. The child writes into one end of a socket pair
+//! and this thread reads the other with a time-out: no thread, no polling, and no wait for a
+//! grandchild that still holds its end. At the limit the child is killed and reaped.
+//!
+//! Where Termux keeps its client (`$PREFIX/libexec/termux-api`), that is run itself: the
+//! commands in `$PREFIX/bin` are shell scripts around it, and killing the shell would
+//! leave the client hanging. A script found elsewhere in `PATH` is run as it is; what *it*
+//! started is killed with it only with the cargo feature `rustix`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::reading::{NoReading, Probed};
+
+/// Most bytes that a command may print; a good answer has less than 1 KiB.
+pub(crate) const MAX_PRINTED_BYTES: usize = 64 << 10;
+/// The variables that a command of Termux needs; no other is handed on, since ours may hold
+/// API keys.
+const HANDED_ON: [&str; 18] = [
+    "PATH",
+    "PREFIX",
+    "HOME",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    // Termux's own library, which lets scripts find their interpreter.
+    "LD_PRELOAD",
+    "TERMUX_VERSION",
+    "TERMUX__PREFIX",
+    "TERMUX__ROOTFS",
+    "TERMUX_APP__PACKAGE_NAME",
+    // Without these Android's `am`, which wakes the app, does not start.
+    "ANDROID_ROOT",
+    "ANDROID_DATA",
+    "ANDROID_ART_ROOT",
+    "ANDROID_I18N_ROOT",
+    "ANDROID_TZDATA_ROOT",
+    "BOOTCLASSPATH",
+    "DEX2OATBOOTCLASSPATH",
+    "EXTERNAL_STORAGE",
+];
+
+/// A command of Termux:API.
+pub(crate) struct TermuxCommand {
+    /// Its name in `PATH`.
+    pub(crate) script: &'static str,
+    /// What it asks the client for.
+    pub(crate) method: &'static str,
+}
+
+pub(crate) const BATTERY: TermuxCommand =
+    TermuxCommand { script: "termux-battery-status", method: "BatteryStatus" };
+pub(crate) const WIFI: TermuxCommand =
+    TermuxCommand { script: "termux-wifi-connectioninfo", method: "WifiConnectionInfo" };
+
+/// Where commands are looked for, in place of the process's own environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    /// In place of `PATH`; then `PREFIX` is not looked at.
+    pub(crate) path: Option<PathBuf>,
+}
+
+impl Places {
+    /// The program to run, and what it is to be asked.
+    fn find(&self, command: &TermuxCommand) -> Probed<(PathBuf, Option<&'static str>)> {
+        if self.path.is_none() {
+            let prefix = std::env::var_os("PREFIX").map(PathBuf::from);
+            let client = prefix.map(|prefix| prefix.join("libexec/termux-api"));
+            if let Some(client) = client.filter(|client| client.is_file()) {
+                return Ok((client, Some(command.method)));
+            }
+        }
+        let path = self.path.clone().map(PathBuf::into_os_string);
+        let path = path.or_else(|| std::env::var_os("PATH")).unwrap_or_default();
+        // An empty part of PATH means the current folder: nobody's command is taken there.
+        let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+        let found = folders.map(|folder| folder.join(command.script)).find(|file| file.is_file());
+        found.map(|file| (file, None)).ok_or_else(|| {
+            NoReading::because(format!(
+                "there is no {}: in Termux, run `pkg install termux-api` and install the \
+                 Termux:API app",
+                command.script
+            ))
+        })
+    }
+}
+
+/// What a command prints, read as JSON.
+pub(crate) fn ask(command: &TermuxCommand, places: &Places, limit: Duration) -> Probed<Value> {
+    let (program, method) = places.find(command)?;
+    let printed = unix::run(&program, method, command.script, limit)?;
+    if printed.len() > MAX_PRINTED_BYTES {
+        return Err(NoReading::because(format!(
+            "{} printed more than {MAX_PRINTED_BYTES} bytes",
+            command.script
+        )));
+    }
+    if printed.trim_ascii().is_empty() {
+        return Err(NoReading::because(format!(
+            "{} printed nothing: open the Termux:API app once, and allow what it asks for",
+            command.script
+        )));
+    }
+    let value: Option<Value> = serde_json::from_slice(&printed).ok();
+    // The app tells what went wrong, such as a missing permission, in this field.
+    match value {
+        Some(Value::Object(fields)) if fields.contains_key("API_ERROR") => {
+            Err(NoReading::because(format!(
+                "{} was refused by Android: allow what the Termux:API app asks for",
+                command.script
+            )))
+        }
+        Some(value @ Value::Object(_)) => Ok(value),
+        _ => Err(NoReading::because(format!("{} printed no JSON object", command.script))),
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::io::{ErrorKind, Read};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::os::unix::process::CommandExt;
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::{HANDED_ON, MAX_PRINTED_BYTES};
+    use crate::device::reading::{NoReading, Probed};
+
+    /// How much is read at once.
+    const CHUNK_BYTES: usize = 4 << 10;
+
+    /// A child that is killed and reaped wherever this is dropped.
+    struct Reaped(Child);
+
+    impl Drop for Reaped {
+        fn drop(&mut self) {
+            super::super::system::kill_group(self.0.id());
+            // Both fail only where the child has ended and was reaped.
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    /// Runs a program until it has printed all, printed too much, or the limit is over.
+    pub(super) fn run(
+        program: &Path,
+        argument: Option<&str>,
+        name: &str,
+        limit: Duration,
+    ) -> Probed<Vec<u8>> {
+        let started = Instant::now();
+        let failed = |error: std::io::Error| {
+            NoReading::because(format!("{name} could not be run: {}", error.kind()))
+        };
+        let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let mut command = Command::new(program);
+        command.args(argument).env_clear();
+        command.envs(HANDED_ON.iter().filter_map(|&key| Some((key, std::env::var_os(key)?))));
+        command.stdin(Stdio::null()).stdout(OwnedFd::from(theirs)).stderr(Stdio::null());
+        // A group of its own: an interrupt at the terminal is the program's, not the child's,
+        // and all that the child starts can be ended with it.
+        command.process_group(0);
+        let child = command.spawn().map_err(failed)?;
+        // The command holds our copy of the child's end; with it open the end never comes.
+        drop(command);
+        let _child = Reaped(child);
+        let mut printed = Vec::new();
+        let mut chunk = [0; CHUNK_BYTES];
+        while printed.len() <= MAX_PRINTED_BYTES {
+            let left = limit.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Err(NoReading::TimedOut(limit));
+            }
+            ours.set_read_timeout(Some(left)).map_err(failed)?;
+            match ours.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => printed.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+                Err(error) => match error.kind() {
+                    // The time is looked at above.
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                    _ => return Err(failed(error)),
+                },
+            }
+        }
+        Ok(printed)
+    }
+}
+
+#[cfg(not(unix))]
+mod unix {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use crate::device::reading::{NoReading, Probed};
+
+    pub(super) fn run(
+        _program: &Path,
+        _argument: Option<&str>,
+        name: &str,
+        _limit: Duration,
+    ) -> Probed<Vec<u8>> {
+        Err(NoReading::because(format!("{name} is a command of Android's Termux")))
+    }
+}
