@@ -121,8 +121,7 @@ fn local(stand_in: Option<&StandIn>) -> HelperConfig {
 
 fn three_backends(telemetry: &Telemetry, stand_in: Option<&StandIn>) -> Result<(), Error> {
     println!("== 1. Three backends, one program ==");
-    let manager =
-        AutomationAssistantManager::builder().telemetry(telemetry.clone()).build()?;
+    let manager = AutomationAssistantManager::builder().telemetry(telemetry.clone()).build()?;
     let mut asked = Vec::new();
     let configs = [
         ("writer", chatgpt(stand_in)),
@@ -156,8 +155,7 @@ fn three_backends(telemetry: &Telemetry, stand_in: Option<&StandIn>) -> Result<(
 
 fn several_models(telemetry: &Telemetry, stand_in: Option<&StandIn>) -> Result<(), Error> {
     println!("== 2. One backend, several models ==");
-    let manager =
-        AutomationAssistantManager::builder().telemetry(telemetry.clone()).build()?;
+    let manager = AutomationAssistantManager::builder().telemetry(telemetry.clone()).build()?;
     let mut asked = Vec::new();
     // A server of one's own may have one model only, and names it itself.
     for model in ["gpt-4o-mini", "gpt-4o"] {

@@ -3,6 +3,7 @@
 mod backend;
 mod cancel;
 mod config;
+mod debrief;
 mod device;
 mod error;
 mod event;
@@ -16,6 +17,7 @@ mod store;
 mod sync;
 mod task;
 mod task_error;
+mod telemetry;
 mod tool;
 
 pub use backend::{AiBackend, Attempt, CallContext, Reply};
@@ -26,6 +28,7 @@ pub use config::{
     DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES,
     HelperConfig, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES, WhenResultsFull,
 };
+pub use debrief::{BackendStats, Debrief, Health, TopError, compute_stability_score};
 pub use device::{
     Admission, AdmissionPolicy, Battery, BatterySource, ClockGap, ClockReading, ClockSource,
     CloudAction, DEFAULT_PROBE_LIMIT, DEFAULT_SNAPSHOT_AGE, DeviceProfile, DeviceReader,
@@ -43,4 +46,5 @@ pub use manager::{
 pub use status::{HelperStatus, HelperStatusReport};
 pub use task::{FinishReason, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage};
 pub use task_error::{ErrorKind, TaskError};
+pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
 pub use tool::{FnTool, Tool};

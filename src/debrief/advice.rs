@@ -1,0 +1,113 @@
+//! What to do about it: plain sentences from typed facts.
+
+use super::Debrief;
+use crate::task_error::ErrorKind;
+
+/// From this share of all events on, a kind of error is worth a sentence: one in a hundred.
+const WORTH_A_SENTENCE: f64 = 0.01;
+
+/// Below so many events each error is worth a sentence.
+const FEW_EVENTS: u64 = 100;
+
+/// Sentences, the most frequent trouble first.
+pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
+    let counts = &debrief.counts;
+    let events = debrief.total_events();
+    let mut kinds: Vec<_> = counts.kinds.iter().collect();
+    kinds.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let worth =
+        |count: u64| events < FEW_EVENTS || count as f64 / events as f64 >= WORTH_A_SENTENCE;
+    let mut sentences: Vec<String> = kinds
+        .into_iter()
+        .filter(|(_, count)| worth(*count))
+        .filter_map(|(kind, count)| Some(format!("{kind} ({count}): {}", for_kind(kind)?)))
+        .collect();
+    if counts.results_dropped > 0 {
+        sentences.push(
+            "Results were dropped before anybody read them: read them sooner, or raise \
+             max_results or max_result_bytes."
+                .to_owned(),
+        );
+    }
+    if counts.lines.lost > 0 {
+        sentences.push(
+            "Telemetry lines were lost: see whether the disk is full, and turn on rotation."
+                .to_owned(),
+        );
+    }
+    if counts.unjoined > 0 {
+        sentences.push(
+            "Threads were left behind when helpers stopped: a backend or tool of your own does \
+             not watch its cancel signal."
+                .to_owned(),
+        );
+    }
+    sentences
+}
+
+fn for_kind(name: &str) -> Option<&'static str> {
+    let is = |kind: ErrorKind| kind.as_str() == name;
+    let advice = [
+        (
+            ErrorKind::RateLimited,
+            "the provider asks for fewer requests: lower \
+            max_concurrent_tasks, or set a rate limit for the helpers that share the key.",
+        ),
+        (ErrorKind::QuotaExceeded, "the budget is spent: raise it, or wait for its next period."),
+        (ErrorKind::Authentication, "the key was refused: set a valid one."),
+        (
+            ErrorKind::PermissionDenied,
+            "the key may not do this: check the account's rights and \
+            region.",
+        ),
+        (ErrorKind::NotFound, "no such endpoint or model: check api_endpoint and model."),
+        (
+            ErrorKind::Timeout,
+            "tasks ran out of time: raise timeout or deadline, or give slow \
+            models fewer tasks at once.",
+        ),
+        (ErrorKind::Network, "connections failed: check the network, the endpoint and proxies."),
+        (
+            ErrorKind::Server,
+            "the provider failed or was overloaded: a fallback to another \
+            backend would help.",
+        ),
+        (
+            ErrorKind::ContextLengthExceeded,
+            "prompts are too long for the model: shorten prompt \
+            or context, or take a model that reads more.",
+        ),
+        (
+            ErrorKind::Truncated,
+            "answers broke off: the connection is unstable, or the server \
+            restarts.",
+        ),
+        (
+            ErrorKind::ResponseTooLarge,
+            "replies exceed max_reply_bytes: ask for shorter ones, or \
+            raise it.",
+        ),
+        (
+            ErrorKind::InvalidRequest,
+            "the provider refuses the request as it is: check \
+            custom_params and model.",
+        ),
+        (
+            ErrorKind::Panicked,
+            "a backend, tool or callback of yours panics: its message is on \
+            standard error.",
+        ),
+        (
+            ErrorKind::Protocol,
+            "the server does not speak the protocol expected: check \
+            api_endpoint.",
+        ),
+        (ErrorKind::ContentFiltered, "the provider withheld answers: reword the prompts."),
+        (
+            ErrorKind::Unsupported,
+            "the backend cannot do what is asked of it: see the error's \
+            text.",
+        ),
+    ];
+    advice.into_iter().find(|(kind, _)| is(*kind)).map(|(_, advice)| advice)
+}

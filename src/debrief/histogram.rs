@@ -1,0 +1,156 @@
+//! Percentiles in bounded memory.
+//!
+//! The p-th percentile of n values is the nearest-rank one: the value at place ⌈p/100 · n⌉
+//! when they are sorted. Up to [`EXACT_MAX`] values are kept and it is exact; beyond, values
+//! are counted in buckets whose width is a 64th of their power of two, and the middle of the
+//! bucket stands for its values: within 0.8 % of exact (for values of a nanosecond to
+//! centuries).
+
+/// So many values are kept as they are.
+const EXACT_MAX: usize = 256;
+
+/// Buckets per power of two, as a power of two: 2^6.
+const STEP_BITS: u32 = 6;
+const STEPS: usize = 1 << STEP_BITS;
+
+/// Bits of an `f64`'s mantissa, and the offset of its exponent.
+const MANTISSA_BITS: u32 = 52;
+const EXPONENT_BIAS: u64 = 1023;
+
+/// Powers of two covered, of a millisecond: from 2^-20 (about a nanosecond) to 2^43 (some 280
+/// years). What lies outside is counted in the outermost bucket.
+const POWER_MIN: i32 = -20;
+const POWERS: usize = 64;
+
+/// Counts values above zero; knows their average, percentiles and spread.
+#[derive(Clone, Default)]
+pub(super) struct Histogram {
+    count: u64,
+    sum: f64,
+    min: f64,
+    max: f64,
+    exact: Vec<f64>,
+    buckets: Vec<u64>,
+}
+
+impl Histogram {
+    /// Adds a value, if it is above zero and finite.
+    pub(super) fn add(&mut self, value: f64) {
+        if !(value > 0.0 && value.is_finite()) {
+            return;
+        }
+        if self.count == 0 {
+            self.min = value;
+            // Zeroed memory that nobody touches stays the system's.
+            self.buckets = vec![0; POWERS * STEPS];
+        }
+        self.count += 1;
+        self.sum += value;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        if self.exact.len() < EXACT_MAX && self.count <= EXACT_MAX as u64 {
+            self.exact.push(value);
+        }
+        if let Some(bucket) = self.buckets.get_mut(bucket_of(value)) {
+            *bucket += 1;
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    /// The exact average; 0 of nothing.
+    pub(super) fn average(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.sum / self.count as f64 }
+    }
+
+    /// The percentile by nearest rank; 0 of nothing. `percent` is 1 to 100.
+    pub(super) fn percentile(&self, percent: u64) -> f64 {
+        let rank = rank(self.count, percent);
+        if self.count <= EXACT_MAX as u64 {
+            let mut sorted = self.exact.clone();
+            sorted.sort_by(f64::total_cmp);
+            let place = usize::try_from(rank.saturating_sub(1)).unwrap_or(usize::MAX);
+            return sorted.get(place).copied().unwrap_or(0.0);
+        }
+        let mut seen = 0;
+        for (bucket, count) in self.buckets.iter().enumerate() {
+            seen += count;
+            if seen >= rank {
+                return middle_of(bucket).clamp(self.min, self.max);
+            }
+        }
+        self.max
+    }
+
+    /// How many values lie in each power of two, `(from, to, count)`, from the lowest to the
+    /// highest that has any.
+    pub(super) fn powers(&self) -> Vec<(f64, f64, u64)> {
+        let mut powers = Vec::new();
+        for (power, steps) in self.buckets.chunks(STEPS).enumerate() {
+            let from = 2f64.powi(power as i32 + POWER_MIN);
+            powers.push((from, from * 2.0, steps.iter().sum()));
+        }
+        let filled = |power: &(f64, f64, u64)| power.2 > 0;
+        let first = powers.iter().position(filled).unwrap_or(0);
+        let last = powers.iter().rposition(filled).map_or(0, |last| last + 1);
+        powers.get(first..last).unwrap_or_default().to_vec()
+    }
+}
+
+/// The place of the percentile among `count` sorted values, from 1.
+fn rank(count: u64, percent: u64) -> u64 {
+    let rank = (u128::from(count) * u128::from(percent)).div_ceil(100);
+    u64::try_from(rank).unwrap_or(u64::MAX)
+}
+
+/// The exponent and the first bits of the mantissa are the bucket.
+fn bucket_of(value: f64) -> usize {
+    let lowest = (EXPONENT_BIAS as i64 + i64::from(POWER_MIN)) << STEP_BITS;
+    let place = (value.to_bits() >> (MANTISSA_BITS - STEP_BITS)) as i64 - lowest;
+    usize::try_from(place.max(0)).unwrap_or(0).min(POWERS * STEPS - 1)
+}
+
+/// The middle of a bucket.
+fn middle_of(bucket: usize) -> f64 {
+    let power = 2f64.powi((bucket / STEPS) as i32 + POWER_MIN);
+    power * (1.0 + ((bucket % STEPS) as f64 + 0.5) / STEPS as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_narrower_than_promised() {
+        let mut value = 1e-6;
+        while value < 1e12 {
+            let middle = middle_of(bucket_of(value));
+            assert!((middle / value - 1.0).abs() <= 0.008, "{value} {middle}");
+            value *= 1.000_37;
+        }
+        for (odd, bucket) in
+            [(f64::MIN_POSITIVE, 0), (1e-300, 0), (1e300, POWERS * STEPS - 1), (1.0, 20 * STEPS)]
+        {
+            assert_eq!(bucket_of(odd), bucket);
+        }
+    }
+
+    #[test]
+    fn few_values_are_exact_and_zero_counts_for_nothing() {
+        let mut few = Histogram::default();
+        for value in [0.0, 5.5, -1.0, f64::NAN, 515.2, 548.1, 497.9, f64::INFINITY] {
+            few.add(value);
+        }
+        assert_eq!(few.count(), 4);
+        assert_eq!((few.percentile(50), few.percentile(95)), (497.9, 548.1));
+        assert_eq!(Histogram::default().percentile(50), 0.0);
+        assert_eq!(Histogram::default().average(), 0.0);
+        assert!(Histogram::default().powers().is_empty());
+    }
+}

@@ -1,0 +1,109 @@
+//! The report as JSON.
+
+use serde_json::{Map, Value, json};
+
+use super::{BackendStats, Debrief, TimePart, TopError, advice};
+
+pub(super) fn report(debrief: &Debrief) -> Value {
+    let counts = &debrief.counts;
+    let backends: Map<String, Value> =
+        debrief.backends.iter().map(|stats| (stats.name.clone(), backend(stats))).collect();
+    let times: Map<String, Value> =
+        debrief.times.iter().map(|part| (part.key.to_owned(), time(part))).collect();
+    let top_errors: Vec<_> = debrief.top_errors.iter().map(top_error).collect();
+    let fallbacks: Vec<_> = counts
+        .fallbacks
+        .iter()
+        .map(|way| json!({"from": way.from, "to": way.to, "why": way.why, "count": way.count}))
+        .collect();
+    let kinds: Map<String, Value> =
+        counts.kinds.iter().map(|(kind, count)| (kind.clone(), Value::from(*count))).collect();
+    let mut report = Map::new();
+    let mut set = |key: &str, value: Value| report.insert(key.to_owned(), value);
+    set("total_runs", debrief.total_runs().into());
+    set("total_events", debrief.total_events().into());
+    set("success_count", debrief.success_count().into());
+    set("error_count", debrief.error_count().into());
+    set("failure_rate", debrief.failure_rate().into());
+    set("stability_score", debrief.stability_score().into());
+    set("health", debrief.health().as_str().into());
+    set("backends", backends.into());
+    set("top_errors", top_errors.into());
+    set("other_errors", counts.other_errors.into());
+    set("error_kinds", kinds.into());
+    set("tasks", json!({"done": counts.tasks.done, "failed": counts.tasks.failed}));
+    set("attempts", json!({"calls": counts.calls, "retried": counts.retried}));
+    set("tokens", tokens(debrief));
+    set("times", times.into());
+    set("fallbacks", fallbacks.into());
+    set("trace_export", traces(debrief));
+    set("results_dropped", counts.results_dropped.into());
+    set("unjoined_threads", counts.unjoined.into());
+    set("runs", runs(debrief));
+    set("lines", lines(debrief));
+    set("recommendations", advice::sentences(debrief).into());
+    Value::Object(report)
+}
+
+fn backend(stats: &BackendStats) -> Value {
+    json!({
+        "calls": stats.calls,
+        "errors": stats.errors,
+        "failure_rate": stats.failure_rate(),
+        "avg_latency_ms": stats.avg_latency_ms,
+        "p50_latency_ms": stats.p50_latency_ms,
+        "p95_latency_ms": stats.p95_latency_ms,
+    })
+}
+
+fn top_error(error: &TopError) -> Value {
+    json!({"error": error.error, "error_kind": error.error_kind, "count": error.count})
+}
+
+fn time(part: &TimePart) -> Value {
+    json!({
+        "count": part.count,
+        "total_ms": part.total_ms,
+        "p50_ms": part.p50_ms,
+        "p95_ms": part.p95_ms,
+    })
+}
+
+fn tokens(debrief: &Debrief) -> Value {
+    let tokens = &debrief.counts.tokens;
+    json!({
+        "prompt": tokens.prompt,
+        "completion": tokens.completion,
+        "told": tokens.told,
+        "missing": tokens.missing,
+    })
+}
+
+fn traces(debrief: &Debrief) -> Value {
+    let traces = &debrief.counts.traces;
+    json!({"sent": traces.sent, "dropped": traces.dropped, "retried": traces.retried})
+}
+
+fn runs(debrief: &Debrief) -> Value {
+    let runs = &debrief.counts.runs;
+    json!({
+        "total_is_lower_bound": runs.at_least,
+        "ended": runs.ended,
+        "unended": runs.unended,
+        "missing_lines": runs.missing_lines,
+    })
+}
+
+fn lines(debrief: &Debrief) -> Value {
+    let lines = &debrief.counts.lines;
+    json!({
+        "broken": lines.broken,
+        "too_long": lines.too_long,
+        "foreign": lines.foreign,
+        "torn_end": lines.torn_end,
+        "tail_repairs": lines.repairs,
+        "bytes_dropped": lines.bytes_dropped,
+        "lost": lines.lost,
+        "reopened": lines.reopened,
+    })
+}

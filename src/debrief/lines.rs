@@ -1,0 +1,132 @@
+//! Lines from any reader, in one fixed buffer.
+
+use std::io::{self, BufRead, ErrorKind, Read};
+
+/// The buffer, and so the longest line that is read, in bytes. Our own lines take at most
+/// 2 KiB; a longer one than this is counted and skipped.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// What stands between two newlines.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found<'a> {
+    /// A line, without its newline.
+    Line(&'a [u8]),
+    /// The last line, which no newline ends.
+    Unended(&'a [u8]),
+    /// A line longer than the buffer.
+    TooLong,
+}
+
+/// Hands each line to `each`, and after each block read the count of bytes to `progress`.
+pub(super) fn each_line(
+    mut reader: impl Read,
+    mut each: impl FnMut(Found<'_>),
+    mut progress: impl FnMut(u64),
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let (mut filled, mut total, mut skipping) = (0, 0, false);
+    loop {
+        let room = buffer.get_mut(filled..).unwrap_or_default();
+        let read = match reader.read(room) {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if read == 0 {
+            break;
+        }
+        total += read as u64;
+        let end = filled + read;
+        let used =
+            hand_out(buffer.get(..end).unwrap_or_default(), filled, &mut skipping, &mut each);
+        buffer.copy_within(used..end, 0);
+        filled = end - used;
+        if filled == BUFFER_BYTES {
+            if !skipping {
+                each(Found::TooLong);
+            }
+            skipping = true;
+            filled = 0;
+        }
+        progress(total);
+    }
+    let rest = buffer.get(..filled).unwrap_or_default();
+    if !rest.is_empty() && !skipping {
+        each(Found::Unended(rest));
+    }
+    Ok(())
+}
+
+/// Hands out the whole lines of a block whose first `known` bytes hold no newline; returns
+/// how many bytes those lines took.
+fn hand_out(
+    block: &[u8],
+    known: usize,
+    skipping: &mut bool,
+    each: &mut impl FnMut(Found<'_>),
+) -> usize {
+    let (mut start, mut search) = (0, known);
+    loop {
+        let mut rest = block.get(search..).unwrap_or_default();
+        // The standard library's own fast search; reading a slice cannot fail.
+        let step = rest.skip_until(b'\n').unwrap_or(0);
+        let end = search + step;
+        if step == 0 || block.get(end - 1) != Some(&b'\n') {
+            return start;
+        }
+        if *skipping {
+            *skipping = false;
+        } else {
+            each(Found::Line(block.get(start..end - 1).unwrap_or_default()));
+        }
+        (start, search) = (end, end);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Gives a few bytes at a time.
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            let step = self.1.min(room.len());
+            self.0.read(room.get_mut(..step).unwrap())
+        }
+    }
+
+    fn lines(text: &[u8], step: usize) -> Vec<String> {
+        let mut found = Vec::new();
+        let each = |line: Found<'_>| {
+            found.push(match line {
+                Found::Line(line) => format!("line {}", line.len()),
+                Found::Unended(line) => format!("unended {}", line.len()),
+                Found::TooLong => "too long".to_owned(),
+            });
+        };
+        each_line(Trickle(text, step), each, |_| ()).unwrap();
+        found
+    }
+
+    #[test]
+    fn lines_are_found_whatever_the_size_of_the_reads() {
+        let mut text = b"a\n\nbcd\n".to_vec();
+        text.extend(vec![b'x'; BUFFER_BYTES - 1]);
+        text.push(b'\n');
+        text.extend(vec![b'x'; BUFFER_BYTES]);
+        text.push(b'\n');
+        text.extend(vec![b'x'; 3 * BUFFER_BYTES]);
+        text.extend(b"\nlast");
+        let expected = ["line 1", "line 0", "line 3", "line 65535", "too long", "too long"];
+        for step in [1, 2, 7, 4096, BUFFER_BYTES - 1, BUFFER_BYTES, usize::MAX] {
+            let found = lines(&text, step);
+            assert_eq!(found[..6], expected, "{step}");
+            assert_eq!(found[6..], ["unended 4"], "{step}");
+        }
+        assert!(lines(b"", 1).is_empty());
+        assert_eq!(lines(&vec![b'x'; BUFFER_BYTES + 9], 100), ["too long"]);
+    }
+}

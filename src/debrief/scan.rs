@@ -1,0 +1,468 @@
+//! A strict JSON scanner for one line: takes what serde_json takes, and picks out the fields
+//! that the report needs without allocating. (The tests hold it against serde_json.)
+
+use std::borrow::Cow;
+
+/// The numbers that the report reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Number {
+    LatencyMs,
+    Seq,
+    Attempt,
+    PromptTokens,
+    CompletionTokens,
+    QueueMs,
+    FirstByteMs,
+    WaitedMs,
+    BytesDropped,
+    Lines,
+    Sent,
+    Dropped,
+    Retried,
+    Unjoined,
+}
+
+const NUMBERS: usize = Number::Unjoined as usize + 1;
+
+/// The texts that the report reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    RunId,
+    Event,
+    Backend,
+    Error,
+    ErrorKind,
+    From,
+    To,
+    Why,
+}
+
+const NAMES: usize = Name::Why as usize + 1;
+
+/// Deepest nesting that is read: serde_json's own bound, and the bits of the stack below.
+const DEPTH_MAX: u32 = 127;
+
+/// A string as it stands between its quotes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Text<'a> {
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// The bytes between the quotes: one spelling, one text, as long as one writer wrote it.
+    pub(super) fn raw(self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The text itself.
+    pub(super) fn decode(self) -> Cow<'a, str> {
+        if !self.escaped {
+            return String::from_utf8_lossy(self.raw);
+        }
+        let quoted = [b"\"", self.raw, b"\""].concat();
+        match serde_json::from_slice(&quoted) {
+            Ok(text) => Cow::Owned(text),
+            Err(_) => Cow::Owned(String::from_utf8_lossy(self.raw).into_owned()),
+        }
+    }
+}
+
+/// What the report needs of a line.
+#[derive(Debug, Default)]
+pub(super) struct Record<'a> {
+    texts: [Option<Text<'a>>; NAMES],
+    numbers: [f64; NUMBERS],
+    has_number: u32,
+    pub(super) success: Option<bool>,
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn text(&self, name: Name) -> Option<Text<'a>> {
+        self.texts[name as usize]
+    }
+
+    pub(super) fn number(&self, number: Number) -> Option<f64> {
+        (self.has_number >> number as u32 & 1 == 1).then(|| self.numbers[number as usize])
+    }
+
+    /// The number as a count; what is negative or no whole number is none.
+    pub(super) fn count(&self, number: Number) -> Option<u64> {
+        let found = self.number(number)?;
+        (found >= 0.0 && found.fract() == 0.0).then_some(found as u64)
+    }
+
+    fn take(&mut self, key: &[u8], value: Value<'a>) {
+        match (field(key), value) {
+            (Some(Field::Text(name)), Value::Text(text)) => {
+                self.texts[name as usize] = Some(text);
+            }
+            (Some(Field::Number(number)), Value::Number(found)) => {
+                self.numbers[number as usize] = found.value();
+                self.has_number |= 1 << number as u32;
+            }
+            (Some(Field::Success), Value::Bool(yes)) => self.success = Some(yes),
+            // Of two fields with one name the last counts, whatever it is.
+            (Some(Field::Text(name)), _) => self.texts[name as usize] = None,
+            (Some(Field::Number(number)), _) => self.has_number &= !(1 << number as u32),
+            (Some(Field::Success), _) => self.success = None,
+            (None, _) => {}
+        }
+    }
+}
+
+enum Field {
+    Text(Name),
+    Number(Number),
+    Success,
+}
+
+fn field(key: &[u8]) -> Option<Field> {
+    use Field::{Number as N, Text as T};
+    Some(match key {
+        b"run_id" => T(Name::RunId),
+        b"event" => T(Name::Event),
+        b"backend" => T(Name::Backend),
+        b"error" => T(Name::Error),
+        b"error_kind" => T(Name::ErrorKind),
+        b"from" => T(Name::From),
+        b"to" => T(Name::To),
+        b"why" => T(Name::Why),
+        b"latency_ms" => N(Number::LatencyMs),
+        b"seq" => N(Number::Seq),
+        b"attempt" => N(Number::Attempt),
+        b"prompt_tokens" => N(Number::PromptTokens),
+        b"completion_tokens" => N(Number::CompletionTokens),
+        b"queue_ms" => N(Number::QueueMs),
+        b"first_byte_ms" => N(Number::FirstByteMs),
+        b"waited_ms" => N(Number::WaitedMs),
+        b"bytes_dropped" => N(Number::BytesDropped),
+        b"lines" => N(Number::Lines),
+        b"sent" => N(Number::Sent),
+        b"dropped" => N(Number::Dropped),
+        b"retried" => N(Number::Retried),
+        b"unjoined_threads" => N(Number::Unjoined),
+        b"success" => Field::Success,
+        _ => return None,
+    })
+}
+
+enum Value<'a> {
+    Text(Text<'a>),
+    Number(Digits<'a>),
+    Bool(bool),
+    /// Null, or something nested.
+    Other,
+}
+
+/// A number as it stands, and its digits as far as a `u64` holds them.
+#[derive(Clone, Copy)]
+struct Digits<'a> {
+    raw: &'a [u8],
+    mantissa: u64,
+    places: usize,
+    simple: bool,
+}
+
+/// Up to here an integer is exact as `f64`, and so are these powers of ten: their quotient
+/// is then rounded once, which is the right value.
+const EXACT_INTEGER_MAX: u64 = 1 << 53;
+const POWERS_OF_TEN: [f64; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// More digits than this may not fit a `u64`.
+const FAST_DIGITS_MAX: usize = 18;
+
+impl Digits<'_> {
+    fn value(self) -> f64 {
+        if self.simple && self.mantissa <= EXACT_INTEGER_MAX {
+            if let Some(power) = POWERS_OF_TEN.get(self.places) {
+                return self.mantissa as f64 / power;
+            }
+        }
+        let text = std::str::from_utf8(self.raw).unwrap_or_default();
+        text.parse().unwrap_or(f64::NAN)
+    }
+}
+
+/// Reads one line. `None`: it is no JSON object.
+pub(super) fn scan(line: &[u8]) -> Option<Record<'_>> {
+    let mut scanner = Scanner { line, at: 0, high: false };
+    let mut record = Record::default();
+    scanner.object(&mut record)?;
+    scanner.space();
+    if scanner.at < line.len() || (scanner.high && std::str::from_utf8(line).is_err()) {
+        return None;
+    }
+    Some(record)
+}
+
+struct Scanner<'a> {
+    line: &'a [u8],
+    at: usize,
+    /// Some byte is not ASCII.
+    high: bool,
+}
+
+/// Eight bytes at a time: all bytes 1, and all bytes with the highest bit.
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The highest bit of each byte that is zero. (Bytes above the first such may be marked
+/// wrongly; the first never is.)
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGHS
+}
+
+impl<'a> Scanner<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.line.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    /// Goes over white space and takes this byte.
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        self.space();
+        self.eat(byte).then_some(())
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    fn object(&mut self, record: &mut Record<'a>) -> Option<()> {
+        self.expect(b'{')?;
+        self.space();
+        if self.eat(b'}') {
+            return Some(());
+        }
+        loop {
+            self.expect(b'"')?;
+            let key = self.string()?;
+            self.expect(b':')?;
+            self.space();
+            let value = self.value()?;
+            if key.escaped {
+                record.take(key.decode().as_bytes(), value);
+            } else {
+                record.take(key.raw, value);
+            }
+            self.space();
+            if self.eat(b',') {
+                continue;
+            }
+            return self.eat(b'}').then_some(());
+        }
+    }
+
+    fn value(&mut self) -> Option<Value<'a>> {
+        match self.peek()? {
+            b'"' => {
+                self.at += 1;
+                self.string().map(Value::Text)
+            }
+            b'{' | b'[' => self.nested().map(|()| Value::Other),
+            _ => self.scalar(),
+        }
+    }
+
+    fn scalar(&mut self) -> Option<Value<'a>> {
+        match self.peek()? {
+            b't' => self.word(b"true").map(|()| Value::Bool(true)),
+            b'f' => self.word(b"false").map(|()| Value::Bool(false)),
+            b'n' => self.word(b"null").map(|()| Value::Other),
+            _ => self.number().map(Value::Number),
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        let end = self.at + word.len();
+        (self.line.get(self.at..end)? == word).then(|| self.at = end)
+    }
+
+    /// The rest of a string whose opening quote was taken.
+    fn string(&mut self) -> Option<Text<'a>> {
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.plain();
+            match self.peek()? {
+                b'"' => {
+                    let raw = self.line.get(start..self.at)?;
+                    self.at += 1;
+                    return Some(Text { raw, escaped });
+                }
+                b'\\' => {
+                    escaped = true;
+                    self.at += 1;
+                    self.escape()?;
+                }
+                // A bare control character.
+                _ => return None,
+            }
+        }
+    }
+
+    /// Goes on to the next quote, backslash or control character.
+    fn plain(&mut self) {
+        while let Some(chunk) = self.line.get(self.at..self.at + 8) {
+            let word = chunk.try_into().map_or(0, u64::from_le_bytes);
+            let quote = zero_bytes(word ^ (ONES * b'"' as u64));
+            let slash = zero_bytes(word ^ (ONES * b'\\' as u64));
+            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+            self.high |= word & HIGHS != 0;
+            let stop = quote | slash | control;
+            if stop != 0 {
+                self.at += stop.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
+        while let Some(byte) = self.peek() {
+            if byte == b'"' || byte == b'\\' || byte < b' ' {
+                return;
+            }
+            self.high |= byte >= 0x80;
+            self.at += 1;
+        }
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        let kind = self.peek()?;
+        self.at += 1;
+        match kind {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => {
+                let unit = self.hex()?;
+                match unit {
+                    // A pair that stands for one character, or no text at all.
+                    0xD800..=0xDBFF => {
+                        self.word(b"\\u")?;
+                        matches!(self.hex()?, 0xDC00..=0xDFFF).then_some(())
+                    }
+                    0xDC00..=0xDFFF => None,
+                    _ => Some(()),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn hex(&mut self) -> Option<u32> {
+        let digits = self.line.get(self.at..self.at + 4)?;
+        self.at += 4;
+        digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
+    }
+
+    fn number(&mut self) -> Option<Digits<'a>> {
+        let start = self.at;
+        let negative = self.eat(b'-');
+        let first = self.at;
+        let mut mantissa = 0;
+        self.digits(&mut mantissa)?;
+        if self.line.get(first) == Some(&b'0') && self.at > first + 1 {
+            return None;
+        }
+        let mut count = self.at - first;
+        let mut places = 0;
+        if self.eat(b'.') {
+            let point = self.at;
+            self.digits(&mut mantissa)?;
+            places = self.at - point;
+            count += places;
+        }
+        let mut simple = !negative && count <= FAST_DIGITS_MAX;
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if !self.eat(b'-') {
+                self.eat(b'+');
+            }
+            self.digits(&mut 0)?;
+            simple = false;
+        }
+        let raw = self.line.get(start..self.at)?;
+        let digits = Digits { raw, mantissa, places, simple };
+        // A number too large for an f64 is none, as for serde_json.
+        (simple || digits.value().is_finite()).then_some(digits)
+    }
+
+    /// One digit or more.
+    fn digits(&mut self, mantissa: &mut u64) -> Option<()> {
+        let start = self.at;
+        while let Some(byte @ b'0'..=b'9') = self.peek() {
+            *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    /// Goes over an object or array, without recursion: one bit for each level tells which.
+    fn nested(&mut self) -> Option<()> {
+        let (mut objects, mut depth) = (0_u128, 0_u32);
+        loop {
+            self.space();
+            let opener = self.peek()?;
+            let mut ended = match opener {
+                b'{' | b'[' => {
+                    self.at += 1;
+                    depth += 1;
+                    // One level is the line's own object.
+                    if depth >= DEPTH_MAX {
+                        return None;
+                    }
+                    objects = objects << 1 | u128::from(opener == b'{');
+                    self.space();
+                    let empty = self.eat(if opener == b'{' { b'}' } else { b']' });
+                    if empty {
+                        depth -= 1;
+                        objects >>= 1;
+                    } else if opener == b'{' {
+                        self.key()?;
+                    }
+                    empty
+                }
+                b'"' => {
+                    self.at += 1;
+                    self.string()?;
+                    true
+                }
+                _ => {
+                    self.scalar()?;
+                    true
+                }
+            };
+            // After a value: the next one, or the end of what holds it.
+            while ended {
+                if depth == 0 {
+                    return Some(());
+                }
+                self.space();
+                let object = objects & 1 == 1;
+                if self.eat(b',') {
+                    if object {
+                        self.key()?;
+                    }
+                    ended = false;
+                } else if self.eat(if object { b'}' } else { b']' }) {
+                    depth -= 1;
+                    objects >>= 1;
+                } else {
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn key(&mut self) -> Option<()> {
+        self.expect(b'"')?;
+        self.string()?;
+        self.expect(b':')
+    }
+}

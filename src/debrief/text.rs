@@ -1,0 +1,292 @@
+//! The report for people: the prototype's lines first, then what else there is to tell.
+//! Sections without anything to tell are left out.
+
+use std::fmt::{self, Write};
+
+use super::{BackendStats, Debrief, advice};
+
+const TITLE: &str = "Automation Assistant Telemetry Debrief";
+
+/// Characters of the longest bar of a histogram.
+const BAR_WIDTH: u64 = 30;
+
+/// Rows of a histogram; where there would be more, neighbours are put together.
+const ROWS_MAX: usize = 12;
+
+pub(super) fn console(debrief: &Debrief, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{TITLE}\n{}\n", "=".repeat(TITLE.len()))?;
+    writeln!(f, "Overall Health: {}", debrief.health())?;
+    for (name, value) in summary(debrief) {
+        writeln!(f, "{name}: {value}")?;
+    }
+    writeln!(f, "\nPer-Backend Stats:")?;
+    if debrief.backends.is_empty() {
+        writeln!(f, "  (no events)")?;
+    }
+    for stats in &debrief.backends {
+        writeln!(f, "\n  {}:", stats.name)?;
+        writeln!(f, "    {}", calls(stats))?;
+        writeln!(f, "    {}", latency(stats))?;
+    }
+    if !debrief.top_errors.is_empty() {
+        writeln!(f, "\nTop Errors:")?;
+        for (count, error) in top_errors(debrief) {
+            writeln!(f, "  {count:>6}  {error}")?;
+        }
+    }
+    for (title, facts) in sections(debrief) {
+        writeln!(f, "\n{title}:")?;
+        for fact in facts {
+            writeln!(f, "  {fact}")?;
+        }
+    }
+    let mut title = "\nLatency Histograms:\n";
+    for stats in &debrief.backends {
+        let rows = histogram(stats);
+        if !rows.is_empty() {
+            writeln!(f, "{title}\n  {}:", stats.name)?;
+            title = "";
+        }
+        for row in rows {
+            writeln!(f, "    {row}")?;
+        }
+    }
+    let advice = advice::sentences(debrief);
+    if !advice.is_empty() {
+        writeln!(f, "\nRecommendations:")?;
+    }
+    for sentence in advice {
+        writeln!(f, "  - {sentence}")?;
+    }
+    Ok(())
+}
+
+pub(super) fn markdown(debrief: &Debrief) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_markdown(debrief, &mut out);
+    out
+}
+
+fn write_markdown(debrief: &Debrief, out: &mut String) -> fmt::Result {
+    writeln!(out, "# {TITLE}\n\n## Summary\n")?;
+    // Two spaces at the end keep each fact on a line of its own.
+    writeln!(out, "**Overall Health:** {}  ", debrief.health())?;
+    for (name, value) in summary(debrief) {
+        writeln!(out, "**{name}:** {value}  ")?;
+    }
+    writeln!(out, "\n## Per-Backend Stats")?;
+    if debrief.backends.is_empty() {
+        writeln!(out, "\n(no events)")?;
+    }
+    for stats in &debrief.backends {
+        writeln!(out, "\n### {}\n\n- {}\n- {}", stats.name, calls(stats), latency(stats))?;
+        let rows = histogram(stats);
+        if !rows.is_empty() {
+            writeln!(out, "\n```text\n{}\n```", rows.join("\n"))?;
+        }
+    }
+    if !debrief.top_errors.is_empty() {
+        writeln!(out, "\n## Top Errors\n")?;
+        for (count, error) in top_errors(debrief) {
+            writeln!(out, "- {count} × {error}")?;
+        }
+    }
+    for (title, facts) in sections(debrief) {
+        writeln!(out, "\n## {title}\n")?;
+        for fact in facts {
+            writeln!(out, "- {fact}")?;
+        }
+    }
+    let advice = advice::sentences(debrief);
+    if !advice.is_empty() {
+        writeln!(out, "\n## Recommendations\n")?;
+    }
+    for sentence in advice {
+        writeln!(out, "- {sentence}")?;
+    }
+    Ok(())
+}
+
+/// The prototype's summary lines, after the health.
+fn summary(debrief: &Debrief) -> [(&'static str, String); 6] {
+    let at_least = if debrief.counts.runs.at_least { "at least " } else { "" };
+    [
+        ("Total Runs", format!("{at_least}{}", debrief.total_runs())),
+        ("Total Events", debrief.total_events().to_string()),
+        ("Success", debrief.success_count().to_string()),
+        ("Errors", debrief.error_count().to_string()),
+        ("Failure Rate", percent(debrief.failure_rate())),
+        ("Stability Score", percent(debrief.stability_score())),
+    ]
+}
+
+fn calls(stats: &BackendStats) -> String {
+    let failure = percent(stats.failure_rate());
+    format!("Calls: {}, Errors: {}, Failure: {failure}", stats.calls, stats.errors)
+}
+
+fn latency(stats: &BackendStats) -> String {
+    let [avg, p50, p95] =
+        [stats.avg_latency_ms, stats.p50_latency_ms, stats.p95_latency_ms].map(millis);
+    format!("Latency: avg={avg}, p50={p50}, p95={p95}")
+}
+
+fn top_errors(debrief: &Debrief) -> Vec<(u64, String)> {
+    let mut rows: Vec<_> = debrief
+        .top_errors
+        .iter()
+        .map(|error| {
+            let kind = error.error_kind.as_ref().map(|kind| format!(" [{kind}]"));
+            (error.count, format!("{}{}", error.error, kind.unwrap_or_default()))
+        })
+        .collect();
+    if debrief.counts.other_errors > 0 {
+        rows.push((debrief.counts.other_errors, "(other errors)".to_owned()));
+    }
+    rows
+}
+
+/// The second block: a title and its facts, for what there is to tell.
+fn sections(debrief: &Debrief) -> Vec<(&'static str, Vec<String>)> {
+    let sections = [
+        ("Tasks", tasks(debrief)),
+        ("Where the Time Went", times(debrief)),
+        ("Along the Way", on_the_way(debrief)),
+        ("Audit File", audit_file(debrief)),
+    ];
+    sections.into_iter().filter(|(_, facts)| !facts.is_empty()).collect()
+}
+
+fn tasks(debrief: &Debrief) -> Vec<String> {
+    let counts = &debrief.counts;
+    let mut facts = Vec::new();
+    if counts.tasks.done + counts.tasks.failed > 0 {
+        facts.push(format!("Tasks: {} done, {} failed", counts.tasks.done, counts.tasks.failed));
+    }
+    if counts.calls > 0 {
+        facts.push(format!("Attempts: {} calls, {} of them retries", counts.calls, counts.retried));
+    }
+    let tokens = &counts.tokens;
+    if tokens.told > 0 {
+        let (prompt, completion) = (tokens.prompt, tokens.completion);
+        let missing = match tokens.missing {
+            0 => String::new(),
+            missing => format!("; {missing} more told no usage"),
+        };
+        let told = tokens.told;
+        facts.push(format!(
+            "Tokens: {prompt} prompt, {completion} completion ({told} calls{missing})"
+        ));
+    }
+    facts
+}
+
+fn times(debrief: &Debrief) -> Vec<String> {
+    let row = |part: &super::TimePart| {
+        let (p50, p95, total) = (millis(part.p50_ms), millis(part.p95_ms), millis(part.total_ms));
+        format!("{}: p50={p50}, p95={p95}, total={total} ({} times)", part.name, part.count)
+    };
+    debrief.times.iter().map(row).collect()
+}
+
+fn on_the_way(debrief: &Debrief) -> Vec<String> {
+    let counts = &debrief.counts;
+    let mut facts = Vec::new();
+    for way in &counts.fallbacks {
+        let why = if way.why.is_empty() { String::new() } else { format!(" ({})", way.why) };
+        facts.push(format!("Fallback: {} → {}{why}: {} times", way.from, way.to, way.count));
+    }
+    let traces = &counts.traces;
+    if traces.sent + traces.dropped + traces.retried > 0 {
+        let (sent, dropped, retried) = (traces.sent, traces.dropped, traces.retried);
+        facts.push(format!("Traces: {sent} sent, {dropped} dropped, {retried} retried"));
+    }
+    if counts.results_dropped > 0 {
+        facts.push(format!("Results dropped unread: {}", counts.results_dropped));
+    }
+    if counts.unjoined > 0 {
+        facts.push(format!("Threads left behind by a stop: {}", counts.unjoined));
+    }
+    facts
+}
+
+fn audit_file(debrief: &Debrief) -> Vec<String> {
+    let (runs, lines) = (&debrief.counts.runs, &debrief.counts.lines);
+    let mut facts = Vec::new();
+    if runs.ended + runs.unended > 0 {
+        facts.push(format!(
+            "Runs: {} ended cleanly, {} did not (killed, or still going on)",
+            runs.ended, runs.unended
+        ));
+    }
+    if runs.missing_lines > 0 {
+        facts.push(format!("Missing lines: {} (gaps in sequence numbers)", runs.missing_lines));
+    }
+    if lines.lost > 0 {
+        facts.push(format!("Lost lines: {} (told by their writers)", lines.lost));
+    }
+    if lines.repairs > 0 {
+        let bytes = lines.bytes_dropped;
+        facts.push(format!("Tail repairs: {}, {bytes} bytes dropped", lines.repairs));
+    }
+    if lines.reopened > 0 {
+        facts.push(format!("File found gone or replaced, and opened anew: {}", lines.reopened));
+    }
+    if lines.torn_end {
+        facts.push("The last line is torn".to_owned());
+    }
+    let skipped = lines.broken + lines.too_long + lines.foreign;
+    if skipped > 0 {
+        facts.push(format!(
+            "Lines skipped: {skipped} ({} no JSON, {} too long, {} without run_id)",
+            lines.broken, lines.too_long, lines.foreign
+        ));
+    }
+    facts
+}
+
+/// One row per power of two of a millisecond, or several where there are many.
+fn histogram(stats: &BackendStats) -> Vec<String> {
+    let merged: Vec<_> = stats
+        .powers
+        .chunks(stats.powers.len().div_ceil(ROWS_MAX).max(1))
+        .filter_map(|chunk| {
+            let (first, last) = (chunk.first()?, chunk.last()?);
+            Some((first.0, last.1, chunk.iter().map(|power| power.2).sum::<u64>()))
+        })
+        .collect();
+    // A single row tells no more than the percentiles do.
+    if merged.len() < 2 {
+        return Vec::new();
+    }
+    let most = merged.iter().map(|row| row.2).max().unwrap_or(1).max(1);
+    let row = |&(from, to, count): &(f64, f64, u64)| {
+        // What is there is seen, however little it is.
+        let width = (u128::from(count) * u128::from(BAR_WIDTH)).div_ceil(u128::from(most));
+        let bar = "█".repeat(usize::try_from(width).unwrap_or(0));
+        let (from, to) = (edge(from), edge(to));
+        format!("{from:>9} – {to:<9} {bar:<30} {count}")
+    };
+    merged.iter().map(row).collect()
+}
+
+/// An edge of a histogram's row, in a unit that fits it.
+fn edge(ms: f64) -> String {
+    if ms < 1.0 {
+        format!("{:.0}µs", ms * 1e3)
+    } else if ms < 10_000.0 {
+        format!("{ms:.0}ms")
+    } else {
+        format!("{:.0}s", ms / 1e3)
+    }
+}
+
+/// Milliseconds with one decimal, and three where that would say nothing.
+fn millis(ms: f64) -> String {
+    if ms > 0.0 && ms < 1.0 { format!("{ms:.3}ms") } else { format!("{ms:.1}ms") }
+}
+
+fn percent(rate: f64) -> String {
+    format!("{:.2}%", rate * 100.0)
+}

@@ -1,0 +1,548 @@
+//! The audit file: opened with care, one write per line, mended, rotated, never given up.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::line::Line;
+use super::lock::{Lock, private};
+use super::{Fsync, Options, TelemetryStats};
+
+/// How many lines may go by before the file is looked for under its name again.
+const LINES_PER_CHECK: u32 = 256;
+
+/// How long may go by before it is looked for again.
+const TIME_PER_CHECK: Duration = Duration::from_secs(1);
+
+/// A torn end longer than this is no torn line of ours (ours are at most 2 KiB, other
+/// writers' perhaps more): it is closed with a newline, never cut.
+const TORN_BYTES_MAX: u64 = 1 << 20;
+
+/// How much of the file's end is searched at a time, in bytes.
+const TAIL_BLOCK: u64 = 8 << 10;
+
+/// How much of the file's end is searched for a run of the same second, in bytes: more than
+/// a busy process writes within one.
+const SAME_SECOND_BYTES: u64 = 64 << 10;
+
+/// How often opening may find that the file has come or gone between two steps.
+const OPEN_ROUNDS_MAX: usize = 8;
+
+/// How often a write that a signal interrupted is begun again.
+const INTERRUPTS_MAX: usize = 16;
+
+/// What opening found.
+pub(super) struct Opened {
+    pub(super) file: AuditFile,
+    /// Bytes cut off the file's end; 0 if it was whole.
+    pub(super) bytes_dropped: u64,
+    /// Another run began in the same second.
+    pub(super) shares_second: bool,
+}
+
+/// One writer's hold on the audit file. Guarded by a mutex one level up.
+pub(super) struct AuditFile {
+    path: PathBuf,
+    file: File,
+    /// Devices are written to and left alone otherwise.
+    regular: bool,
+    lock: Option<Lock>,
+    second: String,
+    options: Options,
+    seq: u64,
+    /// The file does not end in a newline, and we may not cut it.
+    torn: bool,
+    size: u64,
+    unsynced: u64,
+    lines_since_check: u32,
+    checked_at: SystemTime,
+    /// Rotation failed; not tried again before the next check.
+    rotation_rests: bool,
+    lost_untold: u64,
+    pub(super) stats: TelemetryStats,
+}
+
+impl AuditFile {
+    /// Opens the file, makes folders, mends a torn end.
+    pub(super) fn open(path: &Path, second: String, options: Options) -> io::Result<Opened> {
+        let path = std::path::absolute(path)?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let (file, metadata) = open_file(&path)?;
+        let regular = metadata.is_file();
+        // Without a lock file (the folder takes none), we must suppose that we are not alone.
+        let lock = if regular { Lock::put_up(&path, &second).ok() } else { None };
+        let mut audit = Self {
+            path,
+            file,
+            regular,
+            lock,
+            second,
+            options,
+            seq: 0,
+            torn: false,
+            size: metadata.len(),
+            unsynced: 0,
+            lines_since_check: 0,
+            checked_at: SystemTime::now(),
+            rotation_rests: false,
+            lost_untold: 0,
+            stats: TelemetryStats::default(),
+        };
+        let (bytes_dropped, shares_second) =
+            if regular { audit.settle_in(&metadata)? } else { (0, false) };
+        Ok(Opened { file: audit, bytes_dropped, shares_second })
+    }
+
+    /// Mends the end if we are alone, closes it if not, and looks for runs of this second.
+    fn settle_in(&mut self, metadata: &Metadata) -> io::Result<(u64, bool)> {
+        let others = self.lock.as_ref().and_then(|lock| lock.others().ok());
+        let alone = others.is_some_and(|others| !others.any);
+        let mut dropped = 0;
+        if alone {
+            dropped = self.mend_end()?;
+        }
+        if let Some(lock) = &mut self.lock {
+            lock.set_busy(false)?;
+            if others.is_some_and(|others| others.busy) {
+                lock.wait_while_busy();
+            }
+        }
+        if !alone {
+            self.torn = !ends_whole(&mut self.file)?;
+            self.close_torn();
+        }
+        self.size = self.file.metadata()?.len();
+        let shares = others.is_some_and(|others| others.same_second)
+            || self.has_run_of_second(metadata).unwrap_or(true);
+        Ok((dropped, shares))
+    }
+
+    /// Cuts a torn end back to the last whole line. For the only writer alone.
+    fn mend_end(&mut self) -> io::Result<u64> {
+        if ends_whole(&mut self.file)? {
+            return Ok(0);
+        }
+        let len = self.file.metadata()?.len();
+        match last_line_end(&mut self.file, len)? {
+            Some(end) => {
+                self.file.set_len(end)?;
+                Ok(len - end)
+            }
+            None => {
+                self.torn = true;
+                self.close_torn();
+                Ok(0)
+            }
+        }
+    }
+
+    /// Ends a torn line with a newline of its own, now; if that fails, the next line does it.
+    fn close_torn(&mut self) {
+        if self.torn {
+            self.torn = !matches!((&self.file).write(b"\n"), Ok(1));
+        }
+    }
+
+    /// Whether a run in the file, or in the one rotated away last, began in our second.
+    fn has_run_of_second(&mut self, before: &Metadata) -> io::Result<bool> {
+        if before.len() > 0 {
+            return mentions(&mut self.file, before, &self.second);
+        }
+        match File::open(rotated(&self.path, 1)) {
+            Ok(mut file) => {
+                let metadata = file.metadata()?;
+                mentions(&mut file, &metadata, &self.second)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The path, made absolute.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends one line, or counts it as lost. `own` makes the lines that the file has to
+    /// tell of itself.
+    pub(super) fn append(
+        &mut self,
+        mut line: Line,
+        at: SystemTime,
+        ends_task: bool,
+        own: &dyn Fn(&'static str) -> Line,
+    ) {
+        if self.regular {
+            self.look_after(at, own);
+        }
+        if self.put(&mut line) {
+            if self.lost_untold > 0 {
+                self.tell_lost(own);
+            }
+            self.sync_if_due(ends_task);
+        }
+    }
+
+    /// Numbers and writes a line; tells whether it arrived.
+    fn put(&mut self, line: &mut Line) -> bool {
+        self.seq += 1;
+        line.finish(self.seq);
+        match self.write_whole(line) {
+            Ok(()) => {
+                self.stats.lines_written += 1;
+                self.unsynced += 1;
+                self.lines_since_check += 1;
+                true
+            }
+            Err(error) => {
+                self.stats.lines_lost += 1;
+                self.lost_untold += 1;
+                self.stats.note(error);
+                // Look for the file before the next line.
+                self.lines_since_check = LINES_PER_CHECK;
+                false
+            }
+        }
+    }
+
+    /// One write(2). A part of a line that went out is taken back, or closed by the next.
+    fn write_whole(&mut self, line: &Line) -> io::Result<()> {
+        let bytes = if self.torn { line.after_torn() } else { line.as_bytes() };
+        for _ in 0..INTERRUPTS_MAX {
+            match (&self.file).write(bytes) {
+                Ok(written) if written == bytes.len() => {
+                    self.torn = false;
+                    self.size += written as u64;
+                    return Ok(());
+                }
+                Ok(written) => {
+                    self.take_back(written as u64);
+                    let why = "only a part of the line was taken: the disk may be full";
+                    return Err(io::Error::new(ErrorKind::WriteZero, why));
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ErrorKind::Interrupted.into())
+    }
+
+    /// Removes the last `written` bytes, a part of a line, if nobody else writes.
+    fn take_back(&mut self, written: u64) {
+        if written == 0 {
+            return;
+        }
+        let cut = self.while_busy(|audit, others_any| {
+            if others_any {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let len = audit.file.metadata()?.len();
+            audit.file.set_len(len.saturating_sub(written))
+        });
+        // What was written may have begun with the newline that closed an older torn line.
+        self.torn |= cut.is_err();
+    }
+
+    /// Runs `work` while our lock file says that we change the file. `work` is told whether
+    /// there are other writers.
+    fn while_busy<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self, bool) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(lock) = &mut self.lock else {
+            return Err(ErrorKind::PermissionDenied.into());
+        };
+        lock.set_busy(true)?;
+        let others = lock.others();
+        let done = match others {
+            // Two that are busy at once both give way.
+            Ok(others) if others.busy => Err(ErrorKind::WouldBlock.into()),
+            Ok(others) => work(self, others.any),
+            Err(error) => Err(error),
+        };
+        if let Some(lock) = &mut self.lock {
+            // Should this fail, others wait their bound and go on.
+            let _ = lock.set_busy(false);
+        }
+        done
+    }
+
+    /// Tells how many lines were lost, once lines arrive again.
+    fn tell_lost(&mut self, own: &dyn Fn(&'static str) -> Line) {
+        let lost = self.lost_untold;
+        let mut line = own("lines_lost");
+        line.count("lines", lost);
+        if self.put(&mut line) {
+            self.lost_untold = 0;
+        }
+    }
+
+    fn sync_if_due(&mut self, ends_task: bool) {
+        let due = match self.options.fsync {
+            Fsync::Never => false,
+            Fsync::EachLines(lines) => self.unsynced >= u64::from(lines.get()),
+            Fsync::EachTask => ends_task,
+        };
+        if due {
+            if let Err(error) = self.sync() {
+                self.stats.note(error);
+            }
+        }
+    }
+
+    /// Waits until the disk has all lines. Devices have no disk behind them.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.unsynced = 0;
+        if self.regular { self.file.sync_data() } else { Ok(()) }
+    }
+
+    /// Finds out, now and then, whether the file still stands under its name, and keeps it
+    /// within its size.
+    fn look_after(&mut self, at: SystemTime, own: &dyn Fn(&'static str) -> Line) {
+        // A clock that was set back counts as time gone by.
+        let waited = at.duration_since(self.checked_at).unwrap_or(Duration::MAX);
+        if self.lines_since_check >= LINES_PER_CHECK || waited >= TIME_PER_CHECK {
+            self.lines_since_check = 0;
+            self.checked_at = at;
+            self.rotation_rests = false;
+            self.check_name(own);
+        }
+        let Some(rotation) = self.options.rotation else { return };
+        if self.size >= rotation.bytes_max.get() && !self.rotation_rests {
+            if let Err(error) = self.rotate(rotation.files.get()) {
+                self.rotation_rests = true;
+                self.stats.note(error);
+            }
+        }
+    }
+
+    fn check_name(&mut self, own: &dyn Fn(&'static str) -> Line) {
+        match self.is_ours() {
+            Ok(Some(size)) => self.size = size,
+            Ok(None) => match self.reopen() {
+                Ok(()) => {
+                    self.stats.reopened += 1;
+                    let mut line = own("audit_reopened");
+                    self.put(&mut line);
+                }
+                // Lines go on into the file that is still open.
+                Err(error) => self.stats.note(error),
+            },
+            Err(error) => self.stats.note(error),
+        }
+    }
+
+    /// The size of the file under our name, if it is the one we write to.
+    fn is_ours(&self) -> io::Result<Option<u64>> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(named) => {
+                let same = same_file(&named, &self.file.metadata()?);
+                Ok(same.then(|| named.len()))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens what stands under our name now, or makes it anew.
+    fn reopen(&mut self) -> io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let (mut file, metadata) = open_file(&self.path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, NO_PLAIN_FILE));
+        }
+        self.torn = !ends_whole(&mut file)?;
+        self.size = metadata.len();
+        self.file = file;
+        if !self.lock.as_ref().is_some_and(Lock::stands) {
+            self.lock = Lock::put_up(&self.path, &self.second).ok();
+            if let Some(lock) = &mut self.lock {
+                lock.set_busy(false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the full file aside and begins a new one. Killed at any point, it leaves whole
+    /// files under their names; the oldest is the only one that goes.
+    fn rotate(&mut self, files: u32) -> io::Result<()> {
+        if self.is_ours()?.is_none() {
+            // Somebody else was faster.
+            return self.reopen();
+        }
+        self.while_busy(|audit, _| {
+            if audit.is_ours()?.is_none() {
+                return audit.reopen();
+            }
+            audit.sync_before_rotation();
+            for number in (1..files).rev() {
+                rename(&rotated(&audit.path, number), &rotated(&audit.path, number + 1))?;
+            }
+            rename(&audit.path, &rotated(&audit.path, 1))?;
+            audit.reopen()?;
+            audit.stats.rotations += 1;
+            Ok(())
+        })
+    }
+
+    /// Lines already promised to be on disk must not wait in a file we no longer sync.
+    fn sync_before_rotation(&mut self) {
+        if self.options.fsync != Fsync::Never {
+            if let Err(error) = self.sync() {
+                self.stats.note(error);
+            }
+        }
+    }
+
+    /// Writes the run's last line, if the run wrote any.
+    pub(super) fn end_run(&mut self, own: &dyn Fn(&'static str) -> Line) {
+        if self.seq == 0 {
+            return;
+        }
+        let mut line = own("run_end");
+        line.count("lines_written", self.stats.lines_written);
+        line.count("lines_lost", self.stats.lines_lost);
+        self.put(&mut line);
+        self.sync_before_rotation();
+    }
+}
+
+const NO_PLAIN_FILE: &str = "it is no plain file: give the path of a file, or of none yet";
+const IS_A_LINK: &str = "it is a symbolic link, which is not followed: give the file's own path";
+const CAME_AND_WENT: &str = "the file came and went while it was opened";
+
+/// Opens for appending. A new file is its owner's alone; a link is never followed, not even
+/// one that takes a file's place between two steps.
+fn open_file(path: &Path) -> io::Result<(File, Metadata)> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    private(&mut options);
+    for _ in 0..OPEN_ROUNDS_MAX {
+        match fs::symlink_metadata(path) {
+            Ok(named) => {
+                check_kind(&named)?;
+                match options.open(path) {
+                    Ok(file) => {
+                        let metadata = file.metadata()?;
+                        if same_file(&named, &metadata) {
+                            return Ok((file, metadata));
+                        }
+                    }
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                match options.clone().create_new(true).open(path) {
+                    Ok(file) => {
+                        let metadata = file.metadata()?;
+                        return Ok((file, metadata));
+                    }
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(CAME_AND_WENT))
+}
+
+/// Plain files and character devices (`/dev/null`): opening a pipe could wait for ever.
+fn check_kind(named: &Metadata) -> io::Result<()> {
+    let kind = named.file_type();
+    if kind.is_symlink() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, IS_A_LINK));
+    }
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_char_device(&kind) {
+        return Ok(());
+    }
+    if kind.is_file() {
+        Ok(())
+    } else {
+        Err(io::Error::new(ErrorKind::InvalidInput, NO_PLAIN_FILE))
+    }
+}
+
+/// Whether both tell of one file. Where files have no numbers, a name that is there will do.
+fn same_file(one: &Metadata, other: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        one.dev() == other.dev() && one.ino() == other.ino()
+    }
+    #[cfg(not(unix))]
+    {
+        one.file_type() == other.file_type()
+    }
+}
+
+/// `audit.jsonl.1`, `audit.jsonl.2`: the higher the older.
+fn rotated(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    PathBuf::from(name)
+}
+
+/// Renames, if there is something to rename.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the file is empty or ends in a newline.
+fn ends_whole(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// Where the last whole line ends; `None` if that is further back than a torn line reaches.
+fn last_line_end(file: &mut File, len: u64) -> io::Result<Option<u64>> {
+    let floor = len.saturating_sub(TORN_BYTES_MAX);
+    let mut end = len;
+    let mut block = Vec::new();
+    while end > floor {
+        let start = end.saturating_sub(TAIL_BLOCK).max(floor);
+        read_block(file, start, end - start, &mut block)?;
+        if let Some(at) = block.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(Some(start + at as u64 + 1));
+        }
+        end = start;
+    }
+    Ok((floor == 0).then_some(0))
+}
+
+fn read_block(file: &mut File, start: u64, len: u64, block: &mut Vec<u8>) -> io::Result<()> {
+    block.clear();
+    file.seek(SeekFrom::Start(start))?;
+    file.take(len).read_to_end(block)?;
+    Ok(())
+}
+
+/// Whether the file may hold lines of a run that began in this second.
+fn mentions(file: &mut File, metadata: &Metadata, second: &str) -> io::Result<bool> {
+    // A file last written before that second cannot. (An unknown time says nothing.)
+    if let Ok(at) = metadata.modified() {
+        if super::clock::run_second(at).as_str() < second {
+            return Ok(false);
+        }
+    }
+    let start = metadata.len().saturating_sub(SAME_SECOND_BYTES);
+    let mut block = Vec::new();
+    read_block(file, start, SAME_SECOND_BYTES, &mut block)?;
+    let quoted = [b"\"", second.as_bytes()].concat();
+    Ok(start > 0 || block.windows(quoted.len()).any(|window| window == quoted))
+}

@@ -1,0 +1,330 @@
+//! Events become lines of an audit file: one JSON object a line, one write each.
+//!
+//! ```text
+//! {"timestamp":1763830000.120456,"run_id":"20251122_164640","event":"task_complete",
+//!  "helper_id":"1f2e3d4c","backend":"Local (local-mock)","latency_ms":0.412,"success":true,…}
+//! ```
+//!
+//! A line has been handed to the system before the event's outcome can be read, so that it
+//! survives a kill of the process. No prompt, reply or key is ever in it: texts of errors
+//! are our own words ([`TaskError::summary`](crate::TaskError::summary)).
+
+mod clock;
+mod file;
+mod line;
+mod lock;
+
+use std::fmt;
+use std::io;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::error::Error;
+use crate::event::{Event, EventKind, Fact, Observe};
+use crate::id::random_u64;
+use crate::sync::{Arc, Mutex, lock};
+use file::AuditFile;
+use line::Line;
+
+/// Where the examples keep their audit file. The library itself writes to no file that it
+/// was not given.
+pub const DEFAULT_AUDIT_PATH: &str = "src/memory/audit.jsonl";
+
+/// When lines are forced to the disk itself. (They survive a kill of the process in any case;
+/// this is about power cuts and crashes of the system.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Fsync {
+    /// The system writes them when it sees fit, commonly within half a minute.
+    #[default]
+    Never,
+    /// After each so many lines. A call takes milliseconds on common disks.
+    EachLines(NonZeroU32),
+    /// After each finished task.
+    EachTask,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rotation {
+    bytes_max: NonZeroU64,
+    files: NonZeroU32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Options {
+    fsync: Fsync,
+    rotation: Option<Rotation>,
+}
+
+/// What became of a [`Telemetry`]'s lines so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TelemetryStats {
+    /// Lines that the system took.
+    pub lines_written: u64,
+    /// Lines that could not be written.
+    pub lines_lost: u64,
+    /// How often the file was found gone or replaced, and opened anew.
+    pub reopened: u64,
+    /// How often the file was rotated.
+    pub rotations: u64,
+    /// What the system said when something failed last.
+    pub last_error: Option<String>,
+}
+
+impl TelemetryStats {
+    fn note(&mut self, error: io::Error) {
+        let text = self.last_error.get_or_insert_default();
+        // In place: a full disk fails for each line alike.
+        text.clear();
+        let _ = fmt::Write::write_fmt(text, format_args!("{error}"));
+    }
+}
+
+/// Writes what happens to an audit file, one line of JSON for each event.
+///
+/// A cheap handle: clones write to the same run. Give one to the manager's builder. It has
+/// no thread and no buffer of its own: each line is one write of the thread on which the
+/// event happens. Dropping the last clone writes a `run_end` line.
+///
+/// A file that cannot be written fails no task: lost lines are counted
+/// ([`stats`](Self::stats)), and told in the file as soon as it takes lines again. Should
+/// the file be removed or renamed, that is noticed after at most 256 lines or, at the next
+/// line, a second, and a new file begun under the old name; lines in between stand in the
+/// renamed file, or are gone with the removed one.
+///
+/// Several processes, and several `Telemetry` in one process, may write to one file: lines
+/// never mix (on local file systems, that is; network ones give no such promise).
+///
+/// ```
+/// # fn main() -> Result<(), automation_assistant::Error> {
+/// use automation_assistant::Telemetry;
+///
+/// # let folder = std::env::temp_dir().join(format!("aa-doc-{}", std::process::id()));
+/// # let path = folder.join("audit.jsonl");
+/// let telemetry = Telemetry::to_file(&path)?;
+/// assert_eq!(telemetry.stats().lines_lost, 0);
+/// # drop(telemetry);
+/// # std::fs::remove_dir_all(folder).ok();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Telemetry(Arc<Run>);
+
+struct Run {
+    run_id: String,
+    /// `,"run_id":"…"`, as it stands in each line.
+    run_field: String,
+    path: PathBuf,
+    file: Mutex<AuditFile>,
+}
+
+/// Settings of a [`Telemetry`]; made by [`Telemetry::builder`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct TelemetryBuilder {
+    path: PathBuf,
+    options: Options,
+}
+
+impl TelemetryBuilder {
+    /// Begins a new file when the present one has reached this many bytes, and keeps so many
+    /// older ones (`audit.jsonl.1` is the youngest). Defaults to no rotation. Zero for either
+    /// counts as one.
+    pub fn rotate(mut self, bytes_max: u64, files: u32) -> Self {
+        let bytes_max = NonZeroU64::new(bytes_max).unwrap_or(NonZeroU64::MIN);
+        let files = NonZeroU32::new(files).unwrap_or(NonZeroU32::MIN);
+        self.options.rotation = Some(Rotation { bytes_max, files });
+        self
+    }
+
+    /// When lines are forced to the disk. Defaults to [`Fsync::Never`].
+    pub fn fsync(mut self, fsync: Fsync) -> Self {
+        self.options.fsync = fsync;
+        self
+    }
+
+    /// Opens the file, and makes it and its folders where they are missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
+    /// symbolic link.
+    pub fn build(self) -> Result<Telemetry, Error> {
+        let at = SystemTime::now();
+        let second = clock::run_second(at);
+        let opened = AuditFile::open(&self.path, second.clone(), self.options)
+            .map_err(Error::io(format!("cannot write the audit file {}", self.path.display())))?;
+        let run_id = if opened.shares_second {
+            // 32 random bits: enough to tell apart the few runs of one second.
+            format!("{second}_{:08x}", random_u64() as u32)
+        } else {
+            second
+        };
+        let telemetry = Telemetry(Arc::new(Run {
+            run_field: format!(",\"run_id\":\"{run_id}\""),
+            run_id,
+            path: opened.file.path().to_owned(),
+            file: Mutex::new(opened.file),
+        }));
+        if opened.bytes_dropped > 0 {
+            let mut line = telemetry.0.line(at, "tail_repaired");
+            line.count("bytes_dropped", opened.bytes_dropped);
+            telemetry.0.append(line, at, false);
+        }
+        Ok(telemetry)
+    }
+}
+
+impl Telemetry {
+    /// Appends to this file, which is made, with its folders, where it is missing.
+    ///
+    /// If the file does not end in a newline (its last writer was killed, or the disk was
+    /// full), the torn line is cut off and a `tail_repaired` line tells how many bytes that
+    /// were; if another process is writing to the file, nothing is cut, and the torn line is
+    /// closed with a newline. A new file can be read by its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
+    /// symbolic link.
+    pub fn to_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::builder(path.as_ref()).build()
+    }
+
+    /// The same with settings.
+    pub fn builder(path: impl Into<PathBuf>) -> TelemetryBuilder {
+        TelemetryBuilder { path: path.into(), options: Options::default() }
+    }
+
+    /// The file, by its absolute path.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Names this run in each of its lines: `YYYYMMDD_HHMMSS` in UTC, with a suffix where
+    /// another run began in the same second.
+    pub fn run_id(&self) -> &str {
+        &self.0.run_id
+    }
+
+    /// What became of the lines so far.
+    pub fn stats(&self) -> TelemetryStats {
+        lock(&self.0.file).stats.clone()
+    }
+
+    /// Waits until the disk has all lines written so far.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with what the system said.
+    pub fn sync(&self) -> Result<(), Error> {
+        let what = || format!("cannot sync the audit file {}", self.0.path.display());
+        lock(&self.0.file).sync().map_err(|source| Error::Io { what: what(), source })
+    }
+}
+
+impl Run {
+    fn line(&self, at: SystemTime, event: &str) -> Line {
+        Line::new(at, &self.run_field, event)
+    }
+
+    fn append(&self, line: Line, at: SystemTime, ends_task: bool) {
+        let own = |event| self.line(SystemTime::now(), event);
+        lock(&self.file).append(line, at, ends_task, &own);
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let own = |event| self.line(SystemTime::now(), event);
+        lock(&self.file).end_run(&own);
+    }
+}
+
+impl Observe for Telemetry {
+    fn on_event(&self, event: &Event<'_>) {
+        let mut line = self.0.line(event.at, event.kind.as_str());
+        write_fields(&mut line, event);
+        self.0.append(line, event.at, event.kind == EventKind::TaskComplete);
+    }
+}
+
+/// Whether the debrief counts events of this kind: they always tell latency and success.
+fn is_counted(kind: EventKind) -> bool {
+    matches!(kind, EventKind::HelperSpawn | EventKind::BackendCall | EventKind::TaskComplete)
+}
+
+fn write_fields(line: &mut Line, event: &Event<'_>) {
+    if let Some(id) = event.helper_id {
+        line.id("helper_id", id);
+    }
+    let counted = is_counted(event.kind);
+    if counted || !event.backend.is_empty() {
+        line.text("backend", event.backend);
+    }
+    if counted || !event.latency.is_zero() {
+        line.millis("latency_ms", event.latency);
+    }
+    if counted || !event.success {
+        line.flag("success", event.success);
+    }
+    if let Some(id) = event.task_id {
+        line.id("task_id", id);
+    }
+    if let Some(error) = event.error {
+        // Never the message: a server said that, and it may quote prompt or key.
+        line.text("error", error.summary());
+        line.text("error_kind", error.kind().as_str());
+        if let Some(code) = error.code() {
+            line.text("error_code", code);
+        }
+    }
+    if let Some(status) = event.http_status.or(event.error.and_then(|error| error.status())) {
+        line.count("http_status", u64::from(status));
+    }
+    if let Some(attempt) = event.attempt {
+        line.count("attempt", u64::from(attempt));
+    }
+    if let Some(task) = event.task {
+        line.count("attempts", u64::from(task.attempts));
+    }
+    if let Some(usage) = event.usage {
+        line.count("prompt_tokens", usage.prompt_tokens);
+        line.count("completion_tokens", usage.completion_tokens);
+        for (name, tokens) in
+            [("cached_tokens", usage.cached_tokens), ("reasoning_tokens", usage.reasoning_tokens)]
+        {
+            if let Some(tokens) = tokens {
+                line.count(name, tokens);
+            }
+        }
+    }
+    for (name, time) in [
+        ("queue_ms", event.queue),
+        ("first_byte_ms", event.first_byte),
+        ("waited_ms", event.waited),
+    ] {
+        if let Some(time) = time {
+            line.millis(name, time);
+        }
+    }
+    for &(name, fact) in event.facts {
+        match fact {
+            Fact::Count(count) => line.count(name, count),
+            Fact::Number(number) => line.measure(name, number),
+            Fact::Text(text) => line.text(name, text),
+        }
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("path", &self.0.path)
+            .field("run_id", &self.0.run_id)
+            .finish_non_exhaustive()
+    }
+}
