@@ -11,7 +11,33 @@ use crate::id::{HelperId, TaskId};
 use crate::task::{FinishReason, OnText, TaskRequest, Usage};
 use crate::task_error::{ErrorKind, TaskError};
 
+#[cfg(feature = "http")]
+mod answer;
+#[cfg(feature = "http")]
+pub(crate) mod build;
+#[cfg(feature = "http")]
+mod chat;
+#[cfg(feature = "http")]
+mod comet;
+#[cfg(feature = "http")]
+mod endpoint;
+#[cfg(feature = "http")]
+mod failure;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+mod lenient;
 pub(crate) mod local;
+#[cfg(feature = "http")]
+mod openai;
+#[cfg(feature = "http")]
+mod reply;
+#[cfg(feature = "http")]
+mod retry;
+#[cfg(feature = "http")]
+mod scrub;
+#[cfg(feature = "http")]
+mod wire;
 
 /// The backend that a configuration asks for.
 pub(crate) fn build(config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> {

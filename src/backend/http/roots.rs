@@ -1,0 +1,51 @@
+//! Which certificates are trusted.
+
+use std::path::Path;
+
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::Setup;
+use crate::error::Error;
+
+/// Largest PEM file that is read: system bundles have about 250 KB.
+const PEM_BYTES_MAX: u64 = 8 << 20;
+
+/// The roots of the user's file, or the bundled ones. There is no way to trust everything.
+pub(super) fn tls_config(setup: &Setup<'_>) -> Result<TlsConfig, Error> {
+    let roots = match setup.roots {
+        Some(path) if setup.endpoint.is_https() => read(path)?,
+        _ => RootCerts::WebPki,
+    };
+    Ok(TlsConfig::builder().root_certs(roots).build())
+}
+
+fn read(path: &Path) -> Result<RootCerts, Error> {
+    let told = || format!("root certificates {}", path.display());
+    let size = std::fs::metadata(path).map_err(Error::io(told()))?.len();
+    if size > PEM_BYTES_MAX {
+        return Err(Error::InvalidConfig(format!(
+            "{}: {size} bytes is too large for a PEM file (at most {PEM_BYTES_MAX})",
+            told()
+        )));
+    }
+    let text = std::fs::read(path).map_err(Error::io(told()))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&text) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+            Ok(_) => {}
+            Err(fault) => {
+                let why = format!("{}: not a readable PEM file: {fault}", told());
+                return Err(Error::InvalidConfig(why));
+            }
+        }
+    }
+    if certificates.is_empty() {
+        return Err(Error::InvalidConfig(format!(
+            "{}: the file holds no certificate: give one in PEM form, or leave \
+             root_certificates and SSL_CERT_FILE unset",
+            told()
+        )));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}
