@@ -16,6 +16,7 @@ use crate::observers::{Observers, SharedObservers};
 use crate::status::HelperStatusReport;
 use crate::sync::{Arc, Mutex, lock};
 use crate::task::{Task, TaskRequest, TaskState};
+use crate::telemetry::Telemetry;
 
 /// Default bound on a manager's helpers, as in the Python prototype.
 pub const DEFAULT_MAX_HELPERS: usize = 5;
@@ -62,6 +63,12 @@ impl ManagerBuilder {
     pub fn max_helpers(mut self, helpers: usize) -> Self {
         self.max_helpers = helpers;
         self
+    }
+
+    /// Writes every event of every helper to an audit file. Defaults to none: the library
+    /// writes no file that nobody asked for.
+    pub fn telemetry(self, telemetry: Telemetry) -> Self {
+        self.observer(std::sync::Arc::new(telemetry))
     }
 
     /// Adds someone who is told of every event of every helper.

@@ -50,12 +50,11 @@ pub(crate) fn build(config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> 
              or AutomationHelper::builder(..).backend(..)"
                 .into(),
         )),
-        _ => build_http(config),
+        #[cfg(feature = "http")]
+        _ => build::build(config),
+        #[cfg(not(feature = "http"))]
+        _ => Err(Error::Unsupported { what: "a backend behind HTTP", feature: "http" }),
     }
-}
-
-fn build_http(_config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> {
-    Err(Error::Unsupported { what: "a backend behind HTTP", feature: "http" })
 }
 
 /// Something that answers tasks.

@@ -16,6 +16,7 @@ use crate::observers::{Observers, SharedObservers};
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::sync::{Arc, lock};
 use crate::task::{Task, TaskRequest, TaskState};
+use crate::telemetry::Telemetry;
 
 /// How long a stop waits for threads beyond what their backend asks for
 /// ([`AiBackend::stop_grace`]). A thread that works on nothing ends in microseconds.
@@ -68,6 +69,11 @@ impl HelperBuilder {
     pub fn backend(mut self, backend: impl AiBackend + 'static) -> Self {
         self.backend = Some(Box::new(backend));
         self
+    }
+
+    /// Writes every event to an audit file. Defaults to none.
+    pub fn telemetry(self, telemetry: Telemetry) -> Self {
+        self.observer(std::sync::Arc::new(telemetry))
     }
 
     /// Adds someone who is told of every event.

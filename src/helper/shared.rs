@@ -42,7 +42,8 @@ impl Watch {
         Arc::new(Self { fired: Mutex::new(false), changed: Condvar::new() })
     }
 
-    fn fire(&self) {
+    /// Wakes whoever sleeps on it.
+    pub(crate) fn fire(&self) {
         *lock(&self.fired) = true;
         self.changed.notify_all();
     }
