@@ -121,6 +121,27 @@ fn a_container_counts_its_own_limit() {
 }
 
 #[test]
+fn the_tightest_limit_of_nested_groups_counts() {
+    let folder = Folder::new("groups");
+    let put = |path: &str, text: &str| {
+        let file = folder.0.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    };
+    put("proc/meminfo", "MemTotal: 1000000 kB\nMemAvailable: 900000 kB\n");
+    put("proc/self/cgroup", "0::/a/b/../../../etc\n");
+    for (group, limit, used) in [("a", "104857600", "41943040"), ("a/b", "max", "1048576")] {
+        put(&format!("sys/fs/cgroup/{group}/memory.max"), limit);
+        put(&format!("sys/fs/cgroup/{group}/memory.current"), used);
+    }
+    put("etc/memory.max", "1");
+    put("etc/memory.current", "1");
+    let memory = DeviceReader::new().root(&folder.0).memory().into_value().unwrap();
+    assert_eq!(memory.limit_bytes, Some(100 << 20));
+    assert_eq!(memory.available_bytes, 60 << 20);
+}
+
+#[test]
 fn this_machine_is_read_without_an_error() {
     let device = DeviceSnapshot::read();
     assert!(device.cores.value().is_some_and(|cores| *cores > 0));
