@@ -214,6 +214,13 @@ mod termux {
         status.filter(|text| text.contains(&own) && text.starts_with(&named)).count()
     }
 
+    fn is_running(command_line: &str) -> bool {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let mut lines =
+            processes.flat_map(|entry| fs::read_to_string(entry.path().join("cmdline")));
+        lines.any(|line| line == command_line)
+    }
+
     #[test]
     fn a_hanging_command_ends_at_the_limit_and_is_reaped() {
         let limit = Duration::from_millis(200);
@@ -227,6 +234,15 @@ mod termux {
         if cfg!(target_os = "linux") {
             // The first became `sleep`; no other test here runs one of its own.
             assert_eq!(children_named("sleep"), 0);
+        }
+        if cfg!(all(target_os = "linux", feature = "rustix")) {
+            // What the script started was killed with it; it goes when the system gets to it.
+            let until = Instant::now() + Duration::from_secs(5);
+            let command_line = format!("sleep\0{}\0", format_args!("10.{}", std::process::id()));
+            while is_running(&command_line) {
+                assert!(Instant::now() < until, "the script's child lives on");
+                std::thread::yield_now();
+            }
         }
     }
 
