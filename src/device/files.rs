@@ -34,7 +34,8 @@ impl<'a> Files<'a> {
         Self { root, started: Instant::now(), limit }
     }
 
-    fn in_time(&self) -> Probed<()> {
+    /// Fails once the time is over.
+    pub(crate) fn in_time(&self) -> Probed<()> {
         if self.started.elapsed() >= self.limit {
             return Err(NoReading::TimedOut(self.limit));
         }

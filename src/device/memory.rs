@@ -89,6 +89,7 @@ pub(crate) fn memory(files: &Files<'_>) -> Probed<Memory> {
         swap_free_bytes: kilobytes(&text, "SwapFree").unwrap_or(0),
         limit_bytes: None,
     };
+    // No limit at all is a huge number in version 1.
     if let Some((limit, left)) = group_limit(files).filter(|&(limit, _)| limit < total) {
         memory.limit_bytes = Some(limit);
         memory.available_bytes = memory.available_bytes.min(left);
@@ -102,25 +103,26 @@ fn available_of_old(text: &str) -> Option<u64> {
     Some(part("MemFree")?.saturating_add(part("Buffers")?).saturating_add(part("Cached")?))
 }
 
-/// The control group's limit and what is left of it, in bytes.
+/// The tightest limit of this process's control groups, and what is left of it, in bytes.
 fn group_limit(files: &Files<'_>) -> Option<(u64, u64)> {
-    for group in group_folders(files) {
-        for names in [&GROUP_2, &GROUP_1] {
-            let read = |name: &str| files.text(format!("{group}/{name}")).ok();
-            let number = |name| read(name)?.trim().parse::<u64>().ok();
-            // "max" in version 2 is no number: no limit.
-            let (Some(limit), Some(used)) = (number(names.limit), number(names.used)) else {
-                continue;
-            };
-            // File cache that was not used of late goes first when memory is short.
-            let stat = read("memory.stat").unwrap_or_default();
-            let cache = stat.lines().find_map(|line| line.strip_prefix(names.cache));
-            let cache = cache.and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
-            let used = used.saturating_sub(cache);
-            return Some((limit, limit.saturating_sub(used)));
-        }
-    }
-    None
+    let folders = group_folders(files);
+    let limits = folders.iter().flat_map(|group| {
+        [GROUP_2, GROUP_1].into_iter().filter_map(|names| limit_of(files, group, &names))
+    });
+    // Of two limits the one with less left is met first.
+    limits.min_by_key(|&(_, left)| left)
+}
+
+fn limit_of(files: &Files<'_>, group: &str, names: &GroupFiles) -> Option<(u64, u64)> {
+    let read = |name: &str| files.text(format!("{group}/{name}")).ok();
+    let number = |name| read(name)?.trim().parse::<u64>().ok();
+    // "max" in version 2 is no number: no limit.
+    let (limit, used) = (number(names.limit)?, number(names.used)?);
+    // File cache that was not used of late goes first when memory is short.
+    let stat = read("memory.stat").unwrap_or_default();
+    let cache = stat.lines().find_map(|line| line.strip_prefix(names.cache));
+    let cache = cache.and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
+    Some((limit, limit.saturating_sub(used.saturating_sub(cache))))
 }
 
 struct GroupFiles {
@@ -137,20 +139,24 @@ const GROUP_1: GroupFiles = GroupFiles {
     cache: "total_inactive_file ",
 };
 
-/// Where this process's control group may be: its own folder on a host, the root of the
-/// mount in a container.
+/// Deepest nesting of control groups that is followed; services nest to about five.
+const MAX_GROUP_DEPTH: usize = 16;
+
+/// Where this process's control groups may be: on a host its own folder and those above
+/// it, whose limits hold too; in a container the root of the mount.
 fn group_folders(files: &Files<'_>) -> Vec<String> {
-    let mut folders = Vec::new();
+    let mut folders = vec!["sys/fs/cgroup".to_owned(), "sys/fs/cgroup/memory".to_owned()];
     let text = files.text("proc/self/cgroup").unwrap_or_default();
-    if let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) {
+    let own = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    let mut folder = "sys/fs/cgroup".to_owned();
+    for part in own.split('/').filter(|part| !part.is_empty()).take(MAX_GROUP_DEPTH) {
         // A path that climbs would leave the tree.
-        let climbs = path.split('/').any(|part| part == "..");
-        if !climbs && !path.is_empty() && !path.contains('\0') {
-            folders.push(format!("sys/fs/cgroup/{path}"));
+        if part == ".." {
+            break;
         }
+        folder = format!("{folder}/{part}");
+        folders.push(folder.clone());
     }
-    folders.push("sys/fs/cgroup".to_owned());
-    folders.push("sys/fs/cgroup/memory".to_owned());
     folders
 }
 

@@ -87,7 +87,7 @@ impl Serialize for ThermalZone {
 pub struct Temperature {
     /// The hottest zone's temperature, in degrees Celsius.
     pub max_celsius: f64,
-    /// All zones that read sane, hottest first.
+    /// All zones that read sane within the limit of time, hottest first.
     pub zones: Vec<ThermalZone>,
 }
 
@@ -180,6 +180,7 @@ pub(crate) fn battery(files: &Files<'_>) -> Probed<Battery> {
     let sum: u32 = percents.iter().copied().map(u32::from).sum();
     let mean = sum.checked_div(percents.len() as u32).and_then(|mean| u8::try_from(mean).ok());
     let Some(percent) = mean else {
+        files.in_time()?;
         return Err(NoReading::because(format!(
             "/{SUPPLIES} has no battery that tells its charge"
         )));

@@ -121,6 +121,27 @@ fn a_container_counts_its_own_limit() {
 }
 
 #[test]
+fn the_tightest_limit_of_nested_groups_counts() {
+    let folder = Folder::new("groups");
+    let put = |path: &str, text: &str| {
+        let file = folder.0.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    };
+    put("proc/meminfo", "MemTotal: 1000000 kB\nMemAvailable: 900000 kB\n");
+    put("proc/self/cgroup", "0::/a/b/../../../etc\n");
+    for (group, limit, used) in [("a", "104857600", "41943040"), ("a/b", "max", "1048576")] {
+        put(&format!("sys/fs/cgroup/{group}/memory.max"), limit);
+        put(&format!("sys/fs/cgroup/{group}/memory.current"), used);
+    }
+    put("etc/memory.max", "1");
+    put("etc/memory.current", "1");
+    let memory = DeviceReader::new().root(&folder.0).memory().into_value().unwrap();
+    assert_eq!(memory.limit_bytes, Some(100 << 20));
+    assert_eq!(memory.available_bytes, 60 << 20);
+}
+
+#[test]
 fn this_machine_is_read_without_an_error() {
     let device = DeviceSnapshot::read();
     assert!(device.cores.value().is_some_and(|cores| *cores > 0));
@@ -193,6 +214,13 @@ mod termux {
         status.filter(|text| text.contains(&own) && text.starts_with(&named)).count()
     }
 
+    fn is_running(command_line: &str) -> bool {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let mut lines =
+            processes.flat_map(|entry| fs::read_to_string(entry.path().join("cmdline")));
+        lines.any(|line| line == command_line)
+    }
+
     #[test]
     fn a_hanging_command_ends_at_the_limit_and_is_reaped() {
         let limit = Duration::from_millis(200);
@@ -206,6 +234,15 @@ mod termux {
         if cfg!(target_os = "linux") {
             // The first became `sleep`; no other test here runs one of its own.
             assert_eq!(children_named("sleep"), 0);
+        }
+        if cfg!(all(target_os = "linux", feature = "rustix")) {
+            // What the script started was killed with it; it goes when the system gets to it.
+            let until = Instant::now() + Duration::from_secs(5);
+            let command_line = format!("sleep\0{}\0", format_args!("10.{}", std::process::id()));
+            while is_running(&command_line) {
+                assert!(Instant::now() < until, "the script's child lives on");
+                std::thread::yield_now();
+            }
         }
     }
 

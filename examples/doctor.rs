@@ -1,0 +1,394 @@
+//! What keeps AI helpers from working here? One line for each thing that may be wrong, and
+//! what to do about it.
+//!
+//! ```text
+//! cargo run --example doctor -- [--offline]
+//!     --offline   asks nobody outside: no name look-up, no connection
+//! ```
+//!
+//! Sends no key and no prompt anywhere: an endpoint is only connected to. Ends with code 1 if
+//! something is wrong.
+#![allow(clippy::print_stderr, reason = "a program speaks to its user")]
+
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+use std::time::{Duration, SystemTime};
+
+use automation_assistant::{
+    AutomationAssistantManager, ClockReading, DEFAULT_STACK_BYTES, DeviceSnapshot, TaskRequest,
+    create_local_helper,
+};
+
+/// Longest wait for a name server. Its own limit may be half a minute.
+const DNS_LIMIT: Duration = Duration::from_secs(5);
+/// Longest wait for an endpoint to take a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Longest wait for the trial task.
+const TASK_LIMIT: Duration = Duration::from_secs(10);
+/// A wall clock before this moment (1 January 2026) is wrong: this file is younger.
+const NOT_BEFORE_UNIX_SECONDS: u64 = 1_767_225_600;
+/// A clock behind the program's own file by more than this is wrong.
+const CLOCK_SLACK: Duration = Duration::from_secs(2 * 86_400);
+/// Most bytes of a certificate file that are looked at; the usual bundle has 230 KB.
+const MAX_PEM_BYTES: u64 = 4 << 20;
+/// Most bytes of this process's memory map that are looked at.
+const MAX_SMAPS_BYTES: u64 = 4 << 20;
+/// Where the examples write telemetry.
+const AUDIT_FOLDER: &str = "src/memory";
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Fine,
+    Note,
+    Wrong,
+}
+
+/// One thing that was looked at.
+struct Finding {
+    state: State,
+    name: String,
+    found: String,
+    todo: String,
+}
+
+fn fine(name: &str, found: impl Into<String>) -> Finding {
+    Finding { state: State::Fine, name: name.to_owned(), found: found.into(), todo: String::new() }
+}
+
+fn note(name: &str, found: impl Into<String>, todo: impl Into<String>) -> Finding {
+    Finding { state: State::Note, name: name.to_owned(), found: found.into(), todo: todo.into() }
+}
+
+fn wrong(name: &str, found: impl Into<String>, todo: impl Into<String>) -> Finding {
+    Finding { state: State::Wrong, name: name.to_owned(), found: found.into(), todo: todo.into() }
+}
+
+fn main() -> ExitCode {
+    let mut offline = false;
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--offline" => offline = true,
+            other => {
+                eprintln!("unknown argument {other}; known is --offline");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let mut findings = vec![build(), clock(), sleep(), writing(), roots(), proxy()];
+    for service in services() {
+        findings.push(key(&service));
+        if offline {
+            findings.push(note("endpoint", format!("{}: not asked", service.name), ""));
+        } else {
+            findings.extend(endpoint(&service));
+        }
+    }
+    findings.extend([memory(), stack()]);
+    let mut text = String::new();
+    for Finding { state, name, found, todo } in &findings {
+        let mark = match state {
+            State::Fine => "ok   ",
+            State::Note => "note ",
+            State::Wrong => "WRONG",
+        };
+        let todo = if todo.is_empty() { String::new() } else { format!(" -> {todo}") };
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{mark} {name:<10} {found}{todo}");
+    }
+    let failures = findings.iter().filter(|finding| finding.state == State::Wrong).count();
+    let _ = match failures {
+        0 => writeln!(text, "Nothing is wrong."),
+        1 => writeln!(text, "1 thing is wrong."),
+        count => writeln!(text, "{count} things are wrong."),
+    };
+    // A reader that has seen enough is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::from(u8::from(failures > 0))
+}
+
+/// What this program was built with.
+fn build() -> Finding {
+    let told = |on: bool, name: &'static str| on.then_some(name);
+    let features = [
+        told(cfg!(feature = "http"), "http"),
+        told(cfg!(feature = "tls"), "tls"),
+        told(cfg!(feature = "rustix"), "rustix"),
+    ];
+    let features: Vec<_> = features.into_iter().flatten().collect();
+    let machine = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
+    if !cfg!(feature = "tls") {
+        let todo = "for ChatGPT and Comet build with the cargo feature tls";
+        return note("build", format!("{machine}, features {features:?}"), todo);
+    }
+    fine("build", format!("{machine}, features {features:?}"))
+}
+
+/// A wrong clock makes every certificate look expired or not yet valid.
+fn clock() -> Finding {
+    let now = SystemTime::now();
+    let todo = "set the date and time; with a wrong clock every https call fails";
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    if since.as_secs() < NOT_BEFORE_UNIX_SECONDS {
+        return wrong("clock", format!("{} s after 1970 is long past", since.as_secs()), todo);
+    }
+    let built = std::env::current_exe().and_then(fs::metadata).and_then(|file| file.modified());
+    let behind = built.ok().and_then(|built| built.duration_since(now).ok()).unwrap_or_default();
+    if behind > CLOCK_SLACK {
+        let hours = behind.as_secs() / 3600;
+        return wrong("clock", format!("{hours} h before this program was built"), todo);
+    }
+    fine("clock", "plausible")
+}
+
+fn sleep() -> Finding {
+    let source = ClockReading::now().source();
+    if source.is_exact() {
+        return fine("sleep", format!("suspended time is known exactly ({source})"));
+    }
+    let todo = "build with the cargo feature rustix to know it exactly";
+    note("sleep", format!("suspended time is estimated ({source})"), todo)
+}
+
+/// Whether telemetry can be written, without making the folder.
+fn writing() -> Finding {
+    let existing = Path::new(AUDIT_FOLDER).ancestors().find(|folder| folder.is_dir());
+    let folder = existing.filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let probe = folder.join(format!(".doctor-{}", std::process::id()));
+    let made = OpenOptions::new().write(true).create_new(true).open(&probe);
+    let written = made.and_then(|mut file| file.write_all(b"probe\n"));
+    let removed = fs::remove_file(&probe);
+    let shown = folder.display();
+    match written.and(removed) {
+        Ok(()) => fine("write", format!("{shown} can be written")),
+        Err(error) => {
+            let todo = "go to a folder of your own (cd ~), or make room";
+            wrong("write", format!("{shown} cannot be written: {error}"), todo)
+        }
+    }
+}
+
+/// The certificates that https trusts.
+fn roots() -> Finding {
+    if !cfg!(feature = "tls") {
+        return note("roots", "no https in this build", "");
+    }
+    let Some(file) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) else {
+        return fine("roots", "the bundled Mozilla roots");
+    };
+    let mut text = Vec::new();
+    let read = fs::metadata(&file).and_then(|meta| match meta.is_file() {
+        true => fs::File::open(&file)?.take(MAX_PEM_BYTES).read_to_end(&mut text),
+        false => Err(std::io::ErrorKind::InvalidInput.into()),
+    });
+    let shown = file.display();
+    let todo = "correct SSL_CERT_FILE, or unset it to use the bundled roots";
+    if let Err(error) = read {
+        return wrong("roots", format!("SSL_CERT_FILE {shown} cannot be read: {error}"), todo);
+    }
+    let text = String::from_utf8_lossy(&text);
+    match text.matches("-----BEGIN CERTIFICATE-----").count() {
+        0 => wrong("roots", format!("SSL_CERT_FILE {shown} holds no certificate"), todo),
+        count => fine("roots", format!("{count} of SSL_CERT_FILE, in place of the bundled ones")),
+    }
+}
+
+fn proxy() -> Finding {
+    let names =
+        ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let set: Vec<_> = names.into_iter().filter(|name| std::env::var_os(name).is_some()).collect();
+    if set.is_empty() {
+        return fine("proxy", "none");
+    }
+    // Not its value: it may hold a password.
+    note("proxy", format!("{} set", set.join(", ")), "the direct checks below go around it")
+}
+
+/// A service in the cloud, as the environment sets it up.
+struct Service {
+    name: &'static str,
+    key: &'static str,
+    url_variable: &'static str,
+    url: &'static str,
+}
+
+fn services() -> [Service; 2] {
+    [
+        Service {
+            name: "ChatGPT",
+            key: "OPENAI_API_KEY",
+            url_variable: "OPENAI_BASE_URL",
+            url: "https://api.openai.com/v1",
+        },
+        Service {
+            name: "Comet",
+            key: "OPIK_API_KEY",
+            url_variable: "OPIK_URL_OVERRIDE",
+            url: "https://www.comet.com/opik/api",
+        },
+    ]
+}
+
+/// Whether there is a key, and whether it can be one. Never the key.
+fn key(service: &Service) -> Finding {
+    let Service { name, key, .. } = service;
+    let set = match std::env::var(key) {
+        Ok(set) if !set.trim().is_empty() => set,
+        Ok(_) => return wrong("key", format!("{name}: {key} is empty"), format!("unset {key}")),
+        Err(std::env::VarError::NotPresent) => {
+            let todo = format!("export {key}=… to use {name}; Local needs none");
+            return note("key", format!("{name}: {key} is not set"), todo);
+        }
+        Err(_) => return wrong("key", format!("{name}: {key} is no text"), "set it anew"),
+    };
+    let inner = set.trim();
+    if inner.chars().any(|c| c.is_whitespace() || c.is_control() || "\"'".contains(c)) {
+        let found = format!("{name}: {key} has spaces or quotes in it");
+        return wrong("key", found, "copy the key again, alone");
+    }
+    fine("key", format!("{name}: {key} is set, {} bytes", inner.len()))
+}
+
+/// Host and port of a base URL.
+fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let default = match scheme {
+        "https" => 443,
+        "http" => 80,
+        _ => return None,
+    };
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let authority = authority.rsplit('@').next()?;
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest.strip_prefix(':')),
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let port = match port {
+        Some(port) => port.parse().ok()?,
+        None => default,
+    };
+    (!host.is_empty()).then(|| (host.to_owned(), port))
+}
+
+/// Looks the endpoint's name up and connects to it.
+fn endpoint(service: &Service) -> Vec<Finding> {
+    let url = std::env::var(service.url_variable).unwrap_or_else(|_| service.url.to_owned());
+    let name = service.name;
+    let Some((host, port)) = host_and_port(&url) else {
+        let found = format!("{name}: {} is no http or https URL", service.url_variable);
+        return vec![wrong("endpoint", found, "write it like https://host/v1")];
+    };
+    let (sender, receiver) = channel();
+    let asked = host.clone();
+    // The system's look-up has no limit of its own that we could set; the thread ends with
+    // it, or with the program.
+    let thread = std::thread::Builder::new().name("look-up".to_owned()).spawn(move || {
+        let found = (asked.as_str(), port).to_socket_addrs();
+        let _ = sender.send(found.map(Iterator::collect::<Vec<SocketAddr>>));
+    });
+    let answer = match thread {
+        Ok(_) => receiver.recv_timeout(DNS_LIMIT),
+        Err(error) => return vec![wrong("dns", format!("no thread: {error}"), "free memory")],
+    };
+    let todo = "check the network and its name server (Wi-Fi, mobile data, a VPN), or work \
+                offline with Local";
+    let addresses = match answer {
+        Ok(Ok(addresses)) if !addresses.is_empty() => addresses,
+        Ok(Ok(_)) => return vec![wrong("dns", format!("{name}: {host} has no address"), todo)],
+        Ok(Err(error)) => return vec![wrong("dns", format!("{name}: {host}: {error}"), todo)],
+        Err(_) => {
+            let found = format!("{name}: no answer about {host} within {DNS_LIMIT:?}");
+            return vec![wrong("dns", found, todo)];
+        }
+    };
+    let dns = fine("dns", format!("{name}: {host} has {} address(es)", addresses.len()));
+    vec![dns, connect(name, &host, port, &addresses)]
+}
+
+/// Tries the addresses in turn, within one limit.
+fn connect(name: &str, host: &str, port: u16, addresses: &[SocketAddr]) -> Finding {
+    let started = std::time::Instant::now();
+    let mut last = "no time was left".to_owned();
+    for address in addresses {
+        let left = CONNECT_LIMIT.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        match TcpStream::connect_timeout(address, left) {
+            Ok(_) => {
+                let millis = started.elapsed().as_millis();
+                return fine("endpoint", format!("{name}: {host}:{port} answers ({millis} ms)"));
+            }
+            Err(error) => last = error.to_string(),
+        }
+    }
+    let todo = "check firewall, VPN and proxy; a model server has to be started first";
+    wrong("endpoint", format!("{name}: {host}:{port} cannot be reached: {last}"), todo)
+}
+
+fn memory() -> Finding {
+    let device = DeviceSnapshot::read();
+    let profile = automation_assistant::DeviceProfile::detect();
+    let admission = profile.admission().decide(&device);
+    match admission.pressure() {
+        None => fine("device", format!("fit for work; profile {}", profile.name())),
+        Some(why) => note("device", why.to_string(), "close other programs, or charge, or wait"),
+    }
+}
+
+/// Runs a task and looks, on the helper's own thread, at how much of its stack was touched.
+fn stack() -> Finding {
+    let manager = AutomationAssistantManager::new(1);
+    let (sender, receiver) = channel();
+    let request = TaskRequest::new("doctor").on_done(move |task| {
+        let _ = sender.send((task.result.is_some(), touched_stack()));
+    });
+    let submitted = create_local_helper(&manager, "doctor")
+        .and_then(|helper| manager.submit_task(helper, request));
+    if let Err(error) = submitted {
+        return wrong("task", format!("a Local task could not be run: {error}"), "see above");
+    }
+    let reserved = DEFAULT_STACK_BYTES >> 10;
+    match receiver.recv_timeout(TASK_LIMIT) {
+        Ok((true, Some(touched))) => {
+            let found = format!("a Local task ran; {} KiB of {reserved} touched", touched >> 10);
+            if touched > DEFAULT_STACK_BYTES as u64 / 2 {
+                return wrong("stack", found, "raise HelperConfig::stack_bytes");
+            }
+            fine("stack", found)
+        }
+        Ok((true, None)) => {
+            fine("stack", format!("a Local task ran; {reserved} KiB reserved, use not told"))
+        }
+        Ok((false, _)) => wrong("task", "a Local task failed", "report it, with this output"),
+        Err(_) => wrong("task", format!("no result within {TASK_LIMIT:?}"), "report it"),
+    }
+}
+
+/// Bytes of this thread's stack that hold memory, from the process's own map.
+fn touched_stack() -> Option<u64> {
+    let here = 0u8;
+    let address = std::ptr::from_ref(&here).addr() as u64;
+    let mut text = String::new();
+    let map = fs::File::open("/proc/self/smaps").ok()?;
+    map.take(MAX_SMAPS_BYTES).read_to_string(&mut text).ok()?;
+    let mut within = false;
+    for line in text.lines() {
+        let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+        let hex = |text| u64::from_str_radix(text, 16).ok();
+        if let Some((from, to)) = range.and_then(|(from, to)| Some((hex(from)?, hex(to)?))) {
+            within = (from..to).contains(&address);
+        } else if let Some(size) = line.strip_prefix("Rss:").filter(|_| within) {
+            let kilobytes: u64 = size.trim().trim_end_matches("kB").trim().parse().ok()?;
+            return Some(kilobytes << 10);
+        }
+    }
+    None
+}
