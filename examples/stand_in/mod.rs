@@ -84,6 +84,7 @@ impl Drop for StandIn {
 /// Answers one connection's requests until it closes.
 fn serve(stream: TcpStream, answer: Answer) -> std::io::Result<()> {
     stream.set_read_timeout(Some(SILENCE_MAX))?;
+    stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     while let Some((path, body)) = read_request(&mut reader)? {
@@ -129,12 +130,13 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(St
 
 fn reply(writer: &mut TcpStream, status: &str, body: &Value) -> std::io::Result<()> {
     let body = body.to_string();
-    write!(
-        writer,
+    // One write a message: a message in several small ones waits for the peer's delayed ACK.
+    let message = format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nx-request-id: req_stand_in\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
-    )
+    );
+    writer.write_all(message.as_bytes())
 }
 
 fn complete(writer: &mut TcpStream, request: &Value, answer: Answer) -> std::io::Result<()> {
@@ -190,5 +192,5 @@ fn event(writer: &mut TcpStream, data: &Value) -> std::io::Result<()> {
 }
 
 fn send_chunk(writer: &mut TcpStream, text: &str) -> std::io::Result<()> {
-    write!(writer, "{:x}\r\n{text}\r\n", text.len())
+    writer.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())
 }
