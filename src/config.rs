@@ -183,6 +183,7 @@ pub struct HelperConfig {
     pub(crate) max_result_bytes: usize,
     pub(crate) when_results_full: WhenResultsFull,
     pub(crate) stack_bytes: usize,
+    pub(crate) count_suspended_time: bool,
     pub(crate) http: HttpConfig,
 }
 
@@ -224,6 +225,7 @@ impl HelperConfig {
             max_result_bytes: DEFAULT_MAX_RESULT_BYTES,
             when_results_full: WhenResultsFull::DropOldest,
             stack_bytes: DEFAULT_STACK_BYTES,
+            count_suspended_time: true,
             http: HttpConfig {
                 connect_timeout: DEFAULT_CONNECT_TIMEOUT,
                 first_byte_timeout: None,
@@ -383,6 +385,15 @@ impl HelperConfig {
     #[must_use]
     pub fn stack_bytes(mut self, bytes: usize) -> Self {
         self.stack_bytes = bytes;
+        self
+    }
+
+    /// Whether time in which the device slept (Doze, a closed lid) counts against a task's
+    /// [`deadline`](crate::TaskRequest::deadline). Exact with the cargo feature `rustix`,
+    /// estimated without. Defaults to `true`.
+    #[must_use]
+    pub fn count_suspended_time(mut self, count: bool) -> Self {
+        self.count_suspended_time = count;
         self
     }
 

@@ -30,6 +30,15 @@ pub enum Error {
     QueueFull(Box<TaskRequest>),
     /// The helper was stopped and takes no tasks. The request comes back.
     Stopped(Box<TaskRequest>),
+    /// The device is beyond a limit of its admission policy. The request comes back.
+    NotAdmitted {
+        /// Which limit, in words.
+        why: String,
+        /// The request.
+        request: Box<TaskRequest>,
+    },
+    /// The helper's inbox is full until its next task reads it.
+    InboxFull,
     /// The request cannot be accepted as it is; the text says why and what to do.
     InvalidRequest(String),
     /// The configuration cannot work as it is; the text says why and what to do.
@@ -59,7 +68,9 @@ impl Error {
     /// The request that was refused, where the error gives it back.
     pub fn into_request(self) -> Option<TaskRequest> {
         match self {
-            Self::QueueFull(request) | Self::Stopped(request) => Some(*request),
+            Self::QueueFull(request)
+            | Self::Stopped(request)
+            | Self::NotAdmitted { request, .. } => Some(*request),
             _ => None,
         }
     }
@@ -92,6 +103,12 @@ impl fmt::Display for Error {
                  or raise queue_capacity",
             ),
             Self::Stopped(_) => f.write_str("the helper was stopped and takes no more tasks"),
+            Self::NotAdmitted { why, .. } => {
+                write!(f, "not sent to the cloud now: {why}")
+            }
+            Self::InboxFull => f.write_str(
+                "the helper's inbox is full: its next task empties it, so submit one first",
+            ),
             Self::InvalidRequest(why) => write!(f, "invalid request: {why}"),
             Self::InvalidConfig(why) => write!(f, "invalid configuration: {why}"),
             Self::MissingKey { variable } => write!(
@@ -120,6 +137,8 @@ impl fmt::Debug for Error {
             Self::WaitTimedOut { .. } => "WaitTimedOut",
             Self::QueueFull(_) => "QueueFull",
             Self::Stopped(_) => "Stopped",
+            Self::NotAdmitted { .. } => "NotAdmitted",
+            Self::InboxFull => "InboxFull",
             Self::InvalidRequest(_) => "InvalidRequest",
             Self::InvalidConfig(_) => "InvalidConfig",
             Self::MissingKey { .. } => "MissingKey",

@@ -27,6 +27,8 @@ pub enum EventKind {
     Admission,
     /// Traces were sent to Opik, or lost.
     TraceExport,
+    /// The device slept (Doze, a closed lid) while tasks with a deadline were there.
+    Suspended,
 }
 
 impl EventKind {
@@ -41,6 +43,7 @@ impl EventKind {
             Self::Fallback => "fallback",
             Self::Admission => "admission",
             Self::TraceExport => "trace_export",
+            Self::Suspended => "suspended",
         }
     }
 }

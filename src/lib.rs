@@ -3,6 +3,7 @@
 mod backend;
 mod cancel;
 mod config;
+mod coordinate;
 mod debrief;
 mod device;
 mod error;
@@ -28,6 +29,10 @@ pub use config::{
     DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES,
     HelperConfig, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES, WhenResultsFull,
 };
+pub use coordinate::{
+    AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,
+    Pipeline, Race, Speech, Stage, Together, Tried, Want, WhyNot,
+};
 pub use debrief::{BackendStats, Debrief, Health, TopError, compute_stability_score};
 pub use device::{
     Admission, AdmissionPolicy, Battery, BatterySource, ClockGap, ClockReading, ClockSource,
@@ -37,7 +42,7 @@ pub use device::{
 };
 pub use error::Error;
 pub use event::{Event, EventKind, Fact, Observe};
-pub use helper::{AutomationHelper, HelperBuilder};
+pub use helper::{AutomationHelper, HelperBuilder, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
 pub use id::{HelperId, ParseIdError, TaskId};
 pub use manager::{
     AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_chatgpt_helper,

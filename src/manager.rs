@@ -9,7 +9,7 @@ use crate::config::{BackendType, HelperConfig};
 use crate::error::Error;
 use crate::event::Observe;
 use crate::helper::AutomationHelper;
-use crate::helper::shared::{Shared, Watch, earlier};
+use crate::helper::shared::{Message, Shared, Watch, earlier};
 use crate::helper::{self};
 use crate::id::{HelperId, TaskId};
 use crate::observers::{Observers, SharedObservers};
@@ -229,7 +229,7 @@ impl AutomationAssistantManager {
         lock(&self.registry).helpers.get(&helper).map(AutomationHelper::handle)
     }
 
-    fn shared(&self, helper: HelperId) -> Result<Arc<Shared>, Error> {
+    pub(crate) fn shared(&self, helper: HelperId) -> Result<Arc<Shared>, Error> {
         let registry = lock(&self.registry);
         let found = registry.helpers.get(&helper).ok_or(Error::UnknownHelper(helper))?;
         Ok(Arc::clone(found.shared()))
@@ -336,6 +336,28 @@ impl AutomationAssistantManager {
     /// Where a task is; `None` if it is unknown.
     pub fn task_state(&self, helper: HelperId, task: TaskId) -> Option<TaskState> {
         self.shared(helper).ok()?.task_state(task)
+    }
+
+    /// Puts one helper's successful result into another helper's inbox. The next task that
+    /// the receiver begins finds it in its context, under `inbox`, as
+    /// `{"from": …, "text": …}`. An inbox holds at most
+    /// [`INBOX_MESSAGES_MAX`](crate::INBOX_MESSAGES_MAX) messages of at most
+    /// [`INBOX_BYTES_MAX`](crate::INBOX_BYTES_MAX) bytes together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownHelper`]; [`Error::UnknownTask`] and [`Error::ResultDropped`];
+    /// [`Error::InvalidRequest`] if the task has not ended or has failed;
+    /// [`Error::InboxFull`].
+    pub fn send_result(&self, from: HelperId, task: TaskId, to: HelperId) -> Result<(), Error> {
+        let (sender, receiver) = (self.shared(from)?, self.shared(to)?);
+        let Ok(task) = sender.poll(task)? else {
+            return Err(Error::InvalidRequest("the task has not ended: wait for it".into()));
+        };
+        let Some(text) = task.result else {
+            return Err(Error::InvalidRequest("the task failed: it has no result".into()));
+        };
+        receiver.put_message(Message { from: sender.name.clone(), text })
     }
 
     /// Every helper's state and counters, in the order of spawning.

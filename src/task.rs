@@ -127,6 +127,7 @@ pub struct TaskRequest {
     pub(crate) custom_params: Map<String, Value>,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) reply_schema: Option<Box<ReplySchema>>,
+    pub(crate) max_retries: Option<u32>,
     pub(crate) priority: Priority,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Duration>,
@@ -145,6 +146,7 @@ impl TaskRequest {
             custom_params: Map::new(),
             tools: Vec::new(),
             reply_schema: None,
+            max_retries: None,
             priority: Priority::Normal,
             timeout: None,
             deadline: None,
@@ -219,6 +221,14 @@ impl TaskRequest {
         self
     }
 
+    /// How often a failed call is tried again, for this task. Defaults to the helper's
+    /// [`max_retries`](crate::HelperConfig::max_retries).
+    #[must_use]
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries);
+        self
+    }
+
     /// Which lane of the queue it waits in. Defaults to [`Priority::Normal`].
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
@@ -270,6 +280,7 @@ impl TaskRequest {
             custom_params: self.custom_params.clone(),
             tools: self.tools.clone(),
             reply_schema: self.reply_schema.clone(),
+            max_retries: self.max_retries,
             priority: self.priority,
             timeout: self.timeout,
             deadline: self.deadline,

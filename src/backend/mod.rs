@@ -99,6 +99,12 @@ pub trait AiBackend: Send + Sync {
     fn stop_grace(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// Whether a call sends anything to another device; see
+    /// [`AdmissionControl`](crate::AdmissionControl). Defaults to `false`.
+    fn leaves_device(&self) -> bool {
+        false
+    }
 }
 
 /// A backend's answer.

@@ -1,7 +1,10 @@
 //! A helper: a queue, its threads, its backend and its results.
 
 pub(crate) mod shared;
+mod slept;
 pub(crate) mod worker;
+
+pub use shared::{INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -9,11 +9,14 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::{Value, json};
+
 use crate::backend::{AiBackend, Attempt, Reply, cancelled, timed_out};
 use crate::cancel::{CancelSignal, RaisedHooks};
 use crate::config::{HelperConfig, WhenResultsFull};
 use crate::error::Error;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Fact};
+use crate::helper::slept::Slept;
 use crate::id::{HelperId, TaskId};
 use crate::observers::{SharedObservers, quietly};
 use crate::queue::Tickets;
@@ -30,6 +33,19 @@ pub(crate) const RUN_GRACE: Duration = Duration::from_millis(250);
 /// How long `cancel_task` waits where the task's thread itself must end it, because it just
 /// tells observers of a call.
 const CANCEL_HANDOVER: Duration = Duration::from_millis(100);
+
+/// How many messages a helper's inbox holds.
+pub const INBOX_MESSAGES_MAX: usize = 16;
+/// How many bytes of text a helper's inbox holds.
+pub const INBOX_BYTES_MAX: usize = 64 << 10;
+/// Under this key of the context a task finds the messages in its helper's inbox.
+const INBOX_KEY: &str = "inbox";
+
+/// What one helper's result says to another helper.
+pub(crate) struct Message {
+    pub(crate) from: String,
+    pub(crate) text: String,
+}
 
 /// Who waits for any of several tasks.
 pub(crate) struct Watch {
@@ -117,6 +133,7 @@ pub(crate) struct State {
     finish_waiters: usize,
     room_waiters: usize,
     watches: Vec<Arc<Watch>>,
+    inbox: Vec<Message>,
 }
 
 /// A claimed end of a task: all that is needed to tell and to publish it.
@@ -158,6 +175,7 @@ pub(crate) struct Shared {
     pub(crate) slots: Vec<Slot>,
     pub(crate) handles: Mutex<Vec<Option<JoinHandle<()>>>>,
     callback_panics: AtomicU64,
+    slept: Slept,
 }
 
 impl Shared {
@@ -194,6 +212,7 @@ impl Shared {
                 finish_waiters: 0,
                 room_waiters: 0,
                 watches: Vec::new(),
+                inbox: Vec::new(),
             }),
             finished: Condvar::new(),
             room: Condvar::new(),
@@ -202,6 +221,7 @@ impl Shared {
             slots: (0..threads).map(|_| slot()).collect(),
             handles: Mutex::new(Vec::new()),
             callback_panics: AtomicU64::new(0),
+            slept: Slept::new(),
         }
     }
 
@@ -240,6 +260,9 @@ impl Shared {
         let submitted = Instant::now();
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
         let created_at = SystemTime::now();
+        if deadline.is_some() && self.config.count_suspended_time {
+            self.slept.watch();
+        }
         let mut state = self.lock();
         loop {
             if state.stopping {
@@ -387,6 +410,12 @@ impl Shared {
             event.usage = usage;
             self.observers.tell(&event.outcome(now.duration_since(opened), error.as_ref()));
         }
+        if let Some(slept) = self.slept.to_tell() {
+            let facts = [("suspended_ms", Fact::Number(millis(slept)))];
+            let mut event = self.event(EventKind::Suspended);
+            event.facts = &facts;
+            self.observers.tell(&event);
+        }
         let request_bytes = request.text_bytes();
         let (result, model, usage, finish_reason) = match reply {
             Some(reply) => (Some(reply.text), reply.model, reply.usage, reply.finish_reason),
@@ -472,7 +501,7 @@ impl Shared {
         let now = Instant::now();
         let mut after = Afterwards::default();
         let ended = match state.store.phase(number) {
-            Some(Phase::Queued(queued)) if queued.deadline.is_some_and(|at| at <= now) => {
+            Some(Phase::Queued(queued)) if self.queued_is_late(queued, now) => {
                 self.end_queued(&mut state, number, expired_in_queue(), &mut after)
             }
             Some(Phase::Running(running)) if running_is_overdue(running, now) => {
@@ -486,6 +515,19 @@ impl Shared {
         drop(state);
         self.finish_all(after);
         self.lock()
+    }
+
+    /// How long the device slept while the task waited, as far as that counts.
+    fn slept_since(&self, queued: &Queued) -> Duration {
+        if queued.deadline.is_none() || !self.config.count_suspended_time {
+            return Duration::ZERO;
+        }
+        self.slept.since(queued.created_at, queued.submitted)
+    }
+
+    fn queued_is_late(&self, queued: &Queued, now: Instant) -> bool {
+        let Some(deadline) = queued.deadline else { return false };
+        deadline.saturating_duration_since(now) <= self.slept_since(queued)
     }
 
     fn end_queued(
@@ -661,6 +703,17 @@ impl Shared {
         }
     }
 
+    /// Puts a message where the next task begun sees it.
+    pub(crate) fn put_message(&self, message: Message) -> Result<(), Error> {
+        let mut state = self.lock();
+        let held: usize = state.inbox.iter().map(|held| held.text.len()).sum();
+        if state.inbox.len() >= INBOX_MESSAGES_MAX || held + message.text.len() > INBOX_BYTES_MAX {
+            return Err(Error::InboxFull);
+        }
+        state.inbox.push(message);
+        Ok(())
+    }
+
     // ---- work --------------------------------------------------------------------------
 
     /// A further call to the provider begins.
@@ -709,13 +762,15 @@ impl Shared {
             return Next::Nothing;
         };
         let now = Instant::now();
-        if queued.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.queued_is_late(&queued, now) {
             drop(state);
             self.finish(Claim::queued(number, queued), Err(expired_in_queue()));
             return Next::Nothing;
         }
         let timeout = queued.request.timeout.unwrap_or(self.timeout);
-        let deadline = earlier(now.checked_add(timeout), queued.deadline);
+        let slept = self.slept_since(&queued);
+        let own = queued.deadline.and_then(|deadline| deadline.checked_sub(slept));
+        let deadline = earlier(now.checked_add(timeout), own);
         let on_text = queued.request.on_text.take().map(Exclusive::into_inner);
         let running = Running {
             slot,
@@ -730,6 +785,12 @@ impl Shared {
             end_with: None,
         };
         self.slots[slot].cancel.reset();
+        let inbox = std::mem::take(&mut state.inbox);
+        if !inbox.is_empty() {
+            let message = |message: Message| json!({"from": message.from, "text": message.text});
+            let messages: Vec<Value> = inbox.into_iter().map(message).collect();
+            queued.request.context.insert(INBOX_KEY.to_owned(), Value::Array(messages));
+        }
         let mut place = self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner());
         let left_over = place.replace(queued.request);
         drop(place);

@@ -9,3 +9,4 @@ mod flow;
 mod limits;
 mod shutdown;
 mod support;
+mod together;
