@@ -54,6 +54,12 @@ pub(crate) fn build(config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> 
     }
 }
 
+#[cfg(feature = "http")]
+fn build_http(config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> {
+    build::build(config)
+}
+
+#[cfg(not(feature = "http"))]
 fn build_http(_config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> {
     Err(Error::Unsupported { what: "a backend behind HTTP", feature: "http" })
 }
