@@ -6,6 +6,8 @@
 
 mod device;
 mod flow;
+#[cfg(feature = "http")]
+mod http;
 mod limits;
 mod shutdown;
 mod support;

@@ -1,5 +1,8 @@
 //! What several tests need.
 
+#[cfg(feature = "http")]
+pub mod server;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

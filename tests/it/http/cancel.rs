@@ -1,0 +1,91 @@
+//! Cancelling: at once, in every phase, and nobody else's call.
+
+use std::time::{Duration, Instant};
+
+use automation_assistant::{AutomationAssistantManager, ErrorKind, HelperId, TaskRequest};
+
+use super::{ask, chatgpt, failure, spawn};
+use crate::support::LONG;
+use crate::support::server::{Act, Meeting, Server, answer, answers};
+
+/// What a cancel may take on loopback until the thread is free again.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Submits a task, meets the server in the middle of it, cancels; measures until the helper's
+/// only thread has answered the next task.
+fn cancel_in_the_middle(
+    manager: &AutomationAssistantManager,
+    helper: HelperId,
+    request: TaskRequest,
+    meeting: &Meeting,
+) {
+    let task = manager.submit_task(helper, request).unwrap();
+    meeting.reached();
+    let began = Instant::now();
+    assert!(manager.cancel_task(helper, task));
+    let ended = manager.wait_task(helper, task, LONG).unwrap();
+    assert_eq!(failure(&ended).kind(), ErrorKind::Cancelled);
+    assert_eq!(ask(manager, helper, "next").result.as_deref(), Some("next"));
+    let took = began.elapsed();
+    assert!(took < SOON * 4, "the thread was free after {took:?}");
+}
+
+#[test]
+fn a_silent_server_does_not_hold_a_cancelled_call() {
+    for begun in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"] {
+        let (hold, meeting) = Act::meet();
+        let (close, closed) = Act::await_close();
+        let script = vec![Act::read(), Act::write(begun), hold, close];
+        let server = Server::start([script, answers("next")]);
+        let (manager, helper) = spawn(chatgpt(&server));
+        cancel_in_the_middle(&manager, helper, TaskRequest::new("p"), &meeting);
+        meeting.go();
+        closed.recv_timeout(LONG).expect("the cancelled connection is closed");
+        drop(manager);
+        server.finish();
+    }
+}
+
+#[test]
+fn a_body_that_ends_with_its_connection_is_not_taken_for_an_answer() {
+    let (hold, meeting) = Act::meet();
+    let whole = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", answer("late"));
+    let server = Server::start([vec![Act::read(), Act::write(whole), hold], answers("next")]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    cancel_in_the_middle(&manager, helper, TaskRequest::new("p"), &meeting);
+    meeting.go();
+}
+
+#[test]
+fn a_neighbour_s_call_goes_on() {
+    let (one, first) = Act::meet();
+    let (two, second) = Act::meet();
+    let script = |meet| vec![Act::read(), meet, Act::json(200, &answer("done"))];
+    let server = Server::start([script(one), script(two)]);
+    let (manager, helper) = spawn(chatgpt(&server).max_concurrent_tasks(2));
+    let cancelled = manager.submit_task(helper, "one").unwrap();
+    first.reached();
+    let kept = manager.submit_task(helper, "two").unwrap();
+    second.reached();
+    assert!(manager.cancel_task(helper, cancelled));
+    second.go();
+    let task = manager.wait_task(helper, kept, LONG).unwrap();
+    assert_eq!(task.result.as_deref(), Some("done"));
+    first.go();
+}
+
+#[test]
+fn a_stop_ends_a_call_at_once() {
+    let (hold, meeting) = Act::meet();
+    let server = Server::start([vec![Act::read(), hold]]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    let handle = manager.get_helper(helper).unwrap();
+    let task = manager.submit_task(helper, "p").unwrap();
+    meeting.reached();
+    let began = Instant::now();
+    manager.terminate_helper(helper).unwrap();
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    assert!(handle.get_task_result(task).unwrap().error.is_some());
+    assert_eq!(handle.get_status().unjoined_threads, 0);
+    meeting.go();
+}

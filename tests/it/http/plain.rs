@@ -1,0 +1,190 @@
+//! Plain calls: what is sent, and what comes back.
+
+use automation_assistant::{FinishReason, FnTool, HelperConfig, HelperStatus, Role, TaskRequest};
+use serde_json::json;
+
+use super::{KEY, ask, chatgpt, spawn};
+use crate::support::server::{Act, Server, answer, answers};
+
+#[test]
+fn a_prompt_becomes_an_answer_with_model_usage_and_reason() {
+    let server = Server::start([answers("hello")]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    let report = &manager.get_all_helpers_status()[0];
+    assert_eq!(report.backend, "ChatGPT (gpt-4o-mini)");
+    let task = ask(&manager, helper, "hi");
+    assert_eq!(task.result.as_deref(), Some("hello"));
+    assert_eq!(task.model.as_deref(), Some("m-1"));
+    assert_eq!(task.usage.unwrap().total_tokens, 5);
+    assert_eq!(task.finish_reason, Some(FinishReason::Stop));
+    assert_eq!(task.attempts, 1);
+    drop(manager);
+    let seen = server.finish();
+    assert_eq!(seen[0].line(), "POST /v1/chat/completions");
+    assert_eq!(seen[0].header("authorization"), Some(format!("Bearer {KEY}").as_str()));
+    assert_eq!(seen[0].header("content-type"), Some("application/json"));
+    assert_eq!(seen[0].header("accept-encoding"), None);
+    assert!(seen[0].header("user-agent").unwrap().starts_with("automation-assistant/"));
+    assert_eq!(
+        seen[0].json(),
+        json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]})
+    );
+}
+
+#[test]
+fn instructions_context_turns_and_parameters_go_along() {
+    let server = Server::start([answers("ok")]);
+    let config = chatgpt(&server)
+        .model("big")
+        .system_prompt("be brief")
+        .organization("org-1")
+        .project("proj-1")
+        .custom_param("temperature", 0.5)
+        .custom_param("seed", 1);
+    let (manager, helper) = spawn(config);
+    let request = TaskRequest::new("p \"quoted\" \u{1F600}\n")
+        .context("battery", 12)
+        .turn(Role::User, "q")
+        .turn(Role::Assistant, "a")
+        .custom_param("seed", 2);
+    ask(&manager, helper, request);
+    drop(manager);
+    let seen = server.finish();
+    assert_eq!(seen[0].header("openai-organization"), Some("org-1"));
+    assert_eq!(seen[0].header("openai-project"), Some("proj-1"));
+    assert_eq!(
+        seen[0].json(),
+        json!({
+            "model": "big",
+            "messages": [
+                {"role": "system", "content": "be brief\n\n{\"context\":{\"battery\":12}}"},
+                {"role": "user", "content": "q"},
+                {"role": "assistant", "content": "a"},
+                {"role": "user", "content": "p \"quoted\" \u{1F600}\n"},
+            ],
+            "temperature": 0.5,
+            "seed": 2,
+        })
+    );
+}
+
+#[test]
+fn a_body_longer_than_the_buffers_arrives_whole() {
+    let server = Server::start([answers("ok")]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    let prompt = "0123456789".repeat(50_000);
+    assert!(ask(&manager, helper, prompt.as_str()).is_success());
+    drop(manager);
+    assert_eq!(server.finish()[0].json()["messages"][0]["content"], prompt);
+}
+
+#[test]
+fn one_connection_serves_one_task_after_another() {
+    let script = (0..3).flat_map(|n| answers(&n.to_string())).collect();
+    let server = Server::start([script]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    for n in 0..3 {
+        assert_eq!(ask(&manager, helper, "next").result, Some(n.to_string()));
+    }
+    drop(manager);
+    assert!(server.finish().iter().all(|request| request.connection == 0));
+}
+
+#[test]
+fn a_connection_the_server_has_closed_costs_no_task_and_no_retry() {
+    let mut first = answers("first");
+    // The client's pool sees an open connection; the server leaves when the next request
+    // is on its way.
+    first.push(Act::Reset);
+    let server = Server::start([first, answers("second")]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    assert_eq!(ask(&manager, helper, "one").result.as_deref(), Some("first"));
+    let task = ask(&manager, helper, "two");
+    assert_eq!(task.result.as_deref(), Some("second"));
+    assert_eq!(task.attempts, 1);
+    drop(manager);
+    server.finish();
+}
+
+#[test]
+fn a_local_server_tells_its_model_when_first_asked_and_not_at_spawn() {
+    let list = r#"{"object":"list","data":[{"id":"smol-1"},{"id":"smol-2"}]}"#;
+    let mut script = vec![Act::read(), Act::json(503, r#"{"error":{"message":"loading"}}"#)];
+    script.extend([Act::read(), Act::json(200, list)]);
+    script.extend(answers("a"));
+    script.extend(answers("b"));
+    let server = Server::start([script]);
+    let config = HelperConfig::local().api_endpoint(server.base()).max_retries(0);
+    let (manager, helper) = spawn(config);
+    assert_eq!(manager.get_all_helpers_status()[0].backend, "Local (server)");
+    assert_eq!(server.connections(), 0);
+    // A failure is not remembered.
+    assert!(!ask(&manager, helper, "0").is_success());
+    assert_eq!(ask(&manager, helper, "1").model.as_deref(), Some("m-1"));
+    assert_eq!(ask(&manager, helper, "2").result.as_deref(), Some("b"));
+    drop(manager);
+    let seen = server.finish();
+    let lines: Vec<_> = seen.iter().map(|request| request.line()).collect();
+    let (models, chat) = ("GET /v1/models", "POST /v1/chat/completions");
+    assert_eq!(lines, [models, models, chat, chat]);
+    assert_eq!(seen[2].json()["model"], "smol-1");
+    assert_eq!(seen[2].header("authorization"), None);
+}
+
+#[test]
+fn comet_is_asked_at_its_own_path_with_its_own_headers() {
+    let server = Server::start([answers("ok")]);
+    let base = format!("http://{}/api/", server.address());
+    let config = HelperConfig::comet()
+        .api_endpoint(base)
+        .api_key(KEY)
+        .workspace("team")
+        .model("gpt-4o-mini");
+    let (manager, helper) = spawn(config);
+    assert_eq!(manager.get_all_helpers_status()[0].backend, "Comet (gpt-4o-mini)");
+    assert!(ask(&manager, helper, "hi").is_success());
+    drop(manager);
+    let seen = server.finish();
+    assert_eq!(seen[0].line(), "POST /api/v1/private/chat/completions");
+    assert_eq!(seen[0].header("authorization"), Some(KEY));
+    assert_eq!(seen[0].header("comet-workspace"), Some("team"));
+}
+
+#[test]
+fn slots_share_the_helper_and_work_side_by_side() {
+    let (first, meeting) = Act::meet();
+    let slow = vec![Act::read(), first, Act::json(200, &answer("slow"))];
+    let server = Server::start([slow, answers("fast")]);
+    let (manager, helper) = spawn(chatgpt(&server).max_concurrent_tasks(2));
+    let waiting = manager.submit_task(helper, "slow").unwrap();
+    meeting.reached();
+    assert_eq!(ask(&manager, helper, "fast").result.as_deref(), Some("fast"));
+    meeting.go();
+    let task = manager.wait_task(helper, waiting, crate::support::LONG).unwrap();
+    assert_eq!(task.result.as_deref(), Some("slow"));
+}
+
+#[test]
+fn a_request_cannot_set_what_the_library_writes() {
+    let server = Server::start([answers("fine")]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    let task = ask(&manager, helper, TaskRequest::new("p").custom_param("messages", "x"));
+    assert_eq!(task.error.unwrap().kind().as_str(), "invalid_request");
+    assert!(ask(&manager, helper, "p").is_success());
+    assert_ne!(manager.get_helper(helper).unwrap().status(), HelperStatus::Error);
+}
+
+#[test]
+fn a_schema_and_tools_are_offered_in_the_protocol_s_form() {
+    let server = Server::start([answers("{\"n\": 1}")]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    let request = TaskRequest::new("p")
+        .reply_schema("number", json!({"type": "object"}))
+        .tool(FnTool::new("f", "does f", json!({"type": "object"}), |_| Ok("x".into())));
+    let task = ask(&manager, helper, request);
+    assert_eq!(task.parse_result::<serde_json::Value>().unwrap(), json!({"n": 1}));
+    drop(manager);
+    let sent = server.finish()[0].json();
+    assert_eq!(sent["response_format"]["json_schema"]["name"], "number");
+    assert_eq!(sent["tools"][0]["function"]["name"], "f");
+}

@@ -1,0 +1,336 @@
+//! A scripted HTTP server on loopback: each connection plays its script and ends.
+//!
+//! ```ignore
+//! let server = Server::start([vec![Act::read(), Act::json(200, r#"{"choices":[]}"#)]]);
+//! // … a client calls server.base() …
+//! let requests = server.finish(); // joins every thread; what was asked, in order
+//! ```
+//!
+//! The script of connection `n` is the `n`-th of the list; a connection beyond the list is
+//! closed at once. All waits end after [`LONG`]: a script that does not come to its end makes
+//! `finish` panic with the connection's number and step.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use super::LONG;
+
+/// One step of a connection's script.
+pub enum Act {
+    /// Reads one request, with its body.
+    Read,
+    /// Writes these bytes.
+    Write(Vec<u8>),
+    /// Says that this point is reached, then waits for a word.
+    Meet(Sender<()>, Receiver<()>),
+    /// Waits until the client closes or cuts the connection; says so.
+    AwaitClose(Sender<()>),
+    /// Closes so that the client sees a reset.
+    Reset,
+    /// Writes these bytes, again and again, until the client goes away.
+    Flood(Vec<u8>),
+}
+
+/// The test's end of an [`Act::Meet`].
+pub struct Meeting {
+    reached: Receiver<()>,
+    go: Sender<()>,
+}
+
+impl Meeting {
+    /// Waits until the server is there.
+    pub fn reached(&self) {
+        self.reached.recv_timeout(LONG).expect("the server comes to the meeting");
+    }
+
+    /// Lets the server go on.
+    pub fn go(&self) {
+        let _ = self.go.send(());
+    }
+}
+
+impl Act {
+    pub fn read() -> Self {
+        Self::Read
+    }
+
+    pub fn write(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::Write(bytes.into())
+    }
+
+    /// A whole reply with a JSON body.
+    pub fn json(status: u16, body: &str) -> Self {
+        Self::reply(status, "content-type: application/json\r\n", body)
+    }
+
+    /// A whole reply with these header lines (each with its `\r\n`) and body.
+    pub fn reply(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
+        let head =
+            format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
+        Self::Write([head.as_bytes(), body].concat())
+    }
+
+    /// The head of a stream; its end is the connection's end.
+    pub fn stream_head() -> Self {
+        Self::write(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n",
+        )
+    }
+
+    /// The head of a stream in chunks; see [`chunk`].
+    pub fn chunked_head() -> Self {
+        Self::write(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+             transfer-encoding: chunked\r\n\r\n",
+        )
+    }
+
+    /// A point where test and server meet.
+    pub fn meet() -> (Self, Meeting) {
+        let (there, reached) = channel();
+        let (go, word) = channel();
+        (Self::Meet(there, word), Meeting { reached, go })
+    }
+
+    /// Stands still until the client goes away.
+    pub fn hold() -> Self {
+        Self::await_close().0
+    }
+
+    /// The client's going away, and how the test hears of it.
+    pub fn await_close() -> (Self, Receiver<()>) {
+        let (closed, heard) = channel();
+        (Self::AwaitClose(closed), heard)
+    }
+}
+
+/// A chunk of a chunked body; an empty one ends it.
+pub fn chunk(text: &str) -> Act {
+    Act::Write(format!("{:x}\r\n{text}\r\n", text.len()).into_bytes())
+}
+
+/// One event of a stream.
+pub fn event(json: &str) -> String {
+    format!("data: {json}\n\n")
+}
+
+/// A piece of text as a chunk of the OpenAI protocol.
+pub fn delta(text: &str) -> String {
+    let text = serde_json::to_string(text).unwrap();
+    event(&format!(r#"{{"model":"m","choices":[{{"index":0,"delta":{{"content":{text}}}}}]}}"#))
+}
+
+/// The end of an answer as a chunk of the OpenAI protocol.
+pub fn stop() -> String {
+    event(r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#)
+}
+
+/// The end of a stream.
+pub const DONE: &str = "data: [DONE]\n\n";
+
+/// A whole answer of the OpenAI protocol.
+pub fn answer(text: &str) -> String {
+    let text = serde_json::to_string(text).unwrap();
+    format!(
+        r#"{{"id":"c1","object":"chat.completion","model":"m-1","choices":[{{"index":0,
+        "message":{{"role":"assistant","content":{text}}},"finish_reason":"stop"}}],
+        "usage":{{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}}}"#
+    )
+}
+
+/// Reads a request and answers it: the script of a plain call.
+pub fn answers(text: &str) -> Vec<Act> {
+    vec![Act::read(), Act::json(200, &answer(text))]
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Which connection it came on, from 0.
+    pub connection: usize,
+    /// Request line and headers.
+    pub head: String,
+    pub body: String,
+}
+
+impl Seen {
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// `POST /v1/chat/completions`.
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap().trim_end_matches(" HTTP/1.1")
+    }
+}
+
+/// The server. Dropping it closes it too.
+pub struct Server {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    /// Connections that came, those beyond the script included.
+    came: Arc<AtomicUsize>,
+    closing: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Vec<String>>>,
+}
+
+impl Server {
+    /// Starts a server; script `n` is connection `n`'s.
+    pub fn start(scripts: impl IntoIterator<Item = Vec<Act>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let scripts: Vec<_> = scripts.into_iter().collect();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let came = Arc::new(AtomicUsize::new(0));
+        let closing = Arc::new(AtomicBool::new(false));
+        let (seen_in, came_in, closing_in) =
+            (Arc::clone(&seen), Arc::clone(&came), Arc::clone(&closing));
+        let thread = std::thread::spawn(move || {
+            let mut players = Vec::new();
+            let mut scripts = scripts.into_iter();
+            for stream in listener.incoming() {
+                if closing_in.load(Ordering::SeqCst) {
+                    break;
+                }
+                let number = came_in.fetch_add(1, Ordering::SeqCst);
+                let (Ok(stream), Some(script)) = (stream, scripts.next()) else { continue };
+                let seen = Arc::clone(&seen_in);
+                players.push(std::thread::spawn(move || play(number, stream, script, &seen)));
+            }
+            players.into_iter().filter_map(|player| player.join().unwrap().err()).collect()
+        });
+        Self { address, seen, came, closing, thread: Some(thread) }
+    }
+
+    /// The base URL, with `/v1`.
+    pub fn base(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The requests that came so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// How many connections came so far.
+    pub fn connections(&self) -> usize {
+        self.came.load(Ordering::SeqCst)
+    }
+
+    /// Takes no more connections, waits for the scripts to end, and gives what was asked.
+    /// Drop the client first: a script may wait for its connection's end.
+    pub fn finish(mut self) -> Vec<Seen> {
+        let faults = self.close();
+        assert!(faults.is_empty(), "scripts that went wrong: {faults:?}");
+        self.seen()
+    }
+
+    fn close(&mut self) -> Vec<String> {
+        let Some(thread) = self.thread.take() else { return Vec::new() };
+        self.closing.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(self.address);
+        thread.join().unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn play(
+    number: usize,
+    mut stream: TcpStream,
+    script: Vec<Act>,
+    seen: &Mutex<Vec<Seen>>,
+) -> Result<(), String> {
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    stream.set_write_timeout(Some(LONG)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    for (step, act) in script.into_iter().enumerate() {
+        let fault = |what: &str| format!("connection {number}, step {step}: {what}");
+        match act {
+            Act::Read => {
+                let Some(request) = read_request(number, &mut stream) else {
+                    return Err(fault("no whole request came"));
+                };
+                seen.lock().unwrap().push(request);
+            }
+            // The client may have gone away: that is the test's business.
+            Act::Write(bytes) => drop(stream.write_all(&bytes)),
+            Act::Meet(there, word) => {
+                let _ = there.send(());
+                // An error: the test dropped its end, which is a word too.
+                if let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = word.recv_timeout(LONG) {
+                    return Err(fault("nobody said go"));
+                }
+            }
+            Act::AwaitClose(closed) => {
+                let mut rest = [0; 256];
+                loop {
+                    match stream.read(&mut rest) {
+                        Ok(0) => break,
+                        Ok(_) => {}
+                        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+                        Err(error) => return Err(fault(&format!("the client stayed: {error}"))),
+                    }
+                }
+                let _ = closed.send(());
+            }
+            Act::Reset => {
+                // Unread input makes the system send a reset when the socket closes: leave
+                // some of it there by not reading the request.
+                let mut one = [0];
+                let _ = stream.peek(&mut one);
+                return Ok(());
+            }
+            Act::Flood(bytes) => while stream.write_all(&bytes).is_ok() {},
+        }
+    }
+    let _ = stream.shutdown(Shutdown::Write);
+    Ok(())
+}
+
+fn read_request(connection: usize, stream: &mut TcpStream) -> Option<Seen> {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        if let Some(end) = find(&bytes, b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+            let seen = Seen { connection, head, body: String::new() };
+            let length = seen.header("content-length").map_or(0, |text| text.parse().unwrap());
+            if bytes.len() >= end + 4 + length {
+                let body = String::from_utf8(bytes[end + 4..end + 4 + length].to_vec()).unwrap();
+                return Some(Seen { body, ..seen });
+            }
+        }
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => return None,
+            Ok(amount) => bytes.extend_from_slice(&piece[..amount]),
+        }
+    }
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
