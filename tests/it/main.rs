@@ -4,8 +4,11 @@
 //! beyond loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+mod debrief;
 mod device;
 mod flow;
 mod limits;
 mod shutdown;
 mod support;
+mod telemetry;
+mod telemetry_kill;
