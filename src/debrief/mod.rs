@@ -20,7 +20,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use fold::{Counts, ErrorCount};
-use histogram::Histogram;
+use histogram::{Histogram, Row};
 
 /// Up to here it is [`Health::Ok`], excluded.
 const DEGRADED_FROM: f64 = 0.05;
@@ -98,7 +98,7 @@ pub struct BackendStats {
     pub p50_latency_ms: f64,
     /// The same for 95 %.
     pub p95_latency_ms: f64,
-    powers: Vec<(f64, f64, u64)>,
+    rows: Vec<Row>,
 }
 
 impl BackendStats {
@@ -336,7 +336,7 @@ fn backend_stats(backend: fold::Backend) -> BackendStats {
         avg_latency_ms: backend.latency.average(),
         p50_latency_ms: backend.latency.percentile(50),
         p95_latency_ms: backend.latency.percentile(95),
-        powers: backend.latency.powers(),
+        rows: backend.latency.rows(),
     }
 }
 
