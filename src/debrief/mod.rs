@@ -21,6 +21,7 @@ use std::path::Path;
 use crate::error::Error;
 use fold::{Counts, ErrorCount};
 use histogram::{Histogram, Row};
+use scan::Record;
 
 /// Up to here it is [`Health::Ok`], excluded.
 const DEGRADED_FROM: f64 = 0.05;
@@ -215,7 +216,8 @@ impl Debrief {
 
     fn read(reader: impl Read, progress: impl FnMut(u64)) -> io::Result<Self> {
         let mut counts = Counts::default();
-        lines::each_line(reader, |found| counts.add(found), progress)?;
+        let mut record = Record::default();
+        lines::each_line(reader, |found| counts.add(found, &mut record), progress)?;
         counts.finish();
         Ok(Self::from_counts(counts))
     }
