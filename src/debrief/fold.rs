@@ -3,7 +3,7 @@
 use super::histogram::Histogram;
 use super::lines::Found;
 use super::runs::{RunTotals, Runs};
-use super::scan::{Name, Number, Record, Text, scan};
+use super::scan::{Fields, Name, Number, Record, Text, scan};
 use crate::task_error::clean;
 
 /// Backends told apart; further ones are counted together.
@@ -147,7 +147,8 @@ enum Counted {
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, found: Found<'_>) {
+    /// Adds a line. `record` is room for what stands in it.
+    pub(super) fn add(&mut self, found: Found<'_>, record: &mut Record) {
         let (line, ended) = match found {
             Found::TooLong => {
                 self.lines.too_long += 1;
@@ -156,7 +157,7 @@ impl Counts {
             Found::Line(line) => (line, true),
             Found::Unended(line) => (line, false),
         };
-        match scan(line) {
+        match scan(line, record) {
             Some(record) => self.record(&record),
             None if line.trim_ascii().is_empty() => {}
             None => {
@@ -171,7 +172,7 @@ impl Counts {
         self.run_totals = std::mem::take(&mut self.runs).finish();
     }
 
-    fn record(&mut self, record: &Record<'_>) {
+    fn record(&mut self, record: &Fields<'_>) {
         let Some(run) = record.text(Name::RunId) else {
             self.lines.foreign += 1;
             return;
@@ -200,10 +201,10 @@ impl Counts {
         }
     }
 
-    fn counted(&mut self, record: &Record<'_>, event: Counted) {
+    fn counted(&mut self, record: &Fields<'_>, event: Counted) {
         let error = record.text(Name::Error);
         // A line that does not tell its success failed if it tells an error.
-        let success = record.success.unwrap_or(error.is_none());
+        let success = record.success().unwrap_or(error.is_none());
         let latency = record.number(Number::LatencyMs).unwrap_or(0.0);
         let backend = self.backend(record.text(Name::Backend));
         if let Some(backend) = self.backends.get_mut(backend) {
@@ -231,7 +232,7 @@ impl Counts {
         }
     }
 
-    fn call(&mut self, record: &Record<'_>, success: bool, latency: f64) {
+    fn call(&mut self, record: &Fields<'_>, success: bool, latency: f64) {
         self.calls += 1;
         self.retried += u64::from(record.count(Number::Attempt).is_some_and(|n| n > 1));
         self.call_tokens.add(record, success);
@@ -281,7 +282,7 @@ impl Counts {
         }
     }
 
-    fn fallback(&mut self, record: &Record<'_>) {
+    fn fallback(&mut self, record: &Fields<'_>) {
         let text = |name| {
             let text = record.text(name).map(Text::decode).unwrap_or_default();
             clean(&text, NAME_BYTES_MAX)
@@ -304,12 +305,12 @@ impl Counts {
     }
 }
 
-fn count_of(record: &Record<'_>, number: Number) -> u64 {
+fn count_of(record: &Fields<'_>, number: Number) -> u64 {
     record.count(number).unwrap_or(0)
 }
 
 impl Tokens {
-    fn add(&mut self, record: &Record<'_>, success: bool) {
+    fn add(&mut self, record: &Fields<'_>, success: bool) {
         let prompt = record.count(Number::PromptTokens);
         let completion = record.count(Number::CompletionTokens);
         if prompt.is_some() || completion.is_some() {

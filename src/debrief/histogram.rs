@@ -88,20 +88,40 @@ impl Histogram {
         self.max
     }
 
-    /// How many values lie in each power of two, `(from, to, count)`, from the lowest to the
-    /// highest that has any.
-    pub(super) fn powers(&self) -> Vec<(f64, f64, u64)> {
-        let mut powers = Vec::new();
-        for (power, steps) in self.buckets.chunks(STEPS).enumerate() {
-            let from = 2f64.powi(power as i32 + POWER_MIN);
-            powers.push((from, from * 2.0, steps.iter().sum()));
+    /// How many values lie between the round numbers 1, 2, 5, 10, 20 and so on of a
+    /// nanosecond, `(from, to, count)`, from the lowest to the highest that has any. A value
+    /// within 1 % of an edge may be counted on its other side.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut from = EDGE_MIN_MS;
+        let mut steps = [2.0, 2.5, 2.0].iter().cycle();
+        let mut buckets = self.buckets.iter().enumerate().peekable();
+        while buckets.peek().is_some() {
+            // Steps of 2, 2.5 and 2 lead from one power of ten to the next.
+            let to = from * steps.next().unwrap_or(&2.0);
+            let mut count = 0;
+            while let Some((_, found)) = buckets.next_if(|(place, _)| middle_of(*place) < to) {
+                count += found;
+            }
+            rows.push(Row { from, to, count });
+            from = to;
         }
-        let filled = |power: &(f64, f64, u64)| power.2 > 0;
-        let first = powers.iter().position(filled).unwrap_or(0);
-        let last = powers.iter().rposition(filled).map_or(0, |last| last + 1);
-        powers.get(first..last).unwrap_or_default().to_vec()
+        let first = rows.iter().position(|row| row.count > 0).unwrap_or(0);
+        let last = rows.iter().rposition(|row| row.count > 0).map_or(0, |last| last + 1);
+        rows.get(first..last).unwrap_or_default().to_vec()
     }
 }
+
+/// Values between two edges, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Row {
+    pub(super) from: f64,
+    pub(super) to: f64,
+    pub(super) count: u64,
+}
+
+/// The lowest edge, a nanosecond.
+const EDGE_MIN_MS: f64 = 1e-6;
 
 /// The place of the percentile among `count` sorted values, from 1.
 fn rank(count: u64, percent: u64) -> u64 {
@@ -149,8 +169,12 @@ mod tests {
         }
         assert_eq!(few.count(), 4);
         assert_eq!((few.percentile(50), few.percentile(95)), (497.9, 548.1));
+        let rows: Vec<_> = few.rows().iter().map(|row| row.count).collect();
+        // 5 to 10, then 10, 20, 50, 100 and 200 to 500, then to 1000.
+        assert_eq!(rows, [1, 0, 0, 0, 0, 1, 2]);
+        assert!((few.rows()[5].from / 200.0 - 1.0).abs() < 1e-9);
         assert_eq!(Histogram::default().percentile(50), 0.0);
         assert_eq!(Histogram::default().average(), 0.0);
-        assert!(Histogram::default().powers().is_empty());
+        assert!(Histogram::default().rows().is_empty());
     }
 }

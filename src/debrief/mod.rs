@@ -20,7 +20,8 @@ use std::path::Path;
 
 use crate::error::Error;
 use fold::{Counts, ErrorCount};
-use histogram::Histogram;
+use histogram::{Histogram, Row};
+use scan::Record;
 
 /// Up to here it is [`Health::Ok`], excluded.
 const DEGRADED_FROM: f64 = 0.05;
@@ -98,7 +99,7 @@ pub struct BackendStats {
     pub p50_latency_ms: f64,
     /// The same for 95 %.
     pub p95_latency_ms: f64,
-    powers: Vec<(f64, f64, u64)>,
+    rows: Vec<Row>,
 }
 
 impl BackendStats {
@@ -215,7 +216,8 @@ impl Debrief {
 
     fn read(reader: impl Read, progress: impl FnMut(u64)) -> io::Result<Self> {
         let mut counts = Counts::default();
-        lines::each_line(reader, |found| counts.add(found), progress)?;
+        let mut record = Record::default();
+        lines::each_line(reader, |found| counts.add(found, &mut record), progress)?;
         counts.finish();
         Ok(Self::from_counts(counts))
     }
@@ -336,7 +338,7 @@ fn backend_stats(backend: fold::Backend) -> BackendStats {
         avg_latency_ms: backend.latency.average(),
         p50_latency_ms: backend.latency.percentile(50),
         p95_latency_ms: backend.latency.percentile(95),
-        powers: backend.latency.powers(),
+        rows: backend.latency.rows(),
     }
 }
 

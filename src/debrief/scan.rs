@@ -68,58 +68,162 @@ impl<'a> Text<'a> {
     }
 }
 
-/// What the report needs of a line.
+/// Where the fields that the report needs stand in a line. One for all lines: clearing it
+/// costs less than making it.
 #[derive(Debug, Default)]
-pub(super) struct Record<'a> {
-    texts: [Option<Text<'a>>; NAMES],
+pub(super) struct Record {
+    texts: [Span; NAMES],
+    has_text: u32,
     numbers: [f64; NUMBERS],
     has_number: u32,
-    pub(super) success: Option<bool>,
+    success: Option<bool>,
+    shape: Shape,
 }
 
-impl<'a> Record<'a> {
+/// A string's place in its line.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    /// Lines are shorter than 4 GiB by far; what is small is returned in registers.
+    start: u32,
+    end: u32,
+    escaped: bool,
+}
+
+/// A line together with what was found in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'a> {
+    record: &'a Record,
+    line: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
     pub(super) fn text(&self, name: Name) -> Option<Text<'a>> {
-        self.texts[name as usize]
+        let there = self.record.has_text >> name as u32 & 1 == 1;
+        there.then(|| self.record.texts[name as usize].of(self.line))
     }
 
     pub(super) fn number(&self, number: Number) -> Option<f64> {
-        (self.has_number >> number as u32 & 1 == 1).then(|| self.numbers[number as usize])
+        let there = self.record.has_number >> number as u32 & 1 == 1;
+        there.then(|| self.record.numbers[number as usize])
     }
 
     /// The number as a count; what is negative or no whole number is none.
     pub(super) fn count(&self, number: Number) -> Option<u64> {
         let found = self.number(number)?;
-        (found >= 0.0 && found.fract() == 0.0).then_some(found as u64)
+        let count = found as u64;
+        // The cast is exact for whole numbers in range, and for no others.
+        (count as f64 == found).then_some(count)
     }
 
-    fn take(&mut self, key: &[u8], value: Value<'a>) {
-        match (field(key), value) {
-            (Some(Field::Text(name)), Value::Text(text)) => {
-                self.texts[name as usize] = Some(text);
-            }
-            (Some(Field::Number(number)), Value::Number(found)) => {
-                self.numbers[number as usize] = found.value();
-                self.has_number |= 1 << number as u32;
-            }
-            (Some(Field::Success), Value::Bool(yes)) => self.success = Some(yes),
-            // Of two fields with one name the last counts, whatever it is.
-            (Some(Field::Text(name)), _) => self.texts[name as usize] = None,
-            (Some(Field::Number(number)), _) => self.has_number &= !(1 << number as u32),
-            (Some(Field::Success), _) => self.success = None,
-            (None, _) => {}
+    pub(super) fn success(&self) -> Option<bool> {
+        self.record.success
+    }
+}
+
+impl Span {
+    fn of(self, line: &[u8]) -> Text<'_> {
+        let raw = line.get(self.start as usize..self.end as usize).unwrap_or_default();
+        Text { raw, escaped: self.escaped }
+    }
+}
+
+impl Record {
+    fn clear(&mut self) {
+        (self.has_text, self.has_number, self.success) = (0, 0, None);
+    }
+
+    fn set_text(&mut self, name: Name, text: Span) {
+        self.texts[name as usize] = text;
+        self.has_text |= 1 << name as u32;
+    }
+
+    fn set_number(&mut self, number: Number, value: f64) {
+        self.numbers[number as usize] = value;
+        self.has_number |= 1 << number as u32;
+    }
+
+    /// For a field whose value is of the wrong type: of two fields with one name the last
+    /// counts, whatever it is.
+    fn unset(&mut self, field: Field) {
+        match field {
+            Field::Text(name) => self.has_text &= !(1 << name as u32),
+            Field::Number(number) => self.has_number &= !(1 << number as u32),
+            Field::Success => self.success = None,
+            Field::Other => {}
         }
     }
 }
 
+/// Fields whose place in the line is remembered; later ones are read without.
+const SHAPE_FIELDS: usize = 24;
+
+/// A key with its quotes and colon is remembered up to so many words of eight bytes.
+const KEY_WORDS: usize = 3;
+const WORD: usize = 8;
+
+/// How the keys of the last lines looked, by their place in the line. A writer repeats
+/// itself: comparing with what stood there before is cheaper than reading.
+#[derive(Debug, Default)]
+struct Shape {
+    keys: [[Key; 2]; SHAPE_FIELDS],
+}
+
+/// A key as it stands in a line, from its opening quote to its colon.
+#[derive(Debug, Clone, Copy, Default)]
+struct Key {
+    words: [u64; KEY_WORDS],
+    masks: [u64; KEY_WORDS],
+    /// 0: none yet.
+    len: u8,
+    field: Field,
+}
+
+impl Key {
+    fn new(bytes: &[u8], field: Field) -> Option<Self> {
+        let mut key = Self { len: u8::try_from(bytes.len()).ok()?, field, ..Self::default() };
+        if bytes.len() > KEY_WORDS * WORD {
+            return None;
+        }
+        for (place, byte) in bytes.iter().enumerate() {
+            let shift = place % WORD * 8;
+            key.words[place / WORD] |= u64::from(*byte) << shift;
+            key.masks[place / WORD] |= 0xff << shift;
+        }
+        Some(key)
+    }
+
+    /// Whether the line goes on with this key.
+    #[inline]
+    fn is_at(&self, line: &[u8], at: usize) -> bool {
+        if self.len == 0 {
+            return false;
+        }
+        for (place, (word, mask)) in self.words.iter().zip(self.masks).enumerate() {
+            if mask == 0 {
+                break;
+            }
+            let from = at + place * WORD;
+            let there = line.get(from..from + WORD).and_then(|bytes| bytes.try_into().ok());
+            if there.map(|bytes| u64::from_le_bytes(bytes) & mask) != Some(*word) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
 enum Field {
     Text(Name),
     Number(Number),
     Success,
+    #[default]
+    Other,
 }
 
-fn field(key: &[u8]) -> Option<Field> {
+fn field(key: &[u8]) -> Field {
     use Field::{Number as N, Text as T};
-    Some(match key {
+    match key {
         b"run_id" => T(Name::RunId),
         b"event" => T(Name::Event),
         b"backend" => T(Name::Backend),
@@ -143,16 +247,8 @@ fn field(key: &[u8]) -> Option<Field> {
         b"retried" => N(Number::Retried),
         b"unjoined_threads" => N(Number::Unjoined),
         b"success" => Field::Success,
-        _ => return None,
-    })
-}
-
-enum Value<'a> {
-    Text(Text<'a>),
-    Number(Digits<'a>),
-    Bool(bool),
-    /// Null, or something nested.
-    Other,
+        _ => Field::Other,
+    }
 }
 
 /// A number as it stands, and its digits as far as a `u64` holds them.
@@ -186,15 +282,15 @@ impl Digits<'_> {
 }
 
 /// Reads one line. `None`: it is no JSON object.
-pub(super) fn scan(line: &[u8]) -> Option<Record<'_>> {
+pub(super) fn scan<'a>(line: &'a [u8], record: &'a mut Record) -> Option<Fields<'a>> {
     let mut scanner = Scanner { line, at: 0, high: false };
-    let mut record = Record::default();
-    scanner.object(&mut record)?;
+    record.clear();
+    scanner.object(record)?;
     scanner.space();
     if scanner.at < line.len() || (scanner.high && std::str::from_utf8(line).is_err()) {
         return None;
     }
-    Some(record)
+    Some(Fields { record, line })
 }
 
 struct Scanner<'a> {
@@ -212,6 +308,17 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 /// wrongly; the first never is.)
 const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & HIGHS
+}
+
+const SMALL_POWERS: [u64; 9] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// The number whose eight digits are the word's bytes, the first in the lowest byte:
+/// neighbours are put together three times.
+const fn eight_digits(word: u64) -> u64 {
+    let pairs = (word * 10 + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
 }
 
 impl<'a> Scanner<'a> {
@@ -237,23 +344,19 @@ impl<'a> Scanner<'a> {
         there
     }
 
-    fn object(&mut self, record: &mut Record<'a>) -> Option<()> {
+    fn object(&mut self, record: &mut Record) -> Option<()> {
         self.expect(b'{')?;
         self.space();
         if self.eat(b'}') {
             return Some(());
         }
+        let mut place = 0;
         loop {
-            self.expect(b'"')?;
-            let key = self.string()?;
-            self.expect(b':')?;
             self.space();
-            let value = self.value()?;
-            if key.escaped {
-                record.take(key.decode().as_bytes(), value);
-            } else {
-                record.take(key.raw, value);
-            }
+            let field = self.field_key(&mut record.shape, place)?;
+            place += 1;
+            self.space();
+            self.member(field, record)?;
             self.space();
             if self.eat(b',') {
                 continue;
@@ -262,23 +365,80 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn value(&mut self) -> Option<Value<'a>> {
+    /// Reads a key and its colon; tells which field it is.
+    #[inline]
+    fn field_key(&mut self, shape: &mut Shape, place: usize) -> Option<Field> {
+        if let Some(keys) = shape.keys.get(place) {
+            for key in keys {
+                if key.is_at(self.line, self.at) {
+                    self.at += usize::from(key.len);
+                    return Some(key.field);
+                }
+            }
+        }
+        self.new_key(shape, place)
+    }
+
+    #[cold]
+    fn new_key(&mut self, shape: &mut Shape, place: usize) -> Option<Field> {
+        let start = self.at;
+        self.expect(b'"')?;
+        let span = self.string()?;
+        let key = span.of(self.line);
+        let field = if key.escaped { field(key.decode().as_bytes()) } else { field(key.raw) };
+        self.expect(b':')?;
+        let bytes = self.line.get(start..self.at).unwrap_or_default();
+        // Keys that are not plain are read anew each time: `high` must see all their bytes.
+        if let (Some(keys), Some(key), true) =
+            (shape.keys.get_mut(place), Key::new(bytes, field), bytes.is_ascii())
+        {
+            keys.swap(0, 1);
+            keys[0] = key;
+        }
+        Some(field)
+    }
+
+    /// Reads the value of a field.
+    #[inline]
+    fn member(&mut self, field: Field, record: &mut Record) -> Option<()> {
+        match (field, self.peek()?) {
+            (Field::Text(name), b'"') => {
+                self.at += 1;
+                record.set_text(name, self.string()?);
+            }
+            (Field::Number(number), b'-' | b'0'..=b'9') => {
+                record.set_number(number, self.number()?.value());
+            }
+            (Field::Success, b't') => {
+                self.word(b"true")?;
+                record.success = Some(true);
+            }
+            (Field::Success, b'f') => {
+                self.word(b"false")?;
+                record.success = Some(false);
+            }
+            (field, b'{' | b'[') => {
+                record.unset(field);
+                self.nested()?;
+            }
+            (field, _) => {
+                record.unset(field);
+                self.scalar()?;
+            }
+        }
+        Some(())
+    }
+
+    fn scalar(&mut self) -> Option<()> {
         match self.peek()? {
             b'"' => {
                 self.at += 1;
-                self.string().map(Value::Text)
+                self.string().map(|_| ())
             }
-            b'{' | b'[' => self.nested().map(|()| Value::Other),
-            _ => self.scalar(),
-        }
-    }
-
-    fn scalar(&mut self) -> Option<Value<'a>> {
-        match self.peek()? {
-            b't' => self.word(b"true").map(|()| Value::Bool(true)),
-            b'f' => self.word(b"false").map(|()| Value::Bool(false)),
-            b'n' => self.word(b"null").map(|()| Value::Other),
-            _ => self.number().map(Value::Number),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => self.number().map(|_| ()),
         }
     }
 
@@ -288,16 +448,17 @@ impl<'a> Scanner<'a> {
     }
 
     /// The rest of a string whose opening quote was taken.
-    fn string(&mut self) -> Option<Text<'a>> {
+    #[inline]
+    fn string(&mut self) -> Option<Span> {
         let start = self.at;
         let mut escaped = false;
         loop {
             self.plain();
             match self.peek()? {
                 b'"' => {
-                    let raw = self.line.get(start..self.at)?;
+                    let end = self.at;
                     self.at += 1;
-                    return Some(Text { raw, escaped });
+                    return Some(Span { start: start as u32, end: end as u32, escaped });
                 }
                 b'\\' => {
                     escaped = true;
@@ -311,6 +472,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes on to the next quote, backslash or control character.
+    #[inline]
     fn plain(&mut self) {
         while let Some(chunk) = self.line.get(self.at..self.at + 8) {
             let word = chunk.try_into().map_or(0, u64::from_le_bytes);
@@ -393,9 +555,26 @@ impl<'a> Scanner<'a> {
         (simple || digits.value().is_finite()).then_some(digits)
     }
 
-    /// One digit or more.
+    /// One digit or more; the mantissa wraps around where they are too many.
+    #[inline]
     fn digits(&mut self, mantissa: &mut u64) -> Option<()> {
         let start = self.at;
+        while let Some(chunk) = self.line.get(self.at..self.at + WORD) {
+            let word = chunk.try_into().map_or(0, u64::from_le_bytes) ^ (ONES * b'0' as u64);
+            // A byte above 9 gets its highest bit.
+            let others = ((word & !HIGHS) + ONES * (0x80 - 10) | word) & HIGHS;
+            let count = others.trailing_zeros() / 8;
+            let Some(power) = SMALL_POWERS.get(count as usize) else { break };
+            if count > 0 {
+                // To the word's end, as if there were zeros before.
+                let digits = eight_digits(word << (64 - 8 * count));
+                *mantissa = mantissa.wrapping_mul(*power).wrapping_add(digits);
+                self.at += count as usize;
+            }
+            if count < 8 {
+                return (self.at > start).then_some(());
+            }
+        }
         while let Some(byte @ b'0'..=b'9') = self.peek() {
             *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
             self.at += 1;
@@ -427,11 +606,6 @@ impl<'a> Scanner<'a> {
                         self.key()?;
                     }
                     empty
-                }
-                b'"' => {
-                    self.at += 1;
-                    self.string()?;
-                    true
                 }
                 _ => {
                     self.scalar()?;

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write};
 
+use super::histogram::Row;
 use super::{BackendStats, Debrief, advice};
 
 const TITLE: &str = "Automation Assistant Telemetry Debrief";
@@ -70,12 +71,11 @@ pub(super) fn markdown(debrief: &Debrief) -> String {
 
 fn write_markdown(debrief: &Debrief, out: &mut String) -> fmt::Result {
     writeln!(out, "# {TITLE}\n\n## Summary\n")?;
-    // Two spaces at the end keep each fact on a line of its own.
-    writeln!(out, "**Overall Health:** {}  ", debrief.health())?;
+    writeln!(out, "**Overall Health:** {}\n", debrief.health())?;
     for (name, value) in summary(debrief) {
-        writeln!(out, "**{name}:** {value}  ")?;
+        writeln!(out, "**{name}:** {value}\n")?;
     }
-    writeln!(out, "\n## Per-Backend Stats")?;
+    writeln!(out, "## Per-Backend Stats")?;
     if debrief.backends.is_empty() {
         writeln!(out, "\n(no events)")?;
     }
@@ -150,7 +150,7 @@ fn top_errors(debrief: &Debrief) -> Vec<(u64, String)> {
 /// The second block: a title and its facts, for what there is to tell.
 fn sections(debrief: &Debrief) -> Vec<(&'static str, Vec<String>)> {
     let sections = [
-        ("Tasks", tasks(debrief)),
+        ("Tasks and Attempts", tasks(debrief)),
         ("Where the Time Went", times(debrief)),
         ("Along the Way", on_the_way(debrief)),
         ("Audit File", audit_file(debrief)),
@@ -246,39 +246,40 @@ fn audit_file(debrief: &Debrief) -> Vec<String> {
     facts
 }
 
-/// One row per power of two of a millisecond, or several where there are many.
+/// One row between two round numbers, or between several where there are many.
 fn histogram(stats: &BackendStats) -> Vec<String> {
     let merged: Vec<_> = stats
-        .powers
-        .chunks(stats.powers.len().div_ceil(ROWS_MAX).max(1))
+        .rows
+        .chunks(stats.rows.len().div_ceil(ROWS_MAX).max(1))
         .filter_map(|chunk| {
             let (first, last) = (chunk.first()?, chunk.last()?);
-            Some((first.0, last.1, chunk.iter().map(|power| power.2).sum::<u64>()))
+            let count = chunk.iter().map(|row| row.count).sum();
+            Some(Row { from: first.from, to: last.to, count })
         })
         .collect();
     // A single row tells no more than the percentiles do.
     if merged.len() < 2 {
         return Vec::new();
     }
-    let most = merged.iter().map(|row| row.2).max().unwrap_or(1).max(1);
-    let row = |&(from, to, count): &(f64, f64, u64)| {
+    let most = merged.iter().map(|row| row.count).max().unwrap_or(1).max(1);
+    let line = |row: &Row| {
         // What is there is seen, however little it is.
-        let width = (u128::from(count) * u128::from(BAR_WIDTH)).div_ceil(u128::from(most));
+        let width = (u128::from(row.count) * u128::from(BAR_WIDTH)).div_ceil(u128::from(most));
         let bar = "█".repeat(usize::try_from(width).unwrap_or(0));
-        let (from, to) = (edge(from), edge(to));
-        format!("{from:>9} – {to:<9} {bar:<30} {count}")
+        format!("{:>7} – {:<7} {bar:<30} {}", edge(row.from), edge(row.to), row.count)
     };
-    merged.iter().map(row).collect()
+    merged.iter().map(line).collect()
 }
 
-/// An edge of a histogram's row, in a unit that fits it.
+/// An edge of a histogram's row, in a unit that fits it: edges are round numbers.
 fn edge(ms: f64) -> String {
-    if ms < 1.0 {
-        format!("{:.0}µs", ms * 1e3)
-    } else if ms < 10_000.0 {
-        format!("{ms:.0}ms")
-    } else {
-        format!("{:.0}s", ms / 1e3)
+    // Steps of 2 and 2.5 leave an error in the last digits, which rounding takes away.
+    let nanos = (ms * 1e6).round();
+    match nanos {
+        _ if nanos < 1e3 => format!("{nanos:.0}ns"),
+        _ if nanos < 1e6 => format!("{:.0}µs", nanos / 1e3),
+        _ if nanos < 1e9 => format!("{:.0}ms", nanos / 1e6),
+        _ => format!("{:.0}s", nanos / 1e9),
     }
 }
 

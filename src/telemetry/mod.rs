@@ -288,9 +288,6 @@ fn write_fields(line: &mut Line, event: &Event<'_>) {
     if let Some(attempt) = event.attempt {
         line.count("attempt", u64::from(attempt));
     }
-    if let Some(task) = event.task {
-        line.count("attempts", u64::from(task.attempts));
-    }
     if let Some(usage) = event.usage {
         line.count("prompt_tokens", usage.prompt_tokens);
         line.count("completion_tokens", usage.completion_tokens);

@@ -4,6 +4,7 @@
 //! beyond loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+mod debrief;
 mod device;
 mod flow;
 #[cfg(feature = "http")]
@@ -12,3 +13,5 @@ mod limits;
 mod shutdown;
 mod support;
 mod together;
+mod telemetry;
+mod telemetry_kill;

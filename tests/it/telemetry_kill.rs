@@ -1,0 +1,209 @@
+//! What the audit file survives from outside: a kill, a second process, a full disk. The
+//! child processes are this test binary itself, told by the environment what to do.
+#![cfg(unix)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use automation_assistant::{Debrief, HelperConfig, Telemetry};
+use serde_json::Value;
+
+use crate::support::LONG;
+use crate::telemetry::{Folder, events, lines, manager, run_tasks};
+
+/// Tells a child what to do, and with which file.
+const CHILD_WORK: &str = "AA_TEST_CHILD_WORK";
+const CHILD_FILE: &str = "AA_TEST_CHILD_FILE";
+
+/// Kills in an ordinary test run; `AA_TEST_KILLS=1000` for a thorough one.
+const KILLS: u64 = 10;
+
+/// Tasks that a killed child has been seen to finish, at most.
+const SEEN_MAX: u64 = 60;
+
+/// A bound on what a child does on its own, should nobody kill it.
+const CHILD_TASKS_MAX: usize = 100_000;
+
+fn child_process(work: &str, path: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "telemetry_kill::child", "--nocapture", "--ignored"])
+        .env(CHILD_WORK, work)
+        .env(CHILD_FILE, path)
+        .stdin(Stdio::null());
+    command
+}
+
+/// What children do.
+#[test]
+#[ignore = "no test by itself: the child process of those beside it"]
+fn child() {
+    let (Ok(work), Ok(path)) = (std::env::var(CHILD_WORK), std::env::var(CHILD_FILE)) else {
+        return;
+    };
+    match work.as_str() {
+        "until_killed" => log_until_killed(Path::new(&path)),
+        "five_hundred" => {
+            let telemetry = Telemetry::to_file(&path).unwrap();
+            let manager = manager(&telemetry);
+            let helper = manager.spawn_helper(HelperConfig::local()).unwrap();
+            run_tasks(&manager, helper, 500);
+        }
+        "full_disk" => log_on_a_full_disk(Path::new(&path)),
+        other => panic!("no such work: {other}"),
+    }
+}
+
+/// Three helpers at work; each finished task is told to the parent after it was seen.
+fn log_until_killed(path: &Path) {
+    let telemetry = Telemetry::to_file(path).unwrap();
+    let manager = manager(&telemetry);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let helper = manager.spawn_helper(HelperConfig::local()).unwrap();
+                for _ in 0..CHILD_TASKS_MAX {
+                    let id = manager.submit_task(helper, "work").unwrap();
+                    manager.wait_task(helper, id, LONG).unwrap();
+                    manager.take_task_result(helper, id);
+                    writeln!(std::io::stdout(), "seen {id}").unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// The shell that started us allows files of a few kilobytes only, and has the signal for
+/// larger ones ignored.
+fn log_on_a_full_disk(path: &Path) {
+    let telemetry = Telemetry::to_file(path).unwrap();
+    let manager = manager(&telemetry);
+    let helper = manager.spawn_helper(HelperConfig::local()).unwrap();
+    let mut tasks = 0;
+    while telemetry.stats().lines_lost < 5 {
+        run_tasks(&manager, helper, 1);
+        tasks += 1;
+        assert!(tasks < CHILD_TASKS_MAX);
+    }
+    let full = lines(path);
+    assert_eq!(full.len() as u64, telemetry.stats().lines_written, "no torn line stays");
+    // Somebody makes room.
+    let lost = telemetry.stats().lines_lost;
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
+    run_tasks(&manager, helper, 1);
+    assert_eq!(telemetry.stats().lines_lost, lost);
+    let after = lines(path);
+    assert_eq!(events(&after, "lines_lost")[0]["lines"], lost);
+    assert_eq!(events(&after, "task_complete").len(), 1);
+}
+
+#[test]
+fn lines_of_tasks_seen_finished_survive_a_kill() {
+    let kills = std::env::var("AA_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let seed = std::env::var("AA_TEST_SEED").map_or_else(
+        |_| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64,
+        |seed| seed.parse().unwrap(),
+    );
+    println!("AA_TEST_SEED={seed} AA_TEST_KILLS={kills}");
+    let folder = Folder::new("kill");
+    let path = folder.join("audit.jsonl");
+    let mut random = seed | 1;
+    for kill in 1..=kills {
+        // xorshift64
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let mut child =
+            child_process("until_killed", &path).stdout(Stdio::piped()).spawn().unwrap();
+        let seen = kill_after(&mut child, random % SEEN_MAX);
+        check_after_kill(&path, kill, &seen);
+    }
+    let debrief = Debrief::from_path(&path).unwrap().to_json();
+    assert_eq!(debrief["runs"]["unended"], kills);
+    assert_eq!(debrief["runs"]["missing_lines"], 0);
+}
+
+/// Reads so many finished tasks, kills the child, and reads what it still told.
+fn kill_after(child: &mut Child, tasks: u64) -> Vec<String> {
+    let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut seen = Vec::new();
+    let mut note = |line: String| {
+        // The test harness has the start of the first line for itself.
+        if let Some(at) = line.find("seen ") {
+            seen.push(line[at + "seen ".len()..].to_owned());
+        }
+    };
+    // The harness tells two lines or three before ours.
+    for line in told.by_ref().take(usize::try_from(tasks).unwrap() + 3) {
+        note(line);
+    }
+    child.kill().unwrap();
+    told.for_each(&mut note);
+    child.wait().unwrap();
+    // The last one may be torn: then it was not told.
+    seen.pop();
+    seen
+}
+
+fn check_after_kill(path: &Path, kill: u64, seen: &[String]) {
+    let text = fs::read_to_string(path).unwrap();
+    let mut done = std::collections::HashSet::new();
+    let mut rest = text.lines().peekable();
+    while let Some(line) = rest.next() {
+        match serde_json::from_str::<Value>(line) {
+            Ok(line) if line["event"] == "task_complete" => {
+                done.insert(line["task_id"].as_str().unwrap().to_owned());
+            }
+            Ok(_) => {}
+            Err(_) => {
+                assert!(rest.peek().is_none(), "torn in the middle after kill {kill}: {line}")
+            }
+        }
+    }
+    for task in seen {
+        assert!(done.contains(task), "kill {kill}: task {task} was seen finished");
+    }
+    // Opening mends what there is to mend, and takes the dead child's lock away.
+    drop(Telemetry::to_file(path).unwrap());
+    lines(path);
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn lines_of_two_processes_never_mix() {
+    let folder = Folder::new("two");
+    let path = folder.join("audit.jsonl");
+    let start = || child_process("five_hundred", &path).stdout(Stdio::null()).spawn().unwrap();
+    let mut children = [start(), start(), start()];
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    let lines = lines(&path);
+    assert_eq!(events(&lines, "task_complete").len(), 1500);
+    let debrief = Debrief::from_path(&path).unwrap();
+    assert_eq!(debrief.total_runs(), 3);
+    let json = debrief.to_json();
+    assert_eq!((&json["runs"]["ended"], &json["runs"]["missing_lines"]), (&3.into(), &0.into()));
+    assert_eq!(folder.files(), ["audit.jsonl"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_in_the_middle_of_a_line_leaves_whole_lines() {
+    let folder = Folder::new("full");
+    let path = folder.join("audit.jsonl");
+    let inner = child_process("full_disk", &path);
+    let mut shell = Command::new("sh");
+    // The unit is 512 or 1024 bytes, as the shell has it.
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"]).arg(inner.get_program());
+    shell.args(inner.get_args());
+    shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = shell.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let json = Debrief::from_path(&path).unwrap().to_json();
+    assert_eq!(json["lines"]["broken"], 0);
+    assert!(json["lines"]["lost"].as_u64().unwrap() >= 5);
+}
