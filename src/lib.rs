@@ -1,4 +1,64 @@
 //! AI helpers for small programs: OS threads, a channel, blocking clients, no async runtime.
+//!
+//! A program makes an [`AutomationAssistantManager`], spawns helpers, submits prompts as
+//! tasks, and collects results:
+//!
+//! ```
+//! use automation_assistant::{AutomationAssistantManager, create_local_helper};
+//! use std::time::Duration;
+//!
+//! let manager = AutomationAssistantManager::new(5);
+//! let helper = create_local_helper(&manager, "echo")?;
+//! let task = manager.submit_task(helper, "hello")?;
+//! let done = manager.wait_task(helper, task, Duration::from_secs(5))?;
+//! assert_eq!(done.result.as_deref(), Some("Local Response: Echo of 'hello'"));
+//! # Ok::<(), automation_assistant::Error>(())
+//! ```
+//!
+//! A real model answers with `HelperConfig::chatgpt()` (key in `OPENAI_API_KEY`), or
+//! `HelperConfig::local().api_endpoint("http://127.0.0.1:8080/v1")` for a server on the
+//! device.
+//!
+//! # Bounds and ends
+//!
+//! Every wait has an end, every buffer a bound with a name and a setter ([`HelperConfig`]).
+//! Every accepted task has exactly one outcome: a result, or a [`TaskError`] whose
+//! [`ErrorKind`] says what to do about it. Deadlines cover queue, attempts and waits. A call
+//! of the library that refuses ([`Error`]) gives the request back where it had taken it.
+//!
+//! # What is printed, written and started
+//!
+//! The library prints nothing, writes no file that it was not given ([`Telemetry::to_file`]),
+//! starts one thread per helper slot and no other (a host name may cost one short-lived
+//! look-up thread; a trace sink has one of its own), and starts no process but Termux
+//! commands, when asked to. The only global state is the counter that makes helper ids
+//! unique. An idle helper wakes up never.
+//!
+//! # Panics
+//!
+//! Panics in backends, tools, callbacks and observers are caught: the task ends as
+//! [`ErrorKind::Panicked`], or the panic is counted. With `panic = "abort"` in the profile
+//! nothing can be caught, and any of these panics ends the process.
+//!
+//! # Map of the house
+//!
+//! The way of a task: prompt → [`TaskRequest`] (checked once) → queue → helper thread →
+//! [`AiBackend::process`] → [`Event`] (telemetry line, trace) → result store →
+//! `wait_task` → [`Debrief`].
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | `id`, `error`, `task_error`, `task`, `tool`, `config`, `status`, `event` | plain types; they know nobody |
+//! | `cancel`, `sync`, `observers` | the signal to stop; the door to mutex and atomics; calls to observers, fenced in |
+//! | `queue`, `store` | the ticket channel and the lanes; the tasks behind the mutex |
+//! | `backend` | the trait, the embedded engine; below it one file per concern of HTTP (`http/` alone names ureq) and one per provider |
+//! | `helper`, `manager` | threads and their inside; the registry |
+//! | `coordinate` | helpers together, over the manager |
+//! | `device` | what the device says of itself |
+//! | `telemetry`, `debrief` | observer to audit lines; audit lines to report |
+//!
+//! Imports point up this table only. The core names no HTTP, no provider and no file: its
+//! windows are [`AiBackend`] and [`Observe`].
 
 mod backend;
 mod cancel;

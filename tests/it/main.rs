@@ -12,6 +12,6 @@ mod http;
 mod limits;
 mod shutdown;
 mod support;
-mod together;
 mod telemetry;
 mod telemetry_kill;
+mod together;
