@@ -139,6 +139,8 @@ pub const DEFAULT_MAX_RETRIES: u32 = 2;
 pub const DEFAULT_MAX_RETRY_WAIT: Duration = Duration::from_secs(120);
 /// Default bound on the rounds of tool calls within one task.
 pub const DEFAULT_MAX_TOOL_ROUNDS: u32 = 8;
+/// Default bound on one tool's output as the model gets it, in bytes (64 KiB).
+pub const DEFAULT_MAX_TOOL_OUTPUT_BYTES: usize = 64 << 10;
 
 /// Default limit on a task at ChatGPT, the embedded engine and custom backends.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -197,6 +199,7 @@ pub(crate) struct HttpConfig {
     pub(crate) max_retries: u32,
     pub(crate) max_retry_wait: Duration,
     pub(crate) max_tool_rounds: u32,
+    pub(crate) max_tool_output_bytes: usize,
     pub(crate) allow_insecure_http: bool,
     pub(crate) root_certificates: Option<PathBuf>,
     pub(crate) organization: Option<String>,
@@ -233,6 +236,7 @@ impl HelperConfig {
                 max_retries: DEFAULT_MAX_RETRIES,
                 max_retry_wait: DEFAULT_MAX_RETRY_WAIT,
                 max_tool_rounds: DEFAULT_MAX_TOOL_ROUNDS,
+                max_tool_output_bytes: DEFAULT_MAX_TOOL_OUTPUT_BYTES,
                 allow_insecure_http: false,
                 root_certificates: None,
                 organization: None,
@@ -439,6 +443,14 @@ impl HelperConfig {
     #[must_use]
     pub fn max_tool_rounds(mut self, rounds: u32) -> Self {
         self.http.max_tool_rounds = rounds;
+        self
+    }
+
+    /// How much of one tool's output the model gets, in bytes; the rest is cut off, and the
+    /// model is told so. Defaults to 64 KiB.
+    #[must_use]
+    pub fn max_tool_output_bytes(mut self, bytes: usize) -> Self {
+        self.http.max_tool_output_bytes = bytes;
         self
     }
 

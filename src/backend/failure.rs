@@ -22,6 +22,8 @@ pub(crate) enum Retry {
     Soon,
     /// The server names the wait.
     After(Duration),
+    /// At once, for the request will be another one. Not counted as a retry.
+    Changed,
 }
 
 impl Failure {

@@ -31,11 +31,23 @@ pub(crate) mod local;
 #[cfg(feature = "http")]
 mod openai;
 #[cfg(feature = "http")]
+mod pieces;
+#[cfg(feature = "http")]
+mod receive;
+#[cfg(feature = "http")]
+mod refusal;
+#[cfg(feature = "http")]
 mod reply;
 #[cfg(feature = "http")]
 mod retry;
 #[cfg(feature = "http")]
+mod run;
+#[cfg(feature = "http")]
 mod scrub;
+#[cfg(feature = "http")]
+mod sse;
+#[cfg(feature = "http")]
+mod tools;
 #[cfg(feature = "http")]
 mod wire;
 

@@ -179,6 +179,12 @@ impl ErrorBody {
         serde_json::from_slice::<Chat>(json).ok()?.take_error()
     }
 
+    /// Reads the inside of an error: what stands after `error:`.
+    pub(crate) fn parse_inner(json: &[u8]) -> Option<Self> {
+        let field: ErrorField = serde_json::from_slice(json).ok()?;
+        Chat { error: field, ..Chat::default() }.take_error()
+    }
+
     pub(crate) fn code_name(&self) -> Option<&str> {
         match &self.code {
             Code::Name(name) => Some(name),

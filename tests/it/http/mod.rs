@@ -3,6 +3,9 @@
 mod bad_server;
 mod cancel;
 mod plain;
+mod retry;
+mod stream;
+mod tools;
 
 use automation_assistant::{
     AutomationAssistantManager, HelperConfig, HelperId, Task, TaskError, TaskRequest,

@@ -33,6 +33,8 @@ pub enum Act {
     Reset,
     /// Writes these bytes, again and again, until the client goes away.
     Flood(Vec<u8>),
+    /// The same, with a pause after each.
+    Trickle(Vec<u8>),
 }
 
 /// The test's end of an [`Act::Meet`].
@@ -95,6 +97,11 @@ impl Act {
         let (there, reached) = channel();
         let (go, word) = channel();
         (Self::Meet(there, word), Meeting { reached, go })
+    }
+
+    /// Says something now and then, until the client goes away.
+    pub fn trickle(text: &str) -> Self {
+        Self::Trickle(text.as_bytes().to_vec())
     }
 
     /// Stands still until the client goes away.
@@ -305,6 +312,12 @@ fn play(
                 return Ok(());
             }
             Act::Flood(bytes) => while stream.write_all(&bytes).is_ok() {},
+            Act::Trickle(bytes) => {
+                // The pause sets the pace only: nothing here depends on its length.
+                while stream.write_all(&bytes).is_ok() {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+            }
         }
     }
     let _ = stream.shutdown(Shutdown::Write);
