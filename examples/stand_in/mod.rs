@@ -18,11 +18,14 @@ const REQUEST_BYTES_MAX: usize = 1 << 20;
 /// A client that says nothing for this long is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
+/// Pause between the words of a streamed answer: about as fast as a small model writes.
+pub(crate) const WORD_PAUSE: Duration = Duration::from_millis(15);
+
 /// What the stand-in answers to a prompt of this model.
-pub type Answer = fn(model: &str, prompt: &str) -> String;
+pub(crate) type Answer = fn(model: &str, prompt: &str) -> String;
 
 /// The running server; it stops when dropped.
-pub struct StandIn {
+pub(crate) struct StandIn {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     acceptor: Option<JoinHandle<()>>,
@@ -30,7 +33,7 @@ pub struct StandIn {
 
 impl StandIn {
     /// Starts the server on a free port of 127.0.0.1.
-    pub fn start(answer: Answer) -> std::io::Result<Self> {
+    pub(crate) fn start(answer: Answer) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -60,12 +63,12 @@ impl StandIn {
     }
 
     /// The base URL for an OpenAI client.
-    pub fn openai_base(&self) -> String {
+    pub(crate) fn openai_base(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// The base URL for an Opik client.
-    pub fn opik_base(&self) -> String {
+    pub(crate) fn opik_base(&self) -> String {
         format!("http://{}/opik/api", self.address)
     }
 }
@@ -147,10 +150,13 @@ fn complete(writer: &mut TcpStream, request: &Value, answer: Answer) -> std::io:
     let tool = request["tools"][0]["function"]["name"].as_str().filter(|_| !tool_result);
     let text = answer(model, prompt);
     let message = match tool {
-        // Offered a tool, the stand-in calls it once, without arguments.
-        Some(name) => json!({"role": "assistant", "content": null, "tool_calls": [{
-            "id": "call_1", "type": "function",
-            "function": {"name": name, "arguments": "{}"}}]}),
+        // Offered tools, the stand-in calls the first of them once.
+        Some(name) => {
+            let arguments = sample_arguments(&request["tools"][0]["function"]["parameters"]);
+            json!({"role": "assistant", "content": null, "tool_calls": [{
+                "id": "call_1", "type": "function",
+                "function": {"name": name, "arguments": arguments.to_string()}}]})
+        }
         None => json!({"role": "assistant", "content": text}),
     };
     let reason = if tool.is_some() { "tool_calls" } else { "stop" };
@@ -177,6 +183,7 @@ fn complete(writer: &mut TcpStream, request: &Value, answer: Answer) -> std::io:
     } else {
         for word in text.split_inclusive(' ') {
             event(writer, &chunk(json!({"content": word}), Value::Null))?;
+            std::thread::sleep(WORD_PAUSE);
         }
     }
     event(writer, &chunk(json!({}), json!(reason)))?;
@@ -185,6 +192,16 @@ fn complete(writer: &mut TcpStream, request: &Value, answer: Answer) -> std::io:
     }
     send_chunk(writer, "data: [DONE]\n\n")?;
     writer.write_all(b"0\r\n\r\n")
+}
+
+/// Arguments that fit a tool's schema: the first value that each property allows, if the
+/// schema lists them.
+fn sample_arguments(schema: &Value) -> Value {
+    let properties = schema["properties"].as_object();
+    let first = |(name, property): (&String, &Value)| {
+        Some((name.clone(), property["enum"].as_array()?.first()?.clone()))
+    };
+    Value::Object(properties.into_iter().flatten().filter_map(first).collect())
 }
 
 fn event(writer: &mut TcpStream, data: &Value) -> std::io::Result<()> {

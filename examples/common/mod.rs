@@ -1,0 +1,218 @@
+//! What the examples share: who answers, and how a program tells that on the screen.
+//!
+//! A story asks a real model where one is configured: `DEMO_LOCAL_ENDPOINT` (a model server,
+//! such as `http://127.0.0.1:8080/v1`) goes first, then `OPENAI_API_KEY` or
+//! `OPENAI_BASE_URL`. Without them the answers are canned, and marked so: the client and the
+//! protocol are real, the other end is the stand-in server on 127.0.0.1.
+#![allow(dead_code, reason = "each example takes what it needs")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "programs speak to their user")]
+
+#[cfg(feature = "http")]
+#[path = "../stand_in/mod.rs"]
+pub(crate) mod stand_in;
+
+use std::env;
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use automation_assistant::{
+    AiBackend, AutomationAssistantManager, CallContext, HelperConfig, HelperId, Reply, Task,
+    TaskError, TaskId,
+};
+
+/// Longer than any task here may take: a Local model server has 300 s.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(310);
+/// How often a program tells that it still waits.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+/// Pause between the words of an answer that is canned within this program.
+const WORD_PAUSE: Duration = Duration::from_millis(15);
+
+/// What a canned answer is made of: the model's name and the prompt (or a tool's result).
+pub(crate) type Canned = fn(model: &str, prompt: &str) -> String;
+
+/// Runs a story that takes no arguments; anything else is refused with code 2.
+pub(crate) fn main(name: &str, story: fn() -> Result<(), Box<dyn Error>>) -> ExitCode {
+    if let Some(argument) = env::args_os().nth(1) {
+        eprintln!("{name}: unknown argument {argument:?}\nusage: {name}  (takes no arguments)");
+        return ExitCode::from(2);
+    }
+    end(name, story())
+}
+
+/// The program's exit code, and its error on the screen.
+pub(crate) fn end(name: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Who answers in this run.
+pub(crate) struct Answers {
+    source: Source,
+    told: String,
+}
+
+enum Source {
+    Model(HelperConfig),
+    #[cfg(feature = "http")]
+    StandIn(stand_in::StandIn),
+    #[cfg(not(feature = "http"))]
+    Within(Canned),
+}
+
+impl Answers {
+    /// A real model where the environment names one; canned answers otherwise.
+    pub(crate) fn find(canned: Canned) -> std::io::Result<Self> {
+        let real = local_server().or_else(openai);
+        if let (Some((config, told)), true) = (real.clone(), cfg!(feature = "http")) {
+            return Ok(Self { source: Source::Model(config), told });
+        }
+        if real.is_some() {
+            println!("(A model is configured, but this build lacks the cargo feature \"http\".)");
+        }
+        Self::canned(canned)
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn canned(canned: Canned) -> std::io::Result<Self> {
+        let source = Source::StandIn(stand_in::StandIn::start(canned)?);
+        let told = "CANNED: a stand-in server on 127.0.0.1 gives prepared answers. For real ones \
+                    set\nDEMO_LOCAL_ENDPOINT (a model server), OPENAI_BASE_URL or OPENAI_API_KEY.";
+        Ok(Self { source, told: told.to_owned() })
+    }
+
+    #[cfg(not(feature = "http"))]
+    pub(crate) fn canned(canned: Canned) -> std::io::Result<Self> {
+        let told = "CANNED: the program itself gives prepared answers. Real ones need the cargo \
+                    feature\n\"http\" and DEMO_LOCAL_ENDPOINT, OPENAI_BASE_URL or OPENAI_API_KEY.";
+        Ok(Self { source: Source::Within(canned), told: told.to_owned() })
+    }
+
+    /// Whether the answers were prepared beforehand.
+    pub(crate) fn is_canned(&self) -> bool {
+        !matches!(self.source, Source::Model(_))
+    }
+
+    /// Stands before every answer that is canned.
+    pub(crate) fn mark(&self) -> &'static str {
+        if self.is_canned() { "[canned] " } else { "" }
+    }
+
+    /// Spawns a helper; the closure adds to its configuration.
+    pub(crate) fn spawn(
+        &self,
+        manager: &AutomationAssistantManager,
+        adjust: impl FnOnce(HelperConfig) -> HelperConfig,
+    ) -> Result<HelperId, automation_assistant::Error> {
+        match &self.source {
+            Source::Model(config) => manager.spawn_helper(adjust(config.clone())),
+            #[cfg(feature = "http")]
+            Source::StandIn(server) => {
+                let config = HelperConfig::chatgpt().model("stand-in");
+                // The key is for the stand-in alone: one of the user's is never sent to it.
+                let config = config.api_endpoint(server.openai_base()).api_key("none");
+                manager.spawn_helper(adjust(config))
+            }
+            #[cfg(not(feature = "http"))]
+            Source::Within(answer) => {
+                let backend = CannedBackend { answer: *answer };
+                manager.spawn_helper_with(adjust(HelperConfig::local()), backend)
+            }
+        }
+    }
+}
+
+/// One paragraph for the screen.
+impl fmt::Display for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answers: {}", self.told)
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// The model server on this device, if there is one.
+pub(crate) fn local_server() -> Option<(HelperConfig, String)> {
+    let url = variable("DEMO_LOCAL_ENDPOINT")?;
+    Some((HelperConfig::local().api_endpoint(url), "from the model server on this device.".into()))
+}
+
+/// OpenAI, or a server that speaks its protocol, if there is a key or an address.
+pub(crate) fn openai() -> Option<(HelperConfig, String)> {
+    let told = match (variable("OPENAI_BASE_URL"), variable("OPENAI_API_KEY")) {
+        (Some(_), _) => "from the server that OPENAI_BASE_URL names.",
+        (None, Some(_)) => "from OpenAI.",
+        (None, None) => return None,
+    };
+    Some((HelperConfig::chatgpt(), told.to_owned()))
+}
+
+/// Prepared answers without a server, word by word.
+struct CannedBackend {
+    answer: Canned,
+}
+
+impl AiBackend for CannedBackend {
+    fn name(&self) -> &str {
+        "Canned (stand-in)"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        let text = (self.answer)("stand-in", call.prompt());
+        if call.wants_text() {
+            for word in text.split_inclusive(' ') {
+                call.send_text(word)?;
+                call.pause(WORD_PAUSE)?;
+            }
+        }
+        Ok(Reply::new(text).with_model("stand-in"))
+    }
+}
+
+/// Waits for a task, and tells that it waits.
+pub(crate) fn wait(
+    manager: &AutomationAssistantManager,
+    helper: HelperId,
+    task: TaskId,
+) -> Result<Task, automation_assistant::Error> {
+    use automation_assistant::Error::WaitTimedOut;
+    let began = Instant::now();
+    loop {
+        match manager.wait_task(helper, task, TELL_EVERY) {
+            Err(WaitTimedOut { .. }) if began.elapsed() < PATIENCE => {
+                println!("  … still at work after {:.0?}", began.elapsed());
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Text under a heading: every line moved in, none longer than a screen is wide.
+pub(crate) fn indent(text: &str) -> String {
+    const WIDTH: usize = 84;
+    let mut out = String::new();
+    for line in text.trim().lines() {
+        let mut column = 0;
+        for word in line.split_whitespace() {
+            let width = word.chars().count();
+            if column == 0 || column + 1 + width > WIDTH {
+                out += if out.is_empty() { "  " } else { "\n  " };
+                column = 0;
+            } else {
+                out.push(' ');
+                column += 1;
+            }
+            out += word;
+            column += width;
+        }
+    }
+    out
+}

@@ -1,0 +1,106 @@
+//! Text as it comes: piece by piece on the screen, and a stop in mid-sentence.
+//!
+//! `cargo run --release --example streaming`
+//!
+//! On a slow phone the first words count, not the last: `TaskRequest::on_text` is called
+//! with each piece as it arrives.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+
+mod common;
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+use std::time::Instant;
+
+use automation_assistant::{AutomationAssistantManager, HelperId, TaskRequest};
+
+/// Pieces after which the second answer is stopped.
+const ENOUGH_PIECES: usize = 5;
+const PROMPT: &str = "Explain in three sentences why a phone gets slow when its storage is full.";
+
+fn main() -> ExitCode {
+    common::main("streaming", run)
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let answers = common::Answers::find(canned)?;
+    println!("{answers}\n");
+    let manager = AutomationAssistantManager::new(1);
+    let helper = answers
+        .spawn(&manager, |config| config.name("narrator").custom_param("max_tokens", 120))?;
+    println!("> {PROMPT}");
+    whole(&manager, helper, answers.mark())?;
+    println!("\n> The same again, stopped after {ENOUGH_PIECES} pieces");
+    stopped(&manager, helper, answers.mark())
+}
+
+/// One answer from its first word to its last.
+fn whole(
+    manager: &AutomationAssistantManager,
+    helper: HelperId,
+    mark: &str,
+) -> Result<(), Box<dyn Error>> {
+    print!("  {mark}");
+    let (send, pieces) = channel();
+    let asked = Instant::now();
+    // The callback runs on the helper's thread: it hands on, and the main thread prints.
+    let request = TaskRequest::new(PROMPT).on_text(move |text| {
+        let _ = send.send((text.to_owned(), asked.elapsed()));
+    });
+    let task = manager.submit_task(helper, request)?;
+    let (mut count, mut first) = (0, None);
+    // Ends when the task has ended: its callback, and with it the sender, is dropped then.
+    for (text, after) in pieces {
+        first.get_or_insert(after);
+        count += 1;
+        print!("{}", text.replace('\n', "\n  "));
+        // Seeing it come is the point. A screen that is gone is no failure.
+        let _ = std::io::stdout().flush();
+    }
+    println!();
+    let task = manager.wait_task(helper, task, common::PATIENCE)?;
+    if let Some(error) = task.error {
+        return Err(format!("no answer: {error}").into());
+    }
+    println!(
+        "  {count} pieces; the first after {:.0?}, the last after {:.0} ms; {}",
+        first.unwrap_or_default(),
+        task.latency_ms,
+        task.usage.map_or("tokens not told".to_owned(), |usage| {
+            format!("{} tokens written", usage.completion_tokens)
+        })
+    );
+    Ok(())
+}
+
+/// One answer that is cancelled when enough was seen.
+fn stopped(
+    manager: &AutomationAssistantManager,
+    helper: HelperId,
+    mark: &str,
+) -> Result<(), Box<dyn Error>> {
+    let (send, pieces) = channel();
+    let request = TaskRequest::new(PROMPT).on_text(move |text| {
+        let _ = send.send(text.to_owned());
+    });
+    let task = manager.submit_task(helper, request)?;
+    let seen: String = pieces.iter().take(ENOUGH_PIECES).collect();
+    println!("{}", common::indent(&format!("{mark}{seen}…")));
+    let running = manager.cancel_task(helper, task);
+    let task = manager.wait_task(helper, task, common::PATIENCE)?;
+    match task.error {
+        Some(error) if running => println!("  {}: {error}", error.kind()),
+        Some(error) => return Err(format!("no answer: {error}").into()),
+        None => println!("  it had said all before it could be stopped"),
+    }
+    Ok(())
+}
+
+fn canned(_model: &str, _prompt: &str) -> String {
+    "Flash storage writes to empty blocks, and when few are left every write has to make room \
+     first. Apps then wait for their own small files, such as caches and databases, and the \
+     screen waits for the apps. Free a tenth of the storage and it is quick again."
+        .to_owned()
+}

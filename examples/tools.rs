@@ -1,0 +1,101 @@
+//! A model calls functions of the program: one of ours, and the library's device tools.
+//!
+//! `cargo run --release --example tools`
+//!
+//! A tool has a name, a description, a schema of its arguments and a body. The model decides
+//! whether to call it; the program decides what it can do. What a tool says is computed here,
+//! whoever answers; it reads, and changes nothing.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+
+mod common;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use automation_assistant::{AutomationAssistantManager, FnTool, TaskRequest, Tool, device_tools};
+use serde_json::{Value, json};
+
+/// The shelf that only this program knows: item and count.
+const SHELF: [(&str, u32); 3] = [("aa_battery", 4), ("usb_c_cable", 0), ("sd_card", 1)];
+
+fn main() -> ExitCode {
+    common::main("tools", run)
+}
+
+/// A tool of this program's.
+fn stock() -> impl Tool {
+    let names = SHELF.map(|(name, _)| name);
+    let parameters = json!({
+        "type": "object",
+        "properties": {"item": {"type": "string", "enum": names}},
+        "required": ["item"],
+        "additionalProperties": false,
+    });
+    FnTool::new("stock", "How many of an item are on the shelf.", parameters, |arguments| {
+        // A model may leave out or invent arguments; the error tells it what is right.
+        let item = arguments["item"].as_str().unwrap_or_default();
+        let found = SHELF.iter().find(|(name, _)| *name == item);
+        let names = SHELF.map(|(name, _)| name).join(", ");
+        let (_, count) = found.ok_or_else(|| format!("no such item; there are: {names}"))?;
+        let told = json!({"item": item, "count": count}).to_string();
+        println!("  -> the model calls stock({arguments}) and gets {told}");
+        Ok(told)
+    })
+}
+
+/// One of the library's tools, with a line on the screen when it is called.
+fn device(name: &str) -> Option<impl Tool + use<>> {
+    let tool = device_tools().into_iter().find(|tool| tool.name() == name)?;
+    let (name, description) = (tool.name().to_owned(), tool.description().to_owned());
+    let parameters = tool.parameters();
+    Some(FnTool::new(name.clone(), description, parameters, move |arguments: &Value| {
+        let told = tool.call(arguments);
+        println!("  -> the model calls {name}() and gets {}", told.as_ref().unwrap_or_else(|e| e));
+        told
+    }))
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    if !cfg!(feature = "http") {
+        return without_model();
+    }
+    let answers = common::Answers::find(canned)?;
+    println!("{answers}\n");
+    let manager = AutomationAssistantManager::new(1);
+    let helper = answers.spawn(&manager, |config| {
+        config.name("storekeeper").custom_param("max_tokens", 80).custom_param("temperature", 0)
+    })?;
+    let mut stories = vec![TaskRequest::new("How many AA batteries are left?").tool(stock())];
+    stories.extend(device("device_memory").map(|tool| {
+        TaskRequest::new("How much memory does this device have available?").tool(tool)
+    }));
+    for request in stories {
+        println!("> {}", request.prompt());
+        let task = manager.submit_task(helper, request)?;
+        let task = common::wait(&manager, helper, task)?;
+        if let Some(error) = task.error {
+            return Err(format!("no answer: {error}").into());
+        }
+        let text = task.result.unwrap_or_default();
+        println!("{}", common::indent(&format!("{}{text}", answers.mark())));
+        println!("  ({} calls of the model)\n", task.attempts);
+    }
+    Ok(())
+}
+
+/// What is left to show when no model can be reached: the tools themselves.
+fn without_model() -> Result<(), Box<dyn Error>> {
+    println!("This build lacks the cargo feature \"http\", so no model can call the tools.");
+    println!("Called by the program itself, they say:\n");
+    println!("{}\n", stock().call(&json!({"item": SHELF[0].0}))?);
+    for tool in device_tools() {
+        let told = tool.call(&json!({})).unwrap_or_else(|why| format!("not told: {why}"));
+        println!("{}\n{}", tool.name(), common::indent(&told));
+    }
+    Ok(())
+}
+
+/// The stand-in calls the tool once; this is said about what came back.
+fn canned(_model: &str, tool_result: &str) -> String {
+    format!("The program told me: {tool_result}")
+}
