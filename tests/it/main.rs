@@ -6,6 +6,7 @@
 
 mod debrief;
 mod device;
+mod face;
 mod flow;
 #[cfg(feature = "http")]
 mod http;

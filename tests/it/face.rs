@@ -1,0 +1,198 @@
+//! The public face: the names that users' code is written against. A change here breaks
+//! programs.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use automation_assistant::{
+    AutomationAssistantManager, AutomationHelper, BackendType, DEFAULT_AUDIT_PATH, Debrief, Error,
+    ErrorKind, HelperConfig, HelperId, HelperStatus, HelperStatusReport, Priority, Task, TaskError,
+    TaskId, TaskRequest, TaskState, Telemetry, compute_stability_score, create_chatgpt_helper,
+    create_comet_helper, create_local_helper,
+};
+use serde_json::{Map, Value, json};
+
+use crate::support::LONG;
+
+fn is_shared<T: Send + Sync>() {}
+fn is_id<T>()
+where
+    T: Copy + Eq + std::hash::Hash + Ord + std::fmt::Display + std::str::FromStr,
+    T: serde::Serialize + serde::de::DeserializeOwned,
+{
+}
+
+#[test]
+fn types_can_do_what_is_promised_of_them() {
+    is_shared::<AutomationAssistantManager>();
+    is_shared::<AutomationHelper>();
+    is_shared::<Telemetry>();
+    is_shared::<Error>();
+    is_shared::<TaskRequest>();
+    is_id::<HelperId>();
+    is_id::<TaskId>();
+    let of_report: fn(&HelperStatusReport) -> HelperStatusReport = HelperStatusReport::clone;
+    let of_task: fn(&Task) -> Task = Task::clone;
+    let _ = (of_report, of_task);
+    let kinds: HashSet<ErrorKind> = [
+        ErrorKind::Timeout,
+        ErrorKind::Cancelled,
+        ErrorKind::Terminated,
+        ErrorKind::Panicked,
+        ErrorKind::InvalidRequest,
+        ErrorKind::Authentication,
+        ErrorKind::PermissionDenied,
+        ErrorKind::NotFound,
+        ErrorKind::RateLimited,
+        ErrorKind::QuotaExceeded,
+        ErrorKind::ContextLengthExceeded,
+        ErrorKind::ContentFiltered,
+        ErrorKind::Truncated,
+        ErrorKind::Server,
+        ErrorKind::Network,
+        ErrorKind::Protocol,
+        ErrorKind::ResponseTooLarge,
+        ErrorKind::Unsupported,
+    ]
+    .into();
+    assert_eq!(kinds.len(), 18);
+    assert_eq!(HelperStatus::Processing.to_string(), "processing");
+    assert_eq!(serde_json::to_value(BackendType::ChatGpt).unwrap(), "chatgpt");
+    assert_eq!(serde_json::from_value::<HelperStatus>(json!("idle")).unwrap(), HelperStatus::Idle);
+    assert_eq!(DEFAULT_AUDIT_PATH, "src/memory/audit.jsonl");
+    assert!((compute_stability_score(0, 0) - 1.0).abs() < f64::EPSILON);
+    assert!((compute_stability_score(3, 1) - 0.75).abs() < f64::EPSILON);
+}
+
+#[test]
+fn ids_go_through_text_and_json() {
+    let manager = AutomationAssistantManager::new(1);
+    let helper = create_local_helper(&manager, "a").unwrap();
+    let task = manager.submit_task(helper, "x").unwrap();
+    assert_eq!(helper.to_string().len(), 8);
+    assert_eq!(helper.to_string().parse::<HelperId>().unwrap(), helper);
+    assert_eq!(task.to_string().parse::<TaskId>().unwrap(), task);
+    let json = serde_json::to_value((helper, task)).unwrap();
+    assert_eq!(json, json!([helper.to_string(), task.to_string()]));
+    assert_eq!(serde_json::from_value::<(HelperId, TaskId)>(json).unwrap(), (helper, task));
+}
+
+#[test]
+fn configuration_and_request_have_their_setters() {
+    let params: Map<String, Value> = [("seed".to_owned(), json!(1))].into_iter().collect();
+    let config = HelperConfig::new(BackendType::Local)
+        .name("n")
+        .max_concurrent_tasks(2)
+        .timeout(Duration::from_secs(9))
+        .api_key("sk-planted")
+        .model("m")
+        .custom_param("temperature", 0.7)
+        .custom_params(params)
+        .system_prompt("s");
+    assert!(!format!("{:?}", config.clone()).contains("sk-planted"));
+    for short in [HelperConfig::chatgpt(), HelperConfig::comet(), HelperConfig::local()] {
+        let _ = short.api_endpoint("http://127.0.0.1:1/v1");
+    }
+    let map: Map<String, Value> = [("b".to_owned(), json!(2))].into_iter().collect();
+    let request = TaskRequest::new("p")
+        .context("a", 1)
+        .context_map(map)
+        .priority(Priority::High)
+        .timeout(Duration::from_secs(1))
+        .deadline(Duration::from_secs(1))
+        .on_text(|_: &str| {})
+        .on_done(|_: &Task| {});
+    let helper = AutomationHelper::new(config).unwrap();
+    helper.start().unwrap();
+    assert_eq!((helper.name(), helper.backend_name()), ("n", "Local (m)"));
+    let id = helper.submit_task(request).unwrap();
+    let task: Task = helper.wait_task(id, LONG).unwrap();
+    assert_eq!(task.context, json!({"a": 1, "b": 2}).as_object().unwrap().clone());
+    let error: Option<TaskError> = task.error;
+    assert!(error.is_none());
+    helper.submit_task(String::from("owned")).unwrap();
+    let _: HelperId = helper.helper_id();
+    let _: HelperStatusReport = helper.get_status();
+    assert!(helper.take_task_result(id).is_some() && !helper.cancel_task(id));
+    helper.stop();
+}
+
+#[test]
+fn the_manager_has_all_its_doors() {
+    let folder = std::env::temp_dir().join(format!("aa-face-{}", std::process::id()));
+    let audit = folder.join("deep/audit.jsonl");
+    let telemetry = Telemetry::to_file(&audit).unwrap();
+    let manager = AutomationAssistantManager::builder()
+        .max_helpers(5)
+        .telemetry(telemetry.clone())
+        .build()
+        .unwrap();
+    let helper = manager.spawn_helper(HelperConfig::local().name("n")).unwrap();
+    let task = manager.submit_task_wait(helper, "x", LONG).unwrap();
+    assert_eq!(manager.wait_any(&[(helper, task)], LONG).unwrap().task_id, task);
+    assert_eq!(manager.task_state(helper, task), Some(TaskState::Finished));
+    assert!(manager.get_task_result(helper, task).is_some());
+    assert_eq!(manager.clear_results(helper), 1);
+    assert!(manager.take_task_result(helper, task).is_none());
+    assert!(!manager.cancel_task(helper, task));
+    let report = serde_json::to_value(manager.get_all_helpers_status()).unwrap();
+    for key in ["helper_id", "name", "backend", "status", "queued_tasks", "active_tasks"] {
+        assert!(report[0].get(key).is_some(), "{key}");
+    }
+    assert_eq!(report[0]["completed_tasks"], 1);
+    manager.terminate_helper(helper).unwrap();
+    manager.terminate_all();
+    drop((manager, telemetry));
+    let debrief = Debrief::from_path(&audit).unwrap();
+    assert_eq!((debrief.total_runs(), debrief.total_events()), (1, 3));
+    assert_eq!((debrief.success_count(), debrief.error_count()), (3, 0));
+    assert!(debrief.failure_rate().abs() < f64::EPSILON);
+    assert!((debrief.stability_score() - 1.0).abs() < f64::EPSILON);
+    assert!(debrief.to_string().contains("Overall Health: 🟢 OK"));
+    assert!(debrief.to_markdown().starts_with("# Automation Assistant Telemetry Debrief"));
+    let json = debrief.to_json();
+    for key in [
+        "total_runs",
+        "total_events",
+        "success_count",
+        "error_count",
+        "failure_rate",
+        "stability_score",
+        "health",
+        "backends",
+        "top_errors",
+    ] {
+        assert!(json.get(key).is_some(), "{key}");
+    }
+    let (_, _, _) = (debrief.health(), debrief.backends(), debrief.top_errors());
+    let from_bytes = Debrief::from_reader(std::fs::read(&audit).unwrap().as_slice()).unwrap();
+    assert_eq!(from_bytes.total_events(), 3);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn backends_that_cannot_be_are_refused_by_name() {
+    let manager = AutomationAssistantManager::new(3);
+    let custom = manager.spawn_helper(HelperConfig::new(BackendType::Custom));
+    assert!(matches!(custom, Err(Error::InvalidConfig(_))));
+    let outcomes = [
+        create_chatgpt_helper(&manager, "c", "gpt-4o-mini"),
+        create_comet_helper(&manager, "c", "gpt-4o-mini"),
+    ];
+    for outcome in outcomes {
+        // With a key in the environment it would be made.
+        match outcome {
+            Err(Error::MissingKey { variable }) => {
+                assert!(cfg!(feature = "http"));
+                assert!(["OPENAI_API_KEY", "OPIK_API_KEY"].contains(&variable));
+            }
+            Err(Error::Unsupported { feature, .. }) => assert_eq!(feature, "http"),
+            Ok(helper) => assert!(manager.get_helper(helper).is_some()),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(
+        format!("{}", Error::MaxHelpers { max: 3 }),
+        "Maximum number of helpers (3) reached"
+    );
+}
