@@ -418,6 +418,7 @@ impl Usage {
 
     /// Adds another call's usage, for tasks that take several. What one of the two did not
     /// tell counts as nothing.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn add(&mut self, other: &Self) {
         let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
             (None, None) => None,

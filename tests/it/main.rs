@@ -11,6 +11,8 @@ mod flow;
 #[cfg(feature = "http")]
 mod http;
 mod limits;
+#[cfg(feature = "http")]
+mod real_model;
 mod shutdown;
 mod support;
 mod telemetry;

@@ -1,0 +1,160 @@
+//! A real model on a real server, named by an environment variable; without it these tests
+//! say so and pass.
+//!
+//! `AUTOMATION_ASSISTANT_REAL_ENDPOINT=http://127.0.0.1:PORT/v1` names a server of the OpenAI
+//! protocol (llama.cpp, say) on this device that needs no key.
+
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use automation_assistant::{
+    AutomationAssistantManager, ErrorKind, FinishReason, FnTool, HelperConfig, HelperId, Task,
+    TaskRequest,
+};
+use serde_json::{Value, json};
+
+/// A small model on a busy machine: minutes are no failure.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The server's address, or a word on why nothing is tested.
+fn endpoint() -> Option<String> {
+    let found = std::env::var("AUTOMATION_ASSISTANT_REAL_ENDPOINT").ok();
+    if found.is_none() {
+        println!("skipped: AUTOMATION_ASSISTANT_REAL_ENDPOINT names no model server");
+    }
+    found
+}
+
+/// Short answers, the same each time.
+fn brief(config: HelperConfig, base: &str) -> HelperConfig {
+    config
+        .api_endpoint(base)
+        .timeout(PATIENCE)
+        .custom_param("max_tokens", 24)
+        .custom_param("temperature", 0)
+        .custom_param("seed", 1)
+}
+
+fn local(base: &str) -> (AutomationAssistantManager, HelperId) {
+    let manager = AutomationAssistantManager::new(2);
+    let helper = manager.spawn_helper(brief(HelperConfig::local(), base)).unwrap();
+    (manager, helper)
+}
+
+fn ask(manager: &AutomationAssistantManager, helper: HelperId, request: TaskRequest) -> Task {
+    let id = manager.submit_task(helper, request).unwrap();
+    manager.wait_task(helper, id, PATIENCE).unwrap()
+}
+
+#[test]
+fn two_helpers_work_side_by_side_on_a_real_model() {
+    let Some(base) = endpoint() else { return };
+    let manager = AutomationAssistantManager::new(2);
+    let local = brief(HelperConfig::local(), &base).max_concurrent_tasks(2);
+    let local = manager.spawn_helper(local).unwrap();
+    let chat = manager.spawn_helper(brief(HelperConfig::chatgpt(), &base)).unwrap();
+    let mut tasks = Vec::new();
+    for prompt in ["Name a colour.", "Name an animal.", "Name a town."] {
+        for helper in [local, chat] {
+            let request = TaskRequest::new(prompt).context("place", "a small garden");
+            tasks.push((helper, manager.submit_task(helper, request).unwrap()));
+        }
+    }
+    for (helper, id) in tasks {
+        let task = manager.wait_task(helper, id, PATIENCE).unwrap();
+        assert!(task.error.is_none(), "{:?}", task.error);
+        assert!(!task.result.unwrap().trim().is_empty());
+        let usage = task.usage.unwrap();
+        assert!(usage.prompt_tokens > 0 && usage.completion_tokens > 0);
+        assert_eq!(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens);
+        // The server tells its own model, whatever was asked for.
+        assert!(!task.model.unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_real_stream_arrives_in_pieces_that_make_up_the_answer() {
+    let Some(base) = endpoint() else { return };
+    let (manager, helper) = local(&base);
+    let pieces = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&pieces);
+    let request = TaskRequest::new("Count from one to ten.")
+        .on_text(move |text| heard.lock().unwrap().push(text.to_owned()));
+    let task = ask(&manager, helper, request);
+    let pieces = pieces.lock().unwrap();
+    assert!(pieces.len() > 1, "{:?}", task.error);
+    assert_eq!(task.result.unwrap(), pieces.concat());
+    assert!(task.usage.unwrap().completion_tokens > 0);
+    assert!(matches!(task.finish_reason, Some(FinishReason::Stop | FinishReason::Length)));
+}
+
+#[test]
+fn a_real_model_calls_a_tool_with_and_without_a_stream() {
+    let Some(base) = endpoint() else { return };
+    let (manager, helper) = local(&base);
+    for stream in [false, true] {
+        let (called, calls) = channel();
+        let called = Mutex::new(called);
+        let tool = FnTool::new(
+            "battery_level",
+            "Tells the battery's level in percent.",
+            json!({"type": "object", "properties": {}}),
+            move |_| {
+                called.lock().unwrap().send(()).map_err(|error| error.to_string())?;
+                Ok("71".to_owned())
+            },
+        );
+        let mut request = TaskRequest::new("How full is the battery?").tool(tool);
+        if stream {
+            request = request.on_text(|_| {});
+        }
+        let task = ask(&manager, helper, request);
+        // A small model may forget to stop asking; that it asked is what counts.
+        assert!(calls.try_recv().is_ok(), "{task:?}");
+        assert!(task.attempts >= 2, "{task:?}");
+    }
+}
+
+#[test]
+fn a_real_model_obeys_a_schema() {
+    let Some(base) = endpoint() else { return };
+    let (manager, helper) = local(&base);
+    let schema = json!({
+        "type": "object",
+        "properties": {"colour": {"type": "string", "enum": ["red", "green", "blue"]}},
+        "required": ["colour"],
+        "additionalProperties": false,
+    });
+    let task = ask(&manager, helper, TaskRequest::new("Pick one.").reply_schema("pick", schema));
+    let answer: Value = task.parse_result().unwrap();
+    assert!(["red", "green", "blue"].contains(&answer["colour"].as_str().unwrap()));
+}
+
+#[test]
+fn a_real_answer_is_cancelled_in_the_middle_and_the_helper_goes_on() {
+    let Some(base) = endpoint() else { return };
+    let (manager, helper) = local(&base);
+    let (told, heard) = channel();
+    let request = TaskRequest::new("Write a very long story about the sea.")
+        .custom_param("max_tokens", 2000)
+        .on_text(move |text| drop(told.send(text.to_owned())));
+    let id = manager.submit_task(helper, request).unwrap();
+    heard.recv_timeout(PATIENCE).unwrap();
+    let began = Instant::now();
+    assert!(manager.cancel_task(helper, id));
+    let task = manager.wait_task(helper, id, PATIENCE).unwrap();
+    assert_eq!(task.error.unwrap().kind(), ErrorKind::Cancelled);
+    // The channel closes when the helper's thread has let go of the callback.
+    while heard.recv_timeout(PATIENCE).is_ok() {}
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(ask(&manager, helper, TaskRequest::new("Say yes.")).is_success());
+}
+
+#[test]
+fn a_real_server_s_refusal_has_its_kind() {
+    let Some(base) = endpoint() else { return };
+    let (manager, helper) = local(&base);
+    let task = ask(&manager, helper, TaskRequest::new("word ".repeat(20_000)));
+    assert_eq!(task.error.unwrap().kind(), ErrorKind::ContextLengthExceeded);
+}
