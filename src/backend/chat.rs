@@ -68,6 +68,8 @@ pub(crate) struct ChatBackend {
     pub(super) idle_timeout: Duration,
     /// The idle time-out, if it was set by hand: then it also holds before the first payload.
     pub(super) idle_timeout_set: Option<Duration>,
+    /// Whether the endpoint is on another device.
+    pub(super) leaves_device: bool,
     pub(super) max_reply_bytes: usize,
     pub(super) max_retries: u32,
     pub(super) max_retry_wait: Duration,
@@ -115,6 +117,7 @@ impl ChatBackend {
             first_byte_timeout: config.http.first_byte_timeout,
             idle_timeout: config.effective_idle_timeout(),
             idle_timeout_set: config.http.idle_timeout,
+            leaves_device: !endpoint.is_loopback(),
             max_reply_bytes: config.max_reply_bytes,
             max_retries: config.http.max_retries,
             max_retry_wait: config.http.max_retry_wait,
@@ -152,5 +155,9 @@ impl AiBackend for ChatBackend {
     /// Opening a connection cannot be interrupted.
     fn stop_grace(&self) -> Duration {
         self.connect_timeout
+    }
+
+    fn leaves_device(&self) -> bool {
+        self.leaves_device
     }
 }

@@ -113,7 +113,8 @@ impl<'a> Run<'a> {
     fn ask(&self) -> Result<Answer, TaskError> {
         let mut backoff = None;
         let mut waited = None;
-        let mut retries_left = self.backend.max_retries;
+        let own = self.call.request().max_retries;
+        let mut retries_left = own.unwrap_or(self.backend.max_retries);
         loop {
             self.call.check()?;
             if self.begun.replace(true) {

@@ -4,6 +4,8 @@
 //! beyond loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+#[cfg(feature = "http")]
+mod conformance;
 mod debrief;
 mod device;
 mod face;
