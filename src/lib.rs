@@ -70,8 +70,10 @@ mod error;
 mod event;
 mod helper;
 mod id;
+mod limits;
 mod manager;
 mod observers;
+mod prices;
 mod queue;
 mod status;
 mod store;
@@ -105,10 +107,12 @@ pub use error::Error;
 pub use event::{Event, EventKind, Fact, Observe};
 pub use helper::{AutomationHelper, HelperBuilder, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
 pub use id::{HelperId, ParseIdError, TaskId};
+pub use limits::RateLimiter;
 pub use manager::{
     AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_chatgpt_helper,
     create_comet_helper, create_local_helper,
 };
+pub use prices::{Price, Prices};
 pub use status::{HelperStatus, HelperStatusReport};
 pub use task::{FinishReason, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage};
 pub use task_error::{ErrorKind, TaskError};
