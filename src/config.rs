@@ -9,6 +9,7 @@ use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::connections::Connections;
 use crate::error::Error;
 use crate::limits::RateLimiter;
 use crate::prices::Prices;
@@ -209,6 +210,7 @@ pub(crate) struct HttpConfig {
     pub(crate) organization: Option<String>,
     pub(crate) project: Option<String>,
     pub(crate) workspace: Option<String>,
+    pub(crate) connections: Option<Connections>,
     /// An account shared with other helpers.
     pub(crate) rate_limiter: Option<RateLimiter>,
     /// This helper's own limits.
@@ -253,6 +255,7 @@ impl HelperConfig {
                 organization: None,
                 project: None,
                 workspace: None,
+                connections: None,
                 rate_limiter: None,
                 requests_per_minute: None,
                 tokens_per_minute: None,
@@ -507,6 +510,14 @@ impl HelperConfig {
     #[must_use]
     pub fn rate_limiter(mut self, limiter: &RateLimiter) -> Self {
         self.http.rate_limiter = Some(limiter.clone());
+        self
+    }
+
+    /// Which connections it shares with other helpers. Defaults to its manager's; without a
+    /// manager, to its own.
+    #[must_use]
+    pub fn connections(mut self, connections: &Connections) -> Self {
+        self.http.connections = Some(connections.clone());
         self
     }
 

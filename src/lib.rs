@@ -63,6 +63,7 @@
 mod backend;
 mod cancel;
 mod config;
+mod connections;
 mod coordinate;
 mod debrief;
 mod device;
@@ -92,6 +93,7 @@ pub use config::{
     DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS,
     MAX_NAME_BYTES, MIN_STACK_BYTES, WhenResultsFull,
 };
+pub use connections::Connections;
 pub use coordinate::{
     AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,
     Pipeline, Race, Speech, Stage, Together, Tried, Want, WhyNot,

@@ -101,11 +101,11 @@ impl ChatBackend {
         }
         let roots = config.http.root_certificates.clone();
         let roots = roots.or_else(|| env.variable(ROOTS_VARIABLE).map(Into::into));
-        let client = Client::new(&Setup {
-            endpoint: &endpoint,
-            with_key: key.is_some(),
-            roots: roots.as_deref(),
-        })?;
+        let connections = config.http.connections.clone().unwrap_or_default();
+        let client = Client::new(
+            &connections,
+            &Setup { endpoint: &endpoint, with_key: key.is_some(), roots: roots.as_deref() },
+        )?;
         Ok(Self {
             name,
             client,
