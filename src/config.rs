@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::connections::Connections;
 use crate::error::Error;
+use crate::limits::RateLimiter;
+use crate::prices::Prices;
 
 /// Which backend answers a helper's tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -186,6 +190,7 @@ pub struct HelperConfig {
     pub(crate) when_results_full: WhenResultsFull,
     pub(crate) stack_bytes: usize,
     pub(crate) count_suspended_time: bool,
+    pub(crate) prices: Option<Arc<Prices>>,
     pub(crate) http: HttpConfig,
 }
 
@@ -205,6 +210,13 @@ pub(crate) struct HttpConfig {
     pub(crate) organization: Option<String>,
     pub(crate) project: Option<String>,
     pub(crate) workspace: Option<String>,
+    pub(crate) connections: Option<Connections>,
+    /// An account shared with other helpers.
+    pub(crate) rate_limiter: Option<RateLimiter>,
+    /// This helper's own limits.
+    pub(crate) requests_per_minute: Option<u32>,
+    pub(crate) tokens_per_minute: Option<u64>,
+    pub(crate) token_budget: Option<u64>,
 }
 
 impl HelperConfig {
@@ -229,6 +241,7 @@ impl HelperConfig {
             when_results_full: WhenResultsFull::DropOldest,
             stack_bytes: DEFAULT_STACK_BYTES,
             count_suspended_time: true,
+            prices: None,
             http: HttpConfig {
                 connect_timeout: DEFAULT_CONNECT_TIMEOUT,
                 first_byte_timeout: None,
@@ -242,6 +255,11 @@ impl HelperConfig {
                 organization: None,
                 project: None,
                 workspace: None,
+                connections: None,
+                rate_limiter: None,
+                requests_per_minute: None,
+                tokens_per_minute: None,
+                token_budget: None,
             },
         }
     }
@@ -401,6 +419,13 @@ impl HelperConfig {
         self
     }
 
+    /// What tokens cost, so that tasks can tell it. Defaults to none: costs stay unknown.
+    #[must_use]
+    pub fn prices(mut self, prices: Prices) -> Self {
+        self.prices = Some(Arc::new(prices));
+        self
+    }
+
     /// Limit on name look-up, connecting and TLS together. Defaults to 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -408,8 +433,9 @@ impl HelperConfig {
         self
     }
 
-    /// Limit from the sent request to the reply's first byte. Defaults to none: a slow model
-    /// may take all of the task's time to read the prompt.
+    /// Limit from the sent request to the reply's first payload (the first event of a
+    /// stream; headers and comments are none). Defaults to none: a slow model may take all of
+    /// the task's time to read the prompt.
     #[must_use]
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.http.first_byte_timeout = Some(timeout);
@@ -417,7 +443,8 @@ impl HelperConfig {
     }
 
     /// Limit on silence within a reply; keep-alive comments of a stream do not break it.
-    /// Defaults to 30 s; 60 s at a Local model server.
+    /// Where it is set, and `first_byte_timeout` is not, it also holds between the reply's
+    /// headers and its first payload. Defaults to 30 s; 60 s at a Local model server.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.http.idle_timeout = Some(timeout);
@@ -451,6 +478,46 @@ impl HelperConfig {
     #[must_use]
     pub fn max_tool_output_bytes(mut self, bytes: usize) -> Self {
         self.http.max_tool_output_bytes = bytes;
+        self
+    }
+
+    /// Most requests in any 60 seconds, retries included; what is above waits, within its
+    /// task's time. At least 1. Defaults to no limit.
+    #[must_use]
+    pub fn requests_per_minute(mut self, requests: u32) -> Self {
+        self.http.requests_per_minute = Some(requests);
+        self
+    }
+
+    /// Most tokens, read and written, in any 60 seconds; see [`RateLimiter`]. At least 1.
+    /// Defaults to no limit.
+    #[must_use]
+    pub fn tokens_per_minute(mut self, tokens: u64) -> Self {
+        self.http.tokens_per_minute = Some(tokens);
+        self
+    }
+
+    /// Most tokens in this helper's life; once they are spent, tasks end as
+    /// [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call. At least 1.
+    /// Defaults to no limit.
+    #[must_use]
+    pub fn token_budget(mut self, tokens: u64) -> Self {
+        self.http.token_budget = Some(tokens);
+        self
+    }
+
+    /// Limits that this helper shares with others, on top of its own. Defaults to none.
+    #[must_use]
+    pub fn rate_limiter(mut self, limiter: &RateLimiter) -> Self {
+        self.http.rate_limiter = Some(limiter.clone());
+        self
+    }
+
+    /// Which connections it shares with other helpers. Defaults to its manager's; without a
+    /// manager, to its own.
+    #[must_use]
+    pub fn connections(mut self, connections: &Connections) -> Self {
+        self.http.connections = Some(connections.clone());
         self
     }
 
@@ -602,6 +669,7 @@ impl fmt::Debug for HelperConfig {
             .field("max_result_bytes", &self.max_result_bytes)
             .field("when_results_full", &self.when_results_full)
             .field("stack_bytes", &self.stack_bytes)
+            .field("priced", &self.prices.is_some())
             .field("http", &self.http)
             .finish()
     }
@@ -643,6 +711,9 @@ const FIELDS: &[&str] = &[
     "idle_timeout_seconds",
     "max_retries",
     "max_tool_rounds",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "token_budget",
     "allow_insecure_http",
     "root_certificates",
     "organization",
@@ -718,6 +789,9 @@ impl<'de> Visitor<'de> for ConfigVisitor {
                 "idle_timeout_seconds" => config.http.idle_timeout = seconds(&mut map)?,
                 "max_retries" => put(&mut map, &mut config.http.max_retries)?,
                 "max_tool_rounds" => put(&mut map, &mut config.http.max_tool_rounds)?,
+                "requests_per_minute" => config.http.requests_per_minute = map.next_value()?,
+                "tokens_per_minute" => config.http.tokens_per_minute = map.next_value()?,
+                "token_budget" => config.http.token_budget = map.next_value()?,
                 "allow_insecure_http" => put(&mut map, &mut config.http.allow_insecure_http)?,
                 "root_certificates" => config.http.root_certificates = map.next_value()?,
                 "organization" => config.http.organization = map.next_value()?,

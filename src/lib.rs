@@ -63,6 +63,7 @@
 mod backend;
 mod cancel;
 mod config;
+mod connections;
 mod coordinate;
 mod debrief;
 mod device;
@@ -70,8 +71,10 @@ mod error;
 mod event;
 mod helper;
 mod id;
+mod limits;
 mod manager;
 mod observers;
+mod prices;
 mod queue;
 mod status;
 mod store;
@@ -90,6 +93,7 @@ pub use config::{
     DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS,
     MAX_NAME_BYTES, MIN_STACK_BYTES, WhenResultsFull,
 };
+pub use connections::Connections;
 pub use coordinate::{
     AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,
     Pipeline, Race, Speech, Stage, Together, Tried, Want, WhyNot,
@@ -105,10 +109,12 @@ pub use error::Error;
 pub use event::{Event, EventKind, Fact, Observe};
 pub use helper::{AutomationHelper, HelperBuilder, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
 pub use id::{HelperId, ParseIdError, TaskId};
+pub use limits::RateLimiter;
 pub use manager::{
     AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_chatgpt_helper,
     create_comet_helper, create_local_helper,
 };
+pub use prices::{Price, Prices};
 pub use status::{HelperStatus, HelperStatusReport};
 pub use task::{FinishReason, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage};
 pub use task_error::{ErrorKind, TaskError};

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::AiBackend;
 use crate::config::{BackendType, HelperConfig};
+use crate::connections::Connections;
 use crate::error::Error;
 use crate::event::Observe;
 use crate::helper::AutomationHelper;
@@ -41,6 +42,7 @@ pub struct AutomationAssistantManager {
     max_helpers: usize,
     registry: Mutex<Registry>,
     observers: SharedObservers,
+    connections: Connections,
 }
 
 struct Registry {
@@ -128,6 +130,7 @@ impl AutomationAssistantManager {
                 reserved: 0,
             }),
             observers: Observers::new(observers),
+            connections: Connections::new(),
         }
     }
 
@@ -168,7 +171,7 @@ impl AutomationAssistantManager {
 
     fn spawn(
         &self,
-        config: HelperConfig,
+        mut config: HelperConfig,
         backend: Option<Box<dyn AiBackend>>,
     ) -> Result<HelperId, Error> {
         {
@@ -178,6 +181,7 @@ impl AutomationAssistantManager {
             }
             registry.reserved += 1;
         }
+        config.http.connections.get_or_insert_with(|| self.connections.clone());
         // Gives the place back on every way out, a panic in a backend's `name` included.
         let place = Place(self);
         let helper = AutomationHelper::make(config, backend, Arc::clone(&self.observers))?;

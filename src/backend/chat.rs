@@ -11,8 +11,9 @@ use crate::backend::endpoint::Endpoint;
 use crate::backend::http::{Client, Setup};
 use crate::backend::run::Run;
 use crate::backend::{AiBackend, CallContext, Reply, wire};
-use crate::config::{HelperConfig, Secret};
+use crate::config::{HelperConfig, HttpConfig, Secret};
 use crate::error::Error;
+use crate::limits::RateLimiter;
 use crate::task_error::{ErrorKind, TaskError};
 
 /// Where roots are named for all programs of a system.
@@ -76,6 +77,8 @@ pub(crate) struct ChatBackend {
     pub(super) max_tool_rounds: u32,
     pub(super) max_tool_output_bytes: usize,
     pub(super) retries_conflicts: bool,
+    /// The helper's own limits, and those that it shares.
+    pub(super) limiters: Vec<RateLimiter>,
     /// Whether streams are asked to tell their usage. Cleared for good when the server
     /// refuses the field.
     pub(super) asks_stream_usage: AtomicBool,
@@ -100,11 +103,11 @@ impl ChatBackend {
         }
         let roots = config.http.root_certificates.clone();
         let roots = roots.or_else(|| env.variable(ROOTS_VARIABLE).map(Into::into));
-        let client = Client::new(&Setup {
-            endpoint: &endpoint,
-            with_key: key.is_some(),
-            roots: roots.as_deref(),
-        })?;
+        let connections = config.http.connections.clone().unwrap_or_default();
+        let client = Client::new(
+            &connections,
+            &Setup { endpoint: &endpoint, with_key: key.is_some(), roots: roots.as_deref() },
+        )?;
         Ok(Self {
             name,
             client,
@@ -124,8 +127,25 @@ impl ChatBackend {
             max_tool_rounds: config.http.max_tool_rounds,
             max_tool_output_bytes: config.http.max_tool_output_bytes,
             retries_conflicts,
+            limiters: limiters(&config.http)?,
             asks_stream_usage: AtomicBool::new(true),
         })
+    }
+}
+
+/// The accounts that a helper's calls go on.
+fn limiters(config: &HttpConfig) -> Result<Vec<RateLimiter>, Error> {
+    let mut all = Vec::new();
+    let own = [
+        config.requests_per_minute.map(|max| RateLimiter::new().requests_per_minute(max)),
+        config.tokens_per_minute.map(|max| RateLimiter::new().tokens_per_minute(max)),
+        config.token_budget.map(|max| RateLimiter::new().token_budget(max)),
+    ];
+    all.extend(own.into_iter().flatten());
+    all.extend(config.rate_limiter.clone());
+    match all.iter().find_map(RateLimiter::problem) {
+        Some(problem) => Err(Error::InvalidConfig(problem.to_owned())),
+        None => Ok(all),
     }
 }
 

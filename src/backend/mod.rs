@@ -49,6 +49,8 @@ mod sse;
 #[cfg(feature = "http")]
 mod tools;
 #[cfg(feature = "http")]
+mod turn;
+#[cfg(feature = "http")]
 mod wire;
 
 /// The backend that a configuration asks for.
@@ -200,6 +202,9 @@ impl<'a> Attempt<'a> {
 pub(crate) trait AttemptLog {
     /// A call begins. The first one of a task has begun with the task.
     fn begin(&self);
+    /// The call begun last was not made.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    fn withdraw(&self);
     /// The call begun last has ended.
     fn end(&self, attempt: &Attempt<'_>);
 }
@@ -332,6 +337,13 @@ impl CallContext<'_> {
     /// Says that a further call to the provider begins. The first has begun with the task.
     pub fn begin_attempt(&self) {
         self.attempts.begin();
+    }
+
+    /// Says that the call begun last is not under way: what follows is a wait, or a refusal
+    /// without a call.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn withdraw_attempt(&self) {
+        self.attempts.withdraw();
     }
 
     /// Writes down how the call begun last went: one `backend_call` event. A backend that

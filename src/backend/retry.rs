@@ -81,6 +81,34 @@ fn number(text: &str, unit_seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse::<f64>().ok()? * unit_seconds).ok()
 }
 
+/// A duration in the form of OpenAI's reset headers: `12ms`, `1.5s`, `6m0s`, `1h2m3s`.
+pub(crate) fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut sum = Duration::ZERO;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let unit = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let (amount, after) = rest.split_at(unit);
+        let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        let seconds = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            // Some servers send plain seconds.
+            "s" | "" => 1.0,
+            "ms" => 1e-3,
+            "us" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        sum = sum.checked_add(number(amount, seconds)?)?;
+        rest = after;
+    }
+    Some(sum)
+}
+
 fn unix_seconds(at: SystemTime) -> Option<u64> {
     at.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
@@ -158,6 +186,18 @@ mod tests {
             assert_eq!(wait(&[("retry-after", bad)]), None, "{bad}");
         }
         assert_eq!(wait(&[]), None);
+    }
+
+    #[test]
+    fn resets_are_read_in_the_form_of_their_headers() {
+        for (text, millis) in
+            [("12ms", 12), ("1s", 1000), ("6m0s", 360_000), ("1h0m1.5s", 3_601_500), ("3", 3000)]
+        {
+            assert_eq!(go_duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in ["", "s", "1x", "-1s", "1e9s", "ms1"] {
+            assert_eq!(go_duration(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::backend::failure::{Failure, Retry};
 use crate::backend::http::{Limits, Request, Response};
 use crate::backend::reply::{ModelList, not_a_reply};
 use crate::backend::retry::Backoff;
+use crate::backend::turn::announced_pause;
 use crate::backend::wire::{self, Said};
 use crate::backend::{Attempt, CallContext, Reply, receive, tools};
 use crate::id::random_u64;
@@ -22,8 +23,8 @@ pub(crate) struct Run<'a> {
     pub(super) call: &'a CallContext<'a>,
     /// What the model and its tools have said since the prompt.
     pub(super) talk: Vec<Said>,
-    /// Whether the task's first attempt, which has begun with the task, is over.
-    begun: Cell<bool>,
+    /// Whether a call counts as begun. A task's first has begun with the task.
+    attempt_open: Cell<bool>,
     /// Whether this attempt has handed text to the task's owner.
     pub(super) told: Cell<bool>,
     /// Whether this attempt asks for the usage of its stream.
@@ -36,6 +37,10 @@ pub(super) struct Facts {
     pub(super) status: Option<u16>,
     pub(super) first_byte: Option<Duration>,
     pub(super) usage: Option<Usage>,
+    /// Bytes of text that came.
+    pub(super) text_bytes: usize,
+    /// How long the server lets no more calls in, by its own word.
+    pub(super) pause: Option<Duration>,
 }
 
 impl<'a> Run<'a> {
@@ -44,7 +49,7 @@ impl<'a> Run<'a> {
             backend,
             call,
             talk: Vec::new(),
-            begun: Cell::new(false),
+            attempt_open: Cell::new(true),
             told: Cell::new(false),
             asks_usage: Cell::new(false),
         }
@@ -112,17 +117,25 @@ impl<'a> Run<'a> {
     /// Asks the server, again and again where that can help.
     fn ask(&self) -> Result<Answer, TaskError> {
         let mut backoff = None;
-        let mut waited = None;
+        let mut waited: Option<Duration> = None;
         let own = self.call.request().max_retries;
         let mut retries_left = own.unwrap_or(self.backend.max_retries);
         loop {
             self.call.check()?;
-            if self.begun.replace(true) {
+            let (turn, queued) = self.take_turn()?;
+            waited = match (waited, queued) {
+                (Some(a), Some(b)) => Some(a + b),
+                (a, b) => a.or(b),
+            };
+            if !self.attempt_open.replace(true) {
                 self.call.begin_attempt();
             }
             self.told.set(false);
             let mut facts = Facts::default();
             let outcome = self.attempt(&mut facts);
+            facts.text_bytes = outcome.as_ref().map_or(0, |answer| answer.text.len());
+            self.settle_turn(&turn, &facts, outcome.as_ref().err());
+            self.attempt_open.set(false);
             self.call.end_attempt(&Attempt {
                 error: outcome.as_ref().err().map(|failure| &failure.error),
                 http_status: facts.status,
@@ -153,6 +166,13 @@ impl<'a> Run<'a> {
             retries_left -= 1;
             self.call.pause(wait)?;
             waited = Some(wait);
+        }
+    }
+
+    /// No call is under way: what follows is a wait.
+    pub(super) fn withdraw_attempt(&self) {
+        if self.attempt_open.replace(false) {
+            self.call.withdraw_attempt();
         }
     }
 
@@ -235,6 +255,9 @@ impl<'a> Run<'a> {
         let mut response = self.backend.client.send(self.call, self.limits(), &request)?;
         facts.status = Some(response.status());
         facts.first_byte = response.first_byte();
+        if !self.backend.limiters.is_empty() {
+            facts.pause = announced_pause(|name| response.header(name));
+        }
         match response.status() {
             200..=299 => {}
             status @ 300..=399 => {

@@ -30,6 +30,10 @@ impl AttemptLog for TaskLog<'_> {
         self.shared.attempt_begins(self.number);
     }
 
+    fn withdraw(&self) {
+        self.shared.attempt_withdrawn(self.number);
+    }
+
     fn end(&self, attempt: &Attempt<'_>) {
         self.shared.attempt_ends(self.number, attempt);
     }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
-    AutomationAssistantManager, ErrorKind, FinishReason, FnTool, HelperConfig, HelperId, Task,
-    TaskRequest,
+    AutomationAssistantManager, Debrief, ErrorKind, FinishReason, FnTool, HelperConfig, HelperId,
+    Task, TaskRequest, Telemetry,
 };
 use serde_json::{Value, json};
 
@@ -18,10 +18,11 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The server's address, or a word on why nothing is tested.
+#[allow(clippy::print_stdout)] // A skipped test must say so.
 fn endpoint() -> Option<String> {
     let found = std::env::var("AUTOMATION_ASSISTANT_REAL_ENDPOINT").ok();
     if found.is_none() {
-        println!("skipped: AUTOMATION_ASSISTANT_REAL_ENDPOINT names no model server");
+        println!("left out: AUTOMATION_ASSISTANT_REAL_ENDPOINT names no model server");
     }
     found
 }
@@ -50,7 +51,11 @@ fn ask(manager: &AutomationAssistantManager, helper: HelperId, request: TaskRequ
 #[test]
 fn two_helpers_work_side_by_side_on_a_real_model() {
     let Some(base) = endpoint() else { return };
-    let manager = AutomationAssistantManager::new(2);
+    let folder = std::env::temp_dir().join(format!("aa-real-{}", std::process::id()));
+    let audit = folder.join("audit.jsonl");
+    let telemetry = Telemetry::to_file(&audit).unwrap();
+    let manager =
+        AutomationAssistantManager::builder().telemetry(telemetry.clone()).build().unwrap();
     let local = brief(HelperConfig::local(), &base).max_concurrent_tasks(2);
     let local = manager.spawn_helper(local).unwrap();
     let chat = manager.spawn_helper(brief(HelperConfig::chatgpt(), &base)).unwrap();
@@ -71,6 +76,17 @@ fn two_helpers_work_side_by_side_on_a_real_model() {
         // The server tells its own model, whatever was asked for.
         assert!(!task.model.unwrap().is_empty());
     }
+    drop((manager, telemetry));
+    // Two spawns, six calls, six ends; each backend by its own name.
+    let debrief = Debrief::from_path(&audit).unwrap();
+    assert_eq!((debrief.total_runs(), debrief.error_count()), (1, 0));
+    assert_eq!(debrief.total_events(), 14);
+    let report = debrief.to_string();
+    assert!(report.contains("Overall Health: 🟢 OK"), "{report}");
+    assert!(report.contains("Local (server)") && report.contains("ChatGPT ("), "{report}");
+    let lines = std::fs::read_to_string(&audit).unwrap();
+    assert!(lines.contains("\"completion_tokens\":") && !lines.contains("garden"), "{lines}");
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

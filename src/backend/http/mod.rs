@@ -4,15 +4,16 @@ use std::io::Read;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, BodyReader};
 
 use crate::backend::endpoint::Endpoint;
 use crate::backend::failure::Failure;
 use crate::backend::{CallContext, cancelled, timed_out};
+use crate::connections::Connections;
 use crate::error::Error;
 use crate::task_error::{ErrorKind, TaskError};
 
+mod agents;
 mod call;
 mod proxy;
 mod resolver;
@@ -22,18 +23,6 @@ mod transport;
 
 pub(crate) use call::{Limits, Phase};
 use call::{Scope, Stop};
-
-/// Idle connections are closed at this age. llama.cpp closes them at 5 s: less is safe.
-const IDLE_AGE_MAX: Duration = Duration::from_secs(4);
-/// Most idle connections kept for one server. A helper with more threads than this opens
-/// new ones now and then.
-const IDLE_PER_HOST_MAX: usize = 16;
-/// ureq's own TLS layer takes its buffer sizes from the agent. It grows a smaller input
-/// buffer to this size while it sends a body, and shrinks it again under data that waits.
-#[cfg(feature = "tls")]
-const TLS_INPUT_BYTES: usize = 10 << 10;
-
-const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
 
 /// What a client is made for.
 pub(crate) struct Setup<'a> {
@@ -48,6 +37,8 @@ pub(crate) struct Setup<'a> {
 /// Connections to one server, shared by a helper's threads.
 pub(crate) struct Client {
     agent: Agent,
+    /// Lets other helpers find the agent.
+    _shared: agents::Shared,
 }
 
 /// One request.
@@ -61,30 +52,10 @@ pub(crate) struct Request<'a> {
 }
 
 impl Client {
-    pub(crate) fn new(setup: &Setup<'_>) -> Result<Self, Error> {
-        let proxy = proxy::choose(setup)?;
-        let proxied = proxy.is_some();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // A redirect could carry prompts, if not the key, to another host.
-            .max_redirects(0)
-            .proxy(proxy)
-            .user_agent(USER_AGENT)
-            .max_idle_age(IDLE_AGE_MAX)
-            .max_idle_connections_per_host(IDLE_PER_HOST_MAX)
-            .max_idle_connections(IDLE_PER_HOST_MAX)
-            .max_response_header_size(transport::HEADER_BYTES_MAX);
-        #[cfg(feature = "tls")]
-        let config = config
-            .input_buffer_size(TLS_INPUT_BYTES)
-            .output_buffer_size(transport::OUTPUT_BYTES)
-            .tls_config(roots::tls_config(setup)?);
-        let chain = ().chain(ConnectProxyConnector::default()).chain(transport::Dial);
-        #[cfg(feature = "tls")]
-        let chain = chain.chain(ureq::unversioned::transport::RustlsConnector::default());
-        let chain = chain.chain(transport::Pace { proxied });
-        let agent = Agent::with_parts(config.build(), chain, resolver::Lookup::default());
-        Ok(Self { agent })
+    /// Connections to the setup's server, shared with whoever can share them.
+    pub(crate) fn new(connections: &Connections, setup: &Setup<'_>) -> Result<Self, Error> {
+        let (agent, shared) = agents::find(connections, setup)?;
+        Ok(Self { agent, _shared: shared })
     }
 
     /// Sends a request and waits for the reply's status and headers.

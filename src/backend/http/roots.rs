@@ -4,17 +4,16 @@ use std::path::Path;
 
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::Setup;
 use crate::error::Error;
 
 /// Largest PEM file that is read: system bundles have about 250 KB.
 const PEM_BYTES_MAX: u64 = 8 << 20;
 
 /// The roots of the user's file, or the bundled ones. There is no way to trust everything.
-pub(super) fn tls_config(setup: &Setup<'_>) -> Result<TlsConfig, Error> {
-    let roots = match setup.roots {
-        Some(path) if setup.endpoint.is_https() => read(path)?,
-        _ => RootCerts::WebPki,
+pub(super) fn tls_config(pem_file: Option<&Path>) -> Result<TlsConfig, Error> {
+    let roots = match pem_file {
+        Some(path) => read(path)?,
+        None => RootCerts::WebPki,
     };
     Ok(TlsConfig::builder().root_certs(roots).build())
 }

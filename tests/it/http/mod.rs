@@ -3,6 +3,7 @@
 mod bad_server;
 mod cancel;
 mod plain;
+mod rate;
 mod retry;
 mod stream;
 mod tools;

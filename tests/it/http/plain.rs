@@ -188,3 +188,41 @@ fn a_schema_and_tools_are_offered_in_the_protocol_s_form() {
     assert_eq!(sent["response_format"]["json_schema"]["name"], "number");
     assert_eq!(sent["tools"][0]["function"]["name"], "f");
 }
+
+#[test]
+fn helpers_of_one_manager_share_their_connections() {
+    let script = (0..4).flat_map(|n| answers(&n.to_string())).collect();
+    let server = Server::start([script]);
+    let (manager, first) = spawn(chatgpt(&server));
+    let second = manager.spawn_helper(chatgpt(&server).model("other")).unwrap();
+    for (helper, n) in [(first, 0), (second, 1), (first, 2), (second, 3)] {
+        assert_eq!(ask(&manager, helper, "p").result, Some(n.to_string()));
+    }
+    drop(manager);
+    assert_eq!(server.finish().len(), 4);
+}
+
+#[test]
+fn a_cancel_in_one_helper_leaves_the_others_connections_alone() {
+    let (hold, meeting) = Act::meet();
+    let (busy, other) = Act::meet();
+    let cancelled = vec![Act::read(), hold, Act::hold()];
+    let mut kept = vec![Act::read(), busy, Act::json(200, &answer("kept"))];
+    kept.extend(answers("again"));
+    let server = Server::start([cancelled, kept]);
+    let (manager, first) = spawn(chatgpt(&server));
+    let second = manager.spawn_helper(chatgpt(&server)).unwrap();
+    let gone = manager.submit_task(first, "p").unwrap();
+    meeting.reached();
+    let stays = manager.submit_task(second, "p").unwrap();
+    other.reached();
+    meeting.go();
+    manager.terminate_helper(first).unwrap();
+    other.go();
+    let task = manager.wait_task(second, stays, crate::support::LONG).unwrap();
+    assert_eq!(task.result.as_deref(), Some("kept"));
+    assert_eq!(ask(&manager, second, "p").result.as_deref(), Some("again"));
+    assert_eq!(manager.get_task_result(first, gone).map(|task| task.is_success()), None);
+    drop(manager);
+    server.finish();
+}

@@ -1,0 +1,329 @@
+//! How much a helper, or several together, may ask of a provider. Pure: time is passed in,
+//! and whoever is told to wait does the waiting.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::sync::lock;
+
+/// The time that limits are about.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Calls this close together are counted in one entry, so that a window has a bounded number
+/// of entries. They leave the window together, with the last of them.
+const GRAIN: Duration = Duration::from_millis(100);
+/// Longest pause that a server's word can impose: what asks for more is a mistake.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
+/// Bytes of text to a token, where a provider does not tell how many there were. English
+/// has about four.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Limits on requests and tokens a minute, and on tokens altogether.
+///
+/// Clones share one account: give the same limiter to several helpers that use one key. A
+/// helper whose turn has not come waits, but not beyond its task's time; the task then ends
+/// at once as [`RateLimited`](crate::ErrorKind::RateLimited). Once the budget is spent, tasks
+/// end as [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call.
+///
+/// A minute is any 60 seconds, not one of the clock. Every call counts, retries included.
+/// Tokens are counted as the provider tells them; where it tells nothing they are estimated
+/// at four bytes each, since a limit that counts nothing is none. What a call will take is
+/// known only after it: several calls at once may pass a limit by what is under way.
+///
+/// Where a provider tells its own limits (`x-ratelimit-…` headers, `retry-after`), they are
+/// kept to as well.
+///
+/// ```
+/// use automation_assistant::{HelperConfig, RateLimiter};
+///
+/// let limiter = RateLimiter::new().requests_per_minute(60).tokens_per_minute(100_000);
+/// let fast = HelperConfig::chatgpt().model("gpt-4o-mini").rate_limiter(&limiter);
+/// let good = HelperConfig::chatgpt().model("gpt-4o").rate_limiter(&limiter);
+/// # let _ = (fast, good);
+/// ```
+#[derive(Clone, Default)]
+pub struct RateLimiter(Arc<Mutex<Account>>);
+
+#[derive(Default)]
+struct Account {
+    requests_max: Option<u32>,
+    tokens_max: Option<u64>,
+    budget: Option<u64>,
+    /// What the last minute has seen, oldest first.
+    entries: VecDeque<Entry>,
+    requests: u64,
+    tokens: u64,
+    spent: u64,
+    /// No call before this moment, by a server's word.
+    paused_until: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    opened: Instant,
+    requests: u64,
+    tokens: u64,
+}
+
+/// What a call was let in with.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub(crate) struct Admitted {
+    at: Instant,
+    estimate: u64,
+}
+
+/// Why a call is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub(crate) enum Refused {
+    /// Ask again after this time.
+    Later(Duration),
+    /// The budget is spent.
+    Spent { budget: u64 },
+}
+
+impl RateLimiter {
+    /// A limiter without limits of its own: it keeps to what the provider tells.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// At most this many requests in any 60 seconds; at least 1. Defaults to no limit.
+    #[must_use]
+    pub fn requests_per_minute(self, requests: u32) -> Self {
+        lock(&self.0).requests_max = Some(requests);
+        self
+    }
+
+    /// At most this many tokens, read and written, in any 60 seconds; at least 1. A single
+    /// call that is larger than that goes alone. Defaults to no limit.
+    #[must_use]
+    pub fn tokens_per_minute(self, tokens: u64) -> Self {
+        lock(&self.0).tokens_max = Some(tokens);
+        self
+    }
+
+    /// At most this many tokens altogether, for as long as the limiter lives; at least 1.
+    /// Defaults to no limit.
+    #[must_use]
+    pub fn token_budget(self, tokens: u64) -> Self {
+        lock(&self.0).budget = Some(tokens);
+        self
+    }
+
+    /// Tokens used so far, as told by the provider, or estimated where it told nothing.
+    pub fn tokens_spent(&self) -> u64 {
+        lock(&self.0).spent
+    }
+
+    /// What is wrong with the limits.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        let account = lock(&self.0);
+        let zero = account.requests_max == Some(0)
+            || account.tokens_max == Some(0)
+            || account.budget == Some(0);
+        zero.then_some("a limit of zero requests or tokens lets nothing through: leave it out")
+    }
+}
+
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+impl RateLimiter {
+    /// Lets a call in, or says why not.
+    pub(crate) fn admit(&self, now: Instant, estimate: u64) -> Result<Admitted, Refused> {
+        let mut account = lock(&self.0);
+        account.forget(now);
+        if let Some(budget) = account.budget.filter(|budget| account.spent >= *budget) {
+            return Err(Refused::Spent { budget });
+        }
+        let wait = account.wait(now, estimate);
+        if !wait.is_zero() {
+            return Err(Refused::Later(wait));
+        }
+        account.count(now, 1, estimate);
+        Ok(Admitted { at: now, estimate })
+    }
+
+    /// Takes a call back that was let in but not made.
+    pub(crate) fn withdraw(&self, admitted: Admitted) {
+        let mut account = lock(&self.0);
+        account.uncount(admitted.at, 1, admitted.estimate);
+    }
+
+    /// Counts what a call really took.
+    pub(crate) fn settle(&self, now: Instant, admitted: Admitted, tokens: u64) {
+        let mut account = lock(&self.0);
+        account.spent = account.spent.saturating_add(tokens);
+        account.uncount(admitted.at, 0, admitted.estimate);
+        account.forget(now);
+        account.count(now, 0, tokens);
+    }
+
+    /// Lets no call in for this time, by a server's word.
+    pub(crate) fn pause(&self, now: Instant, wait: Duration) {
+        let mut account = lock(&self.0);
+        let until = now.checked_add(wait.min(PAUSE_MAX));
+        account.paused_until = account.paused_until.max(until);
+    }
+}
+
+impl Account {
+    /// When an entry has left the window.
+    fn end(entry: &Entry) -> Instant {
+        entry.opened + GRAIN + WINDOW
+    }
+
+    fn forget(&mut self, now: Instant) {
+        while let Some(entry) = self.entries.front().filter(|entry| Self::end(entry) <= now) {
+            self.requests = self.requests.saturating_sub(entry.requests);
+            self.tokens = self.tokens.saturating_sub(entry.tokens);
+            self.entries.pop_front();
+        }
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+    }
+
+    fn count(&mut self, now: Instant, requests: u64, tokens: u64) {
+        self.requests += requests;
+        self.tokens = self.tokens.saturating_add(tokens);
+        let open = self.entries.back_mut().filter(|entry| now < entry.opened + GRAIN);
+        match open {
+            Some(entry) => {
+                entry.requests += requests;
+                entry.tokens = entry.tokens.saturating_add(tokens);
+            }
+            None => self.entries.push_back(Entry { opened: now, requests, tokens }),
+        }
+    }
+
+    fn uncount(&mut self, at: Instant, requests: u64, tokens: u64) {
+        let holds = |entry: &&mut Entry| entry.opened <= at && at < entry.opened + GRAIN;
+        // Gone from the window: then it counts no more anyway.
+        let Some(entry) = self.entries.iter_mut().find(holds) else { return };
+        let (requests, tokens) = (requests.min(entry.requests), tokens.min(entry.tokens));
+        entry.requests -= requests;
+        entry.tokens -= tokens;
+        self.requests = self.requests.saturating_sub(requests);
+        self.tokens = self.tokens.saturating_sub(tokens);
+    }
+
+    /// Time until a call of this size could be let in, if no other came before it.
+    fn wait(&self, now: Instant, estimate: u64) -> Duration {
+        let mut until = self.paused_until;
+        let (mut requests, mut tokens) = (self.requests, self.tokens);
+        for entry in &self.entries {
+            let too_many = self.requests_max.is_some_and(|max| requests >= u64::from(max));
+            let too_much = tokens > 0
+                && self.tokens_max.is_some_and(|max| tokens.saturating_add(estimate) > max);
+            if !too_many && !too_much {
+                break;
+            }
+            requests = requests.saturating_sub(entry.requests);
+            tokens = tokens.saturating_sub(entry.tokens);
+            until = until.max(Some(Self::end(entry)));
+        }
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+}
+
+/// A guess at a text's tokens, for where nothing better is known; never zero.
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub(crate) fn estimated_tokens(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(BYTES_PER_TOKEN).max(1)
+}
+
+impl fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let account = lock(&self.0);
+        f.debug_struct("RateLimiter")
+            .field("requests_per_minute", &account.requests_max)
+            .field("tokens_per_minute", &account.tokens_max)
+            .field("token_budget", &account.budget)
+            .field("tokens_spent", &account.spent)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(outcome: Result<Admitted, Refused>) -> Duration {
+        match outcome {
+            Ok(_) => Duration::ZERO,
+            Err(Refused::Later(wait)) => wait,
+            Err(Refused::Spent { .. }) => panic!("spent"),
+        }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn requests_are_counted_over_any_minute() {
+        let limiter = RateLimiter::new().requests_per_minute(3);
+        let start = Instant::now();
+        for n in 0..3 {
+            assert_eq!(wait(limiter.admit(start + SECOND * n, 1)), Duration::ZERO);
+        }
+        let left = wait(limiter.admit(start + SECOND * 10, 1));
+        assert_eq!(left, SECOND * 50 + GRAIN);
+        let then = start + SECOND * 10 + left;
+        assert_eq!(wait(limiter.admit(then, 1)), Duration::ZERO);
+        assert!(wait(limiter.admit(then, 1)) > Duration::ZERO);
+    }
+
+    #[test]
+    fn tokens_are_counted_as_told_and_a_giant_goes_alone() {
+        let limiter = RateLimiter::new().tokens_per_minute(100);
+        let start = Instant::now();
+        let giant = limiter.admit(start, 1000).unwrap();
+        assert!(wait(limiter.admit(start, 1)) > Duration::ZERO);
+        limiter.settle(start + SECOND, giant, 40);
+        assert_eq!(limiter.tokens_spent(), 40);
+        assert_eq!(wait(limiter.admit(start + SECOND, 60)), Duration::ZERO);
+        assert!(wait(limiter.admit(start + SECOND, 1)) > Duration::ZERO);
+        assert_eq!(wait(limiter.admit(start + SECOND * 62, 100)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_withdrawn_call_counts_for_nothing() {
+        let limiter = RateLimiter::new().requests_per_minute(1).tokens_per_minute(10);
+        let start = Instant::now();
+        let admitted = limiter.admit(start, 10).unwrap();
+        limiter.withdraw(admitted);
+        assert_eq!(wait(limiter.admit(start, 10)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_spent_budget_lets_nothing_in() {
+        let limiter = RateLimiter::new().token_budget(50);
+        let start = Instant::now();
+        let admitted = limiter.admit(start, 1).unwrap();
+        limiter.settle(start, admitted, 50);
+        let later = start + WINDOW * 10;
+        assert!(matches!(limiter.admit(later, 1), Err(Refused::Spent { budget: 50 })));
+    }
+
+    #[test]
+    fn a_server_s_word_pauses_everyone() {
+        let limiter = RateLimiter::new();
+        let start = Instant::now();
+        limiter.pause(start, SECOND * 5);
+        limiter.pause(start, SECOND);
+        assert_eq!(wait(limiter.clone().admit(start, 1)), SECOND * 5);
+        limiter.pause(start, Duration::MAX);
+        assert_eq!(wait(limiter.admit(start, 1)), PAUSE_MAX);
+    }
+
+    #[test]
+    fn the_account_stays_small_however_many_calls_there_are() {
+        let limiter = RateLimiter::new();
+        let start = Instant::now();
+        for n in 0..200_000 {
+            let admitted = limiter.admit(start + Duration::from_millis(n), 1).unwrap();
+            limiter.settle(start + Duration::from_millis(n), admitted, 1);
+        }
+        assert!(lock(&limiter.0).entries.len() <= 602);
+    }
+}
