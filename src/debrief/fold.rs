@@ -2,8 +2,9 @@
 
 use super::histogram::Histogram;
 use super::lines::Found;
+use super::record::{Fields, Name, Number, Record, Text};
 use super::runs::{RunTotals, Runs};
-use super::scan::{Fields, Name, Number, Record, Text, scan};
+use super::scan::scan;
 use crate::task_error::clean;
 
 /// Backends told apart; further ones are counted together.
@@ -138,6 +139,8 @@ pub(super) struct Counts {
     pub(super) lines: LineCounts,
 }
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The three events that calls, errors and latencies run over.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Counted {
@@ -159,6 +162,14 @@ impl Counts {
         };
         match scan(line, record) {
             Some(record) => self.record(&record),
+            // Some editors put one at the start of a file, and `cat` into the middle.
+            None if line.starts_with(BYTE_ORDER_MARK) => {
+                let mut rest = line;
+                while let Some(after) = rest.strip_prefix(BYTE_ORDER_MARK) {
+                    rest = after;
+                }
+                self.add(if ended { Found::Line(rest) } else { Found::Unended(rest) }, record);
+            }
             None if line.trim_ascii().is_empty() => {}
             None => {
                 self.lines.broken += 1;
@@ -258,11 +269,12 @@ impl Counts {
     fn new_backend(&mut self, raw: &[u8], name: Option<Text<'_>>) -> usize {
         let full = self.backends.len() >= BACKENDS_MAX;
         let long = raw.len() > NAME_BYTES_MAX;
-        let name = match name {
-            _ if full => OTHERS.to_owned(),
-            Some(name) => clean(&name.decode(), NAME_BYTES_MAX),
-            None => NO_BACKEND.to_owned(),
-        };
+        let mut name = name.map(|name| clean(&name.decode(), NAME_BYTES_MAX)).unwrap_or_default();
+        if full {
+            OTHERS.clone_into(&mut name);
+        } else if name.is_empty() {
+            NO_BACKEND.clone_into(&mut name);
+        }
         // One text can be written in several ways; a name that was cut has no way at all.
         if let Some(same) = self.backends.iter().position(|backend| backend.name == name) {
             return same;

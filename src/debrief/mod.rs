@@ -9,6 +9,7 @@ mod fold;
 mod histogram;
 mod json;
 mod lines;
+mod record;
 mod runs;
 mod scan;
 mod text;
@@ -21,7 +22,7 @@ use std::path::Path;
 use crate::error::Error;
 use fold::{Counts, ErrorCount};
 use histogram::{Histogram, Row};
-use scan::Record;
+use record::Record;
 
 /// Up to here it is [`Health::Ok`], excluded.
 const DEGRADED_FROM: f64 = 0.05;

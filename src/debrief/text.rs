@@ -165,18 +165,18 @@ fn tasks(debrief: &Debrief) -> Vec<String> {
         facts.push(format!("Tasks: {} done, {} failed", counts.tasks.done, counts.tasks.failed));
     }
     if counts.calls > 0 {
-        facts.push(format!("Attempts: {} calls, {} of them retries", counts.calls, counts.retried));
+        facts.push(format!("Attempts: {} (retried: {})", counts.calls, counts.retried));
     }
     let tokens = &counts.tokens;
     if tokens.told > 0 {
         let (prompt, completion) = (tokens.prompt, tokens.completion);
         let missing = match tokens.missing {
             0 => String::new(),
-            missing => format!("; {missing} more told no usage"),
+            missing => format!(", not told by {missing}"),
         };
         let told = tokens.told;
         facts.push(format!(
-            "Tokens: {prompt} prompt, {completion} completion ({told} calls{missing})"
+            "Tokens: {prompt} prompt, {completion} completion (told by {told}{missing})"
         ));
     }
     facts
@@ -185,7 +185,7 @@ fn tasks(debrief: &Debrief) -> Vec<String> {
 fn times(debrief: &Debrief) -> Vec<String> {
     let row = |part: &super::TimePart| {
         let (p50, p95, total) = (millis(part.p50_ms), millis(part.p95_ms), millis(part.total_ms));
-        format!("{}: p50={p50}, p95={p95}, total={total} ({} times)", part.name, part.count)
+        format!("{}: p50={p50}, p95={p95}, total={total} ({})", part.name, times_of(part.count))
     };
     debrief.times.iter().map(row).collect()
 }
@@ -195,7 +195,8 @@ fn on_the_way(debrief: &Debrief) -> Vec<String> {
     let mut facts = Vec::new();
     for way in &counts.fallbacks {
         let why = if way.why.is_empty() { String::new() } else { format!(" ({})", way.why) };
-        facts.push(format!("Fallback: {} → {}{why}: {} times", way.from, way.to, way.count));
+        let times = times_of(way.count);
+        facts.push(format!("Fallback: {} → {}{why}: {times}", way.from, way.to));
     }
     let traces = &counts.traces;
     if traces.sent + traces.dropped + traces.retried > 0 {
@@ -246,11 +247,13 @@ fn audit_file(debrief: &Debrief) -> Vec<String> {
     facts
 }
 
-/// One row between two round numbers, or between several where there are many.
+/// One row between two round numbers, or between several where there are many; three dots
+/// for rows without any.
 fn histogram(stats: &BackendStats) -> Vec<String> {
+    let filled = |rows: &[Row]| rows.iter().filter(|row| row.count > 0).count();
     let merged: Vec<_> = stats
         .rows
-        .chunks(stats.rows.len().div_ceil(ROWS_MAX).max(1))
+        .chunks(filled(&stats.rows).div_ceil(ROWS_MAX).max(1))
         .filter_map(|chunk| {
             let (first, last) = (chunk.first()?, chunk.last()?);
             let count = chunk.iter().map(|row| row.count).sum();
@@ -258,17 +261,22 @@ fn histogram(stats: &BackendStats) -> Vec<String> {
         })
         .collect();
     // A single row tells no more than the percentiles do.
-    if merged.len() < 2 {
+    if filled(&merged) < 2 {
         return Vec::new();
     }
     let most = merged.iter().map(|row| row.count).max().unwrap_or(1).max(1);
     let line = |row: &Row| {
+        if row.count == 0 {
+            return format!("{:>9}", "…");
+        }
         // What is there is seen, however little it is.
         let width = (u128::from(row.count) * u128::from(BAR_WIDTH)).div_ceil(u128::from(most));
         let bar = "█".repeat(usize::try_from(width).unwrap_or(0));
         format!("{:>7} – {:<7} {bar:<30} {}", edge(row.from), edge(row.to), row.count)
     };
-    merged.iter().map(line).collect()
+    let mut lines: Vec<_> = merged.iter().map(line).collect();
+    lines.dedup();
+    lines
 }
 
 /// An edge of a histogram's row, in a unit that fits it: edges are round numbers.
@@ -281,6 +289,10 @@ fn edge(ms: f64) -> String {
         _ if nanos < 1e9 => format!("{:.0}ms", nanos / 1e6),
         _ => format!("{:.0}s", nanos / 1e9),
     }
+}
+
+fn times_of(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 /// Milliseconds with one decimal, and three where that would say nothing.

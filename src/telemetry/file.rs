@@ -340,7 +340,7 @@ impl AuditFile {
         match fs::symlink_metadata(&self.path) {
             Ok(named) => {
                 let same = same_file(&named, &self.file.metadata()?);
-                Ok(same.then(|| named.len()))
+                Ok(same.then_some(named.len()))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

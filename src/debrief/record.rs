@@ -1,0 +1,257 @@
+//! The fields of a line that the report needs, and how lines usually look.
+
+use std::borrow::Cow;
+
+/// The numbers that the report reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Number {
+    LatencyMs,
+    Seq,
+    Attempt,
+    PromptTokens,
+    CompletionTokens,
+    QueueMs,
+    FirstByteMs,
+    WaitedMs,
+    BytesDropped,
+    Lines,
+    Sent,
+    Dropped,
+    Retried,
+    Unjoined,
+}
+
+const NUMBERS: usize = Number::Unjoined as usize + 1;
+
+/// The texts that the report reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    RunId,
+    Event,
+    Backend,
+    Error,
+    ErrorKind,
+    From,
+    To,
+    Why,
+}
+
+const NAMES: usize = Name::Why as usize + 1;
+
+/// A string as it stands between its quotes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Text<'a> {
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// Whether there are escapes between the quotes.
+    pub(super) fn is_escaped(self) -> bool {
+        self.escaped
+    }
+
+    /// The bytes between the quotes: one spelling, one text, as long as one writer wrote it.
+    pub(super) fn raw(self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The text itself.
+    pub(super) fn decode(self) -> Cow<'a, str> {
+        if !self.escaped {
+            return String::from_utf8_lossy(self.raw);
+        }
+        let quoted = [b"\"", self.raw, b"\""].concat();
+        match serde_json::from_slice(&quoted) {
+            Ok(text) => Cow::Owned(text),
+            Err(_) => Cow::Owned(String::from_utf8_lossy(self.raw).into_owned()),
+        }
+    }
+}
+
+/// Where the fields that the report needs stand in a line. One for all lines: clearing it
+/// costs less than making it.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    texts: [Span; NAMES],
+    has_text: u32,
+    numbers: [f64; NUMBERS],
+    has_number: u32,
+    pub(super) success: Option<bool>,
+    pub(super) shape: Shape,
+}
+
+/// A string's place in its line.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Span {
+    /// Lines are shorter than 4 GiB by far; what is small is returned in registers.
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) escaped: bool,
+}
+
+/// A line together with what was found in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'a> {
+    record: &'a Record,
+    line: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(record: &'a Record, line: &'a [u8]) -> Self {
+        Self { record, line }
+    }
+
+    pub(super) fn text(&self, name: Name) -> Option<Text<'a>> {
+        let there = self.record.has_text >> name as u32 & 1 == 1;
+        there.then(|| self.record.texts[name as usize].of(self.line))
+    }
+
+    pub(super) fn number(&self, number: Number) -> Option<f64> {
+        let there = self.record.has_number >> number as u32 & 1 == 1;
+        there.then(|| self.record.numbers[number as usize])
+    }
+
+    /// The number as a count; what is negative or no whole number is none.
+    pub(super) fn count(&self, number: Number) -> Option<u64> {
+        let found = self.number(number)?;
+        let count = found as u64;
+        // The cast is exact for whole numbers in range, and for no others.
+        (count as f64 == found).then_some(count)
+    }
+
+    pub(super) fn success(&self) -> Option<bool> {
+        self.record.success
+    }
+}
+
+impl Span {
+    pub(super) fn of(self, line: &[u8]) -> Text<'_> {
+        let raw = line.get(self.start as usize..self.end as usize).unwrap_or_default();
+        Text { raw, escaped: self.escaped }
+    }
+}
+
+impl Record {
+    pub(super) fn clear(&mut self) {
+        (self.has_text, self.has_number, self.success) = (0, 0, None);
+    }
+
+    pub(super) fn set_text(&mut self, name: Name, text: Span) {
+        self.texts[name as usize] = text;
+        self.has_text |= 1 << name as u32;
+    }
+
+    pub(super) fn set_number(&mut self, number: Number, value: f64) {
+        self.numbers[number as usize] = value;
+        self.has_number |= 1 << number as u32;
+    }
+
+    /// For a field whose value is of the wrong type: of two fields with one name the last
+    /// counts, whatever it is.
+    pub(super) fn unset(&mut self, field: Field) {
+        match field {
+            Field::Text(name) => self.has_text &= !(1 << name as u32),
+            Field::Number(number) => self.has_number &= !(1 << number as u32),
+            Field::Success => self.success = None,
+            Field::Other => {}
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Field {
+    Text(Name),
+    Number(Number),
+    Success,
+    #[default]
+    Other,
+}
+
+pub(super) fn field(key: &[u8]) -> Field {
+    use Field::{Number as N, Text as T};
+    match key {
+        b"run_id" => T(Name::RunId),
+        b"event" => T(Name::Event),
+        b"backend" => T(Name::Backend),
+        b"error" => T(Name::Error),
+        b"error_kind" => T(Name::ErrorKind),
+        b"from" => T(Name::From),
+        b"to" => T(Name::To),
+        b"why" => T(Name::Why),
+        b"latency_ms" => N(Number::LatencyMs),
+        b"seq" => N(Number::Seq),
+        b"attempt" => N(Number::Attempt),
+        b"prompt_tokens" => N(Number::PromptTokens),
+        b"completion_tokens" => N(Number::CompletionTokens),
+        b"queue_ms" => N(Number::QueueMs),
+        b"first_byte_ms" => N(Number::FirstByteMs),
+        b"waited_ms" => N(Number::WaitedMs),
+        b"bytes_dropped" => N(Number::BytesDropped),
+        b"lines" => N(Number::Lines),
+        b"sent" => N(Number::Sent),
+        b"dropped" => N(Number::Dropped),
+        b"retried" => N(Number::Retried),
+        b"unjoined_threads" => N(Number::Unjoined),
+        b"success" => Field::Success,
+        _ => Field::Other,
+    }
+}
+
+/// Fields whose place in the line is remembered; later ones are read without.
+const SHAPE_FIELDS: usize = 24;
+
+/// A key with its quotes and colon is remembered up to so many words of eight bytes.
+const KEY_WORDS: usize = 3;
+pub(super) const WORD: usize = 8;
+
+/// How the keys of the last lines looked, by their place in the line. A writer repeats
+/// itself: comparing with what stood there before is cheaper than reading.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    pub(super) keys: [[Key; 2]; SHAPE_FIELDS],
+}
+
+/// A key as it stands in a line, from its opening quote to its colon.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Key {
+    words: [u64; KEY_WORDS],
+    masks: [u64; KEY_WORDS],
+    /// 0: none yet.
+    pub(super) len: u8,
+    pub(super) field: Field,
+}
+
+impl Key {
+    pub(super) fn new(bytes: &[u8], field: Field) -> Option<Self> {
+        let mut key = Self { len: u8::try_from(bytes.len()).ok()?, field, ..Self::default() };
+        if bytes.len() > KEY_WORDS * WORD {
+            return None;
+        }
+        for (place, byte) in bytes.iter().enumerate() {
+            let shift = place % WORD * 8;
+            key.words[place / WORD] |= u64::from(*byte) << shift;
+            key.masks[place / WORD] |= 0xff << shift;
+        }
+        Some(key)
+    }
+
+    /// Whether the line goes on with this key.
+    #[inline]
+    pub(super) fn is_at(&self, line: &[u8], at: usize) -> bool {
+        if self.len == 0 {
+            return false;
+        }
+        for (place, (word, mask)) in self.words.iter().zip(self.masks).enumerate() {
+            if mask == 0 {
+                break;
+            }
+            let from = at + place * WORD;
+            let there = line.get(from..from + WORD).and_then(|bytes| bytes.try_into().ok());
+            if there.map(|bytes| u64::from_le_bytes(bytes) & mask) != Some(*word) {
+                return false;
+            }
+        }
+        true
+    }
+}
