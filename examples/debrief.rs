@@ -7,6 +7,7 @@
 //! Without a file it reads `src/memory/audit.jsonl`, where the demo writes. The report goes
 //! to the screen, and as Markdown to `docs/debrief/latest.md` or the file given; `--json`
 //! prints JSON in its place.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
