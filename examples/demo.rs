@@ -7,6 +7,7 @@
 //! the helpers use what the environment offers: `OPENAI_API_KEY` or `OPENAI_BASE_URL`,
 //! `OPIK_API_KEY` or `OPIK_URL_OVERRIDE` (with `DEMO_COMET_MODEL`), and `DEMO_LOCAL_ENDPOINT`
 //! for a model server on this device.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
 mod stand_in;
 

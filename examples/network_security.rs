@@ -190,7 +190,7 @@ fn run(log: &str, sample: bool) -> Result<(), Box<dyn Error>> {
     }
 
     let answers = common::Answers::find(canned)?;
-    println!("{answers}\n");
+    println!("Answers: {answers}\n");
     if answers.is_canned() && !sample {
         println!("No findings: the canned ones fit the sample log only.");
         return Ok(());

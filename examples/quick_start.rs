@@ -1,4 +1,5 @@
 //! The shortest useful program: one helper, one prompt, one answer. Offline.
+#![allow(clippy::print_stdout, reason = "a program speaks to its user")]
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let answers = common::Answers::find(canned)?;
-    println!("{answers}\n");
+    println!("Answers: {answers}\n");
     let manager = AutomationAssistantManager::new(1);
     let helper = answers
         .spawn(&manager, |config| config.name("narrator").custom_param("max_tokens", 120))?;
@@ -60,7 +60,7 @@ fn whole(
         let _ = std::io::stdout().flush();
     }
     println!();
-    let task = manager.wait_task(helper, task, common::PATIENCE)?;
+    let task = common::wait(manager, helper, task)?;
     if let Some(error) = task.error {
         return Err(format!("no answer: {error}").into());
     }

@@ -15,11 +15,13 @@ use std::env;
 use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, HelperConfig, HelperId, Reply, Task,
-    TaskError, TaskId,
+    AiBackend, AutomationAssistantManager, CallContext, ErrorKind, HelperConfig, HelperId, Reply,
+    Task, TaskError, TaskId,
 };
 
 /// Longer than any task here may take: a Local model server has 300 s.
@@ -59,19 +61,27 @@ pub(crate) struct Answers {
 }
 
 enum Source {
-    Model(HelperConfig),
+    Model(Box<HelperConfig>),
     #[cfg(feature = "http")]
     StandIn(stand_in::StandIn),
     #[cfg(not(feature = "http"))]
-    Within(Canned),
+    Within(CannedBackend),
 }
 
 impl Answers {
     /// A real model where the environment names one; canned answers otherwise.
     pub(crate) fn find(canned: Canned) -> std::io::Result<Self> {
-        let real = local_server().or_else(openai);
+        Self::choose(local_server().or_else(openai), canned)
+    }
+
+    /// The same, but never a model server on this device.
+    pub(crate) fn find_cloud(canned: Canned) -> std::io::Result<Self> {
+        Self::choose(openai(), canned)
+    }
+
+    fn choose(real: Option<(HelperConfig, String)>, canned: Canned) -> std::io::Result<Self> {
         if let (Some((config, told)), true) = (real.clone(), cfg!(feature = "http")) {
-            return Ok(Self { source: Source::Model(config), told });
+            return Ok(Self { source: Source::Model(Box::new(config)), told });
         }
         if real.is_some() {
             println!("(A model is configured, but this build lacks the cargo feature \"http\".)");
@@ -82,16 +92,17 @@ impl Answers {
     #[cfg(feature = "http")]
     pub(crate) fn canned(canned: Canned) -> std::io::Result<Self> {
         let source = Source::StandIn(stand_in::StandIn::start(canned)?);
-        let told = "CANNED: a stand-in server on 127.0.0.1 gives prepared answers. For real ones \
+        let told = "canned. A stand-in server on 127.0.0.1 gives prepared answers. For real ones \
                     set\nDEMO_LOCAL_ENDPOINT (a model server), OPENAI_BASE_URL or OPENAI_API_KEY.";
         Ok(Self { source, told: told.to_owned() })
     }
 
     #[cfg(not(feature = "http"))]
     pub(crate) fn canned(canned: Canned) -> std::io::Result<Self> {
-        let told = "CANNED: the program itself gives prepared answers. Real ones need the cargo \
+        let told = "canned. The program itself gives prepared answers. Real ones need the cargo \
                     feature\n\"http\" and DEMO_LOCAL_ENDPOINT, OPENAI_BASE_URL or OPENAI_API_KEY.";
-        Ok(Self { source: Source::Within(canned), told: told.to_owned() })
+        let backend = CannedBackend::new(canned);
+        Ok(Self { source: Source::Within(backend), told: told.to_owned() })
     }
 
     /// Whether the answers were prepared beforehand.
@@ -111,7 +122,7 @@ impl Answers {
         adjust: impl FnOnce(HelperConfig) -> HelperConfig,
     ) -> Result<HelperId, automation_assistant::Error> {
         match &self.source {
-            Source::Model(config) => manager.spawn_helper(adjust(config.clone())),
+            Source::Model(config) => manager.spawn_helper(adjust((**config).clone())),
             #[cfg(feature = "http")]
             Source::StandIn(server) => {
                 let config = HelperConfig::chatgpt().model("stand-in");
@@ -120,18 +131,30 @@ impl Answers {
                 manager.spawn_helper(adjust(config))
             }
             #[cfg(not(feature = "http"))]
-            Source::Within(answer) => {
-                let backend = CannedBackend { answer: *answer };
-                manager.spawn_helper_with(adjust(HelperConfig::local()), backend)
+            Source::Within(backend) => {
+                manager.spawn_helper_with(adjust(HelperConfig::local()), backend.clone())
             }
         }
     }
+
+    /// Cuts the prepared answers off, as a lost network would, or brings them back; `false`
+    /// if the answers are real: nobody's network is touched.
+    pub(crate) fn set_offline(&self, offline: bool) -> bool {
+        match &self.source {
+            Source::Model(_) => return false,
+            #[cfg(feature = "http")]
+            Source::StandIn(server) => server.set_offline(offline),
+            #[cfg(not(feature = "http"))]
+            Source::Within(backend) => backend.offline.store(offline, Ordering::SeqCst),
+        }
+        true
+    }
 }
 
-/// One paragraph for the screen.
+/// Where the answers come from, for the screen.
 impl fmt::Display for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answers: {}", self.told)
+        f.write_str(&self.told)
     }
 }
 
@@ -156,24 +179,36 @@ pub(crate) fn openai() -> Option<(HelperConfig, String)> {
 }
 
 /// Prepared answers without a server, word by word.
-struct CannedBackend {
+#[derive(Clone)]
+pub(crate) struct CannedBackend {
+    name: String,
     answer: Canned,
+    offline: Arc<AtomicBool>,
+}
+
+impl CannedBackend {
+    pub(crate) fn new(answer: Canned) -> Self {
+        Self { name: "stand-in".to_owned(), answer, offline: Arc::default() }
+    }
 }
 
 impl AiBackend for CannedBackend {
     fn name(&self) -> &str {
-        "Canned (stand-in)"
+        &self.name
     }
 
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
-        let text = (self.answer)("stand-in", call.prompt());
+        if self.offline.load(Ordering::SeqCst) {
+            return Err(TaskError::new(ErrorKind::Network, "the network is down (made so)"));
+        }
+        let text = (self.answer)(&self.name, call.prompt());
         if call.wants_text() {
             for word in text.split_inclusive(' ') {
                 call.send_text(word)?;
                 call.pause(WORD_PAUSE)?;
             }
         }
-        Ok(Reply::new(text).with_model("stand-in"))
+        Ok(Reply::new(text).with_model(&self.name))
     }
 }
 

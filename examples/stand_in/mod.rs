@@ -3,6 +3,7 @@
 //! streamed) at any path that ends in `/chat/completions`; its answers are canned.
 //!
 //! Not for use outside these examples: one thread a connection, at most a few of them.
+#![allow(dead_code, reason = "each example takes what it needs")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -28,6 +29,7 @@ pub(crate) type Answer = fn(model: &str, prompt: &str) -> String;
 pub(crate) struct StandIn {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
+    offline: Arc<AtomicBool>,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -38,6 +40,8 @@ impl StandIn {
         let address = listener.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let offline = Arc::new(AtomicBool::new(false));
+        let unreachable = Arc::clone(&offline);
         let acceptor = std::thread::spawn(move || {
             let mut connections = Vec::new();
             for stream in listener.incoming() {
@@ -45,6 +49,10 @@ impl StandIn {
                     break;
                 }
                 let Ok(stream) = stream else { continue };
+                if unreachable.load(Ordering::SeqCst) {
+                    // Closed at once: to the client, the connection broke.
+                    continue;
+                }
                 let closer = stream.try_clone();
                 let thread = std::thread::spawn(move || {
                     // A client that breaks off is no concern of the stand-in's.
@@ -59,12 +67,17 @@ impl StandIn {
                 let _ = thread.join();
             }
         });
-        Ok(Self { address, stop, acceptor: Some(acceptor) })
+        Ok(Self { address, stop, offline, acceptor: Some(acceptor) })
     }
 
     /// The base URL for an OpenAI client.
     pub(crate) fn openai_base(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// From now on new connections break at once, or are served again.
+    pub(crate) fn set_offline(&self, offline: bool) {
+        self.offline.store(offline, Ordering::SeqCst);
     }
 
     /// The base URL for an Opik client.

@@ -1,0 +1,108 @@
+//! Offline first, the cloud when it is there: one question, two helpers, no waiting in vain.
+//!
+//! `cargo run --release --example hybrid`
+//!
+//! A `Fallback` asks the cloud and, if that cannot answer, the helper on this device. After a
+//! failure that will repeat the cloud is left out for a while; then one task tries it again.
+//! Without a configured cloud a stand-in plays it, and the program cuts it off and brings it
+//! back. On the device answers a model server (`DEMO_LOCAL_ENDPOINT`), or else the embedded
+//! engine, which only echoes.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+
+mod common;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use automation_assistant::{
+    AutomationAssistantManager, Fallback, FallbackReport, TaskRequest, Together, WhyNot,
+    create_local_helper,
+};
+
+/// First pause of a cloud that failed; short, so that the story is.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often the story asks until the cloud is back.
+const TRIES_MAX: usize = 5;
+const QUESTION: &str = "Give one tip for making a phone's battery last longer.";
+
+fn main() -> ExitCode {
+    common::main("hybrid", run)
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let cloud = common::Answers::find_cloud(canned)?;
+    println!("The cloud's answers: {cloud}");
+    let manager = AutomationAssistantManager::new(2);
+    let far = cloud.spawn(&manager, |config| config.name("cloud"))?;
+    let near = match common::local_server() {
+        Some((config, told)) if cfg!(feature = "http") => {
+            println!("This device's answers: {told}");
+            manager.spawn_helper(config.name("device").custom_param("max_tokens", 60))?
+        }
+        _ => {
+            println!("This device's answers: from the embedded engine, which only echoes.");
+            create_local_helper(&manager, "device")?
+        }
+    };
+    let fallback = Fallback::new([far, near]).cool_down(PAUSE, PAUSE * 2);
+    let together = Together::new(&manager).deadline(common::PATIENCE);
+    let ask = || -> Result<FallbackReport, Box<dyn Error>> {
+        let report = fallback.run(&together, &TaskRequest::new(QUESTION))?;
+        show(&manager, &report, cloud.mark());
+        Ok(report)
+    };
+
+    println!("\n> {QUESTION}");
+    if cloud.set_offline(true) {
+        println!("\n1. The network is cut off");
+        ask()?;
+        println!("\n2. The same question again");
+        ask()?;
+        cloud.set_offline(false);
+        println!("\n3. The network is back");
+    }
+    for _ in 0..TRIES_MAX {
+        let report = ask()?;
+        if report.helper() == Some(far) {
+            return Ok(());
+        }
+        let pause = report.tried.iter().find_map(|tried| match tried.why {
+            WhyNot::CoolingDown(left) => Some(left),
+            _ => None,
+        });
+        let Some(pause) = pause else { break };
+        println!("  ({pause:.1?} later)");
+        std::thread::sleep(pause);
+    }
+    Ok(())
+}
+
+fn show(manager: &AutomationAssistantManager, report: &FallbackReport, mark: &str) {
+    let name = |id| manager.get_helper(id).map_or("?".to_owned(), |helper| helper.name().into());
+    for tried in &report.tried {
+        let why = match &tried.why {
+            WhyNot::CoolingDown(left) => format!("left out, {left:.1?} of its pause to go"),
+            WhyNot::Failed(task) => match &task.error {
+                Some(error) => format!("{} after {:.1} ms", error.kind(), task.latency_ms),
+                None => "no answer".to_owned(),
+            },
+            other => other.as_str().to_owned(),
+        };
+        println!("  {:<7} {why}", name(tried.helper_id));
+    }
+    match &report.task {
+        Some(task) => {
+            let name = name(task.helper_id);
+            let mark = if name == "cloud" { mark } else { "" };
+            let text = task.result.as_deref().unwrap_or_default();
+            println!("  {name:<7} answers after {:.1} ms:", task.latency_ms);
+            println!("{}", common::indent(&format!("{mark}{text}")));
+        }
+        None => println!("  nobody answers"),
+    }
+}
+
+fn canned(_model: &str, _prompt: &str) -> String {
+    "Lower the screen's brightness first: of all parts it draws the most.".to_owned()
+}
