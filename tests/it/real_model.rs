@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The server's address, or a word on why nothing is tested.
-#[allow(clippy::print_stdout)] // A skipped test must say so.
 fn endpoint() -> Option<String> {
     let found = std::env::var("AUTOMATION_ASSISTANT_REAL_ENDPOINT").ok();
     if found.is_none() {
