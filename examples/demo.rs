@@ -82,6 +82,9 @@ fn run(live: bool, debrief: bool) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// What makes a small model's answers short enough to wait for.
+const BRIEF: &str = "Answer in one short sentence.";
+
 /// The stand-in's answers.
 fn canned(model: &str, prompt: &str) -> String {
     let topic: String = prompt.chars().take(40).collect();
@@ -96,7 +99,10 @@ fn set(variable: &str) -> bool {
 fn chatgpt(stand_in: Option<&StandIn>) -> Result<HelperConfig, String> {
     match stand_in {
         Some(server) => Ok(HelperConfig::chatgpt().api_endpoint(server.openai_base())),
-        None if set("OPENAI_API_KEY") || set("OPENAI_BASE_URL") => Ok(HelperConfig::chatgpt()),
+        None if set("OPENAI_API_KEY") || set("OPENAI_BASE_URL") => {
+            // A server of one's own may be slow.
+            Ok(HelperConfig::chatgpt().system_prompt(BRIEF).timeout(PATIENCE))
+        }
         None => Err("set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own".into()),
     }
 }
@@ -115,7 +121,9 @@ fn comet(stand_in: Option<&StandIn>) -> Result<HelperConfig, String> {
 
 fn local(stand_in: Option<&StandIn>) -> HelperConfig {
     match env::var("DEMO_LOCAL_ENDPOINT") {
-        Ok(url) if stand_in.is_none() => HelperConfig::local().api_endpoint(url),
+        Ok(url) if stand_in.is_none() => {
+            HelperConfig::local().api_endpoint(url).system_prompt(BRIEF)
+        }
         _ => HelperConfig::local(),
     }
 }
