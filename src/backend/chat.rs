@@ -106,7 +106,7 @@ impl ChatBackend {
         let connections = config.http.connections.clone().unwrap_or_default();
         let client = Client::new(
             &connections,
-            &Setup { endpoint: &endpoint, with_key: key.is_some(), roots: roots.as_deref() },
+            &Setup { endpoint: &endpoint, with_key: key.is_some(), roots: roots.as_deref(), env },
         )?;
         Ok(Self {
             name,

@@ -67,11 +67,6 @@ impl Endpoint {
         Ok(Self { url, query: query.to_owned(), https, loopback: is_loopback(host) })
     }
 
-    /// The base URL, without query.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
     /// The URL of one call.
     pub(crate) fn join(&self, tail: &str) -> String {
         let mut url = String::with_capacity(self.url.len() + tail.len() + self.query.len());

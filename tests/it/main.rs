@@ -13,6 +13,8 @@ mod device;
 mod face;
 mod flow;
 #[cfg(feature = "http")]
+mod graders;
+#[cfg(feature = "http")]
 mod http;
 mod limits;
 #[cfg(feature = "http")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
 use ureq::{Agent, BodyReader};
 
+use crate::backend::build::Env;
 use crate::backend::endpoint::Endpoint;
 use crate::backend::failure::Failure;
 use crate::backend::{CallContext, cancelled, timed_out};
@@ -19,6 +20,7 @@ mod proxy;
 mod resolver;
 #[cfg(feature = "tls")]
 mod roots;
+mod socks;
 mod transport;
 
 pub(crate) use call::{Limits, Phase};
@@ -32,6 +34,7 @@ pub(crate) struct Setup<'a> {
     /// A PEM file of roots in place of the bundled ones.
     #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     pub(crate) roots: Option<&'a std::path::Path>,
+    pub(crate) env: &'a Env<'a>,
 }
 
 /// Connections to one server, shared by a helper's threads.

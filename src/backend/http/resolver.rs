@@ -27,7 +27,7 @@ const LOOKUP_STACK_BYTES: usize = 256 << 10;
 const ADDRESSES_MAX: usize = 8;
 
 /// Port of a URL that names none.
-fn default_port(uri: &Uri) -> u16 {
+pub(super) fn default_port(uri: &Uri) -> u16 {
     match uri.scheme_str() {
         Some("https") => 443,
         Some("socks5" | "socks5h" | "socks") => 1080,

@@ -11,6 +11,8 @@ use ureq::unversioned::transport::{
 };
 
 use super::call::{Current, Wire};
+use super::proxy::is_socks;
+use super::socks;
 
 /// First size of a connection's buffer for what comes in: a chat reply and its headers.
 const INPUT_BYTES: usize = 4 << 10;
@@ -22,7 +24,8 @@ pub(super) const HEADER_BYTES_MAX: usize = 8 << 10;
 /// Size of a connection's buffer for what goes out.
 pub(super) const OUTPUT_BYTES: usize = 4 << 10;
 
-/// Opens TCP connections, unless a proxy's connector has made one already.
+/// Opens TCP connections, through a SOCKS proxy if there is one, unless the connector for
+/// http proxies has made one already.
 #[derive(Debug, Default)]
 pub(super) struct Dial;
 
@@ -39,11 +42,23 @@ impl<In: Transport> Connector<In> for Dial {
         }
         let current = Current::here()?;
         current.dialled.set(true);
-        let stream = dial(&current, &details.addrs)?;
+        let socks = details.config.proxy().filter(|proxy| is_socks(proxy));
+        let stream = match socks {
+            None => dial(&current, &details.addrs)?,
+            Some(proxy) => {
+                let config = details.config;
+                let addresses = details.resolver.resolve(proxy.uri(), config, details.timeout)?;
+                dial(&current, &addresses)?
+            }
+        };
         stream.set_nodelay(true)?;
         let wire = Wire::new(stream);
         current.hold(&wire)?;
-        Ok(Some(Either::B(Tcp { wire, buffers: Buffer::default(), times: Times::default() })))
+        let mut tcp = Tcp { wire, buffers: Buffer::default(), times: Times::default() };
+        if let Some(proxy) = socks {
+            socks::open(&mut tcp, proxy, details.uri, details.addrs.first())?;
+        }
+        Ok(Some(Either::B(tcp)))
     }
 }
 

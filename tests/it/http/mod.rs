@@ -2,6 +2,7 @@
 
 mod bad_server;
 mod cancel;
+mod environment;
 mod plain;
 mod rate;
 mod retry;

@@ -23,6 +23,8 @@ use super::LONG;
 pub enum Act {
     /// Reads one request, with its body.
     Read,
+    /// Reads this many bytes, whatever they are.
+    Take(usize),
     /// Writes these bytes.
     Write(Vec<u8>),
     /// Says that this point is reached, then waits for a word.
@@ -160,8 +162,9 @@ pub fn answers(text: &str) -> Vec<Act> {
 pub struct Seen {
     /// Which connection it came on, from 0.
     pub connection: usize,
-    /// Request line and headers.
+    /// Request line and headers; empty for what an [`Act::Take`] read.
     pub head: String,
+    /// The body, or the bytes taken, with `\x00` and the like escaped.
     pub body: String,
 }
 
@@ -282,6 +285,14 @@ fn play(
                     return Err(fault("no whole request came"));
                 };
                 seen.lock().unwrap().push(request);
+            }
+            Act::Take(count) => {
+                let mut bytes = vec![0; count];
+                if stream.read_exact(&mut bytes).is_err() {
+                    return Err(fault("fewer bytes came"));
+                }
+                let (head, body) = (String::new(), bytes.escape_ascii().to_string());
+                seen.lock().unwrap().push(Seen { connection: number, head, body });
             }
             // The client may have gone away: that is the test's business.
             Act::Write(bytes) => drop(stream.write_all(&bytes)),

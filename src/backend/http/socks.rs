@@ -1,0 +1,142 @@
+//! SOCKS 5 (RFC 1928, with a name and password as in RFC 1929) over a connection of ours,
+//! so that it keeps to the call's limits and can be cut like any other.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ureq::Proxy;
+use ureq::http::Uri;
+use ureq::unversioned::transport::{NextTimeout, Transport};
+
+use super::resolver::default_port;
+
+const VERSION: u8 = 5;
+const NO_AUTHENTICATION: u8 = 0;
+const PASSWORD: u8 = 2;
+const PASSWORD_VERSION: u8 = 1;
+const CONNECT: u8 = 1;
+const ADDRESS_V4: u8 = 1;
+const ADDRESS_NAME: u8 = 3;
+const ADDRESS_V6: u8 = 4;
+const PORT_BYTES: usize = 2;
+
+fn refused(what: &str) -> ureq::Error {
+    ureq::Error::ConnectProxyFailed(what.to_owned())
+}
+
+/// Asks the proxy at the other end of this connection for one to the target: by its address
+/// where it was looked up here, by its name otherwise.
+pub(super) fn open(
+    proxy_end: &mut impl Transport,
+    proxy: &Proxy,
+    target: &Uri,
+    address: Option<&SocketAddr>,
+) -> Result<(), ureq::Error> {
+    let credentials = proxy.username().map(|name| (name, proxy.password().unwrap_or_default()));
+    let offer: &[u8] = match credentials {
+        Some(_) => &[VERSION, 2, NO_AUTHENTICATION, PASSWORD],
+        None => &[VERSION, 1, NO_AUTHENTICATION],
+    };
+    send(proxy_end, offer)?;
+    let [version, method] = receive(proxy_end)?;
+    match (version, method, credentials) {
+        (VERSION, NO_AUTHENTICATION, _) => {}
+        (VERSION, PASSWORD, Some((name, password))) => {
+            let mut message = vec![PASSWORD_VERSION];
+            push_text(&mut message, name)?;
+            push_text(&mut message, password)?;
+            send(proxy_end, &message)?;
+            let [_, status] = receive(proxy_end)?;
+            if status != 0 {
+                return Err(refused("it refused name and password"));
+            }
+        }
+        (VERSION, ..) => return Err(refused("it wants a name and a password")),
+        _ => return Err(refused("it does not speak SOCKS 5")),
+    }
+    send(proxy_end, &request(target, address)?)?;
+    let [_, status, _, kind] = receive(proxy_end)?;
+    if status != 0 {
+        return Err(refused(reason(status)));
+    }
+    // The address that the proxy uses itself, which nobody needs.
+    let length = match kind {
+        ADDRESS_V4 => 4,
+        ADDRESS_V6 => 16,
+        ADDRESS_NAME => {
+            let [length] = receive(proxy_end)?;
+            usize::from(length)
+        }
+        _ => return Err(refused("its answer makes no sense")),
+    };
+    for _ in 0..length + PORT_BYTES {
+        let [_] = receive(proxy_end)?;
+    }
+    Ok(())
+}
+
+fn request(target: &Uri, address: Option<&SocketAddr>) -> Result<Vec<u8>, ureq::Error> {
+    let host = target.host().ok_or(ureq::Error::HostNotFound)?;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let mut message = vec![VERSION, CONNECT, 0];
+    match address.map(SocketAddr::ip).or_else(|| bare.parse().ok()) {
+        Some(IpAddr::V4(v4)) => {
+            message.push(ADDRESS_V4);
+            message.extend(v4.octets());
+        }
+        Some(IpAddr::V6(v6)) => {
+            message.push(ADDRESS_V6);
+            message.extend(v6.octets());
+        }
+        None => {
+            message.push(ADDRESS_NAME);
+            push_text(&mut message, host)?;
+        }
+    }
+    let port = target.port_u16().unwrap_or_else(|| default_port(target));
+    message.extend(port.to_be_bytes());
+    Ok(message)
+}
+
+/// A text after its length, in one byte.
+fn push_text(message: &mut Vec<u8>, text: &str) -> Result<(), ureq::Error> {
+    let length = u8::try_from(text.len()).map_err(|_| refused("a name is too long for it"))?;
+    message.push(length);
+    message.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
+fn send(to: &mut impl Transport, message: &[u8]) -> Result<(), ureq::Error> {
+    // The longest message, two texts of 255 bytes, fits into every buffer.
+    let output = to.buffers().output();
+    let room = output.get_mut(..message.len()).ok_or(ureq::Error::ConnectionFailed)?;
+    room.copy_from_slice(message);
+    to.transmit_output(message.len(), NextTimeout::default())
+}
+
+fn receive<const N: usize>(from: &mut impl Transport) -> Result<[u8; N], ureq::Error> {
+    let mut bytes = [0; N];
+    let mut filled = 0;
+    while filled < N {
+        if from.buffers().input().is_empty() && !from.await_input(NextTimeout::default())? {
+            return Err(refused("it closed the connection"));
+        }
+        let input = from.buffers().input();
+        let amount = input.len().min(N - filled);
+        bytes[filled..filled + amount].copy_from_slice(&input[..amount]);
+        from.buffers().input_consume(amount);
+        filled += amount;
+    }
+    Ok(bytes)
+}
+
+fn reason(status: u8) -> &'static str {
+    match status {
+        2 => "its rules forbid the connection",
+        3 => "it cannot reach the network",
+        4 => "it cannot reach the host",
+        5 => "the host refused the connection",
+        6 => "its connection took too long",
+        8 => "it does not take this kind of address",
+        _ => "it failed",
+    }
+}
