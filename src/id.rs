@@ -41,6 +41,11 @@ impl HelperId {
         let next = NEXT_HELPER.get_or_init(|| AtomicU32::new(random_u64() as u32));
         Self(next.fetch_add(ID_STEP, Ordering::Relaxed))
     }
+
+    /// The id's eight digits as a number, for those who write them without `Display`.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
 }
 
 impl TaskId {

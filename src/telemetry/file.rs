@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::line::Line;
+use super::line::{Line, key};
 use super::lock::{Lock, private};
 use super::{Fsync, Options, TelemetryStats};
 
@@ -166,21 +166,21 @@ impl AuditFile {
         &self.path
     }
 
-    /// Appends one line, or counts it as lost. `own` makes the lines that the file has to
-    /// tell of itself.
+    /// Appends one line, or counts it as lost. `run_field` begins the lines that the file
+    /// has to tell of itself.
     pub(super) fn append(
         &mut self,
-        mut line: Line,
+        line: &mut Line,
         at: SystemTime,
         ends_task: bool,
-        own: &dyn Fn(&'static str) -> Line,
+        run_field: &str,
     ) {
         if self.regular {
-            self.look_after(at, own);
+            self.look_after(at, run_field);
         }
-        if self.put(&mut line) {
+        if self.put(line) {
             if self.lost_untold > 0 {
-                self.tell_lost(own);
+                self.tell_lost(run_field);
             }
             self.sync_if_due(ends_task);
         }
@@ -271,10 +271,11 @@ impl AuditFile {
     }
 
     /// Tells how many lines were lost, once lines arrive again.
-    fn tell_lost(&mut self, own: &dyn Fn(&'static str) -> Line) {
+    fn tell_lost(&mut self, run_field: &str) {
         let lost = self.lost_untold;
-        let mut line = own("lines_lost");
-        line.count("lines", lost);
+        let mut line = Line::new();
+        line.begin(SystemTime::now(), run_field, "lines_lost");
+        line.count(key!("lines"), lost);
         if self.put(&mut line) {
             self.lost_untold = 0;
         }
@@ -301,14 +302,14 @@ impl AuditFile {
 
     /// Finds out, now and then, whether the file still stands under its name, and keeps it
     /// within its size.
-    fn look_after(&mut self, at: SystemTime, own: &dyn Fn(&'static str) -> Line) {
+    fn look_after(&mut self, at: SystemTime, run_field: &str) {
         // A clock that was set back counts as time gone by.
         let waited = at.duration_since(self.checked_at).unwrap_or(Duration::MAX);
         if self.lines_since_check >= LINES_PER_CHECK || waited >= TIME_PER_CHECK {
             self.lines_since_check = 0;
             self.checked_at = at;
             self.rotation_rests = false;
-            self.check_name(own);
+            self.check_name(run_field);
         }
         let Some(rotation) = self.options.rotation else { return };
         if self.size >= rotation.bytes_max.get() && !self.rotation_rests {
@@ -319,13 +320,14 @@ impl AuditFile {
         }
     }
 
-    fn check_name(&mut self, own: &dyn Fn(&'static str) -> Line) {
+    fn check_name(&mut self, run_field: &str) {
         match self.is_ours() {
             Ok(Some(size)) => self.size = size,
             Ok(None) => match self.reopen() {
                 Ok(()) => {
                     self.stats.reopened += 1;
-                    let mut line = own("audit_reopened");
+                    let mut line = Line::new();
+                    line.begin(SystemTime::now(), run_field, "audit_reopened");
                     self.put(&mut line);
                 }
                 // Lines go on into the file that is still open.
@@ -400,13 +402,14 @@ impl AuditFile {
     }
 
     /// Writes the run's last line, if the run wrote any.
-    pub(super) fn end_run(&mut self, own: &dyn Fn(&'static str) -> Line) {
+    pub(super) fn end_run(&mut self, run_field: &str) {
         if self.seq == 0 {
             return;
         }
-        let mut line = own("run_end");
-        line.count("lines_written", self.stats.lines_written);
-        line.count("lines_lost", self.stats.lines_lost);
+        let mut line = Line::new();
+        line.begin(SystemTime::now(), run_field, "run_end");
+        line.count(key!("lines_written"), self.stats.lines_written);
+        line.count(key!("lines_lost"), self.stats.lines_lost);
         self.put(&mut line);
         self.sync_before_rotation();
     }

@@ -24,8 +24,10 @@ use crate::error::Error;
 use crate::event::{Event, EventKind, Fact, Observe};
 use crate::id::random_u64;
 use crate::sync::{Arc, Mutex, lock};
+use crate::task::Usage;
+use crate::task_error::TaskError;
 use file::AuditFile;
-use line::Line;
+use line::{Line, key};
 
 /// Where the examples keep their audit file. The library itself writes to no file that it
 /// was not given.
@@ -170,9 +172,10 @@ impl TelemetryBuilder {
             file: Mutex::new(opened.file),
         }));
         if opened.bytes_dropped > 0 {
-            let mut line = telemetry.0.line(at, "tail_repaired");
-            line.count("bytes_dropped", opened.bytes_dropped);
-            telemetry.0.append(line, at, false);
+            let mut line = Line::new();
+            line.begin(at, &telemetry.0.run_field, "tail_repaired");
+            line.count(key!("bytes_dropped"), opened.bytes_dropped);
+            telemetry.0.append(&mut line, at, false);
         }
         Ok(telemetry)
     }
@@ -227,28 +230,23 @@ impl Telemetry {
 }
 
 impl Run {
-    fn line(&self, at: SystemTime, event: &str) -> Line {
-        Line::new(at, &self.run_field, event)
-    }
-
-    fn append(&self, line: Line, at: SystemTime, ends_task: bool) {
-        let own = |event| self.line(SystemTime::now(), event);
-        lock(&self.file).append(line, at, ends_task, &own);
+    fn append(&self, line: &mut Line, at: SystemTime, ends_task: bool) {
+        lock(&self.file).append(line, at, ends_task, &self.run_field);
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let own = |event| self.line(SystemTime::now(), event);
-        lock(&self.file).end_run(&own);
+        lock(&self.file).end_run(&self.run_field);
     }
 }
 
 impl Observe for Telemetry {
     fn on_event(&self, event: &Event<'_>) {
-        let mut line = self.0.line(event.at, event.kind.as_str());
+        let mut line = Line::new();
+        line.begin(event.at, &self.0.run_field, event.kind.as_str());
         write_fields(&mut line, event);
-        self.0.append(line, event.at, event.kind == EventKind::TaskComplete);
+        self.0.append(&mut line, event.at, event.kind == EventKind::TaskComplete);
     }
 }
 
@@ -259,61 +257,64 @@ fn is_counted(kind: EventKind) -> bool {
 
 fn write_fields(line: &mut Line, event: &Event<'_>) {
     if let Some(id) = event.helper_id {
-        line.id("helper_id", id);
+        line.helper_id(key!("helper_id"), id);
     }
     let counted = is_counted(event.kind);
     if counted || !event.backend.is_empty() {
-        line.text("backend", event.backend);
+        line.text(key!("backend"), event.backend);
     }
     if counted || !event.latency.is_zero() {
-        line.millis("latency_ms", event.latency);
+        line.millis(key!("latency_ms"), event.latency);
     }
     if counted || !event.success {
-        line.flag("success", event.success);
+        line.flag(key!("success"), event.success);
     }
     if let Some(id) = event.task_id {
-        line.id("task_id", id);
+        line.task_id(key!("task_id"), id);
     }
     if let Some(error) = event.error {
-        // Never the message: a server said that, and it may quote prompt or key.
-        line.text("error", error.summary());
-        line.text("error_kind", error.kind().as_str());
-        if let Some(code) = error.code() {
-            line.text("error_code", code);
-        }
+        write_error(line, error);
     }
-    if let Some(status) = event.http_status.or(event.error.and_then(|error| error.status())) {
-        line.count("http_status", u64::from(status));
+    if let Some(status) = event.http_status.or(event.error.and_then(TaskError::status)) {
+        line.count(key!("http_status"), u64::from(status));
     }
     if let Some(attempt) = event.attempt {
-        line.count("attempt", u64::from(attempt));
+        line.count(key!("attempt"), u64::from(attempt));
     }
     if let Some(usage) = event.usage {
-        line.count("prompt_tokens", usage.prompt_tokens);
-        line.count("completion_tokens", usage.completion_tokens);
-        for (name, tokens) in
-            [("cached_tokens", usage.cached_tokens), ("reasoning_tokens", usage.reasoning_tokens)]
-        {
-            if let Some(tokens) = tokens {
-                line.count(name, tokens);
-            }
-        }
+        write_usage(line, usage);
     }
-    for (name, time) in [
-        ("queue_ms", event.queue),
-        ("first_byte_ms", event.first_byte),
-        ("waited_ms", event.waited),
-    ] {
-        if let Some(time) = time {
-            line.millis(name, time);
-        }
+    if let Some(time) = event.queue {
+        line.millis(key!("queue_ms"), time);
+    }
+    if let Some(time) = event.first_byte {
+        line.millis(key!("first_byte_ms"), time);
+    }
+    if let Some(time) = event.waited {
+        line.millis(key!("waited_ms"), time);
     }
     for &(name, fact) in event.facts {
-        match fact {
-            Fact::Count(count) => line.count(name, count),
-            Fact::Number(number) => line.measure(name, number),
-            Fact::Text(text) => line.text(name, text),
-        }
+        line.fact(name, fact);
+    }
+}
+
+fn write_error(line: &mut Line, error: &TaskError) {
+    // Never the message: a server said that, and it may quote prompt or key.
+    line.text(key!("error"), error.summary());
+    line.name(key!("error_kind"), error.kind().as_str());
+    if let Some(code) = error.code() {
+        line.text(key!("error_code"), code);
+    }
+}
+
+fn write_usage(line: &mut Line, usage: &Usage) {
+    line.count(key!("prompt_tokens"), usage.prompt_tokens);
+    line.count(key!("completion_tokens"), usage.completion_tokens);
+    if let Some(tokens) = usage.cached_tokens {
+        line.count(key!("cached_tokens"), tokens);
+    }
+    if let Some(tokens) = usage.reasoning_tokens {
+        line.count(key!("reasoning_tokens"), tokens);
     }
 }
 
