@@ -139,7 +139,6 @@ fn run() -> Result<(), Box<dyn Error>> {
     let told: Vec<_> = told.map(|check| format!("{}: {}", check.name, check.found)).collect();
     let care: Vec<_> =
         checks.iter().filter(|check| check.fine == Some(false)).map(|check| check.name).collect();
-    // The canned answer depends on whether something needs care: the prompt tells it.
     let prompt = if care.is_empty() {
         "Everything measured is fine. Name one habit that keeps the device so.".to_owned()
     } else {
@@ -157,13 +156,19 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What is prepared for each thing that may need care, the most pressing first.
+const PREPARED: [(&str, &str); 6] = [
+    ("heat", "Let it cool before anything else: heat slows all and ages the battery."),
+    ("battery", "Charge it first: what is cut off in the middle has to be done again."),
+    ("storage", "Make room first, downloads and old videos: full storage slows every app."),
+    ("memory", "Close the largest app first: too little memory gets programs killed."),
+    ("load", "Wait or stop what runs in the background: more work than cores helps nobody."),
+    ("apps", "Restart the largest app: what grows for days often shrinks so."),
+];
+
 fn canned(_model: &str, prompt: &str) -> String {
-    if prompt.starts_with("Everything") {
-        "Once a month look at what fills the storage: a device with a tenth of it free stays \
-         quick, and updates find room."
-    } else {
-        "Begin with what can stop the device: heat, then an empty battery, then full storage. \
-         Close the largest app first; it often is the cause of all three."
-    }
-    .to_owned()
+    let list = prompt.split('.').next().unwrap_or_default();
+    let found = PREPARED.iter().find(|(name, _)| list.contains(name));
+    let fine = "Once a month look at what fills the storage: updates need room too.";
+    found.map_or(fine, |(_, advice)| advice).to_owned()
 }

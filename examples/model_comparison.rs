@@ -58,6 +58,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         let small = common::Answers::canned(|_, prompt| canned_answer(prompt, "17 + 25 is 32."))?;
         println!("Answers: {large}\n");
         canned = vec![("large model", large), ("small model", small)];
+    } else {
+        println!("Answers: from the models that the environment names.\n");
     }
     for (name, config) in real {
         add(&name, false, manager.spawn_helper(config.custom_param("max_tokens", 40))?);

@@ -84,8 +84,16 @@ fn run() -> Result<(), Box<dyn Error>> {
     // context. One deadline holds for all three.
     let stages = vec![
         Stage::new(redactor, LETTER),
-        Stage::new(analyst, TaskRequest::new("Sum up the letter's problem in one sentence.")),
-        Stage::new(writer, TaskRequest::new("Write a friendly reply with one thing to try.")),
+        Stage::new(
+            analyst,
+            TaskRequest::new("Sum up the customer's letter in previous_result in one sentence."),
+        ),
+        Stage::new(
+            writer,
+            TaskRequest::new(
+                "Answer the customer whose problem previous_result tells: one thing to try.",
+            ),
+        ),
     ];
     let names = ["redactor", "analyst", "writer"];
     let pipeline = Together::new(&manager).deadline(common::PATIENCE).pipeline(stages)?;

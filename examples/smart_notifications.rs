@@ -129,7 +129,12 @@ fn request(groups: &[Group]) -> TaskRequest {
     let schema = json!({
         "type": "object",
         "properties": {
-            "order": {"type": "array", "items": {"type": "integer", "enum": numbers}},
+            "order": {
+                "type": "array",
+                "items": {"type": "integer", "enum": numbers},
+                "minItems": 1,
+                "maxItems": numbers.len(),
+            },
             "summary": {"type": "string"},
         },
         "required": ["order", "summary"],

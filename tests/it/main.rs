@@ -10,6 +10,7 @@
 mod conformance;
 mod debrief;
 mod device;
+mod examples;
 mod face;
 mod flow;
 #[cfg(feature = "http")]
