@@ -98,8 +98,19 @@ pub(super) struct State {
     pub(super) urgent: bool,
     /// When the closing must be over.
     pub(super) closing: Option<Instant>,
-    pub(super) thread: Option<ThreadId>,
-    pub(super) exited: bool,
+    started: bool,
+    thread: Option<ThreadId>,
+    exited: bool,
+}
+
+/// Says that the thread is over, however it ends.
+struct Exit(Arc<Core>);
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        self.0.lock().exited = true;
+        self.0.progress.notify_all();
+    }
 }
 
 impl OpikSink {
@@ -135,6 +146,7 @@ impl OpikSink {
                 queue: Queue::new(config.queue_items, config.queue_bytes, spooled),
                 urgent: false,
                 closing: None,
+                started: false,
                 thread: None,
                 exited: false,
             }),
@@ -223,24 +235,33 @@ impl Core {
     /// Starts the thread, if it does not run. If the system refuses one, what comes waits
     /// (and the next one that comes tries again).
     fn start(self: &Arc<Self>) {
-        let mut handle = lock(&self.handle);
-        if handle.is_some() || self.lock().closing.is_some() {
+        if self.lock().started {
             return;
+        }
+        // First this lock, then the state's; nobody takes them the other way round.
+        let mut handle = lock(&self.handle);
+        {
+            let mut state = self.lock();
+            if state.started || state.closing.is_some() {
+                return;
+            }
+            state.started = true;
         }
         let core = Arc::clone(self);
         // The kit is taken on the thread: without one, it stays for the next try.
         let run = move || {
-            let kit = lock(&core.kit).take();
-            core.lock().thread = Some(std::thread::current().id());
+            let exit = Exit(core);
+            exit.0.lock().thread = Some(std::thread::current().id());
+            let kit = lock(&exit.0.kit).take();
             if let Some(kit) = kit {
-                thread::run(&core, kit);
+                thread::run(&exit.0, kit);
             }
-            core.lock().exited = true;
-            core.progress.notify_all();
         };
         *handle = spawn_thread("aa-opik".into(), STACK_BYTES, run).ok();
         if handle.is_none() {
-            self.lock().queue.last_error = Some("the system refused a thread for the sink");
+            let mut state = self.lock();
+            state.started = false;
+            state.queue.last_error = Some("the system refused a thread for the sink");
         }
     }
 
@@ -276,19 +297,15 @@ impl Core {
         let goal = settled(&state) + state.queue.pending();
         // On the sink's own thread (an observer), waiting for it would be for ever.
         let own = state.thread == Some(std::thread::current().id());
-        let runs = |state: &State| state.thread.is_some() && !state.exited;
+        let waits = |state: &State| {
+            let runs = state.started && !state.exited && state.queue.disabled_by.is_none();
+            runs && settled(state) < goal
+        };
         if !own {
             state.urgent = true;
             self.work.notify_one();
         }
-        while !own && settled(&state) < goal && state.queue.disabled_by.is_none() {
-            // A thread that was just started says so in a moment.
-            if !runs(&state) && lock(&self.handle).is_none() {
-                break;
-            }
-            if state.exited {
-                break;
-            }
+        while !own && waits(&state) {
             match wait_until(&self.progress, state, until) {
                 Some(woken) => state = woken,
                 None => {

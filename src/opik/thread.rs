@@ -68,6 +68,8 @@ struct Thread<'a> {
     asked: bool,
     failures: u32,
     disabled: bool,
+    /// How many at the spool's head were tried before they came there.
+    tried: usize,
     /// What the observers were told so far: sent, dropped, retried.
     told: [u64; 3],
     last: Option<(Option<u16>, &'static str, ErrorKind)>,
@@ -84,6 +86,7 @@ pub(super) fn run(core: &Core, kit: Kit) {
         asked: false,
         failures: 0,
         disabled: false,
+        tried: 0,
         told: [0; 3],
         last: None,
     };
@@ -161,7 +164,11 @@ impl Thread<'_> {
                 held
             }
             None => match self.from_spool() {
-                Some(entries) => Held { entries, in_spool: true, faults: 0 },
+                Some(entries) => {
+                    let again = std::mem::take(&mut self.tried).min(entries.len());
+                    self.core.lock().queue.retried += again as u64;
+                    Held { entries, in_spool: true, faults: 0 }
+                }
                 None => return,
             },
         };
@@ -242,6 +249,7 @@ impl Thread<'_> {
         if held.in_spool {
             self.held = Some(held).filter(|_| !self.disabled);
         } else if self.spool.is_some() || self.disabled {
+            self.tried = held.entries.len();
             self.put_by(held.entries);
         } else {
             self.held = Some(held);
@@ -410,6 +418,9 @@ impl Thread<'_> {
         let over = || until.is_none_or(|until| until <= Instant::now());
         // A wait that the server asked for, and that does not fit in, is heeded.
         let barred = self.asked && self.retry_at > until;
+        if let Some(at) = self.retry_at.filter(|_| self.asked && !barred) {
+            self.core.cancel.wait(at.saturating_duration_since(Instant::now()));
+        }
         let mut failures = self.failures;
         while !self.disabled && !barred && !over() && !self.core.cancel.is_cancelled() {
             if self.has_backlog() {

@@ -14,6 +14,8 @@ mod flow;
 mod http;
 mod limits;
 #[cfg(feature = "http")]
+mod opik;
+#[cfg(feature = "http")]
 mod real_model;
 mod shutdown;
 mod support;
