@@ -95,7 +95,7 @@ fn texts_are_sent_only_where_they_were_asked_for() {
 #[test]
 fn helpers_trace_by_their_kind_unless_told_otherwise() {
     let chat = r#"{"model":"m","choices":[{"message":{"content":"hello"}}]}"#;
-    let server = Opik::start(move |_, asked| match asked.is("chat") {
+    let server = Opik::start(move |_, asked| match asked.line.ends_with("/chat/completions") {
         true => Say::Json(chat.into(), "x-opik-provider: anthropic\r\n"),
         false => TAKEN,
     });
@@ -123,8 +123,9 @@ fn helpers_trace_by_their_kind_unless_told_otherwise() {
         (&span["name"], &span["project_name"]),
         (&json!("Comet (claude-x)"), &json!("its own"))
     );
-    let traces: String =
-        server.asked().iter().filter(|one| !one.is("chat")).map(|one| one.text.clone()).collect();
+    let asked = server.asked();
+    let ours = asked.iter().filter(|one| one.is("traces") || one.is("spans"));
+    let traces: String = ours.map(|one| one.text.clone()).collect();
     assert!(!traces.contains(PLANTED));
 }
 
@@ -196,8 +197,8 @@ fn too_long_texts_are_left_out_and_their_length_told() {
 
 #[test]
 fn what_became_of_traces_is_told_to_telemetry_and_debrief() {
-    let folder = crate::telemetry::Folder::new();
-    let path = folder.path("audit.jsonl");
+    let folder = crate::telemetry::Folder::new("opik-audit");
+    let path = folder.join("audit.jsonl");
     let server = Opik::start(|number, _| match number {
         0 => Say::Status(503, ""),
         _ => TAKEN,

@@ -167,7 +167,10 @@ fn serve(stream: TcpStream, answer: &Answer, log: &Mutex<Vec<Asked>>, tell: &Sen
                     body.len()
                 )
             }
-            Say::Nothing => return,
+            Say::Nothing => {
+                let _ = writer.shutdown(Shutdown::Both);
+                return;
+            }
             Say::Hold => {
                 let _ = reader.read(&mut [0]);
                 return;
