@@ -87,6 +87,35 @@ pub enum WhenResultsFull {
     RefuseTasks,
 }
 
+/// How much of a helper's tasks is traced in Opik, where the manager has a sink for it
+/// ([`ManagerBuilder::opik`](crate::ManagerBuilder::opik)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TraceMode {
+    /// Nothing.
+    Off,
+    /// Times, model, provider, tokens, lengths, the kind of a failure. No prompt, context or
+    /// reply.
+    Metadata,
+    /// Prompt, context and reply too.
+    Content,
+}
+
+impl TraceMode {
+    /// The name in configuration files: `off`, `metadata`, `content`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Metadata => "metadata",
+            Self::Content => "content",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::Off, Self::Metadata, Self::Content].into_iter().find(|mode| mode.as_str() == name)
+    }
+}
+
 /// A key that never shows itself.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
@@ -191,6 +220,7 @@ pub struct HelperConfig {
     pub(crate) stack_bytes: usize,
     pub(crate) count_suspended_time: bool,
     pub(crate) prices: Option<Arc<Prices>>,
+    pub(crate) trace: Option<TraceMode>,
     pub(crate) http: HttpConfig,
 }
 
@@ -242,6 +272,7 @@ impl HelperConfig {
             stack_bytes: DEFAULT_STACK_BYTES,
             count_suspended_time: true,
             prices: None,
+            trace: None,
             http: HttpConfig {
                 connect_timeout: DEFAULT_CONNECT_TIMEOUT,
                 first_byte_timeout: None,
@@ -426,6 +457,14 @@ impl HelperConfig {
         self
     }
 
+    /// How much of this helper's tasks is traced in Opik. Defaults to
+    /// [`TraceMode::Metadata`] at Comet, to [`TraceMode::Off`] elsewhere.
+    #[must_use]
+    pub fn trace(mut self, mode: TraceMode) -> Self {
+        self.trace = Some(mode);
+        self
+    }
+
     /// Limit on name look-up, connecting and TLS together. Defaults to 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -568,6 +607,29 @@ impl HelperConfig {
         self.backend_type == BackendType::Local && self.api_endpoint.is_some()
     }
 
+    /// The Opik project set here; OpenAI's projects are another thing.
+    pub(crate) fn trace_project(&self) -> Option<&str> {
+        let comet = self.backend_type == BackendType::Comet;
+        self.http.project.as_deref().filter(|_| comet)
+    }
+
+    /// Who answers, as far as the kind of backend tells it. A gateway tells it in its replies.
+    pub(crate) fn provider(&self) -> Option<&'static str> {
+        match self.backend_type {
+            BackendType::ChatGpt => Some("openai"),
+            BackendType::Local => Some("local"),
+            BackendType::Comet | BackendType::Custom => None,
+        }
+    }
+
+    /// The trace mode that is set, or the backend's default.
+    pub(crate) fn effective_trace(&self) -> TraceMode {
+        self.trace.unwrap_or(match self.backend_type {
+            BackendType::Comet => TraceMode::Metadata,
+            _ => TraceMode::Off,
+        })
+    }
+
     /// The time-out that is set, or the backend's default.
     pub(crate) fn effective_timeout(&self) -> Duration {
         self.timeout.unwrap_or(match self.backend_type {
@@ -670,6 +732,7 @@ impl fmt::Debug for HelperConfig {
             .field("when_results_full", &self.when_results_full)
             .field("stack_bytes", &self.stack_bytes)
             .field("priced", &self.prices.is_some())
+            .field("trace", &self.effective_trace())
             .field("http", &self.http)
             .finish()
     }
@@ -706,6 +769,7 @@ const FIELDS: &[&str] = &[
     "max_results",
     "max_result_bytes",
     "stack_bytes",
+    "trace",
     "connect_timeout_seconds",
     "first_byte_timeout_seconds",
     "idle_timeout_seconds",
@@ -738,6 +802,15 @@ fn put<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
         *place = value;
     }
     Ok(())
+}
+
+/// Reads a trace mode's name, if it is there and not null.
+fn trace_mode<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<TraceMode>, A::Error> {
+    let Some(name) = map.next_value::<Option<String>>()? else { return Ok(None) };
+    match TraceMode::named(&name) {
+        Some(mode) => Ok(Some(mode)),
+        None => Err(de::Error::unknown_variant(&name, &["off", "metadata", "content"])),
+    }
 }
 
 /// Reads a number of seconds, if it is there and not null.
@@ -779,6 +852,7 @@ impl<'de> Visitor<'de> for ConfigVisitor {
                 "max_results" => put(&mut map, &mut config.max_results)?,
                 "max_result_bytes" => put(&mut map, &mut config.max_result_bytes)?,
                 "stack_bytes" => put(&mut map, &mut config.stack_bytes)?,
+                "trace" => config.trace = trace_mode(&mut map)?,
                 "connect_timeout_seconds" => {
                     config.http.connect_timeout =
                         seconds(&mut map)?.unwrap_or(DEFAULT_CONNECT_TIMEOUT);

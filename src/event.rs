@@ -3,9 +3,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use crate::config::TraceMode;
 use crate::id::{HelperId, TaskId};
 use crate::task::{Task, Usage};
 use crate::task_error::TaskError;
+use crate::trace::TraceNote;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,6 +98,27 @@ pub struct Event<'a> {
     /// The whole task, on [`EventKind::TaskComplete`]. It holds prompt and reply: an
     /// observer that keeps or sends them needs its user's word for it.
     pub task: Option<&'a Task>,
+    /// What a trace of this would tell beyond the task, on events of a helper.
+    pub(crate) trace: Option<TraceFacts<'a>>,
+}
+
+/// What a trace tells that a task does not.
+#[derive(Clone, Copy)]
+pub(crate) struct TraceFacts<'a> {
+    /// How much the helper's owner lets out.
+    pub(crate) mode: TraceMode,
+    /// The helper's name.
+    pub(crate) helper: &'a str,
+    /// The model asked for, where one was named.
+    pub(crate) model: Option<&'a str>,
+    /// Who wrote the answer: as the reply told, or as the helper's kind tells.
+    pub(crate) provider: Option<&'a str>,
+    /// The project set at the helper itself.
+    pub(crate) project: Option<&'a str>,
+    /// What the request asked of its trace.
+    pub(crate) note: Option<&'a TraceNote>,
+    /// From the task's begin to the first piece of text.
+    pub(crate) first_text: Option<Duration>,
 }
 
 impl<'a> Event<'a> {
@@ -118,6 +141,7 @@ impl<'a> Event<'a> {
             waited: None,
             facts: &[],
             task: None,
+            trace: None,
         }
     }
 

@@ -69,11 +69,13 @@ mod debrief;
 mod device;
 mod error;
 mod event;
+mod experiment;
 mod helper;
 mod id;
 mod limits;
 mod manager;
 mod observers;
+mod opik;
 mod prices;
 mod queue;
 mod status;
@@ -83,6 +85,7 @@ mod task;
 mod task_error;
 mod telemetry;
 mod tool;
+mod trace;
 
 pub use backend::{AiBackend, Attempt, CallContext, Reply};
 pub use cancel::{CancelGuard, CancelSignal};
@@ -91,7 +94,7 @@ pub use config::{
     DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
     DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
     DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS,
-    MAX_NAME_BYTES, MIN_STACK_BYTES, WhenResultsFull,
+    MAX_NAME_BYTES, MIN_STACK_BYTES, TraceMode, WhenResultsFull,
 };
 pub use connections::Connections;
 pub use coordinate::{
@@ -107,6 +110,7 @@ pub use device::{
 };
 pub use error::Error;
 pub use event::{Event, EventKind, Fact, Observe};
+pub use experiment::{DEFAULT_EXPERIMENT_TIMEOUT, Experiment, ExperimentReport, ExperimentRow};
 pub use helper::{AutomationHelper, HelperBuilder, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
 pub use id::{HelperId, ParseIdError, TaskId};
 pub use limits::RateLimiter;
@@ -114,9 +118,14 @@ pub use manager::{
     AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_chatgpt_helper,
     create_comet_helper, create_local_helper,
 };
+pub use opik::{
+    DEFAULT_CLOSE_TIMEOUT, DEFAULT_SPOOL_BYTES, DEFAULT_TRACE_QUEUE_BYTES,
+    DEFAULT_TRACE_QUEUE_ITEMS, FlushReport, OpikConfig, OpikSink, OpikStats,
+};
 pub use prices::{Price, Prices};
 pub use status::{HelperStatus, HelperStatusReport};
 pub use task::{FinishReason, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage};
 pub use task_error::{ErrorKind, TaskError};
 pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
 pub use tool::{FnTool, Tool};
+pub use trace::{ParseTraceIdError, TraceId};

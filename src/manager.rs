@@ -14,6 +14,7 @@ use crate::helper::shared::{Message, Shared, Watch, earlier};
 use crate::helper::{self};
 use crate::id::{HelperId, TaskId};
 use crate::observers::{Observers, SharedObservers};
+use crate::opik::{OpikConfig, OpikSink};
 use crate::status::HelperStatusReport;
 use crate::sync::{Arc, Mutex, lock};
 use crate::task::{Task, TaskRequest, TaskState};
@@ -43,6 +44,8 @@ pub struct AutomationAssistantManager {
     registry: Mutex<Registry>,
     observers: SharedObservers,
     connections: Connections,
+    /// Told by the helpers as an observer; kept here to be closed with the manager.
+    opik: Option<OpikSink>,
 }
 
 struct Registry {
@@ -58,6 +61,7 @@ struct Registry {
 pub struct ManagerBuilder {
     max_helpers: usize,
     observers: Vec<std::sync::Arc<dyn Observe>>,
+    opik: Option<Box<OpikConfig>>,
 }
 
 impl ManagerBuilder {
@@ -79,18 +83,39 @@ impl ManagerBuilder {
         self
     }
 
+    /// Sends traces of the helpers' tasks to Opik: of those helpers that trace
+    /// ([`HelperConfig::trace`]). Defaults to none. What became of the traces is told to the
+    /// other observers, and by [`AutomationAssistantManager::opik`].
+    pub fn opik(mut self, config: OpikConfig) -> Self {
+        self.opik = Some(Box::new(config));
+        self
+    }
+
     /// Makes the manager.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidConfig`] for zero helpers.
+    /// [`Error::InvalidConfig`] for zero helpers; with [`opik`](Self::opik), what
+    /// [`OpikSink::new`] says.
     pub fn build(self) -> Result<AutomationAssistantManager, Error> {
         if self.max_helpers == 0 {
             return Err(Error::InvalidConfig(
                 "max_helpers is zero: a manager needs room for at least one helper".into(),
             ));
         }
-        Ok(AutomationAssistantManager::make(self.max_helpers, self.observers))
+        let mut observers = self.observers;
+        let opik = match self.opik {
+            Some(mut config) => {
+                config.observers.extend(observers.iter().cloned());
+                let sink = OpikSink::new(*config)?;
+                observers.push(std::sync::Arc::new(sink.clone()));
+                Some(sink)
+            }
+            None => None,
+        };
+        let mut manager = AutomationAssistantManager::make(self.max_helpers, observers);
+        manager.opik = opik;
+        Ok(manager)
     }
 }
 
@@ -118,7 +143,7 @@ impl AutomationAssistantManager {
 
     /// A manager with observers and limits of one's own.
     pub fn builder() -> ManagerBuilder {
-        ManagerBuilder { max_helpers: DEFAULT_MAX_HELPERS, observers: Vec::new() }
+        ManagerBuilder { max_helpers: DEFAULT_MAX_HELPERS, observers: Vec::new(), opik: None }
     }
 
     fn make(max_helpers: usize, observers: Vec<std::sync::Arc<dyn Observe>>) -> Self {
@@ -131,7 +156,14 @@ impl AutomationAssistantManager {
             }),
             observers: Observers::new(observers),
             connections: Connections::new(),
+            opik: None,
         }
+    }
+
+    /// The sink that sends traces to Opik, where one was asked for: to flush it, to ask what
+    /// became of the traces, to score one. It ends with the manager.
+    pub fn opik(&self) -> Option<&OpikSink> {
+        self.opik.as_ref()
     }
 
     /// The limit on helpers.
@@ -422,6 +454,9 @@ impl Drop for Watching<'_> {
 impl Drop for AutomationAssistantManager {
     fn drop(&mut self) {
         self.terminate_all();
+        if let Some(opik) = &self.opik {
+            opik.close();
+        }
     }
 }
 

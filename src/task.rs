@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::id::{HelperId, TaskId};
 use crate::task_error::TaskError;
 use crate::tool::Tool;
+use crate::trace::{TraceId, TraceNote};
 
 /// A callback that only its owner can reach. The mutex is never locked: it makes the
 /// request (and so the errors that give it back) shareable between threads.
@@ -128,6 +129,7 @@ pub struct TaskRequest {
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) reply_schema: Option<Box<ReplySchema>>,
     pub(crate) max_retries: Option<u32>,
+    pub(crate) note: Option<Box<TraceNote>>,
     pub(crate) priority: Priority,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Duration>,
@@ -147,6 +149,7 @@ impl TaskRequest {
             tools: Vec::new(),
             reply_schema: None,
             max_retries: None,
+            note: None,
             priority: Priority::Normal,
             timeout: None,
             deadline: None,
@@ -229,6 +232,34 @@ impl TaskRequest {
         self
     }
 
+    /// Names the conversation that this task belongs to: its traces stand together in Opik
+    /// as one thread. 1 to 256 bytes. (What was said before goes to the model by
+    /// [`turn`](Self::turn), not by this.) Defaults to none.
+    #[must_use]
+    pub fn conversation(mut self, id: impl Into<String>) -> Self {
+        self.note_mut().conversation = Some(id.into());
+        self
+    }
+
+    /// Adds a tag to this task's trace. 1 to 100 bytes each, at most 20. Defaults to none.
+    #[must_use]
+    pub fn trace_tag(mut self, tag: impl Into<String>) -> Self {
+        self.note_mut().tags.push(tag.into());
+        self
+    }
+
+    /// The id of this task's trace, for a score later. Use each id once: a second trace of
+    /// the same id replaces the first. Defaults to a new one.
+    #[must_use]
+    pub fn trace_id(mut self, id: TraceId) -> Self {
+        self.note_mut().id = Some(id);
+        self
+    }
+
+    fn note_mut(&mut self) -> &mut TraceNote {
+        self.note.get_or_insert_default()
+    }
+
     /// Which lane of the queue it waits in. Defaults to [`Priority::Normal`].
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
@@ -281,6 +312,7 @@ impl TaskRequest {
             tools: self.tools.clone(),
             reply_schema: self.reply_schema.clone(),
             max_retries: self.max_retries,
+            note: self.note.clone(),
             priority: self.priority,
             timeout: self.timeout,
             deadline: self.deadline,
@@ -293,6 +325,7 @@ impl TaskRequest {
     pub(crate) fn clone_for_record(&self) -> Self {
         let mut copy = Self::new(self.prompt.clone());
         copy.context = self.context.clone();
+        copy.note = self.note.clone();
         copy
     }
 
@@ -330,7 +363,7 @@ impl TaskRequest {
         if self.timeout == Some(Duration::ZERO) {
             return Some("a timeout of zero leaves no time to run: leave it out".into());
         }
-        None
+        self.note.as_ref().and_then(|note| note.problem())
     }
 
     /// Bytes of text held, for the bound on kept results.

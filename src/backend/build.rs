@@ -4,10 +4,11 @@ use crate::backend::AiBackend;
 use crate::backend::{comet, openai};
 use crate::config::{BackendType, HelperConfig, Secret};
 use crate::error::Error;
+use crate::opik::file::OpikFile;
 
 /// The environment, read while a helper is made and never after.
 pub(crate) struct Env<'a> {
-    read: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) read: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl Env<'_> {
@@ -26,7 +27,12 @@ impl Env<'_> {
 /// Makes the backend that a configuration asks for. A Local helper without an endpoint is not
 /// this module's.
 pub(crate) fn build(config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> {
-    build_with(config, &Env { read: &|name| std::env::var(name).ok() })
+    // What the environment does not set, Opik's own file may.
+    let file = match config.backend_type {
+        BackendType::Comet => OpikFile::of_user()?,
+        _ => OpikFile::default(),
+    };
+    build_with(config, &Env { read: &|name| file.or_env(name) })
 }
 
 fn build_with(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {

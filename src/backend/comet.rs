@@ -7,11 +7,11 @@ use crate::backend::lenient::{Text, lenient};
 use crate::config::HelperConfig;
 use crate::error::Error;
 
-const DEFAULT_BASE: &str = "https://www.comet.com/opik/api";
+pub(crate) const DEFAULT_BASE: &str = "https://www.comet.com/opik/api";
 const CHAT: &str = "/v1/private/chat/completions";
-const KEY_VARIABLE: &str = "OPIK_API_KEY";
-const BASE_VARIABLE: &str = "OPIK_URL_OVERRIDE";
-const WORKSPACE_VARIABLE: &str = "OPIK_WORKSPACE";
+pub(crate) const KEY_VARIABLE: &str = "OPIK_API_KEY";
+pub(crate) const BASE_VARIABLE: &str = "OPIK_URL_OVERRIDE";
+pub(crate) const WORKSPACE_VARIABLE: &str = "OPIK_WORKSPACE";
 /// The path of the API at the address that a key can carry.
 const KEY_BASE_TAIL: &str = "/opik/api";
 /// The cloud's domain. Everything else is self-hosted, where no key is needed.
@@ -31,10 +31,7 @@ pub(crate) fn comet(config: &HelperConfig, env: &Env<'_>) -> Result<ChatBackend,
     let from_key = || key.as_ref().and_then(|key| base_of_key(key.reveal()));
     let base = given.or_else(from_key);
     let endpoint = Endpoint::parse(base.as_deref().unwrap_or(DEFAULT_BASE), CHAT)?;
-    let host = endpoint.host();
-    let is_cloud = host == CLOUD_DOMAIN
-        || host.strip_suffix(CLOUD_DOMAIN).is_some_and(|rest| rest.ends_with('.'));
-    if key.is_none() && is_cloud {
+    if key.is_none() && is_cloud(endpoint.host()) {
         return Err(Error::MissingKey { variable: KEY_VARIABLE });
     }
     let mut plan = Plan::new(format!("Comet ({model})"), endpoint, CHAT);
@@ -53,14 +50,25 @@ pub(crate) fn comet(config: &HelperConfig, env: &Env<'_>) -> Result<ChatBackend,
     ChatBackend::new(config, env, plan)
 }
 
+/// Whether this is Comet's own service, which always wants a key.
+pub(crate) fn is_cloud(host: &str) -> bool {
+    host == CLOUD_DOMAIN || host.strip_suffix(CLOUD_DOMAIN).is_some_and(|rest| rest.ends_with('.'))
+}
+
+/// Longest part of a key after its asterisk that is looked into.
+const KEY_TAIL_BYTES_MAX: usize = 4 << 10;
+
 lenient! {
     /// What a key can carry after its asterisk.
     KeyTail { base_url: Text = "baseUrl" }
 }
 
 /// The API's address in a key of the form `<key>*<base64 of {"baseUrl": …}>`.
-fn base_of_key(key: &str) -> Option<String> {
+pub(crate) fn base_of_key(key: &str) -> Option<String> {
     let (_, tail) = key.split_once('*')?;
+    if tail.len() > KEY_TAIL_BYTES_MAX {
+        return None;
+    }
     let tail: KeyTail = serde_json::from_slice(&base64(tail)?).ok()?;
     let base = tail.base_url.0?;
     Some(format!("{}{KEY_BASE_TAIL}", base.trim_end_matches('/')))

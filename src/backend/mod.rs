@@ -18,13 +18,13 @@ pub(crate) mod build;
 #[cfg(feature = "http")]
 mod chat;
 #[cfg(feature = "http")]
-mod comet;
+pub(crate) mod comet;
 #[cfg(feature = "http")]
-mod endpoint;
+pub(crate) mod endpoint;
 #[cfg(feature = "http")]
-mod failure;
+pub(crate) mod failure;
 #[cfg(feature = "http")]
-mod http;
+pub(crate) mod http;
 #[cfg(feature = "http")]
 mod lenient;
 pub(crate) mod local;
@@ -39,7 +39,7 @@ mod refusal;
 #[cfg(feature = "http")]
 mod reply;
 #[cfg(feature = "http")]
-mod retry;
+pub(crate) mod retry;
 #[cfg(feature = "http")]
 mod run;
 #[cfg(feature = "http")]
@@ -133,12 +133,14 @@ pub struct Reply {
     pub usage: Option<Usage>,
     /// Why it ends here, where told.
     pub finish_reason: Option<FinishReason>,
+    /// Who runs the model, where a gateway told (such as `openai`).
+    pub provider: Option<String>,
 }
 
 impl Reply {
     /// An answer of this text, with nothing else known.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), model: None, usage: None, finish_reason: None }
+        Self { text: text.into(), model: None, usage: None, finish_reason: None, provider: None }
     }
 
     /// The same with the model's name.
@@ -161,6 +163,13 @@ impl Reply {
         self.finish_reason = Some(reason);
         self
     }
+
+    /// The same with who runs the model.
+    #[must_use]
+    pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
+        self.provider = Some(provider.into());
+        self
+    }
 }
 
 /// Lengths, never the text.
@@ -171,6 +180,7 @@ impl fmt::Debug for Reply {
             .field("model", &self.model)
             .field("usage", &self.usage)
             .field("finish_reason", &self.finish_reason)
+            .field("provider", &self.provider)
             .finish()
     }
 }
@@ -218,6 +228,8 @@ pub struct CallContext<'a> {
     pub(crate) deadline: Option<Instant>,
     pub(crate) on_text: RefCell<Option<OnText>>,
     pub(crate) text_sent: Cell<bool>,
+    /// When the first piece of text came.
+    pub(crate) first_text: Cell<Option<Instant>>,
     /// Whether the owner's callback runs: a panic then is the callback's.
     pub(crate) in_callback: Cell<bool>,
     pub(crate) attempts: &'a dyn AttemptLog,
@@ -321,6 +333,9 @@ impl CallContext<'_> {
     pub fn send_text(&self, text: &str) -> Result<(), TaskError> {
         if self.cancel.is_cancelled() {
             return Err(cancelled());
+        }
+        if self.first_text.get().is_none() && !text.is_empty() {
+            self.first_text.set(Some(Instant::now()));
         }
         // A callback cannot reach its own call again, so the borrow is free.
         if let Ok(mut callback) = self.on_text.try_borrow_mut() {

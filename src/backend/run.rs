@@ -1,6 +1,6 @@
 //! One task as calls to a server: attempts, waits, tools, and the answer in the end.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::backend::wire::{self, Said};
 use crate::backend::{Attempt, CallContext, Reply, receive, tools};
 use crate::id::random_u64;
 use crate::task::Usage;
-use crate::task_error::{ErrorKind, TaskError};
+use crate::task_error::{ErrorKind, TaskError, clean};
 
 /// One task under way.
 pub(crate) struct Run<'a> {
@@ -29,6 +29,8 @@ pub(crate) struct Run<'a> {
     pub(super) told: Cell<bool>,
     /// Whether this attempt asks for the usage of its stream.
     pub(super) asks_usage: Cell<bool>,
+    /// Who runs the model, where a gateway told.
+    provider: RefCell<Option<String>>,
 }
 
 /// What is known of an attempt, however it ended.
@@ -52,6 +54,7 @@ impl<'a> Run<'a> {
             attempt_open: Cell::new(true),
             told: Cell::new(false),
             asks_usage: Cell::new(false),
+            provider: RefCell::default(),
         }
     }
 
@@ -73,6 +76,7 @@ impl<'a> Run<'a> {
                 reply.model = answer.model;
                 reply.usage = usage;
                 reply.finish_reason = answer.finish;
+                reply.provider = self.provider.take();
                 return Ok(reply);
             }
             if rounds_left == 0 {
@@ -255,6 +259,10 @@ impl<'a> Run<'a> {
         let mut response = self.backend.client.send(self.call, self.limits(), &request)?;
         facts.status = Some(response.status());
         facts.first_byte = response.first_byte();
+        if let Some(provider) = response.header(PROVIDER_HEADER) {
+            let provider = clean(provider, PROVIDER_BYTES_MAX);
+            self.provider.replace(Some(provider).filter(|name| !name.is_empty()));
+        }
         if !self.backend.limiters.is_empty() {
             facts.pause = announced_pause(|name| response.header(name));
         }
@@ -280,4 +288,8 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Where the Opik gateway tells who runs the model.
+const PROVIDER_HEADER: &str = "x-opik-provider";
+/// Longest provider's name that is kept.
+const PROVIDER_BYTES_MAX: usize = 64;
 const JSON: &str = "application/json";

@@ -125,11 +125,14 @@ impl AutomationHelper {
         observers: SharedObservers,
     ) -> Result<Self, Error> {
         config.check()?;
-        let backend = match backend {
-            Some(backend) => backend,
-            None => backend::build(&config)?,
+        let (backend, provider) = match backend {
+            // A backend of one's own tells the provider in its replies, if at all.
+            Some(backend) => (backend, None),
+            None => (backend::build(&config)?, config.provider()),
         };
-        let shared = Arc::new(Shared::new(config, backend, observers));
+        let mut shared = Shared::new(config, backend, observers);
+        shared.provider = provider;
+        let shared = Arc::new(shared);
         let owner = Arc::new(Owner(Arc::clone(&shared)));
         Ok(Self { shared, _owner: Some(owner) })
     }

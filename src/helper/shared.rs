@@ -15,7 +15,7 @@ use crate::backend::{AiBackend, Attempt, Reply, cancelled, timed_out};
 use crate::cancel::{CancelSignal, RaisedHooks};
 use crate::config::{HelperConfig, WhenResultsFull};
 use crate::error::Error;
-use crate::event::{Event, EventKind, Fact};
+use crate::event::{Event, EventKind, Fact, TraceFacts};
 use crate::helper::slept::Slept;
 use crate::id::{HelperId, TaskId};
 use crate::observers::{SharedObservers, quietly};
@@ -147,6 +147,8 @@ pub(crate) struct Claim {
     attempts: u32,
     on_done: Option<OnDone>,
     slot: Option<usize>,
+    /// When the first piece of text came.
+    pub(crate) first_text: Option<Instant>,
 }
 
 /// What ends at once when the lock is gone: hooks to run, tasks to publish.
@@ -160,6 +162,8 @@ pub(crate) struct Shared {
     pub(crate) id: HelperId,
     pub(crate) name: String,
     pub(crate) backend_name: String,
+    /// Who answers, for traces, where the helper's kind tells it.
+    pub(crate) provider: Option<&'static str>,
     pub(crate) backend: Box<dyn AiBackend>,
     pub(crate) config: HelperConfig,
     pub(crate) timeout: Duration,
@@ -190,6 +194,7 @@ impl Shared {
             id: HelperId::next(),
             name: config.effective_name().to_owned(),
             backend_name: backend.name().to_owned(),
+            provider: None,
             backend,
             timeout: config.effective_timeout(),
             config,
@@ -231,7 +236,17 @@ impl Shared {
 
     /// An event about this helper.
     pub(crate) fn event(&self, kind: EventKind) -> Event<'_> {
-        Event::new(kind).helper(self.id, &self.backend_name)
+        let mut event = Event::new(kind).helper(self.id, &self.backend_name);
+        event.trace = Some(TraceFacts {
+            mode: self.config.effective_trace(),
+            helper: &self.name,
+            model: self.config.model.as_deref(),
+            provider: self.provider,
+            project: self.config.trace_project(),
+            note: None,
+            first_text: None,
+        });
+        event
     }
 
     fn task_id(&self, number: u64) -> TaskId {
@@ -417,6 +432,7 @@ impl Shared {
             self.observers.tell(&event);
         }
         let request_bytes = request.text_bytes();
+        let provider = reply.as_ref().and_then(|reply| reply.provider.clone());
         let (result, model, usage, finish_reason) = match reply {
             Some(reply) => (Some(reply.text), reply.model, reply.usage, reply.finish_reason),
             None => (None, None, None, None),
@@ -443,6 +459,11 @@ impl Shared {
         event.usage = task.usage.as_ref();
         event.attempt = Some(attempts);
         event.task = Some(&task);
+        if let Some(trace) = &mut event.trace {
+            trace.note = request.note.as_deref();
+            trace.provider = provider.as_deref().or(trace.provider);
+            trace.first_text = began.zip(claim.first_text).map(|(from, to)| to - from);
+        }
         self.observers.tell(&event);
         let bytes = task.text_bytes(request_bytes);
         let for_callback = on_done.as_ref().map(|_| task.clone());
@@ -885,6 +906,7 @@ impl Claim {
             attempts: 0,
             on_done: None,
             slot: None,
+            first_text: None,
         }
     }
 
@@ -899,6 +921,7 @@ impl Claim {
             attempts: running.attempts,
             on_done: running.on_done,
             slot: Some(running.slot),
+            first_text: None,
         }
     }
 }

@@ -60,16 +60,20 @@ fn take_tickets(shared: &Shared, slot: usize) {
             Next::Stop => break,
             Next::Nothing => {}
             Next::Task { number, deadline, on_text } => {
-                let outcome = work(shared, slot, number, deadline, on_text);
+                let (outcome, first_text) = work(shared, slot, number, deadline, on_text);
                 let (claim, leftover) = shared.claim_own(slot, number);
                 drop(leftover);
-                if let Some(claim) = claim {
+                if let Some(mut claim) = claim {
+                    claim.first_text = first_text;
                     shared.finish(claim, outcome);
                 }
             }
         }
     }
 }
+
+/// How a task's call came out, and when its first piece of text came.
+type Outcome = (Result<Reply, TaskError>, Option<std::time::Instant>);
 
 /// Calls the backend, with everything foreign fenced in.
 fn work(
@@ -78,10 +82,10 @@ fn work(
     number: u64,
     deadline: Option<std::time::Instant>,
     on_text: Option<crate::task::OnText>,
-) -> Result<Reply, TaskError> {
+) -> Outcome {
     let place = shared.slots[slot].request.read().unwrap_or_else(|p| p.into_inner());
     let Some(request) = place.as_ref() else {
-        return Err(TaskError::new(ErrorKind::Other, "the task has no request"));
+        return (Err(TaskError::new(ErrorKind::Other, "the task has no request")), None);
     };
     let log = TaskLog { shared, number };
     let call = CallContext {
@@ -92,11 +96,13 @@ fn work(
         deadline,
         on_text: RefCell::new(on_text),
         text_sent: Cell::new(false),
+        first_text: Cell::new(None),
         in_callback: Cell::new(false),
         attempts: &log,
     };
     let outcome = quietly(|| shared.backend.process(&call));
     let in_callback = call.in_callback.get();
+    let first_text = call.first_text.get();
     // The callback is user data: its drop may panic too.
     let callback = call.on_text;
     quietly(move || drop(callback));
@@ -107,7 +113,12 @@ fn work(
             "the backend panicked; its message went to the panic hook"
         };
         Err(TaskError::new(ErrorKind::Panicked, what))
-    })?;
+    });
+    (reply.and_then(|reply| within_bound(shared, reply)), first_text)
+}
+
+/// Refuses a reply that is larger than the helper takes.
+fn within_bound(shared: &Shared, reply: Reply) -> Result<Reply, TaskError> {
     let bytes_max = shared.config.max_reply_bytes;
     if reply.text.len() > bytes_max {
         let summary = format!(

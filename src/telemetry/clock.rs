@@ -25,6 +25,18 @@ pub(super) fn run_second(at: SystemTime) -> String {
     format!("{year:04}{month:02}{day:02}_{hour:02}{minute:02}{second:02}")
 }
 
+/// The moment as `YYYY-MM-DDTHH:MM:SS.ffffffZ`. A clock before 1970 counts as 1970.
+// Only traces are told so.
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub(crate) fn iso_micros(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, micros) = (since.as_secs(), since.subsec_micros());
+    let (year, month, day) = date(seconds / SECONDS_PER_DAY + DAYS_BEFORE_1970);
+    let rest = seconds % SECONDS_PER_DAY;
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+}
+
 /// Year, month and day from days since 1 March of the year 0.
 fn date(days: u64) -> (u64, u64, u64) {
     let (era, mut rest) = (days / DAYS_400, days % DAYS_400);
@@ -63,6 +75,13 @@ mod tests {
         ] {
             assert_eq!(run_second(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
+    }
+
+    #[test]
+    fn moments_are_told_to_the_microsecond() {
+        let at = UNIX_EPOCH + Duration::new(1_763_830_000, 1_234_567);
+        assert_eq!(iso_micros(at), "2025-11-22T16:46:40.001234Z");
+        assert_eq!(iso_micros(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000000Z");
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod graders;
 mod http;
 mod limits;
 #[cfg(feature = "http")]
+mod opik;
+#[cfg(feature = "http")]
 mod real_model;
 mod shutdown;
 mod support;

@@ -10,6 +10,7 @@ use crate::backend::build::Env;
 use crate::backend::endpoint::Endpoint;
 use crate::backend::failure::Failure;
 use crate::backend::{CallContext, cancelled, timed_out};
+use crate::cancel::CancelSignal;
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::task_error::{ErrorKind, TaskError};
@@ -68,12 +69,24 @@ impl Client {
         limits: Limits,
         request: &Request<'_>,
     ) -> Result<Response<'c>, Failure> {
-        match self.send_once(call, limits, request, false) {
+        self.send_with(call.cancel(), limits, request, false)
+    }
+
+    /// The same for a request that belongs to no task; one with a body can be put in place of
+    /// posted.
+    pub(crate) fn send_with<'c>(
+        &self,
+        cancel: &'c CancelSignal,
+        limits: Limits,
+        request: &Request<'_>,
+        put: bool,
+    ) -> Result<Response<'c>, Failure> {
+        match self.send_once(cancel, limits, request, put, false) {
             Ok(response) => Ok(response),
             // A kept connection that the server had closed meanwhile: nobody's fault, and
             // the server has not seen the request.
             Err(Fault { stale: true, .. }) => {
-                self.send_once(call, limits, request, true).map_err(|fault| fault.failure)
+                self.send_once(cancel, limits, request, put, true).map_err(|fault| fault.failure)
             }
             Err(fault) => Err(fault.failure),
         }
@@ -81,14 +94,21 @@ impl Client {
 
     fn send_once<'c>(
         &self,
-        call: &'c CallContext<'_>,
+        cancel: &'c CancelSignal,
         limits: Limits,
         request: &Request<'_>,
+        put: bool,
         fresh_only: bool,
     ) -> Result<Response<'c>, Fault> {
-        let scope = Scope::enter(call.cancel(), limits, fresh_only);
+        let scope = Scope::enter(cancel, limits, fresh_only);
         let outcome = match request.body {
-            Some(body) => self.agent.run(assemble(request, body)),
+            Some(body) => {
+                let mut out = assemble(request, body);
+                if put {
+                    *out.method_mut() = ureq::http::Method::PUT;
+                }
+                self.agent.run(out)
+            }
             None => self.agent.run(assemble(request, ())),
         };
         match outcome {

@@ -1,0 +1,291 @@
+//! What is sent of one task: a trace and a span, written once as JSON.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::TraceMode;
+use crate::event::{Event, TraceFacts};
+use crate::task::{Task, Usage};
+use crate::task_error::TaskError;
+use crate::telemetry::clock::iso_micros;
+use crate::trace::TraceId;
+
+/// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and
+/// its length told in the metadata.
+pub(super) const CONTENT_BYTES_MAX: usize = 256 << 10;
+
+/// An object of JSON in pieces, to be written one after another.
+pub(super) type Pieces<'a> = [&'a str; 3];
+
+/// One thing to send.
+pub(super) enum Entry {
+    /// A task's trace and span. Both without their last brace, for `content` follows.
+    Generation {
+        trace: Box<str>,
+        span: Box<str>,
+        /// `,"input":…,"output":…`, or nothing.
+        content: Box<str>,
+        /// Opik has the trace; the span is still to go.
+        traced: bool,
+    },
+    /// A score of a trace, as an object of JSON.
+    Score(Box<str>),
+}
+
+impl Entry {
+    /// Memory taken, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = match self {
+            Self::Generation { trace, span, content, .. } => {
+                trace.len() + span.len() + content.len()
+            }
+            Self::Score(score) => score.len(),
+        };
+        texts + size_of::<Self>()
+    }
+
+    /// Its trace as JSON; nothing if it has none, or Opik has it.
+    pub(super) fn trace(&self) -> Option<Pieces<'_>> {
+        match self {
+            Self::Generation { trace, content, traced: false, .. } => Some([trace, content, "}"]),
+            _ => None,
+        }
+    }
+
+    /// Its span as JSON.
+    pub(super) fn span(&self) -> Option<Pieces<'_>> {
+        match self {
+            Self::Generation { span, content, .. } => Some([span, content, "}"]),
+            Self::Score(_) => None,
+        }
+    }
+
+    /// The score as JSON.
+    pub(super) fn as_score(&self) -> Option<Pieces<'_>> {
+        match self {
+            Self::Score(score) => Some([score, "", ""]),
+            Self::Generation { .. } => None,
+        }
+    }
+
+    /// The trace and span of a task that has ended; nothing for one that was never begun.
+    pub(super) fn generation(
+        event: &Event<'_>,
+        task: &Task,
+        facts: &TraceFacts<'_>,
+        project: Option<&str>,
+        tags: &[String],
+    ) -> Option<Self> {
+        if task.attempts == 0 {
+            return None;
+        }
+        let (content, left_out) = match facts.mode {
+            TraceMode::Content => content(task),
+            _ => (String::new(), None),
+        };
+        let ended = task.completed_at.unwrap_or(event.at);
+        let began = ended.checked_sub(event.latency).unwrap_or(ended);
+        let note = facts.note;
+        let trace_id = note.and_then(|note| note.id).unwrap_or_else(TraceId::new);
+        let common = |id: TraceId, name: &str| {
+            let mut out = Map::new();
+            out.insert("id".into(), id.to_string().into());
+            out.insert("name".into(), name.into());
+            out.insert("start_time".into(), iso_micros(began).into());
+            out.insert("end_time".into(), iso_micros(ended).into());
+            out.insert("metadata".into(), metadata(event, task, left_out));
+            out.insert("tags".into(), all_tags(facts, tags));
+            out.insert("source".into(), "sdk".into());
+            if let Some(project) = facts.project.or(project) {
+                out.insert("project_name".into(), project.into());
+            }
+            if let Some(error) = &task.error {
+                out.insert("error_info".into(), error_info(task, error));
+            }
+            if let Some(first_text) = facts.first_text {
+                out.insert("ttft".into(), millis(first_text));
+            }
+            out
+        };
+        let mut trace = common(trace_id, facts.helper);
+        if let Some(conversation) = note.and_then(|note| note.conversation.as_deref()) {
+            trace.insert("thread_id".into(), conversation.into());
+        }
+        let mut span = common(TraceId::new(), event.backend);
+        span.insert("trace_id".into(), trace_id.to_string().into());
+        span.insert("type".into(), "llm".into());
+        let model = task.model.as_deref().or(facts.model);
+        for (name, value) in [("model", model), ("provider", facts.provider)] {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                span.insert(name.into(), value.into());
+            }
+        }
+        if let Some(usage) = &task.usage {
+            span.insert("usage".into(), usage_json(usage));
+        }
+        Some(Self::Generation {
+            trace: open_object(trace),
+            span: open_object(span),
+            content: content.into(),
+            traced: false,
+        })
+    }
+
+    /// A score of a trace.
+    pub(super) fn score(id: TraceId, name: &str, value: f64, project: Option<&str>) -> Self {
+        let mut out = Map::new();
+        out.insert("id".into(), id.to_string().into());
+        out.insert("name".into(), name.into());
+        out.insert("value".into(), value.into());
+        out.insert("source".into(), "sdk".into());
+        if let Some(project) = project {
+            out.insert("project_name".into(), project.into());
+        }
+        Self::Score(Value::Object(out).to_string().into())
+    }
+
+    /// One line of the spool, with its newline.
+    pub(super) fn to_line(&self) -> String {
+        match self {
+            Self::Generation { trace, span, content, .. } => {
+                let content = content.strip_prefix(',').unwrap_or_default();
+                format!("{{\"trace\":{trace}}},\"span\":{span}}},\"content\":{{{content}}}}}\n")
+            }
+            Self::Score(score) => format!("{{\"score\":{score}}}\n"),
+        }
+    }
+
+    /// Reads a line of the spool; nothing if it is none of ours.
+    pub(super) fn from_line(line: &[u8]) -> Option<Self> {
+        let Value::Object(mut line) = serde_json::from_slice(line).ok()? else { return None };
+        let mut take = |name: &str| match line.remove(name) {
+            Some(Value::Object(map)) => Some(map),
+            _ => None,
+        };
+        if let Some(score) = take("score") {
+            return Some(Self::Score(Value::Object(score).to_string().into()));
+        }
+        let (trace, span, content) = (take("trace")?, take("span")?, take("content")?);
+        if trace.is_empty() || span.is_empty() {
+            return None;
+        }
+        let mut inner = String::new();
+        if !content.is_empty() {
+            let object = open_object(content);
+            inner.push(',');
+            inner.push_str(object.strip_prefix('{').unwrap_or_default());
+        }
+        Some(Self::Generation {
+            trace: open_object(trace),
+            span: open_object(span),
+            content: inner.into(),
+            traced: false,
+        })
+    }
+}
+
+/// An object of JSON without its last brace.
+fn open_object(map: Map<String, Value>) -> Box<str> {
+    let mut text = Value::Object(map).to_string();
+    text.pop();
+    text.into()
+}
+
+fn millis(time: Duration) -> Value {
+    (time.as_secs_f64() * 1e3).into()
+}
+
+/// Prompt and reply, or the length of what is too long.
+fn content(task: &Task) -> (String, Option<usize>) {
+    let reply = task.result.as_deref();
+    let partial = task.error.as_ref().and_then(TaskError::partial);
+    let texts = task.prompt.len() + reply.or(partial).map_or(0, str::len);
+    if texts > CONTENT_BYTES_MAX {
+        return (String::new(), Some(texts));
+    }
+    let mut input = json!({ "prompt": task.prompt });
+    if !task.context.is_empty() {
+        input["context"] = Value::Object(task.context.clone());
+    }
+    let mut content = format!(",\"input\":{input}");
+    let output = match (reply, partial) {
+        (Some(text), _) => Some(json!({ "text": text })),
+        (None, Some(text)) => Some(json!({ "partial": text })),
+        (None, None) => None,
+    };
+    if let Some(output) = output {
+        content.push_str(&format!(",\"output\":{output}"));
+    }
+    match content.len() {
+        bytes if bytes > CONTENT_BYTES_MAX => (String::new(), Some(bytes)),
+        _ => (content, None),
+    }
+}
+
+/// What is known of a task beside its texts.
+fn metadata(event: &Event<'_>, task: &Task, left_out: Option<usize>) -> Value {
+    let mut out = json!({
+        "task_id": task.task_id.to_string(),
+        "helper_id": task.helper_id.to_string(),
+        "backend": event.backend,
+        "attempts": task.attempts,
+        "queue_ms": task.queue_ms,
+        "latency_ms": task.latency_ms,
+        "prompt_bytes": task.prompt.len(),
+        "context_entries": task.context.len(),
+    });
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            out[name] = value;
+        }
+    };
+    set("reply_bytes", task.result.as_ref().map(|text| text.len().into()));
+    set("finish_reason", task.finish_reason.map(|reason| reason.as_str().into()));
+    let usage = task.usage.as_ref();
+    set("cached_tokens", usage.and_then(|usage| usage.cached_tokens).map(Into::into));
+    set("reasoning_tokens", usage.and_then(|usage| usage.reasoning_tokens).map(Into::into));
+    set("content_left_out_bytes", left_out.map(Into::into));
+    out
+}
+
+/// The helper's name, the sink's tags and the request's, each once.
+fn all_tags(facts: &TraceFacts<'_>, tags: &[String]) -> Value {
+    let own = facts.note.map(|note| note.tags.as_slice()).unwrap_or_default();
+    let mut all = vec![facts.helper];
+    for tag in tags.iter().chain(own).map(String::as_str) {
+        if !all.contains(&tag) {
+            all.push(tag);
+        }
+    }
+    all.into()
+}
+
+/// Why a task failed, in our own words: what a server said may quote the prompt.
+fn error_info(task: &Task, error: &TaskError) -> Value {
+    let kind = error.kind().as_str();
+    let mut facts = format!("automation-assistant: task {} ended as {kind}", task.task_id);
+    facts.push_str(&format!(" after {} calls, {:.0} ms", task.attempts, task.latency_ms));
+    if let Some(status) = error.status() {
+        facts.push_str(&format!("; HTTP {status}"));
+    }
+    if let Some(code) = error.code() {
+        facts.push_str(&format!("; code {code}"));
+    }
+    json!({ "exception_type": kind, "message": error.summary(), "traceback": facts })
+}
+
+/// Tokens as Opik counts them: 32-bit whole numbers.
+fn usage_json(usage: &Usage) -> Value {
+    let count = |tokens: u64| i32::try_from(tokens).unwrap_or(i32::MAX);
+    json!({
+        "prompt_tokens": count(usage.prompt_tokens),
+        "completion_tokens": count(usage.completion_tokens),
+        "total_tokens": count(usage.total_tokens),
+    })
+}
+
+/// When an experiment's or a caller's score makes no sense to Opik.
+pub(super) fn is_score(name: &str, value: f64) -> bool {
+    crate::trace::is_name(name, crate::trace::TAG_BYTES_MAX) && value.is_finite()
+}

@@ -1,0 +1,293 @@
+//! Traces of what helpers did, sent to Opik.
+//!
+//! A sink is an observer. On the thread where a task ends it only writes the trace down and
+//! puts it into a bounded queue; one thread of its own sends what is there, in batches. The
+//! way of an item: event → [`item`] → queue → thread → [`post`] (or [`spool`], while there is
+//! no way through). Nothing that happens here fails or slows a task.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::Secret;
+use crate::error::Error;
+use crate::event::Observe;
+
+#[cfg(not(feature = "http"))]
+mod absent;
+#[cfg(feature = "http")]
+pub(crate) mod file;
+#[cfg(feature = "http")]
+mod item;
+#[cfg(feature = "http")]
+mod post;
+#[cfg(feature = "http")]
+mod queue;
+#[cfg(feature = "http")]
+mod sink;
+#[cfg(feature = "http")]
+mod spool;
+#[cfg(feature = "http")]
+mod target;
+#[cfg(feature = "http")]
+mod thread;
+
+#[cfg(not(feature = "http"))]
+pub use absent::OpikSink;
+#[cfg(feature = "http")]
+pub use sink::OpikSink;
+
+/// Default bound on traces and scores that wait to be sent.
+pub const DEFAULT_TRACE_QUEUE_ITEMS: usize = 4096;
+/// Default bound on the memory of what waits to be sent, in bytes (4 MiB). A trace without
+/// texts takes about 1.5 KiB.
+pub const DEFAULT_TRACE_QUEUE_BYTES: usize = 4 << 20;
+/// Default bound on the spool file, in bytes (8 MiB).
+pub const DEFAULT_SPOOL_BYTES: u64 = 8 << 20;
+/// Default of how long the end of a sink may take to send what is left. (A connection that is
+/// being opened just then cannot be interrupted, and takes up to 5 s more.)
+pub const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Least memory for a queue: what one full item may take, twice.
+#[cfg(feature = "http")]
+const QUEUE_BYTES_MIN: usize = 1 << 20;
+/// Least size of a spool, for the same reason.
+#[cfg(feature = "http")]
+const SPOOL_BYTES_MIN: u64 = 1 << 20;
+
+/// Where traces go, and within which bounds.
+///
+/// What is not set is looked up: in the environment (`OPIK_URL_OVERRIDE`, `OPIK_API_KEY`,
+/// `OPIK_WORKSPACE`, `OPIK_PROJECT_NAME`), then in the file `~/.opik.config`, as Opik's own
+/// clients do; then Comet's cloud is taken, which needs a key. `Debug` never shows the key.
+///
+/// ```
+/// use automation_assistant::OpikConfig;
+///
+/// // Opik on this device, as its `opik.sh` starts it: no key needed.
+/// let config = OpikConfig::new().url("http://localhost:5173/api").project("notes");
+/// # let _ = config;
+/// ```
+#[derive(Clone)]
+#[must_use]
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub struct OpikConfig {
+    url: Option<String>,
+    api_key: Option<Secret>,
+    workspace: Option<String>,
+    project: Option<String>,
+    tags: Vec<String>,
+    look_up: bool,
+    allow_insecure_http: bool,
+    root_certificates: Option<PathBuf>,
+    queue_items: usize,
+    queue_bytes: usize,
+    spool: Option<PathBuf>,
+    spool_bytes: u64,
+    close_timeout: Duration,
+    pub(crate) observers: Vec<std::sync::Arc<dyn Observe>>,
+}
+
+impl Default for OpikConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OpikConfig {
+    /// A configuration with every default.
+    pub fn new() -> Self {
+        Self {
+            url: None,
+            api_key: None,
+            workspace: None,
+            project: None,
+            tags: Vec::new(),
+            look_up: true,
+            allow_insecure_http: false,
+            root_certificates: None,
+            queue_items: DEFAULT_TRACE_QUEUE_ITEMS,
+            queue_bytes: DEFAULT_TRACE_QUEUE_BYTES,
+            spool: None,
+            spool_bytes: DEFAULT_SPOOL_BYTES,
+            close_timeout: DEFAULT_CLOSE_TIMEOUT,
+            observers: Vec::new(),
+        }
+    }
+
+    /// A configuration, if the environment or `~/.opik.config` names an Opik (by an address
+    /// or a key): for programs that trace where somebody set it up, and only there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if there is a file that cannot be read.
+    pub fn found() -> Result<Option<Self>, Error> {
+        #[cfg(feature = "http")]
+        {
+            let file = file::OpikFile::of_user()?;
+            let any = file::NAMES_AN_OPIK.iter().any(|name| file.or_env(name).is_some());
+            Ok(any.then(Self::new))
+        }
+        // A build without HTTP can trace nowhere.
+        #[cfg(not(feature = "http"))]
+        Ok(None)
+    }
+
+    /// The base URL, such as `http://localhost:5173/api`. Defaults to what is looked up (see
+    /// [`OpikConfig`]), then to the server that the key names, then to Comet's cloud.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// The API key. White space around it is dropped. Defaults to what is looked up; a
+    /// server of one's own needs none.
+    pub fn api_key(mut self, key: impl AsRef<str>) -> Self {
+        self.api_key = Some(Secret::new(key.as_ref()));
+        self
+    }
+
+    /// The workspace. Defaults to what is looked up, then to none (which is the account's
+    /// default).
+    pub fn workspace(mut self, name: impl Into<String>) -> Self {
+        self.workspace = Some(name.into());
+        self
+    }
+
+    /// The project that traces go to. Defaults to what is looked up, then to Opik's
+    /// "Default Project".
+    pub fn project(mut self, name: impl Into<String>) -> Self {
+        self.project = Some(name.into());
+        self
+    }
+
+    /// Adds a tag to every trace. 1 to 100 bytes. Defaults to none (but each trace is tagged
+    /// with its helper's name).
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Whether environment and `~/.opik.config` are looked into. Defaults to `true`.
+    pub fn look_up(mut self, look_up: bool) -> Self {
+        self.look_up = look_up;
+        self
+    }
+
+    /// Allows to send a key over plain http to another host. Whoever is on the way can read
+    /// it. Defaults to `false`.
+    pub fn allow_insecure_http(mut self, allow: bool) -> Self {
+        self.allow_insecure_http = allow;
+        self
+    }
+
+    /// A PEM file of root certificates, in place of the bundled ones. Defaults to the file
+    /// that `SSL_CERT_FILE` names, then to the bundled Mozilla roots.
+    pub fn root_certificates(mut self, pem_file: impl Into<PathBuf>) -> Self {
+        self.root_certificates = Some(pem_file.into());
+        self
+    }
+
+    /// How many traces and scores may wait; at least 1. When it is full, the oldest make
+    /// room, and are counted. Defaults to 4096.
+    pub fn queue_items(mut self, items: usize) -> Self {
+        self.queue_items = items;
+        self
+    }
+
+    /// How much memory waiting traces may take, in bytes; at least 1 MiB. (The batch being
+    /// sent takes up to 1 MiB more.) Defaults to 4 MiB.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
+        self
+    }
+
+    /// A file for what could not be sent: it survives a restart, and is sent first, in
+    /// order, when Opik can be reached again. Each sink needs a file of its own; only its
+    /// owner can read it, and it holds prompts where a helper traces
+    /// [`Content`](crate::TraceMode::Content). Defaults to none.
+    pub fn spool(mut self, file: impl Into<PathBuf>) -> Self {
+        self.spool = Some(file.into());
+        self
+    }
+
+    /// Largest spool file, in bytes; at least 1 MiB. When it is full, the oldest quarter
+    /// makes room, and is counted. Defaults to 8 MiB.
+    pub fn spool_bytes(mut self, bytes: u64) -> Self {
+        self.spool_bytes = bytes;
+        self
+    }
+
+    /// How long the end of the sink (the drop of its manager) may take to send what is left.
+    /// Defaults to 2 s.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
+    /// Adds someone who is told of what was sent and lost
+    /// ([`EventKind::TraceExport`](crate::EventKind::TraceExport)), on the sink's thread. A
+    /// manager adds its own observers by itself. Defaults to none.
+    pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+}
+
+/// Everything but the key.
+impl fmt::Debug for OpikConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpikConfig")
+            .field("url", &self.url.as_deref().map(crate::config::without_user_info))
+            .field("api_key", &self.api_key)
+            .field("workspace", &self.workspace)
+            .field("project", &self.project)
+            .field("tags", &self.tags)
+            .field("look_up", &self.look_up)
+            .field("queue_items", &self.queue_items)
+            .field("queue_bytes", &self.queue_bytes)
+            .field("spool", &self.spool)
+            .field("spool_bytes", &self.spool_bytes)
+            .field("close_timeout", &self.close_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of a sink's traces and scores, all since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FlushReport {
+    /// Opik has them.
+    pub sent: u64,
+    /// They are lost: no room, refused, or the sink was closed.
+    pub dropped: u64,
+    /// They wait, in memory or in the spool.
+    pub pending: u64,
+}
+
+/// The state of a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct OpikStats {
+    /// Traces and scores that Opik has.
+    pub sent: u64,
+    /// Those that are lost.
+    pub dropped: u64,
+    /// How often one was sent again.
+    pub retried: u64,
+    /// Those that wait, in memory or in the spool.
+    pub pending: u64,
+    /// Of those, the ones in the spool.
+    pub spooled: u64,
+    /// Memory taken by what waits, in bytes.
+    pub queue_bytes: usize,
+    /// The most that `queue_bytes` has been.
+    pub queue_bytes_max: usize,
+    /// The HTTP status for which the sink sends no more (401, 402 or 403): mend the key or
+    /// the account, and make a new sink.
+    pub disabled_by: Option<u16>,
+    /// The HTTP status of the last reply.
+    pub last_status: Option<u16>,
+    /// Our words for the last failure.
+    pub last_error: Option<&'static str>,
+}

@@ -1,0 +1,235 @@
+//! One request to Opik, and what its answer means for what was sent.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::backend::http::{Limits, Request};
+use crate::backend::retry::asked_wait;
+use crate::cancel::CancelSignal;
+use crate::opik::item::Pieces;
+use crate::opik::target::Target;
+use crate::task_error::ErrorKind;
+
+/// Limit on name look-up, connecting and TLS of one request.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Limit on one request altogether: a megabyte over a slow line, and a busy server.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+/// Limit on silence within a reply, which is empty as a rule.
+const IDLE_LIMIT: Duration = Duration::from_secs(10);
+/// Longest wait asked for by a server that is heeded. Opik's windows are a minute long.
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(300);
+/// How much of a reply's body is read, so that its connection can be used again.
+const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Which of Opik's lists something goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum List {
+    Traces,
+    Spans,
+    Scores,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Opik has it.
+    Taken,
+    /// Opik will never take it.
+    Refused,
+    /// Opik takes nothing from us.
+    Disabled(u16),
+    /// It may work later.
+    Later {
+        /// How long the server asks to wait.
+        asked: Option<Duration>,
+        /// The request itself may be the reason: not to be repeated for ever.
+        suspect: bool,
+    },
+}
+
+/// A verdict with the facts behind it.
+pub(super) struct Outcome {
+    pub(super) verdict: Verdict,
+    pub(super) status: Option<u16>,
+    /// Our words for a failure.
+    pub(super) words: Option<&'static str>,
+    pub(super) kind: ErrorKind,
+}
+
+impl Target {
+    /// Sends JSON objects to one of the lists.
+    pub(super) fn send(
+        &self,
+        list: List,
+        items: &[Pieces<'_>],
+        cancel: &CancelSignal,
+        until: Option<Instant>,
+    ) -> Outcome {
+        let body = body(list, items);
+        let url = match list {
+            List::Traces => &self.traces_url,
+            List::Spans => &self.spans_url,
+            List::Scores => &self.scores_url,
+        };
+        let own = Instant::now().checked_add(REQUEST_LIMIT);
+        let deadline = match (own, until) {
+            (Some(own), Some(until)) => Some(own.min(until)),
+            (own, until) => own.or(until),
+        };
+        let limits = Limits {
+            deadline,
+            connect: CONNECT_LIMIT,
+            first_byte: None,
+            idle_before_payload: None,
+            idle: IDLE_LIMIT,
+        };
+        let request = Request {
+            url,
+            headers: &self.headers,
+            body: Some(body.as_bytes()),
+            accept: "application/json",
+        };
+        let put = list == List::Scores;
+        match self.client.send_with(cancel, limits, &request, put) {
+            Ok(mut response) => {
+                let status = response.status();
+                let asked = asked(|name| response.header(name));
+                response.end_by(IDLE_LIMIT);
+                let mut room = [0; 1024];
+                let mut read = 0;
+                // The status says all; what is read here is for the connection's sake.
+                while read < BODY_BYTES_MAX {
+                    match response.read(&mut room) {
+                        Ok(1..) => read += room.len(),
+                        _ => break,
+                    }
+                }
+                judge(status, asked)
+            }
+            Err(_) => Outcome {
+                verdict: Verdict::Later { asked: None, suspect: false },
+                status: None,
+                words: Some(
+                    "Opik cannot be reached: check its address, and that the device is \
+                             online; traces wait until it can",
+                ),
+                kind: ErrorKind::Network,
+            },
+        }
+    }
+}
+
+/// The batch as JSON.
+fn body(list: List, items: &[Pieces<'_>]) -> String {
+    let name = match list {
+        List::Traces => "traces",
+        List::Spans => "spans",
+        List::Scores => "scores",
+    };
+    let texts = items.iter().flatten().map(|piece| piece.len()).sum::<usize>();
+    // Beside the items: their commas, the name, and what stands around it.
+    let mut body = String::with_capacity(texts + items.len() + name.len() + 8);
+    body.push_str("{\"");
+    body.push_str(name);
+    body.push_str("\":[");
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            body.push(',');
+        }
+        item.iter().for_each(|piece| body.push_str(piece));
+    }
+    body.push_str("]}");
+    body
+}
+
+/// How long the server asks to wait; the longer where it says so twice.
+fn asked<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Duration> {
+    let reset = header("ratelimit-reset").and_then(|text| text.trim().parse().ok());
+    let reset = reset.map(Duration::from_secs);
+    let wait = reset.max(asked_wait(&header, SystemTime::now()));
+    wait.map(|wait| wait.min(ASKED_WAIT_MAX))
+}
+
+fn judge(status: u16, asked: Option<Duration>) -> Outcome {
+    let later = |suspect| Verdict::Later { asked, suspect };
+    let (verdict, kind, words) = match status {
+        200..=299 => (Verdict::Taken, ErrorKind::Other, None),
+        401 => (
+            Verdict::Disabled(status),
+            ErrorKind::Authentication,
+            Some("Opik refused the key: check OPIK_API_KEY, and that it is for this address"),
+        ),
+        402 => (
+            Verdict::Disabled(status),
+            ErrorKind::QuotaExceeded,
+            Some("the Opik account's budget is spent: no more traces are sent"),
+        ),
+        403 => (
+            Verdict::Disabled(status),
+            ErrorKind::PermissionDenied,
+            Some("the key may not write to this workspace: check OPIK_WORKSPACE"),
+        ),
+        404 | 405 => (
+            Verdict::Refused,
+            ErrorKind::NotFound,
+            Some("there is no Opik at this address, or no such workspace: check both"),
+        ),
+        429 => (
+            later(false),
+            ErrorKind::RateLimited,
+            Some("Opik asks to send less for now: traces wait"),
+        ),
+        408 | 502..=504 => {
+            (later(false), ErrorKind::Server, Some("Opik is not ready for now: traces wait"))
+        }
+        500..=599 => (later(true), ErrorKind::Server, Some("Opik failed on this batch")),
+        _ => (
+            Verdict::Refused,
+            ErrorKind::InvalidRequest,
+            Some("Opik refused a trace as it is: it is dropped"),
+        ),
+    };
+    Outcome { verdict, status: Some(status), words, kind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_meaning() {
+        let verdict = |status| judge(status, None).verdict;
+        assert_eq!(verdict(204), Verdict::Taken);
+        for status in [400, 404, 409, 413, 422, 302] {
+            assert_eq!(verdict(status), Verdict::Refused, "{status}");
+        }
+        for status in [401, 402, 403] {
+            assert_eq!(verdict(status), Verdict::Disabled(status));
+        }
+        for status in [408, 429, 502, 503, 504] {
+            let later = Verdict::Later { asked: None, suspect: false };
+            assert_eq!(verdict(status), later, "{status}");
+        }
+        assert_eq!(verdict(500), Verdict::Later { asked: None, suspect: true });
+    }
+
+    #[test]
+    fn the_longer_wait_counts_and_none_is_for_ever() {
+        let wait = |pairs: &[(&str, &'static str)]| {
+            asked(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value))
+        };
+        assert_eq!(wait(&[("ratelimit-reset", "7")]), Some(Duration::from_secs(7)));
+        assert_eq!(
+            wait(&[("ratelimit-reset", "7"), ("retry-after", "9")]),
+            Some(Duration::from_secs(9))
+        );
+        assert_eq!(wait(&[("ratelimit-reset", "999999999")]), Some(ASKED_WAIT_MAX));
+        assert_eq!(wait(&[("ratelimit-reset", "soon")]), None);
+    }
+
+    #[test]
+    fn a_batch_is_json() {
+        let items = [["{\"id\":1", ",\"x\":3", "}"], ["{\"id\":2", "", "}"]];
+        let body = body(List::Spans, &items);
+        assert_eq!(body, "{\"spans\":[{\"id\":1,\"x\":3},{\"id\":2}]}");
+    }
+}

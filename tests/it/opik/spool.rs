@@ -1,0 +1,185 @@
+//! The spool file: what outlives a restart.
+
+use std::fs;
+use std::io::Write;
+use std::time::Duration;
+
+use automation_assistant::{OpikSink, TraceId, TraceMode};
+
+use super::stand_in::{Opik, Say, nobody};
+use super::{echo, flush, manager, opik, run, run_many};
+use crate::support::LONG;
+use crate::telemetry::Folder;
+
+/// Long enough for one try at a dead server.
+const ONE_TRY: Duration = Duration::from_millis(50);
+
+#[test]
+fn traces_survive_a_restart_and_go_in_order_under_their_ids() {
+    let folder = Folder::new("opik-restart");
+    let path = folder.join("traces.jsonl");
+    let first = manager(opik(&nobody()).spool(&path));
+    let helper = echo(&first, TraceMode::Content);
+    let ids: Vec<_> = (0..7).map(|_| TraceId::new()).collect();
+    for (n, id) in ids.iter().enumerate() {
+        let request = automation_assistant::TaskRequest::new(format!("task {n}")).trace_id(*id);
+        run(&first, helper, request);
+        if n == 3 {
+            assert_eq!(flush(&first, ONE_TRY), (0, 0, 4));
+            assert_eq!(first.opik().unwrap().stats().spooled, 4);
+        }
+    }
+    assert!(first.opik().unwrap().score(ids[0], "good", 1.0));
+    let sink = first.opik().unwrap().clone();
+    drop(first);
+    assert_eq!((sink.stats().dropped, sink.stats().pending), (0, 8));
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 8);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    let server = Opik::willing();
+    let second = manager(opik(&server.url()).spool(&path));
+    assert_eq!(flush(&second, Duration::ZERO).2, 8, "known before anything is sent");
+    let helper = echo(&second, TraceMode::Metadata);
+    run(&second, helper, "new");
+    assert_eq!(flush(&second, LONG), (9, 0, 0));
+    let traces = server.items("traces");
+    let came: Vec<_> = traces.iter().map(|trace| trace["id"].as_str().unwrap()).collect();
+    let expected: Vec<_> = ids.iter().map(TraceId::to_string).collect();
+    assert_eq!(came[..7], expected);
+    assert_eq!(came.len(), 8, "the new one last, and none twice");
+    assert_eq!(traces[0]["input"]["prompt"], "task 0");
+    assert_eq!(server.items("spans")[6]["output"]["text"], "task 6");
+    assert_eq!(server.items("scores")[0]["id"], expected[0]);
+    drop(second);
+    assert!(!path.exists(), "all is delivered");
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_server_that_comes_back_gets_all_in_order_within_one_run() {
+    let up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_up = std::sync::Arc::clone(&up);
+    let server = Opik::start(move |_, _| match is_up.load(std::sync::atomic::Ordering::SeqCst) {
+        true => super::stand_in::TAKEN,
+        false => Say::Status(503, ""),
+    });
+    let folder = Folder::new("opik-back");
+    let manager = manager(opik(&server.url()).spool(folder.join("s")));
+    let helper = echo(&manager, TraceMode::Content);
+    for n in 0..250 {
+        run(&manager, helper, format!("task {n}"));
+    }
+    assert_eq!(flush(&manager, ONE_TRY).0, 0);
+    up.store(true, std::sync::atomic::Ordering::SeqCst);
+    let before = server.asked().len();
+    assert_eq!(flush(&manager, LONG), (250, 0, 0));
+    let traces =
+        server.asked()[before..].iter().flat_map(|asked| asked.items("traces")).collect::<Vec<_>>();
+    let prompts: Vec<_> = traces.iter().map(|trace| trace["input"]["prompt"].clone()).collect();
+    assert_eq!(prompts, (0..250).map(|n| format!("task {n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_torn_line_and_a_foreign_one_cost_nothing_else() {
+    let folder = Folder::new("opik-torn");
+    let path = folder.join("s");
+    let first = manager(opik(&nobody()).spool(&path));
+    let helper = echo(&first, TraceMode::Metadata);
+    run_many(&first, helper, 2);
+    drop(first);
+    let whole = fs::read_to_string(&path).unwrap();
+    let half = &whole[..whole.len() / 4];
+    let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(format!("not ours\n{half}").as_bytes()).unwrap();
+    drop(file);
+    let server = Opik::willing();
+    let second = manager(opik(&server.url()).spool(&path));
+    echo(&second, TraceMode::Metadata);
+    assert_eq!(flush(&second, LONG), (2, 1, 0));
+    assert_eq!(server.items("traces").len(), 2);
+}
+
+#[test]
+fn a_full_spool_drops_the_oldest_and_counts_them() {
+    const BOUND: u64 = 1 << 20;
+    let folder = Folder::new("opik-full");
+    let path = folder.join("s");
+    let first = manager(opik(&nobody()).spool(&path).spool_bytes(BOUND));
+    let helper = echo(&first, TraceMode::Content);
+    for n in 0..100 {
+        run(&first, helper, format!("{n} {}", "x".repeat(10_000)));
+        flush(&first, Duration::from_millis(1));
+    }
+    let sink = first.opik().unwrap().clone();
+    drop(first);
+    let stats = sink.stats();
+    assert!(fs::metadata(&path).unwrap().len() <= BOUND);
+    assert!(stats.dropped > 0, "{stats:?}");
+    assert_eq!(stats.dropped + stats.pending, 100, "{stats:?}");
+    let server = Opik::willing();
+    let second = manager(opik(&server.url()).spool(&path));
+    echo(&second, TraceMode::Metadata);
+    assert_eq!(flush(&second, LONG), (stats.pending, 0, 0));
+    let prompts: Vec<_> = server
+        .items("traces")
+        .iter()
+        .map(|trace| {
+            let prompt = trace["input"]["prompt"].as_str().unwrap();
+            prompt.split(' ').next().unwrap().parse::<u64>().unwrap()
+        })
+        .collect();
+    // What the thread had in its hand when room was made is kept: one here.
+    let newest: Vec<_> = (stats.dropped + 1..100).collect();
+    assert_eq!((prompts[0], &prompts[1..]), (0, &newest[..]));
+}
+
+#[test]
+fn a_refused_key_leaves_the_spool_for_a_better_one() {
+    let folder = Folder::new("opik-key");
+    let path = folder.join("s");
+    let server = Opik::start(|_, _| Say::Status(401, ""));
+    let first = manager(opik(&server.url()).spool(&path));
+    let helper = echo(&first, TraceMode::Metadata);
+    run(&first, helper, "one");
+    flush(&first, LONG);
+    assert_eq!(first.opik().unwrap().stats().disabled_by, Some(401));
+    run(&first, helper, "two");
+    drop(first);
+    let server = Opik::willing();
+    let second = manager(opik(&server.url()).spool(&path));
+    echo(&second, TraceMode::Metadata);
+    assert_eq!(flush(&second, LONG), (2, 0, 0));
+}
+
+#[test]
+fn a_spool_is_one_sink_s_and_never_a_link() {
+    let folder = Folder::new("opik-one");
+    let path = folder.join("s");
+    let first = OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
+    let why = OpikSink::new(opik(&nobody()).spool(&path)).unwrap_err().to_string();
+    assert!(why.contains("another sink"), "{why}");
+    drop(first);
+    OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
+    // A lock of a process that is gone is taken over.
+    let mut lock = path.clone().into_os_string();
+    lock.push(".lock");
+    if cfg!(target_os = "linux") {
+        fs::write(&lock, "4194304999 1\n").unwrap();
+        OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
+    }
+    #[cfg(unix)]
+    {
+        let target = folder.join("target");
+        fs::write(&target, "precious").unwrap();
+        let link = folder.join("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let why = OpikSink::new(opik(&nobody()).spool(&link)).unwrap_err().to_string();
+        assert!(why.contains("symbolic link"), "{why}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    }
+    assert!(OpikSink::new(opik(&nobody()).spool(folder.join("."))).is_err());
+}
