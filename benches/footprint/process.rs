@@ -1,0 +1,112 @@
+//! What /proc tells of a process and all it started.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::Fault;
+
+/// Memory is read again until it stands still, at most so often.
+const SETTLE_ROUNDS: usize = 40;
+const SETTLE_PAUSE: Duration = Duration::from_millis(25);
+/// So many equal readings in a row count as still.
+const STILL: usize = 3;
+
+/// Memory and threads of a process tree.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub(crate) struct Memory {
+    /// Resident pages, shared ones divided by their sharers, in KiB.
+    pub(crate) pss: u64,
+    /// Pages that nobody else has, in KiB.
+    pub(crate) private: u64,
+    pub(crate) threads: u64,
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.strip_prefix(name)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok()
+}
+
+/// A number from /proc/PID/status.
+pub(crate) fn status(pid: u32, name: &str) -> Option<u64> {
+    field(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, name)
+}
+
+/// The process and every one below it.
+fn tree(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let mut at = 0;
+    while let Some(&parent) = all.get(at) {
+        let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+        for task in tasks {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            all.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+        at += 1;
+    }
+    all
+}
+
+fn memory_now(pid: u32) -> Result<Memory, Fault> {
+    let mut sum = Memory::default();
+    for id in tree(pid) {
+        let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
+        let read = |name| field(&rollup, name).unwrap_or(0);
+        sum.pss += read("Pss");
+        sum.private += read("Private_Clean") + read("Private_Dirty");
+        sum.threads += status(id, "Threads").unwrap_or(0);
+    }
+    Ok(sum)
+}
+
+/// Memory once it stands still.
+pub(crate) fn memory(pid: u32) -> Result<Memory, Fault> {
+    let mut last = memory_now(pid)?;
+    let mut still = 0;
+    for _ in 0..SETTLE_ROUNDS {
+        std::thread::sleep(SETTLE_PAUSE);
+        let now = memory_now(pid)?;
+        still = if now == last { still + 1 } else { 0 };
+        last = now;
+        if still >= STILL {
+            break;
+        }
+    }
+    Ok(last)
+}
+
+/// How often the threads of a process went to sleep of their own will.
+pub(crate) fn sleeps(pid: u32) -> Result<u64, Fault> {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(task?.path().join("status"))?;
+        sum += field(&text, "voluntary_ctxt_switches").ok_or("no voluntary_ctxt_switches")?;
+    }
+    Ok(sum)
+}
+
+/// Resident size in KiB of the largest mapping of exactly this size in KiB.
+pub(crate) fn resident_of_mapping(pid: u32, size_kib: u64) -> Result<Option<u64>, Fault> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps"))?;
+    let mut found = None;
+    let mut matches = false;
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(number)) = (words.next(), words.next()) else { continue };
+        match name {
+            "Size:" => matches = number.parse() == Ok(size_kib),
+            "Rss:" if matches => found = found.max(number.parse().ok()),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// The machine, in a line.
+pub(crate) fn machine() -> String {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let model = info.lines().find(|line| line.starts_with("model name"));
+    let model = model.and_then(|line| line.split_once(": ")).map_or("", |(_, name)| name);
+    let count = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{} {}, {count} cores, {model}", std::env::consts::OS, std::env::consts::ARCH)
+}

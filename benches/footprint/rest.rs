@@ -1,0 +1,34 @@
+//! Memory of a Local-only program at rest, and after ten thousand tasks.
+
+use std::process::Command;
+
+use crate::process::Memory;
+use crate::programs::{self, Running, SIZE_CORE};
+use crate::report::{Report, Row};
+use crate::{Fault, Options};
+
+const MANY: &str = "10000";
+
+pub(crate) fn measure(_: &Options, report: &mut Report) -> Result<(), Fault> {
+    let folder = programs::build(&SIZE_CORE)?;
+    let after = |tasks: &str| -> Result<Memory, Fault> {
+        let mut command = Command::new(folder.join("local"));
+        let mut running = Running::start(command.args([tasks, "wait"]))?;
+        running.line_after("READY")?;
+        let memory = crate::process::memory(running.id())?;
+        running.end().map(|()| memory)
+    };
+    for (key, tasks, what) in [
+        ("rest", "0", "one helper at rest"),
+        ("one_task", "1", "after one task"),
+        ("many_tasks", MANY, "after 10,000 tasks, 1,024 results kept"),
+    ] {
+        let memory = after(tasks)?;
+        for (unit, value) in [("PSS, KiB", memory.pss), ("private, KiB", memory.private)] {
+            report.add(Row::new(what, unit).us("Local-only", value as f64));
+        }
+        report.gate(format!("memory.local_{key}_kib"), memory.pss as f64);
+        report.gate(format!("threads.local_{key}"), memory.threads as f64);
+    }
+    Ok(())
+}

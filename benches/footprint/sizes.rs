@@ -1,0 +1,105 @@
+//! Bytes of stripped programs, part by part, and crates in the tree.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use crate::programs::{self, SIZE_CORE, SIZE_HTTP, SIZE_TLS};
+use crate::report::{Goal, Report, Row};
+use crate::{Fault, Options};
+
+const LOCAL_BYTES_MAX: f64 = 440_000.0;
+const DEFAULT_BYTES_MAX: f64 = 1_750_000.0;
+const LOCAL_CRATES_MAX: f64 = 14.0;
+const DEFAULT_CRATES_MAX: f64 = 30.0;
+
+pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Fault> {
+    let core = programs::build(&SIZE_CORE)?;
+    programs::build(&SIZE_HTTP)?;
+    programs::build(&SIZE_TLS)?;
+    let of = |name: &str| bytes(&core.join(name));
+    let (empty, pool, json) = (of("empty")?, of("threads_crossbeam")?, of("json")?);
+    let (local, http, all) = (of("local")?, of("client_http")?, of("client_default")?);
+    let (ureq, ureq_tls) = (of("ureq_plain")?, of("ureq_tls")?);
+    report.add(
+        Row::new("Local-only program", "bytes")
+            .floor("threads + crossbeam-channel", pool)
+            .floor("empty main", empty)
+            .floor("threads + std mpsc", of("threads_mpsc")?)
+            .us("one Local helper", local)
+            .us("with an audit file", of("local_telemetry")?)
+            .us("with an audit file and its report", of("local_all")?)
+            .goal(Goal::AtMost(LOCAL_BYTES_MAX)),
+    );
+    report.add(
+        Row::new("plain HTTP (feature http)", "bytes")
+            .floor("bare ureq + serde_json in threads", ureq)
+            .us("three backends", http),
+    );
+    let row = Row::new("everything (default features)", "bytes")
+        .floor("bare ureq + rustls + roots + serde_json in threads", ureq_tls)
+        .us("three backends, TLS, audit file, report", all)
+        .goal(Goal::AtMost(DEFAULT_BYTES_MAX));
+    report.add(peers(options, row)?);
+    let part = |name, more: f64, less: f64| Row::new(name, "bytes").us("", more - less);
+    let roots = of("roots")?;
+    for row in [
+        part("part: core with JSON (Local-only - pool)", local, pool),
+        part("part: of that, JSON (Value in and out - pool)", json, pool),
+        part("part: telemetry", of("local_telemetry")?, local),
+        part("part: debrief", of("local_debrief")?, local),
+        part("part: HTTP (three backends, ureq)", http, local),
+        part("part: of that, ureq itself (bare ureq - JSON)", ureq, json),
+        part("part: roots", roots, empty),
+        part("part: TLS without roots (bare ureq)", ureq_tls - (roots - empty), ureq),
+    ] {
+        report.add(row);
+    }
+    for (key, value) in [("local", local), ("http", http), ("default", all)] {
+        report.gate(format!("size.{key}"), value);
+    }
+    report.gate("size.local_all", of("local_all")?);
+    crates(report)
+}
+
+fn bytes(path: &Path) -> Result<f64, Fault> {
+    Ok(std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len() as f64)
+}
+
+fn peers(options: &Options, mut row: Row) -> Result<Row, Fault> {
+    if !options.peers {
+        return Ok(row);
+    }
+    let folder = programs::build_in("peers", &crate::in_flight::PEERS)?;
+    for name in crate::in_flight::PEERS.programs {
+        row = row.peer(*name, bytes(&folder.join(name))?);
+    }
+    Ok(row)
+}
+
+fn crates(report: &mut Report) -> Result<(), Fault> {
+    for (key, what, arguments, most) in [
+        ("local", "Local-only", &["--no-default-features"][..], Some(LOCAL_CRATES_MAX)),
+        ("http", "http", &["--no-default-features", "--features", "http"], None),
+        ("default", "default features", &[], Some(DEFAULT_CRATES_MAX)),
+    ] {
+        let count = count_crates(arguments)?;
+        let mut row = Row::new(format!("normal crates below us, {what}"), "crates").us("", count);
+        if let Some(most) = most {
+            row = row.goal(Goal::AtMost(most));
+        }
+        report.add(row);
+        report.gate(format!("crates.{key}"), count);
+    }
+    Ok(())
+}
+
+/// Crates that `cargo tree` names, without the library itself.
+fn count_crates(arguments: &[&str]) -> Result<u32, Fault> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["tree", "--locked", "-e", "normal", "--prefix", "none", "--manifest-path"]);
+    cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).args(arguments);
+    let text = programs::output(&mut cargo)?;
+    let names: BTreeSet<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    Ok(u32::try_from(names.iter().filter(|name| !name.is_empty()).count())?.saturating_sub(1))
+}

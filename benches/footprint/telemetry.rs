@@ -1,0 +1,71 @@
+//! Audit lines: time against a bare write each, and allocations.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use crate::dispatch::median;
+use crate::programs::{self, Set, TOOLS};
+use crate::report::{Goal, Report, Role, Row};
+use crate::{Fault, Options};
+
+const TIMES_WRITE_MAX: f64 = 1.1;
+
+/// Pools and writers of others.
+pub(crate) const PEER_TOOLS: Set =
+    Set { profile: "release", features: "", programs: &["pools", "writers"] };
+
+pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Fault> {
+    let tools = programs::build(&TOOLS)?;
+    let scratch = programs::scratch("");
+    if !options.check {
+        let mut text = programs::output(Command::new(tools.join("lines")).arg(&scratch))?;
+        if options.peers {
+            let folder = programs::build_in("peers", &PEER_TOOLS)?;
+            text += &programs::output(Command::new(folder.join("writers")).arg(&scratch))?;
+        }
+        times(report, &text)?;
+    }
+    let text = programs::output(Command::new(tools.join("allocations")).arg(&scratch))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("line "));
+    let allocations: f64 = line.ok_or("no figure for lines")?.parse()?;
+    report.add(
+        Row::new("allocations", "a line")
+            .floor("a bare write", 0.0)
+            .us("us", allocations)
+            .goal(Goal::AtMost(0.0)),
+    );
+    report.gate("allocations.line", allocations);
+    Ok(())
+}
+
+/// Reads lines `CONTENDER WALL CPU`.
+fn times(report: &mut Report, text: &str) -> Result<(), Fault> {
+    let mut rounds: BTreeMap<&str, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+    for line in text.lines() {
+        let words: Vec<_> = line.split(' ').collect();
+        let [name, wall, cpu] = words[..] else { return Err(line.into()) };
+        let all = rounds.entry(name).or_default();
+        all.0.push(wall.parse()?);
+        all.1.push(cpu.parse()?);
+    }
+    let bytes = rounds.remove("bytes").map_or(f64::NAN, |(mut bytes, _)| median(&mut bytes));
+    for (at, what) in ["wall", "processor"].into_iter().enumerate() {
+        let mut row = Row::new(format!("{what} time of a line of {bytes} bytes"), "ns");
+        for (name, times) in &rounds {
+            let (role, name) = match *name {
+                "bare" => (Role::Floor, "a bare write(2) of a line that is ready"),
+                "us" => (Role::Us, "us: an event becomes a line, one write(2)"),
+                other => (Role::Peer, other),
+            };
+            let mut times = if at == 0 { times.0.clone() } else { times.1.clone() };
+            let time = median(&mut times);
+            let rate = format!("{:.0} lines/s", 1e9 / time);
+            row = row.entry(role, name, Some(time), &rate);
+        }
+        if what == "wall" {
+            row = row.goal(Goal::TimesFloor(TIMES_WRITE_MAX));
+        }
+        report.add(row);
+    }
+    Ok(())
+}

@@ -1,0 +1,2 @@
+//! The floor of every Rust program with the standard library.
+fn main() {}
