@@ -18,6 +18,7 @@ mod limits;
 #[cfg(feature = "http")]
 mod real_model;
 mod shutdown;
+mod soak;
 mod support;
 mod telemetry;
 mod telemetry_kill;
