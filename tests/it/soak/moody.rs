@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use automation_assistant::{AiBackend, Attempt, CallContext, ErrorKind, Reply, TaskError};
 
-use super::HELPER_TIMEOUT;
 use super::chance::Chance;
+
+/// Longer than a task with a short time-out may take, and the quarter of a second that its
+/// backend has to notice; shorter than a stop waits.
+const OVERDUE: Duration = Duration::from_millis(450);
 
 /// A panic's payload that panics when it is dropped.
 pub struct Bomb;
@@ -52,9 +55,9 @@ impl AiBackend for Moody {
                 std::thread::sleep(chance.millis(1, 30));
                 Ok(Reply::new("deaf"))
             }
-            // Longer than any task may take: somebody else must end it.
+            // Longer than most tasks may take: somebody else must end them.
             11 => {
-                std::thread::sleep(HELPER_TIMEOUT + Duration::from_millis(300));
+                std::thread::sleep(OVERDUE);
                 Ok(Reply::new("overdue"))
             }
             12..=15 => Err(TaskError::new(*chance.pick(KINDS), "on purpose")),
