@@ -17,6 +17,7 @@ mod http;
 mod limits;
 #[cfg(feature = "http")]
 mod real_model;
+mod secrets;
 mod shutdown;
 mod soak;
 mod support;

@@ -34,6 +34,8 @@ use crate::telemetry::Folder;
 
 /// Tasks in an ordinary test run.
 const TASKS: usize = 2_000;
+/// Most tasks of one manager's life; more are several such rounds.
+const ROUND_TASKS: usize = 10_000;
 /// Threads that submit, and helpers that each of them keeps alive.
 const DRIVERS: usize = 4;
 const HELPERS_EACH: usize = 4;
@@ -287,10 +289,19 @@ fn child() {
         }
     }));
     // Fills caches, arenas and tables, so that what is counted next is what stays.
-    round(!seed, (tasks / 5).clamp(300, 4000));
+    let warm_up = if tasks > ROUND_TASKS { ROUND_TASKS } else { (tasks / 5).max(300) };
+    round(!seed, warm_up);
     let before = held();
-    let outcome = catch_unwind(AssertUnwindSafe(|| round(seed, tasks)));
-    assert!(outcome.is_ok(), "SOAK_SEED={seed} SOAK_TASKS={tasks}");
+    let mut left = tasks;
+    for number in 0.. {
+        if left == 0 {
+            break;
+        }
+        let these = left.min(ROUND_TASKS);
+        let outcome = catch_unwind(AssertUnwindSafe(|| round(seed.wrapping_add(number), these)));
+        assert!(outcome.is_ok(), "SOAK_SEED={seed} SOAK_TASKS={tasks}, round {number}");
+        left -= these;
+    }
     let waiting = Instant::now();
     let mut after = held();
     while (after.threads, after.files) != (before.threads, before.files)
