@@ -22,7 +22,9 @@ mod limits;
 mod opik;
 #[cfg(feature = "http")]
 mod real_model;
+mod secrets;
 mod shutdown;
+mod soak;
 mod support;
 mod telemetry;
 mod telemetry_kill;

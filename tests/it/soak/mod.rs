@@ -1,0 +1,346 @@
+//! Load and faults: many tasks over many helpers, a provider that misbehaves on schedule,
+//! backends and callbacks that panic, cancels, stops and respawns, all at once.
+//!
+//! Afterwards every accepted task has exactly one outcome, none came later than its time
+//! allows, the audit file tells the same story, and threads, file descriptors and memory are
+//! back where they began.
+//!
+//! The long run, and the same schedule once more (what threads make of it differs):
+//!
+//! ```sh
+//! SOAK_TASKS=100000 cargo test --release --test it soak:: -- --nocapture
+//! SOAK_SEED=1234 cargo test --test it soak:: -- --nocapture
+//! ```
+
+mod chance;
+mod driver;
+mod moody;
+#[cfg(feature = "http")]
+mod rogue;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use automation_assistant::{
+    AutomationAssistantManager, Debrief, ErrorKind, Event, HelperId, HelperStatus, Observe, Task,
+    TaskId, Telemetry,
+};
+
+use crate::telemetry::Folder;
+
+/// Tasks in an ordinary test run.
+const TASKS: usize = 2_000;
+/// Most tasks of one manager's life; more are several such rounds.
+const ROUND_TASKS: usize = 10_000;
+/// Threads that submit, and helpers that each of them keeps alive.
+const DRIVERS: usize = 4;
+const HELPERS_EACH: usize = 4;
+/// Every helper's time for a task, unless the request says otherwise.
+const HELPER_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long after its deadline a task's end may be told: the library's own quarter of a
+/// second for backends that notice by themselves, the beat below, and a loaded machine.
+const LATE_MAX: Duration = Duration::from_secs(2);
+/// Longest stop of one helper: a second, more than the connect time-out, as promised.
+const STOP_MAX: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
+/// How often somebody asks for all helpers' status, which ends tasks that are overdue.
+const BEAT: Duration = Duration::from_millis(20);
+/// Memory that may stay behind: what the allocator keeps for itself. A leak of a hundred
+/// bytes a task shows in the long run.
+const MEMORY_MARGIN_KIB: u64 = 8 << 10;
+/// How long threads that were joined may still be listed by the system.
+const SETTLE: Duration = Duration::from_secs(5);
+
+const CHILD: &str = "AA_SOAK_CHILD";
+
+/// What happened, written down by callbacks.
+pub(crate) struct Ledger {
+    began: Instant,
+    /// When each task was submitted, in microseconds since the beginning.
+    submitted: Vec<AtomicU64>,
+    /// How often each task's end was told.
+    ends: Vec<AtomicU8>,
+    latest_us: AtomicU64,
+    longest_stop_us: AtomicU64,
+    unjoined: AtomicU64,
+    outcomes: Mutex<BTreeMap<&'static str, u64>>,
+    /// Things that must not be.
+    faults: Mutex<Vec<String>>,
+}
+
+/// The most faults that are told: one is enough to look for.
+const FAULTS_TOLD: usize = 20;
+
+impl Ledger {
+    fn new(tasks: usize) -> Self {
+        Self {
+            began: Instant::now(),
+            submitted: (0..tasks).map(|_| AtomicU64::new(0)).collect(),
+            ends: (0..tasks).map(|_| AtomicU8::new(0)).collect(),
+            latest_us: AtomicU64::new(0),
+            longest_stop_us: AtomicU64::new(0),
+            unjoined: AtomicU64::new(0),
+            outcomes: Mutex::default(),
+            faults: Mutex::default(),
+        }
+    }
+
+    fn micros(&self) -> u64 {
+        self.began.elapsed().as_micros() as u64
+    }
+
+    pub(crate) fn submitting(&self, n: usize) {
+        self.submitted[n].store(self.micros(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn fault(&self, what: String) {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.len() < FAULTS_TOLD {
+            faults.push(what);
+        }
+    }
+
+    /// A finished task as anybody may get it: whole, and only one of result and error.
+    pub(crate) fn check(&self, n: Option<usize>, task: &Task) {
+        let one = task.result.is_some() != task.error.is_some();
+        let own = n.is_none_or(|n| task.prompt.starts_with(&format!("soak-{n}.")));
+        if !one || !own || task.completed_at.is_none() {
+            self.fault(format!("task {n:?} is not whole: {task:?}"));
+        }
+    }
+
+    /// A task's end was told.
+    pub(crate) fn ended(&self, n: usize, task: &Task, limits: (Option<Duration>, Duration)) {
+        self.ends[n].fetch_add(1, Ordering::SeqCst);
+        self.check(Some(n), task);
+        let kind = task.error.as_ref().map(|error| error.kind());
+        let name = kind.map_or("done", ErrorKind::as_str);
+        *self.outcomes.lock().unwrap().entry(name).or_default() += 1;
+        if matches!(kind, Some(ErrorKind::Cancelled | ErrorKind::Terminated)) {
+            return;
+        }
+        let (deadline, timeout) = limits;
+        let by_timeout = Duration::from_secs_f64(task.queue_ms / 1e3) + timeout;
+        let allowed = deadline.map_or(by_timeout, |deadline| deadline.min(by_timeout));
+        let took = self.micros() - self.submitted[n].load(Ordering::Relaxed);
+        let late = took.saturating_sub(allowed.as_micros() as u64);
+        self.latest_us.fetch_max(late, Ordering::Relaxed);
+    }
+
+    pub(crate) fn left_threads(&self, threads: usize) {
+        self.unjoined.fetch_add(threads as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stopped(&self, took: Duration) {
+        self.longest_stop_us.fetch_max(took.as_micros() as u64, Ordering::Relaxed);
+    }
+}
+
+/// What the drivers share.
+pub(crate) struct World {
+    seed: u64,
+    tasks: usize,
+    manager: AutomationAssistantManager,
+    ledger: Arc<Ledger>,
+    /// Where the provider listens.
+    provider: Option<std::net::SocketAddr>,
+    /// Tasks submitted lately by anybody, for anybody to cancel or wait for.
+    recent: Mutex<VecDeque<(HelperId, TaskId)>>,
+}
+
+/// An observer that panics now and then.
+struct Jumpy(AtomicU64);
+
+impl Observe for Jumpy {
+    fn on_event(&self, _: &Event<'_>) {
+        assert!(self.0.fetch_add(1, Ordering::Relaxed) % 64 != 63, "on purpose");
+    }
+}
+
+/// Everything from a new manager to its end; panics if anything was not as it must be.
+fn round(seed: u64, tasks: usize) {
+    let folder = Folder::new("soak");
+    let path = folder.join("audit.jsonl");
+    #[cfg(feature = "http")]
+    let rogue = rogue::Rogue::start(seed, tasks);
+    let manager = AutomationAssistantManager::builder()
+        .max_helpers(DRIVERS * HELPERS_EACH)
+        .telemetry(Telemetry::to_file(&path).unwrap())
+        .observer(Arc::new(Jumpy(AtomicU64::new(0))))
+        .build()
+        .unwrap();
+    let ledger = Arc::new(Ledger::new(tasks));
+    let world = World {
+        seed,
+        tasks,
+        manager,
+        ledger: Arc::clone(&ledger),
+        #[cfg(feature = "http")]
+        provider: Some(rogue.address()),
+        #[cfg(not(feature = "http"))]
+        provider: None,
+        recent: Mutex::default(),
+    };
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                for report in world.manager.get_all_helpers_status() {
+                    // While a helper stops, its threads may be gone before all ends are told.
+                    let stopped = report.status == HelperStatus::Terminated;
+                    if report.active_tasks > report.threads && !stopped {
+                        ledger.fault(format!("more tasks than threads: {report:?}"));
+                    }
+                }
+                // The pause sets the pace only.
+                std::thread::sleep(BEAT);
+            }
+        });
+        let drivers: Vec<_> = (0..DRIVERS)
+            .map(|n| {
+                scope.spawn({
+                    let world = &world;
+                    move || driver::drive(world, n)
+                })
+            })
+            .collect();
+        let left: Vec<_> = drivers.into_iter().map(|driver| driver.join()).collect();
+        let stopping = Instant::now();
+        world.manager.terminate_all();
+        ledger.stopped(stopping.elapsed());
+        over.store(true, Ordering::SeqCst);
+        watcher.join().unwrap();
+        for helpers in left {
+            helpers.unwrap().into_iter().for_each(|helper| driver::verify(&world, helper));
+        }
+    });
+    assert_eq!(world.manager.helper_count(), 0);
+    drop(world);
+    #[cfg(feature = "http")]
+    let (connections, requests) = rogue.finish();
+    #[cfg(not(feature = "http"))]
+    let (connections, requests) = (0, 0);
+    judge(&ledger, &Debrief::from_path(&path).unwrap());
+    println!("tasks {tasks}, connections {connections}, requests {requests}");
+}
+
+/// Whether all was as it must be.
+fn judge(ledger: &Ledger, debrief: &Debrief) {
+    let outcomes = ledger.outcomes.lock().unwrap();
+    println!("outcomes {outcomes:?}");
+    let latest = Duration::from_micros(ledger.latest_us.load(Ordering::Relaxed));
+    let longest_stop = Duration::from_micros(ledger.longest_stop_us.load(Ordering::Relaxed));
+    println!("took {:?}, latest {latest:?}, longest stop {longest_stop:?}", ledger.began.elapsed());
+    println!("threads left by a stop {}", ledger.unjoined.load(Ordering::Relaxed));
+    let faults = ledger.faults.lock().unwrap();
+    assert!(faults.is_empty(), "{faults:#?}");
+    let tasks = ledger.ends.len();
+    let wrong: Vec<_> =
+        (0..tasks).filter(|n| ledger.ends[*n].load(Ordering::SeqCst) != 1).take(9).collect();
+    assert!(wrong.is_empty(), "tasks whose end was not told exactly once: {wrong:?}");
+    assert!(latest <= LATE_MAX, "a task ended {latest:?} after its time");
+    assert!(longest_stop <= STOP_MAX + CONNECT_TIMEOUT, "a stop took {longest_stop:?}");
+    // The load was a mixture, as meant.
+    let done = outcomes.get("done").copied().unwrap_or(0);
+    assert!(done > tasks as u64 / 10, "{done} of {tasks} done");
+    assert!(outcomes.len() >= if cfg!(feature = "http") { 12 } else { 6 });
+    // The audit file tells the same story.
+    let failed = tasks as u64 - done;
+    assert_eq!((debrief.tasks_done(), debrief.tasks_failed()), (done, failed));
+}
+
+/// What the system says that this process holds; nothing where it does not say.
+#[derive(Debug)]
+struct Held {
+    threads: Option<usize>,
+    files: Option<usize>,
+    memory_kib: Option<u64>,
+}
+
+fn held() -> Held {
+    let entries = |path| std::fs::read_dir(path).ok().map(Iterator::count);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    Held {
+        threads: entries("/proc/self/task"),
+        files: entries("/proc/self/fd"),
+        memory_kib: resident.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()),
+    }
+}
+
+/// The load itself, in a process of its own: only there can threads and files be counted.
+#[test]
+#[ignore = "no test by itself: the child process of the one below"]
+fn child() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let number = |name: &str| std::env::var(name).unwrap().parse::<u64>().unwrap();
+    let (seed, tasks) = (number("SOAK_SEED"), number("SOAK_TASKS") as usize);
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        // Those on purpose come by the thousand.
+        if info.payload_as_str() != Some("on purpose") && !info.payload().is::<moody::Bomb>() {
+            tell(info);
+        }
+    }));
+    // Fills caches, arenas and tables, so that what is counted next is what stays.
+    let warm_up = if tasks > ROUND_TASKS { ROUND_TASKS } else { (tasks / 5).max(300) };
+    round(!seed, warm_up);
+    let before = held();
+    let mut left = tasks;
+    for number in 0.. {
+        if left == 0 {
+            break;
+        }
+        let these = left.min(ROUND_TASKS);
+        let outcome = catch_unwind(AssertUnwindSafe(|| round(seed.wrapping_add(number), these)));
+        assert!(outcome.is_ok(), "SOAK_SEED={seed} SOAK_TASKS={tasks}, round {number}");
+        left -= these;
+    }
+    let waiting = Instant::now();
+    let mut after = held();
+    while (after.threads, after.files) != (before.threads, before.files)
+        && waiting.elapsed() < SETTLE
+    {
+        std::thread::yield_now();
+        after = held();
+    }
+    println!("before {before:?}\nafter {after:?}");
+    assert_eq!((after.threads, after.files), (before.threads, before.files));
+    if let (Some(before), Some(after)) = (before.memory_kib, after.memory_kib) {
+        assert!(after <= before + MEMORY_MARGIN_KIB, "{before} KiB became {after} KiB");
+    }
+}
+
+#[test]
+fn load_and_faults() {
+    let given = |name: &str| std::env::var(name).ok();
+    let seed = given("SOAK_SEED").unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        (now.as_nanos() as u32).to_string()
+    });
+    let tasks = given("SOAK_TASKS").unwrap_or_else(|| TASKS.to_string());
+    println!("SOAK_SEED={seed} SOAK_TASKS={tasks}");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "soak::child", "--nocapture", "--ignored"])
+        .env(CHILD, "1")
+        .env("SOAK_SEED", &seed)
+        .env("SOAK_TASKS", &tasks)
+        // Fewer of glibc's arenas: figures that can be compared.
+        .env("MALLOC_ARENA_MAX", "2")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "SOAK_SEED={seed} SOAK_TASKS={tasks}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
