@@ -6,8 +6,6 @@
 // What is left out must say so.
 #![allow(clippy::print_stdout)]
 
-#[cfg(feature = "http")]
-mod conformance;
 mod debrief;
 mod device;
 mod examples;
