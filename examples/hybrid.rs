@@ -62,10 +62,12 @@ fn run() -> Result<(), Box<dyn Error>> {
         cloud.set_offline(false);
         println!("\n3. The network is back");
     }
+    let mut answered = false;
     for _ in 0..TRIES_MAX {
         let report = ask()?;
+        answered = report.task.is_some();
         if report.helper() == Some(far) {
-            return Ok(());
+            break;
         }
         let pause = report.tried.iter().find_map(|tried| match tried.why {
             WhyNot::CoolingDown(left) => Some(left),
@@ -75,7 +77,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         println!("  ({pause:.1?} later)");
         std::thread::sleep(pause);
     }
-    Ok(())
+    if answered { Ok(()) } else { Err("neither the cloud nor this device answers".into()) }
 }
 
 fn show(manager: &AutomationAssistantManager, report: &FallbackReport, mark: &str) {

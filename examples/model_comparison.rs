@@ -144,16 +144,16 @@ fn table(rows: &[Row]) {
         "", "right", "failed", "mean ms", "most ms", "tokens"
     );
     for row in rows {
-        let count = row.times_ms.len().max(1) as f64;
-        let mean = row.times_ms.iter().sum::<f64>() / count;
-        let most = row.times_ms.iter().copied().fold(0.0, f64::max);
+        let count = row.times_ms.len();
+        let (mut mean, mut most) = ("-".to_owned(), "-".to_owned());
+        if count > 0 {
+            mean = format!("{:.1}", row.times_ms.iter().sum::<f64>() / count as f64);
+            most = format!("{:.1}", row.times_ms.iter().copied().fold(0.0, f64::max));
+        }
         // Not told is not zero.
         let tokens = row.tokens.map_or("-".to_owned(), |tokens| tokens.to_string());
         let right = format!("{}/{}", row.right, QUESTIONS.len());
-        println!(
-            "{:<22} {right:>6} {:>7} {mean:>9.1} {most:>9.1} {tokens:>7}",
-            row.name, row.failed
-        );
+        println!("{:<22} {right:>6} {:>7} {mean:>9} {most:>9} {tokens:>7}", row.name, row.failed);
     }
 }
 
