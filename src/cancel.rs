@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, now};
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -44,10 +44,10 @@ impl CancelSignal {
     /// between; never polls.
     pub fn wait(&self, timeout: Duration) -> bool {
         // A wait that overflows the clock is as good as one without end.
-        let until = Instant::now().checked_add(timeout);
+        let until = now().checked_add(timeout);
         let mut state = lock(&self.state);
         while !self.is_cancelled() {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let left = until.map(|until| until.saturating_duration_since(now()));
             state = match left {
                 Some(Duration::ZERO) => return false,
                 Some(left) => match self.changed.wait_timeout(state, left) {

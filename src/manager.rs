@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::backend::AiBackend;
 use crate::config::{BackendType, HelperConfig};
@@ -16,7 +16,7 @@ use crate::id::{HelperId, TaskId};
 use crate::observers::{Observers, SharedObservers};
 use crate::opik::{OpikConfig, OpikSink};
 use crate::status::HelperStatusReport;
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, Mutex, lock, now};
 use crate::task::{Task, TaskRequest, TaskState};
 use crate::telemetry::Telemetry;
 
@@ -251,7 +251,7 @@ impl AutomationAssistantManager {
         let helpers = std::mem::take(&mut registry.helpers);
         registry.order.clear();
         drop(registry);
-        let signalled = Instant::now();
+        let signalled = now();
         for helper in helpers.values() {
             helper.shared().signal_stop();
         }
@@ -296,7 +296,7 @@ impl AutomationAssistantManager {
         request: impl Into<TaskRequest>,
         timeout: Duration,
     ) -> Result<TaskId, Error> {
-        let until = Instant::now().checked_add(timeout);
+        let until = now().checked_add(timeout);
         self.shared(helper)?.submit(request.into(), until, true)
     }
 
@@ -332,7 +332,7 @@ impl AutomationAssistantManager {
         if tasks.is_empty() {
             return Err(Error::InvalidRequest("there is no task to wait for".into()));
         }
-        let until = Instant::now().checked_add(timeout);
+        let until = now().checked_add(timeout);
         let pairs = tasks
             .iter()
             .map(|&(helper, task)| Ok((self.shared(helper)?, task)))
@@ -346,7 +346,7 @@ impl AutomationAssistantManager {
                     Err(moment) => look_again = earlier(look_again, moment),
                 }
             }
-            if until.is_some_and(|until| until <= Instant::now()) {
+            if until.is_some_and(|until| until <= now()) {
                 return Err(Error::WaitTimedOut { waited: timeout });
             }
             watching.watch.sleep_until(look_again);

@@ -5,8 +5,11 @@
 //! stays in the channel as a surplus and pays for the next task, so the channel never holds
 //! more tickets than the queue may hold tasks.
 
+#[cfg(not(shuttle))]
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+#[cfg(shuttle)]
+pub(crate) use crate::sync::Tickets;
 use crate::task::Priority;
 
 /// How many lanes there are: one per [`Priority`].
@@ -25,15 +28,18 @@ pub(crate) fn lane_of(priority: Priority) -> usize {
 }
 
 /// Wakes one thread to look for a task (or to see that its helper was stopped).
+#[cfg(not(shuttle))]
 struct Ticket;
 
 /// The two ends of a helper's ticket channel. Unbounded, because a bounded one pays for
 /// every place at birth; the queue's capacity bounds it (see above).
+#[cfg(not(shuttle))]
 pub(crate) struct Tickets {
     sender: Sender<Ticket>,
     receiver: Receiver<Ticket>,
 }
 
+#[cfg(not(shuttle))]
 impl Tickets {
     pub(crate) fn new() -> Self {
         let (sender, receiver) = unbounded();

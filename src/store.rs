@@ -149,6 +149,11 @@ impl Store {
         self.lanes.iter().map(|lane| lane.len).sum()
     }
 
+    /// Tasks that have no readable outcome yet: queued, running, or just being ended.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.index.len() - self.kept()
+    }
+
     pub(crate) fn kept(&self) -> usize {
         self.unread.len + self.read.len
     }

@@ -1,24 +1,38 @@
 //! The synchronisation primitives of the core, behind one door.
 //!
-//! The core takes its mutex, condition variable and atomics from here, so that a
-//! model checker can stand in for them without a second copy of the code.
+//! The core takes its locks, threads, thread-locals and its clock from here, so that a model
+//! checker can stand in for them without a second copy of the code: see tests/README.md.
 
 #[cfg(shuttle)]
-pub(crate) use shuttle::thread::JoinHandle;
-#[cfg(not(shuttle))]
-pub(crate) use std::thread::JoinHandle;
-
-#[cfg(not(shuttle))]
-pub(crate) use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, RwLock,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-};
+mod model;
 
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::{
-    Arc, Condvar, Mutex, MutexGuard, RwLock,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+pub(crate) use model::{Condvar, Mutex, MutexGuard, RwLock, Tickets, now};
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{Builder, JoinHandle},
+    thread_local,
 };
+
+#[cfg(not(shuttle))]
+pub(crate) use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{Builder, JoinHandle},
+    thread_local,
+};
+
+/// The moment that it is.
+#[cfg(not(shuttle))]
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
 
 /// Locks, and goes on after a poisoning: no foreign code runs under our locks, so a
 /// poisoned lock can only come from a panic that left the data whole.
@@ -32,9 +46,5 @@ pub(crate) fn spawn_thread(
     stack_bytes: usize,
     work: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
-    #[cfg(not(shuttle))]
-    let builder = std::thread::Builder::new();
-    #[cfg(shuttle)]
-    let builder = shuttle::thread::Builder::new();
-    builder.name(name).stack_size(stack_bytes).spawn(work)
+    Builder::new().name(name).stack_size(stack_bytes).spawn(work)
 }

@@ -268,7 +268,7 @@ impl CallContext<'_> {
 
     /// Time left; zero if there is none, `None` if there is no limit.
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline.map(|deadline| deadline.saturating_duration_since(crate::sync::now()))
     }
 
     /// Raised when the task is cancelled or its helper is stopped.

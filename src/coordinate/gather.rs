@@ -395,13 +395,10 @@ impl Batch<'_> {
             return;
         }
         self.free[flight.helper] = 0;
-        let others = self.flights.iter().any(|other| other.helper != flight.helper)
-            || self.free.iter().any(|&free| free > 0);
-        // Stands until a better one comes.
+        // Stands unless a helper is left to give a better one. Whether one is cannot be told
+        // here: others that landed together with this one are not counted as free yet.
         self.answer(flight.place, flight.helper, outcome);
-        if others {
-            self.waiting.push_front(flight.place);
-        }
+        self.waiting.push_front(flight.place);
     }
 
     fn answer(&mut self, place: usize, helper: usize, outcome: Result<Task, Error>) {

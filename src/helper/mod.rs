@@ -17,7 +17,7 @@ use crate::helper::shared::{Shared, wait_until};
 use crate::id::{HelperId, TaskId};
 use crate::observers::{Observers, SharedObservers};
 use crate::status::{HelperStatus, HelperStatusReport};
-use crate::sync::{Arc, lock};
+use crate::sync::{Arc, lock, now};
 use crate::task::{Task, TaskRequest, TaskState};
 use crate::telemetry::Telemetry;
 
@@ -187,7 +187,7 @@ impl AutomationHelper {
         request: impl Into<TaskRequest>,
         timeout: Duration,
     ) -> Result<TaskId, Error> {
-        self.shared.submit(request.into(), Instant::now().checked_add(timeout), true)
+        self.shared.submit(request.into(), now().checked_add(timeout), true)
     }
 
     /// A copy of the finished task; `None` while it waits or runs, or if it is unknown.
@@ -235,6 +235,15 @@ impl AutomationHelper {
         self.shared.status()
     }
 
+    /// For the models: tickets nobody has received, and those that there should be once no
+    /// thread holds one.
+    #[cfg(shuttle)]
+    #[doc(hidden)]
+    pub fn tickets(&self) -> (usize, usize) {
+        let state = self.shared.lock();
+        (self.shared.tickets.waiting(), state.store.queued() + state.surplus_tickets)
+    }
+
     /// The helper's id.
     pub fn helper_id(&self) -> HelperId {
         self.shared.id
@@ -263,22 +272,26 @@ impl fmt::Debug for AutomationHelper {
 }
 
 fn start(shared: &Arc<Shared>) -> Result<(), Error> {
-    let began = Instant::now();
+    let began = now();
+    let threads = shared.slots.len();
     // Held until all threads are there, so that a stop finds every one of them.
     let mut handles = lock(&shared.handles);
     {
-        let state = shared.lock();
+        let mut state = shared.lock();
         if state.stopping {
             return Err(Error::InvalidConfig(
                 "the helper was stopped for good: make a new one".into(),
             ));
         }
-        if state.started {
+        if state.starting {
             return Ok(());
         }
+        state.starting = true;
+        // All are counted before the first one runs: a stop from now on leaves a ticket for
+        // each of them, and waits for each of them.
+        state.threads = threads;
     }
-    for slot in 0..shared.slots.len() {
-        shared.lock().threads += 1;
+    for slot in 0..threads {
         let own = Arc::clone(shared);
         // Linux shows 15 bytes of a thread's name.
         let name = format!("aa-{}-{slot}", shared.id);
@@ -286,9 +299,10 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
             worker::run(&own, slot);
         });
         match spawned {
-            Ok(handle) => handles.push(Some(handle)),
+            Ok(handle) => handles.push(handle),
             Err(source) => {
-                shared.lock().threads -= 1;
+                shared.lock().threads -= threads - slot;
+                shared.thread_ended.notify_all();
                 drop(handles);
                 stop(shared);
                 let what = format!("starting thread {slot} of helper {}", shared.id);
@@ -298,54 +312,64 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
     }
     drop(handles);
     // Told before the status shows it: whoever sees a ready helper can read of its spawn.
-    let event = shared.event(EventKind::HelperSpawn).outcome(began.elapsed(), None);
+    let event = shared.event(EventKind::HelperSpawn).outcome(now().duration_since(began), None);
     shared.observers.tell(&event);
-    shared.lock().started = true;
+    let mut state = shared.lock();
+    state.started = true;
+    let stopped = state.stop_told.then_some(state.unjoined);
+    drop(state);
+    // A stop that was quicker than this has left the telling of it to us.
+    if let Some(left) = stopped {
+        tell_stop(shared, began, left);
+    }
     Ok(())
 }
 
 fn stop(shared: &Arc<Shared>) {
     shared.signal_stop();
-    join(shared, Instant::now());
+    join(shared, now());
 }
 
 /// Waits for the threads of a helper that was told to stop at the given moment, and tells
 /// the observers. On a helper's own thread it does not wait.
 pub(crate) fn join(shared: &Arc<Shared>, signalled: Instant) {
-    let may_wait = !worker::on_helper_thread();
-    if may_wait {
-        let until = signalled.checked_add(STOP_WAIT.saturating_add(shared.backend.stop_grace()));
-        let mut state = shared.lock();
-        while state.threads > 0 {
-            let Some(woken) = wait_until(&shared.thread_ended, state, until) else { break };
-            state = woken;
-        }
-    }
-    let mut handles = std::mem::take(&mut *lock(&shared.handles));
-    let mut left = 0;
-    for (slot, handle) in handles.iter_mut().enumerate() {
-        let exited = shared.lock().exited[slot];
-        match handle.take() {
-            // Past all foreign code: the join takes microseconds.
-            Some(handle) if exited && may_wait => drop(handle.join()),
-            Some(_) if may_wait => left += 1,
-            Some(kept) => *handle = Some(kept),
-            None => {}
-        }
-    }
-    if !may_wait {
-        // For a later stop from another thread to join.
-        *lock(&shared.handles) = handles;
-    }
+    let left = if worker::on_helper_thread() { 0 } else { await_threads(shared, signalled) };
     let mut state = shared.lock();
     state.unjoined += left;
     let first = !std::mem::replace(&mut state.stop_told, true);
     let was_started = state.started;
     drop(state);
     if first && was_started {
-        let facts = [("unjoined_threads", Fact::Count(left as u64))];
-        let mut event = shared.event(EventKind::HelperStop).outcome(signalled.elapsed(), None);
-        event.facts = &facts;
-        shared.observers.tell(&event);
+        tell_stop(shared, signalled, left);
     }
+}
+
+/// Joins the threads that end in time; gives the number of those left to themselves.
+fn await_threads(shared: &Arc<Shared>, signalled: Instant) -> usize {
+    let until = signalled.checked_add(STOP_WAIT.saturating_add(shared.backend.stop_grace()));
+    {
+        let mut state = shared.lock();
+        while state.threads > 0 {
+            let Some(woken) = wait_until(&shared.thread_ended, state, until) else { break };
+            state = woken;
+        }
+    }
+    let mut left = 0;
+    let handles = std::mem::take(&mut *lock(&shared.handles));
+    for (slot, handle) in handles.into_iter().enumerate() {
+        if shared.lock().exited[slot] {
+            // Past all foreign code: the join takes microseconds.
+            let _ = handle.join();
+        } else {
+            left += 1;
+        }
+    }
+    left
+}
+
+fn tell_stop(shared: &Shared, since: Instant, left: usize) {
+    let facts = [("unjoined_threads", Fact::Count(left as u64))];
+    let mut event = shared.event(EventKind::HelperStop).outcome(now().duration_since(since), None);
+    event.facts = &facts;
+    shared.observers.tell(&event);
 }

@@ -22,7 +22,9 @@ use crate::observers::{SharedObservers, quietly};
 use crate::queue::Tickets;
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::store::{Lookup, Phase, Queued, Running, Store};
-use crate::sync::{Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock};
+use crate::sync::{
+    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock, now,
+};
 use crate::task::{Exclusive, OnDone, Task, TaskRequest, TaskState, millis};
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -84,7 +86,7 @@ pub(crate) fn wait_until<'a, T>(
     match until {
         None => Some(condition.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())),
         Some(until) => {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(now());
             if left.is_zero() {
                 return None;
             }
@@ -118,10 +120,13 @@ pub(crate) struct State {
     /// The number of the task that runs in each slot.
     pub(crate) running: Vec<Option<u64>>,
     pub(crate) surplus_tickets: usize,
+    /// Somebody has begun to start the threads; set once.
+    pub(crate) starting: bool,
+    /// The threads are there, and the observers know.
     pub(crate) started: bool,
     pub(crate) stopping: bool,
     pub(crate) stop_told: bool,
-    /// Threads that have not ended.
+    /// Threads that have not ended, those about to be started included.
     pub(crate) threads: usize,
     pub(crate) exited: Vec<bool>,
     pub(crate) unjoined: usize,
@@ -177,7 +182,7 @@ pub(crate) struct Shared {
     pub(crate) thread_ended: Condvar,
     pub(crate) tickets: Tickets,
     pub(crate) slots: Vec<Slot>,
-    pub(crate) handles: Mutex<Vec<Option<JoinHandle<()>>>>,
+    pub(crate) handles: Mutex<Vec<JoinHandle<()>>>,
     callback_panics: AtomicU64,
     slept: Slept,
 }
@@ -203,6 +208,7 @@ impl Shared {
                 store: Store::new(),
                 running: vec![None; threads],
                 surplus_tickets: 0,
+                starting: false,
                 started: false,
                 stopping: false,
                 stop_told: false,
@@ -272,7 +278,7 @@ impl Shared {
         if let Some(problem) = request.problem(prompt_max, context_max) {
             return Err(Error::InvalidRequest(problem));
         }
-        let submitted = Instant::now();
+        let submitted = now();
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
         let created_at = SystemTime::now();
         if deadline.is_some() && self.config.count_suspended_time {
@@ -286,13 +292,13 @@ impl Shared {
             if self.has_room(&state) {
                 break;
             }
-            let now = Instant::now();
-            let (unlocked, ended_any) = self.end_expired(state, now);
+            let looked = now();
+            let (unlocked, ended_any) = self.end_expired(state, looked);
             state = unlocked;
             if ended_any {
                 continue;
             }
-            if deadline.is_some_and(|deadline| deadline <= now) || !may_wait {
+            if deadline.is_some_and(|deadline| deadline <= looked) || !may_wait {
                 return Err(Error::QueueFull(Box::new(request)));
             }
             let wake = earlier(earlier(until, deadline), state.store.next_expiry());
@@ -300,7 +306,7 @@ impl Shared {
             let woken = wait_until(&self.room, state, wake);
             state = woken.unwrap_or_else(|| self.lock());
             state.room_waiters -= 1;
-            if until.is_some_and(|until| until <= Instant::now()) && !self.has_room(&state) {
+            if until.is_some_and(|until| until <= now()) && !self.has_room(&state) {
                 return Err(Error::QueueFull(Box::new(request)));
             }
         }
@@ -325,8 +331,7 @@ impl Shared {
             WhenResultsFull::DropOldest => true,
             // Whatever is accepted must find a place without pushing out an unread result.
             WhenResultsFull::RefuseTasks => {
-                let running = state.running.iter().flatten().count();
-                let owed = state.store.unread() + queued + running;
+                let owed = state.store.unread() + state.store.unfinished();
                 owed < self.config.max_results
                     && state.store.unread_bytes() < self.config.max_result_bytes
             }
@@ -408,7 +413,7 @@ impl Shared {
     /// Tells the observers how a claimed task ended, makes that readable, and calls back.
     pub(crate) fn finish(&self, claim: Claim, outcome: Result<Reply, TaskError>) {
         let Claim { number, mut request, began, attempt_open, mut on_done, slot, .. } = claim;
-        let now = Instant::now();
+        let now = now();
         let latency = began.map_or(Duration::ZERO, |began| now.duration_since(began));
         let mut attempts = claim.attempts;
         let on_done = on_done.take().or_else(|| request.on_done.take().map(Exclusive::into_inner));
@@ -519,7 +524,7 @@ impl Shared {
 
     /// Ends the task if its time is over and nobody noticed. The lock is given back anew.
     fn touch<'a>(&'a self, mut state: MutexGuard<'a, State>, number: u64) -> MutexGuard<'a, State> {
-        let now = Instant::now();
+        let now = now();
         let mut after = Afterwards::default();
         let ended = match state.store.phase(number) {
             Some(Phase::Queued(queued)) if self.queued_is_late(queued, now) => {
@@ -587,7 +592,10 @@ impl Shared {
             Lookup::Unknown => Err(Error::UnknownTask(id)),
             Lookup::Found(Phase::Queued(queued)) => Ok(Err(queued.deadline)),
             Lookup::Found(Phase::Running(running)) => {
-                Ok(Err(running.deadline.and_then(|at| at.checked_add(RUN_GRACE))))
+                // An end that its thread was asked for already is not asked for again.
+                let asked = running.end_with.is_some();
+                let over = running.deadline.and_then(|at| at.checked_add(RUN_GRACE));
+                Ok(Err(if asked { None } else { over }))
             }
             Lookup::Found(Phase::Finished { .. }) => match state.store.read(number) {
                 Some(task) => {
@@ -609,7 +617,7 @@ impl Shared {
 
     pub(crate) fn wait(&self, id: TaskId, timeout: Duration) -> Result<Task, Error> {
         let number = self.number(id)?;
-        let until = Instant::now().checked_add(timeout);
+        let until = now().checked_add(timeout);
         let mut state = self.lock();
         loop {
             state = self.touch(state, number);
@@ -617,7 +625,7 @@ impl Shared {
                 Ok(task) => return Ok(task),
                 Err(moment) => moment,
             };
-            if until.is_some_and(|until| until <= Instant::now()) {
+            if until.is_some_and(|until| until <= now()) {
                 return Err(Error::WaitTimedOut { waited: timeout });
             }
             state.finish_waiters += 1;
@@ -682,7 +690,7 @@ impl Shared {
 
     /// Waits a moment for an end that the task's own thread was asked for.
     fn await_end(&self, number: u64) {
-        let until = Instant::now().checked_add(CANCEL_HANDOVER);
+        let until = now().checked_add(CANCEL_HANDOVER);
         let mut state = self.lock();
         while matches!(state.store.phase(number), Some(Phase::Running(_) | Phase::Ending)) {
             state.finish_waiters += 1;
@@ -705,7 +713,7 @@ impl Shared {
 
     pub(crate) fn report(&self) -> HelperStatusReport {
         let state = self.lock();
-        let (state, _) = self.end_expired(state, Instant::now());
+        let (state, _) = self.end_expired(state, now());
         HelperStatusReport {
             helper_id: self.id,
             name: self.name.clone(),
@@ -740,7 +748,7 @@ impl Shared {
     /// A further call to the provider begins.
     pub(crate) fn attempt_begins(&self, number: u64) {
         if let Some(Phase::Running(running)) = self.lock().store.phase(number) {
-            running.attempt_open = Some(Instant::now());
+            running.attempt_open = Some(now());
         }
     }
 
@@ -762,7 +770,8 @@ impl Shared {
         running.logging = true;
         let ordinal = running.attempts;
         drop(state);
-        let mut event = self.event(EventKind::BackendCall).outcome(opened.elapsed(), attempt.error);
+        let mut event =
+            self.event(EventKind::BackendCall).outcome(now().duration_since(opened), attempt.error);
         event.task_id = Some(self.task_id(number));
         event.attempt = Some(ordinal);
         event.http_status = attempt.http_status;
@@ -790,7 +799,10 @@ impl Shared {
             state.surplus_tickets = state.surplus_tickets.saturating_sub(1);
             return Next::Nothing;
         };
-        let now = Instant::now();
+        if state.room_waiters > 0 {
+            self.room.notify_one();
+        }
+        let now = now();
         if self.queued_is_late(&queued, now) {
             drop(state);
             self.finish(Claim::queued(number, queued), Err(expired_in_queue()));
@@ -826,9 +838,6 @@ impl Shared {
         state.store.set_running(number, running);
         state.running[slot] = Some(number);
         state.began_any = true;
-        if state.room_waiters > 0 {
-            self.room.notify_one();
-        }
         drop(state);
         drop(left_over);
         Next::Task { number, deadline, on_text }
@@ -899,7 +908,7 @@ impl Claim {
         Self {
             number,
             created_at: queued.created_at,
-            queue_time: queued.submitted.elapsed(),
+            queue_time: now().duration_since(queued.submitted),
             request: queued.request,
             began: None,
             attempt_open: None,

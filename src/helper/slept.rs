@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::device::{ClockReading, MIN_CLOCK_GAP};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, now};
 
 /// What a helper knows of the device's sleep.
 pub(crate) struct Slept {
@@ -31,7 +31,7 @@ impl Slept {
     /// a sleep or somebody setting the clock.
     pub(crate) fn since(&self, created_at: SystemTime, submitted: Instant) -> Duration {
         let wall = created_at.elapsed().unwrap_or_default();
-        let ahead = wall.saturating_sub(submitted.elapsed());
+        let ahead = wall.saturating_sub(now().saturating_duration_since(submitted));
         let Some(first) = self.since.get().filter(|_| ahead >= MIN_CLOCK_GAP) else {
             return Duration::ZERO;
         };

@@ -6,7 +6,7 @@ use crate::backend::{Attempt, AttemptLog, CallContext, Reply};
 use crate::helper::shared::{Next, Shared};
 use crate::id::TaskId;
 use crate::observers::quietly;
-use crate::sync::Arc;
+use crate::sync::{Arc, thread_local};
 use crate::task_error::{ErrorKind, TaskError};
 
 thread_local! {
@@ -42,10 +42,7 @@ impl AttemptLog for TaskLog<'_> {
 /// The life of a helper's thread.
 pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
     ON_HELPER_THREAD.with(|flag| flag.set(true));
-    // A stop that came before this thread was counted has left no ticket for it.
-    if !shared.lock().stopping {
-        take_tickets(shared, slot);
-    }
+    take_tickets(shared, slot);
     let mut state = shared.lock();
     state.exited[slot] = true;
     state.threads -= 1;
