@@ -189,6 +189,22 @@ mod tests {
     }
 
     #[test]
+    fn any_bytes_in_any_pieces_read_as_they_do_in_one() {
+        let alphabet = b"data: event:\r\n\n\n{}:error\xef\xbb\xbf\xff x";
+        let mut roll = 0x2545_F491_4F6C_DD1D_u64;
+        let mut next = |bound: usize| {
+            roll ^= roll << 13;
+            roll ^= roll >> 7;
+            roll ^= roll << 17;
+            (roll % bound as u64) as usize
+        };
+        for _ in 0..2000 {
+            let stream: Vec<u8> = (0..next(60)).map(|_| alphabet[next(alphabet.len())]).collect();
+            assert_eq!(events(&stream, 1 + next(9)), events(&stream, 1000), "{stream:?}");
+        }
+    }
+
+    #[test]
     fn lines_and_events_without_end_are_refused() {
         let mut take = |_: Event<'_>| -> Result<(), ()> { Ok(()) };
         let line = vec![b'x'; 64 << 10];

@@ -1,6 +1,7 @@
 //! Host names to addresses, with an end to the wait.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,10 +44,22 @@ pub(super) enum Answer {
     Cancelled,
 }
 
+/// Asks the system for a name's addresses; blocks for as long as it likes.
+type Find = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
 /// Looks a name up on a short-lived thread; an address costs none.
-#[derive(Default)]
 pub(super) struct Lookup {
     under_way: Arc<AtomicUsize>,
+    find: Find,
+}
+
+impl Default for Lookup {
+    fn default() -> Self {
+        let find: Find = |name, port| {
+            (name, port).to_socket_addrs().map(|found| found.take(ADDRESSES_MAX).collect())
+        };
+        Self { under_way: Arc::default(), find }
+    }
 }
 
 impl fmt::Debug for Lookup {
@@ -112,7 +125,7 @@ impl Lookup {
     fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ureq::Error> {
         let current = Current::here()?;
         let ticket = Ticket::take(&self.under_way).ok_or(ureq::Error::HostNotFound)?;
-        let name = host.to_owned();
+        let (name, find) = (host.to_owned(), self.find);
         // Room for two: the answer and a cancel, so that neither side ever blocks.
         let (tell, told) = sync_channel(2);
         current.hold_lookup(tell.clone())?;
@@ -120,10 +133,7 @@ impl Lookup {
             .name("aa-lookup".to_owned())
             .stack_size(LOOKUP_STACK_BYTES)
             .spawn(move || {
-                let answer = match (name.as_str(), port).to_socket_addrs() {
-                    Ok(found) => Answer::Found(found.take(ADDRESSES_MAX).collect()),
-                    Err(_) => Answer::Failed,
-                };
+                let answer = find(&name, port).map_or(Answer::Failed, Answer::Found);
                 drop(ticket);
                 // Nobody waits any more: fine.
                 let _ = tell.try_send(answer);
@@ -151,7 +161,11 @@ impl Lookup {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::call::{Limits, Phase, Scope};
     use super::*;
+    use crate::cancel::CancelSignal;
 
     #[test]
     fn addresses_and_localhost_need_no_look_up() {
@@ -159,6 +173,40 @@ mod tests {
         assert_eq!(literal("[::1]").unwrap().len(), 1);
         assert_eq!(literal("LocalHost").unwrap().len(), 2);
         assert!(literal("example.com").is_none());
+    }
+
+    /// A look-up that takes for ever, and the call that waits for it: how it ends.
+    fn never_found(limits: Limits, cancel: &CancelSignal) -> Option<Stop> {
+        let find: Find = |_, _| {
+            thread::park();
+            Err(io::ErrorKind::NotFound.into())
+        };
+        let lookup = Lookup { under_way: Arc::default(), find };
+        let scope = Scope::enter(cancel, limits, false);
+        lookup.look_up("slow.test", 80).unwrap_err();
+        scope.stop()
+    }
+
+    #[test]
+    fn a_look_up_that_hangs_ends_with_the_limit_or_at_once_when_cancelled() {
+        let limit = Duration::from_millis(20);
+        let limits = |connect| Limits {
+            deadline: None,
+            connect,
+            first_byte: None,
+            idle_before_payload: None,
+            idle: limit,
+        };
+        let cancel = CancelSignal::new();
+        let stop = never_found(limits(limit), &cancel);
+        assert_eq!(stop, Some(Stop::Limit(Phase::Connect)));
+        let began = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| drop(cancel.raise()));
+            let stop = never_found(limits(Duration::from_secs(60)), &cancel);
+            assert_eq!(stop, Some(Stop::Cancelled));
+        });
+        assert!(began.elapsed() < Duration::from_secs(5));
     }
 
     #[test]

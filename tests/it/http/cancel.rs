@@ -89,3 +89,52 @@ fn a_stop_ends_a_call_at_once() {
     assert_eq!(handle.get_status().unjoined_threads, 0);
     meeting.go();
 }
+
+/// Tasks of the storm below; every second one is cancelled.
+const STORM: usize = 400;
+
+#[test]
+fn in_a_storm_of_cancels_every_other_task_gets_its_answer() {
+    let scripts = (0..STORM).map(|_| vec![Act::serve("fine")]);
+    let server = Server::start(scripts);
+    let config = chatgpt(&server).max_concurrent_tasks(4).queue_capacity(STORM);
+    let (manager, helper) = spawn(config);
+    let submit = |n: usize| manager.submit_task(helper, format!("task {n}")).unwrap();
+    let tasks: Vec<_> = (0..STORM).map(submit).collect();
+    // Wherever it is just now: queued, connecting, sending, reading, over, or next to one.
+    let mut cancelled = 0;
+    for task in tasks.iter().skip(1).step_by(2) {
+        cancelled += usize::from(manager.cancel_task(helper, *task));
+    }
+    for task in tasks.iter().step_by(2) {
+        let task = manager.wait_task(helper, *task, LONG).unwrap();
+        assert_eq!(task.result.as_deref(), Some("fine"), "{:?}", task.error);
+        assert_eq!(task.attempts, 1);
+    }
+    assert!(cancelled > 0);
+    drop(manager);
+    server.finish();
+}
+
+#[test]
+fn a_cancel_in_the_middle_of_answers_never_reaches_the_next_task() {
+    // One thread: each cancelled task is followed at once by one on the same connection, or
+    // on a new one.
+    let server = Server::start((0..STORM).map(|_| vec![Act::serve("fine")]));
+    let (manager, helper) = spawn(chatgpt(&server));
+    for n in 0..100_u64 {
+        let gone = manager.submit_task(helper, "cancelled").unwrap();
+        let kept = manager.submit_task(helper, "kept").unwrap();
+        // A different moment each time; what it hits is up to chance, what follows is not.
+        let until = Instant::now() + Duration::from_micros(n * 7);
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        manager.cancel_task(helper, gone);
+        let task = manager.wait_task(helper, kept, LONG).unwrap();
+        assert_eq!(task.result.as_deref(), Some("fine"), "{n}: {:?}", task.error);
+        assert_eq!(task.attempts, 1);
+    }
+    drop(manager);
+    server.finish();
+}

@@ -7,6 +7,8 @@ mod plain;
 mod rate;
 mod retry;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod tools;
 
 use automation_assistant::{

@@ -33,6 +33,8 @@ pub enum Act {
     AwaitClose(Sender<()>),
     /// Closes so that the client sees a reset.
     Reset,
+    /// Gives every request this reply, until the client goes away.
+    Serve(Vec<u8>),
     /// Writes these bytes, again and again, until the client goes away.
     Flood(Vec<u8>),
     /// The same, with a pause after each.
@@ -99,6 +101,14 @@ impl Act {
         let (there, reached) = channel();
         let (go, word) = channel();
         (Self::Meet(there, word), Meeting { reached, go })
+    }
+
+    /// Answers every request with this text.
+    pub fn serve(text: &str) -> Self {
+        match Self::json(200, &answer(text)) {
+            Self::Write(reply) => Self::Serve(reply),
+            other => other,
+        }
     }
 
     /// Says something now and then, until the client goes away.
@@ -201,6 +211,15 @@ pub struct Server {
 impl Server {
     /// Starts a server; script `n` is connection `n`'s.
     pub fn start(scripts: impl IntoIterator<Item = Vec<Act>>) -> Self {
+        Self::start_over(scripts, |stream| Ok(Box::new(stream)))
+    }
+
+    /// Starts a server whose connections `wrap` puts another layer over.
+    pub fn start_over(
+        scripts: impl IntoIterator<Item = Vec<Act>>,
+        wrap: impl Fn(TcpStream) -> std::io::Result<Box<dyn Line>> + Send + Sync + 'static,
+    ) -> Self {
+        let wrap = Arc::new(wrap);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let scripts: Vec<_> = scripts.into_iter().collect();
@@ -218,8 +237,16 @@ impl Server {
                 }
                 let number = came_in.fetch_add(1, Ordering::SeqCst);
                 let (Ok(stream), Some(script)) = (stream, scripts.next()) else { continue };
-                let seen = Arc::clone(&seen_in);
-                players.push(std::thread::spawn(move || play(number, stream, script, &seen)));
+                let (seen, wrap) = (Arc::clone(&seen_in), Arc::clone(&wrap));
+                players.push(std::thread::spawn(move || {
+                    stream.set_read_timeout(Some(LONG)).unwrap();
+                    stream.set_write_timeout(Some(LONG)).unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    match wrap(stream) {
+                        Ok(mut line) => play(number, &mut *line, script, &seen),
+                        Err(error) => Err(format!("connection {number}: {error}")),
+                    }
+                }));
             }
             players.into_iter().filter_map(|player| player.join().unwrap().err()).collect()
         });
@@ -268,20 +295,33 @@ impl Drop for Server {
     }
 }
 
+/// A connection: TCP, or a layer over it.
+pub trait Line: Read + Write {
+    fn tcp(&self) -> &TcpStream;
+
+    /// Says that nothing more will be sent.
+    fn close(&mut self) {
+        let _ = self.tcp().shutdown(Shutdown::Write);
+    }
+}
+
+impl Line for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
 fn play(
     number: usize,
-    mut stream: TcpStream,
+    stream: &mut dyn Line,
     script: Vec<Act>,
     seen: &Mutex<Vec<Seen>>,
 ) -> Result<(), String> {
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    stream.set_write_timeout(Some(LONG)).unwrap();
-    stream.set_nodelay(true).unwrap();
     for (step, act) in script.into_iter().enumerate() {
         let fault = |what: &str| format!("connection {number}, step {step}: {what}");
         match act {
             Act::Read => {
-                let Some(request) = read_request(number, &mut stream) else {
+                let Some(request) = read_request(number, stream) else {
                     return Err(fault("no whole request came"));
                 };
                 seen.lock().unwrap().push(request);
@@ -309,7 +349,7 @@ fn play(
                     match stream.read(&mut rest) {
                         Ok(0) => break,
                         Ok(_) => {}
-                        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+                        Err(error) if is_end(&error) => break,
                         Err(error) => return Err(fault(&format!("the client stayed: {error}"))),
                     }
                 }
@@ -319,8 +359,14 @@ fn play(
                 // Unread input makes the system send a reset when the socket closes: leave
                 // some of it there by not reading the request.
                 let mut one = [0];
-                let _ = stream.peek(&mut one);
+                let _ = stream.tcp().peek(&mut one);
                 return Ok(());
+            }
+            Act::Serve(reply) => {
+                while let Some(request) = read_request(number, stream) {
+                    seen.lock().unwrap().push(request);
+                    let _ = stream.write_all(&reply);
+                }
             }
             Act::Flood(bytes) => while stream.write_all(&bytes).is_ok() {},
             Act::Trickle(bytes) => {
@@ -331,11 +377,17 @@ fn play(
             }
         }
     }
-    let _ = stream.shutdown(Shutdown::Write);
+    stream.close();
     Ok(())
 }
 
-fn read_request(connection: usize, stream: &mut TcpStream) -> Option<Seen> {
+/// A connection that was cut, or that ended without the layer's own goodbye.
+fn is_end(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof)
+}
+
+fn read_request(connection: usize, stream: &mut dyn Line) -> Option<Seen> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {
