@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, ErrorKind, Read};
 
 /// The buffer, and so the longest line that is read, in bytes. Our own lines take at most
-/// 2 KiB; a longer one than this is counted and skipped.
+/// 1.5 KiB; a longer one than this is counted and skipped.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// What stands between two newlines.

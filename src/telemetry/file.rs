@@ -1,12 +1,14 @@
 //! The audit file: opened with care, one write per line, mended, rotated, never given up.
 
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::line::{Line, key};
-use super::lock::{Lock, private};
+use super::lock::Lock;
+use super::open::{NO_PLAIN_FILE, open_file, rename, rotated, same_file};
+use super::tail::{ends_whole, last_line_end, mentions};
 use super::{Fsync, Options, TelemetryStats};
 
 /// How many lines may go by before the file is looked for under its name again.
@@ -14,20 +16,6 @@ const LINES_PER_CHECK: u32 = 256;
 
 /// How long may go by before it is looked for again.
 const TIME_PER_CHECK: Duration = Duration::from_secs(1);
-
-/// A torn end longer than this is no torn line of ours (ours are at most 2 KiB, other
-/// writers' perhaps more): it is closed with a newline, never cut.
-const TORN_BYTES_MAX: u64 = 1 << 20;
-
-/// How much of the file's end is searched at a time, in bytes.
-const TAIL_BLOCK: u64 = 8 << 10;
-
-/// How much of the file's end is searched for a run of the same second, in bytes: more than
-/// a busy process writes within one.
-const SAME_SECOND_BYTES: u64 = 64 << 10;
-
-/// How often opening may find that the file has come or gone between two steps.
-const OPEN_ROUNDS_MAX: usize = 8;
 
 /// How often a write that a signal interrupted is begun again.
 const INTERRUPTS_MAX: usize = 16;
@@ -413,139 +401,4 @@ impl AuditFile {
         self.put(&mut line);
         self.sync_before_rotation();
     }
-}
-
-const NO_PLAIN_FILE: &str = "it is no plain file: give the path of a file, or of none yet";
-const IS_A_LINK: &str = "it is a symbolic link, which is not followed: give the file's own path";
-const CAME_AND_WENT: &str = "the file came and went while it was opened";
-
-/// Opens for appending. A new file is its owner's alone; a link is never followed, not even
-/// one that takes a file's place between two steps.
-fn open_file(path: &Path) -> io::Result<(File, Metadata)> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true);
-    private(&mut options);
-    for _ in 0..OPEN_ROUNDS_MAX {
-        match fs::symlink_metadata(path) {
-            Ok(named) => {
-                check_kind(&named)?;
-                match options.open(path) {
-                    Ok(file) => {
-                        let metadata = file.metadata()?;
-                        if same_file(&named, &metadata) {
-                            return Ok((file, metadata));
-                        }
-                    }
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                match options.clone().create_new(true).open(path) {
-                    Ok(file) => {
-                        let metadata = file.metadata()?;
-                        return Ok((file, metadata));
-                    }
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other(CAME_AND_WENT))
-}
-
-/// Plain files and character devices (`/dev/null`): opening a pipe could wait for ever.
-fn check_kind(named: &Metadata) -> io::Result<()> {
-    let kind = named.file_type();
-    if kind.is_symlink() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, IS_A_LINK));
-    }
-    #[cfg(unix)]
-    if std::os::unix::fs::FileTypeExt::is_char_device(&kind) {
-        return Ok(());
-    }
-    if kind.is_file() {
-        Ok(())
-    } else {
-        Err(io::Error::new(ErrorKind::InvalidInput, NO_PLAIN_FILE))
-    }
-}
-
-/// Whether both tell of one file. Where files have no numbers, a name that is there will do.
-fn same_file(one: &Metadata, other: &Metadata) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        one.dev() == other.dev() && one.ino() == other.ino()
-    }
-    #[cfg(not(unix))]
-    {
-        one.file_type() == other.file_type()
-    }
-}
-
-/// `audit.jsonl.1`, `audit.jsonl.2`: the higher the older.
-fn rotated(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    PathBuf::from(name)
-}
-
-/// Renames, if there is something to rename.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Whether the file is empty or ends in a newline.
-fn ends_whole(file: &mut File) -> io::Result<bool> {
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
-}
-
-/// Where the last whole line ends; `None` if that is further back than a torn line reaches.
-fn last_line_end(file: &mut File, len: u64) -> io::Result<Option<u64>> {
-    let floor = len.saturating_sub(TORN_BYTES_MAX);
-    let mut end = len;
-    let mut block = Vec::new();
-    while end > floor {
-        let start = end.saturating_sub(TAIL_BLOCK).max(floor);
-        read_block(file, start, end - start, &mut block)?;
-        if let Some(at) = block.iter().rposition(|&byte| byte == b'\n') {
-            return Ok(Some(start + at as u64 + 1));
-        }
-        end = start;
-    }
-    Ok((floor == 0).then_some(0))
-}
-
-fn read_block(file: &mut File, start: u64, len: u64, block: &mut Vec<u8>) -> io::Result<()> {
-    block.clear();
-    file.seek(SeekFrom::Start(start))?;
-    file.take(len).read_to_end(block)?;
-    Ok(())
-}
-
-/// Whether the file may hold lines of a run that began in this second.
-fn mentions(file: &mut File, metadata: &Metadata, second: &str) -> io::Result<bool> {
-    // A file last written before that second cannot. (An unknown time says nothing.)
-    if let Ok(at) = metadata.modified() {
-        if super::clock::run_second(at).as_str() < second {
-            return Ok(false);
-        }
-    }
-    let start = metadata.len().saturating_sub(SAME_SECOND_BYTES);
-    let mut block = Vec::new();
-    read_block(file, start, SAME_SECOND_BYTES, &mut block)?;
-    let quoted = [b"\"", second.as_bytes()].concat();
-    Ok(start > 0 || block.windows(quoted.len()).any(|window| window == quoted))
 }

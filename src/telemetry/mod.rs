@@ -13,6 +13,8 @@ pub(crate) mod clock;
 mod file;
 mod line;
 mod lock;
+mod open;
+mod tail;
 
 use std::fmt;
 use std::io;
@@ -326,3 +328,7 @@ impl fmt::Debug for Telemetry {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "mod_tests.rs"]
+mod tests;

@@ -22,6 +22,9 @@ const CHILD_FILE: &str = "AA_TEST_CHILD_FILE";
 /// Kills in an ordinary test run; `AA_TEST_KILLS=1000` for a thorough one.
 const KILLS: u64 = 10;
 
+/// Kills of children that write to one file.
+const KILLS_PER_FILE: u64 = 10;
+
 /// Tasks that a killed child has been seen to finish, at most.
 const SEEN_MAX: u64 = 60;
 
@@ -111,7 +114,7 @@ fn lines_of_tasks_seen_finished_survive_a_kill() {
     println!("AA_TEST_SEED={seed} AA_TEST_KILLS={kills}");
     let folder = Folder::new("kill");
     let path = folder.join("audit.jsonl");
-    let mut random = seed | 1;
+    let (mut random, mut in_file, mut seen_in_all) = (seed | 1, 0, 0);
     for kill in 1..=kills {
         // xorshift64
         random ^= random << 13;
@@ -121,10 +124,26 @@ fn lines_of_tasks_seen_finished_survive_a_kill() {
             child_process("until_killed", &path).stdout(Stdio::piped()).spawn().unwrap();
         let seen = kill_after(&mut child, random % SEEN_MAX);
         check_after_kill(&path, kill, &seen);
+        seen_in_all += seen.len();
+        in_file += 1;
+        if in_file == KILLS_PER_FILE || kill == kills {
+            // Each kill reads the file again: a new one now and then keeps that short.
+            check_runs(&path, in_file);
+            fs::remove_file(&path).unwrap();
+            in_file = 0;
+        }
     }
-    let debrief = Debrief::from_path(&path).unwrap().to_json();
-    assert_eq!(debrief["runs"]["unended"], kills);
-    assert_eq!(debrief["runs"]["missing_lines"], 0);
+    println!("tasks seen finished: {seen_in_all}");
+    assert!(seen_in_all > 0);
+}
+
+/// All runs in the file were killed, and no line is missing between two others.
+fn check_runs(path: &Path, killed: u64) {
+    let debrief = Debrief::from_path(path).unwrap().to_json();
+    assert_eq!(
+        (&debrief["runs"]["unended"], &debrief["runs"]["missing_lines"]),
+        (&killed.into(), &0.into())
+    );
 }
 
 /// Reads so many finished tasks, kills the child, and reads what it still told.

@@ -1,0 +1,65 @@
+//! The end of an audit file, read backwards: is it torn, where does the last whole line end,
+//! which runs does it tell of.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// A torn end longer than this is no torn line of ours (ours are at most 1.5 KiB, other
+/// writers' perhaps more): it is closed with a newline, never cut.
+const TORN_BYTES_MAX: u64 = 1 << 20;
+
+/// How much of the file's end is searched at a time, in bytes.
+const TAIL_BLOCK: u64 = 8 << 10;
+
+/// How much of the file's end is searched for a run of the same second, in bytes: more than
+/// a busy process writes within one.
+const SAME_SECOND_BYTES: u64 = 64 << 10;
+
+/// Whether the file is empty or ends in a newline.
+pub(super) fn ends_whole(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// Where the last whole line ends; `None` if that is further back than a torn line reaches.
+pub(super) fn last_line_end(file: &mut File, len: u64) -> io::Result<Option<u64>> {
+    let floor = len.saturating_sub(TORN_BYTES_MAX);
+    let mut end = len;
+    let mut block = Vec::new();
+    while end > floor {
+        let start = end.saturating_sub(TAIL_BLOCK).max(floor);
+        read_block(file, start, end - start, &mut block)?;
+        if let Some(at) = block.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(Some(start + at as u64 + 1));
+        }
+        end = start;
+    }
+    Ok((floor == 0).then_some(0))
+}
+
+fn read_block(file: &mut File, start: u64, len: u64, block: &mut Vec<u8>) -> io::Result<()> {
+    block.clear();
+    file.seek(SeekFrom::Start(start))?;
+    file.take(len).read_to_end(block)?;
+    Ok(())
+}
+
+/// Whether the file may hold lines of a run that began in this second.
+pub(super) fn mentions(file: &mut File, metadata: &Metadata, second: &str) -> io::Result<bool> {
+    // A file last written before that second cannot. (An unknown time says nothing.)
+    if let Ok(at) = metadata.modified() {
+        if super::clock::run_second(at).as_str() < second {
+            return Ok(false);
+        }
+    }
+    let start = metadata.len().saturating_sub(SAME_SECOND_BYTES);
+    let mut block = Vec::new();
+    read_block(file, start, SAME_SECOND_BYTES, &mut block)?;
+    let quoted = [b"\"", second.as_bytes()].concat();
+    Ok(start > 0 || block.windows(quoted.len()).any(|window| window == quoted))
+}
