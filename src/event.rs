@@ -104,6 +104,8 @@ pub struct Event<'a> {
 
 /// What a trace tells that a task does not.
 #[derive(Clone, Copy)]
+// Only a build with HTTP has anyone to read it.
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
 pub(crate) struct TraceFacts<'a> {
     /// How much the helper's owner lets out.
     pub(crate) mode: TraceMode,

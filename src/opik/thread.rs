@@ -163,7 +163,7 @@ impl Thread<'_> {
                 self.core.lock().queue.retried += held.entries.len() as u64;
                 held
             }
-            None => match self.from_spool() {
+            None => match self.spooled_batch() {
                 Some(entries) => {
                     let again = std::mem::take(&mut self.tried).min(entries.len());
                     self.core.lock().queue.retried += again as u64;
@@ -175,7 +175,7 @@ impl Thread<'_> {
         self.send(held, until);
     }
 
-    fn from_spool(&mut self) -> Option<Vec<Entry>> {
+    fn spooled_batch(&mut self) -> Option<Vec<Entry>> {
         let spool = self.spool.as_mut()?;
         match spool.take_batch() {
             Ok((entries, damaged)) if !entries.is_empty() => {
