@@ -41,7 +41,7 @@ impl<In: Transport> Connector<In> for Dial {
         current.dialled.set(true);
         let stream = dial(&current, &details.addrs)?;
         stream.set_nodelay(true)?;
-        let wire = Wire::new(stream);
+        let wire = Wire::new(stream, &current);
         current.hold(&wire)?;
         Ok(Some(Either::B(Tcp { wire, buffers: Buffer::default(), times: Times::default() })))
     }
