@@ -793,12 +793,20 @@ impl<'de> Deserialize<'de> for HelperConfig {
 
 struct ConfigVisitor;
 
+/// Reads a value. Serde's own words for one of the wrong kind quote it, and it may be a key
+/// that slipped into another field.
+fn given<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<T, A::Error> {
+    map.next_value().map_err(|_| {
+        de::Error::custom("the value here is no JSON, or not of the kind that its field takes")
+    })
+}
+
 /// Reads a value into a place, if it is there and not null.
 fn put<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     map: &mut A,
     place: &mut T,
 ) -> Result<(), A::Error> {
-    if let Some(value) = map.next_value::<Option<T>>()? {
+    if let Some(value) = given::<A, Option<T>>(map)? {
         *place = value;
     }
     Ok(())
@@ -815,7 +823,7 @@ fn trace_mode<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<TraceMode>, 
 
 /// Reads a number of seconds, if it is there and not null.
 fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
-    let number: Option<f64> = map.next_value()?;
+    let number: Option<f64> = given(map)?;
     let time = number.map(|number| {
         Duration::try_from_secs_f64(number)
             .map_err(|_| de::Error::custom("a time is a number of seconds, zero or more"))
@@ -836,15 +844,15 @@ impl<'de> Visitor<'de> for ConfigVisitor {
         let mut key: Option<String> = None;
         while let Some(field) = map.next_key::<String>()? {
             match field.as_str() {
-                "backend_type" => backend_type = Some(map.next_value()?),
-                "name" => config.name = map.next_value()?,
+                "backend_type" => backend_type = Some(given(&mut map)?),
+                "name" => config.name = given(&mut map)?,
                 "max_concurrent_tasks" => put(&mut map, &mut config.max_concurrent_tasks)?,
                 "timeout_seconds" => config.timeout = seconds(&mut map)?,
-                "api_key" => key = map.next_value()?,
-                "api_endpoint" => config.api_endpoint = map.next_value()?,
-                "model" => config.model = map.next_value()?,
+                "api_key" => key = given(&mut map)?,
+                "api_endpoint" => config.api_endpoint = given(&mut map)?,
+                "model" => config.model = given(&mut map)?,
                 "custom_params" => put(&mut map, &mut config.custom_params)?,
-                "system_prompt" => config.system_prompt = map.next_value()?,
+                "system_prompt" => config.system_prompt = given(&mut map)?,
                 "queue_capacity" => put(&mut map, &mut config.queue_capacity)?,
                 "max_prompt_bytes" => put(&mut map, &mut config.max_prompt_bytes)?,
                 "max_context_bytes" => put(&mut map, &mut config.max_context_bytes)?,
@@ -863,14 +871,14 @@ impl<'de> Visitor<'de> for ConfigVisitor {
                 "idle_timeout_seconds" => config.http.idle_timeout = seconds(&mut map)?,
                 "max_retries" => put(&mut map, &mut config.http.max_retries)?,
                 "max_tool_rounds" => put(&mut map, &mut config.http.max_tool_rounds)?,
-                "requests_per_minute" => config.http.requests_per_minute = map.next_value()?,
-                "tokens_per_minute" => config.http.tokens_per_minute = map.next_value()?,
-                "token_budget" => config.http.token_budget = map.next_value()?,
+                "requests_per_minute" => config.http.requests_per_minute = given(&mut map)?,
+                "tokens_per_minute" => config.http.tokens_per_minute = given(&mut map)?,
+                "token_budget" => config.http.token_budget = given(&mut map)?,
                 "allow_insecure_http" => put(&mut map, &mut config.http.allow_insecure_http)?,
-                "root_certificates" => config.http.root_certificates = map.next_value()?,
-                "organization" => config.http.organization = map.next_value()?,
-                "project" => config.http.project = map.next_value()?,
-                "workspace" => config.http.workspace = map.next_value()?,
+                "root_certificates" => config.http.root_certificates = given(&mut map)?,
+                "organization" => config.http.organization = given(&mut map)?,
+                "project" => config.http.project = given(&mut map)?,
+                "workspace" => config.http.workspace = given(&mut map)?,
                 unknown => {
                     let _: IgnoredAny = map.next_value()?;
                     return Err(de::Error::unknown_field(unknown, FIELDS));

@@ -353,6 +353,14 @@ impl TaskRequest {
                  the helper takes {prompt_max}: shorten it, or raise max_prompt_bytes"
             ));
         }
+        let mut values = self.context.values().chain(self.custom_params.values());
+        // Before anything else looks into them: all else goes as deep as they do.
+        if values.any(|value| is_deeper(value, MAX_JSON_DEPTH)) {
+            return Some(format!(
+                "context or custom_params are nested deeper than {MAX_JSON_DEPTH} levels: \
+                 flatten them"
+            ));
+        }
         let context = if self.context.is_empty() { 0 } else { json_bytes(&self.context) };
         if context > context_max {
             return Some(format!(
@@ -369,6 +377,20 @@ impl TaskRequest {
     /// Bytes of text held, for the bound on kept results.
     pub(crate) fn text_bytes(&self) -> usize {
         self.prompt.len() + if self.context.is_empty() { 0 } else { json_bytes(&self.context) }
+    }
+}
+
+/// How deep context and custom parameters may be nested: as deep as serde_json reads. What
+/// is deeper would run out of the helper's stack when it is written.
+pub(crate) const MAX_JSON_DEPTH: usize = 128;
+
+/// Whether the value is nested deeper than this. Looks no deeper itself.
+fn is_deeper(value: &Value, depth_max: usize) -> bool {
+    let Some(rest) = depth_max.checked_sub(1) else { return true };
+    match value {
+        Value::Array(values) => values.iter().any(|value| is_deeper(value, rest)),
+        Value::Object(map) => map.values().any(|value| is_deeper(value, rest)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -104,6 +104,11 @@ fn kind_of_code(code: &str) -> Option<ErrorKind> {
     })
 }
 
+/// Whether this is a code of the protocol, and so no word of anybody's prompt.
+pub(crate) fn is_known_code(code: &str) -> bool {
+    kind_of_code(code).is_some()
+}
+
 /// The kind that an HTTP status names by itself.
 fn kind_of_status(status: u16) -> ErrorKind {
     match status {

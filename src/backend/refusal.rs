@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::backend::failure::{Failure, Retry, may_retry, provider_error};
+use crate::backend::failure::{Failure, Retry, is_known_code, may_retry, provider_error};
 use crate::backend::http::Response;
 use crate::backend::receive::read_to;
 use crate::backend::reply::ErrorBody;
@@ -52,10 +52,11 @@ impl Run<'_> {
         let wait = asked_wait(|name| response.header(name), SystemTime::now());
         let asked = asked_retry(|name| response.header(name));
         let mut error = provider_error(status, body, wait);
-        if let Some(id) = response.header("x-request-id").filter(|id| !self.tells_key(id)) {
+        if let Some(id) = response.header("x-request-id").filter(|id| !self.tells_ours(id)) {
             error = error.with_request_id(id);
         }
-        if error.code().is_some_and(|code| self.tells_key(code)) {
+        // A code that is known means what it says, whatever the prompt was about.
+        if error.code().is_some_and(|code| !is_known_code(code) && self.tells_ours(code)) {
             error = error.with_code("");
         }
         if let Some(message) = &body.message {
@@ -71,7 +72,8 @@ impl Run<'_> {
         Failure { error, retry }
     }
 
-    fn tells_key(&self, text: &str) -> bool {
+    /// Whether a server's word holds our key.
+    pub(super) fn tells_key(&self, text: &str) -> bool {
         let mut scrubber = Scrubber::new(text);
         if let Some(key) = &self.backend.key {
             scrubber.key(key.reveal());
@@ -79,8 +81,17 @@ impl Run<'_> {
         scrubber.found()
     }
 
+    /// Whether a server's word holds a piece of what we sent.
+    fn tells_ours(&self, text: &str) -> bool {
+        self.marked(text).found()
+    }
+
     /// A server's words without our key and without what we sent.
     fn scrub(&self, message: &str) -> String {
+        self.marked(message).finish()
+    }
+
+    fn marked<'m>(&self, message: &'m str) -> Scrubber<'m> {
         let mut scrubber = Scrubber::new(message);
         if let Some(key) = &self.backend.key {
             scrubber.key(key.reveal());
@@ -104,7 +115,7 @@ impl Run<'_> {
                 }
             }
         }
-        scrubber.finish()
+        scrubber
     }
 }
 

@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
             };
             if answer.calls.is_empty() {
                 let mut reply = Reply::new(answer.text);
-                reply.model = answer.model;
+                reply.model = answer.model.filter(|model| !self.tells_key(model));
                 reply.usage = usage;
                 reply.finish_reason = answer.finish;
                 reply.provider = self.provider.take();

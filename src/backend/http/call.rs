@@ -106,8 +106,10 @@ struct Owner {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Arc<Self> {
-        Arc::new(Self { stream, owner: Mutex::new(Owner { link: Weak::new(), cut: false }) })
+    /// A connection that this call has opened, and that is the call's from the start.
+    pub(super) fn new(stream: TcpStream, current: &Current) -> Arc<Self> {
+        let owner = Owner { link: Arc::downgrade(&current.link), cut: false };
+        Arc::new(Self { stream, owner: Mutex::new(owner) })
     }
 
     /// Ends every wait on this connection, unless it has gone over to another call.

@@ -52,7 +52,7 @@ impl<In: Transport> Connector<In> for Dial {
             }
         };
         stream.set_nodelay(true)?;
-        let wire = Wire::new(stream);
+        let wire = Wire::new(stream, &current);
         current.hold(&wire)?;
         let mut tcp = Tcp { wire, buffers: Buffer::default(), times: Times::default() };
         if let Some(proxy) = socks {

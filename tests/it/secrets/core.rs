@@ -187,7 +187,6 @@ fn configurations_that_are_refused_do_not_show_their_key() {
         json!({"backend_type": "chatgpt", "custom_params": KEY}),
         json!({"backend_type": "chatgpt", "allow_insecure_http": KEY}),
         json!([KEY]),
-        json!(KEY),
     ];
     let mut texts: Vec<_> = texts.iter().map(ToString::to_string).collect();
     texts.push(format!("{{\"api_key\": \"{KEY}\" \"model\""));

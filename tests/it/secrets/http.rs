@@ -15,7 +15,7 @@ use crate::support::server::{Act, DONE, Server, answer, chunk, delta, event, sto
 
 /// All that was sent, in one text.
 fn echo() -> String {
-    format!("{KEY} {PROMPT} {CONTEXT} {SYSTEM} {TURN} {TOOL}")
+    format!("{KEY} {PROMPT} {CONTEXT} {SYSTEM} {TURN}")
 }
 
 /// One exchange after another, each on its own connection.
@@ -113,7 +113,7 @@ fn refusals_that_quote_what_was_sent_are_told_without_it() {
 #[test]
 fn answers_that_are_none_are_told_without_what_they_hold() {
     let (echo, reply) = (echo(), REPLY);
-    let quoted = serde_json::to_string(&format!("{echo} {reply}")).unwrap();
+    let quoted = serde_json::to_string(&echo).unwrap();
     let head = "HTTP/1.1 200 OK\r\n";
     let raw = |text: String| vec![Act::read(), Act::write(text)];
     let scripts = vec![
@@ -224,7 +224,7 @@ fn tasks_that_run_out_of_time_or_are_cancelled_give_nothing_away() {
     let late = stage.ask(request().on_text(|_| {}).timeout(Duration::from_millis(100)));
     assert_eq!(late.error.unwrap().kind(), ErrorKind::Timeout);
     let (told, heard) = std::sync::mpsc::channel();
-    let request = request().on_text(move |_| drop(told.send(())));
+    let request = request().on_text(move |_| told.send(()).unwrap());
     let id = stage.manager.submit_task(stage.helper, request).unwrap();
     heard.recv_timeout(LONG).unwrap();
     assert!(stage.manager.cancel_task(stage.helper, id));

@@ -112,13 +112,15 @@ fn replies_nested_without_end_are_refused() {
         format!("{{\"choices\":[{{\"message\":{{\"content\":{}", open("[")),
         format!("{{\"usage\":{}", open("{\"prompt_tokens_details\":")),
     ];
-    let mut scripts: Vec<_> =
-        bodies.iter().map(|body| vec![Act::read(), Act::json(200, body)]).collect();
-    scripts.extend(bodies.iter().map(|body| vec![Act::read(), Act::json(400, body)]));
+    // The helper is asked the same as a success and as a refusal.
+    let script = |status, body: &String| {
+        vec![Act::read(), Act::reply(status, "connection: close\r\n", body)]
+    };
+    let mut scripts: Vec<_> = bodies.iter().map(|body| script(200, body)).collect();
+    scripts.extend(bodies.iter().map(|body| script(400, body)));
     let calls = scripts.len();
     scripts.push(answers("fine"));
-    let script = vec![scripts.into_iter().flatten().collect::<Vec<_>>()];
-    let server = Server::start(script);
+    let server = Server::start(scripts);
     let (manager, helper) = spawn(
         HelperConfig::chatgpt()
             .api_endpoint(server.base())
