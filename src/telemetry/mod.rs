@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::Error;
-use crate::event::{Event, EventKind, Fact, Observe};
+use crate::event::{Event, EventKind, Observe};
 use crate::id::random_u64;
 use crate::sync::{Arc, Mutex, lock};
 use crate::task::Usage;
