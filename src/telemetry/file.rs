@@ -370,7 +370,9 @@ impl AuditFile {
                 return audit.reopen();
             }
             audit.sync_before_rotation();
-            for number in (1..files).rev() {
+            // Up to the first number that is free, or the last, whose file goes.
+            let free = (1..files).find(|&number| !rotated(&audit.path, number).exists());
+            for number in (1..free.unwrap_or(files)).rev() {
                 rename(&rotated(&audit.path, number), &rotated(&audit.path, number + 1))?;
             }
             rename(&audit.path, &rotated(&audit.path, 1))?;

@@ -22,6 +22,10 @@ const CHILD_FILE: &str = "AA_TEST_CHILD_FILE";
 /// Kills in an ordinary test run; `AA_TEST_KILLS=1000` for a thorough one.
 const KILLS: u64 = 10;
 
+/// So small that a child rotates at every few tasks, and so many files that none is dropped.
+const ROTATE_AT: u64 = 4000;
+const FILES_MAX: u32 = 1000;
+
 /// Kills of children that write to one file.
 const KILLS_PER_FILE: u64 = 10;
 
@@ -49,7 +53,18 @@ fn child() {
         return;
     };
     match work.as_str() {
-        "until_killed" => log_until_killed(Path::new(&path)),
+        "until_killed" => log_until_killed(&Telemetry::to_file(&path).unwrap()),
+        "rotating_until_killed" => {
+            log_until_killed(
+                &Telemetry::builder(&path).rotate(ROTATE_AT, FILES_MAX).build().unwrap(),
+            );
+        }
+        "rotating" => {
+            let telemetry = Telemetry::builder(&path).rotate(ROTATE_AT, FILES_MAX).build().unwrap();
+            let manager = manager(&telemetry);
+            let helper = manager.spawn_helper(HelperConfig::local()).unwrap();
+            run_tasks(&manager, helper, 500);
+        }
         "five_hundred" => {
             let telemetry = Telemetry::to_file(&path).unwrap();
             let manager = manager(&telemetry);
@@ -62,9 +77,8 @@ fn child() {
 }
 
 /// Three helpers at work; each finished task is told to the parent after it was seen.
-fn log_until_killed(path: &Path) {
-    let telemetry = Telemetry::to_file(path).unwrap();
-    let manager = manager(&telemetry);
+fn log_until_killed(telemetry: &Telemetry) {
+    let manager = manager(telemetry);
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
@@ -208,6 +222,70 @@ fn lines_of_two_processes_never_mix() {
     let json = debrief.to_json();
     assert_eq!((&json["runs"]["ended"], &json["runs"]["missing_lines"]), (&3.into(), &0.into()));
     assert_eq!(folder.files(), ["audit.jsonl"]);
+}
+
+/// All lines of the file and of those rotated away.
+fn lines_of_all(folder: &Folder) -> Vec<Value> {
+    let names = folder.files().into_iter().filter(|name| !name.ends_with(".lock"));
+    names.flat_map(|name| lines(&folder.join(&name))).collect()
+}
+
+#[test]
+fn a_kill_in_the_middle_of_rotation_loses_no_line() {
+    let folder = Folder::new("killrotate");
+    let path = folder.join("audit.jsonl");
+    for kill in 0..5 {
+        let mut child =
+            child_process("rotating_until_killed", &path).stdout(Stdio::piped()).spawn().unwrap();
+        let seen = kill_after(&mut child, 20);
+        // Mends the end, if need be.
+        drop(Telemetry::to_file(&path).unwrap());
+        let all = lines_of_all(&folder);
+        let done: std::collections::HashSet<_> =
+            events(&all, "task_complete").iter().map(|line| line["task_id"].to_string()).collect();
+        for task in seen {
+            assert!(done.contains(&format!("\"{task}\"")), "kill {kill}: {task}");
+        }
+    }
+    assert!(folder.files().len() > 5, "it rotated");
+}
+
+#[test]
+fn processes_that_rotate_one_file_lose_no_line_of_each_other() {
+    let folder = Folder::new("tworotate");
+    let path = folder.join("audit.jsonl");
+    let start = || child_process("rotating", &path).stdout(Stdio::null()).spawn().unwrap();
+    let mut children = [start(), start(), start()];
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    let all = lines_of_all(&folder);
+    assert_eq!(events(&all, "task_complete").len(), 1500);
+    assert_eq!(events(&all, "run_end").len(), 3);
+    assert!(folder.files().len() > 10, "they rotated");
+}
+
+#[test]
+fn processes_that_find_a_torn_end_together_lose_no_line_of_each_other() {
+    let folder = Folder::new("tworace");
+    for round in 0..5 {
+        let path = folder.join("audit.jsonl");
+        fs::write(&path, "{\"run_id\":\"old\"}\n{\"torn").unwrap();
+        let start = || child_process("five_hundred", &path).stdout(Stdio::null()).spawn().unwrap();
+        let mut children = [start(), start()];
+        for child in &mut children {
+            assert!(child.wait().unwrap().success());
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let json = Debrief::from_path(&path).unwrap().to_json();
+        assert_eq!(json["tasks"]["done"], 1000, "round {round}");
+        assert_eq!(json["runs"]["missing_lines"], 0);
+        // Cut by one, or closed by either.
+        let torn = text.lines().filter(|line| *line == "{\"torn").count();
+        assert_eq!(json["lines"]["broken"], torn);
+        assert_eq!(text.contains("tail_repaired"), torn == 0);
+        fs::remove_file(&path).unwrap();
+    }
 }
 
 #[cfg(target_os = "linux")]
