@@ -84,12 +84,8 @@ impl Target {
         }
         let roots = config.root_certificates.clone();
         let roots = roots.or_else(|| env.variable(ROOTS_VARIABLE).map(Into::into));
-        let setup = Setup {
-            endpoint: &endpoint,
-            with_key: key.is_some(),
-            roots: roots.as_deref(),
-            env,
-        };
+        let setup =
+            Setup { endpoint: &endpoint, with_key: key.is_some(), roots: roots.as_deref(), env };
         Ok(Self {
             client: Client::new(&Connections::new(), &setup)?,
             headers,
