@@ -30,7 +30,7 @@ const QUESTIONS: [(&str, &str); 3] = [
 /// A brief answer has at most so many characters.
 const BRIEF_CHARS: usize = 60;
 /// How long the program waits for Opik at its end.
-const FLUSH: Duration = Duration::from_secs(10);
+const FLUSH: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     match run() {
@@ -90,15 +90,18 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let report = experiment.run(&manager)?;
     println!("{report}");
 
-    match manager.opik().filter(|_| traced) {
+    match manager.opik().filter(|_| traced).cloned() {
         Some(sink) => {
-            let told = sink.flush(FLUSH);
+            sink.flush(FLUSH);
+            // The end of the manager is the end of what still waits.
+            drop(manager);
+            let told = sink.stats();
             println!(
-                "Opik: {} traces and scores sent, {} dropped, {} pending (tag \"{}\").",
-                told.sent, told.dropped, told.pending, report.name
+                "Opik: {} traces and scores sent, {} dropped (tag \"{}\").",
+                told.sent, told.dropped, report.name
             );
-            if let Some(why) = sink.stats().last_error.filter(|_| told.sent == 0) {
-                println!("Opik: {why}.");
+            if let Some(why) = told.last_error.filter(|_| told.dropped > 0) {
+                println!("The last failure: {why}.");
             }
         }
         None => println!(

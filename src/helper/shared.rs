@@ -251,6 +251,7 @@ impl Shared {
             project: self.config.trace_project(),
             note: None,
             first_text: None,
+            cost: None,
         });
         event
     }
@@ -467,6 +468,7 @@ impl Shared {
         if let Some(trace) = &mut event.trace {
             trace.note = request.note.as_deref();
             trace.provider = provider.as_deref().or(trace.provider);
+            trace.cost = self.cost(&task);
             trace.first_text = began.zip(claim.first_text).map(|(from, to)| to - from);
         }
         self.observers.tell(&event);
@@ -480,6 +482,12 @@ impl Shared {
         }
         // Turns, tools and the like: user data, dropped where no lock is held.
         drop(request);
+    }
+
+    /// What a task's tokens cost, where a price list knows its model.
+    fn cost(&self, task: &Task) -> Option<f64> {
+        let (prices, usage) = (self.config.prices.as_ref()?, task.usage.as_ref()?);
+        prices.cost(task.model.as_deref().or(self.config.model.as_deref())?, usage)
     }
 
     fn publish(&self, number: u64, task: Task, bytes: usize, slot: Option<usize>) {

@@ -121,6 +121,9 @@ impl Entry {
                 span.insert(name.into(), value.into());
             }
         }
+        if let Some(cost) = facts.cost.filter(|cost| cost.is_finite() && *cost >= 0.0) {
+            span.insert("total_estimated_cost".into(), cost.into());
+        }
         if let Some(usage) = &task.usage {
             span.insert("usage".into(), usage_json(usage));
         }

@@ -34,7 +34,10 @@ pub(super) enum Verdict {
     /// Opik has it.
     Taken,
     /// Opik will never take it.
-    Refused,
+    Refused {
+        /// One item may be the reason: the others have a chance without it.
+        by_item: bool,
+    },
     /// Opik takes nothing from us.
     Disabled(u16),
     /// It may work later.
@@ -151,6 +154,7 @@ fn asked<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Duration> {
 
 fn judge(status: u16, asked: Option<Duration>) -> Outcome {
     let later = |suspect| Verdict::Later { asked, suspect };
+    let refused = |by_item| Verdict::Refused { by_item };
     let (verdict, kind, words) = match status {
         200..=299 => (Verdict::Taken, ErrorKind::Other, None),
         401 => (
@@ -168,8 +172,8 @@ fn judge(status: u16, asked: Option<Duration>) -> Outcome {
             ErrorKind::PermissionDenied,
             Some("the key may not write to this workspace: check OPIK_WORKSPACE"),
         ),
-        404 | 405 => (
-            Verdict::Refused,
+        300..=399 | 404 | 405 => (
+            refused(false),
             ErrorKind::NotFound,
             Some("there is no Opik at this address, or no such workspace: check both"),
         ),
@@ -183,7 +187,7 @@ fn judge(status: u16, asked: Option<Duration>) -> Outcome {
         }
         500..=599 => (later(true), ErrorKind::Server, Some("Opik failed on this batch")),
         _ => (
-            Verdict::Refused,
+            refused(matches!(status, 400 | 413 | 422)),
             ErrorKind::InvalidRequest,
             Some("Opik refused a trace as it is: it is dropped"),
         ),
@@ -199,8 +203,11 @@ mod tests {
     fn each_status_has_its_meaning() {
         let verdict = |status| judge(status, None).verdict;
         assert_eq!(verdict(204), Verdict::Taken);
-        for status in [400, 404, 409, 413, 422, 302] {
-            assert_eq!(verdict(status), Verdict::Refused, "{status}");
+        for status in [400, 413, 422] {
+            assert_eq!(verdict(status), Verdict::Refused { by_item: true }, "{status}");
+        }
+        for status in [302, 404, 405, 409] {
+            assert_eq!(verdict(status), Verdict::Refused { by_item: false }, "{status}");
         }
         for status in [401, 402, 403] {
             assert_eq!(verdict(status), Verdict::Disabled(status));

@@ -337,14 +337,14 @@ impl Thread<'_> {
                         Entry::Generation { traced, .. } if list == List::Traces => *traced = true,
                         _ => ends[*at] = Some(true),
                     }),
-                    Verdict::Refused if places.len() > 1 && splits > 1 => {
+                    Verdict::Refused { by_item: true } if places.len() > 1 && splits > 1 => {
                         // One bad item shall not lose the others.
                         splits -= 2;
                         let middle = places[places.len() / 2];
                         parts.push((middle, to));
                         parts.push((from, middle));
                     }
-                    Verdict::Refused => places.iter().for_each(|at| ends[*at] = Some(false)),
+                    Verdict::Refused { .. } => places.iter().for_each(|at| ends[*at] = Some(false)),
                     why => return self.count(entries, &ends, Some(why)),
                 }
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use automation_assistant::{
     AutomationAssistantManager, AutomationHelper, Debrief, ErrorKind, HelperConfig, OpikSink,
-    TaskError, TaskRequest, Telemetry, TraceId, TraceMode,
+    Price, Prices, Reply, TaskError, TaskRequest, Telemetry, TraceId, TraceMode, Usage,
 };
 use serde_json::json;
 
@@ -171,6 +171,21 @@ fn a_task_that_was_never_begun_leaves_no_trace() {
 }
 
 #[test]
+fn a_price_list_tells_the_cost() {
+    let server = Opik::willing();
+    let manager = manager(opik(&server.url()));
+    let prices = Prices::new().model("m-1", Price::per_million(1.0, 10.0));
+    let config = HelperConfig::local().trace(TraceMode::Metadata).prices(prices);
+    let backend = FnBackend(|_: &automation_assistant::CallContext<'_>| {
+        Ok(Reply::new("x").with_model("m-1").with_usage(Usage::new(1_000_000, 100_000)))
+    });
+    let helper = manager.spawn_helper_with(config, backend).unwrap();
+    run(&manager, helper, "x");
+    assert_eq!(flush(&manager, LONG), (1, 0, 0));
+    assert_eq!(server.items("spans")[0]["total_estimated_cost"], 2.0);
+}
+
+#[test]
 fn the_first_piece_of_text_is_timed() {
     let server = Opik::willing();
     let manager = manager(opik(&server.url()));
@@ -258,6 +273,11 @@ fn what_cannot_work_is_refused_at_the_door() {
         let why = format!("{:?}", build(config).unwrap_err());
         assert!(why.contains("InvalidConfig") && !why.contains(KEY), "{why}");
     }
+    let json = |mode| format!(r#"{{"backend_type": "local", "trace": "{mode}"}}"#);
+    let fault = serde_json::from_str::<HelperConfig>(&json("all")).unwrap_err().to_string();
+    assert!(fault.contains("content"), "{fault}");
+    let config: HelperConfig = serde_json::from_str(&json("content")).unwrap();
+    assert!(format!("{config:?}").contains("trace: Content"));
     let manager = manager(opik(here));
     let helper = echo(&manager, TraceMode::Off);
     for request in [

@@ -1,5 +1,6 @@
 //! Traces on their way to Opik.
 
+mod configured;
 mod content;
 mod delivery;
 mod experiment;
