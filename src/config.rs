@@ -157,8 +157,9 @@ pub const DEFAULT_MAX_RESULT_BYTES: usize = 16 << 20;
 /// Only pages that are touched take memory: an HTTPS call touches 58 KB in a size build and
 /// 152 KB in a debug build; tools and callbacks come on top.
 pub const DEFAULT_STACK_BYTES: usize = 1 << 20;
-/// Least stack that is accepted, in bytes: what a debug build needs for TLS.
-pub const MIN_STACK_BYTES: usize = 192 << 10;
+/// Least stack that is accepted, in bytes (320 KiB of address space): what a debug build needs
+/// for JSON as deep as it is read, 256 KiB, and a quarter more.
+pub const MIN_STACK_BYTES: usize = 320 << 10;
 /// Most threads that one helper may have.
 pub const MAX_CONCURRENT_TASKS: usize = 256;
 /// Longest helper name, in bytes.
@@ -433,7 +434,7 @@ impl HelperConfig {
         self
     }
 
-    /// Stack of each thread, in bytes; at least 192 KiB. Defaults to 1 MiB, which is address
+    /// Stack of each thread, in bytes; at least 320 KiB. Defaults to 1 MiB, which is address
     /// space: only touched pages take memory.
     #[must_use]
     pub fn stack_bytes(mut self, bytes: usize) -> Self {

@@ -20,6 +20,7 @@ mod limits;
 mod opik;
 #[cfg(feature = "http")]
 mod real_model;
+mod resources;
 mod secrets;
 mod shutdown;
 mod soak;
