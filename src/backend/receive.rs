@@ -103,7 +103,7 @@ impl Run<'_> {
         let mut chat = Chat::parse(json).map_err(broken)?;
         facts.usage = chat.usage.usage();
         if let Some(error) = chat.take_error() {
-            return Err(self.refused(response, &error));
+            return Err(self.refused(response, &error, ""));
         }
         Answer::of(chat)
     }
@@ -222,7 +222,8 @@ impl Run<'_> {
         let data = match event {
             Event::Error(data) => {
                 let error = ErrorBody::parse(data).or_else(|| ErrorBody::parse_inner(data));
-                return Err(self.refused(response, &error.unwrap_or_default()));
+                let error = error.unwrap_or_default();
+                return Err(self.refused(response, &error, &pieces.answer.text));
             }
             Event::Data(data) => data.trim_ascii(),
         };
@@ -243,7 +244,7 @@ impl Run<'_> {
             Failure::last(TaskError::new(kind, what))
         })?;
         if let Some(error) = chunk.take_error() {
-            return Err(self.refused(response, &error));
+            return Err(self.refused(response, &error, &pieces.answer.text));
         }
         if pieces.answer.finish.is_none() {
             response.progress();

@@ -37,7 +37,7 @@ impl Run<'_> {
             ..ErrorBody::default()
         });
         let about_usage = error.names("stream_options") || error.names("include_usage");
-        let mut failure = self.refused(response, &error);
+        let mut failure = self.refused(response, &error, "");
         if matches!(response.status(), 400 | 422) && self.asks_usage.get() && about_usage {
             // The one field that we send without being asked to: once more without it.
             self.backend.asks_stream_usage.store(false, Ordering::Relaxed);
@@ -46,21 +46,27 @@ impl Run<'_> {
         failure
     }
 
-    /// The failure that a provider's error means, whatever it came with.
-    pub(super) fn refused(&self, response: &Response<'_>, body: &ErrorBody) -> Failure {
+    /// The failure that a provider's error means, whatever it came with, and whatever the
+    /// model had said before.
+    pub(super) fn refused(
+        &self,
+        response: &Response<'_>,
+        body: &ErrorBody,
+        heard: &str,
+    ) -> Failure {
         let status = response.status();
         let wait = asked_wait(|name| response.header(name), SystemTime::now());
         let asked = asked_retry(|name| response.header(name));
         let mut error = provider_error(status, body, wait);
-        if let Some(id) = response.header("x-request-id").filter(|id| !self.tells_ours(id)) {
+        if let Some(id) = response.header("x-request-id").filter(|id| !self.tells_ours(id, heard)) {
             error = error.with_request_id(id);
         }
         // A code that is known means what it says, whatever the prompt was about.
-        if error.code().is_some_and(|code| !is_known_code(code) && self.tells_ours(code)) {
+        if error.code().is_some_and(|code| !is_known_code(code) && self.tells_ours(code, heard)) {
             error = error.with_code("");
         }
         if let Some(message) = &body.message {
-            error = error.with_message(&self.scrub(message));
+            error = error.with_message(&self.scrub(message, heard));
         }
         let again = may_retry(status, error.kind(), asked)
             && (status != 409 || asked.is_some() || self.backend.retries_conflicts);
@@ -82,21 +88,22 @@ impl Run<'_> {
     }
 
     /// Whether a server's word holds a piece of what we sent.
-    fn tells_ours(&self, text: &str) -> bool {
-        self.marked(text).found()
+    fn tells_ours(&self, text: &str, heard: &str) -> bool {
+        self.marked(text, heard).found()
     }
 
     /// A server's words without our key and without what we sent.
-    fn scrub(&self, message: &str) -> String {
-        self.marked(message).finish()
+    fn scrub(&self, message: &str, heard: &str) -> String {
+        self.marked(message, heard).finish()
     }
 
-    fn marked<'m>(&self, message: &'m str) -> Scrubber<'m> {
+    fn marked<'m>(&self, message: &'m str, heard: &str) -> Scrubber<'m> {
         let mut scrubber = Scrubber::new(message);
         if let Some(key) = &self.backend.key {
             scrubber.key(key.reveal());
         }
         let request = self.call.request();
+        scrubber.text(heard);
         scrubber.text(self.call.prompt());
         scrubber.text(self.call.system_prompt().unwrap_or_default());
         for turn in &request.turns {
@@ -105,6 +112,9 @@ impl Run<'_> {
         for (key, value) in &request.context {
             scrubber.text(key);
             hide_value(&mut scrubber, value);
+        }
+        for tool in &request.tools {
+            scrubber.text(tool.description());
         }
         for said in &self.talk {
             match said {

@@ -225,3 +225,13 @@ fn a_callback_that_panics_ends_its_task_and_no_other() {
     assert_eq!(failure(&task).kind(), ErrorKind::Panicked);
     assert_eq!(ask(&manager, helper, "p").result.as_deref(), Some("fine"));
 }
+
+#[test]
+fn an_error_that_quotes_the_answer_so_far_is_told_without_it() {
+    let said = "the answer that nobody else may read";
+    let end = event(&format!(r#"{{"error":{{"message":"after '{said}'","code":"x"}}}}"#));
+    let (task, _) = stream(&format!("{}{}{end}", delta(&said[..20]), delta(&said[20..])));
+    let error = failure(&task);
+    assert_eq!(error.partial(), Some(said));
+    assert_eq!(error.message(), "after '[redacted]'");
+}
