@@ -13,8 +13,9 @@ const BACKENDS_MAX: usize = 64;
 /// Texts of errors counted at one time; see [`Errors`].
 const ERRORS_MAX: usize = 256;
 
-/// Ways of falling back told apart; further ones are counted together.
-const FALLBACKS_MAX: usize = 16;
+/// Ways of falling back, and decisions of the device, told apart; further ones are counted
+/// together.
+const WAYS_MAX: usize = 16;
 
 /// Kinds of error told apart: more than there are.
 const KINDS_MAX: usize = 32;
@@ -42,6 +43,8 @@ pub(super) struct Backend {
     pub(super) calls: u64,
     pub(super) errors: u64,
     pub(super) latency: Histogram,
+    /// Of its calls.
+    pub(super) tokens: Tokens,
 }
 
 /// Texts with counts, in bounded memory: when all places are taken, the rarest text makes
@@ -103,13 +106,27 @@ pub(super) struct Traces {
     pub(super) retried: u64,
 }
 
-/// One way of falling back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fallback {
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) why: String,
-    pub(super) count: u64,
+/// What was decided, as often as it was: a few texts and a count each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ways<const TEXTS: usize> {
+    pub(super) list: Vec<([String; TEXTS], u64)>,
+}
+
+impl<const TEXTS: usize> Ways<TEXTS> {
+    fn add(&mut self, record: &Fields<'_>, names: [Name; TEXTS]) {
+        let text = |name| {
+            let text = record.text(name).map(Text::decode).unwrap_or_default();
+            clean(&text, NAME_BYTES_MAX)
+        };
+        let mut texts = names.map(text);
+        if self.list.len() >= WAYS_MAX && self.list.iter().all(|way| way.0 != texts) {
+            texts = names.map(|_| OTHERS.to_owned());
+        }
+        match self.list.iter_mut().find(|way| way.0 == texts) {
+            Some(way) => way.1 += 1,
+            None => self.list.push((texts, 1)),
+        }
+    }
 }
 
 /// All that a file comes to.
@@ -132,7 +149,12 @@ pub(super) struct Counts {
     pub(super) first_byte: Histogram,
     pub(super) rest: Histogram,
     pub(super) waited: Histogram,
-    pub(super) fallbacks: Vec<Fallback>,
+    /// From, to, why.
+    pub(super) fallbacks: Ways<3>,
+    /// Decision, pressure.
+    pub(super) admissions: Ways<2>,
+    /// How often, and how long in all, the device slept during tasks.
+    pub(super) suspended: Histogram,
     pub(super) traces: Traces,
     pub(super) results_dropped: u64,
     pub(super) unjoined: u64,
@@ -196,7 +218,9 @@ impl Counts {
             b"helper_spawn" => self.counted(record, Counted::Spawn),
             b"helper_stop" => self.unjoined += count_of(record, Number::Unjoined),
             b"result_dropped" => self.results_dropped += 1,
-            b"fallback" => self.fallback(record),
+            b"fallback" => self.fallbacks.add(record, [Name::From, Name::To, Name::Why]),
+            b"admission" => self.admissions.add(record, [Name::Decision, Name::Pressure]),
+            b"suspended" => self.suspended.add(record.number(Number::SuspendedMs).unwrap_or(0.0)),
             b"trace_export" => {
                 self.traces.sent += count_of(record, Number::Sent);
                 self.traces.dropped += count_of(record, Number::Dropped);
@@ -222,6 +246,9 @@ impl Counts {
             backend.calls += 1;
             backend.errors += u64::from(!success);
             backend.latency.add(latency);
+            if event == Counted::Call {
+                backend.tokens.add(record, success);
+            }
         }
         if success {
             self.success += 1;
@@ -281,7 +308,8 @@ impl Counts {
         }
         let raw = if full || long { Vec::new() } else { raw.to_vec() };
         let latency = Histogram::default();
-        self.backends.push(Backend { raw, name, calls: 0, errors: 0, latency });
+        let tokens = Tokens::default();
+        self.backends.push(Backend { raw, name, calls: 0, errors: 0, latency, tokens });
         self.backends.len() - 1
     }
 
@@ -292,28 +320,6 @@ impl Counts {
         } else if self.kinds.len() < KINDS_MAX {
             self.kinds.push((clean(&kind.decode(), NAME_BYTES_MAX), 1));
         }
-    }
-
-    fn fallback(&mut self, record: &Fields<'_>) {
-        let text = |name| {
-            let text = record.text(name).map(Text::decode).unwrap_or_default();
-            clean(&text, NAME_BYTES_MAX)
-        };
-        let (mut from, mut to, mut why) = (text(Name::From), text(Name::To), text(Name::Why));
-        let full = self.fallbacks.len() >= FALLBACKS_MAX;
-        let same = |known: &&mut Fallback| known.from == from && known.to == to && known.why == why;
-        if let Some(known) = self.fallbacks.iter_mut().find(same) {
-            known.count += 1;
-            return;
-        }
-        if full {
-            (from, to, why) = (OTHERS.to_owned(), OTHERS.to_owned(), String::new());
-            if let Some(last) = self.fallbacks.last_mut().filter(|last| last.from == OTHERS) {
-                last.count += 1;
-                return;
-            }
-        }
-        self.fallbacks.push(Fallback { from, to, why, count: 1 });
     }
 }
 

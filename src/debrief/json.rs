@@ -13,8 +13,17 @@ pub(super) fn report(debrief: &Debrief) -> Value {
     let top_errors: Vec<_> = debrief.top_errors.iter().map(top_error).collect();
     let fallbacks: Vec<_> = counts
         .fallbacks
+        .list
         .iter()
-        .map(|way| json!({"from": way.from, "to": way.to, "why": way.why, "count": way.count}))
+        .map(|([from, to, why], count)| json!({"from": from, "to": to, "why": why, "count": count}))
+        .collect();
+    let admissions: Vec<_> = counts
+        .admissions
+        .list
+        .iter()
+        .map(|([decision, pressure], count)| {
+            json!({"decision": decision, "pressure": pressure, "count": count})
+        })
         .collect();
     let kinds: Map<String, Value> =
         counts.kinds.iter().map(|(kind, count)| (kind.clone(), Value::from(*count))).collect();
@@ -36,6 +45,7 @@ pub(super) fn report(debrief: &Debrief) -> Value {
     set("tokens", tokens(debrief));
     set("times", times.into());
     set("fallbacks", fallbacks.into());
+    set("admissions", admissions.into());
     set("trace_export", traces(debrief));
     set("results_dropped", counts.results_dropped.into());
     set("unjoined_threads", counts.unjoined.into());
@@ -53,6 +63,9 @@ fn backend(stats: &BackendStats) -> Value {
         "avg_latency_ms": stats.avg_latency_ms,
         "p50_latency_ms": stats.p50_latency_ms,
         "p95_latency_ms": stats.p95_latency_ms,
+        "prompt_tokens": stats.prompt_tokens,
+        "completion_tokens": stats.completion_tokens,
+        "usage_missing": stats.usage_missing,
     })
 }
 

@@ -100,6 +100,12 @@ pub struct BackendStats {
     pub p50_latency_ms: f64,
     /// The same for 95 %.
     pub p95_latency_ms: f64,
+    /// Tokens read, as its calls told.
+    pub prompt_tokens: u64,
+    /// Tokens written, as its calls told.
+    pub completion_tokens: u64,
+    /// Calls that went well and told no tokens, which is not zero tokens.
+    pub usage_missing: u64,
     rows: Vec<Row>,
 }
 
@@ -167,7 +173,8 @@ struct Sums {
     calls: u64,
     retried: u64,
     tokens: fold::Tokens,
-    fallbacks: Vec<fold::Fallback>,
+    fallbacks: fold::Ways<3>,
+    admissions: fold::Ways<2>,
     traces: fold::Traces,
     results_dropped: u64,
     unjoined: u64,
@@ -231,6 +238,7 @@ impl Debrief {
             ("first byte", "first_byte_ms", &counts.first_byte),
             ("rest of reply", "rest_ms", &counts.rest),
             ("back-off", "waited_ms", &counts.waited),
+            ("device asleep", "suspended_ms", &counts.suspended),
         ];
         let times = times.into_iter().filter_map(|(name, key, times)| time_part(name, key, times));
         let mut other_errors = counts.top_errors.others;
@@ -250,6 +258,7 @@ impl Debrief {
             retried: counts.retried,
             tokens: if by_call { counts.call_tokens } else { counts.task_tokens },
             fallbacks: counts.fallbacks,
+            admissions: counts.admissions,
             traces: counts.traces,
             results_dropped: counts.results_dropped,
             unjoined: counts.unjoined,
@@ -339,6 +348,9 @@ fn backend_stats(backend: fold::Backend) -> BackendStats {
         avg_latency_ms: backend.latency.average(),
         p50_latency_ms: backend.latency.percentile(50),
         p95_latency_ms: backend.latency.percentile(95),
+        prompt_tokens: backend.tokens.prompt,
+        completion_tokens: backend.tokens.completion,
+        usage_missing: backend.tokens.missing,
         rows: backend.latency.rows(),
     }
 }

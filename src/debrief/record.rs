@@ -19,9 +19,10 @@ pub(super) enum Number {
     Dropped,
     Retried,
     Unjoined,
+    SuspendedMs,
 }
 
-const NUMBERS: usize = Number::Unjoined as usize + 1;
+const NUMBERS: usize = Number::SuspendedMs as usize + 1;
 
 /// The texts that the report reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +35,11 @@ pub(super) enum Name {
     From,
     To,
     Why,
+    Decision,
+    Pressure,
 }
 
-const NAMES: usize = Name::Why as usize + 1;
+const NAMES: usize = Name::Pressure as usize + 1;
 
 /// A string as it stands between its quotes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -179,6 +182,8 @@ pub(super) fn field(key: &[u8]) -> Field {
         b"from" => T(Name::From),
         b"to" => T(Name::To),
         b"why" => T(Name::Why),
+        b"decision" => T(Name::Decision),
+        b"pressure" => T(Name::Pressure),
         b"latency_ms" => N(Number::LatencyMs),
         b"seq" => N(Number::Seq),
         b"attempt" => N(Number::Attempt),
@@ -193,6 +198,7 @@ pub(super) fn field(key: &[u8]) -> Field {
         b"dropped" => N(Number::Dropped),
         b"retried" => N(Number::Retried),
         b"unjoined_threads" => N(Number::Unjoined),
+        b"suspended_ms" => N(Number::SuspendedMs),
         b"success" => Field::Success,
         _ => Field::Other,
     }

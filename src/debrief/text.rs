@@ -193,10 +193,11 @@ fn times(debrief: &Debrief) -> Vec<String> {
 fn on_the_way(debrief: &Debrief) -> Vec<String> {
     let counts = &debrief.counts;
     let mut facts = Vec::new();
-    for way in &counts.fallbacks {
-        let why = if way.why.is_empty() { String::new() } else { format!(" ({})", way.why) };
-        let times = times_of(way.count);
-        facts.push(format!("Fallback: {} → {}{why}: {times}", way.from, way.to));
+    for ([from, to, why], count) in &counts.fallbacks.list {
+        facts.push(format!("Fallback: {from} → {to} ({why}): {}", times_of(*count)));
+    }
+    for ([decision, pressure], count) in &counts.admissions.list {
+        facts.push(format!("Device said {decision} ({pressure}): {}", times_of(*count)));
     }
     let traces = &counts.traces;
     if traces.sent + traces.dropped + traces.retried > 0 {
