@@ -19,6 +19,11 @@ impl Observers {
         Arc::new(Self { list, panics: AtomicU64::new(0) })
     }
 
+    /// Whether there is anybody to be told: who asks first need not make an event in vain.
+    pub(crate) fn any(&self) -> bool {
+        !self.list.is_empty()
+    }
+
     /// Tells everybody. Call it without holding a lock.
     pub(crate) fn tell(&self, event: &Event<'_>) {
         for observer in &self.list {

@@ -1,12 +1,12 @@
 //! The channel that helpers' threads block on, and which lane goes next.
 //!
 //! What travels is a ticket without content: the task itself stays in the store, so that
-//! cancelling or expiry frees its text and its place at once. A ticket whose task is gone
-//! stays in the channel as a surplus and pays for the next task, so the channel never holds
-//! more tickets than the queue may hold tasks.
+//! cancelling or expiry frees its text and its place at once. A ticket says no more than
+//! "look into the store", and whoever has one takes tasks until there is none; so as many
+//! tickets as there are threads are enough, however many tasks wait.
 
 #[cfg(not(shuttle))]
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 #[cfg(shuttle)]
 pub(crate) use crate::sync::Tickets;
@@ -31,8 +31,7 @@ pub(crate) fn lane_of(priority: Priority) -> usize {
 #[cfg(not(shuttle))]
 struct Ticket;
 
-/// The two ends of a helper's ticket channel. Unbounded, because a bounded one pays for
-/// every place at birth; the queue's capacity bounds it (see above).
+/// The two ends of a helper's ticket channel, which has one place for each thread.
 #[cfg(not(shuttle))]
 pub(crate) struct Tickets {
     sender: Sender<Ticket>,
@@ -41,15 +40,16 @@ pub(crate) struct Tickets {
 
 #[cfg(not(shuttle))]
 impl Tickets {
-    pub(crate) fn new() -> Self {
-        let (sender, receiver) = unbounded();
+    pub(crate) fn new(threads: usize) -> Self {
+        let (sender, receiver) = bounded(threads);
         Self { sender, receiver }
     }
 
-    /// Wakes one thread.
+    /// Wakes one thread, if one sleeps.
     pub(crate) fn send(&self) {
-        // Both ends live in this value, so there is always a receiver.
-        let _ = self.sender.send(Ticket);
+        // Full: then every thread that sleeps has a ticket on its way, and every other one
+        // looks into the store before it sleeps.
+        let _ = self.sender.try_send(Ticket);
     }
 
     /// Blocks until a ticket comes.

@@ -79,7 +79,7 @@ models! {
     a_deadline_passes_on_all_sides,
     a_backend_past_its_time_is_left,
     the_last_owner_goes_on_the_helper_s_thread,
-    tickets_pay_for_tasks,
+    tickets_wake_for_any_number_of_tasks,
     a_manager_ends_while_others_use_it,
 }
 
@@ -544,7 +544,7 @@ fn the_last_owner_goes_on_the_helper_s_thread() {
     assert_eq!(count(EventKind::HelperStop), 1);
 }
 
-fn tickets_pay_for_tasks() {
+fn tickets_wake_for_any_number_of_tasks() {
     let house = house(config().max_concurrent_tasks(2), echo).started();
     let others: Vec<_> = (0..2)
         .map(|_| {
@@ -559,9 +559,9 @@ fn tickets_pay_for_tasks() {
     others.into_iter().for_each(|thread| thread.join().unwrap());
     let last = house.submit("last").unwrap();
     assert!(house.helper.wait_task(last, LONG).unwrap().is_success());
-    let (waiting, owed) = house.helper.tickets();
-    // A thread may hold one ticket each that it has not looked at yet.
-    assert!(waiting <= owed && owed <= waiting + 2, "{waiting} waiting, {owed} owed");
+    // However many tasks came and went: no more than one for each thread.
+    let waiting = house.helper.tickets();
+    assert!(waiting <= 2, "{waiting} waiting");
     house.close();
 }
 

@@ -235,13 +235,11 @@ impl AutomationHelper {
         self.shared.status()
     }
 
-    /// For the models: tickets nobody has received, and those that there should be once no
-    /// thread holds one.
+    /// For the models: tickets nobody has received.
     #[cfg(shuttle)]
     #[doc(hidden)]
-    pub fn tickets(&self) -> (usize, usize) {
-        let state = self.shared.lock();
-        (self.shared.tickets.waiting(), state.store.queued() + state.surplus_tickets)
+    pub fn tickets(&self) -> usize {
+        self.shared.tickets.waiting()
     }
 
     /// The helper's id.

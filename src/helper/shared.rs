@@ -4,8 +4,8 @@
 //! - A task's end is claimed under the lock (its phase becomes `Ending`) by exactly one
 //!   party, which then, without the lock, tells the observers, and then publishes.
 //! - No foreign code (backend, observer, callback, drop of user data) runs under the lock.
-//! - Tickets in the channel or in a thread's hand = queued tasks + `surplus_tickets`
-//!   (plus one per thread after a stop).
+//! - A task is in the store before its ticket is in the channel, and a thread sleeps only
+//!   after it found the store empty: so no task waits while a thread sleeps.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -119,7 +119,6 @@ pub(crate) struct State {
     pub(crate) store: Store,
     /// The number of the task that runs in each slot.
     pub(crate) running: Vec<Option<u64>>,
-    pub(crate) surplus_tickets: usize,
     /// Somebody has begun to start the threads; set once.
     pub(crate) starting: bool,
     /// The threads are there, and the observers know.
@@ -135,7 +134,8 @@ pub(crate) struct State {
     completed: u64,
     failed: u64,
     dropped_unread: u64,
-    finish_waiters: usize,
+    /// The tasks that somebody sleeps for, once for each sleeper.
+    awaited: Vec<u64>,
     room_waiters: usize,
     watches: Vec<Arc<Watch>>,
     inbox: Vec<Message>,
@@ -207,7 +207,6 @@ impl Shared {
             state: Mutex::new(State {
                 store: Store::new(),
                 running: vec![None; threads],
-                surplus_tickets: 0,
                 starting: false,
                 started: false,
                 stopping: false,
@@ -220,7 +219,7 @@ impl Shared {
                 completed: 0,
                 failed: 0,
                 dropped_unread: 0,
-                finish_waiters: 0,
+                awaited: Vec::new(),
                 room_waiters: 0,
                 watches: Vec::new(),
                 inbox: Vec::new(),
@@ -228,7 +227,7 @@ impl Shared {
             finished: Condvar::new(),
             room: Condvar::new(),
             thread_ended: Condvar::new(),
-            tickets: Tickets::new(),
+            tickets: Tickets::new(threads),
             slots: (0..threads).map(|_| slot()).collect(),
             handles: Mutex::new(Vec::new()),
             callback_panics: AtomicU64::new(0),
@@ -312,14 +311,8 @@ impl Shared {
             }
         }
         let number = state.store.insert(Queued { request, created_at, submitted, deadline });
-        let new_ticket = state.surplus_tickets == 0;
-        if !new_ticket {
-            state.surplus_tickets -= 1;
-        }
         drop(state);
-        if new_ticket {
-            self.tickets.send();
-        }
+        self.tickets.send();
         Ok(self.task_id(number))
     }
 
@@ -348,7 +341,6 @@ impl Shared {
     ) -> (MutexGuard<'a, State>, bool) {
         let mut after = Afterwards::default();
         for (number, queued) in state.store.claim_expired(now) {
-            state.surplus_tickets += 1;
             after.ends.push((Claim::queued(number, queued), expired_in_queue()));
         }
         if !after.ends.is_empty() {
@@ -422,13 +414,12 @@ impl Shared {
             Ok(reply) => (Some(reply), None),
             Err(error) => (None, Some(error)),
         };
-        if let Some(opened) = attempt_open {
-            attempts += 1;
-            let usage = reply.as_ref().and_then(|reply| reply.usage.as_ref());
+        attempts += u32::from(attempt_open.is_some());
+        if let (Some(opened), true) = (attempt_open, self.observers.any()) {
             let mut event = self.event(EventKind::BackendCall);
             event.task_id = Some(self.task_id(number));
             event.attempt = Some(attempts);
-            event.usage = usage;
+            event.usage = reply.as_ref().and_then(|reply| reply.usage.as_ref());
             self.observers.tell(&event.outcome(now.duration_since(opened), error.as_ref()));
         }
         if let Some(slept) = self.slept.to_tell() {
@@ -459,19 +450,22 @@ impl Shared {
             queue_ms: millis(claim.queue_time),
             latency_ms: millis(latency),
         };
-        let mut event = self.event(EventKind::TaskComplete).outcome(latency, task.error.as_ref());
-        event.task_id = Some(task.task_id);
-        event.queue = Some(claim.queue_time);
-        event.usage = task.usage.as_ref();
-        event.attempt = Some(attempts);
-        event.task = Some(&task);
-        if let Some(trace) = &mut event.trace {
-            trace.note = request.note.as_deref();
-            trace.provider = provider.as_deref().or(trace.provider);
-            trace.cost = self.cost(&task);
-            trace.first_text = began.zip(claim.first_text).map(|(from, to)| to - from);
+        if self.observers.any() {
+            let event = self.event(EventKind::TaskComplete);
+            let mut event = event.outcome(latency, task.error.as_ref());
+            event.task_id = Some(task.task_id);
+            event.queue = Some(claim.queue_time);
+            event.usage = task.usage.as_ref();
+            event.attempt = Some(attempts);
+            event.task = Some(&task);
+            if let Some(trace) = &mut event.trace {
+                trace.note = request.note.as_deref();
+                trace.provider = provider.as_deref().or(trace.provider);
+                trace.cost = self.cost(&task);
+                trace.first_text = began.zip(claim.first_text).map(|(from, to)| to - from);
+            }
+            self.observers.tell(&event);
         }
-        self.observers.tell(&event);
         let bytes = task.text_bytes(request_bytes);
         let for_callback = on_done.as_ref().map(|_| task.clone());
         self.publish(number, task, bytes, slot);
@@ -507,31 +501,58 @@ impl Shared {
             }
         }
         state.store.publish(number, task, bytes);
-        let mut evicted = Vec::new();
-        while let Some((task, unread)) = state.store.evict(max, bytes_max) {
-            state.dropped_unread += u64::from(unread);
-            evicted.push((task, unread));
+        // In a steady state one goes for each that comes: no allocation for that one.
+        let first = state.store.evict(max, bytes_max);
+        let mut more = Vec::new();
+        while let Some(evicted) = first.as_ref().and_then(|_| state.store.evict(max, bytes_max)) {
+            more.push(evicted);
         }
-        if state.finish_waiters > 0 {
-            self.finished.notify_all();
-        }
+        let evicted = || first.iter().chain(&more);
+        state.dropped_unread += evicted().filter(|(_, unread)| *unread).count() as u64;
+        let awaited = state.awaited.contains(&number);
         for watch in &state.watches {
             watch.fire();
         }
         drop(state);
-        for (task, unread) in evicted {
-            if unread {
-                let mut event = self.event(EventKind::ResultDropped);
-                event.task_id = Some(task.task_id);
-                self.observers.tell(&event);
-            }
+        // Without the lock, which whoever wakes up wants at once.
+        if awaited {
+            self.finished.notify_all();
         }
+        for (task, unread) in evicted() {
+            if !unread {
+                continue;
+            }
+            let mut event = self.event(EventKind::ResultDropped);
+            event.task_id = Some(task.task_id);
+            self.observers.tell(&event);
+        }
+    }
+
+    /// Sleeps until the task ends or the moment has come (`None`: it has).
+    fn sleep_for<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        number: u64,
+        until: Option<Instant>,
+    ) -> Option<MutexGuard<'a, State>> {
+        state.awaited.push(number);
+        let woken = wait_until(&self.finished, state, until);
+        let in_time = woken.is_some();
+        let mut state = woken.unwrap_or_else(|| self.lock());
+        if let Some(at) = state.awaited.iter().position(|other| *other == number) {
+            state.awaited.swap_remove(at);
+        }
+        in_time.then_some(state)
     }
 
     // ---- out ---------------------------------------------------------------------------
 
     /// Ends the task if its time is over and nobody noticed. The lock is given back anew.
     fn touch<'a>(&'a self, mut state: MutexGuard<'a, State>, number: u64) -> MutexGuard<'a, State> {
+        // What has ended is asked for most: it costs no look at the clock.
+        if !matches!(state.store.phase(number), Some(Phase::Queued(_) | Phase::Running(_))) {
+            return state;
+        }
         let now = now();
         let mut after = Afterwards::default();
         let ended = match state.store.phase(number) {
@@ -572,7 +593,6 @@ impl Shared {
         after: &mut Afterwards<'_>,
     ) -> bool {
         let Some(queued) = state.store.claim_queued(number) else { return false };
-        state.surplus_tickets += 1;
         if state.room_waiters > 0 {
             self.room.notify_one();
         }
@@ -636,10 +656,8 @@ impl Shared {
             if until.is_some_and(|until| until <= now()) {
                 return Err(Error::WaitTimedOut { waited: timeout });
             }
-            state.finish_waiters += 1;
-            let woken = wait_until(&self.finished, state, earlier(until, look_again));
+            let woken = self.sleep_for(state, number, earlier(until, look_again));
             state = woken.unwrap_or_else(|| self.lock());
-            state.finish_waiters -= 1;
         }
     }
 
@@ -701,17 +719,8 @@ impl Shared {
         let until = now().checked_add(CANCEL_HANDOVER);
         let mut state = self.lock();
         while matches!(state.store.phase(number), Some(Phase::Running(_) | Phase::Ending)) {
-            state.finish_waiters += 1;
-            match wait_until(&self.finished, state, until) {
-                Some(woken) => {
-                    state = woken;
-                    state.finish_waiters -= 1;
-                }
-                None => {
-                    self.lock().finish_waiters -= 1;
-                    return;
-                }
-            }
+            let Some(woken) = self.sleep_for(state, number, until) else { return };
+            state = woken;
         }
     }
 
@@ -804,7 +813,6 @@ impl Shared {
             return Next::Stop;
         }
         let Some((number, mut queued)) = state.store.take_next() else {
-            state.surplus_tickets = state.surplus_tickets.saturating_sub(1);
             return Next::Nothing;
         };
         if state.room_waiters > 0 {
@@ -814,7 +822,7 @@ impl Shared {
         if self.queued_is_late(&queued, now) {
             drop(state);
             self.finish(Claim::queued(number, queued), Err(expired_in_queue()));
-            return Next::Nothing;
+            return Next::Late;
         }
         let timeout = queued.request.timeout.unwrap_or(self.timeout);
         let slept = self.slept_since(&queued);
@@ -903,8 +911,14 @@ impl Shared {
 
 /// What a thread finds when it has got a ticket.
 pub(crate) enum Next {
-    Task { number: u64, deadline: Option<Instant>, on_text: Option<crate::task::OnText> },
+    Task {
+        number: u64,
+        deadline: Option<Instant>,
+        on_text: Option<crate::task::OnText>,
+    },
     Nothing,
+    /// The next one's deadline had passed: it was ended.
+    Late,
     Stop,
 }
 

@@ -52,10 +52,11 @@ pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
 /// Works until told to stop.
 fn take_tickets(shared: &Shared, slot: usize) {
     loop {
-        shared.tickets.receive();
         match shared.begin_next(slot) {
             Next::Stop => break,
-            Next::Nothing => {}
+            // Only now: one ticket may stand for many tasks.
+            Next::Nothing => shared.tickets.receive(),
+            Next::Late => {}
             Next::Task { number, deadline, on_text } => {
                 let (outcome, first_text) = work(shared, slot, number, deadline, on_text);
                 let (claim, leftover) = shared.claim_own(slot, number);

@@ -201,20 +201,24 @@ impl<T, G> Drop for RwLockGuard<'_, T, G> {
     }
 }
 
-/// The ticket channel: nothing but a count travels.
+/// The ticket channel: nothing but a count travels, and no more than it has places.
 pub(crate) struct Tickets {
+    places: usize,
     waiting: Mutex<usize>,
     sent: Condvar,
 }
 
 impl Tickets {
-    pub(crate) fn new() -> Self {
-        Self { waiting: Mutex::new(0), sent: Condvar::new() }
+    pub(crate) fn new(places: usize) -> Self {
+        Self { places, waiting: Mutex::new(0), sent: Condvar::new() }
     }
 
     pub(crate) fn send(&self) {
-        *super::lock(&self.waiting) += 1;
-        self.sent.notify_one();
+        let mut waiting = super::lock(&self.waiting);
+        if *waiting < self.places {
+            *waiting += 1;
+            self.sent.notify_one();
+        }
     }
 
     pub(crate) fn receive(&self) {
