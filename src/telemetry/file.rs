@@ -3,9 +3,9 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::line::{Line, key};
+use super::line::{Line, Stamp, key};
 use super::lock::Lock;
 use super::open::{NO_PLAIN_FILE, open_file, rename, rotated, same_file};
 use super::tail::{ends_whole, last_line_end, mentions};
@@ -44,7 +44,7 @@ pub(super) struct AuditFile {
     size: u64,
     unsynced: u64,
     lines_since_check: u32,
-    checked_at: SystemTime,
+    checked_at: Stamp,
     /// Rotation failed; not tried again before the next check.
     rotation_rests: bool,
     lost_untold: u64,
@@ -74,7 +74,7 @@ impl AuditFile {
             size: metadata.len(),
             unsynced: 0,
             lines_since_check: 0,
-            checked_at: SystemTime::now(),
+            checked_at: Stamp::now(),
             rotation_rests: false,
             lost_untold: 0,
             stats: TelemetryStats::default(),
@@ -156,13 +156,7 @@ impl AuditFile {
 
     /// Appends one line, or counts it as lost. `run_field` begins the lines that the file
     /// has to tell of itself.
-    pub(super) fn append(
-        &mut self,
-        line: &mut Line,
-        at: SystemTime,
-        ends_task: bool,
-        run_field: &str,
-    ) {
+    pub(super) fn append(&mut self, line: &mut Line, at: Stamp, ends_task: bool, run_field: &str) {
         if self.regular {
             self.look_after(at, run_field);
         }
@@ -262,7 +256,7 @@ impl AuditFile {
     fn tell_lost(&mut self, run_field: &str) {
         let lost = self.lost_untold;
         let mut line = Line::new();
-        line.begin(SystemTime::now(), run_field, "lines_lost");
+        line.begin(Stamp::now(), run_field, "lines_lost");
         line.count(key!("lines"), lost);
         if self.put(&mut line) {
             self.lost_untold = 0;
@@ -290,10 +284,11 @@ impl AuditFile {
 
     /// Finds out, now and then, whether the file still stands under its name, and keeps it
     /// within its size.
-    fn look_after(&mut self, at: SystemTime, run_field: &str) {
-        // A clock that was set back counts as time gone by.
-        let waited = at.duration_since(self.checked_at).unwrap_or(Duration::MAX);
-        if self.lines_since_check >= LINES_PER_CHECK || waited >= TIME_PER_CHECK {
+    fn look_after(&mut self, at: Stamp, run_field: &str) {
+        // A clock that was set back, or stands before 1970, counts as time gone by.
+        let waited = at.since.checked_sub(self.checked_at.since).unwrap_or(Duration::MAX);
+        let long = waited >= TIME_PER_CHECK || at.before_1970;
+        if self.lines_since_check >= LINES_PER_CHECK || long {
             self.lines_since_check = 0;
             self.checked_at = at;
             self.rotation_rests = false;
@@ -315,7 +310,7 @@ impl AuditFile {
                 Ok(()) => {
                     self.stats.reopened += 1;
                     let mut line = Line::new();
-                    line.begin(SystemTime::now(), run_field, "audit_reopened");
+                    line.begin(Stamp::now(), run_field, "audit_reopened");
                     self.put(&mut line);
                 }
                 // Lines go on into the file that is still open.
@@ -397,7 +392,7 @@ impl AuditFile {
             return;
         }
         let mut line = Line::new();
-        line.begin(SystemTime::now(), run_field, "run_end");
+        line.begin(Stamp::now(), run_field, "run_end");
         line.count(key!("lines_written"), self.stats.lines_written);
         line.count(key!("lines_lost"), self.stats.lines_lost);
         self.put(&mut line);

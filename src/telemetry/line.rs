@@ -12,17 +12,15 @@ use crate::id::{HelperId, TaskId};
 pub(super) const LINE_BYTES_MAX: usize = 1536;
 
 /// Kept free for the sequence number, the closing brace and the newline: `,"seq":` with
-/// twenty digits takes 27.
-const TAIL_BYTES: usize = 32;
+/// twenty digits takes 29, and numbers are stored in steps of eight bytes.
+const TAIL_BYTES: usize = 40;
 
 /// Longest text of a field, in bytes before escaping: enough for a sentence or three.
 pub(super) const TEXT_BYTES_MAX: usize = 512;
 
-/// Decimal digits of `u64::MAX`.
-const U64_DIGITS_MAX: usize = 20;
-
-const MICROS_PER_SECOND: u64 = 1_000_000;
-const MICROS_PER_MILLI: u64 = 1_000;
+const MILLIS_PER_SECOND: u64 = 1_000;
+const MICROS_PER_MILLI: u32 = 1_000;
+const MICROS_PER_UNIT: u64 = 1_000_000;
 
 /// A measure beyond this does not fit its integer part into a `u64` with six decimals.
 const NUMBER_MAX: f64 = 1e12;
@@ -43,21 +41,45 @@ pub(super) use key;
 pub(super) struct Line {
     bytes: [u8; LINE_BYTES_MAX],
     len: usize,
+    /// Where what is added must end.
+    end: usize,
     full: bool,
+}
+
+/// A moment of the wall clock, taken apart once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// From 1970 on, or back.
+    pub(super) since: Duration,
+    pub(super) before_1970: bool,
+}
+
+impl Stamp {
+    pub(super) fn new(at: SystemTime) -> Self {
+        match at.duration_since(UNIX_EPOCH) {
+            Ok(since) => Self { since, before_1970: false },
+            Err(before) => Self { since: before.duration(), before_1970: true },
+        }
+    }
+
+    pub(super) fn now() -> Self {
+        Self::new(SystemTime::now())
+    }
 }
 
 impl Line {
     /// Room for a line. Handed on by reference: a copy would cost more than the writing.
     #[inline]
     pub(super) const fn new() -> Self {
-        Self { bytes: [0; LINE_BYTES_MAX], len: 0, full: false }
+        Self { bytes: [0; LINE_BYTES_MAX], len: 0, end: FIELDS_END, full: false }
     }
 
     /// The start of every line: when, in which run, what.
-    pub(super) fn begin(&mut self, at: SystemTime, run_field: &str, event: &str) {
+    pub(super) fn begin(&mut self, at: Stamp, run_field: &str, event: &str) {
         (self.len, self.full) = (0, false);
-        self.raw("\n{\"timestamp\":");
-        self.seconds(at);
+        self.raw(if at.before_1970 { "\n{\"timestamp\":-" } else { "\n{\"timestamp\":" });
+        self.number(at.since.as_secs());
+        self.decimals::<6>(at.since.subsec_micros());
         self.raw(run_field);
         self.raw(key!("event"));
         self.quoted(event);
@@ -65,11 +87,10 @@ impl Line {
 
     /// Ends the line. The room for it was kept.
     pub(super) fn finish(&mut self, seq: u64) {
-        let mut digits = [0; U64_DIGITS_MAX];
-        let number = decimal(seq, &mut digits);
-        self.put_before(LINE_BYTES_MAX, key!("seq").as_bytes());
-        self.put_before(LINE_BYTES_MAX, number);
-        self.put_before(LINE_BYTES_MAX, b"}\n");
+        self.end = LINE_BYTES_MAX;
+        self.raw(key!("seq"));
+        self.number(seq);
+        self.raw("}\n");
     }
 
     /// The line, newline included.
@@ -109,8 +130,12 @@ impl Line {
     /// Adds a duration in milliseconds, to the microsecond.
     #[inline]
     pub(super) fn millis(&mut self, key: &'static str, duration: Duration) {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.field(key, |line| line.decimals::<MICROS_PER_MILLI>(micros));
+        let whole = duration.as_secs().saturating_mul(MILLIS_PER_SECOND);
+        let whole = whole.saturating_add(u64::from(duration.subsec_millis()));
+        self.field(key, |line| {
+            line.number(whole);
+            line.decimals::<3>(duration.subsec_micros() % MICROS_PER_MILLI);
+        });
     }
 
     /// Adds a helper's id.
@@ -167,19 +192,26 @@ impl Line {
 
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        self.put_before(FIELDS_END, bytes);
-    }
-
-    /// Copies the bytes, if they end before this place; takes note, if they would not.
-    #[inline]
-    fn put_before(&mut self, place: usize, bytes: &[u8]) {
         let end = self.len + bytes.len();
-        match self.bytes[..place].get_mut(self.len..end) {
-            Some(room) => {
+        match self.bytes.get_mut(self.len..end) {
+            Some(room) if end <= self.end => {
                 room.copy_from_slice(bytes);
                 self.len = end;
             }
-            None => self.full = true,
+            _ => self.full = true,
+        }
+    }
+
+    /// Adds the lowest `len` bytes of the word; all eight are stored, which takes one step.
+    #[inline]
+    fn put_first(&mut self, word: u64, len: usize) {
+        let end = self.len + 8;
+        match self.bytes.get_mut(self.len..end) {
+            Some(room) if end <= self.end => {
+                room.copy_from_slice(&word.to_le_bytes());
+                self.len += len;
+            }
+            _ => self.full = true,
         }
     }
 
@@ -204,20 +236,24 @@ impl Line {
     }
 
     fn number(&mut self, number: u64) {
-        let mut digits = [0; U64_DIGITS_MAX];
-        let number = decimal(number, &mut digits);
-        self.put(number);
+        if number < EIGHT_DIGITS {
+            let digits = eight_digits(number);
+            // The first digit is in the lowest byte; the last one stays, be it zero.
+            let zeros = (digits.trailing_zeros() / 8).min(7);
+            self.put_first((digits | ZEROS) >> (8 * zeros), 8 - zeros as usize);
+        } else {
+            self.number(number / EIGHT_DIGITS);
+            self.put_first(eight_digits(number % EIGHT_DIGITS) | ZEROS, 8);
+        }
     }
 
-    /// So many parts of one, in decimals. `ONE` is a power of ten.
-    fn decimals<const ONE: u64>(&mut self, number: u64) {
-        let mut digits = [0; U64_DIGITS_MAX];
-        let whole = decimal(number / ONE, &mut digits);
-        self.put(whole);
-        // The one before the decimals keeps their zeros.
-        let rest = decimal(ONE + number % ONE, &mut digits);
-        self.raw(".");
-        self.put(rest.get(1..).unwrap_or_default());
+    /// A decimal point and so many digits, at most seven.
+    fn decimals<const PLACES: u32>(&mut self, number: u32) {
+        let digits = eight_digits(u64::from(number)) | ZEROS;
+        // The digits at the word's end, and the point in place of the one before them.
+        let point = u64::from(b'.');
+        let digits = digits >> (8 * (7 - PLACES)) & !0xff | point;
+        self.put_first(digits, 1 + PLACES as usize);
     }
 
     /// Six decimals; `null` for what is no number or absurdly large.
@@ -229,18 +265,9 @@ impl Line {
         if measure < 0.0 {
             self.raw("-");
         }
-        self.decimals::<MICROS_PER_SECOND>((size * MICROS_PER_SECOND as f64).round() as u64);
-    }
-
-    /// Unix seconds to the microsecond, negative before 1970.
-    fn seconds(&mut self, at: SystemTime) {
-        let since = at.duration_since(UNIX_EPOCH).unwrap_or_else(|before| {
-            self.raw("-");
-            before.duration()
-        });
-        let micros = u64::from(since.subsec_micros());
-        let micros = since.as_secs().saturating_mul(MICROS_PER_SECOND).saturating_add(micros);
-        self.decimals::<MICROS_PER_SECOND>(micros);
+        let micros = (size * MICROS_PER_UNIT as f64).round() as u64;
+        self.number(micros / MICROS_PER_UNIT);
+        self.decimals::<6>((micros % MICROS_PER_UNIT) as u32);
     }
 
     /// Eight hex digits, or as many as it takes.
@@ -249,9 +276,9 @@ impl Line {
         if number > u64::from(u32::MAX) {
             let high = (number >> 32) as u32;
             let zeros = high.leading_zeros() as usize / 4;
-            self.put(hex_digits(high).get(zeros..).unwrap_or_default());
+            self.put_first(hex_digits(high) >> (8 * zeros), 8 - zeros);
         }
-        self.put(&low);
+        self.put_first(low, 8);
     }
 
     fn escaped(&mut self, text: &[u8]) {
@@ -279,51 +306,59 @@ impl Line {
 }
 
 /// Eight hex digits at once: one nibble to a byte, then six more for those above nine.
-fn hex_digits(number: u32) -> [u8; 8] {
-    const BYTES: u64 = 0x0101_0101_0101_0101;
-    let number = u64::from(number);
+const fn hex_digits(number: u32) -> u64 {
+    let number = number as u64;
     let halves = (number | number << 16) & 0x0000_ffff_0000_ffff;
     let bytes = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
     let nibbles = (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-    let letters = (nibbles + BYTES * 6) >> 4 & BYTES;
-    (nibbles + BYTES * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
+    let letters = (nibbles + ONES * 6) >> 4 & ONES;
+    (nibbles + ZEROS + letters * (b'a' - b'0' - 10) as u64).swap_bytes()
 }
 
-/// Whether nothing needs escaping. Without an early end, so that it runs many bytes at once.
+/// Whether nothing needs escaping.
 fn is_plain(text: &[u8]) -> bool {
-    text.iter()
-        .fold(true, |plain, byte| plain & (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\'))
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        if !is_plain_word(u64::from_le_bytes(*word)) {
+            return false;
+        }
+        rest = after;
+    }
+    // What is left, filled up with plain bytes.
+    let mut last = ZEROS.to_le_bytes();
+    for (room, byte) in last.iter_mut().zip(rest) {
+        *room = *byte;
+    }
+    is_plain_word(u64::from_le_bytes(last))
 }
 
-/// The digits of 00 to 99, one after the other.
-const PAIRS: [u8; 200] = {
-    let mut pairs = [0; 200];
-    let mut at = 0;
-    while at < 200 {
-        let number = (at / 2) as u8;
-        pairs[at] = b'0' + number / 10;
-        pairs[at + 1] = b'0' + number % 10;
-        at += 2;
-    }
-    pairs
-};
+/// Whether none of the eight bytes is a quote, a backslash or a control character.
+const fn is_plain_word(word: u64) -> bool {
+    let quote = word ^ (ONES * b'"' as u64);
+    let slash = word ^ (ONES * b'\\' as u64);
+    // The highest bit of a byte that is zero, or below a blank. Bytes above the first such
+    // may be marked wrongly, but only if there is one.
+    let quotes = quote.wrapping_sub(ONES) & !quote;
+    let slashes = slash.wrapping_sub(ONES) & !slash;
+    let controls = word.wrapping_sub(ONES * b' ' as u64) & !word;
+    (quotes | slashes | controls) & (ONES << 7) == 0
+}
 
-/// The number's digits, at the end of `room`.
-fn decimal(mut number: u64, room: &mut [u8; U64_DIGITS_MAX]) -> &[u8] {
-    let mut at = U64_DIGITS_MAX;
-    while number >= 10 {
-        let pair = (number % 100) as usize * 2;
-        number /= 100;
-        at -= 2;
-        room[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
-    }
-    // One digit is left, or none: the last pair may have had a leading zero, but only if
-    // there were two digits, which leave nothing.
-    if number > 0 || at == U64_DIGITS_MAX {
-        at -= 1;
-        room[at] = b'0' + number as u8;
-    }
-    &room[at..]
+/// Eight bytes of one, and eight digits of zero.
+const ONES: u64 = 0x0101_0101_0101_0101;
+const ZEROS: u64 = ONES * b'0' as u64;
+
+/// The first number of nine digits.
+const EIGHT_DIGITS: u64 = 100_000_000;
+
+/// The values of eight digits, the first in the lowest byte: halves, quarters and eighths
+/// are taken apart side by side. (A product and a shift divide exactly in this range.)
+const fn eight_digits(number: u64) -> u64 {
+    let halves = number / 10_000 | (number % 10_000) << 32;
+    let high = (halves * 10_486 >> 20) & 0x0000_007f_0000_007f;
+    let quarters = high | (halves - high * 100) << 16;
+    let high = (quarters * 103 >> 10) & 0x000f_000f_000f_000f;
+    high | (quarters - high * 10) << 8
 }
 
 /// The longest beginning of at most `bytes_max` bytes that ends between two characters.
@@ -341,7 +376,7 @@ mod tests {
     use super::*;
 
     fn start() -> Line {
-        let at = UNIX_EPOCH + Duration::new(1_763_830_000, 120_456_789);
+        let at = Stamp::new(UNIX_EPOCH + Duration::new(1_763_830_000, 120_456_789));
         let mut line = Line::new();
         line.begin(at, ",\"run_id\":\"r\"", "e");
         line
@@ -378,7 +413,7 @@ mod tests {
     #[test]
     fn a_clock_before_1970_is_told_as_it_is() {
         let mut line = Line::new();
-        line.begin(UNIX_EPOCH - Duration::from_millis(1500), "", "e");
+        line.begin(Stamp::new(UNIX_EPOCH - Duration::from_millis(1500)), "", "e");
         line.finish(1);
         assert_eq!(read(&line)["timestamp"], -1.5);
     }
@@ -409,10 +444,20 @@ mod tests {
 
     #[test]
     fn numbers_have_all_their_digits() {
-        for number in (0..20_000).chain((0..64).map(|bit| 1 << bit)).chain([u64::MAX]) {
-            for number in [number, number.saturating_sub(1)] {
-                let mut room = [0; U64_DIGITS_MAX];
-                assert_eq!(decimal(number, &mut room), number.to_string().as_bytes());
+        let powers = (0..20).map(|power| 10_u64.pow(power));
+        for number in (0..20_000).chain((0..64).map(|bit| 1 << bit)).chain(powers).chain([u64::MAX])
+        {
+            for number in [number, number.saturating_sub(1), number.wrapping_mul(7)] {
+                let mut line = Line::new();
+                line.number(number);
+                assert_eq!(line.after_torn(), number.to_string().as_bytes());
+                let mut line = Line::new();
+                line.hex(number);
+                assert_eq!(line.after_torn(), format!("{number:08x}").as_bytes());
+                let mut line = Line::new();
+                let micros = (number % 1_000_000) as u32;
+                line.decimals::<6>(micros);
+                assert_eq!(line.after_torn(), format!(".{micros:06}").as_bytes());
             }
         }
         let mut line = start();
@@ -421,6 +466,6 @@ mod tests {
         line.millis(key!("micro"), Duration::from_micros(1001));
         line.finish(1);
         let text = std::str::from_utf8(line.as_bytes()).unwrap();
-        assert!(text.contains("\"none\":0.000,\"long\":18446744073709551.615,\"micro\":1.001"));
+        assert!(text.contains("\"none\":0.000,\"long\":18446744073709551615.999,\"micro\":1.001"));
     }
 }

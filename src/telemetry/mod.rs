@@ -29,7 +29,7 @@ use crate::sync::{Arc, Mutex, lock};
 use crate::task::Usage;
 use crate::task_error::TaskError;
 use file::AuditFile;
-use line::{Line, key};
+use line::{Line, Stamp, key};
 
 /// Where the examples keep their audit file. The library itself writes to no file that it
 /// was not given.
@@ -157,8 +157,8 @@ impl TelemetryBuilder {
     /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
     /// symbolic link.
     pub fn build(self) -> Result<Telemetry, Error> {
-        let at = SystemTime::now();
-        let second = clock::run_second(at);
+        let now = SystemTime::now();
+        let (at, second) = (Stamp::new(now), clock::run_second(now));
         let opened = AuditFile::open(&self.path, second.clone(), self.options)
             .map_err(Error::io(format!("cannot write the audit file {}", self.path.display())))?;
         let run_id = if opened.shares_second {
@@ -232,7 +232,7 @@ impl Telemetry {
 }
 
 impl Run {
-    fn append(&self, line: &mut Line, at: SystemTime, ends_task: bool) {
+    fn append(&self, line: &mut Line, at: Stamp, ends_task: bool) {
         lock(&self.file).append(line, at, ends_task, &self.run_field);
     }
 }
@@ -245,10 +245,11 @@ impl Drop for Run {
 
 impl Observe for Telemetry {
     fn on_event(&self, event: &Event<'_>) {
+        let at = Stamp::new(event.at);
         let mut line = Line::new();
-        line.begin(event.at, &self.0.run_field, event.kind.as_str());
+        line.begin(at, &self.0.run_field, event.kind.as_str());
         write_fields(&mut line, event);
-        self.0.append(&mut line, event.at, event.kind == EventKind::TaskComplete);
+        self.0.append(&mut line, at, event.kind == EventKind::TaskComplete);
     }
 }
 
