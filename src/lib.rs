@@ -70,6 +70,9 @@ mod device;
 mod error;
 mod event;
 mod experiment;
+#[cfg(feature = "_fuzz")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod helper;
 mod id;
 mod limits;

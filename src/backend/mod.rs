@@ -23,6 +23,8 @@ pub(crate) mod comet;
 pub(crate) mod endpoint;
 #[cfg(feature = "http")]
 pub(crate) mod failure;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod fuzzing;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 #[cfg(feature = "http")]

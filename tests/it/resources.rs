@@ -5,6 +5,11 @@
 #![cfg(target_os = "linux")]
 
 use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use automation_assistant::{AutomationAssistantManager, Error, HelperConfig};
+
+use crate::support::LONG;
 
 /// Tells a child what to do.
 const CHILD_WORK: &str = "AA_TEST_RESOURCE";
@@ -34,22 +39,101 @@ fn under(limits: &str, work: &str) -> String {
 fn child() {
     let Ok(work) = std::env::var(CHILD_WORK) else { return };
     match work.as_str() {
+        "threads" => threads_are_refused(),
+        "address_space" => address_space_is_short(),
         #[cfg(feature = "http")]
         "deep" => http::deep(),
+        #[cfg(feature = "http")]
+        "files" => http::files_are_short(),
         other => panic!("no such work: {other}"),
     }
+}
+
+/// Threads and files of this process.
+fn held() -> (usize, usize) {
+    let count = |path| std::fs::read_dir(path).unwrap().count();
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+/// Waits until the system lists no more than was held before.
+fn settle(before: (usize, usize)) {
+    let since = Instant::now();
+    while held() != before && since.elapsed() < LONG {
+        std::thread::yield_now();
+    }
+    assert_eq!(held(), before);
+}
+
+fn answers(manager: &AutomationAssistantManager) {
+    let helper = manager.spawn_helper(HelperConfig::local()).unwrap();
+    let id = manager.submit_task(helper, "still there").unwrap();
+    assert!(manager.wait_task(helper, id, LONG).unwrap().is_success());
+    manager.terminate_helper(helper).unwrap();
+}
+
+/// A helper of threads that do not all get a stack: an error, and nothing is left behind.
+fn address_space_is_short() {
+    /// More than the limit that the parent sets leaves room for, but not at the first thread.
+    const STACK: usize = 100 << 20;
+    let manager = AutomationAssistantManager::new(2);
+    answers(&manager);
+    let before = held();
+    for _ in 0..20 {
+        let config = HelperConfig::local().max_concurrent_tasks(16).stack_bytes(STACK);
+        match manager.spawn_helper(config) {
+            Err(Error::Io { what, .. }) => assert!(what.contains("starting thread"), "{what}"),
+            other => panic!("16 stacks of {STACK} bytes: {other:?}"),
+        }
+        assert_eq!(manager.helper_count(), 0);
+    }
+    settle(before);
+    // One such thread fits: the failed ones have given their room back.
+    let config = HelperConfig::local().stack_bytes(STACK);
+    let helper = manager.spawn_helper(config).unwrap();
+    let id = manager.submit_task(helper, "p").unwrap();
+    assert!(manager.wait_task(helper, id, LONG).unwrap().is_success());
+    answers(&manager);
+}
+
+#[test]
+fn a_helper_whose_threads_find_no_room_is_an_error_and_leaves_nothing() {
+    // KiB: room for a handful of the child's stacks of 100 MiB.
+    under("ulimit -v 800000", "address_space");
+}
+
+/// Run by `tests/faults.sh` under a tracer that refuses the third thread and all after it.
+fn threads_are_refused() {
+    let manager = AutomationAssistantManager::new(40);
+    let mut refused = 0;
+    for _ in 0..20 {
+        let before = held();
+        match manager.spawn_helper(HelperConfig::local().max_concurrent_tasks(4)) {
+            Ok(helper) => manager.terminate_helper(helper).unwrap(),
+            Err(Error::Io { what, source }) => {
+                assert!(what.contains("starting thread"), "{what}");
+                assert_eq!(source.raw_os_error(), Some(11), "EAGAIN: {source}");
+                refused += 1;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+        assert_eq!(manager.helper_count(), 0);
+        settle(before);
+    }
+    println!("refused {refused}");
+    assert!(refused > 0, "the tracer refused nothing");
 }
 
 #[cfg(feature = "http")]
 mod http {
     use automation_assistant::{
-        AutomationAssistantManager, FnTool, HelperConfig, MIN_STACK_BYTES, Task, TaskRequest,
+        AutomationAssistantManager, ErrorKind, FnTool, HelperConfig, MIN_STACK_BYTES, Task,
+        TaskRequest,
     };
     use serde_json::{Value, json};
 
-    use super::under;
+    use super::{held, settle, under};
     use crate::support::LONG;
-    use crate::support::server::{Act, Server, answer, delta, stop};
+    use crate::support::server::{Act, Server, answer, answers, delta, stop};
 
     /// As deep as serde_json reads, less what stands around it.
     const DEPTH: usize = 118;
@@ -113,5 +197,40 @@ mod http {
         let tool = FnTool::new("deep", "", nested(DEPTH), |value| Ok(value.to_string()));
         assert_eq!(ask(request().tool(tool)).result.as_deref(), Some("done"));
         assert_eq!(ask(request().on_text(|_| {})).result.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_call_without_a_free_file_fails_and_the_helper_goes_on() {
+        let server = Server::start([answers("fine")]);
+        let told = under(&format!("export AA_TEST_BASE={}; ulimit -n 8", server.base()), "files");
+        assert!(told.contains("refused 3"), "{told}");
+        assert_eq!(server.finish().len(), 1);
+    }
+
+    /// Eight files: with all of them in use there is none for a connection.
+    pub(super) fn files_are_short() {
+        let manager = AutomationAssistantManager::new(1);
+        let config = HelperConfig::chatgpt()
+            .api_endpoint(std::env::var("AA_TEST_BASE").unwrap())
+            .api_key("k")
+            .max_retries(0);
+        let helper = manager.spawn_helper(config).unwrap();
+        let ask = || {
+            let id = manager.submit_task(helper, "p").unwrap();
+            manager.wait_task(helper, id, LONG).unwrap()
+        };
+        let before = held();
+        let taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        assert!(!taken.is_empty() && taken.len() < 8, "{}", taken.len());
+        for _ in 0..3 {
+            let task = ask();
+            let kind = task.error.as_ref().map(automation_assistant::TaskError::kind);
+            assert_eq!(kind, Some(ErrorKind::Network), "without a file: {task:?}");
+        }
+        println!("refused 3");
+        drop(taken);
+        assert_eq!(ask().result.as_deref(), Some("fine"));
+        manager.terminate_all();
+        settle((before.0 - 1, before.1));
     }
 }

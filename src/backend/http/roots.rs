@@ -1,5 +1,6 @@
 //! Which certificates are trusted.
 
+use std::io::Read;
 use std::path::Path;
 
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -20,14 +21,19 @@ pub(super) fn tls_config(pem_file: Option<&Path>) -> Result<TlsConfig, Error> {
 
 fn read(path: &Path) -> Result<RootCerts, Error> {
     let told = || format!("root certificates {}", path.display());
-    let size = std::fs::metadata(path).map_err(Error::io(told()))?.len();
-    if size > PEM_BYTES_MAX {
+    // A pipe would keep us waiting for good, a device might never end.
+    if !std::fs::metadata(path).map_err(Error::io(told()))?.is_file() {
+        return Err(Error::InvalidConfig(format!("{}: it is no file", told())));
+    }
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).map_err(Error::io(told()))?;
+    file.take(PEM_BYTES_MAX + 1).read_to_end(&mut text).map_err(Error::io(told()))?;
+    if text.len() as u64 > PEM_BYTES_MAX {
         return Err(Error::InvalidConfig(format!(
-            "{}: {size} bytes is too large for a PEM file (at most {PEM_BYTES_MAX})",
+            "{}: it is too large for a PEM file (at most {PEM_BYTES_MAX} bytes)",
             told()
         )));
     }
-    let text = std::fs::read(path).map_err(Error::io(told()))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&text) {
         match item {

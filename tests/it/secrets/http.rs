@@ -137,7 +137,8 @@ fn answers_that_are_none_are_told_without_what_they_hold() {
             200,
             "",
             &format!(
-                r#"{{"choices":[{{"finish_reason":"content_filter","message":{{"content":"{reply}"}}}}]}}"#
+                r#"{{"choices":[{{"finish_reason":"content_filter",
+                    "message":{{"content":"{reply}"}}}}]}}"#
             ),
         ),
         raw(format!("{KEY} {PROMPT}\r\n\r\n")),

@@ -156,3 +156,17 @@ fn contexts_nested_without_end_are_refused() {
     refused(request(1000));
     refused(TaskRequest::new("p").custom_param("c", nested(1000)));
 }
+
+#[cfg(all(feature = "tls", unix))]
+#[test]
+fn roots_that_are_no_file_are_refused_without_a_wait() {
+    let folder = crate::telemetry::Folder::new("roots");
+    let pipe = folder.join("pipe.pem");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe.as_path(), "/dev/zero".as_ref(), "/".as_ref()] {
+        let config = HelperConfig::chatgpt().api_key(KEY).api_endpoint("https://127.0.0.1:9/v1");
+        let error = AutomationHelper::new(config.root_certificates(path)).unwrap_err();
+        assert!(matches!(error, Error::InvalidConfig(_)), "{error}");
+        assert!(error.to_string().contains("it is no file"), "{error}");
+    }
+}

@@ -5,6 +5,7 @@
 //! The one place where texts belong is a finished [`Task`] and its JSON, which their owner
 //! asked for; and even there the key must not stand.
 
+mod children;
 mod core;
 #[cfg(feature = "http")]
 mod http;
