@@ -1,12 +1,10 @@
 //! How much a helper, or several together, may ask of a provider. Pure: time is passed in,
 //! and whoever is told to wait does the waiting.
 
+use crate::sync::{Arc, Mutex, lock};
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-use crate::sync::lock;
 
 /// The time that limits are about.
 const WINDOW: Duration = Duration::from_secs(60);
