@@ -21,11 +21,14 @@ trap 'rm -rf "$scratch"' EXIT
 it=$(cargo test --locked --test it --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
 [ -x "$it" ] || { echo "tests/faults.sh: the tests were not built" >&2; exit 1; }
 
+# Longest a case may take; each takes seconds.
+case_seconds=120
+
 # faulty NAME INJECTION TEST: runs an ignored test under the tracer; the injection must hit.
 faulty() {
   local name=$1 inject=$2 test=$3
   echo "=== $name"
-  strace -f -qq -o "$scratch/trace" -e "trace=${inject%%:*}" -e "inject=$inject" \
+  timeout "$case_seconds" strace -f -qq -o "$scratch/trace" -e "trace=${inject%%:*}" -e "inject=$inject" \
     "$it" --exact "$test" --ignored --nocapture --test-threads=1 > "$scratch/out" 2>&1 || {
     cat "$scratch/out"
     echo "tests/faults.sh: $name: failed" >&2
@@ -43,7 +46,7 @@ AA_TEST_RESOURCE=threads faulty "threads refused" clone3:error=EAGAIN:when=3+ re
 
 # The whole soak, a small one, while calls of both sides fail now and then: still one outcome
 # for each task, none late, nothing leaked. (`when` counts for each thread by itself.)
-export AA_SOAK_CHILD=1 SOAK_TASKS=${SOAK_TASKS:-400} SOAK_SEED=${SOAK_SEED:-7}
+export AA_SOAK_CHILD=1 AA_SOAK_TRACED=1 SOAK_TASKS=${SOAK_TASKS:-400} SOAK_SEED=${SOAK_SEED:-7}
 echo "SOAK_SEED=$SOAK_SEED SOAK_TASKS=$SOAK_TASKS"
 faulty "reads interrupted" recvfrom:error=EINTR:when=2+3 soak::child
 faulty "connections reset" recvfrom:error=ECONNRESET:when=5+7 soak::child

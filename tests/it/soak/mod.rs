@@ -56,6 +56,8 @@ const MEMORY_MARGIN_KIB: u64 = 8 << 10;
 const SETTLE: Duration = Duration::from_secs(5);
 
 const CHILD: &str = "AA_SOAK_CHILD";
+/// Set by `tests/faults.sh`.
+const TRACED: &str = "AA_SOAK_TRACED";
 
 /// What happened, written down by callbacks.
 pub(crate) struct Ledger {
@@ -244,10 +246,14 @@ fn judge(ledger: &Ledger, debrief: &Debrief) {
     assert!(wrong.is_empty(), "tasks whose end was not told exactly once: {wrong:?}");
     assert!(latest <= LATE_MAX, "a task ended {latest:?} after its time");
     assert!(longest_stop <= STOP_MAX + CONNECT_TIMEOUT, "a stop took {longest_stop:?}");
-    // The load was a mixture, as meant.
     let done = outcomes.get("done").copied().unwrap_or(0);
-    assert!(done > tasks as u64 / 10, "{done} of {tasks} done");
-    assert!(outcomes.len() >= if cfg!(feature = "http") { 12 } else { 6 });
+    // The load was a mixture, as meant; a tracer that breaks more makes it poorer.
+    let (done_min, kinds_min) = match std::env::var_os(TRACED) {
+        Some(_) => (1, 4),
+        None => (tasks as u64 / 10, if cfg!(feature = "http") { 12 } else { 6 }),
+    };
+    assert!(done >= done_min, "{done} of {tasks} done");
+    assert!(outcomes.len() >= kinds_min, "{outcomes:?}");
     // The audit file tells the same story.
     let failed = tasks as u64 - done;
     assert_eq!((debrief.tasks_done(), debrief.tasks_failed()), (done, failed));
