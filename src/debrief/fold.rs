@@ -8,10 +8,10 @@ use super::scan::scan;
 use crate::task_error::clean;
 
 /// Backends told apart; further ones are counted together.
-const BACKENDS_MAX: usize = 64;
+const BACKENDS_MAX: usize = 32;
 
 /// Texts of errors counted at one time; see [`Errors`].
-const ERRORS_MAX: usize = 256;
+const ERRORS_MAX: usize = 128;
 
 /// Ways of falling back, and decisions of the device, told apart; further ones are counted
 /// together.

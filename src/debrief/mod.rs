@@ -268,7 +268,7 @@ impl Debrief {
         Self { counts: sums, backends, top_errors, times: times.collect() }
     }
 
-    /// Distinct runs. (A lower bound where more than 32,768 runs stand in no order.)
+    /// Distinct runs. (A lower bound where more than 14,000 runs stand in no order.)
     pub fn total_runs(&self) -> u64 {
         self.counts.runs.total
     }
@@ -303,7 +303,7 @@ impl Debrief {
         Health::from_failure_rate(self.failure_rate())
     }
 
-    /// Each backend's numbers, by name. After 64 names, further ones are counted as one.
+    /// Each backend's numbers, by name. After 32 names, further ones are counted as one.
     pub fn backends(&self) -> &[BackendStats] {
         &self.backends
     }

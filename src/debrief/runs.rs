@@ -12,8 +12,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// one file at once are rare.
 const ACTIVE_MAX: usize = 64;
 
-/// Run ids remembered (as hashes, 9 bytes each).
-const SEEN_MAX: usize = 32_768;
+/// Run ids remembered, as hashes: the most that fit a table of 16,384 places (9 bytes each).
+const SEEN_MAX: usize = 14_000;
 
 /// Longest run id that is kept, in bytes; ours take at most 24.
 const RUN_ID_BYTES_MAX: usize = 64;

@@ -354,11 +354,11 @@ const EIGHT_DIGITS: u64 = 100_000_000;
 /// The values of eight digits, the first in the lowest byte: halves, quarters and eighths
 /// are taken apart side by side. (A product and a shift divide exactly in this range.)
 const fn eight_digits(number: u64) -> u64 {
-    let halves = number / 10_000 | (number % 10_000) << 32;
-    let high = (halves * 10_486 >> 20) & 0x0000_007f_0000_007f;
-    let quarters = high | (halves - high * 100) << 16;
-    let high = (quarters * 103 >> 10) & 0x000f_000f_000f_000f;
-    high | (quarters - high * 10) << 8
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    let high = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let quarters = high | ((halves - high * 100) << 16);
+    let high = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
+    high | ((quarters - high * 10) << 8)
 }
 
 /// The longest beginning of at most `bytes_max` bytes that ends between two characters.
@@ -371,101 +371,5 @@ fn cut_at(text: &str, bytes_max: usize) -> &str {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn start() -> Line {
-        let at = Stamp::new(UNIX_EPOCH + Duration::new(1_763_830_000, 120_456_789));
-        let mut line = Line::new();
-        line.begin(at, ",\"run_id\":\"r\"", "e");
-        line
-    }
-
-    fn read(line: &Line) -> serde_json::Value {
-        serde_json::from_slice(line.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn every_kind_of_field_reads_back_as_json() {
-        let mut line = start();
-        line.text(key!("text"), "a \"b\" \\ \n\r\t\u{1}\u{1f} é 🟢");
-        line.count(key!("count"), u64::MAX);
-        line.flag(key!("flag"), true);
-        line.millis(key!("ms"), Duration::from_micros(520_050));
-        line.fact("low", Fact::Number(-0.25));
-        line.fact("nan", Fact::Number(f64::NAN));
-        line.helper_id(key!("id"), "000000ab".parse().unwrap());
-        line.task_id(key!("task"), "000000ab-123456789a".parse().unwrap());
-        line.finish(7);
-        assert_eq!(
-            std::str::from_utf8(line.as_bytes()).unwrap(),
-            "{\"timestamp\":1763830000.120456,\"run_id\":\"r\",\"event\":\"e\",\
-             \"text\":\"a \\\"b\\\" \\\\ \\n\\r\\t\\u0001\\u001f é 🟢\",\
-             \"count\":18446744073709551615,\"flag\":true,\"ms\":520.050,\"low\":-0.250000,\
-             \"nan\":null,\"id\":\"000000ab\",\"task\":\"000000ab-123456789a\",\"seq\":7}\n"
-        );
-        assert_eq!(read(&line)["text"], "a \"b\" \\ \n\r\t\u{1}\u{1f} é 🟢");
-        assert_eq!(line.after_torn().first(), Some(&b'\n'));
-        assert_eq!(line.after_torn().get(1..).unwrap(), line.as_bytes());
-    }
-
-    #[test]
-    fn a_clock_before_1970_is_told_as_it_is() {
-        let mut line = Line::new();
-        line.begin(Stamp::new(UNIX_EPOCH - Duration::from_millis(1500)), "", "e");
-        line.finish(1);
-        assert_eq!(read(&line)["timestamp"], -1.5);
-    }
-
-    #[test]
-    fn a_long_text_is_cut_between_characters() {
-        let mut line = start();
-        line.text(key!("text"), &"é".repeat(TEXT_BYTES_MAX));
-        line.finish(1);
-        let text = read(&line)["text"].as_str().unwrap().to_owned();
-        assert_eq!(text, format!("{}…", "é".repeat(TEXT_BYTES_MAX / 2)));
-    }
-
-    #[test]
-    fn what_finds_no_room_is_left_out_whole_and_the_line_stays_json() {
-        let mut line = start();
-        for n in 0..20 {
-            line.fact(&format!("hostile{n}"), Fact::Text(&"\u{1}".repeat(200)));
-            line.count(key!("small"), n);
-        }
-        line.finish(u64::MAX);
-        assert!(line.after_torn().len() <= LINE_BYTES_MAX);
-        let read = read(&line);
-        assert_eq!(read["hostile0"], "\u{1}".repeat(200));
-        assert_eq!(read.get("hostile1"), None);
-        assert_eq!(read["seq"], u64::MAX);
-    }
-
-    #[test]
-    fn numbers_have_all_their_digits() {
-        let powers = (0..20).map(|power| 10_u64.pow(power));
-        for number in (0..20_000).chain((0..64).map(|bit| 1 << bit)).chain(powers).chain([u64::MAX])
-        {
-            for number in [number, number.saturating_sub(1), number.wrapping_mul(7)] {
-                let mut line = Line::new();
-                line.number(number);
-                assert_eq!(line.after_torn(), number.to_string().as_bytes());
-                let mut line = Line::new();
-                line.hex(number);
-                assert_eq!(line.after_torn(), format!("{number:08x}").as_bytes());
-                let mut line = Line::new();
-                let micros = (number % 1_000_000) as u32;
-                line.decimals::<6>(micros);
-                assert_eq!(line.after_torn(), format!(".{micros:06}").as_bytes());
-            }
-        }
-        let mut line = start();
-        line.millis(key!("none"), Duration::ZERO);
-        line.millis(key!("long"), Duration::MAX);
-        line.millis(key!("micro"), Duration::from_micros(1001));
-        line.finish(1);
-        let text = std::str::from_utf8(line.as_bytes()).unwrap();
-        assert!(text.contains("\"none\":0.000,\"long\":18446744073709551615.999,\"micro\":1.001"));
-    }
-}
+#[path = "line_tests.rs"]
+mod tests;

@@ -218,7 +218,7 @@ fn what_has_no_bound_in_the_file_has_one_in_the_report() {
     }
     let debrief = read(&lines);
     assert_eq!(debrief.total_events(), 5000);
-    assert!(debrief.backends().len() <= 66, "{}", debrief.backends().len());
+    assert!(debrief.backends().len() <= 34, "{}", debrief.backends().len());
     let calls: u64 = debrief.backends().iter().map(|stats| stats.calls).sum();
     assert_eq!(calls, 5000, "those beyond the bound are counted together");
     assert_eq!(debrief.top_errors()[0].error, "often");
