@@ -31,7 +31,7 @@ pub(crate) fn now() -> Instant {
 }
 
 /// The checker's mutex; its guard knows the mutex, so that a wait can give it back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
 /// See [`Mutex`].
