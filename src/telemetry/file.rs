@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::line::{Line, Stamp, key};
 use super::lock::Lock;
 use super::open::{NO_PLAIN_FILE, open_file, rename, rotated, same_file};
-use super::tail::{ends_whole, last_line_end, mentions};
+use super::tail::{ends_whole, last_line_end, mentions, stays_torn};
 use super::{Fsync, Options, TelemetryStats};
 
 /// How many lines may go by before the file is looked for under its name again.
@@ -99,7 +99,7 @@ impl AuditFile {
             }
         }
         if !alone {
-            self.torn = !ends_whole(&mut self.file)?;
+            self.torn = stays_torn(&mut self.file)?;
             self.close_torn();
         }
         self.size = self.file.metadata()?.len();
@@ -341,7 +341,7 @@ impl AuditFile {
         if !metadata.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidInput, NO_PLAIN_FILE));
         }
-        self.torn = !ends_whole(&mut file)?;
+        self.torn = stays_torn(&mut file)?;
         self.size = metadata.len();
         self.file = file;
         if !self.lock.as_ref().is_some_and(Lock::stands) {

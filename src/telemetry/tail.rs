@@ -3,6 +3,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::time::Duration;
 
 /// A torn end longer than this is no torn line of ours (ours are at most 1.5 KiB, other
 /// writers' perhaps more): it is closed with a newline, never cut.
@@ -24,6 +25,22 @@ pub(super) fn ends_whole(file: &mut File) -> io::Result<bool> {
     let mut last = [0];
     file.read_exact(&mut last)?;
     Ok(last == *b"\n")
+}
+
+/// How often an end that looks torn is looked at again while others write, and how long
+/// apart. A write that crosses a page shows half of itself for some microseconds.
+const TORN_LOOKS: u32 = 10;
+const TORN_LOOK_PAUSE: Duration = Duration::from_millis(1);
+
+/// Whether the file's end stays torn though others may just be writing to it.
+pub(super) fn stays_torn(file: &mut File) -> io::Result<bool> {
+    for _ in 0..TORN_LOOKS {
+        if ends_whole(file)? {
+            return Ok(false);
+        }
+        std::thread::sleep(TORN_LOOK_PAUSE);
+    }
+    Ok(!ends_whole(file)?)
 }
 
 /// Where the last whole line ends; `None` if that is further back than a torn line reaches.
