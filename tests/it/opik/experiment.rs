@@ -60,7 +60,7 @@ fn helpers_stand_side_by_side_and_their_scores_go_with_the_traces() {
 #[test]
 fn more_prompts_than_any_queue_takes_are_all_asked() {
     let manager = AutomationAssistantManager::new(2);
-    let small = HelperConfig::local().queue_capacity(1).max_results(1);
+    let small = HelperConfig::local().queue_capacity(1);
     let helpers = [0, 1].map(|_| manager.spawn_helper(small.clone()).unwrap());
     let prompts = (0..100).map(|n| format!("prompt {n}"));
     let experiment = Experiment::new("many").prompts(prompts).helper(helpers[0]).helper(helpers[1]);
