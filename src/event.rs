@@ -121,8 +121,6 @@ pub(crate) struct TraceFacts<'a> {
     pub(crate) note: Option<&'a TraceNote>,
     /// From the task's begin to the first piece of text.
     pub(crate) first_text: Option<Duration>,
-    /// What the tokens cost, by the helper's price list.
-    pub(crate) cost: Option<f64>,
 }
 
 impl<'a> Event<'a> {

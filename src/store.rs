@@ -454,6 +454,7 @@ mod tests {
             error: None,
             model: None,
             usage: None,
+            cost: None,
             finish_reason: None,
             attempts: 1,
             queue_ms: 0.0,

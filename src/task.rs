@@ -555,6 +555,10 @@ pub struct Task {
     pub model: Option<String>,
     /// Tokens used, over all calls of the task, where the provider told.
     pub usage: Option<Usage>,
+    /// What those tokens cost, in the unit of the helper's
+    /// [`prices`](crate::HelperConfig::prices). `None` where the price list does not know the
+    /// model, where there is none, or where no tokens were told: unpriced is not free.
+    pub cost: Option<f64>,
     /// Why the model stopped, where known.
     pub finish_reason: Option<FinishReason>,
     /// How many times the backend was called; 0 for a task that never ran.
@@ -629,6 +633,7 @@ impl fmt::Debug for Task {
             .field("error", &self.error)
             .field("model", &self.model)
             .field("usage", &self.usage)
+            .field("cost", &self.cost)
             .field("finish_reason", &self.finish_reason)
             .field("attempts", &self.attempts)
             .field("queue_ms", &self.queue_ms)
@@ -639,7 +644,7 @@ impl fmt::Debug for Task {
 
 impl Serialize for Task {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Task", 14)?;
+        let mut out = serializer.serialize_struct("Task", 15)?;
         out.serialize_field("task_id", &self.task_id)?;
         out.serialize_field("helper_id", &self.helper_id)?;
         out.serialize_field("prompt", &self.prompt)?;
@@ -650,6 +655,7 @@ impl Serialize for Task {
         out.serialize_field("error", &self.error)?;
         out.serialize_field("model", &self.model)?;
         out.serialize_field("usage", &self.usage)?;
+        out.serialize_field("cost", &self.cost)?;
         out.serialize_field("finish_reason", &self.finish_reason.map(FinishReason::as_str))?;
         out.serialize_field("attempts", &self.attempts)?;
         out.serialize_field("queue_ms", &self.queue_ms)?;

@@ -81,6 +81,18 @@ pub(super) struct Tokens {
     pub(super) missing: u64,
 }
 
+/// What tasks cost, by the price lists of their helpers; what has no price is kept apart.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Costs {
+    /// Billionths of the price lists' unit.
+    pub(super) nano: u64,
+    pub(super) priced: u64,
+    /// Tasks that told tokens, but no price.
+    pub(super) unpriced: u64,
+    /// Tasks of success that told no tokens.
+    pub(super) usage_missing: u64,
+}
+
 /// Lines that are not events of ours, and what the writers tell of themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineCounts {
@@ -145,6 +157,7 @@ pub(super) struct Counts {
     pub(super) retried: u64,
     pub(super) call_tokens: Tokens,
     pub(super) task_tokens: Tokens,
+    pub(super) costs: Costs,
     pub(super) queue: Histogram,
     pub(super) first_byte: Histogram,
     pub(super) rest: Histogram,
@@ -265,6 +278,7 @@ impl Counts {
                 self.tasks.done += u64::from(success);
                 self.tasks.failed += u64::from(!success);
                 self.task_tokens.add(record, success);
+                self.costs.add(record, success);
                 self.queue.add(record.number(Number::QueueMs).unwrap_or(0.0));
             }
         }
@@ -337,6 +351,19 @@ impl Tokens {
             self.completion = self.completion.saturating_add(completion.unwrap_or(0));
         } else {
             self.missing += u64::from(success);
+        }
+    }
+}
+
+impl Costs {
+    fn add(&mut self, record: &Fields<'_>, success: bool) {
+        if let Some(nano) = record.count(Number::CostNano) {
+            self.priced += 1;
+            self.nano = self.nano.saturating_add(nano);
+        } else if record.count(Number::PromptTokens).is_some() {
+            self.unpriced += 1;
+        } else {
+            self.usage_missing += u64::from(success);
         }
     }
 }

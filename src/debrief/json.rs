@@ -43,6 +43,7 @@ pub(super) fn report(debrief: &Debrief) -> Value {
     set("tasks", json!({"done": counts.tasks.done, "failed": counts.tasks.failed}));
     set("attempts", json!({"calls": counts.calls, "retried": counts.retried}));
     set("tokens", tokens(debrief));
+    set("cost", cost(debrief));
     set("times", times.into());
     set("fallbacks", fallbacks.into());
     set("admissions", admissions.into());
@@ -89,6 +90,17 @@ fn tokens(debrief: &Debrief) -> Value {
         "completion": tokens.completion,
         "told": tokens.told,
         "missing": tokens.missing,
+    })
+}
+
+/// `total` is null where nothing was priced: that is not free.
+fn cost(debrief: &Debrief) -> Value {
+    let costs = &debrief.counts.costs;
+    json!({
+        "total": (costs.priced > 0).then(|| costs.nano as f64 / 1e9),
+        "priced": costs.priced,
+        "unpriced": costs.unpriced,
+        "usage_missing": costs.usage_missing,
     })
 }
 

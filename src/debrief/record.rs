@@ -20,9 +20,10 @@ pub(super) enum Number {
     Retried,
     Unjoined,
     SuspendedMs,
+    CostNano,
 }
 
-const NUMBERS: usize = Number::SuspendedMs as usize + 1;
+const NUMBERS: usize = Number::CostNano as usize + 1;
 
 /// The texts that the report reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +200,7 @@ pub(super) fn field(key: &[u8]) -> Field {
         b"retried" => N(Number::Retried),
         b"unjoined_threads" => N(Number::Unjoined),
         b"suspended_ms" => N(Number::SuspendedMs),
+        b"cost_nano" => N(Number::CostNano),
         b"success" => Field::Success,
         _ => Field::Other,
     }

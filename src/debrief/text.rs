@@ -158,6 +158,9 @@ fn sections(debrief: &Debrief) -> Vec<(&'static str, Vec<String>)> {
     sections.into_iter().filter(|(_, facts)| !facts.is_empty()).collect()
 }
 
+/// Costs are kept in billionths: the tokens of one short task cost some thousands of them.
+const NANO_PER_UNIT: u64 = 1_000_000_000;
+
 fn tasks(debrief: &Debrief) -> Vec<String> {
     let counts = &debrief.counts;
     let mut facts = Vec::new();
@@ -177,6 +180,15 @@ fn tasks(debrief: &Debrief) -> Vec<String> {
         let told = tokens.told;
         facts.push(format!(
             "Tokens: {prompt} prompt, {completion} completion (told by {told}{missing})"
+        ));
+    }
+    let costs = &counts.costs;
+    if costs.priced > 0 {
+        let (priced, unpriced, missing) = (costs.priced, costs.unpriced, costs.usage_missing);
+        let (whole, nano) = (costs.nano / NANO_PER_UNIT, costs.nano % NANO_PER_UNIT);
+        facts.push(format!(
+            "Cost: {whole}.{nano:09} (tasks priced: {priced}, unpriced: {unpriced}, \
+             usage missing: {missing})"
         ));
     }
     facts

@@ -25,7 +25,7 @@ use crate::store::{Lookup, Phase, Queued, Running, Store};
 use crate::sync::{
     Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock, now,
 };
-use crate::task::{Exclusive, OnDone, Task, TaskRequest, TaskState, millis};
+use crate::task::{Exclusive, OnDone, Task, TaskRequest, TaskState, Usage, millis};
 use crate::task_error::{ErrorKind, TaskError};
 
 /// How long past its time a running task's backend may take to say so itself, before
@@ -250,7 +250,6 @@ impl Shared {
             project: self.config.trace_project(),
             note: None,
             first_text: None,
-            cost: None,
         });
         event
     }
@@ -434,6 +433,7 @@ impl Shared {
             Some(reply) => (Some(reply.text), reply.model, reply.usage, reply.finish_reason),
             None => (None, None, None, None),
         };
+        let cost = self.cost(model.as_deref(), usage.as_ref());
         let task = Task {
             task_id: self.task_id(number),
             helper_id: self.id,
@@ -445,6 +445,7 @@ impl Shared {
             error,
             model,
             usage,
+            cost,
             finish_reason,
             attempts,
             queue_ms: millis(claim.queue_time),
@@ -461,7 +462,6 @@ impl Shared {
             if let Some(trace) = &mut event.trace {
                 trace.note = request.note.as_deref();
                 trace.provider = provider.as_deref().or(trace.provider);
-                trace.cost = self.cost(&task);
                 trace.first_text = began.zip(claim.first_text).map(|(from, to)| to - from);
             }
             self.observers.tell(&event);
@@ -478,10 +478,13 @@ impl Shared {
         drop(request);
     }
 
-    /// What a task's tokens cost, where a price list knows its model.
-    fn cost(&self, task: &Task) -> Option<f64> {
-        let (prices, usage) = (self.config.prices.as_ref()?, task.usage.as_ref()?);
-        prices.cost(task.model.as_deref().or(self.config.model.as_deref())?, usage)
+    /// What tokens cost, where a price list knows the model that answered (or else the one
+    /// that was asked for).
+    fn cost(&self, model: Option<&str>, usage: Option<&Usage>) -> Option<f64> {
+        let prices = self.config.prices.as_ref()?;
+        let cost = prices.cost(model.or(self.config.model.as_deref())?, usage?)?;
+        // A price that is no number makes no cost.
+        (cost.is_finite() && cost >= 0.0).then_some(cost)
     }
 
     fn publish(&self, number: u64, task: Task, bytes: usize, slot: Option<usize>) {

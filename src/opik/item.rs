@@ -121,7 +121,7 @@ impl Entry {
                 span.insert(name.into(), value.into());
             }
         }
-        if let Some(cost) = facts.cost.filter(|cost| cost.is_finite() && *cost >= 0.0) {
+        if let Some(cost) = task.cost {
             span.insert("total_estimated_cost".into(), cost.into());
         }
         if let Some(usage) = &task.usage {

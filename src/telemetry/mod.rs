@@ -258,6 +258,9 @@ fn is_counted(kind: EventKind) -> bool {
     matches!(kind, EventKind::HelperSpawn | EventKind::BackendCall | EventKind::TaskComplete)
 }
 
+/// Costs are written in billionths of the price list's unit.
+const NANO_PER_UNIT: f64 = 1e9;
+
 fn write_fields(line: &mut Line, event: &Event<'_>) {
     if let Some(id) = event.helper_id {
         line.helper_id(key!("helper_id"), id);
@@ -286,6 +289,10 @@ fn write_fields(line: &mut Line, event: &Event<'_>) {
     }
     if let Some(usage) = event.usage {
         write_usage(line, usage);
+    }
+    if let Some(cost) = event.task.and_then(|task| task.cost) {
+        // As a whole number: six decimals would lose the tokens of a short task.
+        line.count(key!("cost_nano"), (cost * NANO_PER_UNIT).round() as u64);
     }
     if let Some(time) = event.queue {
         line.millis(key!("queue_ms"), time);

@@ -397,3 +397,50 @@ fn clones_write_to_one_run_from_many_threads() {
     assert_eq!(debrief.to_json()["runs"]["missing_lines"], 0);
     assert_eq!(debrief.to_json()["runs"]["ended"], 1);
 }
+
+#[test]
+fn cost_is_told_and_what_has_no_price_is_kept_apart() {
+    use crate::support::one_helper;
+    use automation_assistant::{CallContext, Price, Prices};
+    let folder = Folder::new("cost");
+    let audit = folder.join("audit.jsonl");
+    let telemetry = Telemetry::to_file(&audit).unwrap();
+    let manager =
+        AutomationAssistantManager::builder().telemetry(telemetry.clone()).build().unwrap();
+    let backend = FnBackend(|call: &CallContext<'_>| match call.prompt() {
+        "untold" => Ok(Reply::new("x").with_model("m-1")),
+        model => Ok(Reply::new("x").with_model(model).with_usage(Usage::new(7, 2))),
+    });
+    let prices = Prices::new().model("m-1", Price::per_million(0.15, 0.60));
+    let config = HelperConfig::local().prices(prices);
+    let helper = manager.spawn_helper_with(config, backend).unwrap();
+    let run = |prompt: &str| {
+        let id = manager.submit_task(helper, prompt).unwrap();
+        manager.wait_task(helper, id, LONG).unwrap()
+    };
+    // 7 tokens at 0.15 and 2 at 0.60 a million: less than a hundred-thousandth of a unit.
+    let cost = run("m-1").cost.unwrap();
+    assert!((cost - 2.25e-6).abs() < 1e-15, "{cost}");
+    assert_eq!(run("m-1").cost, Some(cost));
+    assert_eq!(run("unheard-of").cost, None);
+    assert_eq!(run("untold").cost, None);
+    // Without a list nothing has a price, whatever the model.
+    let (bare, other) = one_helper(
+        HelperConfig::local(),
+        FnBackend(|_: &CallContext<'_>| {
+            Ok(Reply::new("x").with_model("m-1").with_usage(Usage::new(7, 2)))
+        }),
+    );
+    let id = bare.submit_task(other, "p").unwrap();
+    assert_eq!(bare.wait_task(other, id, LONG).unwrap().cost, None);
+    drop((manager, telemetry));
+    let debrief = Debrief::from_path(&audit).unwrap();
+    let json = debrief.to_json();
+    assert_eq!(json["cost"]["priced"], 2);
+    assert_eq!(json["cost"]["unpriced"], 1);
+    assert_eq!(json["cost"]["usage_missing"], 1);
+    assert!((json["cost"]["total"].as_f64().unwrap() - 4.5e-6).abs() < 1e-15);
+    let line = "Cost: 0.000004500 (tasks priced: 2, unpriced: 1, usage missing: 1)";
+    assert!(debrief.to_string().contains(line), "{debrief}");
+    assert!(debrief.to_markdown().contains(line));
+}
