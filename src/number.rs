@@ -2,6 +2,8 @@
 //! exponents and rounds the longest numbers rightly, for which it brings tables of 14 KB;
 //! what a kernel or a server's header says needs neither.
 
+use std::time::Duration;
+
 /// Digits that a `u64` holds whatever they are. Later ones of a number change nothing here.
 const DIGITS_MAX: usize = 19;
 
@@ -32,6 +34,13 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
     let scale = 10_f64.powi(power.abs());
     let mantissa = mantissa as f64;
     Some(if power < 0 { mantissa / scale } else { mantissa * scale })
+}
+
+/// Begun seconds count as whole: who comes back then is not too early. (Texts tell whole
+/// numbers, for the formatting of fractions takes 12 KB of a program.)
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 #[cfg(test)]
