@@ -77,6 +77,7 @@ mod helper;
 mod id;
 mod limits;
 mod manager;
+mod number;
 mod observers;
 mod opik;
 mod prices;

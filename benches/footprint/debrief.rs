@@ -34,8 +34,9 @@ const POLARS: &str = "
 import sys, time, polars as pl
 frame = pl.scan_ndjson(sys.argv[1], schema={'run_id': pl.String, 'event': pl.String,
   'backend': pl.String, 'latency_ms': pl.Float64, 'success': pl.Boolean, 'error': pl.String})
-frame.group_by('backend').agg(pl.len(), (~pl.col('success')).sum(), pl.col('latency_ms').mean(),
-  pl.col('latency_ms').quantile(0.5), pl.col('latency_ms').quantile(0.95)).collect(
+ms = pl.col('latency_ms')
+frame.group_by('backend').agg(pl.len(), (~pl.col('success')).sum().alias('failed'),
+  ms.mean().alias('avg'), ms.quantile(0.5).alias('p50'), ms.quantile(0.95).alias('p95')).collect(
   engine='streaming')
 print(time.process_time())
 ";

@@ -69,7 +69,8 @@ pub(crate) fn build_in(krate: &str, set: &Set) -> Result<PathBuf, Fault> {
     // Settings for the bench itself must not reach what it measures.
     cargo.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
     if !cargo.status()?.success() {
-        return Err(format!("benches/{krate} ({}) does not build", set.features).into());
+        let hint = "if the library's dependencies have changed, run `cargo metadata` in it";
+        return Err(format!("benches/{krate} ({}) does not build; {hint}", set.features).into());
     }
     let folder = if set.profile == "dev" { "debug" } else { set.profile };
     Ok(target.join(folder))

@@ -27,7 +27,7 @@ pub(crate) fn measure(_: &Options, report: &mut Report) -> Result<(), Fault> {
         for (unit, value) in [("PSS, KiB", memory.pss), ("private, KiB", memory.private)] {
             report.add(Row::new(what, unit).us("Local-only", value as f64));
         }
-        report.gate(format!("memory.local_{key}_kib"), memory.pss as f64);
+        report.gate(format!("memory.local_{key}_kib"), memory.private as f64);
         report.gate(format!("threads.local_{key}"), memory.threads as f64);
     }
     Ok(())

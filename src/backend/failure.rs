@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::backend::reply::ErrorBody;
+use crate::number::whole_seconds;
 use crate::task_error::{ErrorKind, TaskError};
 
 /// A failed call.
@@ -153,7 +154,7 @@ pub(crate) fn provider_error(status: u16, body: &ErrorBody, wait: Option<Duratio
     let kind = kind_of(status, body);
     let text: Cow<'static, str> = match (kind, wait) {
         (ErrorKind::RateLimited | ErrorKind::Server, Some(wait)) => {
-            format!("the server asks to come back in {} s", wait.as_secs_f64().ceil()).into()
+            format!("the server asks to come back in {} s", whole_seconds(wait)).into()
         }
         _ => summary(kind).into(),
     };

@@ -14,7 +14,7 @@ const EMBEDDED_MODEL: &str = "local-mock";
 /// The parameter that makes the engine take its time, in milliseconds.
 const LATENCY_PARAM: &str = "latency_ms";
 /// Longest simulated latency: an hour. Longer is a slip of the pen.
-const LATENCY_MS_MAX: f64 = 3_600_000.0;
+const LATENCY_MS_MAX: u32 = 3_600_000;
 
 const HEAD: &str = "Local Response: Echo of '";
 const TAIL: &str = "'";
@@ -37,7 +37,7 @@ impl Embedded {
 fn latency(params: &Map<String, Value>) -> Result<Option<Duration>, String> {
     let Some(value) = params.get(LATENCY_PARAM) else { return Ok(None) };
     match value.as_f64() {
-        Some(ms) if (0.0..=LATENCY_MS_MAX).contains(&ms) => {
+        Some(ms) if (0.0..=f64::from(LATENCY_MS_MAX)).contains(&ms) => {
             Ok(Some(Duration::from_secs_f64(ms / 1e3)))
         }
         _ => Err(format!(

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::number::decimal;
+
 /// First back-off; each further one is twice as long.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 /// Longest back-off of our own choice.
@@ -73,12 +75,7 @@ pub(crate) fn asked_retry<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Optio
 
 /// A plain decimal number of some unit, as a time.
 fn number(text: &str, unit_seconds: f64) -> Option<Duration> {
-    let text = text.trim();
-    // `parse` would take "inf" and "1e9" too.
-    if !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return None;
-    }
-    Duration::try_from_secs_f64(text.parse::<f64>().ok()? * unit_seconds).ok()
+    Duration::try_from_secs_f64(decimal(text.trim())? * unit_seconds).ok()
 }
 
 /// A duration in the form of OpenAI's reset headers: `12ms`, `1.5s`, `6m0s`, `1h2m3s`.

@@ -7,6 +7,7 @@ use crate::backend::retry::go_duration;
 use crate::backend::run::{Facts, Run};
 use crate::backend::wire::Said;
 use crate::limits::{Admitted, RateLimiter, Refused, estimated_tokens};
+use crate::number::whole_seconds;
 use crate::task_error::{ErrorKind, TaskError};
 
 /// A call that was let in, on each of its helper's accounts.
@@ -36,9 +37,9 @@ impl Run<'_> {
             };
             if self.call.remaining().is_some_and(|left| left <= wait) {
                 let what = format!(
-                    "the helper's own rate limit lets the next call through in {:.1} s, which is \
+                    "the helper's own rate limit lets the next call through in {} s, which is \
                      beyond the task's time",
-                    wait.as_secs_f64()
+                    whole_seconds(wait)
                 );
                 return Err(TaskError::new(ErrorKind::RateLimited, what).with_retry_after(wait));
             }

@@ -14,7 +14,7 @@ pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
     let counts = &debrief.counts;
     let events = debrief.total_events();
     let mut kinds: Vec<_> = counts.kinds.iter().collect();
-    kinds.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    kinds.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let worth =
         |count: u64| events < FEW_EVENTS || count as f64 / events as f64 >= WORTH_A_SENTENCE;
     let mut sentences: Vec<String> = kinds

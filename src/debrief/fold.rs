@@ -393,7 +393,11 @@ impl Errors {
     /// The most frequent first; of equals, by the alphabet.
     pub(super) fn sorted(self) -> Vec<ErrorCount> {
         let mut sorted: Vec<_> = self.places.into_iter().map(|(_, count)| count).collect();
-        sorted.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.text.cmp(&b.text)));
+        // Total, so that the unstable sort, a tenth of the stable one's size, does.
+        sorted.sort_unstable_by(|a, b| {
+            let alphabet = (&a.text, &a.kind).cmp(&(&b.text, &b.kind));
+            b.count.cmp(&a.count).then(alphabet)
+        });
         sorted
     }
 }

@@ -74,7 +74,7 @@ impl Histogram {
         let rank = rank(self.count, percent);
         if self.count <= EXACT_MAX as u64 {
             let mut sorted = self.exact.clone();
-            sorted.sort_by(f64::total_cmp);
+            sorted.sort_unstable_by(f64::total_cmp);
             let place = usize::try_from(rank.saturating_sub(1)).unwrap_or(usize::MAX);
             return sorted.get(place).copied().unwrap_or(0.0);
         }

@@ -233,7 +233,7 @@ impl Debrief {
 
     fn from_counts(counts: Counts) -> Self {
         let mut backends: Vec<_> = counts.backends.into_iter().map(backend_stats).collect();
-        backends.sort_by(|a, b| a.name.cmp(&b.name));
+        backends.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let times = [
             ("queue", "queue_ms", &counts.queue),
             ("first byte", "first_byte_ms", &counts.first_byte),

@@ -31,8 +31,8 @@ impl Digits<'_> {
                 return self.mantissa as f64 / power;
             }
         }
-        let text = std::str::from_utf8(self.raw).unwrap_or_default();
-        text.parse().unwrap_or(f64::NAN)
+        // Rare: more digits than any clock of ours tells, or an exponent.
+        serde_json::from_slice(self.raw).unwrap_or(f64::NAN)
     }
 }
 

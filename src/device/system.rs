@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::files::{Files, odd};
 use super::reading::{NoReading, Probed};
+use crate::number::decimal;
 
 /// Load averages: tasks that run or wait to run, over the last minutes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,9 +84,8 @@ fn count_list(list: &str) -> Option<usize> {
 
 pub(crate) fn load(files: &Files<'_>, live: bool) -> Probed<Load> {
     let from_file = files.text(LOADAVG).and_then(|text| {
-        let mut averages = text
-            .split_whitespace()
-            .map_while(|number| number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0));
+        let mut averages =
+            text.split_whitespace().map_while(|number| decimal(number).filter(|n| n.is_finite()));
         match (averages.next(), averages.next(), averages.next()) {
             (Some(one_minute), Some(five_minutes), Some(fifteen_minutes)) => {
                 Ok(Load { one_minute, five_minutes, fifteen_minutes })
@@ -112,7 +112,7 @@ pub(crate) fn uptime(files: &Files<'_>, live: bool) -> Probed<Duration> {
 pub(crate) fn proc_uptime(files: &Files<'_>) -> Probed<Duration> {
     let text = files.text(UPTIME)?;
     let first = text.split_whitespace().next();
-    let seconds = first.and_then(|number| number.parse::<f64>().ok());
+    let seconds = first.and_then(decimal);
     let sane = seconds.filter(|s| (0.0..=MAX_UPTIME_SECONDS).contains(s));
     sane.map(Duration::from_secs_f64).ok_or_else(|| odd(UPTIME))
 }

@@ -268,7 +268,11 @@ fn all_tags(facts: &TraceFacts<'_>, tags: &[String]) -> Value {
 fn error_info(task: &Task, error: &TaskError) -> Value {
     let kind = error.kind().as_str();
     let mut facts = format!("automation-assistant: task {} ended as {kind}", task.task_id);
-    facts.push_str(&format!(" after {} calls, {:.0} ms", task.attempts, task.latency_ms));
+    facts.push_str(&format!(
+        " after {} calls, {} ms",
+        task.attempts,
+        task.latency_ms.round() as u64
+    ));
     if let Some(status) = error.status() {
         facts.push_str(&format!("; HTTP {status}"));
     }

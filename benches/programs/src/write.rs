@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use automation_assistant::{AutomationHelper, Event, EventKind, HelperConfig, Observe, Telemetry};
 
+#[allow(dead_code)]
 pub fn open(path: &Path) -> File {
     OpenOptions::new().append(true).create(true).open(path).unwrap()
 }
 
+#[allow(dead_code)]
 /// The floor: a line that is ready, one write each.
 pub fn bare(file: &mut File, line: &[u8], lines: usize) {
     for _ in 0..lines {

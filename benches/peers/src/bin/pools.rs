@@ -72,6 +72,7 @@ fn main() {
 
 fn contend(name: &str, make: impl Fn(usize) -> Pool) {
     for (submitters, threads) in [(1, 1), (4, 3)] {
+        clock::on_one_processor(threads == 1);
         let pool = make(threads);
         for (shape, tasks, window) in
             [("round-trip", ROUND_TRIPS, 1), ("pipelined", PIPELINED, WINDOW)]

@@ -32,7 +32,7 @@ fn main() {
         });
         let file = open(&folder, "slog.jsonl");
         tell("slog-async_(own_thread,_lossless)", || {
-            let json = slog_json::Json::default(file).fuse();
+            let json = slog_json::Json::default(std::io::LineWriter::new(file)).fuse();
             let (drain, guard) = slog_async::Async::new(json)
                 .overflow_strategy(slog_async::OverflowStrategy::Block)
                 .build_with_guard();
