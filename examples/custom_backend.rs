@@ -4,8 +4,8 @@
 //! `cargo run --release --no-default-features --example custom_backend`
 //!
 //! Nothing is canned: every answer is computed, and no model is asked.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
 mod common;
 
 use std::error::Error;
@@ -71,35 +71,39 @@ fn run() -> Result<(), Box<dyn Error>> {
     let config = HelperConfig::local().name("factoriser").timeout(PATIENCE);
     let helper = manager.spawn_helper_with(config, Factoriser)?;
 
-    println!("1. It answers like any other helper");
+    say!("1. It answers like any other helper");
     for prompt in ["360", "600851475143", "one hundred"] {
         let task = manager.submit_task(helper, prompt)?;
         show(&manager.wait_task(helper, task, PATIENCE)?);
     }
 
-    println!("\n2. A running task is cancelled: its text stops, its thread is free again");
+    say!("\n2. A running task is cancelled: its text stops, its thread is free again");
     let (tell, heard) = channel();
     let request = TaskRequest::new(HARD).on_text(move |text| {
         // Nobody listens any more? Then the task is about to end anyway.
         let _ = tell.send(text.trim().to_owned());
     });
     let task = manager.submit_task(helper, request)?;
-    println!("  first factor of {HARD}: {}", heard.recv_timeout(PATIENCE)?);
-    println!("  cancelled while it ran: {}", manager.cancel_task(helper, task));
+    say!("  first factor of {HARD}: {}", heard.recv_timeout(PATIENCE)?);
+    say!("  cancelled while it ran: {}", manager.cancel_task(helper, task));
     show(&manager.wait_task(helper, task, PATIENCE)?);
 
-    println!("\n3. A deadline ends the work in time");
+    say!("\n3. A deadline ends the work in time");
     let request = TaskRequest::new(HARD).deadline(Duration::from_millis(100));
     let task = manager.submit_task(helper, request)?;
     show(&manager.wait_task(helper, task, PATIENCE)?);
 
-    println!("\n4. The helper is as good as new");
+    say!("\n4. The helper is as good as new");
     let task = manager.submit_task(helper, "1001")?;
     show(&manager.wait_task(helper, task, PATIENCE)?);
     for report in manager.get_all_helpers_status() {
-        println!(
+        say!(
             "  {} ({}): {}, {} tasks done, {} of them failed or cancelled",
-            report.name, report.backend, report.status, report.completed_tasks, report.failed_tasks
+            report.name,
+            report.backend,
+            report.status,
+            report.completed_tasks,
+            report.failed_tasks
         );
     }
     Ok(())
@@ -107,8 +111,8 @@ fn run() -> Result<(), Box<dyn Error>> {
 
 fn show(task: &Task) {
     match (&task.result, &task.error) {
-        (Some(text), _) => println!("  {text}   ({:.1} ms)", task.latency_ms),
-        (None, Some(error)) => println!("  {}: {error}", error.kind()),
+        (Some(text), _) => say!("  {text}   ({:.1} ms)", task.latency_ms),
+        (None, Some(error)) => say!("  {}: {error}", error.kind()),
         (None, None) => {}
     }
 }

@@ -109,7 +109,10 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             Ok(())
         }
-        Err(message) => Err(message),
+        Err(message) => {
+            eprintln!("debrief: {message}");
+            return ExitCode::from(2);
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

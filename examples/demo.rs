@@ -7,8 +7,11 @@
 //! the helpers use what the environment offers: `OPENAI_API_KEY` or `OPENAI_BASE_URL`,
 //! `OPIK_API_KEY` or `OPIK_URL_OVERRIDE` (with `DEMO_COMET_MODEL`), and `DEMO_LOCAL_ENDPOINT`
 //! for a model server on this device.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+#![allow(clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
+#[path = "common/say.rs"]
+mod say;
 mod stand_in;
 
 use std::env;
@@ -52,32 +55,32 @@ fn main() -> ExitCode {
 }
 
 fn run(live: bool, debrief: bool) -> Result<(), Box<dyn std::error::Error>> {
-    println!("automation-assistant {}: a tour\n", env!("CARGO_PKG_VERSION"));
+    say!("automation-assistant {}: a tour\n", env!("CARGO_PKG_VERSION"));
     let telemetry = Telemetry::to_file(DEFAULT_AUDIT_PATH)?;
     let stand_in = if live { None } else { Some(StandIn::start(canned)?) };
     match &stand_in {
-        Some(_) => println!(
+        Some(_) => say!(
             "Nothing leaves this device: ChatGPT and Comet helpers talk to a stand-in server on\n\
              127.0.0.1. The client, the protocol and the timings are real; the answers are\n\
              canned. With a key or a model server, try --live.\n"
         ),
-        None => println!("Live: helpers use the keys and endpoints of the environment.\n"),
+        None => say!("Live: helpers use the keys and endpoints of the environment.\n"),
     }
     three_backends(&telemetry, stand_in.as_ref())?;
     several_models(&telemetry, stand_in.as_ref())?;
     small_device(&telemetry)?;
     drop(telemetry);
-    println!("Every event is a line in {DEFAULT_AUDIT_PATH}.");
+    say!("Every event is a line in {DEFAULT_AUDIT_PATH}.");
     if debrief {
         let report = Debrief::from_path(DEFAULT_AUDIT_PATH)?;
-        println!("\n{report}");
+        say!("\n{report}");
         if let Some(folder) = Path::new(REPORT).parent() {
             std::fs::create_dir_all(folder)?;
         }
         std::fs::write(REPORT, report.to_markdown())?;
-        println!("The same as Markdown: {REPORT}");
+        say!("The same as Markdown: {REPORT}");
     } else {
-        println!("For a report: cargo run --release --example demo -- --debrief");
+        say!("For a report: cargo run --release --example demo -- --debrief");
     }
     Ok(())
 }
@@ -129,7 +132,7 @@ fn local(stand_in: Option<&StandIn>) -> HelperConfig {
 }
 
 fn three_backends(telemetry: &Telemetry, stand_in: Option<&StandIn>) -> Result<(), Error> {
-    println!("== 1. Three backends, one program ==");
+    say!("== 1. Three backends, one program ==");
     let manager = AutomationAssistantManager::builder().telemetry(telemetry.clone()).build()?;
     let mut asked = Vec::new();
     let configs = [
@@ -147,23 +150,27 @@ fn three_backends(telemetry: &Telemetry, stand_in: Option<&StandIn>) -> Result<(
                     .context("device", "phone");
                 asked.push((helper, manager.submit_task(helper, request)?));
             }
-            Err(why) => println!("  {name}: left out: {why}"),
+            Err(why) => say!("  {name}: left out: {why}"),
         }
     }
     collect(&manager, asked)?;
-    println!("  status:");
+    say!("  status:");
     for report in manager.get_all_helpers_status() {
-        println!(
+        say!(
             "    {} {:<8} {:<28} {:<11} done {}",
-            report.helper_id, report.name, report.backend, report.status, report.completed_tasks
+            report.helper_id,
+            report.name,
+            report.backend,
+            report.status,
+            report.completed_tasks
         );
     }
-    println!();
+    say!();
     Ok(())
 }
 
 fn several_models(telemetry: &Telemetry, stand_in: Option<&StandIn>) -> Result<(), Error> {
-    println!("== 2. One backend, several models ==");
+    say!("== 2. One backend, several models ==");
     let manager = AutomationAssistantManager::builder().telemetry(telemetry.clone()).build()?;
     let mut asked = Vec::new();
     // A server of one's own may have one model only, and names it itself.
@@ -178,7 +185,7 @@ fn several_models(telemetry: &Telemetry, stand_in: Option<&StandIn>) -> Result<(
                     asked.push((helper, manager.submit_task(helper, prompt)?));
                 }
             }
-            Err(why) => println!("  {model}: left out: {why}"),
+            Err(why) => say!("  {model}: left out: {why}"),
         }
     }
     for name in ["echo 1", "echo 2"] {
@@ -187,14 +194,14 @@ fn several_models(telemetry: &Telemetry, stand_in: Option<&StandIn>) -> Result<(
         asked.push((helper, manager.submit_task(helper, "Are you there?")?));
     }
     collect(&manager, asked)?;
-    println!();
+    say!();
     Ok(())
 }
 
 fn small_device(telemetry: &Telemetry) -> Result<(), Error> {
-    println!("== 3. Set up for this device ==");
+    say!("== 3. Set up for this device ==");
     let profile = DeviceProfile::detect();
-    println!("  {profile}");
+    say!("  {profile}");
     let manager = AutomationAssistantManager::builder()
         .max_helpers(profile.max_helpers())
         .telemetry(telemetry.clone())
@@ -206,7 +213,7 @@ fn small_device(telemetry: &Telemetry) -> Result<(), Error> {
         asked.push((helper, manager.submit_task(helper, format!("Chore {n}"))?));
     }
     collect(&manager, asked)?;
-    println!();
+    say!();
     Ok(())
 }
 
@@ -223,7 +230,7 @@ fn collect(
                 show(manager, &task);
             }
             Err(Error::WaitTimedOut { .. }) if began.elapsed() < PATIENCE => {
-                println!("  … {} still at work after {:.0?}", asked.len(), began.elapsed());
+                say!("  … {} still at work after {:.0?}", asked.len(), began.elapsed());
             }
             Err(error) => return Err(error),
         }
@@ -236,17 +243,18 @@ fn show(manager: &AutomationAssistantManager, task: &Task) {
     let backend = helper.as_ref().map_or("?", |helper| helper.backend_name());
     match (&task.result, &task.error) {
         (Some(text), _) => {
-            println!("  {backend} ({:.1} ms)", task.latency_ms);
-            println!("    {}", text.trim().replace('\n', "\n    "));
+            say!("  {backend} ({:.1} ms)", task.latency_ms);
+            say!("    {}", text.trim().replace('\n', "\n    "));
             if let Some(usage) = task.usage {
                 let model = task.model.as_deref().unwrap_or("model not told");
-                println!(
+                say!(
                     "    {model}: {} tokens read, {} written",
-                    usage.prompt_tokens, usage.completion_tokens
+                    usage.prompt_tokens,
+                    usage.completion_tokens
                 );
             }
         }
-        (None, Some(error)) => println!("  {backend}: failed: {error}"),
+        (None, Some(error)) => say!("  {backend}: failed: {error}"),
         (None, None) => {}
     }
 }

@@ -5,8 +5,8 @@
 //! Measures and judgements are the program's own, from this very device. The helper gets them
 //! as context (no names of apps, which are nobody's business) and says what to do first.
 //! Nothing is changed and no process is started.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
 mod common;
 
 use std::collections::HashMap;
@@ -111,23 +111,23 @@ fn run() -> Result<(), Box<dyn Error>> {
     let device = DeviceSnapshot::read();
     let apps = apps();
     let checks = checks(&device, &apps);
-    println!("Measured on this device");
+    say!("Measured on this device");
     for Check { name, fine, found } in &checks {
         let mark = match fine {
             Some(true) => "ok",
             Some(false) => "CARE",
             None => "not told",
         };
-        println!("  {name:<8} {mark:<8} {found}");
+        say!("  {name:<8} {mark:<8} {found}");
     }
-    println!("\nApps by memory");
+    say!("\nApps by memory");
     for (name, bytes) in apps.iter().take(APPS_SHOWN) {
-        println!("  {:>6} MiB  {name}", bytes / MIB);
+        say!("  {:>6} MiB  {name}", bytes / MIB);
     }
-    println!("\nHelpers that fit here\n  {}\n", DeviceProfile::detect());
+    say!("\nHelpers that fit here\n  {}\n", DeviceProfile::detect());
 
     let answers = common::Answers::find(canned)?;
-    println!("Answers: {answers}\n");
+    say!("Answers: {answers}\n");
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
         config
@@ -150,9 +150,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     if let Some(error) = task.error {
         return Err(format!("no advice: {error}").into());
     }
-    println!("Advice, by {}", task.model.as_deref().unwrap_or("the helper"));
+    say!("Advice, by {}", task.model.as_deref().unwrap_or("the helper"));
     let text = task.result.unwrap_or_default();
-    println!("{}", common::indent(&format!("{}{text}", answers.mark())));
+    say!("{}", common::indent(&format!("{}{text}", answers.mark())));
     Ok(())
 }
 

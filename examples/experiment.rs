@@ -8,8 +8,11 @@
 //! `OPENAI_BASE_URL` or `DEMO_LOCAL_ENDPOINT` bring in real models. The traces go to the Opik
 //! that `OPIK_URL_OVERRIDE` (an Opik of your own), `OPIK_API_KEY` (Comet's cloud) or
 //! `~/.opik.config` names; without one the table is all.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+#![allow(clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
+#[path = "common/say.rs"]
+mod say;
 #[cfg(feature = "http")]
 mod stand_in;
 
@@ -88,7 +91,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         experiment = experiment.helper(manager.spawn_helper(config)?);
     }
     let report = experiment.run(&manager)?;
-    println!("{report}");
+    say!("{report}");
 
     match manager.opik().filter(|_| traced).cloned() {
         Some(sink) => {
@@ -96,15 +99,17 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             // The end of the manager is the end of what still waits.
             drop(manager);
             let told = sink.stats();
-            println!(
+            say!(
                 "Opik: {} traces and scores sent, {} dropped (tag \"{}\").",
-                told.sent, told.dropped, report.name
+                told.sent,
+                told.dropped,
+                report.name
             );
             if let Some(why) = told.last_error.filter(|_| told.dropped > 0) {
-                println!("The last failure: {why}.");
+                say!("The last failure: {why}.");
             }
         }
-        None => println!(
+        None => say!(
             "Nothing was sent: no Opik is configured. Set OPIK_URL_OVERRIDE (an Opik of your \
              own, such as\nhttp://localhost:5173/api) or OPIK_API_KEY (Comet's cloud), and run \
              this again."

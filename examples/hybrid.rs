@@ -7,8 +7,8 @@
 //! Without a configured cloud a stand-in plays it, and the program cuts it off and brings it
 //! back. On the device answers a model server (`DEMO_LOCAL_ENDPOINT`), or else the embedded
 //! engine, which only echoes.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
 mod common;
 
 use std::error::Error;
@@ -32,16 +32,16 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let cloud = common::Answers::find_cloud(canned)?;
-    println!("The cloud's answers: {cloud}");
+    say!("The cloud's answers: {cloud}");
     let manager = AutomationAssistantManager::new(2);
     let far = cloud.spawn(&manager, |config| config.name("cloud"))?;
     let near = match common::local_server() {
         Some((config, told)) if cfg!(feature = "http") => {
-            println!("This device's answers: {told}");
+            say!("This device's answers: {told}");
             manager.spawn_helper(config.name("device").custom_param("max_tokens", 60))?
         }
         _ => {
-            println!("This device's answers: from the embedded engine, which only echoes.");
+            say!("This device's answers: from the embedded engine, which only echoes.");
             create_local_helper(&manager, "device")?
         }
     };
@@ -53,14 +53,14 @@ fn run() -> Result<(), Box<dyn Error>> {
         Ok(report)
     };
 
-    println!("\n> {QUESTION}");
+    say!("\n> {QUESTION}");
     if cloud.set_offline(true) {
-        println!("\n1. The network is cut off");
+        say!("\n1. The network is cut off");
         ask()?;
-        println!("\n2. The same question again");
+        say!("\n2. The same question again");
         ask()?;
         cloud.set_offline(false);
-        println!("\n3. The network is back");
+        say!("\n3. The network is back");
     }
     let mut answered = false;
     for _ in 0..TRIES_MAX {
@@ -74,7 +74,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             _ => None,
         });
         let Some(pause) = pause else { break };
-        println!("  ({pause:.1?} later)");
+        say!("  ({pause:.1?} later)");
         std::thread::sleep(pause);
     }
     if answered { Ok(()) } else { Err("neither the cloud nor this device answers".into()) }
@@ -91,17 +91,17 @@ fn show(manager: &AutomationAssistantManager, report: &FallbackReport, mark: &st
             },
             other => other.as_str().to_owned(),
         };
-        println!("  {:<7} {why}", name(tried.helper_id));
+        say!("  {:<7} {why}", name(tried.helper_id));
     }
     match &report.task {
         Some(task) => {
             let name = name(task.helper_id);
             let mark = if name == "cloud" { mark } else { "" };
             let text = task.result.as_deref().unwrap_or_default();
-            println!("  {name:<7} answers after {:.1} ms:", task.latency_ms);
-            println!("{}", common::indent(&format!("{mark}{text}")));
+            say!("  {name:<7} answers after {:.1} ms:", task.latency_ms);
+            say!("{}", common::indent(&format!("{mark}{text}")));
         }
-        None => println!("  nobody answers"),
+        None => say!("  nobody answers"),
     }
 }
 

@@ -5,8 +5,8 @@
 //! With a model server (`DEMO_LOCAL_ENDPOINT`) the same model runs at two temperatures; with
 //! OpenAI or its like the models of `DEMO_MODELS` (`gpt-4o-mini,gpt-4o` if not set) are
 //! compared. Without either, the models are canned. Grades and times are always measured.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
 mod common;
 
 use std::env;
@@ -56,10 +56,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     if real.is_empty() {
         let large = common::Answers::canned(|_, prompt| canned_answer(prompt, "42"))?;
         let small = common::Answers::canned(|_, prompt| canned_answer(prompt, "17 + 25 is 32."))?;
-        println!("Answers: {large}\n");
+        say!("Answers: {large}\n");
         canned = vec![("large model", large), ("small model", small)];
     } else {
-        println!("Answers: from the models that the environment names.\n");
+        say!("Answers: from the models that the environment names.\n");
     }
     for (name, config) in real {
         add(&name, false, manager.spawn_helper(config.custom_param("max_tokens", 40))?);
@@ -71,15 +71,15 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     let helpers: Vec<_> = rows.iter().map(|row| row.helper).collect();
     for (question, expected) in QUESTIONS {
-        println!("> {question}");
+        say!("> {question}");
         // All at the same time; a helper that fails or is slow holds nobody up.
         let together = Together::new(&manager).deadline(common::PATIENCE);
         let answers = together.fan_out(&helpers, &TaskRequest::new(question), Want::All)?;
         for (row, answer) in rows.iter_mut().zip(&answers) {
             let shown = row.take(answer, expected);
-            println!("  {:<22} {shown}", row.name);
+            say!("  {:<22} {shown}", row.name);
         }
-        println!();
+        say!();
     }
     table(&rows);
     Ok(())
@@ -139,9 +139,14 @@ impl Row {
 }
 
 fn table(rows: &[Row]) {
-    println!(
+    say!(
         "{:<22} {:>6} {:>7} {:>9} {:>9} {:>7}",
-        "", "right", "failed", "mean ms", "most ms", "tokens"
+        "",
+        "right",
+        "failed",
+        "mean ms",
+        "most ms",
+        "tokens"
     );
     for row in rows {
         let count = row.times_ms.len();
@@ -153,7 +158,7 @@ fn table(rows: &[Row]) {
         // Not told is not zero.
         let tokens = row.tokens.map_or("-".to_owned(), |tokens| tokens.to_string());
         let right = format!("{}/{}", row.right, QUESTIONS.len());
-        println!("{:<22} {right:>6} {:>7} {mean:>9} {most:>9} {tokens:>7}", row.name, row.failed);
+        say!("{:<22} {right:>6} {:>7} {mean:>9} {most:>9} {tokens:>7}", row.name, row.failed);
     }
 }
 

@@ -5,8 +5,9 @@
 //! The program reads the facts out of the log itself: counts, addresses, times. Only the
 //! facts go to the helper, which says what they mean and what to do: a model counts badly,
 //! and a log holds more than a stranger should see. Without LOG_FILE a sample is read.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+#![allow(clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,10 +169,10 @@ fn read(path: &std::ffi::OsStr) -> std::io::Result<String> {
 fn run(log: &str, sample: bool) -> Result<(), Box<dyn Error>> {
     let facts = Facts::read(log);
     let which = if sample { "a sample log" } else { "your log" };
-    println!("Facts, computed from {} lines of {which}", facts.lines);
+    say!("Facts, computed from {} lines of {which}", facts.lines);
     for (ip, address) in facts.suspects() {
         let ports = address.blocked_ports.len();
-        println!(
+        say!(
             "  {:<8} {ip:<15} {} failed logins, {ports} ports blocked{}",
             ["", "notice", "warning", "CRITICAL"][usize::from(address.severity())],
             address.failed,
@@ -181,18 +182,18 @@ fn run(log: &str, sample: bool) -> Result<(), Box<dyn Error>> {
         );
     }
     for (who, whom, what) in facts.sudo.iter().take(ADDRESSES_MAX) {
-        println!("  command  {who} ran as {whom}: {what}");
+        say!("  command  {who} ran as {whom}: {what}");
     }
     let suspects = facts.suspects().len();
-    println!("  {suspects} of {} addresses are suspect\n", facts.addresses.len());
+    say!("  {suspects} of {} addresses are suspect\n", facts.addresses.len());
     if suspects == 0 {
         return Ok(());
     }
 
     let answers = common::Answers::find(canned)?;
-    println!("Answers: {answers}\n");
+    say!("Answers: {answers}\n");
     if answers.is_canned() && !sample {
-        println!("No findings: the canned ones fit the sample log only.");
+        say!("No findings: the canned ones fit the sample log only.");
         return Ok(());
     }
     let manager = AutomationAssistantManager::new(1);
@@ -211,9 +212,9 @@ fn run(log: &str, sample: bool) -> Result<(), Box<dyn Error>> {
     if let Some(error) = task.error {
         return Err(format!("no findings: {error}").into());
     }
-    println!("Findings, by {}", task.model.as_deref().unwrap_or("the helper"));
+    say!("Findings, by {}", task.model.as_deref().unwrap_or("the helper"));
     let text = task.result.unwrap_or_default();
-    println!("{}", common::indent(&format!("{}{text}", answers.mark())));
+    say!("{}", common::indent(&format!("{}{text}", answers.mark())));
     Ok(())
 }
 

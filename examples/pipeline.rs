@@ -5,8 +5,8 @@
 //! The first stage is a backend of this program's own: it takes addresses and numbers out of
 //! a customer's letter, on this device, so that no model ever sees them. The others are a
 //! model's.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
 mod common;
 
 use std::error::Error;
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let answers = common::Answers::find(canned)?;
-    println!("Answers: {answers}\n");
+    say!("Answers: {answers}\n");
     let manager = AutomationAssistantManager::new(3);
     let redactor = manager.spawn_helper_with(HelperConfig::local().name("redactor"), Redactor)?;
     let analyst = answers.spawn(&manager, |config| {
@@ -78,7 +78,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let writer = answers.spawn(&manager, |config| {
         config.name("writer").custom_param("max_tokens", 120).custom_param("temperature", 0)
     })?;
-    println!("The letter\n{}\n", common::indent(LETTER));
+    say!("The letter\n{}\n", common::indent(LETTER));
 
     // Only the first stage is given the letter; the others find `previous_result` in their
     // context. One deadline holds for all three.
@@ -108,8 +108,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             Some(before) => format!(", saw {} bytes of the stage before", before.len()),
             None => String::new(),
         };
-        println!("{}. {name} ({:.1} ms{seen})", at + 1, task.latency_ms);
-        println!("{}\n", common::indent(&text));
+        say!("{}. {name} ({:.1} ms{seen})", at + 1, task.latency_ms);
+        say!("{}\n", common::indent(&text));
     }
     if pipeline.result().is_some() {
         return Ok(());

@@ -5,8 +5,8 @@
 //! The program groups what belongs together, counts, and scores each group by plain rules;
 //! advertising goes to the end. The helper then may reorder, and sums up. Its answer is JSON
 //! that is checked: what it leaves out, invents or says twice cannot lose a notification.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
 mod common;
 
 use std::error::Error;
@@ -79,13 +79,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let groups = grouped();
-    println!("{} notifications in {} groups, scored by rules", NOTIFICATIONS.len(), groups.len());
+    say!("{} notifications in {} groups, scored by rules", NOTIFICATIONS.len(), groups.len());
     for (at, group) in groups.iter().enumerate() {
-        println!("  {}  {:>4}  {}", at + 1, group.score(), line(group));
+        say!("  {}  {:>4}  {}", at + 1, group.score(), line(group));
     }
 
     let answers = common::Answers::find(canned)?;
-    println!("\nAnswers: {answers}\n");
+    say!("\nAnswers: {answers}\n");
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
         config.name("secretary").custom_param("max_tokens", 200).custom_param("temperature", 0)
@@ -95,16 +95,16 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (order, summary) = match read(&task, groups.len()) {
         Ok(read) => read,
         Err(why) => {
-            println!("The helper's answer is of no use ({why}): the rules' order stands.");
+            say!("The helper's answer is of no use ({why}): the rules' order stands.");
             ((0..groups.len()).collect(), String::new())
         }
     };
-    println!("Ranked");
+    say!("Ranked");
     for (rank, at) in order.iter().enumerate() {
-        println!("  {}. {}", rank + 1, line(&groups[*at]));
+        say!("  {}. {}", rank + 1, line(&groups[*at]));
     }
     if !summary.is_empty() {
-        println!("\nIn short\n{}", common::indent(&format!("{}{summary}", answers.mark())));
+        say!("\nIn short\n{}", common::indent(&format!("{}{summary}", answers.mark())));
     }
     Ok(())
 }

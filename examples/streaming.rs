@@ -4,8 +4,8 @@
 //!
 //! On a slow phone the first words count, not the last: `TaskRequest::on_text` is called
 //! with each piece as it arrives.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
 mod common;
 
 use std::error::Error;
@@ -26,13 +26,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let answers = common::Answers::find(canned)?;
-    println!("Answers: {answers}\n");
+    say!("Answers: {answers}\n");
     let manager = AutomationAssistantManager::new(1);
     let helper = answers
         .spawn(&manager, |config| config.name("narrator").custom_param("max_tokens", 120))?;
-    println!("> {PROMPT}");
+    say!("> {PROMPT}");
     whole(&manager, helper, answers.mark())?;
-    println!("\n> The same again, stopped after {ENOUGH_PIECES} pieces");
+    say!("\n> The same again, stopped after {ENOUGH_PIECES} pieces");
     stopped(&manager, helper, answers.mark())
 }
 
@@ -42,7 +42,7 @@ fn whole(
     helper: HelperId,
     mark: &str,
 ) -> Result<(), Box<dyn Error>> {
-    print!("  {mark}");
+    say_on!("  {mark}");
     let (send, pieces) = channel();
     let asked = Instant::now();
     // The callback runs on the helper's thread: it hands on, and the main thread prints.
@@ -55,16 +55,16 @@ fn whole(
     for (text, after) in pieces {
         first.get_or_insert(after);
         count += 1;
-        print!("{}", text.replace('\n', "\n  "));
+        say_on!("{}", text.replace('\n', "\n  "));
         // Seeing it come is the point. A screen that is gone is no failure.
         let _ = std::io::stdout().flush();
     }
-    println!();
+    say!();
     let task = common::wait(manager, helper, task)?;
     if let Some(error) = task.error {
         return Err(format!("no answer: {error}").into());
     }
-    println!(
+    say!(
         "  {count} pieces; the first after {:.0?}, the last after {:.0} ms; {}",
         first.unwrap_or_default(),
         task.latency_ms,
@@ -87,13 +87,13 @@ fn stopped(
     });
     let task = manager.submit_task(helper, request)?;
     let seen: String = pieces.iter().take(ENOUGH_PIECES).collect();
-    println!("{}", common::indent(&format!("{mark}{seen}…")));
+    say!("{}", common::indent(&format!("{mark}{seen}…")));
     let running = manager.cancel_task(helper, task);
     let task = manager.wait_task(helper, task, common::PATIENCE)?;
     match task.error {
-        Some(error) if running => println!("  {}: {error}", error.kind()),
+        Some(error) if running => say!("  {}: {error}", error.kind()),
         Some(error) => return Err(format!("no answer: {error}").into()),
-        None => println!("  it had said all before it could be stopped"),
+        None => say!("  it had said all before it could be stopped"),
     }
     Ok(())
 }

@@ -5,8 +5,8 @@
 //! A tool has a name, a description, a schema of its arguments and a body. The model decides
 //! whether to call it; the program decides what it can do. What a tool says is computed here,
 //! whoever answers; it reads, and changes nothing.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
 
+#[macro_use]
 mod common;
 
 use std::error::Error;
@@ -38,7 +38,7 @@ fn stock() -> impl Tool {
         let names = SHELF.map(|(name, _)| name).join(", ");
         let (_, count) = found.ok_or_else(|| format!("no such item; there are: {names}"))?;
         let told = json!({"item": item, "count": count}).to_string();
-        println!("  -> the model calls stock({arguments}) and gets {told}");
+        say!("  -> the model calls stock({arguments}) and gets {told}");
         Ok(told)
     })
 }
@@ -50,7 +50,7 @@ fn device(name: &str) -> Option<impl Tool + use<>> {
     let parameters = tool.parameters();
     Some(FnTool::new(name.clone(), description, parameters, move |arguments: &Value| {
         let told = tool.call(arguments);
-        println!("  -> the model calls {name}() and gets {}", told.as_ref().unwrap_or_else(|e| e));
+        say!("  -> the model calls {name}() and gets {}", told.as_ref().unwrap_or_else(|e| e));
         told
     }))
 }
@@ -60,7 +60,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         return without_model();
     }
     let answers = common::Answers::find(canned)?;
-    println!("Answers: {answers}\n");
+    say!("Answers: {answers}\n");
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
         config.name("storekeeper").custom_param("max_tokens", 80).custom_param("temperature", 0)
@@ -70,27 +70,27 @@ fn run() -> Result<(), Box<dyn Error>> {
         TaskRequest::new("How much memory does this device have available?").tool(tool)
     }));
     for request in stories {
-        println!("> {}", request.prompt());
+        say!("> {}", request.prompt());
         let task = manager.submit_task(helper, request)?;
         let task = common::wait(&manager, helper, task)?;
         if let Some(error) = task.error {
             return Err(format!("no answer: {error}").into());
         }
         let text = task.result.unwrap_or_default();
-        println!("{}", common::indent(&format!("{}{text}", answers.mark())));
-        println!("  ({} calls of the model)\n", task.attempts);
+        say!("{}", common::indent(&format!("{}{text}", answers.mark())));
+        say!("  ({} calls of the model)\n", task.attempts);
     }
     Ok(())
 }
 
 /// What is left to show when no model can be reached: the tools themselves.
 fn without_model() -> Result<(), Box<dyn Error>> {
-    println!("This build lacks the cargo feature \"http\", so no model can call the tools.");
-    println!("Called by the program itself, they say:\n");
-    println!("{}\n", stock().call(&json!({"item": SHELF[0].0}))?);
+    say!("This build lacks the cargo feature \"http\", so no model can call the tools.");
+    say!("Called by the program itself, they say:\n");
+    say!("{}\n", stock().call(&json!({"item": SHELF[0].0}))?);
     for tool in device_tools() {
         let told = tool.call(&json!({})).unwrap_or_else(|why| format!("not told: {why}"));
-        println!("{}\n{}", tool.name(), common::indent(&told));
+        say!("{}\n{}", tool.name(), common::indent(&told));
     }
     Ok(())
 }

@@ -5,8 +5,10 @@
 //! `OPENAI_BASE_URL`. Without them the answers are canned, and marked so: the client and the
 //! protocol are real, the other end is the stand-in server on 127.0.0.1.
 #![allow(dead_code, reason = "each example takes what it needs")]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "programs speak to their user")]
+#![allow(clippy::print_stderr, reason = "programs speak to their user")]
 
+#[macro_use]
+mod say;
 #[cfg(feature = "http")]
 #[path = "../stand_in/mod.rs"]
 pub(crate) mod stand_in;
@@ -84,7 +86,7 @@ impl Answers {
             return Ok(Self { source: Source::Model(Box::new(config)), told });
         }
         if real.is_some() {
-            println!("(A model is configured, but this build lacks the cargo feature \"http\".)");
+            say!("(A model is configured, but this build lacks the cargo feature \"http\".)");
         }
         Self::canned(canned)
     }
@@ -223,7 +225,7 @@ pub(crate) fn wait(
     loop {
         match manager.wait_task(helper, task, TELL_EVERY) {
             Err(WaitTimedOut { .. }) if began.elapsed() < PATIENCE => {
-                println!("  … still at work after {:.0?}", began.elapsed());
+                say!("  … still at work after {:.0?}", began.elapsed());
             }
             outcome => return outcome,
         }

@@ -31,7 +31,7 @@ const BUSY_WAIT_STEP: Duration = Duration::from_millis(2);
 /// Longest content of a lock file that is read: state, a space, a second, a newline.
 const CONTENT_BYTES_MAX: u64 = 64;
 
-/// The field of `/proc/PID/stat` that holds the start time, counted from the state, which
+/// The field of a `stat` file that holds the start time, counted from the state, which
 /// follows the name in parentheses (proc(5): fields 22 and 3).
 const START_FIELD_AFTER_STATE: usize = 19;
 
@@ -173,7 +173,9 @@ fn is_alive((pid, start): (u32, u64)) -> bool {
 
 /// A process's state and start time, as Linux and Android tell them.
 fn process(pid: u32) -> io::Result<(char, u64)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // Of the first thread, which begins with its process: an emulator of a processor makes up
+    // a process's own `/proc/PID/stat`, and others then see another start time than itself.
+    let stat = fs::read_to_string(format!("/proc/{pid}/task/{pid}/stat"))?;
     // The name may itself hold spaces and parentheses; it ends at the last one.
     let fields = stat.rsplit_once(')').map_or("", |(_, after)| after);
     let mut fields = fields.split_ascii_whitespace();
