@@ -339,6 +339,27 @@ impl TaskRequest {
         &self.context
     }
 
+    /// The earlier turns of the conversation, oldest first.
+    pub fn turns_ref(&self) -> &[Turn] {
+        &self.turns
+    }
+
+    /// The tools that the model may call. A [`Custom`](crate::BackendType::Custom) backend
+    /// calls them itself.
+    pub fn tools_ref(&self) -> &[Arc<dyn Tool>] {
+        &self.tools
+    }
+
+    /// Parameters for this provider alone.
+    pub fn custom_params_ref(&self) -> &Map<String, Value> {
+        &self.custom_params
+    }
+
+    /// Name and JSON schema that the answer must follow, if any.
+    pub fn reply_schema_ref(&self) -> Option<(&str, &Value)> {
+        self.reply_schema.as_ref().map(|reply| (reply.name.as_str(), &reply.schema))
+    }
+
     /// Why the request cannot be accepted, or nothing. Read once, at the door.
     pub(crate) fn problem(&self, prompt_max: usize, context_max: usize) -> Option<String> {
         if self.prompt.trim().is_empty() {

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     Attempt, AutomationAssistantManager, AutomationHelper, CallContext, Error, ErrorKind, Event,
-    EventKind, HelperConfig, HelperStatus, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, Observe, Priority,
-    Reply, TaskError, TaskId, TaskRequest, TaskState, Usage, WhenResultsFull, create_local_helper,
+    EventKind, FnTool, HelperConfig, HelperStatus, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, Observe,
+    Priority, Reply, Role, TaskError, TaskId, TaskRequest, TaskState, Usage, WhenResultsFull,
+    create_local_helper,
 };
+
+use serde_json::{Value, json};
 
 use crate::support::{FnBackend, LONG, gate, one_helper, patient};
 
@@ -383,4 +386,27 @@ fn a_manager_waits_for_room_answers_states_and_clears() {
     assert_eq!(manager.get_all_helpers_status()[0].kept_results, 2);
     assert_eq!(manager.clear_results(helper), 2);
     assert_eq!(manager.get_all_helpers_status()[0].kept_results, 0);
+}
+
+#[test]
+fn a_custom_backend_sees_all_that_was_asked() {
+    let backend = FnBackend(|call: &CallContext<'_>| {
+        let request = call.request();
+        let [tool] = request.tools_ref() else { panic!("one tool") };
+        let [turn] = request.turns_ref() else { panic!("one turn") };
+        let (name, schema) = request.reply_schema_ref().unwrap();
+        let told = tool.call(&json!({})).unwrap();
+        let seed = &request.custom_params_ref()["seed"];
+        let said = turn.role.as_str();
+        Ok(Reply::new(format!("{told} {said} {} {seed} {name} {schema}", turn.text)))
+    });
+    let (manager, helper) = one_helper(HelperConfig::local(), backend);
+    let request = TaskRequest::new("now")
+        .turn(Role::User, "before")
+        .custom_param("seed", 7)
+        .reply_schema("shape", json!({"type": "object"}))
+        .tool(FnTool::new("clock", "the time", json!({}), |_: &Value| Ok("noon".to_owned())));
+    let id = manager.submit_task(helper, request).unwrap();
+    let task = manager.wait_task(helper, id, LONG).unwrap();
+    assert_eq!(task.result.as_deref(), Some(r#"noon user before 7 shape {"type":"object"}"#));
 }

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -108,6 +108,10 @@ fn runner() -> Vec<String> {
 
 /// Runs an example in this folder, for a bounded time.
 fn run_in(folder: &Folder, name: &str, arguments: &[&str]) -> Run {
+    watch(name, start(folder, name, arguments))
+}
+
+fn start(folder: &Folder, name: &str, arguments: &[&str]) -> Child {
     let mut words: Vec<OsString> = runner().into_iter().map(Into::into).collect();
     words.push(program(name).into_os_string());
     let mut command = Command::new(&words[0]);
@@ -121,11 +125,15 @@ fn run_in(folder: &Folder, name: &str, arguments: &[&str]) -> Run {
     }
     // Nothing may go through a proxy: all that is spoken to is on loopback.
     command.env("http_proxy", "http://127.0.0.1:9").env("HTTP_PROXY", "http://127.0.0.1:9");
-    let mut child = command.spawn().unwrap();
+    command.spawn().unwrap()
+}
+
+/// Reads what a program says until it ends, or kills it when its time is up.
+fn watch(name: &str, mut child: Child) -> Run {
     let (send, ended) = channel();
     let mut readers = Vec::new();
-    let pipes: [Box<dyn Read + Send>; 2] =
-        [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+    let out = child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
+    let pipes = [out.unwrap_or(Box::new(io::empty())), Box::new(child.stderr.take().unwrap())];
     for mut pipe in pipes {
         let send = send.clone();
         readers.push(std::thread::spawn(move || {
@@ -159,6 +167,18 @@ fn run(name: &str, arguments: &[&str]) -> Run {
 #[test]
 fn quick_start_answers() {
     run("quick_start", &[]).ends_well().says("Local Response: Echo of 'Hello from this device'");
+}
+
+/// `demo | head`: nobody reads on, and that is no failure.
+#[test]
+fn a_reader_that_goes_away_breaks_no_program() {
+    for name in ["demo", "pipeline", "tools", "device_health"] {
+        let folder = Folder::new(name);
+        let mut child = start(&folder, name, &[]);
+        drop(child.stdout.take());
+        let run = watch(name, child);
+        assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{name}");
+    }
 }
 
 #[test]
