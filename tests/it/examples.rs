@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::runner;
+
 /// Each story takes seconds; under emulation ten times that. Then it is killed.
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -93,17 +95,6 @@ fn program(name: &str) -> PathBuf {
     let path = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(path.exists(), "{name} is not built: run `cargo build --examples` first");
     path
-}
-
-/// What cargo runs foreign programs with, such as an emulator.
-fn runner() -> Vec<String> {
-    let arch = std::env::consts::ARCH.to_uppercase();
-    let ours = |name: &str| {
-        name.starts_with(&format!("CARGO_TARGET_{arch}_")) && name.ends_with("_RUNNER")
-    };
-    let found = std::env::vars().find(|(name, _)| ours(name));
-    let words = found.map(|(_, value)| value.split_whitespace().map(str::to_owned).collect());
-    words.unwrap_or_default()
 }
 
 /// Runs an example in this folder, for a bounded time.

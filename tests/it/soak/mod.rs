@@ -30,6 +30,8 @@ use automation_assistant::{
     TaskId, Telemetry,
 };
 
+use crate::support::runner;
+
 use crate::telemetry::Folder;
 
 /// Tasks in an ordinary test run.
@@ -318,7 +320,9 @@ fn child() {
     }
     println!("before {before:?}\nafter {after:?}");
     assert_eq!((after.threads, after.files), (before.threads, before.files));
-    if let (Some(before), Some(after)) = (before.memory_kib, after.memory_kib) {
+    if !runner().is_empty() {
+        println!("memory left out: under an emulator it is the emulator's");
+    } else if let (Some(before), Some(after)) = (before.memory_kib, after.memory_kib) {
         assert!(after <= before + MEMORY_MARGIN_KIB, "{before} KiB became {after} KiB");
     }
 }

@@ -122,3 +122,14 @@ pub fn one_helper(
     let helper = manager.spawn_helper_with(config, backend).unwrap();
     (manager, helper)
 }
+
+/// What cargo runs foreign programs with, such as an emulator.
+pub fn runner() -> Vec<String> {
+    let arch = std::env::consts::ARCH.to_uppercase();
+    let ours = |name: &str| {
+        name.starts_with(&format!("CARGO_TARGET_{arch}_")) && name.ends_with("_RUNNER")
+    };
+    let found = std::env::vars().find(|(name, _)| ours(name));
+    let words = found.map(|(_, value)| value.split_whitespace().map(str::to_owned).collect());
+    words.unwrap_or_default()
+}
