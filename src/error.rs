@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::id::{HelperId, TaskId};
 use crate::task::TaskRequest;
+use crate::task_error::ErrorKind;
 
 /// Why a call of the library was refused. (How a *task* failed is
 /// [`TaskError`](crate::TaskError).)
@@ -34,6 +35,15 @@ pub enum Error {
     NotAdmitted {
         /// Which limit, in words.
         why: String,
+        /// The request.
+        request: Box<TaskRequest>,
+    },
+    /// A call over several helpers came to its end before this request went out. The request
+    /// comes back.
+    NotAsked {
+        /// [`Cancelled`](ErrorKind::Cancelled); [`Timeout`](ErrorKind::Timeout) when the call's
+        /// time was over; or the failure that took the last of its helpers out.
+        why: ErrorKind,
         /// The request.
         request: Box<TaskRequest>,
     },
@@ -70,7 +80,8 @@ impl Error {
         match self {
             Self::QueueFull(request)
             | Self::Stopped(request)
-            | Self::NotAdmitted { request, .. } => Some(*request),
+            | Self::NotAdmitted { request, .. }
+            | Self::NotAsked { request, .. } => Some(*request),
             _ => None,
         }
     }
@@ -106,6 +117,13 @@ impl fmt::Display for Error {
             Self::NotAdmitted { why, .. } => {
                 write!(f, "not sent to the cloud now: {why}")
             }
+            Self::NotAsked { why, .. } => f.write_str(match why {
+                ErrorKind::Cancelled => "not asked: the call was cancelled before",
+                ErrorKind::Timeout => {
+                    "not asked: the call's time was over before; give it a longer deadline"
+                }
+                why => return write!(f, "not asked: no helper is left after a failure ({why})"),
+            }),
             Self::InboxFull => f.write_str(
                 "the helper's inbox is full: its next task empties it, so submit one first",
             ),
@@ -138,6 +156,7 @@ impl fmt::Debug for Error {
             Self::QueueFull(_) => "QueueFull",
             Self::Stopped(_) => "Stopped",
             Self::NotAdmitted { .. } => "NotAdmitted",
+            Self::NotAsked { .. } => "NotAsked",
             Self::InboxFull => "InboxFull",
             Self::InvalidRequest(_) => "InvalidRequest",
             Self::InvalidConfig(_) => "InvalidConfig",

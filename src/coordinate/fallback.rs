@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::event::{Event, EventKind, Fact};
 use crate::id::HelperId;
 use crate::task::{Task, TaskRequest};
+use crate::task_error::ErrorKind;
 
 /// Default share of the whole time that is kept for each helper that follows.
 const DEFAULT_SHARE: f64 = 0.2;
@@ -24,8 +25,9 @@ const DEFAULT_PAUSE_MAX: Duration = Duration::from_secs(300);
 ///
 /// A helper that fails in a way that will repeat (no network, a spent quota, a refused key)
 /// is left out for a while: 5 s at first, doubled each time up to 300 s, or as long as its
-/// provider asks. Then one task tries it again, and a success brings it back. Keep the value
-/// and use it for many requests, from several threads if you like.
+/// provider asks. Then one task tries it again, and a success brings it back. While it is left
+/// out it is asked only if nobody else answered. Keep the value and use it for many requests,
+/// from several threads if you like.
 ///
 /// Attempts at a helper that others follow are not retried: the next helper is the retry.
 ///
@@ -79,6 +81,7 @@ impl WhyNot {
             Self::Refused(Error::QueueFull(_)) => "queue_full",
             Self::Refused(Error::Stopped(_)) => "stopped",
             Self::Refused(Error::UnknownHelper(_)) => "unknown_helper",
+            Self::Refused(Error::InvalidRequest(_)) => "invalid_request",
             Self::Refused(_) => "refused",
             Self::CoolingDown(_) => "cooling_down",
         }
@@ -101,8 +104,12 @@ pub struct Tried {
 pub struct FallbackReport {
     /// The successful task, if any helper had one.
     pub task: Option<Task>,
-    /// The helpers before it (or all of them), in order, and why the answer is not theirs.
+    /// The helpers before it (or all of them), in the order in which they were asked or left
+    /// out, and why the answer is not theirs.
     pub tried: Vec<Tried>,
+    /// Why nobody answered although not all were heard to the end: [`ErrorKind::Cancelled`],
+    /// or [`ErrorKind::Timeout`] when the call's time was over.
+    pub ended_early: Option<ErrorKind>,
 }
 
 impl FallbackReport {
@@ -156,12 +163,14 @@ impl Fallback {
         self
     }
 
-    /// Asks the helpers in order until one answers.
+    /// Asks the helpers in order until one answers. Helpers on their cool-down are asked last,
+    /// if nobody else answered: better than to fail without a try. The template's own
+    /// callbacks are not called; use [`Together::on_text`].
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`] if there is no helper, or if the request itself cannot be
-    /// accepted. That nobody answered stands in the report.
+    /// [`Error::InvalidRequest`] if there is no helper, or if none of them accepts the
+    /// request. That nobody answered stands in the report.
     pub fn run(
         &self,
         together: &Together<'_>,
@@ -170,132 +179,208 @@ impl Fallback {
         if self.helpers.is_empty() {
             return Err(Error::InvalidRequest("there is no helper to fall back on".into()));
         }
-        let until = together.until();
-        let mut vigil = Vigil::new(&together.cancel, until);
-        let mut report = FallbackReport { task: None, tried: Vec::new() };
-        let mut chosen = Vec::new();
-        for &helper_id in &self.helpers {
-            match self.admit(helper_id) {
-                None => chosen.push(helper_id),
-                Some(left) => {
-                    report.tried.push(Tried { helper_id, why: WhyNot::CoolingDown(left) });
-                }
-            }
+        // One deadline for all of them: the template's does not begin anew with each.
+        let whole = template.deadline.map_or(together.deadline, |own| own.min(together.deadline));
+        let until = Instant::now().checked_add(whole);
+        let mut run = Run {
+            fallback: self,
+            together,
+            template,
+            whole,
+            until,
+            vigil: Vigil::new(&together.cancel, until),
+            report: FallbackReport { task: None, tried: Vec::new(), ended_early: None },
+            not_asked: self.helpers.len(),
+            untold: 0,
+            starts_again: Arc::new(AtomicBool::new(false)),
+        };
+        let goes_on = self.helpers.iter().all(|&helper| run.ask_or_leave_out(helper));
+        if goes_on {
+            run.ask_those_left_out();
         }
-        if chosen.is_empty() {
-            // Everybody cools down: better to try them all than to fail without a try.
-            report.tried.clear();
-            chosen.clone_from(&self.helpers);
-        }
-        let mut probes = Probes { fallback: self, left: chosen.clone() };
-        for (at, &helper) in chosen.iter().enumerate() {
-            let following = chosen.len() - at - 1;
-            if vigil.is_over() {
-                break;
-            }
-            if let Some(before) = report.tried.last() {
-                tell(together, before, helper);
-            }
-            let request = self.request(together, template, helper, following, until);
-            let spoken = Spoken::listen(together, request, helper);
-            let outcome = together
-                .submit(spoken.request, helper)
-                .and_then(|pending| await_one(&mut vigil, pending));
-            probes.left.retain(|other| *other != helper);
-            let why = match outcome {
-                Ok(task) if task.is_success() => {
-                    self.lock().remove(&helper);
-                    report.task = Some(task);
-                    return Ok(report);
-                }
-                Err(error @ Error::InvalidRequest(_)) => return Err(error),
-                Ok(task) => WhyNot::Failed(Box::new(task)),
-                Err(error) => WhyNot::Refused(error),
-            };
-            self.note_failure(helper, &why);
-            let spoke = spoken.spoke.load(Ordering::SeqCst);
-            report.tried.push(Tried { helper_id: helper, why });
-            if spoke && following > 0 {
-                if !self.restart_after_text {
-                    break;
-                }
-                if let Some(callback) = &together.on_text {
-                    say(callback, chosen[at + 1], Speech::StartsAgain);
-                }
-            }
-        }
-        Ok(report)
-    }
-
-    /// The template with this helper's share of the time that is left.
-    fn request(
-        &self,
-        together: &Together<'_>,
-        template: &TaskRequest,
-        helper: HelperId,
-        following: usize,
-        until: Option<Instant>,
-    ) -> TaskRequest {
-        let mut request = together.request_for(template, helper, until);
-        if following > 0 {
-            let left = request.deadline.unwrap_or(together.deadline);
-            let share = self.share.min(1.0 / (following + 1) as f64);
-            let own = left.mul_f64(1.0 - share * following as f64);
-            request.deadline = Some(own);
-            request.max_retries = request.max_retries.or(Some(0));
-        }
-        request
+        run.finish()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<HelperId, Cooling>> {
         self.cooling.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// How long the helper is left out yet; nothing if it may be asked. The first who asks
-    /// after its cool-down is the probe; others go on without it until that has ended.
-    fn admit(&self, helper: HelperId) -> Option<Duration> {
+    /// How long the helper is left out yet, if it may not be asked. The first who asks after
+    /// its cool-down is the probe; others go on without it until that has ended.
+    fn admit(&self, helper: HelperId) -> Result<Probe<'_>, Duration> {
         let mut cooling = self.lock();
-        let cool = cooling.get_mut(&helper)?;
+        let Some(cool) = cooling.get_mut(&helper) else {
+            return Ok(Probe { fallback: self, helper: None });
+        };
         let left = cool.until.saturating_duration_since(Instant::now());
         if left.is_zero() && !cool.probing {
             cool.probing = true;
-            return None;
+            return Ok(Probe { fallback: self, helper: Some(helper) });
         }
-        Some(left)
+        Err(left)
     }
 
-    fn note_failure(&self, helper: HelperId, why: &WhyNot) {
-        let mut cooling = self.lock();
-        if let Some(cool) = cooling.get_mut(&helper) {
-            cool.probing = false;
-        }
+    /// Begins or lengthens a cool-down. The pause grows once an outage, however many requests
+    /// were under way when it began: only a try that began after the last pause counts.
+    fn note_failure(&self, helper: HelperId, why: &WhyNot, began: Instant) {
         let WhyNot::Failed(task) = why else { return };
         let Some(error) = task.error.as_ref().filter(|error| will_repeat(error.kind())) else {
             return;
         };
-        let before = cooling.get(&helper).map(|cool| cool.pause);
-        let pause = before.map_or(self.pause, |pause| pause.saturating_mul(2).min(self.pause_max));
-        let wait = error.retry_after().unwrap_or_default().max(pause);
+        let mut cooling = self.lock();
         let now = Instant::now();
-        let until = now.checked_add(wait).unwrap_or(now);
-        cooling.insert(helper, Cooling { until, pause, probing: false });
+        let (pause, least) = match cooling.get(&helper) {
+            None => (self.pause, now),
+            Some(cool) if began < cool.until => (cool.pause, cool.until),
+            Some(cool) => (cool.pause.saturating_mul(2).min(self.pause_max), now),
+        };
+        let fresh = if least == now { pause } else { Duration::ZERO };
+        let wait = error.retry_after().unwrap_or_default().max(fresh);
+        let until = now.checked_add(wait).unwrap_or(now).max(least);
+        let probing = cooling.get(&helper).is_some_and(|cool| cool.probing);
+        cooling.insert(helper, Cooling { until, pause, probing });
     }
 }
 
-/// Gives up the probes that were admitted but never made.
-struct Probes<'a> {
+/// The right to try a helper after its cool-down; given up when dropped.
+struct Probe<'a> {
     fallback: &'a Fallback,
-    left: Vec<HelperId>,
+    /// The helper, if it cooled down.
+    helper: Option<HelperId>,
 }
 
-impl Drop for Probes<'_> {
+impl Drop for Probe<'_> {
     fn drop(&mut self) {
-        let mut cooling = self.fallback.lock();
-        for helper in &self.left {
-            if let Some(cool) = cooling.get_mut(helper) {
-                cool.probing = false;
+        let Some(helper) = self.helper else { return };
+        if let Some(cool) = self.fallback.lock().get_mut(&helper) {
+            cool.probing = false;
+        }
+    }
+}
+
+/// One request on its way through the helpers.
+struct Run<'a> {
+    fallback: &'a Fallback,
+    together: &'a Together<'a>,
+    template: &'a TaskRequest,
+    /// The time for all of it, and its end.
+    whole: Duration,
+    until: Option<Instant>,
+    vigil: Vigil<'a>,
+    report: FallbackReport,
+    /// Helpers that may be asked yet.
+    not_asked: usize,
+    /// How many of those tried last the observers were not told of.
+    untold: usize,
+    /// Something was said, and another helper works now: its first word comes after a notice.
+    starts_again: Arc<AtomicBool>,
+}
+
+impl Run<'_> {
+    /// Asks the helper unless it cools down; tells whether to go on with the next.
+    fn ask_or_leave_out(&mut self, helper: HelperId) -> bool {
+        match self.fallback.admit(helper) {
+            Ok(probe) => self.ask(helper, probe),
+            Err(left) => {
+                self.note(helper, WhyNot::CoolingDown(left));
+                true
             }
         }
+    }
+
+    /// Asks those that cool down after all.
+    fn ask_those_left_out(&mut self) {
+        let cools = |tried: &Tried| matches!(tried.why, WhyNot::CoolingDown(_));
+        let left_out: Vec<_> =
+            self.report.tried.iter().filter(|tried| cools(tried)).map(|t| t.helper_id).collect();
+        for helper in left_out {
+            // Its place is behind those asked before it now.
+            self.report.tried.retain(|tried| tried.helper_id != helper || !cools(tried));
+            self.untold = self.untold.min(self.report.tried.len());
+            if !self.ask(helper, Probe { fallback: self.fallback, helper: None }) {
+                return;
+            }
+        }
+    }
+
+    fn note(&mut self, helper_id: HelperId, why: WhyNot) {
+        self.report.tried.push(Tried { helper_id, why });
+        self.untold += 1;
+    }
+
+    /// Asks one helper; tells whether to go on with the next.
+    fn ask(&mut self, helper: HelperId, probe: Probe<'_>) -> bool {
+        if let Some(over) = self.vigil.over() {
+            self.report.ended_early = Some(over);
+            return false;
+        }
+        self.not_asked -= 1;
+        let tried = &self.report.tried;
+        for before in &tried[tried.len() - self.untold..] {
+            tell(self.together, before, helper);
+        }
+        self.untold = 0;
+        let began = Instant::now();
+        let spoken =
+            Spoken::listen(self.together, self.request(helper), helper, &self.starts_again);
+        let outcome = self
+            .together
+            .submit(spoken.request, helper)
+            .and_then(|pending| await_one(&mut self.vigil, pending));
+        let why = match outcome {
+            Ok(task) if task.is_success() => {
+                self.fallback.lock().remove(&helper);
+                // An answer that came in one piece is told of too.
+                announce(self.together, helper, &self.starts_again);
+                self.report.task = Some(task);
+                return false;
+            }
+            Ok(task) => WhyNot::Failed(Box::new(task)),
+            Err(error) => WhyNot::Refused(error),
+        };
+        self.fallback.note_failure(helper, &why, began);
+        drop(probe);
+        self.note(helper, why);
+        if spoken.spoke.load(Ordering::SeqCst) {
+            self.starts_again.store(true, Ordering::SeqCst);
+            return self.fallback.restart_after_text;
+        }
+        true
+    }
+
+    /// The template with this helper's share of the time.
+    fn request(&self, helper: HelperId) -> TaskRequest {
+        let mut request = self.together.request_for(self.template, helper, self.until);
+        let following = self.not_asked as u32;
+        if following > 0 {
+            if let Some(until) = self.until {
+                let left = until.saturating_duration_since(Instant::now());
+                let share = self.fallback.share.min(1.0 / f64::from(following + 1));
+                let kept = self.whole.mul_f64(share).saturating_mul(following);
+                // Those before may have taken more than was theirs.
+                let own = left.saturating_sub(kept).max(left / (following + 1));
+                request.deadline = Some(own);
+            }
+            request.max_retries = request.max_retries.or(Some(0));
+        }
+        request
+    }
+
+    /// The report; an error if the request itself is at fault.
+    fn finish(mut self) -> Result<FallbackReport, Error> {
+        let invalid =
+            |tried: &Tried| matches!(tried.why, WhyNot::Refused(Error::InvalidRequest(_)));
+        let report = &mut self.report;
+        if report.task.is_none() && !report.tried.is_empty() && report.tried.iter().all(invalid) {
+            if let Some(Tried { why: WhyNot::Refused(error), .. }) = report.tried.pop() {
+                return Err(error);
+            }
+        }
+        // Whoever was asked last may have run out of the call's time, or been cancelled.
+        if report.task.is_none() && report.ended_early.is_none() {
+            report.ended_early = self.vigil.over();
+        }
+        Ok(self.report)
     }
 }
 
@@ -306,12 +391,21 @@ struct Spoken {
 }
 
 impl Spoken {
-    fn listen(together: &Together<'_>, mut request: TaskRequest, helper: HelperId) -> Self {
+    fn listen(
+        together: &Together<'_>,
+        mut request: TaskRequest,
+        helper: HelperId,
+        starts_again: &Arc<AtomicBool>,
+    ) -> Self {
         let spoke = Arc::new(AtomicBool::new(false));
         if let Some(callback) = &together.on_text {
-            let (callback, heard) = (Arc::clone(callback), spoke.clone());
+            let (callback, heard) = (Arc::clone(callback), Arc::clone(&spoke));
+            let again = Arc::clone(starts_again);
             request = request.on_text(move |text| {
                 heard.store(true, Ordering::SeqCst);
+                if again.swap(false, Ordering::SeqCst) {
+                    say(&callback, helper, Speech::StartsAgain);
+                }
                 say(&callback, helper, Speech::Text(text));
             });
         }
@@ -319,14 +413,27 @@ impl Spoken {
     }
 }
 
+/// Says that the text starts again, unless it was said.
+fn announce(together: &Together<'_>, helper: HelperId, starts_again: &AtomicBool) {
+    if let Some(callback) = &together.on_text {
+        if starts_again.swap(false, Ordering::SeqCst) {
+            say(callback, helper, Speech::StartsAgain);
+        }
+    }
+}
+
 /// Tells the observers which helper takes over for whom, and why.
 fn tell(together: &Together<'_>, before: &Tried, to: HelperId) {
     let Ok(shared) = together.manager.shared(to) else { return };
-    let from = before.helper_id.to_string();
-    let to = to.to_string();
+    let (from_id, to_id) = (before.helper_id.to_string(), to.to_string());
+    // One that was terminated has left its id alone.
+    let from = together.manager.shared(before.helper_id);
+    let from_name = from.as_ref().map_or(from_id.as_str(), |from| from.shown_name());
     let facts = [
-        ("from", Fact::Text(&from)),
-        ("to", Fact::Text(&to)),
+        ("from", Fact::Text(&from_id)),
+        ("to", Fact::Text(&to_id)),
+        ("from_name", Fact::Text(from_name)),
+        ("to_name", Fact::Text(shared.shown_name())),
         ("why", Fact::Text(before.why.as_str())),
     ];
     let mut event = Event::new(EventKind::Fallback).helper(shared.id, &shared.backend_name);

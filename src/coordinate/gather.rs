@@ -1,8 +1,8 @@
 //! Several helpers at once, or one after the other.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::batch::{Batch, Member};
 use super::{Pending, Together, Vigil, Woken};
 use crate::error::Error;
 use crate::helper::shared::earlier;
@@ -103,19 +103,19 @@ impl Pipeline {
 }
 
 /// A request under way at one of the helpers of a call.
-struct Flight {
+pub(super) struct Flight {
     /// Where its answer goes.
-    place: usize,
+    pub(super) place: usize,
     /// Which of the call's helpers has it.
-    helper: usize,
-    pending: Pending,
+    pub(super) helper: usize,
+    pub(super) pending: Pending,
 }
 
 /// A request that has come back.
-type Landed = (Flight, Result<Task, Error>);
+pub(super) type Landed = (Flight, Result<Task, Error>);
 
 /// One round of looking: what ended, and when to look again.
-fn land(flights: &mut Vec<Flight>) -> (Vec<Landed>, Option<Instant>) {
+pub(super) fn land(flights: &mut Vec<Flight>) -> (Vec<Landed>, Option<Instant>) {
     let mut landed = Vec::new();
     let mut look_again = None;
     let mut at = 0;
@@ -132,13 +132,30 @@ fn land(flights: &mut Vec<Flight>) -> (Vec<Landed>, Option<Instant>) {
     (landed, look_again)
 }
 
-fn nobody() -> Error {
+/// Cancels all at once, then gathers what became of them.
+pub(super) fn end_all(flights: Vec<Flight>) -> Vec<Landed> {
+    for flight in &flights {
+        flight.pending.shared.cancel(flight.pending.id);
+    }
+    let end = |flight: Flight| {
+        let outcome = flight.pending.end();
+        (flight, outcome)
+    };
+    flights.into_iter().map(end).collect()
+}
+
+fn not_asked(why: ErrorKind, request: &TaskRequest) -> Error {
+    Error::NotAsked { why, request: Box::new(request.clone_without_callbacks()) }
+}
+
+pub(super) fn nobody() -> Error {
     Error::InvalidRequest("there is no helper to ask".into())
 }
 
 impl Together<'_> {
     /// Asks several helpers the same, and gathers all answers or the first few successes.
-    /// Answers stand in the order of the helpers.
+    /// Answers stand in the order of the helpers. The template's own callbacks are not
+    /// called; use [`Together::on_text`].
     ///
     /// # Errors
     ///
@@ -152,7 +169,8 @@ impl Together<'_> {
         self.ask_all(helpers, template, want).map(|(answers, _)| answers)
     }
 
-    /// Asks several helpers the same; the first success wins, the others are cancelled.
+    /// Asks several helpers the same; the first success wins, the others are cancelled. The
+    /// template's own callbacks are not called; use [`Together::on_text`].
     ///
     /// # Errors
     ///
@@ -177,6 +195,10 @@ impl Together<'_> {
         let mut outcomes: Vec<Option<Result<Task, Error>>> = Vec::new();
         let mut flights = Vec::new();
         for (place, &helper) in helpers.iter().enumerate() {
+            if let Some(why) = vigil.over() {
+                outcomes.push(Some(Err(not_asked(why, template))));
+                continue;
+            }
             match self.submit(self.request_for(template, helper, until), helper) {
                 Ok(pending) => {
                     vigil.add(&pending.shared);
@@ -207,8 +229,8 @@ impl Together<'_> {
                 break;
             }
         }
-        for flight in flights {
-            outcomes[flight.place] = Some(flight.pending.end());
+        for (flight, outcome) in end_all(flights) {
+            outcomes[flight.place] = Some(outcome);
         }
         let answer = |(outcome, &helper_id): (Option<_>, &HelperId)| Answer {
             helper_id,
@@ -221,8 +243,10 @@ impl Together<'_> {
     /// stand in the order of the requests, each with the helper that gave it.
     ///
     /// A helper that fails in a way that will repeat (no network, a refused key) leaves the
-    /// batch, and its request goes to another one, as long as there is one. Callbacks of the
-    /// requests themselves are not called; use [`Together::on_text`].
+    /// batch, and its request goes to another one, as long as there is one. One whose provider
+    /// says when to come back rests until then, if the call's time allows it. Helpers busy with
+    /// tasks from elsewhere are passed by while another one is idle or works for the batch.
+    /// Callbacks of the requests themselves are not called; use [`Together::on_text`].
     ///
     /// # Errors
     ///
@@ -244,23 +268,18 @@ impl Together<'_> {
             until,
             waiting: (0..requests.len()).collect(),
             flights: Vec::new(),
-            free: helpers.iter().map(|&helper| self.threads_of(helper)).collect(),
+            members: helpers.iter().map(|&helper| Member::new(self, helper)).collect(),
+            left_last: None,
             answers: requests.iter().map(|_| None).collect(),
             vigil: Vigil::new(&self.cancel, until),
         };
         batch.run();
-        let answer = |answer: Option<Answer>| {
-            answer.unwrap_or_else(|| Answer { helper_id: helpers[0], outcome: Err(nobody()) })
-        };
-        Ok(batch.answers.into_iter().map(answer).collect())
-    }
-
-    fn threads_of(&self, helper: HelperId) -> usize {
-        self.manager.shared(helper).map_or(0, |shared| shared.slots.len())
+        Ok(batch.into_answers())
     }
 
     /// Runs stages one after the other; each finds the answer before it in its context.
-    /// Ends at the first failure.
+    /// Ends at the first failure. A stage's own `on_done` is called; its `on_text` too, unless
+    /// [`Together::on_text`] takes its place.
     ///
     /// # Errors
     ///
@@ -273,7 +292,12 @@ impl Together<'_> {
         let mut vigil = Vigil::new(&self.cancel, until);
         let mut pipeline = Pipeline { tasks: Vec::new(), stopped_by: None, stages: stages.len() };
         for stage in stages {
-            let mut request = self.request_for(&stage.request, stage.helper, until);
+            if let Some(why) = vigil.over() {
+                let request = Box::new(stage.request);
+                pipeline.stopped_by = Some(Error::NotAsked { why, request });
+                break;
+            }
+            let mut request = self.ready(stage.request, stage.helper, until);
             let before = pipeline.tasks.last().and_then(|task| task.result.clone());
             if let Some(text) = before {
                 request = request.context(stage.context_key, text);
@@ -308,101 +332,6 @@ pub(super) fn await_one(vigil: &mut Vigil<'_>, pending: Pending) -> Result<Task,
                 }
             }
         }
-    }
-}
-
-/// A batch under way.
-struct Batch<'a> {
-    together: &'a Together<'a>,
-    helpers: &'a [HelperId],
-    requests: &'a [TaskRequest],
-    until: Option<Instant>,
-    waiting: VecDeque<usize>,
-    flights: Vec<Flight>,
-    /// Idle threads of each helper, by our count; zero for good once it has left.
-    free: Vec<usize>,
-    answers: Vec<Option<Answer>>,
-    vigil: Vigil<'a>,
-}
-
-impl Batch<'_> {
-    fn run(&mut self) {
-        loop {
-            self.fill();
-            if self.flights.is_empty() {
-                break;
-            }
-            let (landed, look_again) = land(&mut self.flights);
-            let none = landed.is_empty();
-            for (flight, outcome) in landed {
-                self.land(flight, outcome);
-            }
-            if none {
-                if let Woken::Over = self.vigil.sleep(look_again) {
-                    break;
-                }
-            }
-        }
-        for flight in std::mem::take(&mut self.flights) {
-            let outcome = flight.pending.end();
-            self.answer(flight.place, flight.helper, outcome);
-        }
-        // No helper is left, or no time: said for each request that never went out.
-        for place in std::mem::take(&mut self.waiting) {
-            if self.answers[place].is_some() {
-                continue;
-            }
-            let request = self.requests[place].clone_without_callbacks();
-            self.answer(place, 0, Err(Error::Stopped(Box::new(request))));
-        }
-    }
-
-    /// Gives waiting requests to idle threads.
-    fn fill(&mut self) {
-        for helper in 0..self.helpers.len() {
-            while self.free[helper] > 0 && !self.vigil.is_over() {
-                let Some(place) = self.waiting.pop_front() else { return };
-                let id = self.helpers[helper];
-                let request = self.together.request_for(&self.requests[place], id, self.until);
-                match self.together.submit(request, id) {
-                    Ok(pending) => {
-                        self.vigil.add(&pending.shared);
-                        self.free[helper] -= 1;
-                        self.flights.push(Flight { place, helper, pending });
-                    }
-                    // It is no use to other helpers either.
-                    Err(error @ Error::InvalidRequest(_)) => {
-                        self.answer(place, helper, Err(error));
-                    }
-                    Err(_) => {
-                        // Stopped, gone, or full of others' tasks: it takes no part.
-                        self.free[helper] = 0;
-                        self.waiting.push_front(place);
-                    }
-                }
-            }
-        }
-    }
-
-    fn land(&mut self, flight: Flight, outcome: Result<Task, Error>) {
-        let leaves = match &outcome {
-            Ok(task) => task.error.as_ref().is_some_and(|error| will_repeat(error.kind())),
-            Err(_) => false,
-        };
-        if !leaves {
-            self.free[flight.helper] += 1;
-            self.answer(flight.place, flight.helper, outcome);
-            return;
-        }
-        self.free[flight.helper] = 0;
-        // Stands unless a helper is left to give a better one. Whether one is cannot be told
-        // here: others that landed together with this one are not counted as free yet.
-        self.answer(flight.place, flight.helper, outcome);
-        self.waiting.push_front(flight.place);
-    }
-
-    fn answer(&mut self, place: usize, helper: usize, outcome: Result<Task, Error>) {
-        self.answers[place] = Some(Answer { helper_id: self.helpers[helper], outcome });
     }
 }
 

@@ -4,6 +4,7 @@
 //! thread, and starts no thread of its own.
 
 mod admission;
+mod batch;
 mod fallback;
 mod gather;
 
@@ -20,6 +21,7 @@ use crate::helper::shared::{Shared, Watch, earlier};
 use crate::id::{HelperId, TaskId};
 use crate::manager::AutomationAssistantManager;
 use crate::task::{Task, TaskRequest};
+use crate::task_error::ErrorKind;
 
 /// Default time for a whole coordinated call: as long as one slow Local model may take.
 pub const DEFAULT_TOGETHER_DEADLINE: Duration = Duration::from_secs(300);
@@ -150,14 +152,23 @@ impl<'a> Together<'a> {
         Instant::now().checked_add(self.deadline)
     }
 
-    /// The template made ready for one helper: its deadline clipped, its speech passed on.
+    /// The template made ready for one helper.
     fn request_for(
         &self,
         template: &TaskRequest,
         helper: HelperId,
         until: Option<Instant>,
     ) -> TaskRequest {
-        let mut request = template.clone_without_callbacks();
+        self.ready(template.clone_without_callbacks(), helper, until)
+    }
+
+    /// The request with its deadline clipped, and its speech passed on.
+    fn ready(
+        &self,
+        mut request: TaskRequest,
+        helper: HelperId,
+        until: Option<Instant>,
+    ) -> TaskRequest {
         if let Some(until) = until {
             let left = until.saturating_duration_since(Instant::now());
             request.deadline = Some(request.deadline.map_or(left, |own| own.min(left)));
@@ -236,9 +247,17 @@ impl<'a> Vigil<'a> {
         }
     }
 
-    fn is_over(&self) -> bool {
+    /// Why the call is over, if it is.
+    fn over(&self) -> Option<ErrorKind> {
+        if self.cancel.is_cancelled() {
+            return Some(ErrorKind::Cancelled);
+        }
         let late = self.until.is_some_and(|until| until <= Instant::now());
-        late || self.cancel.is_cancelled()
+        late.then_some(ErrorKind::Timeout)
+    }
+
+    fn is_over(&self) -> bool {
+        self.over().is_some()
     }
 
     /// Sleeps until a watched helper ends a task, the moment has come, or all is over.

@@ -162,7 +162,7 @@ pub(super) struct Counts {
     pub(super) first_byte: Histogram,
     pub(super) rest: Histogram,
     pub(super) waited: Histogram,
-    /// From, to, why.
+    /// From, to (helpers' names; ids in lines without), why.
     pub(super) fallbacks: Ways<3>,
     /// Decision, pressure.
     pub(super) admissions: Ways<2>,
@@ -231,7 +231,13 @@ impl Counts {
             b"helper_spawn" => self.counted(record, Counted::Spawn),
             b"helper_stop" => self.unjoined += count_of(record, Number::Unjoined),
             b"result_dropped" => self.results_dropped += 1,
-            b"fallback" => self.fallbacks.add(record, [Name::From, Name::To, Name::Why]),
+            b"fallback" => {
+                // Ids are new with every run; names say the same in all of them.
+                let name = |name, id| if record.text(name).is_some() { name } else { id };
+                let from = name(Name::FromWhom, Name::From);
+                let to = name(Name::ToWhom, Name::To);
+                self.fallbacks.add(record, [from, to, Name::Why]);
+            }
             b"admission" => self.admissions.add(record, [Name::Decision, Name::Pressure]),
             b"suspended" => self.suspended.add(record.number(Number::SuspendedMs).unwrap_or(0.0)),
             b"trace_export" => {

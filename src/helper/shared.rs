@@ -254,6 +254,18 @@ impl Shared {
         event
     }
 
+    /// The name that was given to the helper, or what its backend calls itself.
+    pub(crate) fn shown_name(&self) -> &str {
+        self.config.name.as_deref().unwrap_or(&self.backend_name)
+    }
+
+    /// How many threads have no task, running or waiting.
+    pub(crate) fn idle_threads(&self) -> usize {
+        let state = self.lock();
+        let running = state.running.iter().flatten().count();
+        self.slots.len().saturating_sub(running + state.store.queued())
+    }
+
     fn task_id(&self, number: u64) -> TaskId {
         TaskId::new(self.id, number)
     }

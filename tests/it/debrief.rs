@@ -300,3 +300,42 @@ fn percentiles_keep_within_one_percent_of_exact() {
         }
     }
 }
+
+#[test]
+fn what_happened_on_the_way_is_counted_by_names_that_last() {
+    let line = |run: &str, facts: &str| format!("{{\"run_id\":\"{run}\",\"ts\":1,{facts}}}\n");
+    // The ids differ from run to run; the names are the same.
+    let fallback = |run: &str, from: &str| {
+        line(
+            run,
+            &format!(
+                "\"event\":\"fallback\",\"from\":\"{from}\",\"to\":\"b{from}\",\
+                 \"from_name\":\"cloud\",\"to_name\":\"local\",\"why\":\"network\""
+            ),
+        )
+    };
+    let nameless = "\"event\":\"fallback\",\"from\":\"1\",\"to\":\"2\",\"why\":\"server\"";
+    let admission = "\"event\":\"admission\",\"decision\":\"refuse\",\"pressure\":\"battery\"";
+    let slept = |ms: u32| format!("\"event\":\"suspended\",\"suspended_ms\":{ms}");
+    let file = [
+        fallback("r1", "11111111"),
+        fallback("r2", "22222222"),
+        line("r2", nameless),
+        line("r2", admission),
+        line("r2", &slept(60_000)),
+        line("r2", &slept(30_000)),
+    ];
+    let debrief = read(&file.concat());
+    let text = debrief.to_string();
+    for expected in [
+        "Fallback: cloud → local (network): 2 times",
+        "Fallback: 1 → 2 (server): once",
+        "Device said refuse (battery): once",
+        "device asleep: p50=30000.0ms, p95=60000.0ms, total=90000.0ms (2 times)",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in\n{text}");
+    }
+    let json = debrief.to_json();
+    assert_eq!(json["fallbacks"][0]["count"], 2);
+    assert_eq!(json["fallbacks"][0]["from"], "cloud");
+}

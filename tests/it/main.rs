@@ -29,3 +29,4 @@ mod support;
 mod telemetry;
 mod telemetry_kill;
 mod together;
+mod together_faults;

@@ -191,7 +191,7 @@ fn a_share_of_the_time_is_kept_for_those_who_follow() {
     let (backend, _begun) = patient();
     let slow = manager.spawn_helper_with(HelperConfig::local(), backend).unwrap();
     let local = echo(&manager, "local");
-    let together = Together::new(&manager).deadline(Duration::from_millis(400));
+    let together = Together::new(&manager).deadline(Duration::from_secs(1));
     let fallback = Fallback::new([slow, local]).reserve_share(0.5);
     let report = fallback.run(&together, &"x".into()).unwrap();
     assert_eq!(report.text(), Some("local: x"));
