@@ -44,8 +44,33 @@ pub struct AutomationAssistantManager {
     observers: SharedObservers,
     connections: Connections,
     /// Told by the helpers as an observer; kept here to be closed with the manager.
-    opik: Option<OpikSink>,
+    opik: Option<Box<dyn TraceSink>>,
 }
+
+/// A sink behind a table of its own: only a program that asks for traces names the table, and
+/// so only that program links what sends them (a twentieth of it).
+trait TraceSink: Send + Sync {
+    fn sink(&self) -> &OpikSink;
+    fn observer(&self) -> std::sync::Arc<dyn Observe>;
+    fn close(&self);
+}
+
+impl TraceSink for OpikSink {
+    fn sink(&self) -> &OpikSink {
+        self
+    }
+
+    fn observer(&self) -> std::sync::Arc<dyn Observe> {
+        std::sync::Arc::new(self.clone())
+    }
+
+    fn close(&self) {
+        Self::close(self);
+    }
+}
+
+/// Makes a sink; see [`TraceSink`].
+type MakeSink = fn(OpikConfig) -> Result<Box<dyn TraceSink>, Error>;
 
 struct Registry {
     /// In the order of spawning. Searched from the front: each helper is a thread at least, so
@@ -66,7 +91,7 @@ impl Registry {
 pub struct ManagerBuilder {
     max_helpers: usize,
     observers: Vec<std::sync::Arc<dyn Observe>>,
-    opik: Option<Box<OpikConfig>>,
+    opik: Option<(Box<OpikConfig>, MakeSink)>,
 }
 
 impl ManagerBuilder {
@@ -92,7 +117,8 @@ impl ManagerBuilder {
     /// ([`HelperConfig::trace`]). Defaults to none. What became of the traces is told to the
     /// other observers, and by [`AutomationAssistantManager::opik`].
     pub fn opik(mut self, config: OpikConfig) -> Self {
-        self.opik = Some(Box::new(config));
+        let make: MakeSink = |config| Ok(Box::new(OpikSink::new(config)?));
+        self.opik = Some((Box::new(config), make));
         self
     }
 
@@ -110,10 +136,10 @@ impl ManagerBuilder {
         }
         let mut observers = self.observers;
         let opik = match self.opik {
-            Some(mut config) => {
+            Some((mut config, make)) => {
                 config.observers.extend(observers.iter().cloned());
-                let sink = OpikSink::new(*config)?;
-                observers.push(std::sync::Arc::new(sink.clone()));
+                let sink = make(*config)?;
+                observers.push(sink.observer());
                 Some(sink)
             }
             None => None,
@@ -164,7 +190,7 @@ impl AutomationAssistantManager {
     /// The sink that sends traces to Opik, where one was asked for: to flush it, to ask what
     /// became of the traces, to score one. It ends with the manager.
     pub fn opik(&self) -> Option<&OpikSink> {
-        self.opik.as_ref()
+        self.opik.as_deref().map(TraceSink::sink)
     }
 
     /// The limit on helpers.
