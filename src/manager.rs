@@ -1,6 +1,5 @@
 //! The registry of helpers: the library's front door.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -45,15 +44,46 @@ pub struct AutomationAssistantManager {
     observers: SharedObservers,
     connections: Connections,
     /// Told by the helpers as an observer; kept here to be closed with the manager.
-    opik: Option<OpikSink>,
+    opik: Option<Box<dyn TraceSink>>,
 }
 
+/// A sink behind a table of its own: only a program that asks for traces names the table, and
+/// so only that program links what sends them (a twentieth of it).
+trait TraceSink: Send + Sync {
+    fn sink(&self) -> &OpikSink;
+    fn observer(&self) -> std::sync::Arc<dyn Observe>;
+    fn close(&self);
+}
+
+impl TraceSink for OpikSink {
+    fn sink(&self) -> &OpikSink {
+        self
+    }
+
+    fn observer(&self) -> std::sync::Arc<dyn Observe> {
+        std::sync::Arc::new(self.clone())
+    }
+
+    fn close(&self) {
+        Self::close(self);
+    }
+}
+
+/// Makes a sink; see [`TraceSink`].
+type MakeSink = fn(OpikConfig) -> Result<Box<dyn TraceSink>, Error>;
+
 struct Registry {
-    helpers: HashMap<HelperId, AutomationHelper>,
-    /// The order of spawning, for reports.
-    order: Vec<HelperId>,
+    /// In the order of spawning. Searched from the front: each helper is a thread at least, so
+    /// there are a few, and the ids of a few lie in one or two cache lines.
+    helpers: Vec<(HelperId, AutomationHelper)>,
     /// Places taken by helpers that are being made.
     reserved: usize,
+}
+
+impl Registry {
+    fn find(&self, id: HelperId) -> Option<&AutomationHelper> {
+        self.helpers.iter().find(|(other, _)| *other == id).map(|(_, helper)| helper)
+    }
 }
 
 /// Makes a manager with observers and limits of one's own.
@@ -61,7 +91,7 @@ struct Registry {
 pub struct ManagerBuilder {
     max_helpers: usize,
     observers: Vec<std::sync::Arc<dyn Observe>>,
-    opik: Option<Box<OpikConfig>>,
+    opik: Option<(Box<OpikConfig>, MakeSink)>,
 }
 
 impl ManagerBuilder {
@@ -87,7 +117,8 @@ impl ManagerBuilder {
     /// ([`HelperConfig::trace`]). Defaults to none. What became of the traces is told to the
     /// other observers, and by [`AutomationAssistantManager::opik`].
     pub fn opik(mut self, config: OpikConfig) -> Self {
-        self.opik = Some(Box::new(config));
+        let make: MakeSink = |config| Ok(Box::new(OpikSink::new(config)?));
+        self.opik = Some((Box::new(config), make));
         self
     }
 
@@ -105,10 +136,10 @@ impl ManagerBuilder {
         }
         let mut observers = self.observers;
         let opik = match self.opik {
-            Some(mut config) => {
+            Some((mut config, make)) => {
                 config.observers.extend(observers.iter().cloned());
-                let sink = OpikSink::new(*config)?;
-                observers.push(std::sync::Arc::new(sink.clone()));
+                let sink = make(*config)?;
+                observers.push(sink.observer());
                 Some(sink)
             }
             None => None,
@@ -149,11 +180,7 @@ impl AutomationAssistantManager {
     fn make(max_helpers: usize, observers: Vec<std::sync::Arc<dyn Observe>>) -> Self {
         Self {
             max_helpers,
-            registry: Mutex::new(Registry {
-                helpers: HashMap::new(),
-                order: Vec::new(),
-                reserved: 0,
-            }),
+            registry: Mutex::new(Registry { helpers: Vec::new(), reserved: 0 }),
             observers: Observers::new(observers),
             connections: Connections::new(),
             opik: None,
@@ -163,7 +190,7 @@ impl AutomationAssistantManager {
     /// The sink that sends traces to Opik, where one was asked for: to flush it, to ask what
     /// became of the traces, to score one. It ends with the manager.
     pub fn opik(&self) -> Option<&OpikSink> {
-        self.opik.as_ref()
+        self.opik.as_deref().map(TraceSink::sink)
     }
 
     /// The limit on helpers.
@@ -220,8 +247,7 @@ impl AutomationAssistantManager {
         helper.start()?;
         let id = helper.helper_id();
         let mut registry = lock(&self.registry);
-        registry.helpers.insert(id, helper);
-        registry.order.push(id);
+        registry.helpers.push((id, helper));
         registry.reserved -= 1;
         drop(registry);
         std::mem::forget(place);
@@ -236,8 +262,8 @@ impl AutomationAssistantManager {
     /// [`Error::UnknownHelper`].
     pub fn terminate_helper(&self, helper: HelperId) -> Result<(), Error> {
         let mut registry = lock(&self.registry);
-        let found = registry.helpers.remove(&helper).ok_or(Error::UnknownHelper(helper))?;
-        registry.order.retain(|id| *id != helper);
+        let at = registry.helpers.iter().position(|(id, _)| *id == helper);
+        let (_, found) = registry.helpers.remove(at.ok_or(Error::UnknownHelper(helper))?);
         drop(registry);
         found.stop();
         Ok(())
@@ -249,25 +275,24 @@ impl AutomationAssistantManager {
     pub fn terminate_all(&self) {
         let mut registry = lock(&self.registry);
         let helpers = std::mem::take(&mut registry.helpers);
-        registry.order.clear();
         drop(registry);
         let signalled = now();
-        for helper in helpers.values() {
+        for (_, helper) in &helpers {
             helper.shared().signal_stop();
         }
-        for helper in helpers.values() {
+        for (_, helper) in &helpers {
             helper::join(helper.shared(), signalled);
         }
     }
 
     /// A handle to a helper, which does not keep it running.
     pub fn get_helper(&self, helper: HelperId) -> Option<AutomationHelper> {
-        lock(&self.registry).helpers.get(&helper).map(AutomationHelper::handle)
+        lock(&self.registry).find(helper).map(AutomationHelper::handle)
     }
 
     pub(crate) fn shared(&self, helper: HelperId) -> Result<Arc<Shared>, Error> {
         let registry = lock(&self.registry);
-        let found = registry.helpers.get(&helper).ok_or(Error::UnknownHelper(helper))?;
+        let found = registry.find(helper).ok_or(Error::UnknownHelper(helper))?;
         Ok(Arc::clone(found.shared()))
     }
 
@@ -282,7 +307,7 @@ impl AutomationAssistantManager {
         helper: HelperId,
         request: impl Into<TaskRequest>,
     ) -> Result<TaskId, Error> {
-        self.shared(helper)?.submit(request.into(), None, false)
+        self.shared(helper)?.submit(request.into(), Duration::ZERO)
     }
 
     /// Puts a task into a helper's queue; waits for room at most this long.
@@ -296,8 +321,7 @@ impl AutomationAssistantManager {
         request: impl Into<TaskRequest>,
         timeout: Duration,
     ) -> Result<TaskId, Error> {
-        let until = now().checked_add(timeout);
-        self.shared(helper)?.submit(request.into(), until, true)
+        self.shared(helper)?.submit(request.into(), timeout)
     }
 
     /// A copy of the finished task; `None` while it waits or runs, or if it is unknown.
@@ -399,11 +423,7 @@ impl AutomationAssistantManager {
     /// Every helper's state and counters, in the order of spawning.
     pub fn get_all_helpers_status(&self) -> Vec<HelperStatusReport> {
         let registry = lock(&self.registry);
-        let helpers: Vec<_> = registry
-            .order
-            .iter()
-            .filter_map(|id| registry.helpers.get(id).map(AutomationHelper::handle))
-            .collect();
+        let helpers: Vec<_> = registry.helpers.iter().map(|(_, helper)| helper.handle()).collect();
         drop(registry);
         helpers.iter().map(AutomationHelper::get_status).collect()
     }

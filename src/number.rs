@@ -1,6 +1,7 @@
-//! Plain decimals as text to numbers. The standard library's parser for `f64` also takes
-//! exponents and rounds the longest numbers rightly, for which it brings tables of 14 KB;
-//! what a kernel or a server's header says needs neither.
+//! Plain decimals, to numbers and to text. The standard library's parser for `f64` also takes
+//! exponents and rounds the longest numbers rightly, for which it brings tables of 14 KB, and
+//! its formatting brings as much; what a kernel, a server's header or a report says needs
+//! neither.
 
 use std::time::Duration;
 
@@ -34,6 +35,53 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
     let scale = 10_f64.powi(power.abs());
     let mantissa = mantissa as f64;
     Some(if power < 0 { mantissa / scale } else { mantissa * scale })
+}
+
+/// Bits of an `f64`'s mantissa, without the one that is not written down.
+const MANTISSA_BITS: u32 = 52;
+/// What the exponent of an `f64` is written with, and the mantissa's own length.
+const EXPONENT_BIAS: i32 = 1023 + MANTISSA_BITS as i32;
+/// How the exponent stands for infinities and for what is no number.
+const EXPONENT_SPECIAL: i32 = 0x7ff;
+/// More decimal places would not fit beside a mantissa in a `u64`.
+const PLACES_MAX: u32 = 3;
+
+/// The number with this many decimals (at most 3), rounded as `format!("{:.3}")` does it: by
+/// its exact value, a tie to the even digit. Beyond 64 bits it only says "more than".
+pub(crate) fn fixed(value: f64, places: u32) -> String {
+    let places = places.min(PLACES_MAX);
+    let bits = value.to_bits();
+    let exponent = (bits >> MANTISSA_BITS) as i32 & EXPONENT_SPECIAL;
+    if exponent == EXPONENT_SPECIAL {
+        return if value.is_nan() { "NaN" } else { "inf" }.to_owned();
+    }
+    let hidden = u64::from(exponent > 0);
+    let mantissa = (bits & ((1 << MANTISSA_BITS) - 1)) | (hidden << MANTISSA_BITS);
+    // The value is this times two to the exponent.
+    let scaled = mantissa * 10_u64.pow(places);
+    let exponent = exponent.max(1) - EXPONENT_BIAS;
+    let sign = if value.is_sign_negative() { "-" } else { "" };
+    let units = match u32::try_from(exponent) {
+        Ok(up) if up <= scaled.leading_zeros() => scaled << up,
+        Ok(_) => return format!("{sign}>{}", u64::MAX / 10_u64.pow(places)),
+        Err(_) => half_to_even(scaled, exponent.unsigned_abs()),
+    };
+    let (whole, part) = (units / 10_u64.pow(places), units % 10_u64.pow(places));
+    match places {
+        0 => format!("{sign}{whole}"),
+        _ => format!("{sign}{whole}.{part:0width$}", width = places as usize),
+    }
+}
+
+/// The number over two to the power of `down`, rounded; less than 2^63, as it comes.
+fn half_to_even(scaled: u64, down: u32) -> u64 {
+    // Then it is less than a half.
+    if down >= u64::BITS {
+        return 0;
+    }
+    let whole = scaled >> down;
+    let (rest, half) = (scaled - (whole << down), 1 << (down - 1));
+    whole + u64::from(rest > half || (rest == half && whole % 2 == 1))
 }
 
 /// Begun seconds count as whole: who comes back then is not too early. (Texts tell whole
@@ -70,6 +118,30 @@ mod tests {
             let error = (decimal(text).unwrap() - exact).abs() / exact;
             assert!(error <= f64::EPSILON, "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn fixed_decimals_are_what_the_standard_library_says() {
+        let mut seed = 20_261_122_u64;
+        let chance = std::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            // Every exponent from far below the last decimal to the largest that fits.
+            f64::from_bits((seed >> 12) | ((990 + seed % 83) << 52))
+        });
+        let ties = (0..4000_u32).map(|n| f64::from(n) / 16.0);
+        let cents = (0..4000_u32).map(|n| f64::from(n) / 100.0);
+        let odd = [0.0, -0.0, -1.5, f64::MIN_POSITIVE, 5e-324, 515.15, 0.9995, 9e15];
+        for value in ties.chain(cents).chain(odd).chain(chance.take(20_000)) {
+            if value > 9e15 {
+                continue;
+            }
+            for places in 0..=PLACES_MAX {
+                let theirs = format!("{value:.width$}", width = places as usize);
+                assert_eq!(fixed(value, places), theirs, "{value:e}");
+            }
+        }
+        assert_eq!(fixed(1e300, 1), ">1844674407370955161");
+        assert_eq!((fixed(f64::NAN, 1), fixed(f64::INFINITY, 1)), ("NaN".into(), "inf".into()));
     }
 
     #[test]

@@ -224,6 +224,11 @@ impl Store {
                 at
             }
             None => {
+                // A helper with one task at a time needs one node, not the four that a list
+                // begins with.
+                if self.nodes.is_empty() {
+                    self.nodes.reserve_exact(1);
+                }
                 self.nodes.push(node);
                 (self.nodes.len() - 1) as u32
             }

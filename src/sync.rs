@@ -14,7 +14,7 @@ pub(crate) use shuttle::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{Builder, JoinHandle},
+    thread::{Builder, JoinHandle, yield_now},
     thread_local,
 };
 
@@ -24,7 +24,7 @@ pub(crate) use std::{
         Arc, Condvar, Mutex, MutexGuard, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{Builder, JoinHandle},
+    thread::{Builder, JoinHandle, yield_now},
     thread_local,
 };
 

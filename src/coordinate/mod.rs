@@ -183,7 +183,7 @@ impl<'a> Together<'a> {
     /// Submits to one helper without waiting for room.
     fn submit(&self, request: TaskRequest, helper: HelperId) -> Result<Pending, Error> {
         let shared = self.manager.shared(helper)?;
-        let id = shared.submit(request, None, false)?;
+        let id = shared.submit(request, Duration::ZERO)?;
         Ok(Pending { shared, id })
     }
 }

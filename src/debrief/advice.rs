@@ -1,6 +1,7 @@
 //! What to do about it: plain sentences from typed facts.
 
 use super::Debrief;
+use super::order::sort_short;
 use crate::task_error::ErrorKind;
 
 /// From this share of all events on, a kind of error is worth a sentence: one in a hundred.
@@ -14,7 +15,7 @@ pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
     let counts = &debrief.counts;
     let events = debrief.total_events();
     let mut kinds: Vec<_> = counts.kinds.iter().collect();
-    kinds.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    sort_short(&mut kinds, |a, b| (b.1, &a.0) < (a.1, &b.0));
     let worth =
         |count: u64| events < FEW_EVENTS || count as f64 / events as f64 >= WORTH_A_SENTENCE;
     let mut sentences: Vec<String> = kinds

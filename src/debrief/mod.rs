@@ -9,6 +9,7 @@ mod fold;
 mod histogram;
 mod json;
 mod lines;
+mod order;
 mod record;
 mod runs;
 mod scan;
@@ -22,6 +23,7 @@ use std::path::Path;
 use crate::error::Error;
 use fold::{Counts, ErrorCount};
 use histogram::{Histogram, Row};
+use order::sort_short;
 use record::Record;
 
 /// Up to here it is [`Health::Ok`], excluded.
@@ -233,7 +235,7 @@ impl Debrief {
 
     fn from_counts(counts: Counts) -> Self {
         let mut backends: Vec<_> = counts.backends.into_iter().map(backend_stats).collect();
-        backends.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        sort_short(&mut backends, |a, b| a.name < b.name);
         let times = [
             ("queue", "queue_ms", &counts.queue),
             ("first byte", "first_byte_ms", &counts.first_byte),

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 
 use super::histogram::Row;
 use super::{BackendStats, Debrief, advice};
+use crate::number::fixed;
 
 const TITLE: &str = "Automation Assistant Telemetry Debrief";
 
@@ -296,12 +297,13 @@ fn histogram(stats: &BackendStats) -> Vec<String> {
 fn edge(ms: f64) -> String {
     // Steps of 2 and 2.5 leave an error in the last digits, which rounding takes away.
     let nanos = (ms * 1e6).round();
-    match nanos {
-        _ if nanos < 1e3 => format!("{nanos:.0}ns"),
-        _ if nanos < 1e6 => format!("{:.0}µs", nanos / 1e3),
-        _ if nanos < 1e9 => format!("{:.0}ms", nanos / 1e6),
-        _ => format!("{:.0}s", nanos / 1e9),
-    }
+    let (value, unit) = match nanos {
+        _ if nanos < 1e3 => (nanos, "ns"),
+        _ if nanos < 1e6 => (nanos / 1e3, "µs"),
+        _ if nanos < 1e9 => (nanos / 1e6, "ms"),
+        _ => (nanos / 1e9, "s"),
+    };
+    fixed(value, 0) + unit
 }
 
 fn times_of(count: u64) -> String {
@@ -310,9 +312,9 @@ fn times_of(count: u64) -> String {
 
 /// Milliseconds with one decimal, and three where that would say nothing.
 fn millis(ms: f64) -> String {
-    if ms > 0.0 && ms < 1.0 { format!("{ms:.3}ms") } else { format!("{ms:.1}ms") }
+    fixed(ms, if ms > 0.0 && ms < 1.0 { 3 } else { 1 }) + "ms"
 }
 
 fn percent(rate: f64) -> String {
-    format!("{:.2}%", rate * 100.0)
+    fixed(rate * 100.0, 2) + "%"
 }

@@ -174,7 +174,7 @@ impl AutomationHelper {
     /// [`Error::InvalidRequest`]; [`Error::QueueFull`] and [`Error::Stopped`], which give the
     /// request back.
     pub fn submit_task(&self, request: impl Into<TaskRequest>) -> Result<TaskId, Error> {
-        self.shared.submit(request.into(), None, false)
+        self.shared.submit(request.into(), Duration::ZERO)
     }
 
     /// Puts a task into the queue; waits for room at most this long.
@@ -187,7 +187,7 @@ impl AutomationHelper {
         request: impl Into<TaskRequest>,
         timeout: Duration,
     ) -> Result<TaskId, Error> {
-        self.shared.submit(request.into(), now().checked_add(timeout), true)
+        self.shared.submit(request.into(), timeout)
     }
 
     /// A copy of the finished task; `None` while it waits or runs, or if it is unknown.

@@ -4,8 +4,9 @@
 //! - A task's end is claimed under the lock (its phase becomes `Ending`) by exactly one
 //!   party, which then, without the lock, tells the observers, and then publishes.
 //! - No foreign code (backend, observer, callback, drop of user data) runs under the lock.
-//! - A task is in the store before its ticket is in the channel, and a thread sleeps only
-//!   after it found the store empty: so no task waits while a thread sleeps.
+//! - A thread sleeps only after it found the store empty, and counts itself a sleeper under
+//!   that same lock; whoever puts a task into the store sends a ticket if there is a sleeper,
+//!   and counts it off: so no task waits while a thread sleeps.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,7 +24,7 @@ use crate::queue::Tickets;
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::store::{Lookup, Phase, Queued, Running, Store};
 use crate::sync::{
-    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock, now,
+    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock, now, yield_now,
 };
 use crate::task::{Exclusive, OnDone, Task, TaskRequest, TaskState, Usage, millis};
 use crate::task_error::{ErrorKind, TaskError};
@@ -35,6 +36,11 @@ pub(crate) const RUN_GRACE: Duration = Duration::from_millis(250);
 /// How long `cancel_task` waits where the task's thread itself must end it, because it just
 /// tells observers of a call.
 const CANCEL_HANDOVER: Duration = Duration::from_millis(100);
+
+/// How often a wait lets other threads go first before it sleeps, and a helper's thread after
+/// a task: where the next thing comes at once, neither side pays for a sleep and a wake-up.
+/// Few enough to take microseconds.
+pub(crate) const YIELDS: u32 = 2;
 
 /// How many messages a helper's inbox holds.
 pub const INBOX_MESSAGES_MAX: usize = 16;
@@ -129,6 +135,8 @@ pub(crate) struct State {
     pub(crate) threads: usize,
     pub(crate) exited: Vec<bool>,
     pub(crate) unjoined: usize,
+    /// Threads that found nothing to do and have no ticket on its way.
+    sleepers: usize,
     began_any: bool,
     last_failure_repeats: bool,
     completed: u64,
@@ -214,6 +222,7 @@ impl Shared {
                 threads: 0,
                 exited: vec![false; threads],
                 unjoined: 0,
+                sleepers: 0,
                 began_any: false,
                 last_failure_repeats: false,
                 completed: 0,
@@ -277,19 +286,15 @@ impl Shared {
 
     // ---- in ----------------------------------------------------------------------------
 
-    /// Checks a request and puts it into the queue; waits for room until the given moment.
-    pub(crate) fn submit(
-        &self,
-        request: TaskRequest,
-        until: Option<Instant>,
-        may_wait: bool,
-    ) -> Result<TaskId, Error> {
+    /// Checks a request and puts it into the queue; waits for room this long.
+    pub(crate) fn submit(&self, request: TaskRequest, patience: Duration) -> Result<TaskId, Error> {
         let (prompt_max, context_max) =
             (self.config.max_prompt_bytes, self.config.max_context_bytes);
         if let Some(problem) = request.problem(prompt_max, context_max) {
             return Err(Error::InvalidRequest(problem));
         }
         let submitted = now();
+        let until = submitted.checked_add(patience);
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
         let created_at = SystemTime::now();
         if deadline.is_some() && self.config.count_suspended_time {
@@ -309,7 +314,7 @@ impl Shared {
             if ended_any {
                 continue;
             }
-            if deadline.is_some_and(|deadline| deadline <= looked) || !may_wait {
+            if deadline.is_some_and(|deadline| deadline <= looked) || patience.is_zero() {
                 return Err(Error::QueueFull(Box::new(request)));
             }
             let wake = earlier(earlier(until, deadline), state.store.next_expiry());
@@ -322,8 +327,12 @@ impl Shared {
             }
         }
         let number = state.store.insert(Queued { request, created_at, submitted, deadline });
+        let sleeper = state.sleepers > 0;
+        state.sleepers -= usize::from(sleeper);
         drop(state);
-        self.tickets.send();
+        if sleeper {
+            self.tickets.send();
+        }
         Ok(self.task_id(number))
     }
 
@@ -568,7 +577,15 @@ impl Shared {
         if !matches!(state.store.phase(number), Some(Phase::Queued(_) | Phase::Running(_))) {
             return state;
         }
-        let now = now();
+        self.touch_at(state, number, now())
+    }
+
+    fn touch_at<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        number: u64,
+        now: Instant,
+    ) -> MutexGuard<'a, State> {
         let mut after = Afterwards::default();
         let ended = match state.store.phase(number) {
             Some(Phase::Queued(queued)) if self.queued_is_late(queued, now) => {
@@ -660,19 +677,29 @@ impl Shared {
 
     pub(crate) fn wait(&self, id: TaskId, timeout: Duration) -> Result<Task, Error> {
         let number = self.number(id)?;
-        let until = now().checked_add(timeout);
+        let mut looked = now();
+        let until = looked.checked_add(timeout);
+        let mut yields_left = YIELDS;
         let mut state = self.lock();
         loop {
-            state = self.touch(state, number);
+            state = self.touch_at(state, number, looked);
             let look_again = match self.peek(&mut state, id, number)? {
                 Ok(task) => return Ok(task),
                 Err(moment) => moment,
             };
-            if until.is_some_and(|until| until <= now()) {
+            if until.is_some_and(|until| until <= looked) {
                 return Err(Error::WaitTimedOut { waited: timeout });
+            }
+            if yields_left > 0 {
+                yields_left -= 1;
+                drop(state);
+                yield_now();
+                state = self.lock();
+                continue;
             }
             let woken = self.sleep_for(state, number, earlier(until, look_again));
             state = woken.unwrap_or_else(|| self.lock());
+            looked = now();
         }
     }
 
@@ -821,13 +848,15 @@ impl Shared {
         self.finish_all(after);
     }
 
-    /// The next task for a thread, put into its slot.
-    pub(crate) fn begin_next(&self, slot: usize) -> Next {
+    /// The next task for a thread, put into its slot. A thread that will sleep if there is
+    /// none must take a ticket before it asks again.
+    pub(crate) fn begin_next(&self, slot: usize, will_sleep: bool) -> Next {
         let mut state = self.lock();
         if state.stopping {
             return Next::Stop;
         }
         let Some((number, mut queued)) = state.store.take_next() else {
+            state.sleepers += usize::from(will_sleep);
             return Next::Nothing;
         };
         if state.room_waiters > 0 {

@@ -3,10 +3,10 @@
 use std::cell::{Cell, RefCell};
 
 use crate::backend::{Attempt, AttemptLog, CallContext, Reply};
-use crate::helper::shared::{Next, Shared};
+use crate::helper::shared::{Next, Shared, YIELDS};
 use crate::id::TaskId;
 use crate::observers::quietly;
-use crate::sync::{Arc, thread_local};
+use crate::sync::{Arc, thread_local, yield_now};
 use crate::task_error::{ErrorKind, TaskError};
 
 thread_local! {
@@ -51,13 +51,19 @@ pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
 
 /// Works until told to stop.
 fn take_tickets(shared: &Shared, slot: usize) {
+    let mut yields_left = 0;
     loop {
-        match shared.begin_next(slot) {
+        match shared.begin_next(slot, yields_left == 0) {
             Next::Stop => break,
+            Next::Nothing if yields_left > 0 => {
+                yields_left -= 1;
+                yield_now();
+            }
             // Only now: one ticket may stand for many tasks.
             Next::Nothing => shared.tickets.receive(),
             Next::Late => {}
             Next::Task { number, deadline, on_text } => {
+                yields_left = YIELDS;
                 let (outcome, first_text) = work(shared, slot, number, deadline, on_text);
                 let (claim, leftover) = shared.claim_own(slot, number);
                 drop(leftover);

@@ -86,5 +86,9 @@ fn tls(config: Builder, pem: Option<&String>) -> Builder {
             RootCerts::Specific(Arc::new(found.collect()))
         }
     };
-    config.tls_config(TlsConfig::builder().root_certs(roots).build())
+    // What ureq's feature `rustls` takes by itself. With that feature on it would be in our
+    // own program too, whose features these programs share.
+    let algorithms = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = TlsConfig::builder().root_certs(roots);
+    config.tls_config(tls.unversioned_rustls_crypto_provider(algorithms).build())
 }

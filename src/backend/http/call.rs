@@ -9,11 +9,10 @@ use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use super::resolver::Answer;
+use super::resolver::{Answer, Place};
 use crate::cancel::{CancelGuard, CancelSignal};
 use crate::sync::lock;
 
@@ -69,7 +68,7 @@ enum Held {
     #[default]
     Nothing,
     Wire(Arc<Wire>),
-    Lookup(SyncSender<Answer>),
+    Lookup(Arc<Place>),
 }
 
 impl Link {
@@ -82,8 +81,7 @@ impl Link {
         match std::mem::take(&mut *lock(&self.held)) {
             Held::Nothing => {}
             Held::Wire(wire) => wire.cut(self),
-            // Full or gone: the answer is there already.
-            Held::Lookup(answer) => drop(answer.try_send(Answer::Cancelled)),
+            Held::Lookup(place) => place.put(Answer::Cancelled),
         }
     }
 
@@ -180,9 +178,9 @@ impl Current {
         self.check_cancelled()
     }
 
-    /// Hands the look-up's channel to whoever may cancel the call.
-    pub(super) fn hold_lookup(&self, answer: SyncSender<Answer>) -> Result<(), ureq::Error> {
-        self.link.hold(Held::Lookup(answer));
+    /// Shows whoever may cancel the call where the look-up's answer is awaited.
+    pub(super) fn hold_lookup(&self, place: Arc<Place>) -> Result<(), ureq::Error> {
+        self.link.hold(Held::Lookup(place));
         self.check_cancelled()
     }
 

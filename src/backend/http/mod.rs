@@ -16,6 +16,8 @@ use crate::error::Error;
 use crate::task_error::{ErrorKind, TaskError};
 
 mod agents;
+#[cfg(feature = "tls")]
+mod algorithms;
 mod call;
 mod proxy;
 mod resolver;

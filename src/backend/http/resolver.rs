@@ -5,8 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
+use std::time::Instant;
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -14,6 +14,8 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::call::{Current, Stop};
+use crate::helper::shared::wait_until;
+use crate::sync::{Condvar, Mutex, lock, now};
 
 /// Most look-ups of one pool of connections that may be under way. The system's resolver
 /// cannot be interrupted: a look-up whose call has given up still holds its thread for a
@@ -42,6 +44,43 @@ pub(super) enum Answer {
     Found(Vec<SocketAddr>),
     Failed,
     Cancelled,
+}
+
+/// Where the answer of one look-up is put.
+#[derive(Debug)]
+pub(super) struct Place {
+    answer: Mutex<Option<Answer>>,
+    filled: Condvar,
+}
+
+impl Place {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { answer: Mutex::new(None), filled: Condvar::new() })
+    }
+
+    /// The first answer stays; nobody who answers ever waits.
+    pub(super) fn put(&self, answer: Answer) {
+        lock(&self.answer).get_or_insert(answer);
+        self.filled.notify_one();
+    }
+
+    /// The answer, once it is there; nothing if the moment came first.
+    fn take(&self, until: Option<Instant>) -> Option<Answer> {
+        let mut answer = lock(&self.answer);
+        while answer.is_none() {
+            answer = wait_until(&self.filled, answer, until)?;
+        }
+        answer.take()
+    }
+}
+
+/// Answers when it is dropped, should its thread have ended without an answer.
+struct Telling(Arc<Place>);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.put(Answer::Failed);
+    }
 }
 
 /// Asks the system for a name's addresses; blocks for as long as it likes.
@@ -126,32 +165,26 @@ impl Lookup {
         let current = Current::here()?;
         let ticket = Ticket::take(&self.under_way).ok_or(ureq::Error::HostNotFound)?;
         let (name, find) = (host.to_owned(), self.find);
-        // Room for two: the answer and a cancel, so that neither side ever blocks.
-        let (tell, told) = sync_channel(2);
-        current.hold_lookup(tell.clone())?;
-        let thread = thread::Builder::new()
+        let place = Place::new();
+        current.hold_lookup(Arc::clone(&place))?;
+        let telling = Telling(Arc::clone(&place));
+        thread::Builder::new()
             .name("aa-lookup".to_owned())
             .stack_size(LOOKUP_STACK_BYTES)
             .spawn(move || {
                 let answer = find(&name, port).map_or(Answer::Failed, Answer::Found);
                 drop(ticket);
-                // Nobody waits any more: fine.
-                let _ = tell.try_send(answer);
-            });
-        let answer = match (thread, current.left()?) {
-            (Err(fault), _) => return Err(ureq::Error::Io(fault)),
-            (_, Some(left)) => told.recv_timeout(left),
-            (_, None) => told.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
+                telling.0.put(answer);
+            })
+            .map_err(ureq::Error::Io)?;
+        let answer = place.take(current.left()?.and_then(|left| now().checked_add(left)));
         current.let_go();
         match answer {
-            Ok(Answer::Found(addresses)) => Ok(addresses),
-            Ok(Answer::Cancelled) => Err(current.stopped(Stop::Cancelled)),
-            Ok(Answer::Failed) | Err(RecvTimeoutError::Disconnected) => {
-                Err(ureq::Error::HostNotFound)
-            }
+            Some(Answer::Found(addresses)) => Ok(addresses),
+            Some(Answer::Cancelled) => Err(current.stopped(Stop::Cancelled)),
+            Some(Answer::Failed) => Err(ureq::Error::HostNotFound),
             // `left` notes which limit it was; a hair's breadth early is as good.
-            Err(RecvTimeoutError::Timeout) => match current.left() {
+            None => match current.left() {
                 Err(stopped) => Err(stopped),
                 Ok(_) => Err(current.stopped(Stop::Limit(super::call::Phase::Connect))),
             },

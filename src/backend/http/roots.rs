@@ -16,7 +16,11 @@ pub(super) fn tls_config(pem_file: Option<&Path>) -> Result<TlsConfig, Error> {
         Some(path) => read(path)?,
         None => RootCerts::WebPki,
     };
-    Ok(TlsConfig::builder().root_certs(roots).build())
+    let algorithms = super::algorithms::ring();
+    Ok(TlsConfig::builder()
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(algorithms)
+        .build())
 }
 
 fn read(path: &Path) -> Result<RootCerts, Error> {

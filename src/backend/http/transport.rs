@@ -147,6 +147,7 @@ impl Transport for Tcp {
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
         let current = Current::here()?;
         current.hold(&self.wire)?;
+        self.buffers.release_output();
         loop {
             let left = current.left()?;
             if left != self.times.read {
@@ -186,7 +187,7 @@ fn is_quiet(mut stream: &TcpStream) -> io::Result<bool> {
 }
 
 /// A connection's buffers. Unlike ureq's own they start small, grow only when a reply's
-/// headers need it, and hold nothing while the connection is idle.
+/// headers need it, and hold nothing that is not needed just then.
 #[derive(Default)]
 struct Buffer {
     input: Vec<u8>,
@@ -201,6 +202,11 @@ impl Buffer {
         if self.consumed == self.filled {
             *self = Self::default();
         }
+    }
+
+    /// Whoever waits for input has sent all output: while a call waits it needs one buffer.
+    fn release_output(&mut self) {
+        self.output = Vec::new();
     }
 
     fn ready_output(&mut self) {
