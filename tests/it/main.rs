@@ -28,5 +28,6 @@ mod shutdown;
 mod soak;
 mod support;
 mod telemetry;
+mod telemetry_edges;
 mod telemetry_kill;
 mod together;
