@@ -9,6 +9,7 @@
 mod core_edges;
 mod core_more;
 mod debrief;
+mod debrief_edges;
 mod device;
 mod examples;
 mod face;
