@@ -172,6 +172,44 @@ mod tests {
     }
 
     #[test]
+    fn whoever_withdraws_a_hook_that_runs_waits_until_it_is_through() {
+        let signal = CancelSignal::new();
+        let ((told, heard), (go, wait)) = (mpsc::channel(), mpsc::channel::<()>());
+        let hook = told.clone();
+        let guard = signal.on_cancel(move || {
+            hook.send("runs").unwrap();
+            let _ = wait.recv();
+            hook.send("through").unwrap();
+        });
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(signal.raise()));
+            assert_eq!(heard.recv().unwrap(), "runs");
+            scope.spawn(move || {
+                drop(guard);
+                told.send("withdrawn").unwrap();
+            });
+            // A guard that did not wait would be heard of in microseconds.
+            assert!(heard.recv_timeout(Duration::from_millis(20)).is_err());
+            drop(go);
+            assert_eq!(heard.iter().collect::<Vec<_>>(), ["through", "withdrawn"]);
+        });
+    }
+
+    #[test]
+    fn a_hook_of_the_next_task_is_withdrawn_while_those_of_the_last_wait_to_run() {
+        let signal = CancelSignal::new();
+        let (told, heard) = mpsc::channel();
+        let last = told.clone();
+        let first = signal.on_cancel(move || last.send("last").unwrap());
+        let raised = signal.raise();
+        signal.reset();
+        drop(signal.on_cancel(move || told.send("next").unwrap()));
+        drop(raised);
+        drop(first);
+        assert_eq!(heard.iter().collect::<Vec<_>>(), ["last"]);
+    }
+
+    #[test]
     fn a_raised_signal_ends_every_wait_at_once() {
         let signal = CancelSignal::new();
         assert!(!signal.wait(Duration::ZERO));

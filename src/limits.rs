@@ -294,6 +294,72 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_one_grain_share_an_entry_and_leave_it_together() {
+        let limiter = RateLimiter::new().requests_per_minute(3);
+        let start = Instant::now();
+        for _ in 0..3 {
+            limiter.admit(start, 1).unwrap();
+        }
+        let then = start + GRAIN + WINDOW;
+        for _ in 0..3 {
+            assert_eq!(wait(limiter.admit(then, 1)), Duration::ZERO);
+        }
+        assert!(wait(limiter.admit(then, 1)) > Duration::ZERO);
+        // A grain ends where the next one begins.
+        limiter.admit(then + GRAIN, 1).unwrap_err();
+        let open = RateLimiter::new();
+        for at in [start, start + GRAIN, start + GRAIN + GRAIN / 2] {
+            open.admit(at, 1).unwrap();
+        }
+        let counts: Vec<_> = lock(&open.0).entries.iter().map(|entry| entry.requests).collect();
+        assert_eq!(counts, [1, 2]);
+    }
+
+    #[test]
+    fn a_call_is_taken_back_where_it_was_counted() {
+        let limiter = RateLimiter::new().requests_per_minute(2);
+        let start = Instant::now();
+        limiter.admit(start, 1).unwrap();
+        limiter.withdraw(limiter.admit(start + GRAIN, 1).unwrap());
+        // The first call leaves the window, and nothing is left in it.
+        let then = start + GRAIN + WINDOW;
+        for _ in 0..2 {
+            assert_eq!(wait(limiter.admit(then, 1)), Duration::ZERO);
+        }
+        assert!(wait(limiter.admit(then, 1)) > Duration::ZERO);
+    }
+
+    #[test]
+    fn what_was_taken_back_does_not_leave_the_window_a_second_time() {
+        let limiter = RateLimiter::new().requests_per_minute(2).tokens_per_minute(100);
+        let start = Instant::now();
+        limiter.withdraw(limiter.admit(start, 10).unwrap());
+        let later = start + SECOND * 10;
+        limiter.admit(later, 90).unwrap();
+        let then = start + GRAIN + WINDOW;
+        assert!(wait(limiter.admit(then, 11)) > Duration::ZERO, "90 and 11 are too many");
+        limiter.admit(then, 5).unwrap();
+        assert!(wait(limiter.admit(then, 1)) > Duration::ZERO, "it would be the third");
+    }
+
+    #[test]
+    fn a_giant_goes_alone_though_something_was_taken_back() {
+        let limiter = RateLimiter::new().tokens_per_minute(100);
+        let start = Instant::now();
+        limiter.withdraw(limiter.admit(start, 5).unwrap());
+        assert_eq!(wait(limiter.admit(start, 1000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_limiter_shows_its_limits() {
+        let limiter = RateLimiter::new().requests_per_minute(61).tokens_per_minute(62);
+        let shown = format!("{:?}", limiter.token_budget(63));
+        for part in ["RateLimiter", "61", "62", "63", "tokens_spent: 0"] {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+    }
+
+    #[test]
     fn a_spent_budget_lets_nothing_in() {
         let limiter = RateLimiter::new().token_budget(50);
         let start = Instant::now();
@@ -318,7 +384,8 @@ mod tests {
     fn the_account_stays_small_however_many_calls_there_are() {
         let limiter = RateLimiter::new();
         let start = Instant::now();
-        for n in 0..200_000 {
+        // A call each millisecond, for longer than the window.
+        for n in 0..65_000 {
             let admitted = limiter.admit(start + Duration::from_millis(n), 1).unwrap();
             limiter.settle(start + Duration::from_millis(n), admitted, 1);
         }

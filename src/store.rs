@@ -87,9 +87,10 @@ impl Hasher for NumberHasher {
         self.0
     }
 
+    /// Not asked for by numbers, which come whole.
     fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            self.write_u64(self.0 ^ u64::from(byte));
+            self.write_u64(self.0.wrapping_add(u64::from(byte)));
         }
     }
 
@@ -512,6 +513,49 @@ mod tests {
         finish_one(&mut store);
         assert!(store.evict(9, 5).is_some());
         assert_eq!(store.kept(), 1);
+    }
+
+    #[test]
+    fn numbers_are_spread_over_the_index() {
+        use std::hash::BuildHasher;
+
+        let build = BuildHasherDefault::<NumberHasher>::default();
+        // What the map looks at first: its bucket by the lowest bits, its tag by the highest.
+        let hashes: Vec<_> = (1..=64_u64).map(|number| build.hash_one(number)).collect();
+        let distinct = |part: fn(&u64) -> u64| {
+            hashes.iter().map(part).collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!(distinct(|hash| hash & 63), 64);
+        assert!(distinct(|hash| hash >> 57) > 32);
+        assert_ne!(build.hash_one("one"), build.hash_one("two"));
+    }
+
+    #[test]
+    fn a_deadline_is_over_at_its_own_moment_and_not_before() {
+        let mut store = Store::new();
+        let (now, tick) = (Instant::now(), Duration::from_nanos(1));
+        let mut late = queued("late", Priority::Normal);
+        late.deadline = Some(now + tick);
+        let late = store.insert(late);
+        store.insert(queued("endless", Priority::Normal));
+        assert_eq!(store.next_expiry(), Some(now + tick));
+        assert!(store.claim_expired(now).is_empty());
+        let gone: Vec<_> = store.claim_expired(now + tick).into_iter().map(|(n, _)| n).collect();
+        assert_eq!(gone, [late]);
+        assert_eq!((store.next_expiry(), store.queued()), (None, 1));
+    }
+
+    #[test]
+    fn a_result_taken_before_others_were_dropped_is_unknown() {
+        let mut store = Store::new();
+        let taken = finish_one(&mut store);
+        store.remove(taken).unwrap();
+        for _ in 0..4 {
+            finish_one(&mut store);
+            store.evict(1, usize::MAX);
+        }
+        assert!(matches!(store.look(taken), Lookup::Unknown));
+        assert!(matches!(store.look(taken + 1), Lookup::Dropped));
     }
 
     #[test]

@@ -159,6 +159,17 @@ mod tests {
     }
 
     #[test]
+    fn chance_spreads_back_offs_from_a_quarter_less_to_nothing_less() {
+        // The generator's known sequence.
+        let mut backoff = Backoff::new(1);
+        let rolls = [(); 3].map(|()| backoff.roll());
+        assert_eq!(rolls, [1_082_269_761, 1_152_992_998_833_853_505, 11_177_516_664_432_764_457]);
+        let firsts: Vec<_> = (0..2000).filter_map(|seed| Backoff::new(seed).next()).collect();
+        assert_eq!(firsts.iter().min(), Some(&Duration::from_millis(375)));
+        assert_eq!(firsts.iter().max(), Some(&BACKOFF_FIRST));
+    }
+
+    #[test]
     fn waits_are_read_in_every_form_that_servers_use() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let wait = |pairs: &[(&str, &'static str)]| {
@@ -192,6 +203,7 @@ mod tests {
         {
             assert_eq!(go_duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
+        assert_eq!(go_duration("1500us20ns"), Some(Duration::from_nanos(1_500_020)));
         for bad in ["", "s", "1x", "-1s", "1e9s", "ms1"] {
             assert_eq!(go_duration(bad), None, "{bad}");
         }
@@ -202,5 +214,19 @@ mod tests {
         assert_eq!(http_date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
         assert_eq!(http_date("Tue, 29 Feb 2000 00:00:01 GMT"), Some(951_782_401));
         assert_eq!(http_date("Fri, 01 Mar 2024 12:00:00 GMT"), Some(1_709_294_400));
+        assert_eq!(http_date("Fri, 31 Dec 9999 23:59:60 GMT"), Some(253_402_300_800));
+        for bad in [
+            "Fri, 01 Mar 2024 12:00:00 UTC",
+            "Wed, 31 Dec 1969 12:00:00 GMT",
+            "Sat, 01 Jan 10000 00:00:00 GMT",
+            "Fri, 00 Mar 2024 12:00:00 GMT",
+            "Fri, 32 Mar 2024 12:00:00 GMT",
+            "Fri, 01 Mar 2024 24:00:00 GMT",
+            "Fri, 01 Mar 2024 12:60:00 GMT",
+            "Fri, 01 Mar 2024 12:00:61 GMT",
+            "Fri, 01 Mar 2024 12:00 GMT",
+        ] {
+            assert_eq!(http_date(bad), None, "{bad}");
+        }
     }
 }

@@ -7,17 +7,13 @@ use crate::task_error::ErrorKind;
 /// From this share of all events on, a kind of error is worth a sentence: one in a hundred.
 const WORTH_A_SENTENCE: f64 = 0.01;
 
-/// Below so many events each error is worth a sentence.
-const FEW_EVENTS: u64 = 100;
-
 /// Sentences, the most frequent trouble first.
 pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
     let counts = &debrief.counts;
     let events = debrief.total_events();
     let mut kinds: Vec<_> = counts.kinds.iter().collect();
     sort_short(&mut kinds, |a, b| (b.1, &a.0) < (a.1, &b.0));
-    let worth =
-        |count: u64| events < FEW_EVENTS || count as f64 / events as f64 >= WORTH_A_SENTENCE;
+    let worth = |count: u64| count as f64 / events as f64 >= WORTH_A_SENTENCE;
     let mut sentences: Vec<String> = kinds
         .into_iter()
         .filter(|(_, count)| worth(*count))

@@ -38,8 +38,8 @@ const NO_ERROR: &str = "(no error text)";
 
 /// What the counts know of one backend.
 pub(super) struct Backend {
-    /// As it stands in the file, to find it again without decoding.
-    raw: Vec<u8>,
+    /// As it stands in the file, to find it again without decoding; not for long names.
+    raw: Option<Vec<u8>>,
     pub(super) name: String,
     pub(super) calls: u64,
     pub(super) errors: u64,
@@ -305,10 +305,11 @@ impl Counts {
     /// The place of the backend in the list.
     fn backend(&mut self, name: Option<Text<'_>>) -> usize {
         let raw = name.map_or(NO_BACKEND.as_bytes(), Text::raw);
-        if self.backends.get(self.last_backend).is_some_and(|backend| backend.raw == raw) {
+        let is = |backend: &Backend| backend.raw.as_deref() == Some(raw);
+        if self.backends.get(self.last_backend).is_some_and(is) {
             return self.last_backend;
         }
-        let known = self.backends.iter().position(|backend| backend.raw == raw);
+        let known = self.backends.iter().position(is);
         let place = known.unwrap_or_else(|| self.new_backend(raw, name));
         self.last_backend = place;
         place
@@ -316,7 +317,6 @@ impl Counts {
 
     fn new_backend(&mut self, raw: &[u8], name: Option<Text<'_>>) -> usize {
         let full = self.backends.len() >= BACKENDS_MAX;
-        let long = raw.len() > NAME_BYTES_MAX;
         let mut name = name.map(|name| clean(&name.decode(), NAME_BYTES_MAX)).unwrap_or_default();
         if full {
             OTHERS.clone_into(&mut name);
@@ -327,7 +327,7 @@ impl Counts {
         if let Some(same) = self.backends.iter().position(|backend| backend.name == name) {
             return same;
         }
-        let raw = if full || long { Vec::new() } else { raw.to_vec() };
+        let raw = (raw.len() <= NAME_BYTES_MAX).then(|| raw.to_vec());
         let latency = Histogram::default();
         let tokens = Tokens::default();
         self.backends.push(Backend { raw, name, calls: 0, errors: 0, latency, tokens });
@@ -404,3 +404,7 @@ impl Errors {
         sorted
     }
 }
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -50,7 +50,7 @@ impl Histogram {
         self.sum += value;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        if self.exact.len() < EXACT_MAX && self.count <= EXACT_MAX as u64 {
+        if self.count <= EXACT_MAX as u64 {
             self.exact.push(value);
         }
         if let Some(bucket) = self.buckets.get_mut(bucket_of(value)) {

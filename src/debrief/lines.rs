@@ -129,4 +129,27 @@ mod tests {
         assert!(lines(b"", 1).is_empty());
         assert_eq!(lines(&vec![b'x'; BUFFER_BYTES + 9], 100), ["too long"]);
     }
+
+    /// Fails so once, then gives its text.
+    struct Fails<'a>(Option<ErrorKind>, &'a [u8]);
+
+    impl Read for Fails<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            match self.0.take() {
+                Some(kind) => Err(kind.into()),
+                None => self.1.read(room),
+            }
+        }
+    }
+
+    #[test]
+    fn a_read_that_a_signal_interrupts_is_made_again_and_no_other() {
+        let read = |kind| {
+            let mut lines = 0;
+            let done = each_line(Fails(Some(kind), b"a\nb\n"), |_| lines += 1, |_| ());
+            (lines, done.map_err(|error| error.kind()))
+        };
+        assert_eq!(read(ErrorKind::Interrupted), (2, Ok(())));
+        assert_eq!(read(ErrorKind::BrokenPipe), (0, Err(ErrorKind::BrokenPipe)));
+    }
 }

@@ -52,11 +52,6 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Whether there are escapes between the quotes.
-    pub(super) fn is_escaped(self) -> bool {
-        self.escaped
-    }
-
     /// The bytes between the quotes: one spelling, one text, as long as one writer wrote it.
     pub(super) fn raw(self) -> &'a [u8] {
         self.raw
@@ -265,5 +260,24 @@ impl Key {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_where_it_stands_and_nowhere_else() {
+        // Within a word, a word, beyond a word.
+        for name in [b"\"a\":".as_slice(), b"\"event\":", b"\"latency_ms\":"] {
+            let key = Key::new(name, Field::Success).unwrap();
+            let line = [b"{\"first\":1,", name, b"true,\"last_of_all\":\"long\"}"].concat();
+            for at in 0..line.len() {
+                assert_eq!(key.is_at(&line, at), at == 11, "{at}");
+            }
+        }
+        assert!(!Key::default().is_at(b"{\"event\":1}", 0));
     }
 }

@@ -231,6 +231,50 @@ mod tests {
         }
         runs.line(b"0", Some(2), true);
         let found = runs.finish();
-        assert_eq!((found.total, found.unended), (2 * ACTIVE_MAX as u64 + 1, 0));
+        let all = 2 * ACTIVE_MAX as u64 + 1;
+        assert_eq!((found.total, found.ended, found.unended), (all, all, 0));
+    }
+
+    #[test]
+    fn the_run_that_was_silent_longest_is_settled_first() {
+        let mut runs = Runs::default();
+        let id = |run: usize| format!("{run:08}").into_bytes();
+        for run in 0..ACTIVE_MAX {
+            runs.line(&id(run), Some(1), false);
+        }
+        runs.line(&id(0), Some(2), false);
+        // Takes the place of run 1, whose later lines are taken for a new beginning.
+        runs.line(&id(ACTIVE_MAX), Some(1), false);
+        runs.line(&id(0), Some(4), false);
+        runs.line(&id(1), Some(9), false);
+        let found = runs.finish();
+        assert_eq!((found.total, found.missing_lines), (ACTIVE_MAX as u64 + 1, 1));
+    }
+
+    #[test]
+    fn a_run_that_comes_again_is_the_same_though_its_id_is_the_greatest() {
+        let mut runs = Runs::default();
+        runs.line(b"9", Some(1), false);
+        for run in 0..ACTIVE_MAX {
+            runs.line(format!("{run:08}").as_bytes(), Some(1), false);
+        }
+        runs.line(b"9", Some(3), false);
+        let found = runs.finish();
+        assert_eq!((found.total, found.missing_lines), (ACTIVE_MAX as u64 + 1, 0));
+    }
+
+    #[test]
+    fn ids_are_remembered_up_to_the_bound_and_one_more_is_told() {
+        let found = |count: usize| {
+            let mut runs = Runs::default();
+            for run in (0..count).rev() {
+                runs.line(format!("{run:08}").as_bytes(), None, false);
+            }
+            let found = runs.finish();
+            (found.total, found.at_least)
+        };
+        let bound = SEEN_MAX as u64;
+        assert_eq!(found(SEEN_MAX + 1), (bound + 1, false));
+        assert_eq!(found(SEEN_MAX + 2), (bound + 1, true));
     }
 }

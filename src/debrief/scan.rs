@@ -139,9 +139,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         self.expect(b'"')?;
         let span = self.string()?;
-        let key = span.of(self.line);
-        let field =
-            if key.is_escaped() { field(key.decode().as_bytes()) } else { field(key.raw()) };
+        let field = field(span.of(self.line).decode().as_bytes());
         self.expect(b':')?;
         let bytes = self.line.get(start..self.at).unwrap_or_default();
         // Keys that are not plain are read anew each time: `high` must see all their bytes.
@@ -276,7 +274,9 @@ impl<'a> Scanner<'a> {
     fn hex(&mut self) -> Option<u32> {
         let digits = self.line.get(self.at..self.at + 4)?;
         self.at += 4;
-        digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
+        digits
+            .iter()
+            .try_fold(0, |unit, &digit| Some((unit << 4) + char::from(digit).to_digit(16)?))
     }
 
     fn number(&mut self) -> Option<Digits<'a>> {
@@ -352,7 +352,7 @@ impl<'a> Scanner<'a> {
                     if depth >= DEPTH_MAX {
                         return None;
                     }
-                    objects = objects << 1 | u128::from(opener == b'{');
+                    objects = (objects << 1) + u128::from(opener == b'{');
                     self.space();
                     let empty = self.eat(if opener == b'{' { b'}' } else { b']' });
                     if empty {

@@ -75,6 +75,10 @@ fn odd_lines_are_judged_as_serde_json_judges_them() {
         "{\"seq\":-1e-999}",
         "{\"seq\":123456789012345678901}",
         "{\"seq\":9007199254740993}",
+        // Beyond 2^64 by so little that the digits wrap around to a small number.
+        "{\"seq\":18446744073709551617}",
+        "{\"seq\":184467440737095516.17}",
+        "{\"seq\":1844674407370955161.7}",
         "{\"seq\":0.1234567890123456789}",
         "{\"seq\":NaN}",
         "{\"latency_ms\":520.5,\"latency_ms\":null}",
@@ -118,9 +122,13 @@ fn odd_lines_are_judged_as_serde_json_judges_them() {
         // The second time, the shape of the line is known.
         compare(line.as_bytes(), &mut record);
     }
-    for bytes in
-        [&b"{\"run_id\":\"\xff\"}"[..], b"{\"a\xc3\":1}", b"{\"a\":\"\xed\xa0\x80\"}", &[0; 9]]
-    {
+    for bytes in [
+        &b"{\"run_id\":\"\xff\"}"[..],
+        b"{\"a\xc3\":1}",
+        b"{\"a\":\"\xed\xa0\x80\"}",
+        &[0; 9],
+        b"{\"a\":\"\x80\x80\x80\x80\x80\x80\x80\x80\"}",
+    ] {
         compare(bytes, &mut record);
         compare(bytes, &mut record);
     }

@@ -318,3 +318,29 @@ fn millis(ms: f64) -> String {
 fn percent(rate: f64) -> String {
     fixed(rate * 100.0, 2) + "%"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_are_told_in_the_unit_that_fits_them() {
+        for (ms, text) in [
+            (1e-6, "1ns"),
+            (5e-4, "500ns"),
+            (1e-3, "1µs"),
+            (0.5, "500µs"),
+            (1.0, "1ms"),
+            (500.0, "500ms"),
+            (1000.0, "1s"),
+        ] {
+            assert_eq!(edge(ms), text);
+        }
+    }
+
+    #[test]
+    fn times_below_a_millisecond_have_three_decimals() {
+        let texts = [0.0, 0.0005, 0.9994, 1.0, 520.46].map(millis);
+        assert_eq!(texts, ["0.0ms", "0.001ms", "0.999ms", "1.0ms", "520.5ms"]);
+    }
+}

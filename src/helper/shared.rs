@@ -363,9 +363,7 @@ impl Shared {
         for (number, queued) in state.store.claim_expired(now) {
             after.ends.push((Claim::queued(number, queued), expired_in_queue()));
         }
-        if !after.ends.is_empty() {
-            self.tell_room(&state);
-        }
+        // Who waits for room need not be told: it wakes up at that moment by itself.
         for slot in 0..state.running.len() {
             let Some(number) = state.running[slot] else { continue };
             let Some(Phase::Running(running)) = state.store.phase(number) else { continue };
@@ -1029,3 +1027,7 @@ fn status_of(state: &State) -> HelperStatus {
         HelperStatus::Ready
     }
 }
+
+#[cfg(test)]
+#[path = "shared_tests.rs"]
+mod tests;

@@ -11,14 +11,16 @@ use crate::sync::{AtomicU64, Ordering, now};
 pub(crate) struct Slept {
     /// The clocks when the first task with a deadline came.
     since: OnceLock<ClockReading>,
-    /// Sleep noticed and not told to the observers yet, in milliseconds.
+    /// Sleep noticed so far, in milliseconds, and how much of that the observers were not
+    /// told of yet.
+    noticed_ms: AtomicU64,
     to_tell_ms: AtomicU64,
-    told_ms: AtomicU64,
 }
 
 impl Slept {
     pub(crate) fn new() -> Self {
-        Self { since: OnceLock::new(), to_tell_ms: AtomicU64::new(0), told_ms: AtomicU64::new(0) }
+        let (noticed_ms, to_tell_ms) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { since: OnceLock::new(), noticed_ms, to_tell_ms }
     }
 
     /// Begins to watch; the first call reads the clocks.
@@ -37,14 +39,26 @@ impl Slept {
         };
         let total = ClockReading::now().since(first).suspended();
         let slept = counted(ahead, total);
-        let total_ms = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
-        if !slept.is_zero() && total_ms > self.told_ms.swap(total_ms, Ordering::Relaxed) {
-            self.to_tell_ms.store(total_ms, Ordering::Relaxed);
+        if !slept.is_zero() {
+            self.notice(total);
         }
         slept
     }
 
-    /// Sleep that the observers were not told of yet, as a total since watching began.
+    /// Takes down how long the device slept since watching began. Of two looks at the same
+    /// sleep the later one may see some milliseconds more: that is no further sleep.
+    fn notice(&self, total: Duration) {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (total_ms, gap_ms) = (ms(total), ms(MIN_CLOCK_GAP));
+        let further =
+            |noticed_ms| (total_ms.saturating_sub(noticed_ms) >= gap_ms).then_some(total_ms);
+        let noticed = self.noticed_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, further);
+        if let Ok(noticed_ms) = noticed {
+            self.to_tell_ms.fetch_add(total_ms.saturating_sub(noticed_ms), Ordering::Relaxed);
+        }
+    }
+
+    /// Sleep that the observers were not told of yet.
     pub(crate) fn to_tell(&self) -> Option<Duration> {
         let ms = self.to_tell_ms.swap(0, Ordering::Relaxed);
         (ms > 0).then(|| Duration::from_millis(ms))
@@ -59,6 +73,17 @@ fn counted(wall_ahead: Duration, device_slept: Duration) -> Duration {
 }
 
 #[cfg(test)]
+impl Slept {
+    /// Watches a device that has slept ever since it was switched on.
+    pub(crate) fn as_if_always_asleep() -> Self {
+        let source = ClockReading::now().source();
+        let slept = Self::new();
+        let _ = slept.since.set(ClockReading::new(Instant::now(), Duration::ZERO, source));
+        slept
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -69,6 +94,37 @@ mod tests {
         assert_eq!(counted(hour, Duration::from_millis(20)), Duration::ZERO);
         assert_eq!(counted(minute, hour), minute);
         assert_eq!(counted(hour, hour), hour);
+        assert_eq!(counted(hour, MIN_CLOCK_GAP), MIN_CLOCK_GAP);
+    }
+
+    #[test]
+    fn each_sleep_is_told_once_and_by_itself() {
+        let (slept, second) = (Slept::new(), Duration::from_secs(1));
+        slept.notice(second * 60);
+        assert_eq!(slept.to_tell(), Some(second * 60));
+        assert_eq!(slept.to_tell(), None);
+        // The same sleep, seen again with what clocks are off by.
+        for seen in [59_990, 60_000, 60_010, 60_999] {
+            slept.notice(Duration::from_millis(seen));
+            assert_eq!(slept.to_tell(), None, "{seen}");
+        }
+        slept.notice(second * 61);
+        slept.notice(second * 71);
+        assert_eq!(slept.to_tell(), Some(second * 11), "two more, not what was told before");
+    }
+
+    #[test]
+    fn a_task_that_was_there_is_charged_for_the_device_s_sleep() {
+        let slept = Slept::new();
+        let submitted = Instant::now();
+        let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        slept.watch();
+        assert!(slept.since.get().is_some());
+        let slept = Slept::as_if_always_asleep();
+        assert!(slept.since(an_hour_ago, submitted) >= MIN_CLOCK_GAP);
+        assert!(slept.to_tell() >= Some(MIN_CLOCK_GAP));
+        assert_eq!(slept.since(SystemTime::now(), submitted), Duration::ZERO);
+        assert_eq!(slept.to_tell(), None);
     }
 
     #[test]

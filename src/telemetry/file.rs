@@ -279,7 +279,11 @@ impl AuditFile {
     /// Waits until the disk has all lines. Devices have no disk behind them.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.unsynced = 0;
-        if self.regular { self.file.sync_data() } else { Ok(()) }
+        if self.regular {
+            self.file.sync_data()?;
+            self.stats.syncs += 1;
+        }
+        Ok(())
     }
 
     /// Finds out, now and then, whether the file still stands under its name, and keeps it
@@ -399,3 +403,7 @@ impl AuditFile {
         self.sync_before_rotation();
     }
 }
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

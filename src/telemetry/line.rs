@@ -19,7 +19,6 @@ const TAIL_BYTES: usize = 40;
 pub(super) const TEXT_BYTES_MAX: usize = 512;
 
 const MILLIS_PER_SECOND: u64 = 1_000;
-const MICROS_PER_MILLI: u32 = 1_000;
 const MICROS_PER_UNIT: u64 = 1_000_000;
 
 /// A measure beyond this does not fit its integer part into a `u64` with six decimals.
@@ -134,7 +133,7 @@ impl Line {
         let whole = whole.saturating_add(u64::from(duration.subsec_millis()));
         self.field(key, |line| {
             line.number(whole);
-            line.decimals::<3>(duration.subsec_micros() % MICROS_PER_MILLI);
+            line.decimals::<3>(duration.subsec_micros());
         });
     }
 
@@ -240,19 +239,19 @@ impl Line {
             let digits = eight_digits(number);
             // The first digit is in the lowest byte; the last one stays, be it zero.
             let zeros = (digits.trailing_zeros() / 8).min(7);
-            self.put_first((digits | ZEROS) >> (8 * zeros), 8 - zeros as usize);
+            self.put_first((digits + ZEROS) >> (8 * zeros), 8 - zeros as usize);
         } else {
             self.number(number / EIGHT_DIGITS);
-            self.put_first(eight_digits(number % EIGHT_DIGITS) | ZEROS, 8);
+            self.put_first(eight_digits(number % EIGHT_DIGITS) + ZEROS, 8);
         }
     }
 
-    /// A decimal point and so many digits, at most seven.
+    /// A decimal point and so many of the number's last digits, at most seven.
     fn decimals<const PLACES: u32>(&mut self, number: u32) {
-        let digits = eight_digits(u64::from(number)) | ZEROS;
+        let digits = eight_digits(u64::from(number)) + ZEROS;
         // The digits at the word's end, and the point in place of the one before them.
         let point = u64::from(b'.');
-        let digits = digits >> (8 * (7 - PLACES)) & !0xff | point;
+        let digits = (digits >> (8 * (7 - PLACES)) & !0xff) + point;
         self.put_first(digits, 1 + PLACES as usize);
     }
 

@@ -23,6 +23,8 @@ fn every_kind_of_field_reads_back_as_json() {
     line.millis(key!("ms"), Duration::from_micros(520_050));
     line.fact("low", Fact::Number(-0.25));
     line.fact("nan", Fact::Number(f64::NAN));
+    line.fact("none", Fact::Number(0.0));
+    line.fact("high", Fact::Number(987_654_321.012_345));
     line.helper_id(key!("id"), "000000ab".parse().unwrap());
     line.task_id(key!("task"), "000000ab-123456789a".parse().unwrap());
     line.finish(7);
@@ -31,7 +33,7 @@ fn every_kind_of_field_reads_back_as_json() {
         "{\"timestamp\":1763830000.120456,\"run_id\":\"r\",\"event\":\"e\",\
          \"text\":\"a \\\"b\\\" \\\\ \\n\\r\\t\\u0001\\u001f é 🟢\",\
          \"count\":18446744073709551615,\"flag\":true,\"ms\":520.050,\"low\":-0.250000,\
-         \"nan\":null,\"id\":\"000000ab\",\"task\":\"000000ab-123456789a\",\"seq\":7}\n"
+         \"nan\":null,\"none\":0.000000,\"high\":987654321.012345,\"id\":\"000000ab\",\"task\":\"000000ab-123456789a\",\"seq\":7}\n"
     );
     assert_eq!(read(&line)["text"], "a \"b\" \\ \n\r\t\u{1}\u{1f} é 🟢");
     assert_eq!(line.after_torn().first(), Some(&b'\n'));
@@ -94,4 +96,26 @@ fn numbers_have_all_their_digits() {
     line.finish(1);
     let text = std::str::from_utf8(line.as_bytes()).unwrap();
     assert!(text.contains("\"none\":0.000,\"long\":18446744073709551615.999,\"micro\":1.001"));
+}
+
+#[test]
+fn a_line_that_is_full_to_any_byte_can_still_be_ended() {
+    for pad in 0..64 {
+        let mut line = start();
+        for _ in 0..2 {
+            line.text(key!("text"), &"x".repeat(TEXT_BYTES_MAX));
+        }
+        line.text(key!("pad"), &"x".repeat(pad));
+        for _ in 0..60 {
+            line.count(key!("n"), u64::MAX);
+            line.task_id(key!("i"), "000000ab-123456789a".parse().unwrap());
+        }
+        for _ in 0..10 {
+            line.flag(key!("f"), true);
+            line.count(key!("o"), 1);
+        }
+        line.finish(u64::MAX);
+        assert!(line.after_torn().len() <= LINE_BYTES_MAX);
+        assert_eq!(read(&line)["seq"], u64::MAX, "{pad}");
+    }
 }

@@ -207,4 +207,72 @@ mod tests {
         // Linux gives no process a larger id than 2^22.
         assert!(!is_alive((u32::MAX, start)));
     }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn the_start_is_the_twenty_second_field() {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        // The name of a test program holds no blank.
+        let start: u64 = stat.split_ascii_whitespace().nth(21).unwrap().parse().unwrap();
+        let (state, begun) = process(std::process::id()).unwrap();
+        assert!(state.is_ascii_uppercase());
+        assert_eq!(begun, start);
+    }
+
+    /// Two writers of one file, of which the second is called the other.
+    fn two(name: &str) -> (PathBuf, Lock, Lock) {
+        let folder = std::env::temp_dir().join(format!("aa-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let audit = folder.join("audit.jsonl");
+        let one = Lock::put_up(&audit, "20251122_164640").unwrap();
+        let other = Lock::put_up(&audit, "20251122_164641").unwrap();
+        (folder, one, other)
+    }
+
+    #[test]
+    fn the_others_tell_whether_they_are_busy_and_when_they_began() {
+        let (folder, mut one, mut other) = two("others");
+        let told = |any, busy, same_second| Others { any, busy, same_second };
+        assert_eq!(one.others().unwrap(), told(true, true, false));
+        other.set_busy(false).unwrap();
+        assert_eq!(one.others().unwrap(), told(true, false, false));
+        other.set_busy(true).unwrap();
+        assert_eq!(one.others().unwrap(), told(true, true, false));
+        one.set_busy(false).unwrap();
+        let third = Lock::put_up(&one.audit, "20251122_164640").unwrap();
+        assert_eq!(one.others().unwrap(), told(true, true, true));
+        assert_eq!(third.others().unwrap(), told(true, true, true));
+        drop((other, third));
+        assert_eq!(one.others().unwrap(), told(false, false, false));
+        assert!(one.stands());
+        fs::remove_file(&one.path).unwrap();
+        assert!(!one.stands());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_busy_writer_is_waited_for_until_it_is_through() {
+        let (folder, one, mut other) = two("wait");
+        let (told, heard) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let one = &one;
+            scope.spawn(move || {
+                let since = Instant::now();
+                one.wait_while_busy();
+                told.send(since.elapsed()).unwrap();
+            });
+            let early = heard.recv_timeout(BUSY_WAIT_STEP * 2);
+            other.set_busy(false).unwrap();
+            // Only a test that was held up for so long sees the wait's own bound.
+            assert!(early.is_err() || early.is_ok_and(|waited| waited >= BUSY_WAIT_MAX));
+        });
+        let quick = || {
+            let since = Instant::now();
+            one.wait_while_busy();
+            since.elapsed() < BUSY_WAIT_MAX
+        };
+        assert!((0..5).any(|_| quick()), "nobody is busy: nothing to wait for");
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

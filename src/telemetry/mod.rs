@@ -73,6 +73,8 @@ pub struct TelemetryStats {
     pub reopened: u64,
     /// How often the file was rotated.
     pub rotations: u64,
+    /// How often the disk was waited for until it had all lines; see [`Fsync`].
+    pub syncs: u64,
     /// What the system said when something failed last.
     pub last_error: Option<String>,
 }

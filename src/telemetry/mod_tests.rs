@@ -41,3 +41,87 @@ fn a_clock_that_jumps_is_written_as_it_is_and_stops_nothing() {
     assert_eq!(text.lines().count(), 3, "the line that reopened, the news of it, the end");
     std::fs::remove_file(&path).unwrap();
 }
+
+/// A telemetry of its own, and where it writes.
+fn telemetry(name: &str) -> (Telemetry, PathBuf) {
+    let folder = std::env::temp_dir().join(format!("aa-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let path = folder.join("audit.jsonl");
+    (Telemetry::to_file(&path).unwrap(), path)
+}
+
+fn gone(telemetry: Telemetry, path: &Path) {
+    drop(telemetry);
+    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+}
+
+#[test]
+fn the_file_is_looked_for_after_256_lines_of_one_moment() {
+    let (telemetry, path) = telemetry("look");
+    line_at(&telemetry, NOW);
+    std::fs::remove_file(&path).unwrap();
+    for _ in 1..256 {
+        line_at(&telemetry, NOW);
+    }
+    assert_eq!(telemetry.stats().reopened, 0);
+    line_at(&telemetry, NOW);
+    assert_eq!(telemetry.stats().reopened, 1);
+    gone(telemetry, &path);
+}
+
+#[test]
+fn a_lock_file_is_put_up_again_where_it_is_gone_and_only_there() {
+    let (telemetry, path) = telemetry("relock");
+    let locks = || {
+        let names = std::fs::read_dir(path.parent().unwrap()).unwrap();
+        let names = names.map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|end| end == "lock")).collect::<Vec<_>>()
+    };
+    let before = locks();
+    assert_eq!(before.len(), 1);
+    let mut at = NOW;
+    for (remove_lock, reopened) in [(false, 1), (true, 2)] {
+        std::fs::remove_file(&path).unwrap();
+        if remove_lock {
+            std::fs::remove_file(&before[0]).unwrap();
+        }
+        at += Duration::from_secs(2);
+        line_at(&telemetry, at);
+        assert_eq!(telemetry.stats().reopened, reopened);
+        assert_eq!(locks().len(), 1, "others can see us");
+        assert_eq!(locks() == before, !remove_lock);
+    }
+    gone(telemetry, &path);
+}
+
+#[test]
+fn events_tell_what_they_have_and_counted_ones_what_readers_count_on() {
+    let (telemetry, path) = telemetry("fields");
+    let bare = |kind| Event::new(kind);
+    let mut told = bare(EventKind::Admission);
+    told.backend = "Local";
+    told.latency = Duration::from_millis(2);
+    told.success = false;
+    for event in [bare(EventKind::Admission), told, bare(EventKind::BackendCall)] {
+        telemetry.on_event(&event);
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let keys = |line: &serde_json::Value| {
+        ["backend", "latency_ms", "success"].map(|key| line.get(key).map(ToString::to_string))
+    };
+    let some = |texts: [&str; 3]| texts.map(|text| Some(text.to_owned()));
+    assert_eq!(keys(&lines[0]), [None, None, None]);
+    assert_eq!(keys(&lines[1]), some(["\"Local\"", "2.0", "false"]));
+    assert_eq!(keys(&lines[2]), some(["\"\"", "0.0", "true"]));
+    gone(telemetry, &path);
+}
+
+#[test]
+fn a_telemetry_shows_its_file_and_run() {
+    let (telemetry, path) = telemetry("shown");
+    let shown = format!("{telemetry:?}");
+    assert!(shown.contains("audit.jsonl") && shown.contains(telemetry.run_id()), "{shown}");
+    gone(telemetry, &path);
+}

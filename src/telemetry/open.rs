@@ -95,3 +95,24 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_renamed_where_nothing_is_and_what_cannot_be_renamed_is_told() {
+        let folder = std::env::temp_dir().join(format!("aa-rename-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("full/of")).unwrap();
+        let (from, to) = (folder.join("from"), folder.join("to"));
+        rename(&from, &to).unwrap();
+        assert!(!to.exists());
+        fs::write(&from, "x").unwrap();
+        assert!(rename(&from, &folder.join("full")).is_err());
+        rename(&from, &to).unwrap();
+        assert!(to.exists() && !from.exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -6,8 +6,10 @@
 // What is left out must say so.
 #![allow(clippy::print_stdout)]
 
+mod core_edges;
 mod core_more;
 mod debrief;
+mod debrief_edges;
 mod device;
 mod examples;
 mod face;
@@ -27,6 +29,7 @@ mod shutdown;
 mod soak;
 mod support;
 mod telemetry;
+mod telemetry_edges;
 mod telemetry_kill;
 mod together;
 mod together_faults;

@@ -68,7 +68,7 @@ pub fn run_tasks(manager: &AutomationAssistantManager, helper: HelperId, tasks: 
 }
 
 /// A run of its own: one helper, so many tasks, a clean end.
-fn log(telemetry: &Telemetry, tasks: usize) {
+pub fn log(telemetry: &Telemetry, tasks: usize) {
     let manager = manager(telemetry);
     let helper = manager.spawn_helper(HelperConfig::local()).unwrap();
     run_tasks(&manager, helper, tasks);

@@ -1,0 +1,149 @@
+//! What of a helper's inside no door leads to.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+#[test]
+fn a_watch_sleeps_until_its_moment_and_is_disarmed_by_waking() {
+    let watch = Watch::new();
+    let soon = || now() + Duration::from_millis(2);
+    let until = soon();
+    watch.sleep_until(Some(until));
+    assert!(now() >= until, "it slept");
+    watch.fire();
+    watch.sleep_until(None);
+    let until = soon();
+    watch.sleep_until(Some(until));
+    assert!(now() >= until, "the first wake-up has used it up");
+}
+
+#[test]
+fn the_earlier_of_two_moments_is_the_one_that_comes() {
+    let (a, b) = (now(), now() + Duration::from_secs(1));
+    assert_eq!(earlier(Some(a), Some(b)), Some(a));
+    assert_eq!(earlier(Some(b), Some(a)), Some(a));
+    assert_eq!(earlier(Some(a), None), Some(a));
+    assert_eq!(earlier(None, Some(b)), Some(b));
+    assert_eq!(earlier(None, None), None);
+}
+
+/// Answers each task when it gets a word.
+struct Gate(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl AiBackend for Gate {
+    fn name(&self) -> &str {
+        "Gate"
+    }
+
+    fn process(&self, call: &crate::backend::CallContext<'_>) -> Result<Reply, TaskError> {
+        let _ = lock(&self.0).recv();
+        Ok(Reply::new(call.prompt()))
+    }
+}
+
+#[test]
+fn a_wait_that_gives_up_takes_back_its_own_request_to_be_woken_and_no_other() {
+    let (go, wait) = std::sync::mpsc::channel();
+    let helper = crate::AutomationHelper::builder(HelperConfig::local())
+        .backend(Gate(std::sync::Mutex::new(wait)))
+        .build()
+        .unwrap();
+    helper.start().unwrap();
+    let first = helper.submit_task("first").unwrap();
+    let second = helper.submit_task("second").unwrap();
+    let long = Duration::from_secs(20);
+    let awaited = || helper.shared().lock().awaited.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!(helper.wait_task(second, long).unwrap().is_success()));
+        let until = now() + long;
+        while awaited().is_empty() {
+            assert!(now() < until, "it comes to wait");
+            std::thread::yield_now();
+        }
+        let given_up = helper.wait_task(first, Duration::from_millis(1));
+        assert!(matches!(given_up, Err(Error::WaitTimedOut { .. })));
+        assert_eq!(awaited(), [second.number()]);
+        go.send(()).unwrap();
+        go.send(()).unwrap();
+    });
+    assert!(awaited().is_empty());
+}
+
+#[test]
+fn only_the_watch_that_is_taken_back_goes() {
+    let helper = crate::AutomationHelper::new(HelperConfig::local()).unwrap();
+    let (one, other) = (Watch::new(), Watch::new());
+    for watch in [&one, &other] {
+        helper.shared().watch(watch);
+    }
+    helper.shared().unwatch(&one);
+    let state = helper.shared().lock();
+    assert!(state.watches.len() == 1 && Arc::ptr_eq(&state.watches[0], &other));
+}
+
+/// Submits a task that finds no room, makes room once it sleeps, and sees it come in.
+fn wakes_a_waiting_submit(helper: &crate::AutomationHelper, make_room: impl FnOnce()) {
+    let long = Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| helper.submit_task_wait("waits", long));
+        let began = now();
+        while helper.shared().lock().room_waiters == 0 {
+            assert!(began.elapsed() < long, "it comes to wait");
+            std::thread::yield_now();
+        }
+        make_room();
+        assert!(waiting.join().unwrap().is_ok());
+        assert!(began.elapsed() < long / 2, "it was woken");
+    });
+    assert_eq!(helper.shared().lock().room_waiters, 0);
+}
+
+#[test]
+fn a_task_that_leaves_the_queue_gives_its_place_to_a_submit_that_sleeps() {
+    let config = HelperConfig::local().queue_capacity(1);
+    let helper = crate::AutomationHelper::new(config).unwrap();
+    let queued = helper.submit_task("queued").unwrap();
+    wakes_a_waiting_submit(&helper, || assert!(helper.cancel_task(queued)));
+    wakes_a_waiting_submit(&helper, || helper.start().unwrap());
+}
+
+#[test]
+fn a_result_that_is_read_gives_its_place_to_a_submit_that_sleeps() {
+    let config =
+        HelperConfig::local().max_results(1).when_results_full(WhenResultsFull::RefuseTasks);
+    let helper = crate::AutomationHelper::new(config).unwrap();
+    let frees: [&dyn Fn(TaskId); 3] = [
+        &|id| assert!(helper.get_task_result(id).is_some()),
+        &|id| assert!(helper.take_task_result(id).is_some()),
+        &|_| assert_eq!(helper.clear_results(), 1),
+    ];
+    for free in frees {
+        let id = helper.submit_task("x").unwrap();
+        assert!(helper.cancel_task(id));
+        wakes_a_waiting_submit(&helper, || free(id));
+        let queued = helper.shared().lock().store.claim_all_queued();
+        for (number, queued) in queued {
+            helper.shared().finish(Claim::queued(number, queued), Err(cancelled()));
+        }
+        helper.clear_results();
+    }
+}
+
+#[test]
+fn sleep_counts_against_a_deadline_and_where_it_shall() {
+    for (counts, deadline, counted) in
+        [(true, true, true), (false, true, false), (true, false, false), (false, false, false)]
+    {
+        let config = HelperConfig::local().count_suspended_time(counts);
+        let backend = Box::new(Gate(std::sync::Mutex::new(std::sync::mpsc::channel().1)));
+        let mut shared = Shared::new(config, backend, crate::observers::Observers::new(Vec::new()));
+        shared.slept = Slept::as_if_always_asleep();
+        let queued = Queued {
+            request: TaskRequest::new("x"),
+            created_at: SystemTime::now() - Duration::from_secs(3600),
+            submitted: now(),
+            deadline: deadline.then(|| now() + Duration::from_secs(60)),
+        };
+        assert_eq!(!shared.slept_since(&queued).is_zero(), counted, "{counts} {deadline}");
+    }
+}
