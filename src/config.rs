@@ -443,8 +443,10 @@ impl HelperConfig {
     }
 
     /// Whether time in which the device slept (Doze, a closed lid) counts against a task's
-    /// [`deadline`](crate::TaskRequest::deadline). Exact with the cargo feature `rustix`,
-    /// estimated without. Defaults to `true`.
+    /// [`deadline`](crate::TaskRequest::deadline), in the queue and while it runs. Exact with
+    /// the cargo feature `rustix`, estimated without. Whoever waits for such a task looks at
+    /// it each 10 s, since nothing wakes a waiting thread when the device wakes up; a running
+    /// task that nobody waits for may take the time it slept in addition. Defaults to `true`.
     #[must_use]
     pub fn count_suspended_time(mut self, count: bool) -> Self {
         self.count_suspended_time = count;

@@ -29,7 +29,7 @@ pub enum EventKind {
     Admission,
     /// Traces were sent to Opik, or lost.
     TraceExport,
-    /// The device slept (Doze, a closed lid) while tasks with a deadline were there.
+    /// The device slept (Doze, a closed lid) while tasks were there. One sleep, one event.
     Suspended,
 }
 

@@ -82,6 +82,7 @@ mod observers;
 mod opik;
 mod prices;
 mod queue;
+mod slept;
 mod status;
 mod store;
 mod sync;

@@ -290,6 +290,10 @@ impl AutomationAssistantManager {
         lock(&self.registry).find(helper).map(AutomationHelper::handle)
     }
 
+    pub(crate) fn observers(&self) -> &SharedObservers {
+        &self.observers
+    }
+
     pub(crate) fn shared(&self, helper: HelperId) -> Result<Arc<Shared>, Error> {
         let registry = lock(&self.registry);
         let found = registry.find(helper).ok_or(Error::UnknownHelper(helper))?;
@@ -402,12 +406,15 @@ impl AutomationAssistantManager {
     /// the receiver begins finds it in its context, under `inbox`, as
     /// `{"from": …, "text": …}`. An inbox holds at most
     /// [`INBOX_MESSAGES_MAX`](crate::INBOX_MESSAGES_MAX) messages of at most
-    /// [`INBOX_BYTES_MAX`](crate::INBOX_BYTES_MAX) bytes together.
+    /// [`INBOX_BYTES_MAX`](crate::INBOX_BYTES_MAX) bytes together. Should that task fail, its
+    /// messages are not handed to another: send the result again. A task with an `inbox` of
+    /// its own in its context leaves the messages to the next one.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownHelper`]; [`Error::UnknownTask`] and [`Error::ResultDropped`];
-    /// [`Error::InvalidRequest`] if the task has not ended or has failed;
+    /// [`Error::InvalidRequest`] if the task has not ended or has failed, or if its result is
+    /// longer than an inbox;
     /// [`Error::InboxFull`].
     pub fn send_result(&self, from: HelperId, task: TaskId, to: HelperId) -> Result<(), Error> {
         let (sender, receiver) = (self.shared(from)?, self.shared(to)?);

@@ -3,12 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::event::{Event, Observe};
+use crate::slept::Slept;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-/// The observers of one helper, and how often they panicked.
+/// The observers of a helper or of a manager's helpers, how often they panicked, and what
+/// they were told of the device's sleep: one sleep is one event, however many helpers saw it.
 pub(crate) struct Observers {
     list: Vec<std::sync::Arc<dyn Observe>>,
     panics: AtomicU64,
+    pub(crate) slept: Slept,
 }
 
 /// Observers shared by the helpers of a manager.
@@ -16,7 +19,7 @@ pub(crate) type SharedObservers = Arc<Observers>;
 
 impl Observers {
     pub(crate) fn new(list: Vec<std::sync::Arc<dyn Observe>>) -> SharedObservers {
-        Arc::new(Self { list, panics: AtomicU64::new(0) })
+        Arc::new(Self { list, panics: AtomicU64::new(0), slept: Slept::new() })
     }
 
     /// Whether there is anybody to be told: who asks first need not make an event in vain.

@@ -33,6 +33,8 @@ pub(crate) struct Running {
     pub(crate) queue_time: Duration,
     pub(crate) began: Instant,
     pub(crate) deadline: Option<Instant>,
+    /// The task's own deadline as if the device had not slept, if its sleep counts.
+    pub(crate) sleepless: Option<Instant>,
     pub(crate) on_done: Option<OnDone>,
     /// When the call begun last began; nothing between calls.
     pub(crate) attempt_open: Option<Instant>,

@@ -56,7 +56,6 @@ pub(super) struct Batch<'a> {
     pub(super) together: &'a Together<'a>,
     pub(super) helpers: &'a [HelperId],
     pub(super) requests: &'a [TaskRequest],
-    pub(super) until: Option<Instant>,
     pub(super) waiting: VecDeque<usize>,
     pub(super) flights: Vec<Flight>,
     pub(super) members: Vec<Member>,
@@ -152,7 +151,7 @@ impl Batch<'_> {
     fn hand_over(&mut self, helper: usize) -> Handed {
         let Some(place) = self.waiting.pop_front() else { return Handed::Not };
         let id = self.helpers[helper];
-        let request = self.together.request_for(&self.requests[place], id, self.until);
+        let request = self.together.request_for(&self.requests[place], id, self.vigil.until());
         match self.together.submit(request, id) {
             Ok(pending) => {
                 self.flights.push(Flight { place, helper, pending });
@@ -200,7 +199,7 @@ impl Batch<'_> {
         let until = Instant::now().checked_add(error.retry_after()?)?;
         let member = &mut self.members[helper];
         member.rests += 1;
-        let in_time = self.until.is_none_or(|end| until < end);
+        let in_time = self.vigil.until().is_none_or(|end| until < end);
         (in_time && member.rests <= RESTS_MAX).then_some(until)
     }
 

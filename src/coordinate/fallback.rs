@@ -181,14 +181,12 @@ impl Fallback {
         }
         // One deadline for all of them: the template's does not begin anew with each.
         let whole = template.deadline.map_or(together.deadline, |own| own.min(together.deadline));
-        let until = Instant::now().checked_add(whole);
         let mut run = Run {
             fallback: self,
             together,
             template,
             whole,
-            until,
-            vigil: Vigil::new(&together.cancel, until),
+            vigil: Vigil::new(together, whole),
             report: FallbackReport { task: None, tried: Vec::new(), ended_early: None },
             not_asked: self.helpers.len(),
             untold: 0,
@@ -263,9 +261,8 @@ struct Run<'a> {
     fallback: &'a Fallback,
     together: &'a Together<'a>,
     template: &'a TaskRequest,
-    /// The time for all of it, and its end.
+    /// The time for all of it.
     whole: Duration,
-    until: Option<Instant>,
     vigil: Vigil<'a>,
     report: FallbackReport,
     /// Helpers that may be asked yet.
@@ -350,10 +347,10 @@ impl Run<'_> {
 
     /// The template with this helper's share of the time.
     fn request(&self, helper: HelperId) -> TaskRequest {
-        let mut request = self.together.request_for(self.template, helper, self.until);
+        let mut request = self.together.request_for(self.template, helper, self.vigil.until());
         let following = self.not_asked as u32;
         if following > 0 {
-            if let Some(until) = self.until {
+            if let Some(until) = self.vigil.until() {
                 let left = until.saturating_duration_since(Instant::now());
                 let share = self.fallback.share.min(1.0 / f64::from(following + 1));
                 let kept = self.whole.mul_f64(share).saturating_mul(following);

@@ -190,8 +190,7 @@ impl Together<'_> {
         if helpers.is_empty() {
             return Err(nobody());
         }
-        let until = self.until();
-        let mut vigil = Vigil::new(&self.cancel, until);
+        let mut vigil = Vigil::new(self, self.deadline);
         let mut outcomes: Vec<Option<Result<Task, Error>>> = Vec::new();
         let mut flights = Vec::new();
         for (place, &helper) in helpers.iter().enumerate() {
@@ -199,7 +198,7 @@ impl Together<'_> {
                 outcomes.push(Some(Err(not_asked(why, template))));
                 continue;
             }
-            match self.submit(self.request_for(template, helper, until), helper) {
+            match self.submit(self.request_for(template, helper, vigil.until()), helper) {
                 Ok(pending) => {
                     vigil.add(&pending.shared);
                     flights.push(Flight { place, helper: place, pending });
@@ -260,18 +259,16 @@ impl Together<'_> {
         if helpers.is_empty() {
             return Err(nobody());
         }
-        let until = self.until();
         let mut batch = Batch {
             together: self,
             helpers,
             requests,
-            until,
             waiting: (0..requests.len()).collect(),
             flights: Vec::new(),
             members: helpers.iter().map(|&helper| Member::new(self, helper)).collect(),
             left_last: None,
             answers: requests.iter().map(|_| None).collect(),
-            vigil: Vigil::new(&self.cancel, until),
+            vigil: Vigil::new(self, self.deadline),
         };
         batch.run();
         Ok(batch.into_answers())
@@ -288,8 +285,7 @@ impl Together<'_> {
         if stages.is_empty() {
             return Err(Error::InvalidRequest("a pipeline needs at least one stage".into()));
         }
-        let until = self.until();
-        let mut vigil = Vigil::new(&self.cancel, until);
+        let mut vigil = Vigil::new(self, self.deadline);
         let mut pipeline = Pipeline { tasks: Vec::new(), stopped_by: None, stages: stages.len() };
         for stage in stages {
             if let Some(why) = vigil.over() {
@@ -297,7 +293,7 @@ impl Together<'_> {
                 pipeline.stopped_by = Some(Error::NotAsked { why, request });
                 break;
             }
-            let mut request = self.ready(stage.request, stage.helper, until);
+            let mut request = self.ready(stage.request, stage.helper, vigil.until());
             let before = pipeline.tasks.last().and_then(|task| task.result.clone());
             if let Some(text) = before {
                 request = request.context(stage.context_key, text);

@@ -14,12 +14,13 @@ pub use gather::{Answer, Pipeline, Race, Stage, Want};
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
 use crate::helper::shared::{Shared, Watch, earlier};
 use crate::id::{HelperId, TaskId};
 use crate::manager::AutomationAssistantManager;
+use crate::slept::Slept;
 use crate::task::{Task, TaskRequest};
 use crate::task_error::ErrorKind;
 
@@ -111,6 +112,7 @@ type OnSpeech = Arc<Mutex<dyn FnMut(HelperId, Speech<'_>) + Send>>;
 pub struct Together<'a> {
     manager: &'a AutomationAssistantManager,
     deadline: Duration,
+    count_suspended_time: bool,
     cancel: CancelHandle,
     on_text: Option<OnSpeech>,
 }
@@ -121,6 +123,7 @@ impl<'a> Together<'a> {
         Self {
             manager,
             deadline: DEFAULT_TOGETHER_DEADLINE,
+            count_suspended_time: true,
             cancel: CancelHandle::new(),
             on_text: None,
         }
@@ -130,6 +133,15 @@ impl<'a> Together<'a> {
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// Whether time in which the device slept (Doze, a closed lid) counts against the call's
+    /// deadline; see [`HelperConfig::count_suspended_time`](crate::HelperConfig). Defaults to
+    /// `true`.
+    #[must_use]
+    pub fn count_suspended_time(mut self, count: bool) -> Self {
+        self.count_suspended_time = count;
         self
     }
 
@@ -146,10 +158,6 @@ impl<'a> Together<'a> {
     pub fn on_text(mut self, callback: impl FnMut(HelperId, Speech<'_>) + Send + 'static) -> Self {
         self.on_text = Some(Arc::new(Mutex::new(callback)));
         self
-    }
-
-    fn until(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.deadline)
     }
 
     /// The template made ready for one helper.
@@ -224,19 +232,38 @@ enum Woken {
     Over,
 }
 
-/// A watch over changing sets of tasks and one cancel handle; taken off when dropped.
+/// A watch over changing sets of tasks, one cancel handle and one deadline; taken off when
+/// dropped.
 struct Vigil<'a> {
     watch: crate::sync::Arc<Watch>,
     cancel: &'a CancelHandle,
     watched: Vec<crate::sync::Arc<Shared>>,
-    until: Option<Instant>,
+    began: (SystemTime, Instant),
+    deadline: Option<Instant>,
+    /// Who knows of the device's sleep, where that counts.
+    slept: Option<&'a Slept>,
 }
 
 impl<'a> Vigil<'a> {
-    fn new(cancel: &'a CancelHandle, until: Option<Instant>) -> Self {
+    /// Over a call that may take this long.
+    fn new(together: &'a Together<'_>, time: Duration) -> Self {
         let watch = Watch::new();
-        cancel.lock().watches.push(crate::sync::Arc::clone(&watch));
-        Self { watch, cancel, watched: Vec::new(), until }
+        together.cancel.lock().watches.push(crate::sync::Arc::clone(&watch));
+        let began = (SystemTime::now(), Instant::now());
+        let deadline = began.1.checked_add(time);
+        let slept = &together.manager.observers().slept;
+        slept.watch();
+        let slept = Some(slept).filter(|_| together.count_suspended_time);
+        Self { watch, cancel: &together.cancel, watched: Vec::new(), began, deadline, slept }
+    }
+
+    /// The call's end, if it has any.
+    fn until(&self) -> Option<Instant> {
+        let deadline = self.deadline?;
+        let slept =
+            self.slept.map_or(Duration::ZERO, |slept| slept.since(self.began.0, self.began.1));
+        // Slept through the whole of it: over since it began.
+        Some(deadline.checked_sub(slept).unwrap_or(self.began.1))
     }
 
     /// Watches this helper too.
@@ -252,7 +279,7 @@ impl<'a> Vigil<'a> {
         if self.cancel.is_cancelled() {
             return Some(ErrorKind::Cancelled);
         }
-        let late = self.until.is_some_and(|until| until <= Instant::now());
+        let late = self.until().is_some_and(|until| until <= Instant::now());
         late.then_some(ErrorKind::Timeout)
     }
 
@@ -265,7 +292,7 @@ impl<'a> Vigil<'a> {
         if self.is_over() {
             return Woken::Over;
         }
-        self.watch.sleep_until(earlier(self.until, look_again));
+        self.watch.sleep_until(earlier(self.until(), look_again));
         if self.is_over() { Woken::Over } else { Woken::Look }
     }
 }

@@ -1,7 +1,6 @@
 //! A helper: a queue, its threads, its backend and its results.
 
 pub(crate) mod shared;
-mod slept;
 pub(crate) mod worker;
 
 pub use shared::{INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};

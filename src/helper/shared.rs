@@ -17,7 +17,6 @@ use crate::cancel::{CancelSignal, RaisedHooks};
 use crate::config::{HelperConfig, WhenResultsFull};
 use crate::error::Error;
 use crate::event::{Event, EventKind, Fact, TraceFacts};
-use crate::helper::slept::Slept;
 use crate::id::{HelperId, TaskId};
 use crate::observers::{SharedObservers, quietly};
 use crate::queue::Tickets;
@@ -32,6 +31,10 @@ use crate::task_error::{ErrorKind, TaskError};
 /// How long past its time a running task's backend may take to say so itself, before
 /// whoever asks for the task ends it: the backend knows better what it was waiting for.
 pub(crate) const RUN_GRACE: Duration = Duration::from_millis(250);
+
+/// Who waits for a task with a deadline looks at it at least so often: timers stand still
+/// while the device sleeps, and nothing wakes a waiting thread when the device wakes up.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long `cancel_task` waits where the task's thread itself must end it, because it just
 /// tells observers of a call.
@@ -192,7 +195,6 @@ pub(crate) struct Shared {
     pub(crate) slots: Vec<Slot>,
     pub(crate) handles: Mutex<Vec<JoinHandle<()>>>,
     callback_panics: AtomicU64,
-    slept: Slept,
 }
 
 impl Shared {
@@ -240,7 +242,6 @@ impl Shared {
             slots: (0..threads).map(|_| slot()).collect(),
             handles: Mutex::new(Vec::new()),
             callback_panics: AtomicU64::new(0),
-            slept: Slept::new(),
         }
     }
 
@@ -297,8 +298,8 @@ impl Shared {
         let until = submitted.checked_add(patience);
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
         let created_at = SystemTime::now();
-        if deadline.is_some() && self.config.count_suspended_time {
-            self.slept.watch();
+        if self.observers.any() || (deadline.is_some() && self.config.count_suspended_time) {
+            self.observers.slept.watch();
         }
         let mut state = self.lock();
         loop {
@@ -367,7 +368,7 @@ impl Shared {
         for slot in 0..state.running.len() {
             let Some(number) = state.running[slot] else { continue };
             let Some(Phase::Running(running)) = state.store.phase(number) else { continue };
-            if running_is_overdue(running, now) {
+            if self.is_overdue(running, now) {
                 self.end_running(&mut state, number, timed_out(), &mut after);
             }
         }
@@ -440,7 +441,14 @@ impl Shared {
             event.usage = reply.as_ref().and_then(|reply| reply.usage.as_ref());
             self.observers.tell(&event.outcome(now.duration_since(opened), error.as_ref()));
         }
-        if let Some(slept) = self.slept.to_tell() {
+        let completed_at = SystemTime::now();
+        if self.observers.any() {
+            let submitted = began.unwrap_or(now).checked_sub(claim.queue_time).unwrap_or(now);
+            // Notes it; what the task is charged was decided before.
+            let _ =
+                self.observers.slept.between((claim.created_at, submitted), (completed_at, now));
+        }
+        if let Some(slept) = self.observers.slept.to_tell() {
             let facts = [("suspended_ms", Fact::Number(millis(slept)))];
             let mut event = self.event(EventKind::Suspended);
             event.facts = &facts;
@@ -459,7 +467,7 @@ impl Shared {
             prompt: std::mem::take(&mut request.prompt),
             context: std::mem::take(&mut request.context),
             created_at: claim.created_at,
-            completed_at: Some(SystemTime::now()),
+            completed_at: Some(completed_at),
             result,
             error,
             model,
@@ -589,7 +597,7 @@ impl Shared {
             Some(Phase::Queued(queued)) if self.queued_is_late(queued, now) => {
                 self.end_queued(&mut state, number, expired_in_queue(), &mut after)
             }
-            Some(Phase::Running(running)) if running_is_overdue(running, now) => {
+            Some(Phase::Running(running)) if self.is_overdue(running, now) => {
                 self.end_running(&mut state, number, timed_out(), &mut after)
             }
             _ => false,
@@ -607,7 +615,28 @@ impl Shared {
         if queued.deadline.is_none() || !self.config.count_suspended_time {
             return Duration::ZERO;
         }
-        self.slept.since(queued.created_at, queued.submitted)
+        self.observers.slept.since(queued.created_at, queued.submitted)
+    }
+
+    /// Whether the time is over for a running task whose backend did not notice.
+    fn is_overdue(&self, running: &Running, now: Instant) -> bool {
+        let over = |at: Instant| at.checked_add(RUN_GRACE).is_some_and(|at| at <= now);
+        if running.end_with.is_some() {
+            return false;
+        }
+        if running.deadline.is_some_and(over) {
+            return true;
+        }
+        let Some(sleepless) = running.sleepless else { return false };
+        let submitted = running.began.checked_sub(running.queue_time).unwrap_or(running.began);
+        let slept = self.observers.slept.since(running.created_at, submitted);
+        !slept.is_zero() && sleepless.checked_sub(slept).is_none_or(over)
+    }
+
+    /// When to look at a task again: at its end, or soon where the device's sleep counts.
+    fn look_again(&self, over: Option<Instant>, has_deadline: bool) -> Option<Instant> {
+        let counts = has_deadline && self.config.count_suspended_time;
+        if counts { earlier(over, now().checked_add(LOOK_AGAIN)) } else { over }
     }
 
     fn queued_is_late(&self, queued: &Queued, now: Instant) -> bool {
@@ -648,12 +677,15 @@ impl Shared {
         match state.store.look(number) {
             Lookup::Dropped => Err(Error::ResultDropped(id)),
             Lookup::Unknown => Err(Error::UnknownTask(id)),
-            Lookup::Found(Phase::Queued(queued)) => Ok(Err(queued.deadline)),
+            Lookup::Found(Phase::Queued(queued)) => {
+                Ok(Err(self.look_again(queued.deadline, queued.deadline.is_some())))
+            }
             Lookup::Found(Phase::Running(running)) => {
                 // An end that its thread was asked for already is not asked for again.
                 let asked = running.end_with.is_some();
                 let over = running.deadline.and_then(|at| at.checked_add(RUN_GRACE));
-                Ok(Err(if asked { None } else { over }))
+                let again = self.look_again(over, running.sleepless.is_some());
+                Ok(Err(if asked { None } else { again }))
             }
             Lookup::Found(Phase::Finished { .. }) => match state.store.read(number) {
                 Some(task) => {
@@ -791,6 +823,13 @@ impl Shared {
 
     /// Puts a message where the next task begun sees it.
     pub(crate) fn put_message(&self, message: Message) -> Result<(), Error> {
+        if message.text.len() > INBOX_BYTES_MAX {
+            return Err(Error::InvalidRequest(format!(
+                "the result has {} bytes, an inbox holds {INBOX_BYTES_MAX} (INBOX_BYTES_MAX): \
+                 send a part of it, as context of a task",
+                message.text.len()
+            )));
+        }
         let mut state = self.lock();
         let held: usize = state.inbox.iter().map(|held| held.text.len()).sum();
         if state.inbox.len() >= INBOX_MESSAGES_MAX || held + message.text.len() > INBOX_BYTES_MAX {
@@ -877,6 +916,7 @@ impl Shared {
             queue_time: now.duration_since(queued.submitted),
             began: now,
             deadline,
+            sleepless: queued.deadline.filter(|_| self.config.count_suspended_time),
             on_done: queued.request.on_done.take().map(Exclusive::into_inner),
             attempt_open: Some(now),
             attempts: 0,
@@ -884,8 +924,9 @@ impl Shared {
             end_with: None,
         };
         self.slots[slot].cancel.reset();
-        let inbox = std::mem::take(&mut state.inbox);
-        if !inbox.is_empty() {
+        // A context of the caller's own under that name is left alone; the messages wait.
+        if !state.inbox.is_empty() && !queued.request.context.contains_key(INBOX_KEY) {
+            let inbox = std::mem::take(&mut state.inbox);
             let message = |message: Message| json!({"from": message.from, "text": message.text});
             let messages: Vec<Value> = inbox.into_iter().map(message).collect();
             queued.request.context.insert(INBOX_KEY.to_owned(), Value::Array(messages));
@@ -997,11 +1038,6 @@ impl Claim {
             first_text: None,
         }
     }
-}
-
-fn running_is_overdue(running: &Running, now: Instant) -> bool {
-    let over = running.deadline.and_then(|at| at.checked_add(RUN_GRACE));
-    running.end_with.is_none() && over.is_some_and(|at| at <= now)
 }
 
 fn expired_in_queue() -> TaskError {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::slept::Slept;
 
 #[test]
 fn a_watch_sleeps_until_its_moment_and_is_disarmed_by_waking() {
@@ -129,21 +130,65 @@ fn a_result_that_is_read_gives_its_place_to_a_submit_that_sleeps() {
     }
 }
 
+/// A helper on a device that has slept ever since it was switched on, and a task that came
+/// an hour ago by the wall clock, just now by `Instant`.
+fn asleep(config: HelperConfig) -> (Shared, Queued, std::sync::Arc<Sleeps>) {
+    let backend = Box::new(Gate(std::sync::Mutex::new(std::sync::mpsc::channel().1)));
+    let told = std::sync::Arc::<Sleeps>::default();
+    let mut observers = crate::observers::Observers::new(vec![told.clone()]);
+    Arc::get_mut(&mut observers).unwrap().slept = Slept::as_if_always_asleep();
+    let queued = Queued {
+        request: TaskRequest::new("x"),
+        created_at: SystemTime::now() - Duration::from_secs(3600),
+        submitted: now(),
+        deadline: Some(now() + MINUTE),
+    };
+    (Shared::new(config, backend, observers), queued, told)
+}
+
+/// How many sleeps the observers were told of.
+#[derive(Default)]
+struct Sleeps(AtomicU64);
+
+impl crate::event::Observe for Sleeps {
+    fn on_event(&self, event: &Event<'_>) {
+        self.0.fetch_add(u64::from(event.kind == EventKind::Suspended), Ordering::Relaxed);
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
 #[test]
 fn sleep_counts_against_a_deadline_and_where_it_shall() {
     for (counts, deadline, counted) in
         [(true, true, true), (false, true, false), (true, false, false), (false, false, false)]
     {
-        let config = HelperConfig::local().count_suspended_time(counts);
-        let backend = Box::new(Gate(std::sync::Mutex::new(std::sync::mpsc::channel().1)));
-        let mut shared = Shared::new(config, backend, crate::observers::Observers::new(Vec::new()));
-        shared.slept = Slept::as_if_always_asleep();
-        let queued = Queued {
-            request: TaskRequest::new("x"),
-            created_at: SystemTime::now() - Duration::from_secs(3600),
-            submitted: now(),
-            deadline: deadline.then(|| now() + Duration::from_secs(60)),
-        };
+        let (shared, mut queued, _) = asleep(HelperConfig::local().count_suspended_time(counts));
+        queued.deadline = queued.deadline.filter(|_| deadline);
         assert_eq!(!shared.slept_since(&queued).is_zero(), counted, "{counts} {deadline}");
+    }
+}
+
+#[test]
+fn a_task_that_runs_while_the_device_sleeps_is_charged_too() {
+    for counts in [true, false] {
+        let (shared, mut queued, told) = asleep(HelperConfig::local().count_suspended_time(counts));
+        // It is not late yet when its thread takes it up.
+        let long_ago = std::mem::replace(&mut queued.created_at, SystemTime::now());
+        let number = shared.lock().store.insert(queued);
+        assert!(matches!(shared.begin_next(0, false), Next::Task { .. }));
+        let mut state = shared.lock();
+        let look = shared.peek(&mut state, shared.task_id(number), number);
+        let soon = now() + LOOK_AGAIN;
+        assert_eq!(look.unwrap().unwrap_err().is_some_and(|again| again <= soon), counts);
+        let Some(Phase::Running(running)) = state.store.phase(number) else { panic!("it runs") };
+        running.created_at = long_ago;
+        drop(shared.touch(state, number));
+        let task = shared.lock().store.read(number);
+        let kind = task.and_then(|task| task.error).map(|error| error.kind());
+        assert_eq!(kind, counts.then_some(ErrorKind::Timeout));
+        // Told once, whether it was charged or not.
+        shared.cancel(shared.task_id(number));
+        assert_eq!(told.0.load(Ordering::Relaxed), 1);
     }
 }

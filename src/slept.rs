@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::device::{ClockReading, MIN_CLOCK_GAP};
 use crate::sync::{AtomicU64, Ordering, now};
 
-/// What a helper knows of the device's sleep.
+/// What a manager's helpers know of the device's sleep.
 pub(crate) struct Slept {
-    /// The clocks when the first task with a deadline came.
+    /// The clocks when the first task came.
     since: OnceLock<ClockReading>,
     /// Sleep noticed so far, in milliseconds, and how much of that the observers were not
     /// told of yet.
@@ -28,12 +28,22 @@ impl Slept {
         self.since.get_or_init(ClockReading::now);
     }
 
-    /// How long the device slept since a task was submitted. The wall clock is asked first,
-    /// which costs nothing; only where it ran ahead is the boot clock asked whether that was
-    /// a sleep or somebody setting the clock.
+    /// How long the device slept since a task was submitted.
     pub(crate) fn since(&self, created_at: SystemTime, submitted: Instant) -> Duration {
-        let wall = created_at.elapsed().unwrap_or_default();
-        let ahead = wall.saturating_sub(now().saturating_duration_since(submitted));
+        self.between((created_at, submitted), (SystemTime::now(), now()))
+    }
+
+    /// How long the device slept between two looks at wall clock and `Instant`, of which the
+    /// second was just taken. The wall clock is asked first, which costs nothing; only where
+    /// it ran ahead is the boot clock asked whether that was a sleep or somebody setting the
+    /// clock.
+    pub(crate) fn between(
+        &self,
+        before: (SystemTime, Instant),
+        after: (SystemTime, Instant),
+    ) -> Duration {
+        let wall = after.0.duration_since(before.0).unwrap_or_default();
+        let ahead = wall.saturating_sub(after.1.saturating_duration_since(before.1));
         let Some(first) = self.since.get().filter(|_| ahead >= MIN_CLOCK_GAP) else {
             return Duration::ZERO;
         };
