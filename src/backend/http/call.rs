@@ -287,6 +287,11 @@ impl<'a> Scope<'a> {
         self.current.stop.get()
     }
 
+    /// Whether the request is out, and so the connection stood.
+    pub(super) fn awaits_reply(&self) -> bool {
+        matches!(self.current.phase.get(), Phase::FirstByte | Phase::Body)
+    }
+
     /// Payload came: the idle limit begins anew.
     pub(super) fn progress(&self) {
         self.current.enter(Phase::Body, Some(self.current.limits.idle));

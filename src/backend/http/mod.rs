@@ -265,7 +265,7 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
                 network("the network is unreachable: is the device online?")
             }
             // rustls reports its refusals so.
-            Io::InvalidData => tls(&fault.to_string()),
+            Io::InvalidData => tls(scope, &fault.to_string()),
             _ => {
                 let error = TaskError::new(ErrorKind::Network, "the connection failed");
                 Failure::again(error.with_message(&fault.kind().to_string()))
@@ -275,9 +275,9 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
             "the host name could not be looked up: check api_endpoint, and that the device \
              is online",
         ),
-        ureq::Error::Tls(what) => tls(what),
+        ureq::Error::Tls(what) => tls(scope, what),
         #[cfg(feature = "tls")]
-        ureq::Error::Rustls(fault) => tls(&fault.to_string()),
+        ureq::Error::Rustls(fault) => tls(scope, &fault.to_string()),
         ureq::Error::ConnectProxyFailed(what) => Failure::last(
             TaskError::new(ErrorKind::Network, "the proxy refused to connect: check its variables")
                 .with_message(what),
@@ -290,7 +290,14 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
     }
 }
 
-fn tls(what: &str) -> Failure {
+fn tls(scope: &Scope<'_>, what: &str) -> Failure {
+    if scope.awaits_reply() {
+        let error = TaskError::new(
+            ErrorKind::Network,
+            "the secure connection broke: what came over it was damaged on its way",
+        );
+        return Failure::again(error.with_message(what));
+    }
     let error = TaskError::new(
         ErrorKind::Network,
         "no secure connection: check the device's clock, the host name, and (for a company or \

@@ -1,44 +1,17 @@
 //! HTTPS, against a server with a root of its own (tests/data/tls; its key was thrown away).
 
-use std::net::TcpStream;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use automation_assistant::{ErrorKind, HelperConfig, TaskError};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{KEY, ask, failure, spawn};
 use crate::support::LONG;
-use crate::support::server::{Act, Line, Server, answers};
-
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
-
-impl Line for StreamOwned<ServerConnection, TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        &self.sock
-    }
-
-    fn close(&mut self) {
-        self.conn.send_close_notify();
-        let _ = self.conn.complete_io(&mut self.sock);
-        let _ = self.sock.shutdown(std::net::Shutdown::Write);
-    }
-}
+use crate::support::server::{Act, DONE, Server, answer, answers, delta};
+use crate::support::tls::{FAULTS, FOLDER, Fault, TlsLine, server_config};
+use automation_assistant::{ErrorKind, HelperConfig, TaskError, TaskRequest};
 
 /// A server that shows this host's certificate.
 fn server(host: &str, scripts: Vec<Vec<Act>>) -> Server {
-    let chain = CertificateDer::from_pem_file(format!("{FOLDER}/{host}.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(format!("{FOLDER}/{host}.key")).unwrap();
-    let config =
-        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![chain], key).unwrap();
-    let config = Arc::new(config);
-    Server::start_over(scripts, move |stream| {
-        let connection =
-            ServerConnection::new(Arc::clone(&config)).map_err(std::io::Error::other)?;
-        Ok(Box::new(StreamOwned::new(connection, stream)))
-    })
+    let config = server_config(host);
+    Server::start_over(scripts, move |stream| Ok(Box::new(TlsLine::new(&config, stream)?)))
 }
 
 fn config(server: &Server, root: &str) -> HelperConfig {
@@ -133,4 +106,85 @@ fn a_silent_handshake_ends_with_the_connect_time_out() {
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.summary().contains("connect_timeout"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// Time of a call that nothing else ends.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// What a fault in a connection that stood ends a call with.
+fn assert_broken(fault: Fault, error: &TaskError) {
+    let expected: &[ErrorKind] = match fault {
+        Fault::Stall => &[ErrorKind::Timeout],
+        // Broken before, or in the middle of, what can be read: as the pieces arrive.
+        _ => &[ErrorKind::Network, ErrorKind::Truncated],
+    };
+    assert!(expected.contains(&error.kind()), "{fault:?}: {error}");
+    // The certificate was good: nothing must be said of roots and clocks.
+    assert!(!error.summary().contains("root_certificates"), "{fault:?}: {error}");
+}
+
+#[test]
+fn an_answer_spoilt_on_its_way_is_an_error_and_the_next_call_works() {
+    for fault in FAULTS {
+        // Its end is the connection's end. JSON tells by itself whether it is whole, so that
+        // what misses nothing but TLS's goodbye is taken; half of it is not.
+        let whole = answer("all");
+        let half = &whole[..whole.len() / 2];
+        let body = if fault == Fault::NoGoodbye { half } else { &whole };
+        let reply = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}");
+        let script = vec![Act::read(), Act::Spoil(fault), Act::write(reply), Act::hold()];
+        let server = server("localhost", vec![script, answers("next")]);
+        let time = if fault == Fault::Stall { SHORT } else { LONG };
+        let (manager, helper) = spawn(config(&server, "root.pem").timeout(time));
+        let task = ask(&manager, helper, "p");
+        assert_broken(fault, failure(&task));
+        let next = manager.submit_task(helper, TaskRequest::new("q").timeout(LONG)).unwrap();
+        let next = manager.wait_task(helper, next, LONG).unwrap();
+        assert_eq!(next.result.as_deref(), Some("next"), "{fault:?} {:?}", next.error);
+        drop(manager);
+        server.finish();
+    }
+}
+
+#[test]
+fn a_stream_spoilt_on_its_way_is_never_taken_for_whole() {
+    for fault in FAULTS {
+        let script = vec![
+            Act::read(),
+            Act::stream_head(),
+            Act::write(delta("half ")),
+            Act::Spoil(fault),
+            Act::write(delta("an answer")),
+            Act::hold(),
+        ];
+        let server = server("localhost", vec![script, answers("next")]);
+        let time = if fault == Fault::Stall { SHORT } else { LONG };
+        let (manager, helper) = spawn(config(&server, "root.pem").timeout(time));
+        let task = ask(&manager, helper, TaskRequest::new("p").on_text(|_| {}));
+        let error = failure(&task);
+        assert_broken(fault, error);
+        // A record that is damaged takes those with it that came in the same read.
+        let partial = error.partial().unwrap_or_default();
+        assert!("half an answer".starts_with(partial), "{fault:?} {partial:?}");
+        drop(manager);
+        server.finish();
+    }
+}
+
+#[test]
+fn a_stream_that_said_it_is_done_needs_no_goodbye() {
+    let last = format!("{}{DONE}", delta("all of it"));
+    let script = vec![
+        Act::read(),
+        Act::stream_head(),
+        Act::Spoil(Fault::NoGoodbye),
+        Act::write(last),
+        Act::hold(),
+    ];
+    let server = server("localhost", vec![script]);
+    let (manager, helper) = spawn(config(&server, "root.pem"));
+    let task = ask(&manager, helper, TaskRequest::new("p").on_text(|_| {}));
+    assert_eq!(task.result.as_deref(), Some("all of it"), "{:?}", task.error);
+    drop(manager);
+    server.finish();
 }

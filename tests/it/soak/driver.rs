@@ -20,6 +20,8 @@ const OFFERS_MAX: usize = 2_000;
 const ROOM_WAIT: Duration = Duration::from_millis(20);
 /// How many tasks are remembered for others to meddle with.
 const RECENT_MAX: usize = 64;
+/// What the provider's certificate is held against.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/root.pem");
 /// A port of loopback that nobody serves: it is reserved, so no test gets it by chance.
 const NOBODY: &str = "http://127.0.0.1:1/v1";
 
@@ -77,12 +79,15 @@ fn spawn(world: &World, chance: &mut Chance) -> Life {
         }
         _ => {
             let base = match (kind, world.provider) {
-                (8, Some(address)) if cfg!(feature = "tls") => format!("https://{address}/v1"),
+                (8, Some(address)) if cfg!(feature = "tls") => {
+                    format!("https://localhost:{}/v1", address.port())
+                }
                 (3..=7, Some(address)) => format!("http://{address}/v1"),
                 _ => NOBODY.to_owned(),
             };
             let http = HelperConfig::chatgpt()
                 .api_endpoint(base)
+                .root_certificates(ROOT)
                 .api_key("sk-soak")
                 .max_reply_bytes(64 << 10)
                 .connect_timeout(CONNECT_TIMEOUT)

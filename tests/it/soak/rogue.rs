@@ -1,8 +1,8 @@
 //! A provider on loopback that misbehaves in every way it knows, on a schedule that follows
 //! from a seed, the task's number and the number of the attempt.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -11,7 +11,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::chance::Chance;
-use crate::support::server::{DONE, answer, delta, event, stop};
+use crate::support::server::{DONE, Line, answer, delta, event, stop};
+#[cfg(feature = "tls")]
+use crate::support::tls::{FAULTS, TlsLine, server_config};
 
 /// Connections served at once; more than the helpers of a soak can have open.
 const WORKERS: usize = 48;
@@ -34,6 +36,8 @@ struct Shared {
     closing: AtomicBool,
     connections: AtomicU64,
     requests: AtomicU64,
+    #[cfg(feature = "tls")]
+    tls: Arc<rustls::ServerConfig>,
     /// Attempts seen of each task.
     attempts: Vec<AtomicU8>,
 }
@@ -54,6 +58,8 @@ impl Rogue {
             closing: AtomicBool::new(false),
             connections: AtomicU64::new(0),
             requests: AtomicU64::new(0),
+            #[cfg(feature = "tls")]
+            tls: server_config("localhost"),
             attempts: (0..tasks).map(|_| AtomicU8::new(0)).collect(),
         });
         let work = |listener: TcpListener, shared: Arc<Shared>| {
@@ -107,26 +113,41 @@ fn serve(mut stream: TcpStream, number: u64, shared: &Shared) -> std::io::Result
         return Ok(());
     }
     // The first byte of a TLS handshake.
+    #[cfg(feature = "tls")]
     if first[0] == 0x16 {
-        return bad_tls(&mut stream, &mut chance);
+        return match chance.one_in(3) {
+            true => bad_tls(&mut stream, &mut chance),
+            false => converse(&mut TlsLine::new(&shared.tls, stream)?, shared),
+        };
     }
     if chance.one_in(24) {
         // Unread input makes the system send a reset.
         return Ok(());
     }
+    converse(&mut stream, shared)
+}
+
+/// Answers requests until either side has enough.
+fn converse(stream: &mut dyn Line, shared: &Shared) -> std::io::Result<()> {
+    let mut first = [0];
     loop {
-        let Some((task, streams)) = read_request(&mut stream)? else { return Ok(()) };
+        let Some((task, streams)) = read_request(stream)? else { return Ok(()) };
         shared.requests.fetch_add(1, Ordering::Relaxed);
         let attempt = shared.attempts.get(task).map_or(0, |n| n.fetch_add(1, Ordering::Relaxed));
         let mut chance = Chance::new(shared.seed, (task as u64) << 8 | u64::from(attempt));
-        if misbehave(&mut stream, &mut chance, streams)? == Next::Close {
+        #[cfg(feature = "tls")]
+        if stream.is_tls() && chance.one_in(3) {
+            stream.spoil(*chance.pick(&FAULTS));
+        }
+        if misbehave(stream, &mut chance, streams)? == Next::Close {
             return Ok(());
         }
         if chance.one_in(3) {
             // Closes an idle connection, sometimes just as the next request is on its way.
-            stream.set_read_timeout(Some(chance.millis(1, IDLE_MAX_MS)))?;
-            let waited = stream.peek(&mut first);
-            stream.set_read_timeout(Some(PATIENCE))?;
+            let tcp = stream.tcp();
+            tcp.set_read_timeout(Some(chance.millis(1, IDLE_MAX_MS)))?;
+            let waited = tcp.peek(&mut first);
+            tcp.set_read_timeout(Some(PATIENCE))?;
             if !waited.is_ok_and(|amount| amount > 0) {
                 return Ok(());
             }
@@ -135,7 +156,7 @@ fn serve(mut stream: TcpStream, number: u64, shared: &Shared) -> std::io::Result
 }
 
 /// The number of the task that a request is about, and whether it asks for a stream.
-fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<(usize, bool)>> {
+fn read_request(stream: &mut dyn Line) -> std::io::Result<Option<(usize, bool)>> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -159,13 +180,14 @@ fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<(usize, bool)>
 }
 
 /// Stands still until the client goes away.
-fn hold(stream: &mut TcpStream) -> std::io::Result<Next> {
+fn hold(stream: &mut dyn Line) -> std::io::Result<Next> {
     let mut rest = [0; 256];
     while stream.read(&mut rest).is_ok_and(|amount| amount > 0) {}
     Ok(Next::Close)
 }
 
-fn bad_tls(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<()> {
+#[cfg(feature = "tls")]
+fn bad_tls(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<()> {
     match chance.below(6) {
         0 => return hold(stream).map(drop),
         1 => stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")?,
@@ -179,7 +201,7 @@ fn bad_tls(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<()> {
         4 => stream.write_all(&garbage(chance, 200))?,
         _ => {}
     }
-    stream.shutdown(Shutdown::Both)
+    stream.tcp().shutdown(std::net::Shutdown::Both)
 }
 
 fn garbage(chance: &mut Chance, bytes: usize) -> Vec<u8> {
@@ -195,7 +217,7 @@ const JSON: &str = "content-type: application/json\r\n";
 const SSE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 
 /// Answers one request, seldom as it should be.
-fn misbehave(stream: &mut TcpStream, chance: &mut Chance, streams: bool) -> std::io::Result<Next> {
+fn misbehave(stream: &mut dyn Line, chance: &mut Chance, streams: bool) -> std::io::Result<Next> {
     match chance.below(20) {
         0..=6 if streams => good_stream(stream, chance),
         0..=6 => {
@@ -220,7 +242,7 @@ fn misbehave(stream: &mut TcpStream, chance: &mut Chance, streams: bool) -> std:
     }
 }
 
-fn good_stream(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
+fn good_stream(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
     let words: String = (0..1 + chance.below(20)).map(|n| delta(&format!("w{n} "))).collect();
     let body = format!("{words}{}{DONE}", stop());
     if chance.one_in(2) {
@@ -240,7 +262,7 @@ fn good_stream(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<N
 }
 
 /// A status of refusal, of every number and with every kind of body and wait.
-fn refuse(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
+fn refuse(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
     let status = *chance.pick(&[4, 4, 5]) * 100 + chance.below(32) as u16;
     let wait = *chance.pick(&[
         "",
@@ -286,7 +308,7 @@ fn refuse(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> 
 }
 
 /// Says nothing, a part, or very little at a time.
-fn stall(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
+fn stall(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
     let whole = reply(200, JSON, answer("late").as_bytes());
     let body_starts = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     let part = match chance.below(4) {
@@ -307,7 +329,7 @@ fn stall(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
 }
 
 /// Lengths, chunks and encodings that are not what comes.
-fn wrong_frame(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
+fn wrong_frame(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
     let body = answer("framed");
     let (length, ok) = (body.len(), "HTTP/1.1 200 OK\r\n");
     let text = match chance.below(12) {
@@ -334,7 +356,7 @@ fn wrong_frame(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<N
 }
 
 /// Bodies that are no answer.
-fn wrong_json(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
+fn wrong_json(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
     let deep = "[".repeat(5000);
     let nested = format!("{{\"choices\":{deep}");
     let body: &[u8] = match chance.below(12) {
@@ -356,7 +378,7 @@ fn wrong_json(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Ne
 }
 
 /// Status lines and headers that no server should send.
-fn wrong_head(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
+fn wrong_head(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
     let body = answer("head");
     let length = body.len();
     let text = match chance.below(10) {
@@ -379,7 +401,7 @@ fn wrong_head(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Ne
 }
 
 /// Wishes for tools, those on offer and others.
-fn tools(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
+fn tools(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
     let name = *chance.pick(&["echo", "breaks", "unknown", ""]);
     let arguments = *chance.pick(&["{}", "{\"a\":1}", "{\"half", "7", ""]);
     let calls: Vec<_> = (0..1 + chance.below(3))
@@ -391,7 +413,7 @@ fn tools(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
 }
 
 /// More than anybody can take.
-fn huge(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
+fn huge(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
     match chance.below(3) {
         0 => stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000000\r\n\r\n{\"choices\":")?,
@@ -410,7 +432,7 @@ fn huge(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
 }
 
 /// Streams that break, lie, or never say anything.
-fn bad_stream(stream: &mut TcpStream, chance: &mut Chance) -> std::io::Result<Next> {
+fn bad_stream(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
     let half = delta("half ");
     let text = match chance.below(11) {
         0 => half,

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "http")]
 pub mod server;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};

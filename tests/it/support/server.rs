@@ -33,6 +33,9 @@ pub enum Act {
     AwaitClose(Sender<()>),
     /// Closes so that the client sees a reset.
     Reset,
+    /// Lets the next write go wrong, on a connection over TLS.
+    #[cfg(feature = "tls")]
+    Spoil(super::tls::Fault),
     /// Gives every request this reply, until the client goes away.
     Serve(Vec<u8>),
     /// Writes these bytes, again and again, until the client goes away.
@@ -299,6 +302,18 @@ impl Drop for Server {
 pub trait Line: Read + Write {
     fn tcp(&self) -> &TcpStream;
 
+    /// Whether it can [`spoil`](Self::spoil).
+    #[cfg(feature = "tls")]
+    fn is_tls(&self) -> bool {
+        false
+    }
+
+    /// Lets the next write go wrong in this way.
+    #[cfg(feature = "tls")]
+    fn spoil(&mut self, fault: super::tls::Fault) {
+        panic!("{fault:?} on a connection without TLS");
+    }
+
     /// Says that nothing more will be sent.
     fn close(&mut self) {
         let _ = self.tcp().shutdown(Shutdown::Write);
@@ -362,6 +377,8 @@ fn play(
                 let _ = stream.tcp().peek(&mut one);
                 return Ok(());
             }
+            #[cfg(feature = "tls")]
+            Act::Spoil(fault) => stream.spoil(fault),
             Act::Serve(reply) => {
                 while let Some(request) = read_request(number, stream) {
                     seen.lock().unwrap().push(request);
