@@ -7,7 +7,7 @@ mod experiment;
 mod idle;
 mod prism;
 mod spool;
-mod stand_in;
+pub mod stand_in;
 
 use std::time::Duration;
 

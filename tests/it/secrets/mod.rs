@@ -1,6 +1,6 @@
 //! A key, a prompt, a context, instructions and a reply are planted, then everything that the
 //! library emits is searched for them: `Debug` and `Display` of every type, errors, events,
-//! the audit file, the debrief in every form, status reports, environments of children.
+//! the audit file, the debrief in every form, status reports, traces, environments of children.
 //!
 //! The one place where texts belong is a finished [`Task`] and its JSON, which their owner
 //! asked for; and even there the key must not stand.
@@ -11,6 +11,8 @@ mod core;
 mod http;
 #[cfg(feature = "http")]
 mod injection;
+#[cfg(feature = "http")]
+mod traces;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
