@@ -104,4 +104,26 @@ mod tests {
         assert_eq!(choice.next([0, 0, 0]), None);
         assert_eq!(choice.next([1, 0, 1]), Some(0));
     }
+
+    #[cfg(not(shuttle))]
+    #[test]
+    fn a_thread_without_a_ticket_sleeps() {
+        use std::time::Duration;
+
+        let tickets = Tickets::new(1);
+        let (told, heard) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let tickets = &tickets;
+            scope.spawn(move || {
+                tickets.receive();
+                told.send(()).unwrap();
+            });
+            // One that did not sleep would be heard of in microseconds.
+            assert!(heard.recv_timeout(Duration::from_millis(10)).is_err());
+            // Those beyond one for each thread are not kept.
+            tickets.send();
+            tickets.send();
+            heard.recv().unwrap();
+        });
+    }
 }

@@ -223,3 +223,12 @@ fn lines_made_by_chance_are_judged_as_serde_json_judges_them() {
         compare(&line, &mut record);
     }
 }
+
+#[test]
+fn each_key_is_remembered_at_its_own_place() {
+    let (line, mut record) = (br#"{"run_id":"r","seq":1}"#, Record::default());
+    assert!(scan(line, &mut record).is_some());
+    let keys = &record.shape.keys;
+    assert!(keys[0][0].is_at(line, 1) && keys[1][0].is_at(line, 14));
+    assert_eq!((keys[0][1].len, keys[1][1].len, keys[2][0].len), (0, 0, 0));
+}

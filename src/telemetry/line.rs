@@ -353,11 +353,11 @@ const EIGHT_DIGITS: u64 = 100_000_000;
 /// The values of eight digits, the first in the lowest byte: halves, quarters and eighths
 /// are taken apart side by side. (A product and a shift divide exactly in this range.)
 const fn eight_digits(number: u64) -> u64 {
-    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    let halves = (number / 10_000) + ((number % 10_000) << 32);
     let high = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let quarters = high | ((halves - high * 100) << 16);
+    let quarters = high + ((halves - high * 100) << 16);
     let high = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
-    high | ((quarters - high * 10) << 8)
+    high + ((quarters - high * 10) << 8)
 }
 
 /// The longest beginning of at most `bytes_max` bytes that ends between two characters.

@@ -119,3 +119,20 @@ fn a_line_that_is_full_to_any_byte_can_still_be_ended() {
         assert_eq!(read(&line)["seq"], u64::MAX, "{pad}");
     }
 }
+
+#[test]
+fn each_byte_that_needs_escaping_is_seen_wherever_it_stands_and_no_other() {
+    let needs = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    for fill in [b' ', b'x', 0x7f, 0xff, 0x80, b'!', b'#', b'[', b']'] {
+        for len in 1..=17 {
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![fill; len];
+                    text[at] = byte;
+                    assert_eq!(is_plain(&text), !needs(byte), "{byte} at {at} of {len}, {fill}");
+                }
+            }
+        }
+    }
+    assert!(!is_plain(b"\"\\\x01\x1f\"\"\\\\"));
+}

@@ -259,10 +259,12 @@ mod tests {
             let one = &one;
             scope.spawn(move || {
                 let since = Instant::now();
+                told.send(Duration::ZERO).unwrap();
                 one.wait_while_busy();
                 told.send(since.elapsed()).unwrap();
             });
-            let early = heard.recv_timeout(BUSY_WAIT_STEP * 2);
+            heard.recv().unwrap();
+            let early = heard.recv_timeout(BUSY_WAIT_STEP * 5);
             other.set_busy(false).unwrap();
             // Only a test that was held up for so long sees the wait's own bound.
             assert!(early.is_err() || early.is_ok_and(|waited| waited >= BUSY_WAIT_MAX));

@@ -115,4 +115,14 @@ mod tests {
         assert!(to.exists() && !from.exists());
         fs::remove_dir_all(&folder).unwrap();
     }
+
+    #[test]
+    fn what_cannot_be_opened_or_made_is_told_by_its_cause() {
+        let kind = |path: &Path| open_file(path).map_err(|error| error.kind()).err();
+        let nowhere = std::env::temp_dir().join(format!("aa-no-{}/audit", std::process::id()));
+        assert_eq!(kind(&nowhere), Some(ErrorKind::NotFound));
+        // Nobody writes to a program that runs.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        assert_eq!(kind(&std::env::current_exe().unwrap()), Some(ErrorKind::ExecutableFileBusy));
+    }
 }

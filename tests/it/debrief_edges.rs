@@ -76,3 +76,16 @@ fn lines_of_every_skipped_sort_and_errors_beyond_the_first_ten_are_summed_up() {
     assert!(text.contains("     2  (other errors)"), "{text}");
     assert!(text.contains("Lines skipped: 3 (1 no JSON, 1 too long, 1 without run_id)"), "{text}");
 }
+
+#[test]
+fn exported_traces_are_told_from_the_first_one_on() {
+    for (key, told) in [
+        ("sent", "Traces: 1 sent, 0 dropped, 0 retried"),
+        ("dropped", "Traces: 0 sent, 1 dropped, 0 retried"),
+        ("retried", "Traces: 0 sent, 0 dropped, 1 retried"),
+    ] {
+        let text = read(&[line("trace_export", json!({ key: 1 }))]).to_text();
+        assert!(text.contains(told), "{text}");
+    }
+    assert!(!read(&[line("trace_export", json!({}))]).to_text().contains("Traces:"));
+}
