@@ -83,7 +83,10 @@ pub enum WhenResultsFull {
     #[default]
     DropOldest,
     /// Unread results stay; new tasks are refused with
-    /// [`QueueFull`](crate::Error::QueueFull) until some were read, taken or cleared.
+    /// [`QueueFull`](crate::Error::QueueFull) until some were read, taken or cleared. No unread
+    /// result is ever dropped: tasks that were accepted before the bound of bytes was reached
+    /// may exceed it, each by at most [`max_reply_bytes`](HelperConfig::max_reply_bytes) and
+    /// its prompt and context.
     RefuseTasks,
 }
 

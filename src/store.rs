@@ -348,10 +348,19 @@ impl Store {
     }
 
     /// One result over the bounds, taken out: one already read first, oldest first; then the
-    /// oldest unread. The newest stays whatever its size. `true`: nobody had read it.
-    pub(crate) fn evict(&mut self, tasks_max: usize, bytes_max: usize) -> Option<(Task, bool)> {
+    /// oldest unread, if those may go. The newest stays whatever its size. `true`: nobody had
+    /// read it.
+    pub(crate) fn evict(
+        &mut self,
+        tasks_max: usize,
+        bytes_max: usize,
+        unread_too: bool,
+    ) -> Option<(Task, bool)> {
         let kept = self.kept();
         if kept <= tasks_max && (self.kept_bytes <= bytes_max || kept <= 1) {
+            return None;
+        }
+        if self.read.len == 0 && !unread_too {
             return None;
         }
         let at = if self.read.len > 0 { self.read.head } else { self.unread.head };
@@ -498,7 +507,7 @@ mod tests {
         let numbers: Vec<_> = (0..4).map(|_| finish_one(&mut store)).collect();
         store.read(numbers[2]).unwrap();
         store.read(numbers[1]).unwrap();
-        let gone: Vec<_> = std::iter::from_fn(|| store.evict(1, usize::MAX))
+        let gone: Vec<_> = std::iter::from_fn(|| store.evict(1, usize::MAX, true))
             .map(|(task, unread)| (task.task_id.number(), unread))
             .collect();
         assert_eq!(gone, [(numbers[2], false), (numbers[1], false), (numbers[0], true)]);
@@ -511,9 +520,9 @@ mod tests {
     fn the_byte_bound_spares_the_newest_result() {
         let mut store = Store::new();
         finish_one(&mut store);
-        assert!(store.evict(9, 5).is_none());
+        assert!(store.evict(9, 5, true).is_none());
         finish_one(&mut store);
-        assert!(store.evict(9, 5).is_some());
+        assert!(store.evict(9, 5, true).is_some());
         assert_eq!(store.kept(), 1);
     }
 
@@ -554,7 +563,7 @@ mod tests {
         store.remove(taken).unwrap();
         for _ in 0..4 {
             finish_one(&mut store);
-            store.evict(1, usize::MAX);
+            store.evict(1, usize::MAX, true);
         }
         assert!(matches!(store.look(taken), Lookup::Unknown));
         assert!(matches!(store.look(taken + 1), Lookup::Dropped));

@@ -516,6 +516,8 @@ impl Shared {
 
     fn publish(&self, number: u64, task: Task, bytes: usize, slot: Option<usize>) {
         let (max, bytes_max) = (self.config.max_results, self.config.max_result_bytes);
+        // What was accepted when there was room is kept, however long its result came out.
+        let unread_too = self.config.when_results_full == WhenResultsFull::DropOldest;
         let failed = task.error.as_ref().map(TaskError::kind);
         let mut state = self.lock();
         state.completed += 1;
@@ -532,10 +534,10 @@ impl Shared {
         }
         state.store.publish(number, task, bytes);
         // In a steady state one goes for each that comes: no allocation for that one.
-        let first = state.store.evict(max, bytes_max);
+        let first = state.store.evict(max, bytes_max, unread_too);
         let mut more = Vec::new();
-        while let Some(evicted) = first.as_ref().and_then(|_| state.store.evict(max, bytes_max)) {
-            more.push(evicted);
+        if first.is_some() {
+            more.extend(std::iter::from_fn(|| state.store.evict(max, bytes_max, unread_too)));
         }
         let evicted = || first.iter().chain(&more);
         state.dropped_unread += evicted().filter(|(_, unread)| *unread).count() as u64;

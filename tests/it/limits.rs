@@ -222,6 +222,33 @@ fn by_choice_tasks_are_refused_rather_than_results_lost() {
 }
 
 #[test]
+fn by_choice_results_longer_than_their_bound_stay_until_they_are_read() {
+    let (backend, keeper) = gate();
+    let config = HelperConfig::local()
+        .max_concurrent_tasks(1)
+        .max_result_bytes(100)
+        .when_results_full(WhenResultsFull::RefuseTasks);
+    let (manager, helper) = one_helper(config, backend);
+    // Accepted while nothing was kept: the bound of bytes knows nothing of their results yet.
+    let long = "x".repeat(80);
+    let ids: Vec<_> = (0..3).map(|_| manager.submit_task(helper, long.as_str()).unwrap()).collect();
+    for _ in &ids {
+        keeper.next();
+        keeper.go.send(()).unwrap();
+    }
+    let last = manager.wait_task(helper, ids[2], LONG).unwrap();
+    assert_eq!(last.result.as_deref(), Some(long.as_str()));
+    assert!(matches!(manager.submit_task(helper, "more"), Err(Error::QueueFull(_))));
+    for id in ids {
+        assert_eq!(manager.wait_task(helper, id, LONG).unwrap().result.as_deref(), Some(&*long));
+    }
+    let status = &manager.get_all_helpers_status()[0];
+    assert_eq!(status.dropped_results, 0);
+    assert!(manager.submit_task(helper, "more").is_ok(), "what was read may go");
+    keeper.go.send(()).unwrap();
+}
+
+#[test]
 fn a_queued_task_past_its_deadline_is_ended_by_whoever_touches_it() {
     let (backend, keeper) = gate();
     let (manager, helper) = one_helper(HelperConfig::local().queue_capacity(4), backend);
