@@ -4,18 +4,17 @@
 //! `cargo test` builds them; with `--test it` alone, run `cargo build --examples` first.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::runner;
+use crate::support::command;
 
 /// Each story takes seconds; under emulation ten times that. Then it is killed.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -103,10 +102,8 @@ fn run_in(folder: &Folder, name: &str, arguments: &[&str]) -> Run {
 }
 
 fn start(folder: &Folder, name: &str, arguments: &[&str]) -> Child {
-    let mut words: Vec<OsString> = runner().into_iter().map(Into::into).collect();
-    words.push(program(name).into_os_string());
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).args(arguments).current_dir(&folder.0);
+    let mut command = command(program(name));
+    command.args(arguments).current_dir(&folder.0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (variable, _) in std::env::vars_os() {
         let text = variable.to_string_lossy().into_owned();

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use automation_assistant::{AutomationAssistantManager, Error, HelperConfig};
 
-use crate::support::LONG;
+use crate::support::{LONG, this_program};
 
 /// Tells a child what to do.
 const CHILD_WORK: &str = "AA_TEST_RESOURCE";
@@ -17,9 +17,11 @@ const CHILD_WORK: &str = "AA_TEST_RESOURCE";
 /// Runs a child under limits that a shell sets; gives what it printed. It must end well.
 fn under(limits: &str, work: &str) -> String {
     let mut shell = Command::new("sh");
+    let this = this_program();
     shell
         .args(["-c", &format!("{limits}; exec \"$@\""), "sh"])
-        .arg(std::env::current_exe().unwrap())
+        .arg(this.get_program())
+        .args(this.get_args())
         .args(["--exact", "resources::child", "--nocapture", "--ignored", "--test-threads=1"])
         .env(CHILD_WORK, work)
         // One arena: its address space would count against a limit on that.

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use automation_assistant::{Debrief, HelperConfig, Telemetry};
 use serde_json::Value;
 
-use crate::support::LONG;
+use crate::support::{LONG, this_program};
 use crate::telemetry::{Folder, events, lines, manager, run_tasks};
 
 /// Tells a child what to do, and with which file.
@@ -36,7 +36,7 @@ const SEEN_MAX: u64 = 60;
 const CHILD_TASKS_MAX: usize = 100_000;
 
 fn child_process(work: &str, path: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = this_program();
     command
         .args(["--exact", "telemetry_kill::child", "--nocapture", "--ignored"])
         .env(CHILD_WORK, work)

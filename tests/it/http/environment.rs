@@ -2,13 +2,14 @@
 //! test binary itself, with an environment of its own.
 #![allow(clippy::print_stdout)] // It is how the child answers.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use automation_assistant::{AutomationAssistantManager, HelperConfig};
 use serde_json::{Value, json};
 
 use super::{KEY, ask};
 use crate::support::server::{Act, Server, answer, answers};
+use crate::support::this_program;
 
 /// Holds a helper's configuration for the child.
 const CONFIG: &str = "AA_TEST_HTTP_CONFIG";
@@ -36,7 +37,7 @@ const CLEARED: &[&str] = &[
 
 /// Asks one question in a process with this environment; gives the answer, or what went wrong.
 fn in_environment(config: Value, environment: &[(&str, &str)]) -> String {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = this_program();
     command.args(["--exact", "http::environment::child", "--nocapture", "--ignored"]);
     for name in CLEARED {
         command.env_remove(name);

@@ -2,7 +2,7 @@
 //! case is a process of its own, for the environment is the process's.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use automation_assistant::{
     AutomationAssistantManager, HelperConfig, OpikConfig, TaskRequest, TraceMode,
@@ -10,7 +10,7 @@ use automation_assistant::{
 
 use super::stand_in::{Opik, Say, TAKEN};
 use super::{flush, run};
-use crate::support::LONG;
+use crate::support::{LONG, this_program};
 use crate::telemetry::Folder;
 
 const CHILD: &str = "AA_TEST_CONFIGURED";
@@ -33,7 +33,7 @@ fn child() {
 }
 
 fn run_child(case: &str, home: &Folder, set: &[(&str, &str)]) {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = this_program();
     command.args(["--exact", "opik::configured::child", "--nocapture", "--ignored"]);
     for name in ["OPIK_URL_OVERRIDE", "OPIK_API_KEY", "OPIK_WORKSPACE", "OPIK_PROJECT_NAME"] {
         command.env_remove(name);

@@ -3,14 +3,14 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use automation_assistant::TraceMode;
 
 use super::stand_in::Opik;
 use super::{echo, flush, manager, opik, run};
-use crate::support::LONG;
+use crate::support::{LONG, this_program};
 
 const CHILD: &str = "AA_TEST_IDLE_SINK";
 
@@ -45,7 +45,7 @@ fn child() {
 
 #[test]
 fn an_idle_sink_wakes_up_never() {
-    let output = Command::new(std::env::current_exe().unwrap())
+    let output = this_program()
         .args(["--exact", "opik::idle::child", "--nocapture", "--ignored"])
         .env(CHILD, "1")
         .stdin(Stdio::null())

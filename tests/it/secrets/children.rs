@@ -2,12 +2,13 @@
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use automation_assistant::DeviceReader;
 
 use super::{KEY, PROMPT, search, search_debug};
+use crate::support::this_program;
 use crate::telemetry::Folder;
 
 const COMMANDS: &str = "AA_TEST_TERMUX_COMMANDS";
@@ -44,7 +45,7 @@ fn commands_of_termux_see_no_key_of_the_environment() {
         "HTTPS_PROXY",
         "MY_OWN_SECRET",
     ];
-    let output = Command::new(std::env::current_exe().unwrap())
+    let output = this_program()
         .args(["--exact", "secrets::children::child", "--nocapture", "--ignored"])
         .envs(variables.map(|name| (name, KEY)))
         .env("MY_PROMPT", PROMPT)

@@ -20,7 +20,7 @@ mod rogue;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ use automation_assistant::{
     TaskId, Telemetry,
 };
 
-use crate::support::runner;
+use crate::support::{runner, this_program};
 
 use crate::telemetry::Folder;
 
@@ -336,7 +336,7 @@ fn load_and_faults() {
     });
     let tasks = given("SOAK_TASKS").unwrap_or_else(|| TASKS.to_string());
     println!("SOAK_SEED={seed} SOAK_TASKS={tasks}");
-    let output = Command::new(std::env::current_exe().unwrap())
+    let output = this_program()
         .args(["--exact", "soak::child", "--nocapture", "--ignored"])
         .env(CHILD, "1")
         .env("SOAK_SEED", &seed)

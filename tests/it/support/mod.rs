@@ -5,6 +5,8 @@ pub mod server;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+use std::ffi::OsString;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -134,4 +136,18 @@ pub fn runner() -> Vec<String> {
     let found = std::env::vars().find(|(name, _)| ours(name));
     let words = found.map(|(_, value)| value.split_whitespace().map(str::to_owned).collect());
     words.unwrap_or_default()
+}
+
+/// A program, to be run as cargo would run it.
+pub fn command(program: impl Into<OsString>) -> Command {
+    let mut words: Vec<OsString> = runner().into_iter().map(Into::into).collect();
+    words.push(program.into());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+/// This very program, to be run again: for what needs a process of its own.
+pub fn this_program() -> Command {
+    command(std::env::current_exe().unwrap())
 }
