@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout)]
 
 mod core_edges;
+mod admission;
 mod core_more;
 mod debrief;
 mod debrief_edges;
