@@ -11,6 +11,7 @@
 //! `examples/device_health` (profile `size`, x86-64: 520,384 to 525,752) and three crates on
 //! Linux (rustix, bitflags, linux-raw-sys); on Android two more, errno and libc.
 
+mod acting;
 mod admission;
 mod clock;
 mod files;

@@ -10,7 +10,7 @@ use super::power::{self, Battery, Temperature};
 use super::reading::{NoReading, Probed, Reading};
 use super::snapshot::DeviceSnapshot;
 use super::system::{self, Load, Storage};
-use super::termux::{self, Places};
+use super::termux::{self, Order, Places};
 use crate::sync::{Arc, Mutex, lock};
 
 /// Default limit on each probe (2 s): a command of Termux:API that works needs a few tenths
@@ -197,6 +197,11 @@ impl DeviceReader {
     /// The network, without asking anybody outside.
     pub fn network(&self) -> Reading<Network> {
         network::network(&self.files(), self.live()).into()
+    }
+
+    /// Has Termux:API do something.
+    pub(crate) fn act(&self, order: &Order<'_>) -> Probed<()> {
+        termux::act(order, &self.places, self.limit)
     }
 
     /// The wireless connection, if [`termux_wifi`](Self::termux_wifi) allows to ask.

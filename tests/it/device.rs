@@ -297,6 +297,95 @@ mod termux {
         assert!(reader.battery().is_value());
     }
 
+    /// A phone whose acting commands all do so. They are links, since a script that was just
+    /// written may be held open by a process that another test starts.
+    fn acting_phone(folder: &Folder, does: &str) -> DeviceReader {
+        let script = data("termux").join("acts").join(does);
+        for name in ["termux-notification", "termux-vibrate", "termux-torch"] {
+            let _ = fs::remove_file(folder.0.join(name));
+            std::os::unix::fs::symlink(&script, folder.0.join(name)).unwrap();
+        }
+        recorded("phone_denied").termux_path(&folder.0).probe_limit(Duration::from_secs(20))
+    }
+
+    fn act(reader: &DeviceReader, tool: &str, arguments: Value) -> Result<String, String> {
+        let tools = reader.acting_tools();
+        let tool = tools.iter().find(|found| found.name() == tool).unwrap();
+        assert_eq!(tool.parameters()["additionalProperties"], false);
+        tool.call(&arguments)
+    }
+
+    #[test]
+    fn a_model_may_act_only_where_it_is_let_and_within_bounds() {
+        let folder = Folder::new("acting");
+        let reader = acting_phone(&folder, "records");
+        let names: Vec<_> = reader.acting_tools().iter().map(|t| t.name().to_owned()).collect();
+        assert_eq!(names, ["device_notify", "device_vibrate", "device_torch"]);
+        // Tools that read know nothing of those.
+        assert!(reader.tools().iter().all(|tool| !names.contains(&tool.name().to_owned())));
+        let file = |name: &str| fs::read_to_string(folder.0.join(name)).ok();
+
+        // What a model wrote is read as text, never as an option, a command or a shell's word.
+        let hostile = "--action \"$(touch x)\" `id` \\\" --es action y\u{1b}[2J\nsecond line";
+        assert_eq!(act(&reader, "device_notify", json!({"text": hostile})).unwrap(), "done");
+        let title = Some("--title\nAutomation Assistant\n".to_owned());
+        assert_eq!(file("termux-notification.words"), title);
+        assert_eq!(file("termux-notification.text").unwrap(), hostile.replace('\u{1b}', " "));
+        let environment = file("termux-notification.env").unwrap();
+        assert!(!environment.contains("CARGO_MANIFEST_DIR"), "{environment}");
+
+        act(&reader, "device_vibrate", json!({"milliseconds": 300})).unwrap();
+        assert_eq!(file("termux-vibrate.words").unwrap(), "-d\n300\n");
+        for on in [true, false] {
+            act(&reader, "device_torch", json!({"on": on})).unwrap();
+            assert_eq!(file("termux-torch.words").unwrap(), if on { "on\n" } else { "off\n" });
+        }
+    }
+
+    #[test]
+    fn what_a_model_must_not_ask_for_starts_no_command() {
+        let folder = Folder::new("acting-odd");
+        let reader = acting_phone(&folder, "records");
+        let cases = [
+            ("device_notify", json!({"text": " \n"}), "not empty"),
+            ("device_notify", json!({"text": 7}), "must be a string"),
+            ("device_notify", json!({"text": "ü".repeat(1001)}), "at most 1000 characters"),
+            ("device_vibrate", json!({"milliseconds": 2001}), "from 1 to 2000"),
+            ("device_vibrate", json!({"milliseconds": "300; reboot"}), "from 1 to 2000"),
+            ("device_vibrate", json!({"milliseconds": -1}), "from 1 to 2000"),
+            ("device_torch", json!({"on": "on"}), "true or false"),
+            ("device_torch", json!(["on"]), "true or false"),
+        ];
+        for (tool, arguments, expected) in cases {
+            let why = act(&reader, tool, arguments.clone()).unwrap_err();
+            assert!(why.contains(expected), "{tool} {arguments}: {why}");
+        }
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 3, "a command ran");
+        // The longest text that may be fits into the smallest pipe.
+        act(&reader, "device_notify", json!({"text": "🟢".repeat(1000)})).unwrap();
+    }
+
+    #[test]
+    fn an_act_that_fails_or_hangs_is_told_to_the_model() {
+        let folder = Folder::new("acting-fails");
+        let on = || json!({"on": true});
+        let reader = acting_phone(&folder, "says");
+        let why = act(&reader, "device_torch", on()).unwrap_err();
+        assert_eq!(why, "termux-torch said: no torch here");
+        let reader = acting_phone(&folder, "refuses");
+        let why = act(&reader, "device_torch", on()).unwrap_err();
+        assert!(why.contains("allow what the Termux:API app asks for"), "{why}");
+        let limit = Duration::from_millis(200);
+        let reader = acting_phone(&folder, "hangs").probe_limit(limit);
+        let started = Instant::now();
+        // It does not read its text either.
+        let why = act(&reader, "device_notify", json!({"text": "x".repeat(1000)})).unwrap_err();
+        assert!(why.contains("no answer within 200 ms"), "{why}");
+        assert!(started.elapsed() < Duration::from_secs(8));
+        let why = act(&phone_with("not here"), "device_torch", on()).unwrap_err();
+        assert!(why.contains("pkg install termux-api"), "{why}");
+    }
+
     #[test]
     fn nothing_is_run_unasked() {
         let reader = recorded("phone_denied").termux_path(data("termux").join("good"));

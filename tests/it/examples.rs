@@ -240,15 +240,12 @@ fn device_health_tells_and_advises() {
     assert!(json["device"].is_object() && json["profile"].is_string(), "{json}");
 }
 
-/// The variables of a phone on which this command of Termux:API does so.
+/// A `PATH` with recorded commands of Termux:API before all others.
 #[cfg(unix)]
-fn phone(folder: &Folder, command: &str, does: &str) -> String {
-    use std::os::unix::fs::PermissionsExt;
-    let bin = folder.0.join("bin");
-    fs::create_dir_all(&bin).unwrap();
-    fs::write(bin.join(command), format!("#!/bin/sh\n{does}\n")).unwrap();
-    fs::set_permissions(bin.join(command), fs::Permissions::from_mode(0o755)).unwrap();
-    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default())
+fn path_with(commands: &str) -> String {
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/device/termux");
+    let rest = std::env::var("PATH").unwrap_or_default();
+    format!("{}:{rest}", recorded.join(commands).display())
 }
 
 /// Whether this machine's files tell of a battery; then nothing else is asked.
@@ -268,8 +265,7 @@ fn a_phone_is_told_of_the_option_and_asked_through_it() {
         return;
     }
     let folder = Folder::new("phone");
-    let good = r#"echo '{"percentage": 64, "status": "DISCHARGING", "plugged": "UNPLUGGED"}'"#;
-    let path = phone(&folder, "termux-battery-status", good);
+    let path = path_with("good");
     let set = [("TERMUX_VERSION", "0.118"), ("PREFIX", ""), ("PATH", path.as_str())];
     for name in ["device_health", "device_maintenance"] {
         run_with(&folder, name, &[], &set)
@@ -282,7 +278,7 @@ fn a_phone_is_told_of_the_option_and_asked_through_it() {
         .says("  battery  ok       64 % charged");
     run_with(&folder, "device_health", &["--termux"], &set)
         .ends_well()
-        .says("  Battery      64 %, discharging")
+        .says("  Battery      64 %, at the charger, 31.5 °C")
         .says("--wifi asks Termux:API")
         .never_says("DeviceReader");
 }
@@ -294,7 +290,7 @@ fn a_termux_command_that_hangs_is_told_once_and_what_to_do() {
         return;
     }
     let folder = Folder::new("hang");
-    let path = phone(&folder, "termux-battery-status", "exec sleep 10");
+    let path = path_with("hangs");
     let set = [("TERMUX_VERSION", "0.118"), ("PREFIX", ""), ("PATH", path.as_str())];
     let run = run_with(&folder, "device_health", &["--termux"], &set).ends_well();
     assert_eq!(run.out.matches("no answer within 2 s").count(), 1, "{}", run.out);
