@@ -41,9 +41,12 @@ fn run() -> Result<(), Box<dyn Error>> {
             manager.spawn_helper(config.name("device").custom_param("max_tokens", 60))?
         }
         _ => {
-            let told = "from the embedded engine, which only echoes; DEMO_LOCAL_ENDPOINT names a \
-                        model server.";
-            say!("{}", common::wrap(told, "This device's answers: ", ""));
+            let how = match cfg!(feature = "http") {
+                true => "DEMO_LOCAL_ENDPOINT names a model server",
+                false => "a model server needs the cargo feature \"http\"",
+            };
+            let told = format!("from the embedded engine, which only echoes; {how}.");
+            say!("{}", common::wrap(&told, "This device's answers: ", ""));
             create_local_helper(&manager, "device")?
         }
     };
