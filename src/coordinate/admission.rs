@@ -1,7 +1,7 @@
 //! Cloud tasks and a device under pressure.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::CancelHandle;
 use crate::device::{Admission, AdmissionPolicy, DeviceReader, DeviceWatch, Pressure};
@@ -10,6 +10,7 @@ use crate::event::{Event, EventKind, Fact};
 use crate::helper::shared::{Shared, Watch};
 use crate::id::{HelperId, TaskId};
 use crate::manager::AutomationAssistantManager;
+use crate::slept::Slept;
 use crate::task::TaskRequest;
 
 /// Default limit on waiting for the device to get better.
@@ -64,11 +65,26 @@ pub struct AdmissionControl {
     cancel: CancelHandle,
 }
 
-/// How a sleep between two looks ended.
-enum Slept {
+/// How a pause between two looks ended.
+enum Paused {
     Look,
     Late,
     Cancelled,
+}
+
+/// A wait since a moment, in which the device may sleep: the less charge, the likelier.
+struct Wait<'a> {
+    began: (SystemTime, Instant),
+    /// Who knows of the device's sleep, where that counts.
+    slept: Option<&'a Slept>,
+}
+
+impl Wait<'_> {
+    fn time(&self) -> Duration {
+        let (wall, began) = self.began;
+        let slept = self.slept.map_or(Duration::ZERO, |slept| slept.since(wall, began));
+        began.elapsed().saturating_add(slept)
+    }
 }
 
 impl AdmissionControl {
@@ -102,7 +118,8 @@ impl AdmissionControl {
     }
 
     /// How long a task may wait for the device to get better; its own deadline can shorten
-    /// that. Defaults to 60 s.
+    /// that. Time in which the device slept counts, unless the helper's configuration says
+    /// otherwise. Defaults to 60 s.
     #[must_use]
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
@@ -146,7 +163,12 @@ impl AdmissionControl {
             return manager.submit_task(helper, request).map(|task| (helper, task));
         }
         self.check_local(manager)?;
-        let began = Instant::now();
+        let slept = &shared.observers.slept;
+        slept.watch();
+        let wait = Wait {
+            began: (SystemTime::now(), Instant::now()),
+            slept: Some(slept).filter(|_| shared.config.count_suspended_time),
+        };
         let patience = request.deadline.map_or(self.max_wait, |own| own.min(self.max_wait));
         // What it waits for to get better.
         let mut before: Option<Pressure> = None;
@@ -156,11 +178,10 @@ impl AdmissionControl {
             let pressure = match decision {
                 Admission::Admit => {
                     if let Some(before) = before {
-                        tell(&shared, ADMIT_AFTER_WAIT, &before, Some(began.elapsed()), None);
+                        tell(&shared, ADMIT_AFTER_WAIT, &before, Some(wait.time()), None);
                     }
                     // Waiting here is waiting too: a deadline counts from submission.
-                    request.deadline =
-                        request.deadline.map(|own| own.saturating_sub(began.elapsed()));
+                    request.deadline = request.deadline.map(|own| own.saturating_sub(wait.time()));
                     return manager.submit_task(helper, request).map(|task| (helper, task));
                 }
                 Admission::Refuse(pressure) => {
@@ -175,18 +196,18 @@ impl AdmissionControl {
             if before.is_none() {
                 tell(&shared, name, &pressure, None, None);
             }
-            let cancelled = match self.sleep(began, patience) {
-                Slept::Look if manager.shared(helper).is_err() => {
+            let cancelled = match self.pause(&wait, patience) {
+                Paused::Look if manager.shared(helper).is_err() => {
                     return Err(Error::Stopped(Box::new(request)));
                 }
-                Slept::Look => {
+                Paused::Look => {
                     before = Some(pressure);
                     continue;
                 }
-                Slept::Late => false,
-                Slept::Cancelled => true,
+                Paused::Late => false,
+                Paused::Cancelled => true,
             };
-            let waited = Some(began.elapsed());
+            let waited = Some(wait.time());
             let end = if cancelled { CANCEL_WAIT } else { REFUSE_AFTER_WAIT };
             tell(&shared, end, &pressure, waited, None);
             return Err(refused(pressure.to_string(), waited, cancelled, request));
@@ -286,13 +307,13 @@ impl AdmissionControl {
     }
 
     /// Sleeps until the device is worth another look.
-    fn sleep(&self, began: Instant, patience: Duration) -> Slept {
+    fn pause(&self, wait: &Wait<'_>, patience: Duration) -> Paused {
         if self.cancel.is_cancelled() {
-            return Slept::Cancelled;
+            return Paused::Cancelled;
         }
-        let left = patience.saturating_sub(began.elapsed());
+        let left = patience.saturating_sub(wait.time());
         if left.is_zero() {
-            return Slept::Late;
+            return Paused::Late;
         }
         let watch = Watch::new();
         self.cancel.lock().watches.push(crate::sync::Arc::clone(&watch));
@@ -301,7 +322,7 @@ impl AdmissionControl {
             watch.sleep_until(Instant::now().checked_add(left.min(self.look_every)));
         }
         self.cancel.lock().watches.retain(|other| !crate::sync::Arc::ptr_eq(other, &watch));
-        if self.cancel.is_cancelled() { Slept::Cancelled } else { Slept::Look }
+        if self.cancel.is_cancelled() { Paused::Cancelled } else { Paused::Look }
     }
 }
 
@@ -337,5 +358,20 @@ impl fmt::Debug for AdmissionControl {
             .field("max_wait", &self.max_wait)
             .field("look_every", &self.look_every)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_in_which_the_device_slept_is_waited_too_where_it_counts() {
+        let hour = Duration::from_secs(3600);
+        let began = (SystemTime::now() - hour, Instant::now());
+        let slept = Slept::as_if_always_asleep();
+        let sleepless = Wait { began, slept: None }.time();
+        assert!(sleepless < hour / 60, "{sleepless:?}");
+        assert!(Wait { began, slept: Some(&slept) }.time() > sleepless + hour / 3600);
     }
 }

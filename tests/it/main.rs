@@ -6,8 +6,8 @@
 // What is left out must say so.
 #![allow(clippy::print_stdout)]
 
-mod core_edges;
 mod admission;
+mod core_edges;
 mod core_more;
 mod debrief;
 mod debrief_edges;
