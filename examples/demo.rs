@@ -39,6 +39,10 @@ fn main() -> ExitCode {
         match argument.as_str() {
             "--debrief" => debrief = true,
             "--live" => live = true,
+            "--help" | "-h" => {
+                say!("usage: demo [--debrief] [--live]");
+                return ExitCode::SUCCESS;
+            }
             other => {
                 eprintln!("demo: unknown argument {other:?}\nusage: demo [--debrief] [--live]");
                 return ExitCode::from(2);

@@ -3,11 +3,18 @@
 //! ```text
 //! cargo run --release --no-default-features --example device_health -- [--termux] [--json]
 //!     --termux   may run termux-battery-status (Termux:API), 2 s at most
+//!     --wifi     may run termux-wifi-connectioninfo too, which wants the permission for the
+//!                location
 //!     --json     the same as one JSON object
 //! ```
 //!
 //! Add `--features rustix` for storage, the boot clock, and the load on Android.
 #![allow(clippy::print_stderr, reason = "a program speaks to its user")]
+
+#[path = "common/device.rs"]
+mod told;
+#[path = "common/wrap.rs"]
+mod wrap;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -18,30 +25,51 @@ use automation_assistant::{
 };
 use serde_json::json;
 
+/// Columns of a line's name in a snapshot's text, the space after it included.
+const NAME_WIDTH: usize = 13;
+/// What stands before a line that goes on with the one above: the name's columns, moved in.
+const HANG: &str = "               ";
+const WIFI_NOT_ASKED: &str = "not asked for; --wifi asks Termux:API";
 /// Less storage than this is worth a word (500 MiB).
 const LOW_STORAGE_BYTES: u64 = 500 << 20;
 /// More waiting work per core than this makes everything slow.
 const HIGH_LOAD_PER_CORE: f64 = 1.5;
 
+const USAGE: &str = "usage: device_health [--termux] [--wifi] [--json]
+  --termux   may ask Termux:API for the battery
+  --wifi     may ask Termux:API for the Wi-Fi, which wants
+             Android's permission for the location
+  --json     the same as one JSON object
+";
+
+/// What was asked for on the command line.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    termux: bool,
+    wifi: bool,
+}
+
 fn main() -> ExitCode {
-    let mut termux = false;
+    let mut asked = Asked::default();
     let mut as_json = false;
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            "--termux" => termux = true,
+            told::TERMUX_OPTION => asked.termux = true,
+            "--wifi" => asked.wifi = true,
             "--json" => as_json = true,
+            "--help" | "-h" => return print(USAGE),
             other => {
-                eprintln!("unknown argument {other}; known are --termux and --json");
+                eprint!("device_health: unknown argument {other:?}\n{USAGE}");
                 return ExitCode::from(2);
             }
         }
     }
     let mut watch = SuspendWatch::new();
-    let reader = DeviceReader::new().termux(termux);
+    let reader = DeviceReader::new().termux(asked.termux).termux_wifi(asked.wifi);
     let device = reader.read();
     let profile = DeviceProfile::detect();
     let admission = profile.admission().decide(&device);
-    let advice = advice(&device, &profile, &admission, termux);
+    let advice = advice(&device, &profile, &admission, asked);
     let text = if as_json {
         let report = json!({
             "device": device,
@@ -52,8 +80,12 @@ fn main() -> ExitCode {
         format!("{report:#}\n")
     } else {
         let gap = watch.check();
-        report(&device, &profile, &admission, gap, &advice)
+        report(&device, &profile, &admission, gap, &advice, asked)
     };
+    print(&text)
+}
+
+fn print(text: &str) -> ExitCode {
     // A reader that has seen enough (`| head`) is no failure.
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -70,33 +102,49 @@ fn report(
     admission: &Admission,
     gap: Option<ClockGap>,
     advice: &[String],
+    asked: Asked,
 ) -> String {
     let mut text = "Device\n".to_owned();
     // What is missing has a block of its own.
     let known = device.to_string();
-    for line in known.lines().filter(|line| !line.contains(" unavailable: ")) {
-        text += &format!("  {line}\n");
+    let is_known = |line: &&str| {
+        let value = line.get(NAME_WIDTH..).unwrap_or_default();
+        !value.starts_with("unavailable: ") && !value.starts_with("no answer within ")
+    };
+    for line in known.lines().filter(is_known) {
+        let (name, value) = line.split_at_checked(NAME_WIDTH).unwrap_or((line, ""));
+        text += &format!("{}\n", wrap::wrap(value, &format!("  {name}"), HANG));
     }
     let missing = device.unavailable();
     if !missing.is_empty() {
         text += "\nNot told\n";
     }
     for (name, why) in missing {
-        text += &format!("  {name:<12} {why}\n");
+        let why = match name {
+            "battery" => told::battery_why_not(&device.battery, asked.termux).unwrap_or(why),
+            "wifi" if !asked.wifi => WIFI_NOT_ASKED.to_owned(),
+            _ => why,
+        };
+        text += &format!("{}\n", wrap::wrap(&why, &format!("  {name:<12} "), HANG));
     }
-    text += &format!("\nProfile\n  {profile}\n\nCloud tasks\n  {admission}\n\nSleep\n");
+    let (profile, admission) = (profile.to_string(), admission.to_string());
+    for (heading, said) in [("Profile", profile), ("Cloud tasks", admission)] {
+        text += &format!("\n{heading}\n{}\n", wrap::wrap(&said, "  ", "  "));
+    }
+    text += "\nSleep\n";
     let clock = ClockReading::now().source();
     let how = if clock.is_exact() { "exact" } else { "estimated" };
-    text += &match gap {
-        Some(gap) => format!("  {gap}\n"),
-        None => format!("  awake during this run (suspended time is {how} here, by {clock})\n"),
+    let slept = match gap {
+        Some(gap) => gap.to_string(),
+        None => format!("awake during this run (suspended time is {how} here, by {clock})"),
     };
+    text += &format!("{}\n", wrap::wrap(&slept, "  ", "  "));
     text += "\nAdvice\n";
     if advice.is_empty() {
         text += "  none: fit for work\n";
     }
     for (number, line) in advice.iter().enumerate() {
-        text += &format!("  {}. {line}\n", number + 1);
+        text += &format!("{}\n", wrap::wrap(line, &format!("  {}. ", number + 1), "     "));
     }
     text
 }
@@ -106,7 +154,7 @@ fn advice(
     device: &DeviceSnapshot,
     profile: &DeviceProfile,
     admission: &Admission,
-    termux: bool,
+    asked: Asked,
 ) -> Vec<String> {
     let mut advice = Vec::new();
     if let Some(pressure) = admission.pressure() {
@@ -130,8 +178,8 @@ fn advice(
         advice.push("no way to the internet: use the Local backend until there is one".to_owned());
     }
     let battery = device.battery.value();
-    let on_a_phone = std::env::var_os("TERMUX_VERSION").is_some();
-    if battery.is_none() && on_a_phone && !termux {
+    let on_a_phone = told::on_a_phone();
+    if battery.is_none() && on_a_phone && !asked.termux {
         advice.push("run this with --termux to read the battery through Termux:API".to_owned());
     }
     let told_by_termux = battery.is_some_and(|b| b.source == BatterySource::Termux);

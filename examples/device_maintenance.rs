@@ -1,13 +1,16 @@
 //! What does this device need? Battery, apps, resources: measured, judged, put in order.
 //!
-//! `cargo run --release --example device_maintenance`
+//! `cargo run --release --example device_maintenance -- [--termux]`
 //!
 //! Measures and judgements are the program's own, from this very device. The helper gets them
 //! as context (no names of apps, which are nobody's business) and says what to do first.
-//! Nothing is changed and no process is started.
+//! Nothing is changed, and no process is started unless `--termux` allows
+//! `termux-battery-status` (Termux:API), 2 s at most: phones tell their battery in no other way.
 
 #[macro_use]
 mod common;
+#[path = "common/device.rs"]
+mod told;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,11 +18,14 @@ use std::fs;
 use std::process::ExitCode;
 
 use automation_assistant::{
-    AutomationAssistantManager, DeviceProfile, DeviceSnapshot, TaskRequest,
+    AutomationAssistantManager, DeviceProfile, DeviceReader, DeviceSnapshot, TaskRequest,
 };
 
+const NAME: &str = "device_maintenance";
 /// Most processes that are looked at.
 const PROCESSES_MAX: usize = 4096;
+/// What stands before a line that goes on with the one above: the columns of name and mark.
+const HANG: &str = "                    ";
 /// Most apps that are shown.
 const APPS_SHOWN: usize = 5;
 const MIB: u64 = 1 << 20;
@@ -32,7 +38,15 @@ const LOAD_PER_CORE_MAX: f64 = 1.5;
 const APP_MEMORY_PERCENT_MAX: u64 = 25;
 
 fn main() -> ExitCode {
-    common::main("device_maintenance", run)
+    let mut termux = false;
+    for argument in std::env::args_os().skip(1) {
+        if argument == told::TERMUX_OPTION {
+            termux = true;
+        } else {
+            return common::other_argument(&argument, NAME, "device_maintenance [--termux]");
+        }
+    }
+    common::end(NAME, run(termux))
 }
 
 /// Programs that this one may see, with the memory of all their processes: the largest first.
@@ -72,7 +86,7 @@ fn check(name: &'static str, judged: Option<(bool, String)>, why_not: Option<Str
     }
 }
 
-fn checks(device: &DeviceSnapshot, apps: &[(String, u64)]) -> Vec<Check> {
+fn checks(device: &DeviceSnapshot, apps: &[(String, u64)], termux: bool) -> Vec<Check> {
     let share = |part: u64, all: u64| part.saturating_mul(100) / all.max(1);
     let battery = device.battery.value().map(|battery| {
         let fine = battery.percent >= BATTERY_PERCENT_MIN || battery.on_external_power();
@@ -98,7 +112,7 @@ fn checks(device: &DeviceSnapshot, apps: &[(String, u64)]) -> Vec<Check> {
         (percent <= APP_MEMORY_PERCENT_MAX, format!("the largest holds {percent} % of memory"))
     });
     vec![
-        check("battery", battery, device.battery.why_not()),
+        check("battery", battery, told::battery_why_not(&device.battery, termux)),
         check("memory", memory, device.memory.why_not()),
         check("storage", storage, device.storage.why_not()),
         check("heat", heat, device.temperature.why_not()),
@@ -107,10 +121,10 @@ fn checks(device: &DeviceSnapshot, apps: &[(String, u64)]) -> Vec<Check> {
     ]
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    let device = DeviceSnapshot::read();
+fn run(termux: bool) -> Result<(), Box<dyn Error>> {
+    let device = DeviceReader::new().termux(termux).read();
     let apps = apps();
-    let checks = checks(&device, &apps);
+    let checks = checks(&device, &apps, termux);
     say!("Measured on this device");
     for Check { name, fine, found } in &checks {
         let mark = match fine {
@@ -118,16 +132,18 @@ fn run() -> Result<(), Box<dyn Error>> {
             Some(false) => "CARE",
             None => "not told",
         };
-        say!("  {name:<8} {mark:<8} {found}");
+        say!("{}", common::wrap(found, &format!("  {name:<8} {mark:<8} "), HANG));
     }
     say!("\nApps by memory");
     for (name, bytes) in apps.iter().take(APPS_SHOWN) {
         say!("  {:>6} MiB  {name}", bytes / MIB);
     }
-    say!("\nHelpers that fit here\n  {}\n", DeviceProfile::detect());
+    let profile = DeviceProfile::detect().to_string();
+    say!("\nHelpers that fit here\n{}\n", common::indent(&profile));
 
     let answers = common::Answers::find(canned)?;
-    say!("Answers: {answers}\n");
+    answers.tell("Answers");
+    say!();
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
         config

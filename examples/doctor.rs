@@ -3,17 +3,20 @@
 //!
 //! ```text
 //! cargo run --example doctor -- [--offline]
-//!     --offline   asks nobody outside: no name look-up, no connection
+//!     --offline   asks nobody outside this device: no name look-up, no connection
 //! ```
 //!
-//! Sends no key and no prompt anywhere: an endpoint is only connected to. Ends with code 1 if
-//! something is wrong.
+//! Sends no key and no prompt anywhere: a service is only connected to, and the model server
+//! of `DEMO_LOCAL_ENDPOINT` asked for its models. What is not set up is a note, and nothing
+//! wrong. Ends with code 1 if something is wrong.
 #![allow(clippy::print_stderr, reason = "a program speaks to its user")]
+
+#[path = "doctor/reach.rs"]
+mod reach;
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write as _};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
@@ -24,10 +27,6 @@ use automation_assistant::{
     create_local_helper,
 };
 
-/// Longest wait for a name server. Its own limit may be half a minute.
-const DNS_LIMIT: Duration = Duration::from_secs(5);
-/// Longest wait for an endpoint to take a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Longest wait for the trial task.
 const TASK_LIMIT: Duration = Duration::from_secs(10);
 /// A wall clock before this moment (1 January 2026) is wrong: this file is younger.
@@ -40,6 +39,9 @@ const MAX_PEM_BYTES: u64 = 4 << 20;
 const MAX_SMAPS_BYTES: u64 = 4 << 20;
 /// Where the examples write telemetry.
 const AUDIT_FOLDER: &str = "src/memory";
+
+const USAGE: &str = "usage: doctor [--offline]\n  \
+                     --offline   asks nobody outside this device\n";
 
 #[derive(Clone, Copy, PartialEq)]
 enum State {
@@ -73,21 +75,19 @@ fn main() -> ExitCode {
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--offline" => offline = true,
+            "--help" | "-h" => {
+                // A reader that has seen enough is no failure; below neither.
+                let _ = std::io::stdout().write_all(USAGE.as_bytes());
+                return ExitCode::SUCCESS;
+            }
             other => {
-                eprintln!("unknown argument {other}; known is --offline");
+                eprintln!("doctor: unknown argument {other:?}\n{}", USAGE.trim_end());
                 return ExitCode::from(2);
             }
         }
     }
     let mut findings = vec![build(), clock(), sleep(), writing(), roots(), proxy()];
-    for service in services() {
-        findings.push(key(&service));
-        if offline {
-            findings.push(note("endpoint", format!("{}: not asked", service.name), ""));
-        } else {
-            findings.extend(endpoint(&service));
-        }
-    }
+    findings.extend(reach::findings(offline));
     findings.extend([memory(), stack()]);
     let mut text = String::new();
     for Finding { state, name, found, todo } in &findings {
@@ -106,7 +106,6 @@ fn main() -> ExitCode {
         1 => writeln!(text, "1 thing is wrong."),
         count => writeln!(text, "{count} things are wrong."),
     };
-    // A reader that has seen enough is no failure.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::from(u8::from(failures > 0))
 }
@@ -120,12 +119,13 @@ fn build() -> Finding {
         told(cfg!(feature = "rustix"), "rustix"),
     ];
     let features: Vec<_> = features.into_iter().flatten().collect();
+    let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
     let machine = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
     if !cfg!(feature = "tls") {
         let todo = "for ChatGPT and Comet build with the cargo feature tls";
-        return note("build", format!("{machine}, features {features:?}"), todo);
+        return note("build", format!("{machine}, features: {features}"), todo);
     }
-    fine("build", format!("{machine}, features {features:?}"))
+    fine("build", format!("{machine}, features: {features}"))
 }
 
 /// A wrong clock makes every certificate look expired or not yet valid.
@@ -156,8 +156,12 @@ fn sleep() -> Finding {
 
 /// Whether telemetry can be written, without making the folder.
 fn writing() -> Finding {
-    let existing = Path::new(AUDIT_FOLDER).ancestors().find(|folder| folder.is_dir());
-    let folder = existing.filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let existing = Path::new(AUDIT_FOLDER).ancestors().find(|folder| folder.exists());
+    let folder = existing.unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        let found = format!("{} is a file, where a folder is needed", folder.display());
+        return wrong("write", found, "rename it, or go to another folder");
+    }
     let probe = folder.join(format!(".doctor-{}", std::process::id()));
     let made = OpenOptions::new().write(true).create_new(true).open(&probe);
     let written = made.and_then(|mut file| file.write_all(b"probe\n"));
@@ -206,131 +210,6 @@ fn proxy() -> Finding {
     }
     // Not its value: it may hold a password.
     note("proxy", format!("{} set", set.join(", ")), "the direct checks below go around it")
-}
-
-/// A service in the cloud, as the environment sets it up.
-struct Service {
-    name: &'static str,
-    key: &'static str,
-    url_variable: &'static str,
-    url: &'static str,
-}
-
-fn services() -> [Service; 2] {
-    [
-        Service {
-            name: "ChatGPT",
-            key: "OPENAI_API_KEY",
-            url_variable: "OPENAI_BASE_URL",
-            url: "https://api.openai.com/v1",
-        },
-        Service {
-            name: "Comet",
-            key: "OPIK_API_KEY",
-            url_variable: "OPIK_URL_OVERRIDE",
-            url: "https://www.comet.com/opik/api",
-        },
-    ]
-}
-
-/// Whether there is a key, and whether it can be one. Never the key.
-fn key(service: &Service) -> Finding {
-    let Service { name, key, .. } = service;
-    let set = match std::env::var(key) {
-        Ok(set) if !set.trim().is_empty() => set,
-        Ok(_) => return wrong("key", format!("{name}: {key} is empty"), format!("unset {key}")),
-        Err(std::env::VarError::NotPresent) => {
-            let todo = format!("export {key}=… to use {name}; Local needs none");
-            return note("key", format!("{name}: {key} is not set"), todo);
-        }
-        Err(_) => return wrong("key", format!("{name}: {key} is no text"), "set it anew"),
-    };
-    let inner = set.trim();
-    if inner.chars().any(|c| c.is_whitespace() || c.is_control() || "\"'".contains(c)) {
-        let found = format!("{name}: {key} has spaces or quotes in it");
-        return wrong("key", found, "copy the key again, alone");
-    }
-    fine("key", format!("{name}: {key} is set, {} bytes", inner.len()))
-}
-
-/// Host and port of a base URL.
-fn host_and_port(url: &str) -> Option<(String, u16)> {
-    let (scheme, rest) = url.trim().split_once("://")?;
-    let default = match scheme {
-        "https" => 443,
-        "http" => 80,
-        _ => return None,
-    };
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let authority = authority.rsplit('@').next()?;
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, rest)) => (host, rest.strip_prefix(':')),
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        },
-    };
-    let port = match port {
-        Some(port) => port.parse().ok()?,
-        None => default,
-    };
-    (!host.is_empty()).then(|| (host.to_owned(), port))
-}
-
-/// Looks the endpoint's name up and connects to it.
-fn endpoint(service: &Service) -> Vec<Finding> {
-    let url = std::env::var(service.url_variable).unwrap_or_else(|_| service.url.to_owned());
-    let name = service.name;
-    let Some((host, port)) = host_and_port(&url) else {
-        let found = format!("{name}: {} is no http or https URL", service.url_variable);
-        return vec![wrong("endpoint", found, "write it like https://host/v1")];
-    };
-    let (sender, receiver) = channel();
-    let asked = host.clone();
-    // The system's look-up has no limit of its own that we could set; the thread ends with
-    // it, or with the program.
-    let thread = std::thread::Builder::new().name("look-up".to_owned()).spawn(move || {
-        let found = (asked.as_str(), port).to_socket_addrs();
-        let _ = sender.send(found.map(Iterator::collect::<Vec<SocketAddr>>));
-    });
-    let answer = match thread {
-        Ok(_) => receiver.recv_timeout(DNS_LIMIT),
-        Err(error) => return vec![wrong("dns", format!("no thread: {error}"), "free memory")],
-    };
-    let todo = "check the network and its name server (Wi-Fi, mobile data, a VPN), or work \
-                offline with Local";
-    let addresses = match answer {
-        Ok(Ok(addresses)) if !addresses.is_empty() => addresses,
-        Ok(Ok(_)) => return vec![wrong("dns", format!("{name}: {host} has no address"), todo)],
-        Ok(Err(error)) => return vec![wrong("dns", format!("{name}: {host}: {error}"), todo)],
-        Err(_) => {
-            let found = format!("{name}: no answer about {host} within {DNS_LIMIT:?}");
-            return vec![wrong("dns", found, todo)];
-        }
-    };
-    let dns = fine("dns", format!("{name}: {host} has {} address(es)", addresses.len()));
-    vec![dns, connect(name, &host, port, &addresses)]
-}
-
-/// Tries the addresses in turn, within one limit.
-fn connect(name: &str, host: &str, port: u16, addresses: &[SocketAddr]) -> Finding {
-    let started = std::time::Instant::now();
-    let mut last = "no time was left".to_owned();
-    for address in addresses {
-        let left = CONNECT_LIMIT.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            break;
-        }
-        match TcpStream::connect_timeout(address, left) {
-            Ok(_) => {
-                let millis = started.elapsed().as_millis();
-                return fine("endpoint", format!("{name}: {host}:{port} answers ({millis} ms)"));
-            }
-            Err(error) => last = error.to_string(),
-        }
-    }
-    let todo = "check firewall, VPN and proxy; a model server has to be started first";
-    wrong("endpoint", format!("{name}: {host}:{port} cannot be reached: {last}"), todo)
 }
 
 fn memory() -> Finding {

@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use automation_assistant::{
-    AutomationAssistantManager, Fallback, FallbackReport, TaskRequest, Together, WhyNot,
-    create_local_helper,
+    AutomationAssistantManager, ErrorKind, Fallback, FallbackReport, Task, TaskRequest, Together,
+    WhyNot, create_local_helper,
 };
 
 /// First pause of a cloud that failed; short, so that the story is.
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let cloud = common::Answers::find_cloud(canned)?;
-    say!("The cloud's answers: {cloud}");
+    cloud.tell("The cloud's answers");
     let manager = AutomationAssistantManager::new(2);
     let far = cloud.spawn(&manager, |config| config.name("cloud"))?;
     let near = match common::local_server() {
@@ -41,7 +41,12 @@ fn run() -> Result<(), Box<dyn Error>> {
             manager.spawn_helper(config.name("device").custom_param("max_tokens", 60))?
         }
         _ => {
-            say!("This device's answers: from the embedded engine, which only echoes.");
+            let how = match cfg!(feature = "http") {
+                true => "DEMO_LOCAL_ENDPOINT names a model server",
+                false => "a model server needs the cargo feature \"http\"",
+            };
+            let told = format!("from the embedded engine, which only echoes; {how}.");
+            say!("{}", common::wrap(&told, "This device's answers: ", ""));
             create_local_helper(&manager, "device")?
         }
     };
@@ -74,7 +79,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             _ => None,
         });
         let Some(pause) = pause else { break };
-        say!("  ({pause:.1?} later)");
+        say!("  ({} later)", common::spoken(pause));
         std::thread::sleep(pause);
     }
     if answered { Ok(()) } else { Err("neither the cloud nor this device answers".into()) }
@@ -84,24 +89,40 @@ fn show(manager: &AutomationAssistantManager, report: &FallbackReport, mark: &st
     let name = |id| manager.get_helper(id).map_or("?".to_owned(), |helper| helper.name().into());
     for tried in &report.tried {
         let why = match &tried.why {
-            WhyNot::CoolingDown(left) => format!("left out, {left:.1?} of its pause to go"),
-            WhyNot::Failed(task) => match &task.error {
-                Some(error) => format!("{} after {:.1} ms", error.kind(), task.latency_ms),
-                None => "no answer".to_owned(),
-            },
+            WhyNot::CoolingDown(left) if left.is_zero() => "left out; just being tried".to_owned(),
+            WhyNot::CoolingDown(left) => format!("left out for {} more", common::spoken(*left)),
+            WhyNot::Failed(task) => format!("{} ({})", failure(task), took(task)),
+            WhyNot::Refused(error) => format!("takes no task: {error}"),
             other => other.as_str().to_owned(),
         };
-        say!("  {:<7} {why}", name(tried.helper_id));
+        say!("{}", common::wrap(&why, &format!("  {:<7} ", name(tried.helper_id)), "          "));
     }
     match &report.task {
         Some(task) => {
             let name = name(task.helper_id);
             let mark = if name == "cloud" { mark } else { "" };
             let text = task.result.as_deref().unwrap_or_default();
-            say!("  {name:<7} answers after {:.1} ms:", task.latency_ms);
+            say!("  {name:<7} answers ({}):", took(task));
             say!("{}", common::indent(&format!("{mark}{text}")));
         }
         None => say!("  nobody answers"),
+    }
+}
+
+fn took(task: &Task) -> String {
+    common::spoken(Duration::from_secs_f64(task.latency_ms.max(0.0) / 1e3))
+}
+
+/// What went wrong, in a few words for the usual cases.
+fn failure(task: &Task) -> String {
+    let Some(error) = &task.error else { return "gives no answer".to_owned() };
+    match error.kind() {
+        ErrorKind::Network => "cannot be reached".to_owned(),
+        ErrorKind::Timeout => "gives no answer in time".to_owned(),
+        ErrorKind::Authentication => "refuses the key".to_owned(),
+        ErrorKind::RateLimited => "asks to slow down".to_owned(),
+        ErrorKind::QuotaExceeded => "has no quota left".to_owned(),
+        _ => error.to_string(),
     }
 }
 

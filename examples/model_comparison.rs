@@ -56,7 +56,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     if real.is_empty() {
         let large = common::Answers::canned(|_, prompt| canned_answer(prompt, "42"))?;
         let small = common::Answers::canned(|_, prompt| canned_answer(prompt, "17 + 25 is 32."))?;
-        say!("Answers: {large}\n");
+        large.tell("Answers");
+        say!();
         canned = vec![("large model", large), ("small model", small)];
     } else {
         say!("Answers: from the models that the environment names.\n");

@@ -147,9 +147,9 @@ fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let file = arguments.next();
     let option = file.as_ref().is_some_and(|file| file.to_string_lossy().starts_with('-'));
-    if option || arguments.next().is_some() {
-        eprintln!("network_security: one log file at most\nusage: network_security [LOG_FILE]");
-        return ExitCode::from(2);
+    if let Some(argument) = file.as_ref().filter(|_| option).or(arguments.next().as_ref()) {
+        let usage = "network_security [LOG_FILE]  (one file at most)";
+        return common::other_argument(argument, "network_security", usage);
     }
     let log = match &file {
         None => Ok(SAMPLE.to_owned()),
@@ -191,7 +191,8 @@ fn run(log: &str, sample: bool) -> Result<(), Box<dyn Error>> {
     }
 
     let answers = common::Answers::find(canned)?;
-    say!("Answers: {answers}\n");
+    answers.tell("Answers");
+    say!();
     if answers.is_canned() && !sample {
         say!("No findings: the canned ones fit the sample log only.");
         return Ok(());

@@ -69,7 +69,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let answers = common::Answers::find(canned)?;
-    say!("Answers: {answers}\n");
+    answers.tell("Answers");
+    say!();
     let manager = AutomationAssistantManager::new(3);
     let redactor = manager.spawn_helper_with(HelperConfig::local().name("redactor"), Redactor)?;
     let analyst = answers.spawn(&manager, |config| {

@@ -85,7 +85,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
 
     let answers = common::Answers::find(canned)?;
-    say!("\nAnswers: {answers}\n");
+    say!();
+    answers.tell("Answers");
+    say!();
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
         config.name("secretary").custom_param("max_tokens", 200).custom_param("temperature", 0)

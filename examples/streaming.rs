@@ -26,7 +26,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let answers = common::Answers::find(canned)?;
-    say!("Answers: {answers}\n");
+    answers.tell("Answers");
+    say!();
     let manager = AutomationAssistantManager::new(1);
     let helper = answers
         .spawn(&manager, |config| config.name("narrator").custom_param("max_tokens", 120))?;

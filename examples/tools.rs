@@ -60,7 +60,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         return without_model();
     }
     let answers = common::Answers::find(canned)?;
-    say!("Answers: {answers}\n");
+    answers.tell("Answers");
+    say!();
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
         config.name("storekeeper").custom_param("max_tokens", 80).custom_param("temperature", 0)

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::id::{HelperId, TaskId};
+use crate::number::Rounded;
 use crate::task::TaskRequest;
 use crate::task_error::ErrorKind;
 
@@ -33,8 +34,13 @@ pub enum Error {
     Stopped(Box<TaskRequest>),
     /// The device is beyond a limit of its admission policy. The request comes back.
     NotAdmitted {
-        /// Which limit, in words.
+        /// Which limit, in words, and what kept the task from going to Local instead.
         why: String,
+        /// How long it waited in vain for the device to get better; `None` if its policy does
+        /// not let tasks wait.
+        waited: Option<Duration>,
+        /// Whether its wait was ended by a [`CancelHandle`](crate::CancelHandle).
+        cancelled: bool,
         /// The request.
         request: Box<TaskRequest>,
     },
@@ -114,8 +120,15 @@ impl fmt::Display for Error {
                  or raise queue_capacity",
             ),
             Self::Stopped(_) => f.write_str("the helper was stopped and takes no more tasks"),
-            Self::NotAdmitted { why, .. } => {
-                write!(f, "not sent to the cloud now: {why}")
+            Self::NotAdmitted { why, waited, cancelled, .. } => {
+                write!(f, "not sent to the cloud now: {why}")?;
+                match waited.map(Rounded) {
+                    Some(waited) if *cancelled => {
+                        write!(f, "; its wait was cancelled after {waited}")
+                    }
+                    Some(waited) => write!(f, "; it waited {waited} for that to get better"),
+                    None => Ok(()),
+                }
             }
             Self::NotAsked { why, .. } => f.write_str(match why {
                 ErrorKind::Cancelled => "not asked: the call was cancelled before",

@@ -3,6 +3,7 @@
 //! its formatting brings as much; what a kernel, a server's header or a report says needs
 //! neither.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Digits that a `u64` holds whatever they are. Later ones of a number change nothing here.
@@ -91,6 +92,22 @@ pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
+/// From here on milliseconds tell a person nothing.
+const SECONDS_FROM: Duration = Duration::from_secs(10);
+
+/// A time for people, in whole units: `350 ms`, `2 s`, `2500 ms`, `61 s`.
+pub(crate) struct Rounded(pub(crate) Duration);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 >= SECONDS_FROM || self.0.subsec_millis() == 0 && self.0.as_secs() > 0 {
+            write!(f, "{} s", self.0.as_secs())
+        } else {
+            write!(f, "{} ms", self.0.as_millis())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +159,20 @@ mod tests {
         }
         assert_eq!(fixed(1e300, 1), ">1844674407370955161");
         assert_eq!((fixed(f64::NAN, 1), fixed(f64::INFINITY, 1)), ("NaN".into(), "inf".into()));
+    }
+
+    #[test]
+    fn times_for_people_are_whole() {
+        for (micros, text) in [
+            (0, "0 ms"),
+            (350_900, "350 ms"),
+            (2_000_000, "2 s"),
+            (2_000_999, "2 s"),
+            (2_500_000, "2500 ms"),
+            (61_999_000, "61 s"),
+        ] {
+            assert_eq!(Rounded(Duration::from_micros(micros)).to_string(), text);
+        }
     }
 
     #[test]

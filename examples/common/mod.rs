@@ -12,10 +12,13 @@ mod say;
 #[cfg(feature = "http")]
 #[path = "../stand_in/mod.rs"]
 pub(crate) mod stand_in;
+mod wrap;
+
+pub(crate) use wrap::wrap;
 
 use std::env;
 use std::error::Error;
-use std::fmt;
+use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,16 +36,29 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Pause between the words of an answer that is canned within this program.
 const WORD_PAUSE: Duration = Duration::from_millis(15);
 
+/// What brings real answers: anything, or only what plays the cloud.
+const ANY: &str = "DEMO_LOCAL_ENDPOINT (a model server), OPENAI_BASE_URL or OPENAI_API_KEY";
+const CLOUD: &str = "OPENAI_BASE_URL or OPENAI_API_KEY";
+
 /// What a canned answer is made of: the model's name and the prompt (or a tool's result).
 pub(crate) type Canned = fn(model: &str, prompt: &str) -> String;
 
-/// Runs a story that takes no arguments; anything else is refused with code 2.
+/// Runs a story that takes no arguments; anything but `--help` is refused with code 2.
 pub(crate) fn main(name: &str, story: fn() -> Result<(), Box<dyn Error>>) -> ExitCode {
-    if let Some(argument) = env::args_os().nth(1) {
-        eprintln!("{name}: unknown argument {argument:?}\nusage: {name}  (takes no arguments)");
-        return ExitCode::from(2);
+    match env::args_os().nth(1) {
+        None => end(name, story()),
+        Some(argument) => other_argument(&argument, name, &format!("{name}  (takes no arguments)")),
     }
-    end(name, story())
+}
+
+/// Usage on the screen: asked for by `--help`, or after an argument that is not known.
+pub(crate) fn other_argument(argument: &OsStr, name: &str, usage: &str) -> ExitCode {
+    if argument == "--help" || argument == "-h" {
+        say!("usage: {usage}");
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{name}: unknown argument {argument:?}\nusage: {usage}");
+    ExitCode::from(2)
 }
 
 /// The program's exit code, and its error on the screen.
@@ -73,38 +89,57 @@ enum Source {
 impl Answers {
     /// A real model where the environment names one; canned answers otherwise.
     pub(crate) fn find(canned: Canned) -> std::io::Result<Self> {
-        Self::choose(local_server().or_else(openai), canned)
+        Self::choose(local_server().or_else(openai), canned, ANY)
     }
 
     /// The same, but never a model server on this device.
     pub(crate) fn find_cloud(canned: Canned) -> std::io::Result<Self> {
-        Self::choose(openai(), canned)
+        Self::choose(openai(), canned, CLOUD)
     }
 
-    fn choose(real: Option<(HelperConfig, String)>, canned: Canned) -> std::io::Result<Self> {
+    fn choose(
+        real: Option<(HelperConfig, String)>,
+        canned: Canned,
+        variables: &str,
+    ) -> std::io::Result<Self> {
         if let (Some((config, told)), true) = (real.clone(), cfg!(feature = "http")) {
             return Ok(Self { source: Source::Model(Box::new(config)), told });
         }
         if real.is_some() {
             say!("(A model is configured, but this build lacks the cargo feature \"http\".)");
         }
-        Self::canned(canned)
+        Self::prepared(canned, variables)
     }
 
-    #[cfg(feature = "http")]
+    /// Canned answers, whatever is configured.
     pub(crate) fn canned(canned: Canned) -> std::io::Result<Self> {
+        Self::prepared(canned, ANY)
+    }
+
+    /// `variables` bring real answers in place of these.
+    #[cfg(feature = "http")]
+    fn prepared(canned: Canned, variables: &str) -> std::io::Result<Self> {
         let source = Source::StandIn(stand_in::StandIn::start(canned)?);
-        let told = "canned. A stand-in server on 127.0.0.1 gives prepared answers. For real ones \
-                    set\nDEMO_LOCAL_ENDPOINT (a model server), OPENAI_BASE_URL or OPENAI_API_KEY.";
-        Ok(Self { source, told: told.to_owned() })
+        let told = format!(
+            "canned. A stand-in server on 127.0.0.1 gives prepared answers. For real ones set \
+             {variables}."
+        );
+        Ok(Self { source, told })
     }
 
     #[cfg(not(feature = "http"))]
-    pub(crate) fn canned(canned: Canned) -> std::io::Result<Self> {
-        let told = "canned. The program itself gives prepared answers. Real ones need the cargo \
-                    feature\n\"http\" and DEMO_LOCAL_ENDPOINT, OPENAI_BASE_URL or OPENAI_API_KEY.";
+    fn prepared(canned: Canned, variables: &str) -> std::io::Result<Self> {
+        let told = format!(
+            "canned. The program itself gives prepared answers. Real ones need the cargo feature \
+             \"http\" and {variables}."
+        );
         let backend = CannedBackend::new(canned);
-        Ok(Self { source: Source::Within(backend), told: told.to_owned() })
+        Ok(Self { source: Source::Within(backend), told })
+    }
+
+    /// Where the answers come from, for the screen, after these words.
+    pub(crate) fn tell(&self, whose: &str) {
+        say!("{}", wrap(&self.told, &format!("{whose}: "), ""));
     }
 
     /// Whether the answers were prepared beforehand.
@@ -150,13 +185,6 @@ impl Answers {
             Source::Within(backend) => backend.offline.store(offline, Ordering::SeqCst),
         }
         true
-    }
-}
-
-/// Where the answers come from, for the screen.
-impl fmt::Display for Answers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.told)
     }
 }
 
@@ -232,24 +260,18 @@ pub(crate) fn wait(
     }
 }
 
-/// Text under a heading: every line moved in, none longer than a screen is wide.
+/// Text under a heading: every line moved in, none longer than a phone's screen is wide.
 pub(crate) fn indent(text: &str) -> String {
-    const WIDTH: usize = 84;
-    let mut out = String::new();
-    for line in text.trim().lines() {
-        let mut column = 0;
-        for word in line.split_whitespace() {
-            let width = word.chars().count();
-            if column == 0 || column + 1 + width > WIDTH {
-                out += if out.is_empty() { "  " } else { "\n  " };
-                column = 0;
-            } else {
-                out.push(' ');
-                column += 1;
-            }
-            out += word;
-            column += width;
-        }
+    let lines: Vec<_> = text.trim().lines().map(|line| wrap(line, "  ", "  ")).collect();
+    lines.join("\n")
+}
+
+/// A time, rounded as a person would say it.
+pub(crate) fn spoken(time: Duration) -> String {
+    const MINUTE: f64 = 60.0;
+    match time.as_secs_f64() {
+        seconds if seconds >= MINUTE => format!("{:.0} min", seconds / MINUTE),
+        seconds if seconds >= 0.1 => format!("{seconds:.1} s"),
+        seconds => format!("{:.0} ms", (seconds * 1e3).ceil()),
     }
-    out
 }

@@ -1,27 +1,44 @@
 //! Cloud tasks and a device under pressure.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::CancelHandle;
-use crate::device::{Admission, AdmissionPolicy, DeviceReader, DeviceWatch};
+use crate::device::{Admission, AdmissionPolicy, DeviceReader, DeviceWatch, Pressure};
 use crate::error::Error;
 use crate::event::{Event, EventKind, Fact};
-use crate::helper::shared::Watch;
+use crate::helper::shared::{Shared, Watch};
 use crate::id::{HelperId, TaskId};
 use crate::manager::AutomationAssistantManager;
+use crate::slept::Slept;
 use crate::task::TaskRequest;
 
 /// Default limit on waiting for the device to get better.
 const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(60);
-/// How long a waiting task sleeps between two looks at the device: no system tells when its
-/// battery or temperature is better, and none of them changes in less.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long a waiting task sleeps between two looks at the device by default: no system tells
+/// when its battery or temperature is better, and none of them changes in less.
+const DEFAULT_LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Least of it: each look reads some twenty files.
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
+
+// What is told of a decision; `Admission` has the first two names and `wait`.
+const REFUSE: &str = "refuse";
+const USE_LOCAL: &str = "use_local";
+const LEAVE_OUT: &str = "leave_out";
+const ADMIT_AFTER_WAIT: &str = "admit_after_wait";
+const REFUSE_AFTER_WAIT: &str = "refuse_after_wait";
+const CANCEL_WAIT: &str = "cancel_wait";
 
 /// Holds cloud tasks back while the device is beyond the limits of a policy.
 ///
 /// A task for a helper that stays on the device is submitted as it is. Each decision against
-/// a cloud task is told to the observers as an `admission` event.
+/// a cloud task is told to the observers as an `admission` event with the facts `decision`
+/// and `pressure`. Decisions are `refuse`, `use_local` (the fact `to` names the helper),
+/// `leave_out` (see [`admitted`](Self::admitted)) and `wait`; each `wait` is followed by
+/// `admit_after_wait`, `refuse_after_wait` or `cancel_wait`, with the time waited.
+///
+/// [`Together`](crate::Together) and [`Fallback`](crate::Fallback) submit tasks themselves
+/// and ask nobody: give them the helpers that [`admitted`](Self::admitted) leaves.
 ///
 /// ```
 /// use automation_assistant::{
@@ -44,7 +61,30 @@ pub struct AdmissionControl {
     device: DeviceWatch,
     local: Option<HelperId>,
     max_wait: Duration,
+    look_every: Duration,
     cancel: CancelHandle,
+}
+
+/// How a pause between two looks ended.
+enum Paused {
+    Look,
+    Late,
+    Cancelled,
+}
+
+/// A wait since a moment, in which the device may sleep: the less charge, the likelier.
+struct Wait<'a> {
+    began: (SystemTime, Instant),
+    /// Who knows of the device's sleep, where that counts.
+    slept: Option<&'a Slept>,
+}
+
+impl Wait<'_> {
+    fn time(&self) -> Duration {
+        let (wall, began) = self.began;
+        let slept = self.slept.map_or(Duration::ZERO, |slept| slept.since(wall, began));
+        began.elapsed().saturating_add(slept)
+    }
 }
 
 impl AdmissionControl {
@@ -55,6 +95,7 @@ impl AdmissionControl {
             device: DeviceWatch::new(DeviceReader::new()),
             local: None,
             max_wait: DEFAULT_MAX_WAIT,
+            look_every: DEFAULT_LOOK_EVERY,
             cancel: CancelHandle::new(),
         }
     }
@@ -67,7 +108,9 @@ impl AdmissionControl {
     }
 
     /// The helper that takes tasks over under
-    /// [`CloudAction::UseLocal`](crate::CloudAction::UseLocal). Without one they are refused.
+    /// [`CloudAction::UseLocal`](crate::CloudAction::UseLocal); without one they are refused.
+    /// It must stay on this device, or nothing is submitted (see [`submit`](Self::submit)).
+    /// Defaults to none.
     #[must_use]
     pub fn local_helper(mut self, helper: HelperId) -> Self {
         self.local = Some(helper);
@@ -75,10 +118,20 @@ impl AdmissionControl {
     }
 
     /// How long a task may wait for the device to get better; its own deadline can shorten
-    /// that. Defaults to 60 s.
+    /// that. Time in which the device slept counts, unless the helper's configuration says
+    /// otherwise. Defaults to 60 s.
     #[must_use]
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
+        self
+    }
+
+    /// How long a waiting task sleeps between two looks at the device, at least 10 ms. The
+    /// device is read anew only when the [`DeviceWatch`]'s last snapshot is too old. Defaults
+    /// to 5 s.
+    #[must_use]
+    pub fn look_every(mut self, pause: Duration) -> Self {
+        self.look_every = pause.max(LOOK_EVERY_MIN);
         self
     }
 
@@ -94,7 +147,9 @@ impl AdmissionControl {
     ///
     /// # Errors
     ///
-    /// [`Error::NotAdmitted`], which gives the request back; otherwise as
+    /// [`Error::NotAdmitted`], which gives the request back and tells how long it waited;
+    /// [`Error::Stopped`], which does too, if the helper went away meanwhile;
+    /// [`Error::InvalidConfig`] if the local helper sends its tasks to another device; else as
     /// [`AutomationAssistantManager::submit_task`].
     pub fn submit(
         &self,
@@ -107,53 +162,192 @@ impl AdmissionControl {
         if !shared.backend.leaves_device() {
             return manager.submit_task(helper, request).map(|task| (helper, task));
         }
-        let began = Instant::now();
+        self.check_local(manager)?;
+        let slept = &shared.observers.slept;
+        slept.watch();
+        let wait = Wait {
+            began: (SystemTime::now(), Instant::now()),
+            slept: Some(slept).filter(|_| shared.config.count_suspended_time),
+        };
         let patience = request.deadline.map_or(self.max_wait, |own| own.min(self.max_wait));
-        let mut told = false;
+        // What it waits for to get better.
+        let mut before: Option<Pressure> = None;
         loop {
             let decision = self.policy.decide(&self.device.snapshot());
-            let Some(pressure) = decision.pressure() else {
-                // Waiting here is waiting too: a deadline counts from submission.
-                request.deadline = request.deadline.map(|own| own.saturating_sub(began.elapsed()));
-                return manager.submit_task(helper, request).map(|task| (helper, task));
-            };
-            if !std::mem::replace(&mut told, true) {
-                let facts = [
-                    ("decision", Fact::Text(decision.as_str())),
-                    ("pressure", Fact::Text(pressure.as_str())),
-                ];
-                let mut event =
-                    Event::new(EventKind::Admission).helper(helper, &shared.backend_name);
-                event.facts = &facts;
-                shared.observers.tell(&event);
-            }
-            let why = pressure.to_string();
-            match (&decision, self.local) {
-                (Admission::UseLocal(_), Some(local)) => {
-                    return manager.submit_task(local, request).map(|task| (local, task));
+            let name = decision.as_str();
+            let pressure = match decision {
+                Admission::Admit => {
+                    if let Some(before) = before {
+                        tell(&shared, ADMIT_AFTER_WAIT, &before, Some(wait.time()), None);
+                    }
+                    // Waiting here is waiting too: a deadline counts from submission.
+                    request.deadline = request.deadline.map(|own| own.saturating_sub(wait.time()));
+                    return manager.submit_task(helper, request).map(|task| (helper, task));
                 }
-                (Admission::Wait(_), _) if self.sleep(began, patience) => {}
-                _ => return Err(Error::NotAdmitted { why, request: Box::new(request) }),
+                Admission::Refuse(pressure) => {
+                    tell(&shared, name, &pressure, None, None);
+                    return Err(refused(pressure.to_string(), None, false, request));
+                }
+                Admission::UseLocal(pressure) => {
+                    return self.to_local(manager, &shared, &pressure, request);
+                }
+                Admission::Wait(pressure) => pressure,
+            };
+            if before.is_none() {
+                tell(&shared, name, &pressure, None, None);
             }
+            let cancelled = match self.pause(&wait, patience) {
+                Paused::Look if manager.shared(helper).is_err() => {
+                    return Err(Error::Stopped(Box::new(request)));
+                }
+                Paused::Look => {
+                    before = Some(pressure);
+                    continue;
+                }
+                Paused::Late => false,
+                Paused::Cancelled => true,
+            };
+            let waited = Some(wait.time());
+            let end = if cancelled { CANCEL_WAIT } else { REFUSE_AFTER_WAIT };
+            tell(&shared, end, &pressure, waited, None);
+            return Err(refused(pressure.to_string(), waited, cancelled, request));
         }
     }
 
-    /// Sleeps until the device is worth another look; `false` when there is no time left, or
-    /// the waiting was cancelled.
-    fn sleep(&self, began: Instant, patience: Duration) -> bool {
-        let left = patience.saturating_sub(began.elapsed());
-        if left.is_zero() || self.cancel.is_cancelled() {
-            return false;
+    /// Those of these helpers that may have a task now, for a call that submits to several,
+    /// such as [`Together::fan_out`](crate::Together::fan_out) and
+    /// [`Fallback::new`](crate::Fallback::new).
+    ///
+    /// Helpers that stay on the device always remain, in their order; so do unknown ones,
+    /// which the call itself answers for. While the device is beyond a limit, cloud helpers
+    /// are left out, whatever the policy's action is: nothing waits here. Under
+    /// [`CloudAction::UseLocal`](crate::CloudAction::UseLocal) the local helper stands in for
+    /// them, once, at the place of the first. The list may be empty.
+    ///
+    /// ```
+    /// use automation_assistant::{
+    ///     AdmissionControl, AutomationAssistantManager, DeviceProfile, TaskRequest, Together,
+    ///     Want, create_local_helper,
+    /// };
+    ///
+    /// let manager = AutomationAssistantManager::new(2);
+    /// let helpers = [create_local_helper(&manager, "a")?, create_local_helper(&manager, "b")?];
+    /// let control = AdmissionControl::new(DeviceProfile::detect().admission());
+    /// let fit = control.admitted(&manager, &helpers)?;
+    /// let request = TaskRequest::new("hello");
+    /// let answers = Together::new(&manager).fan_out(&fit, &request, Want::All)?;
+    /// assert_eq!(answers.len(), 2);
+    /// # Ok::<(), automation_assistant::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidConfig`] if the local helper sends its tasks to another device.
+    pub fn admitted(
+        &self,
+        manager: &AutomationAssistantManager,
+        helpers: &[HelperId],
+    ) -> Result<Vec<HelperId>, Error> {
+        let leaves = |shared: &Shared| shared.backend.leaves_device();
+        let known = |id: &HelperId| manager.shared(*id).ok();
+        if !helpers.iter().filter_map(known).any(|shared| leaves(&shared)) {
+            return Ok(helpers.to_vec());
+        }
+        self.check_local(manager)?;
+        let decision = self.policy.decide(&self.device.snapshot());
+        let Some(pressure) = decision.pressure() else { return Ok(helpers.to_vec()) };
+        let local = self.local.filter(|_| matches!(decision, Admission::UseLocal(_)));
+        let mut fit = Vec::with_capacity(helpers.len());
+        for &helper in helpers {
+            match manager.shared(helper).ok().filter(|shared| leaves(shared)) {
+                None => fit.push(helper),
+                Some(shared) => {
+                    let name = if local.is_some() { decision.as_str() } else { LEAVE_OUT };
+                    tell(&shared, name, pressure, None, local);
+                    let stands_in =
+                        |local: &HelperId| !helpers.contains(local) && !fit.contains(local);
+                    fit.extend(local.filter(stands_in));
+                }
+            }
+        }
+        Ok(fit)
+    }
+
+    /// A local helper that sends its tasks away is a mistake to be seen at once, not when the
+    /// battery is low for the first time.
+    fn check_local(&self, manager: &AutomationAssistantManager) -> Result<(), Error> {
+        let shared = self.local.and_then(|local| manager.shared(local).ok());
+        match shared.filter(|shared| shared.backend.leaves_device()) {
+            None => Ok(()),
+            Some(shared) => Err(Error::InvalidConfig(format!(
+                "the helper given to AdmissionControl::local_helper, {} ({}), sends its tasks to \
+                 another device: give one that stays here, embedded or with a loopback endpoint",
+                shared.id, shared.backend_name
+            ))),
+        }
+    }
+
+    fn to_local(
+        &self,
+        manager: &AutomationAssistantManager,
+        shared: &Shared,
+        pressure: &Pressure,
+        request: TaskRequest,
+    ) -> Result<(HelperId, TaskId), Error> {
+        let why_not = match self.local {
+            Some(local) if manager.shared(local).is_ok() => {
+                tell(shared, USE_LOCAL, pressure, None, Some(local));
+                return manager.submit_task(local, request).map(|task| (local, task));
+            }
+            Some(_) => "the local helper was terminated",
+            None => "no helper was given to AdmissionControl::local_helper",
+        };
+        tell(shared, REFUSE, pressure, None, None);
+        Err(refused(format!("{pressure}; {why_not}"), None, false, request))
+    }
+
+    /// Sleeps until the device is worth another look.
+    fn pause(&self, wait: &Wait<'_>, patience: Duration) -> Paused {
+        if self.cancel.is_cancelled() {
+            return Paused::Cancelled;
+        }
+        let left = patience.saturating_sub(wait.time());
+        if left.is_zero() {
+            return Paused::Late;
         }
         let watch = Watch::new();
         self.cancel.lock().watches.push(crate::sync::Arc::clone(&watch));
         // Looked at again now that the handle can wake us.
         if !self.cancel.is_cancelled() {
-            watch.sleep_until(Instant::now().checked_add(left.min(LOOK_AGAIN)));
+            watch.sleep_until(Instant::now().checked_add(left.min(self.look_every)));
         }
         self.cancel.lock().watches.retain(|other| !crate::sync::Arc::ptr_eq(other, &watch));
-        !self.cancel.is_cancelled()
+        if self.cancel.is_cancelled() { Paused::Cancelled } else { Paused::Look }
     }
+}
+
+fn refused(why: String, waited: Option<Duration>, cancelled: bool, request: TaskRequest) -> Error {
+    Error::NotAdmitted { why, waited, cancelled, request: Box::new(request) }
+}
+
+/// Tells the observers what was decided over a task for this helper.
+fn tell(
+    shared: &Shared,
+    decision: &str,
+    pressure: &Pressure,
+    waited: Option<Duration>,
+    to: Option<HelperId>,
+) {
+    let to = to.map(|helper| helper.to_string()).unwrap_or_default();
+    let facts = [
+        ("decision", Fact::Text(decision)),
+        ("pressure", Fact::Text(pressure.as_str())),
+        ("to", Fact::Text(&to)),
+    ];
+    let mut event = Event::new(EventKind::Admission).helper(shared.id, &shared.backend_name);
+    event.facts = facts.get(..facts.len() - usize::from(to.is_empty())).unwrap_or_default();
+    event.waited = waited;
+    shared.observers.tell(&event);
 }
 
 impl fmt::Debug for AdmissionControl {
@@ -162,6 +356,22 @@ impl fmt::Debug for AdmissionControl {
             .field("policy", &self.policy)
             .field("local", &self.local)
             .field("max_wait", &self.max_wait)
+            .field("look_every", &self.look_every)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_in_which_the_device_slept_is_waited_too_where_it_counts() {
+        let hour = Duration::from_secs(3600);
+        let began = (SystemTime::now() - hour, Instant::now());
+        let slept = Slept::as_if_always_asleep();
+        let sleepless = Wait { began, slept: None }.time();
+        assert!(sleepless < hour / 60, "{sleepless:?}");
+        assert!(Wait { began, slept: Some(&slept) }.time() > sleepless + hour / 3600);
     }
 }

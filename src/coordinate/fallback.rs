@@ -31,6 +31,9 @@ const DEFAULT_PAUSE_MAX: Duration = Duration::from_secs(300);
 ///
 /// Attempts at a helper that others follow are not retried: the next helper is the retry.
 ///
+/// It asks no [`AdmissionPolicy`](crate::AdmissionPolicy): make it of the helpers that
+/// [`AdmissionControl::admitted`](crate::AdmissionControl::admitted) leaves.
+///
 /// ```
 /// use automation_assistant::{
 ///     AutomationAssistantManager, Fallback, TaskRequest, Together, create_local_helper,

@@ -97,6 +97,9 @@ type OnSpeech = Arc<Mutex<dyn FnMut(HelperId, Speech<'_>) + Send>>;
 
 /// Settings of a coordinated call, and the door to each of them.
 ///
+/// It asks no [`AdmissionPolicy`](crate::AdmissionPolicy): give it the helpers that
+/// [`AdmissionControl::admitted`] leaves.
+///
 /// ```
 /// use automation_assistant::{
 ///     AutomationAssistantManager, TaskRequest, Together, create_local_helper,

@@ -210,7 +210,8 @@ fn on_the_way(debrief: &Debrief) -> Vec<String> {
         facts.push(format!("Fallback: {from} → {to} ({why}): {}", times_of(*count)));
     }
     for ([decision, pressure], count) in &counts.admissions.list {
-        facts.push(format!("Device said {decision} ({pressure}): {}", times_of(*count)));
+        let decision = decision.replace('_', " ");
+        facts.push(format!("Admission: {decision} ({pressure}): {}", times_of(*count)));
     }
     let traces = &counts.traces;
     if traces.sent + traces.dropped + traces.retried > 0 {

@@ -17,7 +17,9 @@ pub enum CloudAction {
     Wait,
     /// It is refused.
     Refuse,
-    /// It goes to the Local backend.
+    /// It goes to the helper of
+    /// [`AdmissionControl::local_helper`](crate::AdmissionControl::local_helper); where none
+    /// is given, it is refused.
     UseLocal,
 }
 
@@ -152,6 +154,10 @@ impl fmt::Display for Admission {
 }
 
 /// Limits beyond which the device takes no cloud tasks, and what becomes of them.
+///
+/// A policy only decides. [`AdmissionControl`](crate::AdmissionControl) keeps it, for single
+/// tasks and, by [`admitted`](crate::AdmissionControl::admitted), for calls over several
+/// helpers: [`Together`](crate::Together) and [`Fallback`](crate::Fallback) ask no policy.
 ///
 /// What the device does not tell holds nothing back, unless the policy is
 /// [`strict`](Self::strict): many phones deny half of it, and a policy that stops all work

@@ -6,7 +6,7 @@
 //! (a pipe, a device) is not opened.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,35 @@ pub(crate) struct Files<'a> {
     root: &'a Path,
     started: Instant,
     limit: Duration,
+    /// What the system denies: modes of files do not bind root, which tests may run as.
+    #[cfg(test)]
+    denied: fn(&Path) -> bool,
 }
 
 impl<'a> Files<'a> {
     pub(crate) fn new(root: &'a Path, limit: Duration) -> Self {
-        Self { root, started: Instant::now(), limit }
+        Self {
+            root,
+            started: Instant::now(),
+            limit,
+            #[cfg(test)]
+            denied: |_| false,
+        }
+    }
+
+    /// The same, but these paths are denied as the system does.
+    #[cfg(test)]
+    pub(crate) fn denying(self, denied: fn(&Path) -> bool) -> Self {
+        Self { denied, ..self }
+    }
+
+    /// The way of each system call's path.
+    fn full(&self, path: &Path) -> io::Result<PathBuf> {
+        #[cfg(test)]
+        if (self.denied)(path) {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        Ok(self.root.join(path))
     }
 
     /// Fails once the time is over.
@@ -46,8 +70,8 @@ impl<'a> Files<'a> {
     pub(crate) fn text(&self, path: impl AsRef<Path>) -> Probed<String> {
         let path = path.as_ref();
         self.in_time()?;
-        let full = self.root.join(path);
-        let refused = |error: std::io::Error| refusal(path, &error);
+        let refused = |error: io::Error| refusal(path, &error);
+        let full = self.full(path).map_err(refused)?;
         if !fs::metadata(&full).map_err(refused)?.is_file() {
             return Err(NoReading::because(format!("{} is not a file here", shown(path))));
         }
@@ -61,7 +85,8 @@ impl<'a> Files<'a> {
     pub(crate) fn names(&self, path: impl AsRef<Path>) -> Probed<Vec<PathBuf>> {
         let path = path.as_ref();
         self.in_time()?;
-        let entries = fs::read_dir(self.root.join(path)).map_err(|error| refusal(path, &error))?;
+        let entries = self.full(path).and_then(fs::read_dir);
+        let entries = entries.map_err(|error| refusal(path, &error))?;
         let names = entries.take(MAX_ENTRIES).filter_map(Result::ok);
         let mut names: Vec<PathBuf> = names.map(|entry| path.join(entry.file_name())).collect();
         names.sort();
@@ -72,7 +97,8 @@ impl<'a> Files<'a> {
     pub(crate) fn count(&self, path: impl AsRef<Path>, max: usize) -> Probed<u64> {
         let path = path.as_ref();
         self.in_time()?;
-        let entries = fs::read_dir(self.root.join(path)).map_err(|error| refusal(path, &error))?;
+        let entries = self.full(path).and_then(fs::read_dir);
+        let entries = entries.map_err(|error| refusal(path, &error))?;
         Ok(entries.take(max).filter(Result::is_ok).count() as u64)
     }
 
@@ -89,14 +115,16 @@ fn shown(path: &Path) -> String {
     format!("/{}", path.display())
 }
 
-fn refusal(path: &Path, error: &std::io::Error) -> NoReading {
+fn refusal(path: &Path, error: &io::Error) -> NoReading {
     let path = shown(path);
-    NoReading::Unavailable(match error.kind() {
-        ErrorKind::NotFound => format!("{path} does not exist here"),
-        ErrorKind::PermissionDenied => format!("{path} may not be read by this program"),
+    match error.kind() {
+        ErrorKind::NotFound => NoReading::because(format!("{path} does not exist here")),
+        ErrorKind::PermissionDenied => {
+            NoReading::Denied(format!("{path} may not be read by this program"))
+        }
         // The kind, not the text: it is the same in every language and names no other path.
-        kind => format!("{path} cannot be read: {kind}"),
-    })
+        kind => NoReading::because(format!("{path} cannot be read: {kind}")),
+    }
 }
 
 /// The reading of a file that does not hold what it should.

@@ -1,5 +1,7 @@
 //! Battery and temperature.
 
+use std::cell::Cell;
+
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -101,7 +103,7 @@ impl Serialize for Temperature {
 }
 
 const THERMAL: &str = "sys/class/thermal";
-const SUPPLIES: &str = "sys/class/power_supply";
+pub(crate) const SUPPLIES: &str = "sys/class/power_supply";
 /// What a working sensor in a working device reads, in degrees Celsius. Sensors that are
 /// off read 0 sharp, or far outside.
 const SANE_CELSIUS: std::ops::RangeInclusive<f64> = -40.0..=150.0;
@@ -154,10 +156,15 @@ pub(crate) fn battery(files: &Files<'_>) -> Probed<Battery> {
     let mut charging = None;
     let mut plugged = None;
     let mut hottest: Option<f64> = None;
+    let denied = Cell::new(None);
     for folder in files.names(SUPPLIES)? {
-        let read = |name: &str| {
-            let text = files.text(folder.join(name)).ok()?;
-            Some(text.trim().to_ascii_lowercase())
+        let read = |name: &str| match files.text(folder.join(name)) {
+            Ok(text) => Some(text.trim().to_ascii_lowercase()),
+            Err(why @ NoReading::Denied(_)) => {
+                denied.set(Some(why));
+                None
+            }
+            Err(_) => None,
         };
         match read("type").as_deref() {
             // A mouse or a pen has a battery too.
@@ -181,9 +188,9 @@ pub(crate) fn battery(files: &Files<'_>) -> Probed<Battery> {
     let mean = sum.checked_div(percents.len() as u32).and_then(|mean| u8::try_from(mean).ok());
     let Some(percent) = mean else {
         files.in_time()?;
-        return Err(NoReading::because(format!(
-            "/{SUPPLIES} has no battery that tells its charge"
-        )));
+        return Err(denied.into_inner().unwrap_or_else(|| {
+            NoReading::because(format!("/{SUPPLIES} has no battery that tells its charge"))
+        }));
     };
     let source = BatterySource::Sysfs;
     Ok(Battery { percent, charging, plugged, temperature_celsius: hottest, source })
@@ -230,9 +237,4 @@ pub(crate) fn battery_of_termux(printed: &Value) -> Probed<Battery> {
 
 fn odd_answer() -> NoReading {
     NoReading::because("termux-battery-status printed no charge")
-}
-
-/// The folder is there and may be read: nothing else to try but Termux.
-pub(crate) fn refused(files: &Files<'_>) -> bool {
-    files.names(SUPPLIES).is_err()
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::admission::AdmissionPolicy;
 use super::reader::DeviceReader;
 use crate::config::{
-    DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES,
-    HelperConfig,
+    BackendType, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_QUEUE_CAPACITY,
+    DEFAULT_STACK_BYTES, HelperConfig,
 };
 
 /// Bounds that suit a device: threads, queues, results, times.
@@ -147,7 +147,7 @@ impl DeviceProfile {
         self.max_helpers
     }
 
-    /// Tasks that one helper should run at once.
+    /// Tasks that one helper should run at once; a helper of a Local model server one.
     pub const fn threads_per_helper(&self) -> usize {
         self.threads_per_helper
     }
@@ -182,7 +182,9 @@ impl DeviceProfile {
     /// What the user set always wins: a bound is taken from the profile only while it is at
     /// its default, and setters called afterwards override it. (A bound that was set to its
     /// very default before looks unset; set that one afterwards.) The time-out of a slow
-    /// backend is not shortened: 120 s at Comet and 300 s at a Local model server stay.
+    /// backend is not shortened: 120 s at Comet and 300 s at a Local model server stay. So does
+    /// the one thread of a Local model server: it decodes one answer at a time, and more at once
+    /// would only share its processors.
     #[must_use]
     pub fn apply(&self, mut config: HelperConfig) -> HelperConfig {
         let take = |bound: &mut usize, default: usize, ours: usize| {
@@ -190,7 +192,11 @@ impl DeviceProfile {
                 *bound = ours;
             }
         };
-        take(&mut config.max_concurrent_tasks, 1, self.threads_per_helper);
+        let model_server =
+            config.backend_type == BackendType::Local && config.api_endpoint.is_some();
+        if !model_server {
+            take(&mut config.max_concurrent_tasks, 1, self.threads_per_helper);
+        }
         take(&mut config.queue_capacity, DEFAULT_QUEUE_CAPACITY, self.queue_capacity);
         take(&mut config.max_results, DEFAULT_MAX_RESULTS, self.max_results);
         take(&mut config.max_result_bytes, DEFAULT_MAX_RESULT_BYTES, self.max_result_bytes);

@@ -10,7 +10,7 @@ use super::power::{self, Battery, Temperature};
 use super::reading::{NoReading, Probed, Reading};
 use super::snapshot::DeviceSnapshot;
 use super::system::{self, Load, Storage};
-use super::termux::{self, Places};
+use super::termux::{self, Order, Places};
 use crate::sync::{Arc, Mutex, lock};
 
 /// Default limit on each probe (2 s): a command of Termux:API that works needs a few tenths
@@ -168,26 +168,30 @@ impl DeviceReader {
 
     /// The battery: from the files, else, if allowed, from Termux:API.
     pub fn battery(&self) -> Reading<Battery> {
-        self.probe_battery().into()
+        self.probe_battery(&self.files()).into()
     }
 
-    fn probe_battery(&self) -> Probed<Battery> {
-        let files = self.files();
-        let why = match power::battery(&files) {
+    fn probe_battery(&self, files: &Files<'_>) -> Probed<Battery> {
+        let why = match power::battery(files) {
             Ok(battery) => return Ok(battery),
             Err(why) => why,
         };
         if self.termux {
             return match termux::ask(&termux::BATTERY, &self.places, self.limit) {
                 Ok(printed) => power::battery_of_termux(&printed),
-                Err(NoReading::Unavailable(other)) => Err(joined(why, &other)),
+                Err(NoReading::Unavailable(other) | NoReading::Denied(other)) => {
+                    Err(joined(why, &other))
+                }
                 Err(late) => Err(late),
             };
         }
-        if power::refused(&files) {
-            return Err(joined(why, "in Termux, DeviceReader::termux(true) asks Termux:API"));
-        }
-        Err(why)
+        Err(match why {
+            // Files that are there and tell of no battery: a computer without one.
+            NoReading::Unavailable(why) if files.names(power::SUPPLIES).is_ok() => {
+                NoReading::Unavailable(why)
+            }
+            why => joined(why, "in Termux its API can tell, if allowed by DeviceReader::termux"),
+        })
     }
 
     /// The network, without asking anybody outside.
@@ -195,10 +199,17 @@ impl DeviceReader {
         network::network(&self.files(), self.live()).into()
     }
 
+    /// Has Termux:API do something.
+    pub(crate) fn act(&self, order: &Order<'_>) -> Probed<()> {
+        termux::act(order, &self.places, self.limit)
+    }
+
     /// The wireless connection, if [`termux_wifi`](Self::termux_wifi) allows to ask.
     pub fn wifi(&self) -> Reading<Wifi> {
         if !self.wifi {
-            return Reading::unavailable("not asked for; see DeviceReader::termux_wifi");
+            return Reading::unavailable(
+                "not asked for: Termux:API can tell, if allowed by DeviceReader::termux_wifi",
+            );
         }
         termux::ask(&termux::WIFI, &self.places, self.limit)
             .and_then(|printed| network::wifi_of_termux(&printed))
@@ -214,7 +225,9 @@ impl Default for DeviceReader {
 
 fn joined(why: NoReading, more: &str) -> NoReading {
     match why {
-        NoReading::Unavailable(why) => NoReading::Unavailable(format!("{why}; {more}")),
+        NoReading::Unavailable(why) | NoReading::Denied(why) => {
+            NoReading::because(format!("{why}; {more}"))
+        }
         late @ NoReading::TimedOut(_) => late,
     }
 }
@@ -276,5 +289,56 @@ impl Kept {
     fn age(&self) -> Duration {
         let wall = SystemTime::now().duration_since(self.snapshot.taken_at).unwrap_or_default();
         wall.max(self.read_at.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TREE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/device/linux_box");
+
+    /// Why the battery of the tree is not told when these paths are denied.
+    fn battery_denied(denied: fn(&Path) -> bool) -> Option<String> {
+        let files = Files::new(Path::new(TREE), DEFAULT_PROBE_LIMIT).denying(denied);
+        Reading::from(DeviceReader::new().probe_battery(&files)).why_not()
+    }
+
+    #[test]
+    fn a_denied_battery_leads_to_termux_be_it_the_folder_or_the_files() {
+        assert_eq!(battery_denied(|_| false), None);
+        let folder = battery_denied(|path| path.starts_with("sys/class/power_supply")).unwrap();
+        // It can be listed, but nothing in it be read.
+        let files = battery_denied(|path| path.ends_with("capacity")).unwrap();
+        // The last that was tried is named; the battery of a mouse is not ours.
+        for (why, denied) in [(folder, ""), (files, "/BAT1/capacity")] {
+            assert_eq!(
+                why,
+                format!(
+                    "/sys/class/power_supply{denied} may not be read by this program; in Termux \
+                     its API can tell, if allowed by DeviceReader::termux"
+                )
+            );
+        }
+        // The other battery still tells.
+        assert_eq!(battery_denied(|path| path.ends_with("BAT0/capacity")), None);
+    }
+
+    #[test]
+    fn what_is_denied_says_so() {
+        let files = Files::new(Path::new(TREE), DEFAULT_PROBE_LIMIT)
+            .denying(|path| path.starts_with("sys"));
+        let why = Reading::from(power::temperature(&files)).why_not().unwrap();
+        assert_eq!(why, "/sys/class/thermal may not be read by this program");
+        let files = Files::new(Path::new(TREE), DEFAULT_PROBE_LIMIT)
+            .denying(|path| path.starts_with("proc"));
+        let why = Reading::from(memory::memory(&files)).why_not().unwrap();
+        assert_eq!(why, "/proc/meminfo may not be read by this program");
+        let why = Reading::from(system::uptime(&files, false)).why_not().unwrap();
+        assert_eq!(why, "/proc/uptime may not be read by this program");
+        let why = Reading::from(system::load(&files, true)).why_not();
+        // Live, the feature asks the system itself; without it the text says so.
+        let told = why.is_none_or(|why| why.contains("may not be read") && why.contains("rustix"));
+        assert!(told);
     }
 }

@@ -6,6 +6,13 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::number::Rounded;
+
+/// What to do about a command that hangs, the usual case of no answer: files of `/proc` and
+/// `/sys` answer at once.
+const HANG_TODO: &str = "a termux- command hangs without its app: install Termux:API from where \
+                         Termux came from, and open it once";
+
 /// What came of asking the device for one thing.
 ///
 /// In JSON a value stands as it is; the others are `{"unavailable": "why"}` and
@@ -47,7 +54,7 @@ impl<T> Reading<T> {
         match self {
             Self::Value(_) => None,
             Self::Unavailable(why) => Some(why.clone()),
-            Self::TimedOut(limit) => Some(format!("no answer within {limit:?}")),
+            Self::TimedOut(limit) => Some(late(*limit)),
         }
     }
 
@@ -69,10 +76,15 @@ impl<T> From<Result<T, NoReading>> for Reading<T> {
     fn from(outcome: Result<T, NoReading>) -> Self {
         match outcome {
             Ok(value) => Self::Value(value),
-            Err(NoReading::Unavailable(why)) => Self::Unavailable(why),
+            Err(NoReading::Unavailable(why) | NoReading::Denied(why)) => Self::Unavailable(why),
             Err(NoReading::TimedOut(limit)) => Self::TimedOut(limit),
         }
     }
+}
+
+/// The text of a reading that came too late.
+pub(crate) fn late(limit: Duration) -> String {
+    format!("no answer within {}; {HANG_TODO}", Rounded(limit))
 }
 
 impl<T: fmt::Display> fmt::Display for Reading<T> {
@@ -80,7 +92,7 @@ impl<T: fmt::Display> fmt::Display for Reading<T> {
         match self {
             Self::Value(value) => value.fmt(f),
             Self::Unavailable(why) => write!(f, "unavailable: {why}"),
-            Self::TimedOut(limit) => write!(f, "no answer within {limit:?}"),
+            Self::TimedOut(limit) => f.write_str(&late(*limit)),
         }
     }
 }
@@ -107,6 +119,8 @@ impl<T: Serialize> Serialize for Reading<T> {
 #[derive(Debug)]
 pub(crate) enum NoReading {
     Unavailable(String),
+    /// The system denies a file that is there; Android does so to programs without root.
+    Denied(String),
     TimedOut(Duration),
 }
 

@@ -11,7 +11,7 @@ use super::memory::{Memory, ProcessMemory};
 use super::network::{Network, Wifi};
 use super::power::{Battery, Temperature};
 use super::reader::DeviceReader;
-use super::reading::Reading;
+use super::reading::{Reading, late};
 use super::system::{Load, Storage};
 use crate::task::unix_seconds;
 
@@ -206,7 +206,7 @@ fn line<T>(
     match reading {
         Reading::Value(value) => writeln!(f, "{name:<12} {}", text(value)),
         Reading::Unavailable(why) => writeln!(f, "{name:<12} unavailable: {why}"),
-        Reading::TimedOut(limit) => writeln!(f, "{name:<12} no answer within {limit:?}"),
+        Reading::TimedOut(limit) => writeln!(f, "{name:<12} {}", late(*limit)),
     }
 }
 

@@ -124,7 +124,7 @@ pub(crate) fn storage(path: &Path) -> Probed<Storage> {
 /// Names the feature that would bring what a file refused.
 fn with_feature(why: NoReading) -> NoReading {
     match why {
-        NoReading::Unavailable(why) => NoReading::Unavailable(format!(
+        NoReading::Unavailable(why) | NoReading::Denied(why) => NoReading::because(format!(
             "{why}; the cargo feature \"{}\" asks the system itself",
             super::FEATURE
         )),

@@ -1,4 +1,5 @@
-//! Commands of Termux:API, the only child processes of this crate.
+//! Commands of Termux:API, the only child processes of this crate: those that tell something,
+//! and those that do something.
 //!
 //! They hang for good when their Android app is missing, asleep or without a permission,
 //! and so each runs against a hard limit. The child writes into one end of a socket pair
@@ -44,6 +45,9 @@ const HANDED_ON: [&str; 18] = [
     "EXTERNAL_STORAGE",
 ];
 
+/// Most characters of what a command says in plain text that are passed on.
+const SAID_CHARS_MAX: usize = 120;
+
 /// A command of Termux:API.
 pub(crate) struct TermuxCommand {
     /// Its name in `PATH`.
@@ -57,18 +61,38 @@ pub(crate) const BATTERY: TermuxCommand =
 pub(crate) const WIFI: TermuxCommand =
     TermuxCommand { script: "termux-wifi-connectioninfo", method: "WifiConnectionInfo" };
 
+/// What a command is told to do. Its words never pass a shell of ours.
+pub(crate) struct Order<'a> {
+    pub(crate) command: TermuxCommand,
+    /// The client's further words. It hands them to Android as one line in which it escapes
+    /// quotes but no backslash: nothing that a model wrote may stand here but numbers and
+    /// such.
+    pub(crate) for_client: &'a [&'a str],
+    /// The same as the script's options.
+    pub(crate) for_script: &'a [&'a str],
+    /// What it reads; at most [`MAX_INPUT_BYTES`]. Here a text may say what it likes.
+    pub(crate) input: &'a str,
+}
+
+/// Most bytes that a command is given to read: the smallest pipe holds them, so that writing
+/// them never waits for the command.
+pub(crate) const MAX_INPUT_BYTES: usize = 4096;
+
 /// Where commands are looked for, in place of the process's own environment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Places {
     /// In place of `PATH`; then `PREFIX` is not looked at.
     pub(crate) path: Option<PathBuf>,
+    /// In place of the variable `PREFIX`.
+    prefix: Option<PathBuf>,
 }
 
 impl Places {
     /// The program to run, and what it is to be asked.
     fn find(&self, command: &TermuxCommand) -> Probed<(PathBuf, Option<&'static str>)> {
         if self.path.is_none() {
-            let prefix = std::env::var_os("PREFIX").map(PathBuf::from);
+            let prefix = self.prefix.clone();
+            let prefix = prefix.or_else(|| std::env::var_os("PREFIX").map(PathBuf::from));
             let client = prefix.map(|prefix| prefix.join("libexec/termux-api"));
             if let Some(client) = client.filter(|client| client.is_file()) {
                 return Ok((client, Some(command.method)));
@@ -92,7 +116,7 @@ impl Places {
 /// What a command prints, read as JSON.
 pub(crate) fn ask(command: &TermuxCommand, places: &Places, limit: Duration) -> Probed<Value> {
     let (program, method) = places.find(command)?;
-    let printed = unix::run(&program, method, command.script, limit)?;
+    let printed = unix::run(&program, method.as_slice(), "", command.script, limit)?;
     if printed.len() > MAX_PRINTED_BYTES {
         return Err(NoReading::because(format!(
             "{} printed more than {MAX_PRINTED_BYTES} bytes",
@@ -106,22 +130,53 @@ pub(crate) fn ask(command: &TermuxCommand, places: &Places, limit: Duration) -> 
         )));
     }
     let value: Option<Value> = serde_json::from_slice(&printed).ok();
-    // The app tells what went wrong, such as a missing permission, in this field.
     match value {
-        Some(Value::Object(fields)) if fields.contains_key("API_ERROR") => {
-            Err(NoReading::because(format!(
-                "{} was refused by Android: allow what the Termux:API app asks for",
-                command.script
-            )))
-        }
+        Some(value) if is_refusal(&value) => Err(refused(command)),
         Some(value @ Value::Object(_)) => Ok(value),
         _ => Err(NoReading::because(format!("{} printed no JSON object", command.script))),
     }
 }
 
+/// Has a command do something. Those that act say nothing unless something went wrong.
+pub(crate) fn act(order: &Order<'_>, places: &Places, limit: Duration) -> Probed<()> {
+    let name = order.command.script;
+    if order.input.len() > MAX_INPUT_BYTES {
+        return Err(NoReading::because(format!("{name} reads {MAX_INPUT_BYTES} bytes at most")));
+    }
+    let (program, method) = places.find(&order.command)?;
+    let words = match method {
+        Some(method) => [&[method], order.for_client].concat(),
+        None => order.for_script.to_vec(),
+    };
+    let printed = unix::run(&program, &words, order.input, name, limit)?;
+    if serde_json::from_slice(&printed).is_ok_and(|value| is_refusal(&value)) {
+        return Err(refused(&order.command));
+    }
+    let said = String::from_utf8_lossy(&printed);
+    let said: Vec<&str> = said.split_whitespace().collect();
+    if said.is_empty() {
+        return Ok(());
+    }
+    let fit = |c: char| if c.is_control() { '?' } else { c };
+    let said: String = said.join(" ").chars().take(SAID_CHARS_MAX).map(fit).collect();
+    Err(NoReading::because(format!("{name} said: {said}")))
+}
+
+/// The app tells what went wrong, such as a missing permission, in this field.
+fn is_refusal(printed: &Value) -> bool {
+    printed.get("API_ERROR").is_some()
+}
+
+fn refused(command: &TermuxCommand) -> NoReading {
+    NoReading::because(format!(
+        "{} was refused by Android: allow what the Termux:API app asks for",
+        command.script
+    ))
+}
+
 #[cfg(unix)]
 mod unix {
-    use std::io::{ErrorKind, Read};
+    use std::io::{ErrorKind, Read, Write};
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::os::unix::process::CommandExt;
@@ -150,7 +205,8 @@ mod unix {
     /// Runs a program until it has printed all, printed too much, or the limit is over.
     pub(super) fn run(
         program: &Path,
-        argument: Option<&str>,
+        words: &[&str],
+        input: &str,
         name: &str,
         limit: Duration,
     ) -> Probed<Vec<u8>> {
@@ -160,16 +216,21 @@ mod unix {
         };
         let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
         let mut command = Command::new(program);
-        command.args(argument).env_clear();
+        command.args(words).env_clear();
         command.envs(HANDED_ON.iter().filter_map(|&key| Some((key, std::env::var_os(key)?))));
-        command.stdin(Stdio::null()).stdout(OwnedFd::from(theirs)).stderr(Stdio::null());
+        command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        command.stdout(OwnedFd::from(theirs)).stderr(Stdio::null());
         // A group of its own: an interrupt at the terminal is the program's, not the child's,
         // and all that the child starts can be ended with it.
         command.process_group(0);
         let child = command.spawn().map_err(failed)?;
         // The command holds our copy of the child's end; with it open the end never comes.
         drop(command);
-        let _child = Reaped(child);
+        let mut child = Reaped(child);
+        if let Some(mut pipe) = child.0.stdin.take() {
+            // The pipe holds all of it. Who ends without reading tells why, or needs none.
+            let _ = pipe.write_all(input.as_bytes());
+        }
         let mut printed = Vec::new();
         let mut chunk = [0; CHUNK_BYTES];
         while printed.len() <= MAX_PRINTED_BYTES {
@@ -201,10 +262,45 @@ mod unix {
 
     pub(super) fn run(
         _program: &Path,
-        _argument: Option<&str>,
+        _words: &[&str],
+        _input: &str,
         name: &str,
         _limit: Duration,
     ) -> Probed<Vec<u8>> {
         Err(NoReading::because(format!("{name} is a command of Android's Termux")))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Where Termux keeps its client, it gets the method, its own words and the text; the
+    /// scripts are left alone.
+    #[test]
+    fn the_client_gets_words_and_text_apart() {
+        let prefix = std::env::temp_dir().join(format!("termux-client-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&prefix);
+        fs::create_dir_all(prefix.join("libexec")).unwrap();
+        let client = prefix.join("libexec/termux-api");
+        // A link: what was just written may be held open by a process that a test starts.
+        let script = "/tests/data/device/termux/acts/records";
+        let script = format!("{}{script}", env!("CARGO_MANIFEST_DIR"));
+        std::os::unix::fs::symlink(script, &client).unwrap();
+        let order = Order {
+            command: TermuxCommand { script: "termux-notification", method: "Notification" },
+            for_client: &["--es", "title", "a title"],
+            for_script: &["--title", "another"],
+            input: "x\\\" --es action \"$(touch hostile)",
+        };
+        let places = Places { path: None, prefix: Some(prefix.clone()) };
+        let limit = Duration::from_secs(20);
+        act(&order, &places, limit).unwrap();
+        let read = |end: &str| fs::read_to_string(format!("{}.{end}", client.display())).unwrap();
+        assert_eq!(read("words"), "Notification\n--es\ntitle\na title\n");
+        assert_eq!(read("text"), order.input);
+        let _ = fs::remove_dir_all(&prefix);
     }
 }

@@ -14,7 +14,8 @@ use crate::tool::{FnTool, Tool};
 ///
 /// They take no arguments, change nothing, and start no process. Of the network they tell
 /// only whether there is a route, and the names of interfaces. For other options (Termux:API,
-/// another storage path) see [`DeviceReader::tools`].
+/// another storage path) see [`DeviceReader::tools`]; for tools that act,
+/// [`DeviceReader::acting_tools`].
 pub fn device_tools() -> Vec<Arc<dyn Tool>> {
     DeviceReader::new().tools()
 }

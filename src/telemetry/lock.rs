@@ -211,10 +211,11 @@ mod tests {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[test]
     fn the_start_is_the_twenty_second_field() {
-        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        let pid = std::process::id();
+        let stat = fs::read_to_string(format!("/proc/{pid}/task/{pid}/stat")).unwrap();
         // The name of a test program holds no blank.
         let start: u64 = stat.split_ascii_whitespace().nth(21).unwrap().parse().unwrap();
-        let (state, begun) = process(std::process::id()).unwrap();
+        let (state, begun) = process(pid).unwrap();
         assert!(state.is_ascii_uppercase());
         assert_eq!(begun, start);
     }

@@ -330,7 +330,7 @@ fn what_happened_on_the_way_is_counted_by_names_that_last() {
     for expected in [
         "Fallback: cloud → local (network): 2 times",
         "Fallback: 1 → 2 (server): once",
-        "Device said refuse (battery): once",
+        "Admission: refuse (battery): once",
         "device asleep: p50=30000.0ms, p95=60000.0ms, total=90000.0ms (2 times)",
     ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");

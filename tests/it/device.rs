@@ -98,7 +98,7 @@ fn a_phone_that_denies_most_still_tells_its_memory() {
     assert!(why(&device.load).contains("/proc/loadavg is not a file"));
     assert!(why(&device.uptime).contains("/proc/uptime"));
     assert!(why(&device.temperature).contains("/sys/class/thermal does not exist"));
-    assert!(why(&device.battery).contains("DeviceReader::termux(true)"));
+    assert!(why(&device.battery).contains("in Termux its API can tell"));
     assert!(why(&device.network).contains("/sys/class/net"));
     let text = device.to_string();
     assert!(text.contains("Memory       1.0 GiB available of 3.5 GiB; swap 2.0 GiB free of"));
@@ -181,100 +181,7 @@ fn the_context_holds_what_is_known_and_fits_a_request() {
 }
 
 #[cfg(unix)]
-mod termux {
-    use super::*;
-
-    #[test]
-    fn a_good_command_tells_the_battery_and_no_place() {
-        let device = phone_with("good").read();
-        let battery = device.battery.value().unwrap();
-        assert_eq!((battery.percent, battery.charging), (64, Some(false)));
-        assert_eq!((battery.plugged, battery.temperature_celsius), (Some(true), Some(31.5)));
-        assert_eq!(battery.source, BatterySource::Termux);
-        assert!(battery.on_external_power());
-        let wifi = device.wifi.value().unwrap();
-        assert_eq!((wifi.connected, wifi.signal_dbm), (true, Some(-55)));
-        let all = format!("{device:?} {device} {}", serde_json::to_string(&device).unwrap());
-        assert!(!all.contains("hidden name") && !all.contains("192.0.2.7"), "{all}");
-    }
-
-    #[test]
-    fn files_go_before_commands() {
-        let commands = data("termux").join("good");
-        let reader = recorded("linux_box").termux(true).termux_path(commands);
-        assert_eq!(reader.battery().value().unwrap().source, BatterySource::Sysfs);
-    }
-
-    /// Children of this process by this name, dead ones that nobody reaped included.
-    fn children_named(name: &str) -> usize {
-        let own = format!("PPid:\t{}\n", std::process::id());
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        let status = processes.flat_map(|entry| fs::read_to_string(entry.path().join("status")));
-        let named = format!("Name:\t{name}\n");
-        status.filter(|text| text.contains(&own) && text.starts_with(&named)).count()
-    }
-
-    fn is_running(command_line: &str) -> bool {
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        let mut lines =
-            processes.flat_map(|entry| fs::read_to_string(entry.path().join("cmdline")));
-        lines.any(|line| line == command_line)
-    }
-
-    #[test]
-    fn a_hanging_command_ends_at_the_limit_and_is_reaped() {
-        let limit = Duration::from_millis(200);
-        let reader = phone_with("hangs").probe_limit(limit);
-        let started = Instant::now();
-        assert_eq!(reader.wifi(), Reading::TimedOut(limit));
-        // This one's own child keeps the output open, and would for ten seconds.
-        assert_eq!(reader.battery(), Reading::TimedOut(limit));
-        let took = started.elapsed();
-        assert!(took >= 2 * limit && took < Duration::from_secs(8), "{took:?}");
-        if cfg!(target_os = "linux") {
-            // The first became `sleep`; no other test here runs one of its own.
-            assert_eq!(children_named("sleep"), 0);
-        }
-        if cfg!(all(target_os = "linux", feature = "rustix")) {
-            // What the script started was killed with it; it goes when the system gets to it.
-            let until = Instant::now() + Duration::from_secs(5);
-            let command_line = format!("sleep\0{}\0", format_args!("10.{}", std::process::id()));
-            while is_running(&command_line) {
-                assert!(Instant::now() < until, "the script's child lives on");
-                std::thread::yield_now();
-            }
-        }
-    }
-
-    #[test]
-    fn odd_answers_say_what_is_wrong() {
-        let cases = [
-            ("garbage", "printed no JSON object"),
-            ("flood", "printed more than 65536 bytes"),
-            ("silent", "printed nothing"),
-            ("refused", "allow what the Termux:API app asks for"),
-            ("not here", "pkg install termux-api"),
-        ];
-        for (commands, expected) in cases {
-            let reader = phone_with(commands).probe_limit(Duration::from_secs(20));
-            let why = why(&reader.battery());
-            assert!(why.contains(expected), "{commands}: {why}");
-        }
-    }
-
-    #[test]
-    fn commands_do_not_get_our_environment() {
-        std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
-        let reader = phone_with("env").probe_limit(Duration::from_secs(20));
-        assert_eq!(reader.battery().value().expect("it was handed on").percent, 42);
-    }
-
-    #[test]
-    fn nothing_is_run_unasked() {
-        let reader = recorded("phone_denied").termux_path(data("termux").join("good"));
-        assert!(!reader.battery().is_value() && !reader.wifi().is_value());
-    }
-}
+mod termux;
 
 #[test]
 fn no_time_means_timed_out() {
@@ -509,6 +416,17 @@ fn a_profile_leaves_alone_what_the_user_set() {
     let field = |name: &str, value: usize| format!("{name}: {value}");
     assert!(set.contains(&field("queue_capacity", 64)), "{set}");
     assert!(set.contains(&field("max_concurrent_tasks", 2)), "{set}");
+    // A model server decodes one answer at a time.
+    let server = HelperConfig::local().api_endpoint("http://127.0.0.1:8080/v1");
+    for profile in [DeviceProfile::galaxy_a16(), DeviceProfile::desktop()] {
+        let server = format!("{:?}", profile.apply(server.clone()));
+        assert!(server.contains(&field("max_concurrent_tasks", 1)), "{server}");
+        let cloud = format!("{:?}", profile.apply(HelperConfig::chatgpt()));
+        let threads = profile.threads_per_helper();
+        assert!(cloud.contains(&field("max_concurrent_tasks", threads)), "{cloud}");
+    }
+    let asked = format!("{:?}", profile.apply(server.max_concurrent_tasks(3)));
+    assert!(asked.contains(&field("max_concurrent_tasks", 3)), "{asked}");
     assert!(set.contains(&field("max_results", 128)), "{set}");
     let own =
         HelperConfig::local().queue_capacity(7).max_results(9).timeout(Duration::from_secs(5));

@@ -6,6 +6,7 @@
 // What is left out must say so.
 #![allow(clippy::print_stdout)]
 
+mod admission;
 mod core_edges;
 mod core_more;
 mod debrief;

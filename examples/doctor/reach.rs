@@ -1,0 +1,360 @@
+//! Who can be reached: the model server on this device, and the services that are set up.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Finding, fine, note, wrong};
+
+/// Longest wait for a name server. Its own limit may be half a minute.
+const DNS_LIMIT: Duration = Duration::from_secs(5);
+/// Longest wait for an endpoint to take a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Longest wait for a model server's list of models, connection included.
+const MODELS_LIMIT: Duration = Duration::from_secs(10);
+/// Most bytes of that list that are read.
+const MODELS_BYTES_MAX: u64 = 256 << 10;
+/// Longest name of a model that is shown, in characters.
+const MODEL_NAME_CHARS: usize = 40;
+/// Names the model server on this device, for the examples.
+const LOCAL_VARIABLE: &str = "DEMO_LOCAL_ENDPOINT";
+const LOCAL_EXAMPLE: &str = "http://127.0.0.1:8080/v1";
+
+/// A service in the cloud, as the environment sets it up.
+struct Service {
+    name: &'static str,
+    key: &'static str,
+    url_variable: &'static str,
+    url: &'static str,
+    example: &'static str,
+}
+
+const SERVICES: [Service; 2] = [
+    Service {
+        name: "ChatGPT",
+        key: "OPENAI_API_KEY",
+        url_variable: "OPENAI_BASE_URL",
+        url: "https://api.openai.com/v1",
+        example: "https://host/v1",
+    },
+    Service {
+        name: "Comet",
+        key: "OPIK_API_KEY",
+        url_variable: "OPIK_URL_OVERRIDE",
+        url: "https://www.comet.com/opik/api",
+        example: "https://host/opik/api",
+    },
+];
+
+/// The model server and each service: keys, and whether they can be reached.
+pub(crate) fn findings(offline: bool) -> Vec<Finding> {
+    let mut findings = local(offline);
+    for service in &SERVICES {
+        let (key, has_key) = key(service);
+        findings.push(key);
+        let url = variable(service.url_variable);
+        // What nobody has set up may be out of reach.
+        if has_key || url.is_some() {
+            findings.extend(endpoint(service, url.as_deref().unwrap_or(service.url), offline));
+        } else {
+            let found = format!("{}: not asked, as it is not set up", service.name);
+            findings.push(note("endpoint", found, ""));
+        }
+    }
+    findings
+}
+
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?.to_string_lossy().trim().to_owned();
+    (!value.is_empty()).then_some(value)
+}
+
+/// Whether there is a key, and whether it can be one. Never the key.
+fn key(service: &Service) -> (Finding, bool) {
+    let Service { name, key, .. } = service;
+    let Some(set) = std::env::var_os(key).filter(|set| !set.is_empty()) else {
+        let todo = format!("export {key}=… to use {name}; Local needs none");
+        return (note("key", format!("{name}: {key} is not set"), todo), false);
+    };
+    let Some(set) = set.to_str().map(str::trim) else {
+        return (wrong("key", format!("{name}: {key} is no text"), "set it anew"), true);
+    };
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'".contains(c);
+    let found = if set.is_empty() {
+        format!("{name}: {key} holds spaces only")
+    } else if set.contains(odd) {
+        format!("{name}: {key} has spaces or quotes in it")
+    } else if !set.is_ascii() {
+        format!("{name}: {key} has letters in it that no key has")
+    } else {
+        let found = format!("{name}: {key} is set, {} bytes", set.len());
+        return (fine("key", found), true);
+    };
+    (wrong("key", found, "copy the key again, alone"), true)
+}
+
+/// A base URL in its parts.
+struct Target {
+    is_https: bool,
+    host: String,
+    port: u16,
+    /// The path without a slash at its end.
+    path: String,
+}
+
+impl Target {
+    fn parse(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (is_https, default) = match scheme.to_ascii_lowercase().as_str() {
+            "https" => (true, 443),
+            "http" => (false, 80),
+            _ => return None,
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let authority = authority.rsplit('@').next()?;
+        let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, rest)) => (host, rest.strip_prefix(':')),
+            None => match authority.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (authority, None),
+            },
+        };
+        let port = match port {
+            Some(port) => port.parse().ok()?,
+            None => default,
+        };
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        if host.is_empty() || url.contains(odd) || path.contains(['?', '#']) {
+            return None;
+        }
+        let path = path.trim_end_matches('/').to_owned();
+        Some(Self { is_https, host: host.to_owned(), port, path })
+    }
+
+    /// Whether the URL itself says that the other end is this device.
+    fn is_here(&self) -> bool {
+        self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Host and port, as a URL has them.
+    fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// The model server that the examples ask, where one is configured.
+fn local(offline: bool) -> Vec<Finding> {
+    let Some(url) = variable(LOCAL_VARIABLE) else {
+        let todo = format!("start a model server, then export {LOCAL_VARIABLE}={LOCAL_EXAMPLE}");
+        return vec![note("local", "no model server; the embedded engine echoes", todo)];
+    };
+    if !cfg!(feature = "http") {
+        let found = format!("{LOCAL_VARIABLE} is set, but this build has no HTTP");
+        return vec![wrong("local", found, "build with the cargo feature http")];
+    }
+    let Some(target) = Target::parse(&url) else {
+        let found = format!("{LOCAL_VARIABLE} is no http or https URL");
+        return vec![wrong("local", found, format!("write it like {LOCAL_EXAMPLE}"))];
+    };
+    if offline && !target.is_here() {
+        return vec![note("local", format!("{}: not asked", target.authority()), "")];
+    }
+    let mut findings = Vec::new();
+    match look_up("model server", &target) {
+        Ok((dns, addresses)) => {
+            findings.extend(dns);
+            findings.push(models(&target, &addresses));
+        }
+        Err(finding) => findings.push(finding),
+    }
+    findings
+}
+
+/// Asks a model server which models it has.
+fn models(target: &Target, addresses: &[SocketAddr]) -> Finding {
+    let shown = target.authority();
+    let started = Instant::now();
+    let stream = match connect(addresses) {
+        Ok(stream) => stream,
+        Err(error) => {
+            let found = format!("the model server at {shown} cannot be reached: {error}");
+            return wrong("local", found, "start it, or correct the port in the address");
+        }
+    };
+    if target.is_https {
+        return fine("local", format!("the model server at {shown} takes connections"));
+    }
+    let answer = match ask(stream, target, started) {
+        Ok(answer) => answer,
+        Err(error) => {
+            let found = format!("{shown} takes a connection, but gives no answer: {error}");
+            return wrong("local", found, "restart the model server, or wait until it has room");
+        }
+    };
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5));
+    let path = format!("{}/models", target.path);
+    match status {
+        Some("200") => match model_name(body) {
+            Some(model) => {
+                let millis = started.elapsed().as_millis();
+                fine("local", format!("the model server at {shown} has {model} ({millis} ms)"))
+            }
+            None => {
+                let found = format!("{shown}{path} tells of no model");
+                wrong("local", found, "start the server with a model")
+            }
+        },
+        Some("503") => {
+            note("local", format!("the model server at {shown} is not ready"), "wait a moment")
+        }
+        Some("401" | "403") => {
+            let found = format!("the model server at {shown} wants a key");
+            note("local", found, "start it without one: it is for this device alone")
+        }
+        Some(status) => {
+            let found = format!("{shown}{path} answers with status {status}");
+            wrong("local", found, format!("correct the path: it is usually {LOCAL_EXAMPLE}"))
+        }
+        None => {
+            let found = format!("what listens at {shown} is no HTTP server");
+            wrong("local", found, "correct the port in the address")
+        }
+    }
+}
+
+/// One request, without a key or a prompt; the whole answer, head included.
+fn ask(mut stream: TcpStream, target: &Target, started: Instant) -> std::io::Result<Vec<u8>> {
+    // HTTP/1.0, so that the body comes in one piece and the end of it is the connection's.
+    let request = format!(
+        "GET {}/models HTTP/1.0\r\nHost: {}\r\nAccept: application/json\r\n\r\n",
+        target.path,
+        target.authority()
+    );
+    stream.set_write_timeout(Some(CONNECT_LIMIT))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    while (answer.len() as u64) < MODELS_BYTES_MAX {
+        let left = MODELS_LIMIT.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&chunk[..count]),
+            // The time is looked at above.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
+            // What has come may be all that was wanted.
+            Err(_) if !answer.is_empty() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(answer)
+}
+
+/// The first model of a list of models, fit for a screen.
+fn model_name(body: &str) -> Option<String> {
+    let list: Value = serde_json::from_str(body.trim()).ok()?;
+    let name = list.get("data")?.get(0)?.get("id")?.as_str()?;
+    // A path to a file, with some servers.
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let fit = |c: char| if c.is_control() { '?' } else { c };
+    Some(name.chars().take(MODEL_NAME_CHARS).map(fit).collect())
+}
+
+/// Looks a service's name up and connects to it.
+fn endpoint(service: &Service, url: &str, offline: bool) -> Vec<Finding> {
+    let name = service.name;
+    let Some(target) = Target::parse(url) else {
+        let found = format!("{name}: {} is no http or https URL", service.url_variable);
+        return vec![wrong("endpoint", found, format!("write it like {}", service.example))];
+    };
+    if offline && !target.is_here() {
+        return vec![note("endpoint", format!("{name}: not asked"), "")];
+    }
+    let (dns, addresses) = match look_up(name, &target) {
+        Ok(found) => found,
+        Err(finding) => return vec![finding],
+    };
+    let started = Instant::now();
+    let shown = target.authority();
+    let reached = match connect(&addresses) {
+        Ok(_) => {
+            let millis = started.elapsed().as_millis();
+            fine("endpoint", format!("{name}: {shown} answers ({millis} ms)"))
+        }
+        Err(error) => {
+            let todo = "check network, firewall, VPN and proxy, or work offline with Local";
+            wrong("endpoint", format!("{name}: {shown} cannot be reached: {error}"), todo)
+        }
+    };
+    dns.into_iter().chain([reached]).collect()
+}
+
+type Addresses = (Option<Finding>, Vec<SocketAddr>);
+
+/// The addresses of a name; an address needs no look-up.
+fn look_up(name: &str, target: &Target) -> Result<Addresses, Finding> {
+    let (host, port) = (target.host.clone(), target.port);
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok((None, vec![SocketAddr::new(address, port)]));
+    }
+    let (sender, receiver) = channel();
+    let asked = host.clone();
+    // The system's look-up has no limit of its own that we could set; the thread ends with
+    // it, or with the program.
+    let thread = std::thread::Builder::new().name("look-up".to_owned()).spawn(move || {
+        let found = (asked.as_str(), port).to_socket_addrs();
+        let _ = sender.send(found.map(Iterator::collect::<Vec<SocketAddr>>));
+    });
+    let answer = match thread {
+        Ok(_) => receiver.recv_timeout(DNS_LIMIT),
+        Err(error) => return Err(wrong("dns", format!("no thread: {error}"), "free memory")),
+    };
+    let todo = "check the network and its name server (Wi-Fi, mobile data, a VPN), or work \
+                offline with Local";
+    match answer {
+        Ok(Ok(addresses)) if !addresses.is_empty() => {
+            let found = format!("{name}: {host} has {} address(es)", addresses.len());
+            Ok((Some(fine("dns", found)), addresses))
+        }
+        Ok(Ok(_)) => Err(wrong("dns", format!("{name}: {host} has no address"), todo)),
+        Ok(Err(error)) => Err(wrong("dns", format!("{name}: {host}: {error}"), todo)),
+        Err(_) => {
+            let seconds = DNS_LIMIT.as_secs();
+            let found = format!("{name}: no answer about {host} within {seconds} s");
+            Err(wrong("dns", found, todo))
+        }
+    }
+}
+
+/// Tries the addresses in turn, within one limit.
+fn connect(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+    let started = Instant::now();
+    let mut last = ErrorKind::TimedOut.into();
+    for address in addresses {
+        let left = CONNECT_LIMIT.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        match TcpStream::connect_timeout(address, left) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
