@@ -28,7 +28,9 @@ fn main() {
     let _ = std::fs::remove_file(&path);
     write::within_event(&path, |line| {
         line();
-        let made = count(|| (0..LINES).for_each(|_| line()));
+        // Twice: whoever waits for the task goes to sleep meanwhile, which takes a block, once.
+        let made = [(); 2].map(|()| count(|| (0..LINES).for_each(|_| line())));
+        let made = made[0].min(made[1]);
         println!("line {:.4}", made as f64 / LINES as f64);
     });
     let _ = std::fs::remove_file(&path);
