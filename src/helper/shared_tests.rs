@@ -192,3 +192,56 @@ fn a_task_that_runs_while_the_device_sleeps_is_charged_too() {
         assert_eq!(told.0.load(Ordering::Relaxed), 1);
     }
 }
+
+#[test]
+fn a_sleep_shorter_than_what_is_left_ends_nothing() {
+    let (shared, mut queued, _) = asleep(HelperConfig::local().count_suspended_time(true));
+    // It is not late yet when its thread takes it up.
+    let long_ago = std::mem::replace(&mut queued.created_at, SystemTime::now());
+    let number = shared.lock().store.insert(queued);
+    assert!(matches!(shared.begin_next(0, false), Next::Task { .. }));
+    let mut state = shared.lock();
+    let Some(Phase::Running(running)) = state.store.phase(number) else { panic!("it runs") };
+    running.created_at = long_ago;
+    running.deadline = None;
+    for (left, overdue) in [(MINUTE * 60 * 24 * 365, false), (Duration::ZERO, true)] {
+        running.sleepless = Some(now() + left);
+        assert_eq!(shared.is_overdue(running, now()), overdue);
+    }
+}
+
+#[test]
+fn only_a_task_whose_time_goes_on_in_sleep_is_looked_at_again_before_its_end() {
+    for (counts, has_deadline) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (shared, ..) = asleep(HelperConfig::local().count_suspended_time(counts));
+        let looks = shared.look_again(None, has_deadline).is_some();
+        assert_eq!(looks, counts && has_deadline, "{counts} {has_deadline}");
+    }
+}
+
+#[test]
+fn a_thread_that_was_woken_sleeps_no_more() {
+    let helper = crate::AutomationHelper::new(HelperConfig::local()).unwrap();
+    helper.start().unwrap();
+    for _ in 0..3 {
+        let began = now();
+        while helper.shared().lock().sleepers == 0 {
+            assert!(began.elapsed() < MINUTE, "its thread goes to sleep");
+            std::thread::yield_now();
+        }
+        assert_eq!(helper.shared().lock().sleepers, 1);
+        let id = helper.submit_task("x").unwrap();
+        helper.wait_task(id, MINUTE).unwrap();
+    }
+}
+
+#[test]
+fn one_message_may_fill_the_inbox_and_none_may_be_larger() {
+    let (shared, ..) = asleep(HelperConfig::local());
+    let put = |bytes: usize| {
+        shared.put_message(Message { from: "other".to_owned(), text: "x".repeat(bytes) })
+    };
+    assert!(matches!(put(INBOX_BYTES_MAX + 1), Err(Error::InvalidRequest(_))));
+    put(INBOX_BYTES_MAX).unwrap();
+    assert!(matches!(put(1), Err(Error::InboxFull)));
+}
