@@ -9,13 +9,13 @@ use crate::connections::Connections;
 use crate::error::Error;
 use crate::event::Observe;
 use crate::helper::AutomationHelper;
-use crate::helper::shared::{Message, Shared, Watch, earlier};
+use crate::helper::shared::{Message, Shared, Watch};
 use crate::helper::{self};
 use crate::id::{HelperId, TaskId};
 use crate::observers::{Observers, SharedObservers};
 use crate::opik::{OpikConfig, OpikSink};
 use crate::status::HelperStatusReport;
-use crate::sync::{Arc, Mutex, lock, now};
+use crate::sync::{Arc, Mutex, earlier, lock, now};
 use crate::task::{Task, TaskRequest, TaskState};
 use crate::telemetry::Telemetry;
 

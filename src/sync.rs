@@ -3,6 +3,8 @@
 //! The core takes its locks, threads, thread-locals and its clock from here, so that a model
 //! checker can stand in for them without a second copy of the code: see tests/README.md.
 
+use std::time::Instant;
+
 #[cfg(shuttle)]
 mod model;
 
@@ -30,8 +32,8 @@ pub(crate) use std::{
 
 /// The moment that it is.
 #[cfg(not(shuttle))]
-pub(crate) fn now() -> std::time::Instant {
-    std::time::Instant::now()
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 /// Locks, and goes on after a poisoning: no foreign code runs under our locks, so a
@@ -47,4 +49,32 @@ pub(crate) fn spawn_thread(
     work: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     Builder::new().name(name).stack_size(stack_bytes).spawn(work)
+}
+
+/// One sleep on a condition; nothing if the moment has come.
+pub(crate) fn wait_until<'a, T>(
+    condition: &Condvar,
+    guard: MutexGuard<'a, T>,
+    until: Option<Instant>,
+) -> Option<MutexGuard<'a, T>> {
+    match until {
+        None => Some(condition.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())),
+        Some(until) => {
+            let left = until.saturating_duration_since(now());
+            if left.is_zero() {
+                return None;
+            }
+            let waited = condition.wait_timeout(guard, left);
+            Some(waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0)
+        }
+    }
+}
+
+/// The earlier of two moments, of which either may never come.
+pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, None) => a,
+        (None, b) => b,
+    }
 }

@@ -1,10 +1,10 @@
 //! From a configuration to a backend that speaks HTTP.
 
 use crate::backend::AiBackend;
+use crate::backend::opik_file::OpikFile;
 use crate::backend::{comet, openai};
 use crate::config::{BackendType, HelperConfig, Secret};
 use crate::error::Error;
-use crate::opik::file::OpikFile;
 
 /// The environment, read while a helper is made and never after.
 pub(crate) struct Env<'a> {

@@ -33,6 +33,8 @@ pub(crate) mod local;
 #[cfg(feature = "http")]
 mod openai;
 #[cfg(feature = "http")]
+pub(crate) mod opik_file;
+#[cfg(feature = "http")]
 mod pieces;
 #[cfg(feature = "http")]
 mod receive;

@@ -6,9 +6,9 @@ use std::time::Instant;
 use super::gather::{Answer, Flight, end_all, land, nobody, will_repeat};
 use super::{Together, Vigil, Woken};
 use crate::error::Error;
-use crate::helper::shared::{Shared, earlier};
+use crate::helper::shared::Shared;
 use crate::id::HelperId;
-use crate::sync::Arc;
+use crate::sync::{Arc, earlier};
 use crate::task::{Task, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::batch::{Batch, Member};
 use super::{Pending, Together, Vigil, Woken};
 use crate::error::Error;
-use crate::helper::shared::earlier;
 use crate::id::HelperId;
+use crate::sync::earlier;
 use crate::task::{Task, TaskRequest};
 use crate::task_error::ErrorKind;
 

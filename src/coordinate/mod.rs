@@ -17,10 +17,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
-use crate::helper::shared::{Shared, Watch, earlier};
+use crate::helper::shared::{Shared, Watch};
 use crate::id::{HelperId, TaskId};
 use crate::manager::AutomationAssistantManager;
 use crate::slept::Slept;
+use crate::sync::earlier;
 use crate::task::{Task, TaskRequest};
 use crate::task_error::ErrorKind;
 

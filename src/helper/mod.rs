@@ -12,11 +12,11 @@ use crate::backend::{self, AiBackend};
 use crate::config::HelperConfig;
 use crate::error::Error;
 use crate::event::{EventKind, Fact, Observe};
-use crate::helper::shared::{Shared, wait_until};
+use crate::helper::shared::Shared;
 use crate::id::{HelperId, TaskId};
 use crate::observers::{Observers, SharedObservers};
 use crate::status::{HelperStatus, HelperStatusReport};
-use crate::sync::{Arc, lock, now};
+use crate::sync::{Arc, lock, now, wait_until};
 use crate::task::{Task, TaskRequest, TaskState};
 use crate::telemetry::Telemetry;
 

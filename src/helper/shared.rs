@@ -23,7 +23,8 @@ use crate::queue::Tickets;
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::store::{Lookup, Phase, Queued, Running, Store};
 use crate::sync::{
-    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock, now, yield_now,
+    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, earlier, lock, now,
+    wait_until, yield_now,
 };
 use crate::task::{Exclusive, OnDone, Task, TaskRequest, TaskState, Usage, millis};
 use crate::task_error::{ErrorKind, TaskError};
@@ -83,34 +84,6 @@ impl Watch {
             fired = guard;
         }
         *fired = false;
-    }
-}
-
-/// One sleep on a condition; nothing if the moment has come.
-pub(crate) fn wait_until<'a, T>(
-    condition: &Condvar,
-    guard: MutexGuard<'a, T>,
-    until: Option<Instant>,
-) -> Option<MutexGuard<'a, T>> {
-    match until {
-        None => Some(condition.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())),
-        Some(until) => {
-            let left = until.saturating_duration_since(now());
-            if left.is_zero() {
-                return None;
-            }
-            let waited = condition.wait_timeout(guard, left);
-            Some(waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0)
-        }
-    }
-}
-
-/// The earlier of two moments, of which either may never come.
-pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, None) => a,
-        (None, b) => b,
     }
 }
 
@@ -1066,6 +1039,6 @@ fn status_of(state: &State) -> HelperStatus {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 #[path = "shared_tests.rs"]
 mod tests;

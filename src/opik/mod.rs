@@ -9,14 +9,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "http")]
+use crate::backend::opik_file;
 use crate::config::Secret;
 use crate::error::Error;
 use crate::event::Observe;
 
 #[cfg(not(feature = "http"))]
 mod absent;
-#[cfg(feature = "http")]
-pub(crate) mod file;
 #[cfg(feature = "http")]
 mod item;
 #[cfg(feature = "http")]
@@ -124,8 +124,8 @@ impl OpikConfig {
     pub fn found() -> Result<Option<Self>, Error> {
         #[cfg(feature = "http")]
         {
-            let file = file::OpikFile::of_user()?;
-            let any = file::NAMES_AN_OPIK.iter().any(|name| file.or_env(name).is_some());
+            let file = opik_file::OpikFile::of_user()?;
+            let any = opik_file::NAMES_AN_OPIK.iter().any(|name| file.or_env(name).is_some());
             Ok(any.then(Self::new))
         }
         // A build without HTTP can trace nowhere.

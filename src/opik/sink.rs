@@ -6,19 +6,18 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use crate::backend::build::Env;
+use crate::backend::opik_file::OpikFile;
 use crate::cancel::CancelSignal;
 use crate::config::TraceMode;
 use crate::error::Error;
 use crate::event::{Event, EventKind, Observe};
-use crate::helper::shared::wait_until;
-use crate::opik::file::OpikFile;
 use crate::opik::item::{Entry, is_score};
 use crate::opik::post::CONNECT_LIMIT;
 use crate::opik::queue::Queue;
 use crate::opik::spool::Spool;
 use crate::opik::target::Target;
 use crate::opik::{FlushReport, OpikConfig, OpikStats, QUEUE_BYTES_MIN, SPOOL_BYTES_MIN, thread};
-use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard, lock, spawn_thread};
+use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard, lock, spawn_thread, wait_until};
 use crate::trace::TraceId;
 
 /// Stack of the sink's thread, in bytes: it does what a helper's thread does for one call.

@@ -4,7 +4,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, EventKind, Fact};
-use crate::helper::shared::wait_until;
 use crate::id::random_u64;
 use crate::observers::quietly;
 use crate::opik::item::{Entry, Pieces};
@@ -12,6 +11,7 @@ use crate::opik::post::{List, Outcome, Verdict};
 use crate::opik::sink::Core;
 use crate::opik::spool::Spool;
 use crate::opik::target::Target;
+use crate::sync::wait_until;
 use crate::task_error::{ErrorKind, TaskError};
 
 /// First wait after a failure; each further one is twice as long.

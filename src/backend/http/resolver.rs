@@ -14,8 +14,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::call::{Current, Stop};
-use crate::helper::shared::wait_until;
-use crate::sync::{Condvar, Mutex, lock, now};
+use crate::sync::{Condvar, Mutex, lock, now, wait_until};
 
 /// Most look-ups of one pool of connections that may be under way. The system's resolver
 /// cannot be interrupted: a look-up whose call has given up still holds its thread for a
