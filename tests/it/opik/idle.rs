@@ -4,13 +4,13 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use automation_assistant::TraceMode;
 
 use super::stand_in::Opik;
 use super::{echo, flush, manager, opik, run};
-use crate::support::{LONG, this_program};
+use crate::support::{LONG, runner, this_program};
 
 const CHILD: &str = "AA_TEST_IDLE_SINK";
 
@@ -38,9 +38,18 @@ fn child() {
     // Nobody sends on this channel: a wait, and nothing to be right by.
     let (_keep, never) = std::sync::mpsc::channel::<()>();
     assert!(never.recv_timeout(WATCHED).is_err());
-    assert_eq!(switches(&threads[0]), before, "an idle sink wakes up never");
+    if runner().is_empty() {
+        assert_eq!(switches(&threads[0]), before, "an idle sink wakes up never");
+    } else {
+        println!("wake-ups left out: under an emulator they are the emulator's");
+    }
     drop(manager);
-    assert_eq!(sink_threads().len(), 0, "joined");
+    // The system (or an emulator) may list a thread a moment longer than one can join it.
+    let since = Instant::now();
+    while !sink_threads().is_empty() {
+        assert!(since.elapsed() < LONG, "joined");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -52,7 +61,8 @@ fn an_idle_sink_wakes_up_never() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}\n{complaint}");
 }
 
 fn sink_threads() -> Vec<String> {
