@@ -48,6 +48,7 @@ fn times(report: &mut Report, text: &str) -> Result<(), Fault> {
         all.0.push(wall.parse()?);
         all.1.push(cpu.parse()?);
     }
+    synced(report, &mut rounds);
     let bytes = rounds.remove("bytes").map_or(f64::NAN, |(mut bytes, _)| median(&mut bytes));
     for (at, what) in ["wall", "processor"].into_iter().enumerate() {
         let mut row = Row::new(format!("{what} time of a line of {bytes} bytes"), "ns");
@@ -68,4 +69,19 @@ fn times(report: &mut Report, text: &str) -> Result<(), Fault> {
         report.add(row);
     }
     Ok(())
+}
+
+/// What it costs to wait for the disk, by policy.
+fn synced(report: &mut Report, rounds: &mut BTreeMap<&str, (Vec<f64>, Vec<f64>)>) {
+    let mut row = Row::new("wall time of a line that is forced to the disk", "ns");
+    for (name, role, what) in [
+        ("fsync-bare", Role::Floor, "a bare write(2) and fdatasync(2) each"),
+        ("fsync-task", Role::Us, "us: Fsync::EachTask, every line a task's end"),
+        ("fsync-lines", Role::Us, "us: Fsync::EachLines(100)"),
+    ] {
+        if let Some((mut wall, _)) = rounds.remove(name) {
+            row = row.entry(role, what, Some(median(&mut wall)), "");
+        }
+    }
+    report.add(row);
 }

@@ -77,6 +77,51 @@ fn ids_go_through_text_and_json() {
     assert_eq!(serde_json::from_value::<(HelperId, TaskId)>(json).unwrap(), (helper, task));
 }
 
+/// Whatever parses says itself again, but for capitals; whatever is an id parses.
+#[test]
+fn any_text_is_an_id_in_one_spelling_or_in_none() {
+    let seed: u64 = std::env::var("AA_TEST_SEED").map_or_else(
+        |_| std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1,
+        |seed| seed.parse().unwrap(),
+    );
+    println!("AA_TEST_SEED={seed}");
+    let mut state = seed;
+    let mut roll = move || {
+        // xorshift64
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut whole = 0;
+    for round in 0..20_000 {
+        let number = roll() >> (roll() % 64);
+        let mut text = format!("{:08x}-{number:08x}", roll() as u32);
+        let task: TaskId = text.parse().unwrap();
+        assert_eq!(
+            (task.to_string(), task.helper_id().to_string()),
+            (text.clone(), text[..8].into())
+        );
+        assert_eq!(serde_json::from_value::<TaskId>(json!(text)).unwrap(), task);
+        // One letter changed, lost or added.
+        let letter = char::from(b"0123456789abcdefABCDEF-+ gx"[roll() as usize % 27]);
+        let at = roll() as usize % text.len();
+        match round % 3 {
+            0 => text.replace_range(at..=at, letter.encode_utf8(&mut [0; 4])),
+            1 => drop(text.remove(at)),
+            _ => text.insert(at, letter),
+        }
+        if let Ok(task) = text.parse::<TaskId>() {
+            assert_eq!(task.to_string(), text.to_lowercase(), "{text}");
+            whole += 1;
+        }
+        if let Ok(helper) = text[..8].parse::<HelperId>() {
+            assert_eq!(helper.to_string(), text[..8].to_lowercase());
+        }
+    }
+    assert!(whole > 1000, "{whole}");
+}
+
 #[test]
 fn configuration_and_request_have_their_setters() {
     let params: Map<String, Value> = [("seed".to_owned(), json!(1))].into_iter().collect();

@@ -41,7 +41,11 @@ impl Observe for Repeat {
 
 /// Runs the work within a real event; its argument writes that event as one line.
 pub fn within_event(path: &Path, work: impl FnMut(&dyn Fn()) + Send + 'static) {
-    let telemetry = Telemetry::to_file(path).unwrap();
+    within_event_to(Telemetry::to_file(path).unwrap(), work);
+}
+
+/// The same, with an audit file of one's own settings.
+pub fn within_event_to(telemetry: Telemetry, work: impl FnMut(&dyn Fn()) + Send + 'static) {
     let repeat = Repeat { telemetry, work: Mutex::new(Some(Box::new(work))) };
     let helper = AutomationHelper::builder(HelperConfig::local())
         .observer(Arc::new(repeat))

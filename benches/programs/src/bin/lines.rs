@@ -9,9 +9,16 @@ mod clock;
 #[path = "../write.rs"]
 mod write;
 
-use std::path::PathBuf;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use automation_assistant::{Fsync, Telemetry};
 
 const LINES: usize = 100_000;
+/// Lines that are forced to the disk: a call of milliseconds may be behind each.
+const LINES_SYNCED: usize = 300;
+/// A policy between the two ends.
+const LINES_PER_SYNC: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const ROUNDS: usize = 5;
 
 fn main() {
@@ -31,7 +38,33 @@ fn main() {
             let _ = std::fs::remove_file(&bare);
         });
         let _ = std::fs::remove_file(&path);
+        synced(&path, "fsync-task", Fsync::EachTask);
+        synced(&path, "fsync-lines", Fsync::EachLines(LINES_PER_SYNC));
+        synced_by_hand(&path);
     }
+}
+
+fn synced(path: &Path, name: &'static str, fsync: Fsync) {
+    let telemetry = Telemetry::builder(path).fsync(fsync).build().unwrap();
+    write::within_event_to(telemetry, move |line| {
+        let (wall, cpu) = clock::time(|| (0..LINES_SYNCED).for_each(|_| line()));
+        println!("{name} {} {}", wall / LINES_SYNCED as u128, cpu / LINES_SYNCED as u128);
+    });
+    let _ = std::fs::remove_file(path);
+}
+
+/// The floor: a line that is ready, one write and one fdatasync each.
+fn synced_by_hand(path: &Path) {
+    let mut file = write::open(path);
+    let line = [b'x'; 238];
+    let (wall, cpu) = clock::time(|| {
+        for _ in 0..LINES_SYNCED {
+            write::bare(&mut file, &line, 1);
+            file.sync_data().unwrap();
+        }
+    });
+    println!("fsync-bare {} {}", wall / LINES_SYNCED as u128, cpu / LINES_SYNCED as u128);
+    let _ = std::fs::remove_file(path);
 }
 
 fn tell(name: &str, work: impl FnOnce()) {
