@@ -42,15 +42,6 @@ pub(super) enum Left {
     Stopped,
 }
 
-/// What became of an attempt to hand a request to a helper.
-enum Handed {
-    Over,
-    /// Its queue is full of others' tasks.
-    Full,
-    /// The helper has left, or the request was answered with an error.
-    Not,
-}
-
 /// A batch under way.
 pub(super) struct Batch<'a> {
     pub(super) together: &'a Together<'a>,
@@ -125,7 +116,7 @@ impl Batch<'_> {
                 if self.waiting.is_empty() || self.vigil.is_over() {
                     return;
                 }
-                if let Handed::Full = self.hand_over(helper) {
+                if !self.hand_over(helper) {
                     break;
                 }
             }
@@ -148,31 +139,25 @@ impl Batch<'_> {
         shared.is_some_and(|shared| shared.idle_threads() > 0 && ours < shared.slots.len())
     }
 
-    fn hand_over(&mut self, helper: usize) -> Handed {
-        let Some(place) = self.waiting.pop_front() else { return Handed::Not };
+    /// Hands the next request to the helper; `false` if its queue is full of others' tasks.
+    fn hand_over(&mut self, helper: usize) -> bool {
+        let Some(place) = self.waiting.pop_front() else { return true };
         let id = self.helpers[helper];
         let request = self.together.request_for(&self.requests[place], id, self.vigil.until());
         match self.together.submit(request, id) {
-            Ok(pending) => {
-                self.flights.push(Flight { place, helper, pending });
-                Handed::Over
-            }
+            Ok(pending) => self.flights.push(Flight { place, helper, pending }),
             // It is no use to other helpers either.
-            Err(error @ Error::InvalidRequest(_)) => {
-                self.answer(place, helper, Err(error));
-                Handed::Not
-            }
-            Err(Error::QueueFull(_)) => {
+            Err(error @ Error::InvalidRequest(_)) => self.answer(place, helper, Err(error)),
+            Err(error) => {
                 self.waiting.push_front(place);
-                Handed::Full
-            }
-            Err(_) => {
-                self.waiting.push_front(place);
+                if let Error::QueueFull(_) = error {
+                    return false;
+                }
                 self.members[helper].shared = None;
                 self.left_last = Some(Left::Stopped);
-                Handed::Not
             }
         }
+        true
     }
 
     fn land(&mut self, flight: Flight, outcome: Result<Task, Error>) {

@@ -7,34 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use automation_assistant::{
-    AdmissionControl, AdmissionPolicy, AiBackend, AutomationAssistantManager, CallContext,
-    CancelHandle, CloudAction, Debrief, DeviceReader, DeviceWatch, Error, Event, EventKind, Fact,
-    Fallback, HelperConfig, HelperId, Observe, Reply, TaskError, TaskRequest, Telemetry, Together,
-    Want, create_local_helper,
+    AdmissionControl, AdmissionPolicy, AutomationAssistantManager, CancelHandle, CloudAction,
+    Debrief, DeviceReader, DeviceWatch, Error, Event, EventKind, Fact, Fallback, HelperConfig,
+    HelperId, Observe, TaskRequest, Telemetry, Together, Want, create_local_helper,
 };
 use serde_json::{Value, json};
 
-use crate::support::LONG;
+use crate::support::{Cloud, LONG};
 
 /// Looked at again soon: the tests' devices change when they are told to.
 const SOON: Duration = Duration::from_millis(10);
-
-/// A backend that claims to be in the cloud.
-struct Cloud;
-
-impl AiBackend for Cloud {
-    fn name(&self) -> &str {
-        "Cloud"
-    }
-
-    fn process(&self, _: &CallContext<'_>) -> Result<Reply, TaskError> {
-        Ok(Reply::new("from the cloud"))
-    }
-
-    fn leaves_device(&self) -> bool {
-        true
-    }
-}
 
 /// A decision as told: what, why, to whom, and whether it tells a time waited.
 type Decision = (String, String, Option<String>, bool);

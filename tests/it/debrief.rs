@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use automation_assistant::{Debrief, Error, Health, compute_stability_score};
 
+use crate::support::chance::{Chance, seed};
+
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/debrief").join(name)
 }
@@ -254,22 +256,9 @@ fn exact(values: &[f64], percent: usize) -> f64 {
 
 #[test]
 fn percentiles_keep_within_one_percent_of_exact() {
-    let seed: u64 = std::env::var("AA_TEST_SEED").map_or_else(
-        |_| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            now.unwrap().as_nanos() as u64 | 1
-        },
-        |seed| seed.parse().unwrap(),
-    );
-    println!("AA_TEST_SEED={seed}");
-    let mut state = seed;
-    let mut chance = move || {
-        // xorshift64, as a fraction
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1_u64 << 53) as f64
-    };
+    let mut rolls = Chance::new(seed(), 0);
+    // A fraction.
+    let mut chance = move || (rolls.roll() >> 11) as f64 / (1_u64 << 53) as f64;
     for round in 0..40 {
         let count = 1 + (chance() * if round % 2 == 0 { 300.0 } else { 5000.0 }) as usize;
         let (low, span) = (chance() * 20.0 - 10.0, chance() * 12.0);

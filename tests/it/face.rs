@@ -13,6 +13,7 @@ use automation_assistant::{
 use serde_json::{Map, Value, json};
 
 use crate::support::LONG;
+use crate::support::chance::{Chance, seed};
 
 fn is_shared<T: Send + Sync>() {}
 fn is_id<T>()
@@ -80,23 +81,11 @@ fn ids_go_through_text_and_json() {
 /// Whatever parses says itself again, but for capitals; whatever is an id parses.
 #[test]
 fn any_text_is_an_id_in_one_spelling_or_in_none() {
-    let seed: u64 = std::env::var("AA_TEST_SEED").map_or_else(
-        |_| std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1,
-        |seed| seed.parse().unwrap(),
-    );
-    println!("AA_TEST_SEED={seed}");
-    let mut state = seed;
-    let mut roll = move || {
-        // xorshift64
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut chance = Chance::new(seed(), 0);
     let mut whole = 0;
     for round in 0..20_000 {
-        let number = roll() >> (roll() % 64);
-        let mut text = format!("{:08x}-{number:08x}", roll() as u32);
+        let number = chance.roll() >> chance.below(64);
+        let mut text = format!("{:08x}-{number:08x}", chance.roll() as u32);
         let task: TaskId = text.parse().unwrap();
         assert_eq!(
             (task.to_string(), task.helper_id().to_string()),
@@ -104,8 +93,8 @@ fn any_text_is_an_id_in_one_spelling_or_in_none() {
         );
         assert_eq!(serde_json::from_value::<TaskId>(json!(text)).unwrap(), task);
         // One letter changed, lost or added.
-        let letter = char::from(b"0123456789abcdefABCDEF-+ gx"[roll() as usize % 27]);
-        let at = roll() as usize % text.len();
+        let letter = char::from(*chance.pick(b"0123456789abcdefABCDEF-+ gx"));
+        let at = chance.below(text.len());
         match round % 3 {
             0 => text.replace_range(at..=at, letter.encode_utf8(&mut [0; 4])),
             1 => drop(text.remove(at)),

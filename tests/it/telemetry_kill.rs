@@ -7,11 +7,11 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use automation_assistant::{Debrief, HelperConfig, Telemetry};
 use serde_json::Value;
 
+use crate::support::chance::{Chance, seed};
 use crate::support::{LONG, this_program};
 use crate::telemetry::{Folder, events, lines, manager, run_tasks};
 
@@ -121,22 +121,15 @@ fn log_on_a_full_disk(path: &Path) {
 #[test]
 fn lines_of_tasks_seen_finished_survive_a_kill() {
     let kills = std::env::var("AA_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
-    let seed = std::env::var("AA_TEST_SEED").map_or_else(
-        |_| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64,
-        |seed| seed.parse().unwrap(),
-    );
-    println!("AA_TEST_SEED={seed} AA_TEST_KILLS={kills}");
+    println!("AA_TEST_KILLS={kills}");
+    let mut chance = Chance::new(seed(), 0);
     let folder = Folder::new("kill");
     let path = folder.join("audit.jsonl");
-    let (mut random, mut in_file, mut seen_in_all) = (seed | 1, 0, 0);
+    let (mut in_file, mut seen_in_all) = (0, 0);
     for kill in 1..=kills {
-        // xorshift64
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
         let mut child =
             child_process("until_killed", &path).stdout(Stdio::piped()).spawn().unwrap();
-        let seen = kill_after(&mut child, random % SEEN_MAX);
+        let seen = kill_after(&mut child, chance.roll() % SEEN_MAX);
         check_after_kill(&path, kill, &seen);
         seen_in_all += seen.len();
         in_file += 1;

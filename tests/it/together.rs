@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
-    AdmissionControl, AdmissionPolicy, AiBackend, AutomationAssistantManager, CallContext,
-    CancelHandle, CloudAction, DeviceReader, DeviceWatch, Error, ErrorKind, EventKind, Fallback,
-    HelperConfig, HelperId, Reply, Speech, Stage, TaskError, TaskRequest, Together, Want, WhyNot,
+    AdmissionControl, AdmissionPolicy, AutomationAssistantManager, CallContext, CancelHandle,
+    CloudAction, DeviceReader, DeviceWatch, Error, ErrorKind, EventKind, Fallback, HelperConfig,
+    HelperId, Reply, Speech, Stage, TaskError, TaskRequest, Together, Want, WhyNot,
     create_local_helper,
 };
 
-use crate::support::{FnBackend, LONG, Notes, gate, patient};
+use crate::support::{Cloud, FnBackend, LONG, Notes, gate, patient};
 
-fn manager() -> AutomationAssistantManager {
+pub fn manager() -> AutomationAssistantManager {
     AutomationAssistantManager::new(10)
 }
 
-fn spawn(
+pub fn spawn(
     manager: &AutomationAssistantManager,
     name: &str,
     work: impl Fn(&CallContext<'_>) -> Result<Reply, TaskError> + Send + Sync + 'static,
@@ -26,11 +26,11 @@ fn spawn(
     manager.spawn_helper_with(HelperConfig::local().name(name), FnBackend(work)).unwrap()
 }
 
-fn echo(manager: &AutomationAssistantManager, name: &'static str) -> HelperId {
+pub fn echo(manager: &AutomationAssistantManager, name: &'static str) -> HelperId {
     spawn(manager, name, move |call| Ok(Reply::new(format!("{name}: {}", call.prompt()))))
 }
 
-fn failing(manager: &AutomationAssistantManager, kind: ErrorKind) -> HelperId {
+pub fn failing(manager: &AutomationAssistantManager, kind: ErrorKind) -> HelperId {
     spawn(manager, "failing", move |_| Err(TaskError::new(kind, "planted")))
 }
 
@@ -281,23 +281,6 @@ fn a_result_travels_to_another_helper_s_inbox() {
     };
     assert!(matches!(full, Error::InboxFull));
     assert_eq!(sent, automation_assistant::INBOX_MESSAGES_MAX);
-}
-
-/// A backend that claims to be in the cloud.
-struct Cloud;
-
-impl AiBackend for Cloud {
-    fn name(&self) -> &str {
-        "Cloud"
-    }
-
-    fn process(&self, _: &CallContext<'_>) -> Result<Reply, TaskError> {
-        Ok(Reply::new("from the cloud"))
-    }
-
-    fn leaves_device(&self) -> bool {
-        true
-    }
 }
 
 #[test]

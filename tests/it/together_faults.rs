@@ -12,27 +12,7 @@ use automation_assistant::{
 };
 
 use crate::support::{FnBackend, GateKeeper, LONG, gate, patient};
-
-fn manager() -> AutomationAssistantManager {
-    AutomationAssistantManager::new(10)
-}
-
-fn spawn(
-    manager: &AutomationAssistantManager,
-    name: &str,
-    work: impl Fn(&CallContext<'_>) -> Result<Reply, TaskError> + Send + Sync + 'static,
-) -> HelperId {
-    let config = HelperConfig::local().name(name).max_concurrent_tasks(1);
-    manager.spawn_helper_with(config, FnBackend(work)).unwrap()
-}
-
-fn echo(manager: &AutomationAssistantManager, name: &'static str) -> HelperId {
-    spawn(manager, name, move |call| Ok(Reply::new(format!("{name}: {}", call.prompt()))))
-}
-
-fn failing(manager: &AutomationAssistantManager, kind: ErrorKind) -> HelperId {
-    spawn(manager, "failing", move |_| Err(TaskError::new(kind, "planted")))
-}
+use crate::together::{echo, failing, manager, spawn};
 
 fn panicking(manager: &AutomationAssistantManager) -> HelperId {
     spawn(manager, "panicking", |_| panic!("planted"))
@@ -41,14 +21,14 @@ fn panicking(manager: &AutomationAssistantManager) -> HelperId {
 /// One that waits to be cancelled.
 fn slow(manager: &AutomationAssistantManager) -> (HelperId, Receiver<String>) {
     let (backend, begun) = patient();
-    let config = HelperConfig::local().name("slow").max_concurrent_tasks(1);
+    let config = HelperConfig::local().name("slow");
     (manager.spawn_helper_with(config, backend).unwrap(), begun)
 }
 
 /// One that waits for a word.
 fn gated(manager: &AutomationAssistantManager, queue: usize) -> (HelperId, GateKeeper) {
     let (backend, keeper) = gate();
-    let config = HelperConfig::local().name("gated").max_concurrent_tasks(1).queue_capacity(queue);
+    let config = HelperConfig::local().name("gated").queue_capacity(queue);
     (manager.spawn_helper_with(config, backend).unwrap(), keeper)
 }
 

@@ -9,9 +9,9 @@ use automation_assistant::{
 };
 use serde_json::json;
 
-use super::chance::Chance;
 use super::moody::Moody;
 use super::{CONNECT_TIMEOUT, DRIVERS, HELPER_TIMEOUT, HELPERS_EACH, LATE_MAX, World};
+use crate::support::chance::Chance;
 
 /// How many finished tasks a helper keeps: few, so that some must make room.
 const RESULTS_KEPT: usize = 48;

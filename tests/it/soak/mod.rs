@@ -12,7 +12,6 @@
 //! SOAK_SEED=1234 cargo test --test it soak:: -- --nocapture
 //! ```
 
-mod chance;
 mod driver;
 mod moody;
 #[cfg(feature = "http")]

@@ -3,9 +3,8 @@
 use std::panic::panic_any;
 use std::time::Duration;
 
+use crate::support::chance::Chance;
 use automation_assistant::{AiBackend, Attempt, CallContext, ErrorKind, Reply, TaskError};
-
-use super::chance::Chance;
 
 /// Longer than a task with a short time-out may take, and the quarter of a second that its
 /// backend has to notice; shorter than a stop waits.

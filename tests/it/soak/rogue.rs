@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::chance::Chance;
+use crate::support::chance::Chance;
 use crate::support::server::{DONE, Line, answer, delta, event, stop};
 #[cfg(feature = "tls")]
 use crate::support::tls::{FAULTS, TlsLine, server_config};

@@ -1,5 +1,6 @@
 //! What several tests need.
 
+pub mod chance;
 #[cfg(feature = "http")]
 pub mod server;
 #[cfg(feature = "tls")]
@@ -150,4 +151,21 @@ pub fn command(program: impl Into<OsString>) -> Command {
 /// This very program, to be run again: for what needs a process of its own.
 pub fn this_program() -> Command {
     command(std::env::current_exe().unwrap())
+}
+
+/// A backend that claims to be in the cloud.
+pub struct Cloud;
+
+impl AiBackend for Cloud {
+    fn name(&self) -> &str {
+        "Cloud"
+    }
+
+    fn process(&self, _: &CallContext<'_>) -> Result<Reply, TaskError> {
+        Ok(Reply::new("from the cloud"))
+    }
+
+    fn leaves_device(&self) -> bool {
+        true
+    }
 }

@@ -37,3 +37,13 @@ impl Chance {
         std::time::Duration::from_millis((from + self.below(to - from + 1)) as u64)
     }
 }
+
+/// The seed of a test: the one that was asked for, or a new one; it is printed.
+pub fn seed() -> u64 {
+    let seed = std::env::var("AA_TEST_SEED").map_or_else(
+        |_| std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64,
+        |seed| seed.parse().unwrap(),
+    );
+    println!("AA_TEST_SEED={seed}");
+    seed
+}
