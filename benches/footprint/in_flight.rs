@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::Memory;
-use crate::programs::{self, Running, SIZE_HTTP, SIZE_TLS, Set, TOOLS};
+use crate::programs::{self, Running, SIZE_BARE_TLS, SIZE_HTTP, SIZE_TLS, Set, TOOLS};
 use crate::report::{Goal, Report, Role, Row};
 use crate::{Fault, Options};
 
@@ -33,6 +33,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
     let tools = programs::build(&TOOLS)?;
     let size = programs::build(&SIZE_HTTP)?;
     programs::build(&SIZE_TLS)?;
+    programs::build(&SIZE_BARE_TLS)?;
     let client = |role, name, program: &str, more, key| Client {
         role,
         name,

@@ -39,7 +39,10 @@ pub(crate) const SIZE_CORE: Set = Set {
 pub(crate) const SIZE_HTTP: Set =
     Set { profile: "size", features: "http", programs: &["client_http", "ureq_plain"] };
 pub(crate) const SIZE_TLS: Set =
-    Set { profile: "size", features: "tls", programs: &["client_default", "ureq_tls", "roots"] };
+    Set { profile: "size", features: "tls", programs: &["client_default", "client_all"] };
+/// Apart from ours: features of a crate are shared by all that one build makes.
+pub(crate) const SIZE_BARE_TLS: Set =
+    Set { profile: "size", features: "bare_tls", programs: &["ureq_tls", "roots"] };
 pub(crate) const TOOLS: Set = Set {
     profile: "release",
     features: "tools",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use crate::programs::{self, SIZE_CORE, SIZE_HTTP, SIZE_TLS};
+use crate::programs::{self, SIZE_BARE_TLS, SIZE_CORE, SIZE_HTTP, SIZE_TLS};
 use crate::report::{Goal, Report, Row};
 use crate::{Fault, Options};
 
@@ -17,9 +17,11 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
     let core = programs::build(&SIZE_CORE)?;
     programs::build(&SIZE_HTTP)?;
     programs::build(&SIZE_TLS)?;
+    programs::build(&SIZE_BARE_TLS)?;
     let of = |name: &str| bytes(&core.join(name));
     let (empty, pool, json) = (of("empty")?, of("threads_crossbeam")?, of("json")?);
-    let (local, http, all) = (of("local")?, of("client_http")?, of("client_default")?);
+    let (local, http, tls) = (of("local")?, of("client_http")?, of("client_default")?);
+    let all = of("client_all")?;
     let (ureq, ureq_tls) = (of("ureq_plain")?, of("ureq_tls")?);
     report.add(
         Row::new("Local-only program", "bytes")
@@ -36,9 +38,10 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
             .floor("bare ureq + serde_json in threads", ureq)
             .us("three backends", http),
     );
-    let row = Row::new("everything (default features)", "bytes")
+    let row = Row::new("default features", "bytes")
         .floor("bare ureq + rustls + roots + serde_json in threads", ureq_tls)
-        .us("three backends, TLS, audit file, report", all)
+        .us("three backends, TLS, audit file", tls)
+        .us("the same and the audit file's report", all)
         .goal(Goal::AtMost(DEFAULT_BYTES_MAX));
     report.add(peers(options, row)?);
     let part = |name, more: f64, less: f64| Row::new(name, "bytes").us("", more - less);
@@ -50,12 +53,13 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         part("part: debrief", of("local_debrief")?, local),
         part("part: HTTP (three backends, ureq)", http, local),
         part("part: of that, ureq itself (bare ureq - JSON)", ureq, json),
+        part("part: TLS and audit file (default features)", tls, http),
         part("part: roots", roots, empty),
         part("part: TLS without roots (bare ureq)", ureq_tls - (roots - empty), ureq),
     ] {
         report.add(row);
     }
-    for (key, value) in [("local", local), ("http", http), ("default", all)] {
+    for (key, value) in [("local", local), ("http", http), ("default", tls), ("default_all", all)] {
         report.gate(format!("size.{key}"), value);
     }
     report.gate("size.local_all", of("local_all")?);

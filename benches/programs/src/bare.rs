@@ -68,12 +68,12 @@ fn ask(agent: &ureq::Agent, url: &str, prompt: &str) -> String {
 
 type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "bare_tls"))]
 fn tls(config: Builder, _: Option<&String>) -> Builder {
     config
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "bare_tls")]
 fn tls(config: Builder, pem: Option<&String>) -> Builder {
     use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
     let roots = match pem.and_then(|path| std::fs::read(path).ok()) {
@@ -86,9 +86,5 @@ fn tls(config: Builder, pem: Option<&String>) -> Builder {
             RootCerts::Specific(Arc::new(found.collect()))
         }
     };
-    // What ureq's feature `rustls` takes by itself. With that feature on it would be in our
-    // own program too, whose features these programs share.
-    let algorithms = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder().root_certs(roots);
-    config.tls_config(tls.unversioned_rustls_crypto_provider(algorithms).build())
+    config.tls_config(TlsConfig::builder().root_certs(roots).build())
 }

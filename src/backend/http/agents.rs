@@ -9,10 +9,10 @@ use once_cell::sync::OnceCell as Cell;
 #[cfg(not(feature = "tls"))]
 use std::sync::OnceLock as Cell;
 
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Proxy};
 
-use super::{Setup, proxy, resolver, transport};
+use super::transport::{self, Connect};
+use super::{Setup, proxy, resolver};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::sync::lock;
@@ -25,11 +25,6 @@ const IDLE_PER_HOST_MAX: usize = 16;
 /// Most idle connections kept altogether. Their buffers are given back while they are idle,
 /// but each has a socket (and a TLS session).
 const IDLE_MAX: usize = 32;
-/// ureq's own TLS layer takes its buffer sizes from the agent. It grows a smaller input
-/// buffer to this size while it sends a body, and shrinks it again under data that waits.
-#[cfg(feature = "tls")]
-const TLS_INPUT_BYTES: usize = 10 << 10;
-
 const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
 
 /// What tells agents apart. (Connections within one are told apart by their server.)
@@ -81,29 +76,19 @@ impl Agents {
 
 #[cfg(feature = "tls")]
 fn make(kind: &Kind) -> Result<Agent, Error> {
-    let tls = super::roots::tls_config(kind.roots.as_deref())?;
-    let config = config(kind)
-        .input_buffer_size(TLS_INPUT_BYTES)
-        .output_buffer_size(transport::OUTPUT_BYTES)
-        .tls_config(tls);
-    let chain =
-        ().chain(ConnectProxyConnector::default())
-            .chain(transport::Dial)
-            .chain(ureq::unversioned::transport::RustlsConnector::default())
-            .chain(transport::Pace { proxied: kind.proxy.is_some() });
-    Ok(Agent::with_parts(config.build(), chain, resolver::Lookup::default()))
+    let roots = kind.roots.as_deref().map(super::roots::read).transpose()?;
+    let secure = super::tls::Secure::new(roots);
+    let connect = Connect { proxied: kind.proxy.is_some(), secure };
+    Ok(Agent::with_parts(config(kind), connect, resolver::Lookup::default()))
 }
 
 #[cfg(not(feature = "tls"))]
 fn make(kind: &Kind) -> Agent {
-    let chain =
-        ().chain(ConnectProxyConnector::default())
-            .chain(transport::Dial)
-            .chain(transport::Pace { proxied: kind.proxy.is_some() });
-    Agent::with_parts(config(kind).build(), chain, resolver::Lookup::default())
+    let connect = Connect { proxied: kind.proxy.is_some() };
+    Agent::with_parts(config(kind), connect, resolver::Lookup::default())
 }
 
-fn config(kind: &Kind) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
+fn config(kind: &Kind) -> ureq::config::Config {
     Agent::config_builder()
         .http_status_as_error(false)
         // A redirect could carry prompts, if not the key, to another host.
@@ -114,4 +99,5 @@ fn config(kind: &Kind) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScop
         .max_idle_connections_per_host(IDLE_PER_HOST_MAX)
         .max_idle_connections(IDLE_MAX)
         .max_response_header_size(transport::HEADER_BYTES_MAX)
+        .build()
 }

@@ -23,7 +23,10 @@ mod proxy;
 mod resolver;
 #[cfg(feature = "tls")]
 mod roots;
+mod socket;
 mod socks;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 
 pub(crate) use call::{Limits, Phase};
@@ -264,8 +267,8 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
             Io::HostUnreachable | Io::NetworkUnreachable | Io::NetworkDown => {
                 network("the network is unreachable: is the device online?")
             }
-            // rustls reports its refusals so.
-            Io::InvalidData => tls(scope, &fault.to_string()),
+            // TLS's refusals come so.
+            Io::InvalidData => insecure(scope, &fault.to_string()),
             _ => {
                 let error = TaskError::new(ErrorKind::Network, "the connection failed");
                 Failure::again(error.with_message(&fault.kind().to_string()))
@@ -275,9 +278,7 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
             "the host name could not be looked up: check api_endpoint, and that the device \
              is online",
         ),
-        ureq::Error::Tls(what) => tls(scope, what),
-        #[cfg(feature = "tls")]
-        ureq::Error::Rustls(fault) => tls(scope, &fault.to_string()),
+        ureq::Error::Tls(what) => insecure(scope, what),
         ureq::Error::ConnectProxyFailed(what) => Failure::last(
             TaskError::new(ErrorKind::Network, "the proxy refused to connect: check its variables")
                 .with_message(what),
@@ -290,7 +291,7 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
     }
 }
 
-fn tls(scope: &Scope<'_>, what: &str) -> Failure {
+fn insecure(scope: &Scope<'_>, what: &str) -> Failure {
     if scope.awaits_reply() {
         let error = TaskError::new(
             ErrorKind::Network,

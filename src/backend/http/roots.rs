@@ -2,28 +2,19 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use crate::error::Error;
 
 /// Largest PEM file that is read: system bundles have about 250 KB.
 const PEM_BYTES_MAX: u64 = 8 << 20;
 
-/// The roots of the user's file, or the bundled ones. There is no way to trust everything.
-pub(super) fn tls_config(pem_file: Option<&Path>) -> Result<TlsConfig, Error> {
-    let roots = match pem_file {
-        Some(path) => read(path)?,
-        None => RootCerts::WebPki,
-    };
-    let algorithms = super::algorithms::ring();
-    Ok(TlsConfig::builder()
-        .root_certs(roots)
-        .unversioned_rustls_crypto_provider(algorithms)
-        .build())
-}
-
-fn read(path: &Path) -> Result<RootCerts, Error> {
+/// The roots of the user's file.
+pub(super) fn read(path: &Path) -> Result<Arc<RootCertStore>, Error> {
     let told = || format!("root certificates {}", path.display());
     // A pipe would keep us waiting for good, a device might never end.
     if !std::fs::metadata(path).map_err(Error::io(told()))?.is_file() {
@@ -38,23 +29,23 @@ fn read(path: &Path) -> Result<RootCerts, Error> {
             told()
         )));
     }
-    let mut certificates = Vec::new();
-    for item in parse_pem(&text) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-            Ok(_) => {}
-            Err(fault) => {
-                let why = format!("{}: not a readable PEM file: {fault}", told());
-                return Err(Error::InvalidConfig(why));
-            }
-        }
+    let mut roots = RootCertStore::empty();
+    let mut found = false;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|fault| {
+            Error::InvalidConfig(format!("{}: not a readable PEM file: {fault}", told()))
+        })?;
+        found = true;
+        // System bundles hold one or two that are out of date or use.
+        let _ = roots.add(certificate);
     }
-    if certificates.is_empty() {
+    if roots.is_empty() {
+        let holds = if found { "no certificate that can be a root" } else { "no certificate" };
         return Err(Error::InvalidConfig(format!(
-            "{}: the file holds no certificate: give one in PEM form, or leave \
-             root_certificates and SSL_CERT_FILE unset",
+            "{}: the file holds {holds}: give one in PEM form, or leave root_certificates and \
+             SSL_CERT_FILE unset",
             told()
         )));
     }
-    Ok(RootCerts::new_with_certs(&certificates))
+    Ok(Arc::new(roots))
 }

@@ -1,13 +1,14 @@
 //! SOCKS 5 (RFC 1928, with a name and password as in RFC 1929) over a connection of ours,
 //! so that it keeps to the call's limits and can be cut like any other.
 
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use ureq::Proxy;
 use ureq::http::Uri;
-use ureq::unversioned::transport::{NextTimeout, Transport};
 
 use super::resolver::default_port;
+use super::socket::Socket;
 
 const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
@@ -26,7 +27,7 @@ fn refused(what: &str) -> ureq::Error {
 /// Asks the proxy at the other end of this connection for one to the target: by its address
 /// where it was looked up here, by its name otherwise.
 pub(super) fn open(
-    proxy_end: &mut impl Transport,
+    proxy_end: &mut Socket,
     proxy: &Proxy,
     target: &Uri,
     address: Option<&SocketAddr>,
@@ -36,7 +37,7 @@ pub(super) fn open(
         Some(_) => &[VERSION, 2, NO_AUTHENTICATION, PASSWORD],
         None => &[VERSION, 1, NO_AUTHENTICATION],
     };
-    send(proxy_end, offer)?;
+    proxy_end.write_all(offer)?;
     let [version, method] = receive(proxy_end)?;
     match (version, method, credentials) {
         (VERSION, NO_AUTHENTICATION, _) => {}
@@ -44,7 +45,7 @@ pub(super) fn open(
             let mut message = vec![PASSWORD_VERSION];
             push_text(&mut message, name)?;
             push_text(&mut message, password)?;
-            send(proxy_end, &message)?;
+            proxy_end.write_all(&message)?;
             let [_, status] = receive(proxy_end)?;
             if status != 0 {
                 return Err(refused("it refused name and password"));
@@ -53,7 +54,7 @@ pub(super) fn open(
         (VERSION, ..) => return Err(refused("it wants a name and a password")),
         _ => return Err(refused("it does not speak SOCKS 5")),
     }
-    send(proxy_end, &request(target, address)?)?;
+    proxy_end.write_all(&request(target, address)?)?;
     let [_, status, _, kind] = receive(proxy_end)?;
     if status != 0 {
         return Err(refused(reason(status)));
@@ -105,28 +106,15 @@ fn push_text(message: &mut Vec<u8>, text: &str) -> Result<(), ureq::Error> {
     Ok(())
 }
 
-fn send(to: &mut impl Transport, message: &[u8]) -> Result<(), ureq::Error> {
-    // The longest message, two texts of 255 bytes, fits into every buffer.
-    let output = to.buffers().output();
-    let room = output.get_mut(..message.len()).ok_or(ureq::Error::ConnectionFailed)?;
-    room.copy_from_slice(message);
-    to.transmit_output(message.len(), NextTimeout::default())
-}
-
-fn receive<const N: usize>(from: &mut impl Transport) -> Result<[u8; N], ureq::Error> {
+fn receive<const N: usize>(from: &mut Socket) -> Result<[u8; N], ureq::Error> {
     let mut bytes = [0; N];
-    let mut filled = 0;
-    while filled < N {
-        if from.buffers().input().is_empty() && !from.await_input(NextTimeout::default())? {
-            return Err(refused("it closed the connection"));
+    match from.read_exact(&mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(fault) if fault.kind() == ErrorKind::UnexpectedEof => {
+            Err(refused("it closed the connection"))
         }
-        let input = from.buffers().input();
-        let amount = input.len().min(N - filled);
-        bytes[filled..filled + amount].copy_from_slice(&input[..amount]);
-        from.buffers().input_consume(amount);
-        filled += amount;
+        Err(fault) => Err(fault.into()),
     }
-    Ok(bytes)
 }
 
 fn reason(status: u8) -> &'static str {

@@ -1,18 +1,24 @@
-//! TCP connections that keep to the current call's limits, and can be cut by its canceller.
+//! Connections as ureq wants them: made through a proxy, with TLS, or neither, and telling the
+//! current call how far it has come.
+//!
+//! One connector and one kind of connection instead of ureq's chain of layers, and a connection
+//! is one pointer: what is moved from frame to frame while it is made stays on the stack of
+//! each thread that ever made one.
 
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::{self, IoSlice, Read, Write};
 
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, NextTimeout, Transport,
+    TransportAdapter,
 };
 
-use super::call::{Current, Wire};
+use super::call::Current;
 use super::proxy::is_socks;
+use super::socket::Socket;
 use super::socks;
+#[cfg(feature = "tls")]
+use super::tls::{Secure, Tls};
 
 /// First size of a connection's buffer for what comes in: a chat reply and its headers.
 const INPUT_BYTES: usize = 4 << 10;
@@ -22,168 +28,189 @@ const INPUT_BYTES_MAX: usize = 16 << 10;
 /// Longest headers of a reply. OpenAI's take about 2 KiB.
 pub(super) const HEADER_BYTES_MAX: usize = 8 << 10;
 /// Size of a connection's buffer for what goes out.
-pub(super) const OUTPUT_BYTES: usize = 4 << 10;
+const OUTPUT_BYTES: usize = 4 << 10;
 
-/// Opens TCP connections, through a SOCKS proxy if there is one, unless the connector for
-/// http proxies has made one already.
-#[derive(Debug, Default)]
-pub(super) struct Dial;
+/// Makes connections.
+#[derive(Debug)]
+pub(super) struct Connect {
+    /// Whether connections go through a proxy. The connection to an http proxy itself is made
+    /// here too; its talk is still part of connecting.
+    pub(super) proxied: bool,
+    #[cfg(feature = "tls")]
+    pub(super) secure: Secure,
+}
 
-impl<In: Transport> Connector<In> for Dial {
-    type Out = Either<In, Tcp>;
+impl Connector for Connect {
+    type Out = Connection;
 
     fn connect(
         &self,
         details: &ConnectionDetails,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
-        if let Some(ready) = chained {
-            return Ok(Some(Either::A(ready)));
-        }
-        let current = Current::here()?;
-        current.dialled.set(true);
-        let socks = details.config.proxy().filter(|proxy| is_socks(proxy));
-        let stream = match socks {
-            None => dial(&current, &details.addrs)?,
-            Some(proxy) => {
-                let config = details.config;
-                let addresses = details.resolver.resolve(proxy.uri(), config, details.timeout)?;
-                dial(&current, &addresses)?
-            }
+        _: Option<()>,
+    ) -> Result<Option<Connection>, ureq::Error> {
+        let line = match details.config.proxy() {
+            None => Line::Direct(Socket::dial(&details.addrs)?),
+            Some(proxy) if is_socks(proxy) => Line::Direct(through_socks(proxy, details)?),
+            Some(_) => Line::Proxied(through_tunnel(details)?),
         };
-        stream.set_nodelay(true)?;
-        let wire = Wire::new(stream, &current);
-        current.hold(&wire)?;
-        let mut tcp = Tcp { wire, buffers: Buffer::default(), times: Times::default() };
-        if let Some(proxy) = socks {
-            socks::open(&mut tcp, proxy, details.uri, details.addrs.first())?;
-        }
-        Ok(Some(Either::B(tcp)))
+        let outermost = details.config.proxy().is_some() == self.proxied;
+        let channel = self.channel(line, details)?;
+        Ok(Some(Connection(Box::new(Inner { channel, buffers: Buffer::default(), outermost }))))
     }
 }
 
-/// Connects to the first address that answers. Each gets an equal share of what is left, so
-/// that a dead one cannot use up the others' time.
-fn dial(current: &Current, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
-    let mut last = ureq::Error::HostNotFound;
-    for (tried, address) in addresses.iter().enumerate() {
-        let shares = u32::try_from(addresses.len() - tried).unwrap_or(1);
-        let attempt = match current.left()? {
-            Some(left) => TcpStream::connect_timeout(address, share(left, shares)),
-            None => TcpStream::connect(address),
-        };
-        current.check_cancelled()?;
-        match attempt {
-            Ok(stream) => return Ok(stream),
-            Err(fault) => last = ureq::Error::Io(fault),
+impl Connect {
+    #[cfg(feature = "tls")]
+    fn channel(&self, line: Line, details: &ConnectionDetails) -> Result<Channel, ureq::Error> {
+        if details.needs_tls() {
+            let mut tls = self.secure.wrap(line, details.uri)?;
+            tls.shake_hands()?;
+            return Ok(Channel::Secure(tls));
+        }
+        Ok(Channel::Plain(line))
+    }
+
+    /// (For https ureq itself refuses a connection that has no TLS.)
+    #[cfg(not(feature = "tls"))]
+    fn channel(&self, line: Line, _: &ConnectionDetails) -> Result<Channel, ureq::Error> {
+        Ok(Channel::Plain(line))
+    }
+}
+
+#[inline(never)]
+fn through_socks(proxy: &ureq::Proxy, details: &ConnectionDetails) -> Result<Socket, ureq::Error> {
+    let addresses = details.resolver.resolve(proxy.uri(), details.config, details.timeout)?;
+    let mut socket = Socket::dial(&addresses)?;
+    socks::open(&mut socket, proxy, details.uri, details.addrs.first())?;
+    Ok(socket)
+}
+
+/// ureq's own way through an http proxy, which comes back here for the connection to it.
+#[inline(never)]
+fn through_tunnel(details: &ConnectionDetails) -> Result<TransportAdapter, ureq::Error> {
+    match ConnectProxyConnector::default().connect(details, None::<()>)? {
+        Some(Either::B(tunnel)) => Ok(TransportAdapter::new(tunnel, details.current_time.clone())),
+        _ => Err(ureq::Error::ConnectionFailed),
+    }
+}
+
+/// What bytes go over.
+pub(super) enum Line {
+    Direct(Socket),
+    Proxied(TransportAdapter),
+}
+
+impl Line {
+    pub(super) fn is_open(&mut self) -> bool {
+        match self {
+            Self::Direct(socket) => socket.is_open(),
+            Self::Proxied(tunnel) => tunnel.get_mut().is_open(),
         }
     }
-    // Says whether it was our limit that ended the last try.
-    current.left()?;
-    Err(last)
 }
 
-/// A part of the time left, but never zero: the system refuses that.
-fn share(left: Duration, parts: u32) -> Duration {
-    (left / parts.max(1)).max(Duration::from_millis(1))
+impl Read for Line {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Direct(socket) => socket.read(into),
+            Self::Proxied(tunnel) => tunnel.read(into),
+        }
+    }
 }
 
-/// The time-outs that the socket has now, to spare the calls that would not change them.
-#[derive(Debug, Default)]
-struct Times {
-    read: Option<Duration>,
-    write: Option<Duration>,
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Direct(socket) => socket.write_vectored(pieces),
+            Self::Proxied(tunnel) => tunnel.write_vectored(pieces),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
-/// A TCP connection.
-pub(super) struct Tcp {
-    wire: Arc<Wire>,
+/// What requests and replies go over.
+enum Channel {
+    Plain(Line),
+    #[cfg(feature = "tls")]
+    Secure(Box<Tls>),
+}
+
+/// A connection ready for requests.
+pub(super) struct Connection(Box<Inner>);
+
+struct Inner {
+    channel: Channel,
     buffers: Buffer,
-    times: Times,
+    /// This is the connection to the endpoint, and not only to the proxy.
+    outermost: bool,
 }
 
-impl fmt::Debug for Tcp {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tcp")
+        f.write_str("Connection")
     }
 }
 
-/// The system's way to say that a read or write took too long.
-fn is_time_out(fault: &io::Error) -> bool {
-    matches!(fault.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-impl Transport for Tcp {
+impl Transport for Connection {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
+        &mut self.0.buffers
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        let current = Current::here()?;
-        current.hold(&self.wire)?;
-        let mut rest = self.buffers.output.get(..amount).unwrap_or_default();
-        while !rest.is_empty() {
-            let left = current.left()?;
-            if left != self.times.write {
-                self.wire.stream.set_write_timeout(left)?;
-                self.times.write = left;
-            }
-            match (&self.wire.stream).write(rest) {
-                Ok(0) => return Err(ureq::Error::Io(io::ErrorKind::WriteZero.into())),
-                Ok(sent) => rest = &rest[sent..],
-                // `left` above tells whether the time is really over.
-                Err(fault) if is_time_out(&fault) => {}
-                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
-                Err(fault) => {
-                    current.check_cancelled()?;
-                    return Err(fault.into());
-                }
-            }
-            current.check_cancelled()?;
+        let inner = &mut *self.0;
+        if inner.outermost {
+            Current::here()?.sending();
+        }
+        let out = inner.buffers.output.get(..amount).unwrap_or_default();
+        match &mut inner.channel {
+            Channel::Plain(line) => line.write_all(out)?,
+            #[cfg(feature = "tls")]
+            Channel::Secure(tls) => tls.send(out)?,
         }
         Ok(())
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        let current = Current::here()?;
-        current.hold(&self.wire)?;
-        self.buffers.release_output();
-        loop {
-            let left = current.left()?;
-            if left != self.times.read {
-                self.wire.stream.set_read_timeout(left)?;
-                self.times.read = left;
-            }
-            let outcome = (&self.wire.stream).read(self.buffers.input_append_buf());
-            // A cut connection reads like one that the server closed.
-            current.check_cancelled()?;
-            match outcome {
-                Ok(amount) => {
-                    self.buffers.input_appended(amount);
-                    return Ok(amount > 0);
-                }
-                Err(fault) if is_time_out(&fault) => {}
-                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
-                Err(fault) => return Err(fault.into()),
-            }
+        let inner = &mut *self.0;
+        if inner.outermost {
+            Current::here()?.awaiting();
         }
+        inner.buffers.release_output();
+        let amount = match &mut inner.channel {
+            Channel::Plain(line) => line.read(inner.buffers.input_append_buf())?,
+            #[cfg(feature = "tls")]
+            Channel::Secure(tls) => {
+                tls.await_text()?;
+                tls.read(inner.buffers.input_append_buf())?
+            }
+        };
+        inner.buffers.input_appended(amount);
+        if inner.outermost && amount > 0 {
+            Current::here()?.received();
+        }
+        Ok(amount > 0)
     }
 
     fn is_open(&mut self) -> bool {
-        let open = self.wire.claim() && is_quiet(&self.wire.stream).unwrap_or(false);
         // An idle connection needs no buffers.
-        self.buffers.release();
-        open
+        self.0.buffers.release();
+        match &mut self.0.channel {
+            Channel::Plain(line) => line.is_open(),
+            #[cfg(feature = "tls")]
+            Channel::Secure(tls) => tls.is_open(),
+        }
     }
-}
 
-/// Whether the connection stands and nothing waits to be read: bytes that nobody asked for
-/// would be taken for the next reply.
-fn is_quiet(mut stream: &TcpStream) -> io::Result<bool> {
-    stream.set_nonblocking(true)?;
-    let outcome = stream.read(&mut [0]);
-    stream.set_nonblocking(false)?;
-    Ok(outcome.is_err_and(|fault| fault.kind() == io::ErrorKind::WouldBlock))
+    fn is_tls(&self) -> bool {
+        !matches!(self.0.channel, Channel::Plain(_))
+    }
 }
 
 /// A connection's buffers. Unlike ureq's own they start small, grow only when a reply's
@@ -255,63 +282,6 @@ impl Buffers for Buffer {
 
     fn can_use_input(&self) -> bool {
         self.progress && self.filled > self.consumed
-    }
-}
-
-/// The outermost layer of a connection: tells the current call how far it has come.
-#[derive(Debug)]
-pub(super) struct Pace {
-    /// Whether connections go through a proxy. The connection to the proxy itself is made
-    /// by the same chain of connectors; its talk is still part of connecting.
-    pub(super) proxied: bool,
-}
-
-impl<In: Transport> Connector<In> for Pace {
-    type Out = Either<In, Paced<In>>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
-        let outermost = details.config.proxy().is_some() == self.proxied;
-        Ok(chained.map(|inner| match outermost {
-            true => Either::B(Paced(inner)),
-            false => Either::A(inner),
-        }))
-    }
-}
-
-/// A connection ready for requests.
-#[derive(Debug)]
-pub(super) struct Paced<T>(T);
-
-impl<T: Transport> Transport for Paced<T> {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.0.buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, time: NextTimeout) -> Result<(), ureq::Error> {
-        Current::here()?.sending();
-        self.0.transmit_output(amount, time)
-    }
-
-    fn await_input(&mut self, time: NextTimeout) -> Result<bool, ureq::Error> {
-        let current = Current::here()?;
-        current.awaiting();
-        let came = self.0.await_input(time)?;
-        if came {
-            current.received();
-        }
-        Ok(came)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.0.is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        self.0.is_tls()
     }
 }
 

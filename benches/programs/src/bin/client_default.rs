@@ -1,17 +1,14 @@
-//! Everything: three backends, TLS, an audit file and its report (`AUDIT`).
+//! Three backends, TLS and an audit file (`AUDIT`).
 
 #[path = "../client.rs"]
 mod client;
 
-use automation_assistant::{AutomationAssistantManager, Debrief, Telemetry};
+use automation_assistant::{AutomationAssistantManager, Telemetry};
 
 fn main() -> Result<(), automation_assistant::Error> {
     let builder = AutomationAssistantManager::builder().max_helpers(64);
     let Some(path) = std::env::var_os("AUDIT") else {
         return client::run(&builder.build()?);
     };
-    let telemetry = Telemetry::to_file(&path)?;
-    client::run(&builder.telemetry(telemetry).build()?)?;
-    println!("{}", Debrief::from_path(&path)?);
-    Ok(())
+    client::run(&builder.telemetry(Telemetry::to_file(&path)?).build()?)
 }
