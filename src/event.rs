@@ -189,4 +189,13 @@ pub trait Observe: Send + Sync {
     fn on_event(&self, event: &Event<'_>) {
         let _ = event;
     }
+
+    /// Told of several events that came at one moment on one thread, such as a task's only
+    /// call and the task's end. An observer that deals with them together, in one write say,
+    /// does so and returns `true`. Defaults to `false`: [`on_event`](Self::on_event) is called
+    /// for each.
+    fn on_events(&self, events: &[Event<'_>]) -> bool {
+        let _ = events;
+        false
+    }
 }

@@ -29,10 +29,23 @@ impl Observers {
 
     /// Tells everybody. Call it without holding a lock.
     pub(crate) fn tell(&self, event: &Event<'_>) {
+        self.list.iter().for_each(|observer| self.call(|| observer.on_event(event)));
+    }
+
+    /// Tells everybody of events of one moment.
+    pub(crate) fn tell_all(&self, events: &[Event<'_>]) {
         for observer in &self.list {
-            if quietly(|| observer.on_event(event)).is_none() {
-                self.panics.fetch_add(1, Ordering::Relaxed);
+            let mut together = true;
+            self.call(|| together = observer.on_events(events));
+            if !together {
+                events.iter().for_each(|event| self.call(|| observer.on_event(event)));
             }
+        }
+    }
+
+    fn call(&self, observer: impl FnOnce()) {
+        if quietly(observer).is_none() {
+            self.panics.fetch_add(1, Ordering::Relaxed);
         }
     }
 

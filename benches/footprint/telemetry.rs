@@ -49,24 +49,33 @@ fn times(report: &mut Report, text: &str) -> Result<(), Fault> {
         all.1.push(cpu.parse()?);
     }
     synced(report, &mut rounds);
-    let bytes = rounds.remove("bytes").map_or(f64::NAN, |(mut bytes, _)| median(&mut bytes));
-    for (at, what) in ["wall", "processor"].into_iter().enumerate() {
-        let mut row = Row::new(format!("{what} time of a line of {bytes} bytes"), "ns");
-        for (name, times) in &rounds {
-            let (role, name) = match *name {
-                "bare" => (Role::Floor, "a bare write(2) of a line that is ready"),
-                "us" => (Role::Us, "us: an event becomes a line, one write(2)"),
-                other => (Role::Peer, other),
-            };
-            let mut times = if at == 0 { times.0.clone() } else { times.1.clone() };
-            let time = median(&mut times);
-            let rate = format!("{:.0} lines/s", 1e9 / time);
-            row = row.entry(role, name, Some(time), &rate);
+    // A task's two lines, and one by itself.
+    for (suffix, whose) in [("-both", "of a task's two lines"), ("", "by itself")] {
+        let taken = rounds.remove(format!("bytes{suffix}").as_str());
+        let bytes = taken.map_or(f64::NAN, |(mut bytes, _)| median(&mut bytes));
+        let bare = format!("bare{suffix}");
+        let us = format!("us{suffix}");
+        for (at, what) in ["wall", "processor"].into_iter().enumerate() {
+            let mut row = Row::new(format!("{what} time of a line {whose}, {bytes} bytes"), "ns");
+            let alone = suffix.is_empty();
+            for (name, times) in &rounds {
+                let (role, name) = match *name {
+                    name if name == bare => (Role::Floor, "a bare write(2) of each ready line"),
+                    name if name == us && alone => (Role::Us, "us: an event becomes a line"),
+                    name if name == us => (Role::Us, "us: two events, two lines, one write(2)"),
+                    name if alone && !name.ends_with("-both") => (Role::Peer, name),
+                    _ => continue,
+                };
+                let mut times = if at == 0 { times.0.clone() } else { times.1.clone() };
+                let time = median(&mut times);
+                let rate = format!("{:.0} lines/s", 1e9 / time);
+                row = row.entry(role, name, Some(time), &rate);
+            }
+            if what == "wall" {
+                row = row.goal(Goal::TimesFloor(TIMES_WRITE_MAX));
+            }
+            report.add(row);
         }
-        if what == "wall" {
-            row = row.goal(Goal::TimesFloor(TIMES_WRITE_MAX));
-        }
-        report.add(row);
     }
     Ok(())
 }

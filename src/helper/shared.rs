@@ -407,13 +407,6 @@ impl Shared {
             Err(error) => (None, Some(error)),
         };
         attempts += u32::from(attempt_open.is_some());
-        if let (Some(opened), true) = (attempt_open, self.observers.any()) {
-            let mut event = self.event(EventKind::BackendCall);
-            event.task_id = Some(self.task_id(number));
-            event.attempt = Some(attempts);
-            event.usage = reply.as_ref().and_then(|reply| reply.usage.as_ref());
-            self.observers.tell(&event.outcome(now.duration_since(opened), error.as_ref()));
-        }
         let completed_at = SystemTime::now();
         if self.observers.any() {
             let submitted = began.unwrap_or(now).checked_sub(claim.queue_time).unwrap_or(now);
@@ -452,19 +445,29 @@ impl Shared {
             latency_ms: millis(latency),
         };
         if self.observers.any() {
-            let event = self.event(EventKind::TaskComplete);
-            let mut event = event.outcome(latency, task.error.as_ref());
-            event.task_id = Some(task.task_id);
-            event.queue = Some(claim.queue_time);
-            event.usage = task.usage.as_ref();
-            event.attempt = Some(attempts);
-            event.task = Some(&task);
-            if let Some(trace) = &mut event.trace {
+            let event = |kind, took| {
+                let mut event = self.event(kind).outcome(took, task.error.as_ref());
+                event.task_id = Some(task.task_id);
+                event.attempt = Some(attempts);
+                event.usage = task.usage.as_ref();
+                event
+            };
+            let mut end = event(EventKind::TaskComplete, latency);
+            end.queue = Some(claim.queue_time);
+            end.task = Some(&task);
+            if let Some(trace) = &mut end.trace {
                 trace.note = request.note.as_deref();
                 trace.provider = provider.as_deref().or(trace.provider);
                 trace.first_text = began.zip(claim.first_text).map(|(from, to)| to - from);
             }
-            self.observers.tell(&event);
+            match attempt_open {
+                // The task's last call is told as late as this where its backend told nothing.
+                Some(opened) => {
+                    let call = event(EventKind::BackendCall, now.duration_since(opened));
+                    self.observers.tell_all(&[call, end]);
+                }
+                None => self.observers.tell(&end),
+            }
         }
         let bytes = task.text_bytes(request_bytes);
         let for_callback = on_done.as_ref().map(|_| task.clone());

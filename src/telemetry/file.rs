@@ -1,8 +1,10 @@
-//! The audit file: opened with care, one write per line, mended, rotated, never given up.
+//! The audit file: opened with care, one write for each moment's lines, mended, rotated, never
+//! given up.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::Duration;
 
 use super::line::{Line, Stamp, key};
@@ -154,13 +156,19 @@ impl AuditFile {
         &self.path
     }
 
-    /// Appends one line, or counts it as lost. `run_field` begins the lines that the file
-    /// has to tell of itself.
-    pub(super) fn append(&mut self, line: &mut Line, at: Stamp, ends_task: bool, run_field: &str) {
+    /// Appends lines of one moment, or counts them as lost. `run_field` begins the lines that
+    /// the file has to tell of itself.
+    pub(super) fn append(
+        &mut self,
+        lines: &mut [Line],
+        at: Stamp,
+        ends_task: bool,
+        run_field: &str,
+    ) {
         if self.regular {
             self.look_after(at, run_field);
         }
-        if self.put(line) {
+        if self.put(lines) {
             if self.lost_untold > 0 {
                 self.tell_lost(run_field);
             }
@@ -168,48 +176,74 @@ impl AuditFile {
         }
     }
 
-    /// Numbers and writes a line; tells whether it arrived.
-    fn put(&mut self, line: &mut Line) -> bool {
-        self.seq += 1;
-        line.finish(self.seq);
-        match self.write_whole(line) {
-            Ok(()) => {
-                self.stats.lines_written += 1;
-                self.unsynced += 1;
-                self.lines_since_check += 1;
-                true
-            }
-            Err(error) => {
-                self.stats.lines_lost += 1;
-                self.lost_untold += 1;
-                self.stats.note(error);
-                // Look for the file before the next line.
-                self.lines_since_check = LINES_PER_CHECK;
-                false
-            }
+    /// Numbers and writes lines; tells whether they arrived.
+    fn put(&mut self, lines: &mut [Line]) -> bool {
+        for line in &mut *lines {
+            self.seq += 1;
+            line.finish(self.seq);
         }
+        let (arrived, outcome) = match lines {
+            [line] => self.write_one(line),
+            [first, second] => self.write_both(first, second),
+            _ => return true,
+        };
+        self.stats.lines_written += arrived;
+        self.unsynced += arrived;
+        self.lines_since_check += arrived as u32;
+        let Err(error) = outcome else { return true };
+        let lost = lines.len() as u64 - arrived;
+        self.stats.lines_lost += lost;
+        self.lost_untold += lost;
+        self.stats.note(error);
+        // Look for the file before the next line.
+        self.lines_since_check = LINES_PER_CHECK;
+        false
     }
 
-    /// One write(2). A part of a line that went out is taken back, or closed by the next.
-    fn write_whole(&mut self, line: &Line) -> io::Result<()> {
-        let bytes = if self.torn { line.after_torn() } else { line.as_bytes() };
+    fn write_one(&mut self, line: &Line) -> (u64, io::Result<()>) {
+        let bytes = line.after(self.torn);
+        self.written(|file| file.write(bytes), &[bytes])
+    }
+
+    fn write_both(&mut self, first: &Line, second: &Line) -> (u64, io::Result<()>) {
+        let pieces = [first.after(self.torn), second.after(false)];
+        let both = pieces.map(IoSlice::new);
+        self.written(|file| file.write_vectored(&both), &pieces)
+    }
+
+    /// One write(2): how many lines arrived, and why not all. A part of a line that went out
+    /// is taken back, or closed by the next.
+    fn written(
+        &mut self,
+        write: impl Fn(&mut &File) -> io::Result<usize>,
+        lines: &[&[u8]],
+    ) -> (u64, io::Result<()>) {
         for _ in 0..INTERRUPTS_MAX {
-            match (&self.file).write(bytes) {
-                Ok(written) if written == bytes.len() => {
-                    self.torn = false;
-                    self.size += written as u64;
-                    return Ok(());
-                }
-                Ok(written) => {
-                    self.take_back(written as u64);
-                    let why = "only a part of the line was taken: the disk may be full";
-                    return Err(io::Error::new(ErrorKind::WriteZero, why));
-                }
+            match write(&mut &self.file) {
+                Ok(written) => return self.took(written, lines),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => return (0, Err(error)),
             }
         }
-        Err(ErrorKind::Interrupted.into())
+        (0, Err(ErrorKind::Interrupted.into()))
+    }
+
+    fn took(&mut self, written: usize, lines: &[&[u8]]) -> (u64, io::Result<()>) {
+        let (mut arrived, mut whole) = (0, 0);
+        for line in lines {
+            if whole + line.len() <= written {
+                whole += line.len();
+                arrived += 1;
+                self.torn = false;
+            }
+        }
+        self.size += whole as u64;
+        if arrived as usize == lines.len() {
+            return (arrived, Ok(()));
+        }
+        self.take_back((written - whole) as u64);
+        let why = "only a part of the line was taken: the disk may be full";
+        (arrived, Err(io::Error::new(ErrorKind::WriteZero, why)))
     }
 
     /// Removes the last `written` bytes, a part of a line, if nobody else writes.
@@ -258,7 +292,7 @@ impl AuditFile {
         let mut line = Line::new();
         line.begin(Stamp::now(), run_field, "lines_lost");
         line.count(key!("lines"), lost);
-        if self.put(&mut line) {
+        if self.put(slice::from_mut(&mut line)) {
             self.lost_untold = 0;
         }
     }
@@ -315,7 +349,7 @@ impl AuditFile {
                     self.stats.reopened += 1;
                     let mut line = Line::new();
                     line.begin(Stamp::now(), run_field, "audit_reopened");
-                    self.put(&mut line);
+                    self.put(slice::from_mut(&mut line));
                 }
                 // Lines go on into the file that is still open.
                 Err(error) => self.stats.note(error),
@@ -399,7 +433,7 @@ impl AuditFile {
         line.begin(Stamp::now(), run_field, "run_end");
         line.count(key!("lines_written"), self.stats.lines_written);
         line.count(key!("lines_lost"), self.stats.lines_lost);
-        self.put(&mut line);
+        self.put(slice::from_mut(&mut line));
         self.sync_before_rotation();
     }
 }

@@ -10,7 +10,7 @@ fn open(path: &Path) -> AuditFile {
 fn append(audit: &mut AuditFile) {
     let mut line = Line::new();
     line.begin(Stamp::now(), "", "e");
-    audit.append(&mut line, Stamp::now(), false, "");
+    audit.append(&mut [line], Stamp::now(), false, "");
 }
 
 /// Whole lines and others, in their order.
@@ -45,6 +45,46 @@ fn a_part_of_a_line_is_taken_back_or_closed_where_others_write() {
     audit.take_back(4);
     append(&mut audit);
     assert_eq!(wholes(&path), [true, true, false, true, false, true]);
+    drop(audit);
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn of_two_lines_the_first_may_arrive_alone() {
+    let path = std::env::temp_dir().join(format!("aa-two-{}.jsonl", std::process::id()));
+    let mut audit = open(&path);
+    append(&mut audit);
+    // The disk took so many bytes of `one` and `two`.
+    for (written, arrived, kept) in [(3, 0, ""), (8, 1, "one: 1\n\n"), (12, 1, "one: 1\n\n")] {
+        let before = fs::read_to_string(&path).unwrap();
+        let (one, two) = (b"one: 1\n\n".as_slice(), b"two: 2\n\n".as_slice());
+        (&audit.file).write_all(&[one, two].concat()[..written]).unwrap();
+        let (count, outcome) = audit.took(written, &[one, two]);
+        assert_eq!((count, outcome.is_err()), (arrived, true), "{written}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{before}{kept}"), "{written}");
+        assert!(!audit.torn);
+    }
+    drop(audit);
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_moment_s_lines_are_numbered_and_counted_each() {
+    let path = std::env::temp_dir().join(format!("aa-both-{}.jsonl", std::process::id()));
+    let mut audit = open(&path);
+    let mut lines = [Line::new(), Line::new()];
+    for line in &mut lines {
+        line.begin(Stamp::now(), "", "e");
+    }
+    audit.torn = true;
+    audit.append(&mut lines, Stamp::now(), true, "");
+    assert!(!audit.torn);
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.len() as u64, audit.size);
+    let numbers: Vec<_> =
+        text.lines().skip(1).filter_map(|line| line.split(':').next_back()).collect();
+    assert_eq!(numbers, ["1}", "2}"], "{text}");
+    assert_eq!((audit.stats.lines_written, audit.stats.lines_lost), (2, 0));
     drop(audit);
     fs::remove_file(&path).unwrap();
 }

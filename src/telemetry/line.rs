@@ -35,7 +35,7 @@ macro_rules! key {
 }
 pub(super) use key;
 
-/// A line in the making. Starts with a spare newline that [`Line::after_torn`] sends along
+/// A line in the making. Starts with a spare newline that [`Line::after`] sends along
 /// to close a torn line before it.
 pub(super) struct Line {
     bytes: [u8; LINE_BYTES_MAX],
@@ -92,14 +92,9 @@ impl Line {
         self.raw("}\n");
     }
 
-    /// The line, newline included.
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(1..self.len).unwrap_or_default()
-    }
-
-    /// The line with a newline before it, for a file whose end is torn.
-    pub(super) fn after_torn(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+    /// The line, newline included; with one before it, for a file whose end is torn.
+    pub(super) fn after(&self, torn: bool) -> &[u8] {
+        self.bytes.get(usize::from(!torn)..self.len).unwrap_or_default()
     }
 
     /// Adds a text, cut to [`TEXT_BYTES_MAX`]. The key comes from [`key!`], here and below.
@@ -235,7 +230,9 @@ impl Line {
     }
 
     fn number(&mut self, number: u64) {
-        if number < EIGHT_DIGITS {
+        if number < 10 {
+            self.put_first(u64::from(b'0') + number, 1);
+        } else if number < EIGHT_DIGITS {
             let digits = eight_digits(number);
             // The first digit is in the lowest byte; the last one stays, be it zero.
             let zeros = (digits.trailing_zeros() / 8).min(7);

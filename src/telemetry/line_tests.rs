@@ -11,7 +11,7 @@ fn start() -> Line {
 }
 
 fn read(line: &Line) -> serde_json::Value {
-    serde_json::from_slice(line.as_bytes()).unwrap()
+    serde_json::from_slice(line.after(false)).unwrap()
 }
 
 #[test]
@@ -29,15 +29,15 @@ fn every_kind_of_field_reads_back_as_json() {
     line.task_id(key!("task"), "000000ab-123456789a".parse().unwrap());
     line.finish(7);
     assert_eq!(
-        std::str::from_utf8(line.as_bytes()).unwrap(),
+        std::str::from_utf8(line.after(false)).unwrap(),
         "{\"timestamp\":1763830000.120456,\"run_id\":\"r\",\"event\":\"e\",\
          \"text\":\"a \\\"b\\\" \\\\ \\n\\r\\t\\u0001\\u001f é 🟢\",\
          \"count\":18446744073709551615,\"flag\":true,\"ms\":520.050,\"low\":-0.250000,\
          \"nan\":null,\"none\":0.000000,\"high\":987654321.012345,\"id\":\"000000ab\",\"task\":\"000000ab-123456789a\",\"seq\":7}\n"
     );
     assert_eq!(read(&line)["text"], "a \"b\" \\ \n\r\t\u{1}\u{1f} é 🟢");
-    assert_eq!(line.after_torn().first(), Some(&b'\n'));
-    assert_eq!(line.after_torn().get(1..).unwrap(), line.as_bytes());
+    assert_eq!(line.after(true).first(), Some(&b'\n'));
+    assert_eq!(line.after(true).get(1..).unwrap(), line.after(false));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_finds_no_room_is_left_out_whole_and_the_line_stays_json() {
         line.count(key!("small"), n);
     }
     line.finish(u64::MAX);
-    assert!(line.after_torn().len() <= LINE_BYTES_MAX);
+    assert!(line.after(true).len() <= LINE_BYTES_MAX);
     let read = read(&line);
     assert_eq!(read["hostile0"], "\u{1}".repeat(200));
     assert_eq!(read.get("hostile1"), None);
@@ -79,14 +79,14 @@ fn numbers_have_all_their_digits() {
         for number in [number, number.saturating_sub(1), number.wrapping_mul(7)] {
             let mut line = Line::new();
             line.number(number);
-            assert_eq!(line.after_torn(), number.to_string().as_bytes());
+            assert_eq!(line.after(true), number.to_string().as_bytes());
             let mut line = Line::new();
             line.hex(number);
-            assert_eq!(line.after_torn(), format!("{number:08x}").as_bytes());
+            assert_eq!(line.after(true), format!("{number:08x}").as_bytes());
             let mut line = Line::new();
             let micros = (number % 1_000_000) as u32;
             line.decimals::<6>(micros);
-            assert_eq!(line.after_torn(), format!(".{micros:06}").as_bytes());
+            assert_eq!(line.after(true), format!(".{micros:06}").as_bytes());
         }
     }
     let mut line = start();
@@ -94,7 +94,7 @@ fn numbers_have_all_their_digits() {
     line.millis(key!("long"), Duration::MAX);
     line.millis(key!("micro"), Duration::from_micros(1001));
     line.finish(1);
-    let text = std::str::from_utf8(line.as_bytes()).unwrap();
+    let text = std::str::from_utf8(line.after(false)).unwrap();
     assert!(text.contains("\"none\":0.000,\"long\":18446744073709551615.999,\"micro\":1.001"));
 }
 
@@ -115,7 +115,7 @@ fn a_line_that_is_full_to_any_byte_can_still_be_ended() {
             line.count(key!("o"), 1);
         }
         line.finish(u64::MAX);
-        assert!(line.after_torn().len() <= LINE_BYTES_MAX);
+        assert!(line.after(true).len() <= LINE_BYTES_MAX);
         assert_eq!(read(&line)["seq"], u64::MAX, "{pad}");
     }
 }

@@ -1,4 +1,4 @@
-//! Events become lines of an audit file: one JSON object a line, one write each.
+//! Events become lines of an audit file: one JSON object a line, one write for each moment.
 //!
 //! ```text
 //! {"timestamp":1763830000.120456,"run_id":"20251122_164640","event":"task_complete",
@@ -20,6 +20,7 @@ use std::fmt;
 use std::io;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::SystemTime;
 
 use crate::error::Error;
@@ -92,8 +93,8 @@ impl TelemetryStats {
 /// Writes what happens to an audit file, one line of JSON for each event.
 ///
 /// A cheap handle: clones write to the same run. Give one to the manager's builder. It has
-/// no thread and no buffer of its own: each line is one write of the thread on which the
-/// event happens. Dropping the last clone writes a `run_end` line.
+/// no thread and no buffer of its own: each line is written by the thread on which the event
+/// happens, in one write with what came at the same moment. Dropping the last clone writes a `run_end` line.
 ///
 /// A file that cannot be written fails no task: lost lines are counted
 /// ([`stats`](Self::stats)), and told in the file as soon as it takes lines again. Should
@@ -180,7 +181,7 @@ impl TelemetryBuilder {
             let mut line = Line::new();
             line.begin(at, &telemetry.0.run_field, "tail_repaired");
             line.count(key!("bytes_dropped"), opened.bytes_dropped);
-            telemetry.0.append(&mut line, at, false);
+            telemetry.0.append(slice::from_mut(&mut line), at, false);
         }
         Ok(telemetry)
     }
@@ -235,8 +236,16 @@ impl Telemetry {
 }
 
 impl Run {
-    fn append(&self, line: &mut Line, at: Stamp, ends_task: bool) {
-        lock(&self.file).append(line, at, ends_task, &self.run_field);
+    fn append(&self, lines: &mut [Line], at: Stamp, ends_task: bool) {
+        lock(&self.file).append(lines, at, ends_task, &self.run_field);
+    }
+
+    /// Makes an event's line.
+    fn tell(&self, line: &mut Line, event: &Event<'_>) -> Stamp {
+        let at = Stamp::new(event.at);
+        line.begin(at, &self.run_field, event.kind.as_str());
+        write_fields(line, event);
+        at
     }
 }
 
@@ -248,11 +257,27 @@ impl Drop for Run {
 
 impl Observe for Telemetry {
     fn on_event(&self, event: &Event<'_>) {
-        let at = Stamp::new(event.at);
         let mut line = Line::new();
-        line.begin(at, &self.0.run_field, event.kind.as_str());
-        write_fields(&mut line, event);
-        self.0.append(&mut line, at, event.kind == EventKind::TaskComplete);
+        let at = self.0.tell(&mut line, event);
+        let ends_task = event.kind == EventKind::TaskComplete;
+        self.0.append(slice::from_mut(&mut line), at, ends_task);
+    }
+
+    fn on_events(&self, events: &[Event<'_>]) -> bool {
+        let mut rest = events;
+        // Two at a time: a task's call and its end.
+        while let [first, second, more @ ..] = rest {
+            let mut lines = [Line::new(), Line::new()];
+            self.0.tell(&mut lines[0], first);
+            let at = self.0.tell(&mut lines[1], second);
+            let ends_task = second.kind == EventKind::TaskComplete;
+            self.0.append(&mut lines, at, ends_task);
+            rest = more;
+        }
+        if let [last] = rest {
+            self.on_event(last);
+        }
+        true
     }
 }
 

@@ -23,30 +23,44 @@ pub fn bare(file: &mut File, line: &[u8], lines: usize) {
 
 type Work = Box<dyn FnMut(&dyn Fn()) + Send>;
 
-/// Hands the first task's completion to some work, which can tell it as often as it likes.
+/// Hands the first task's last events to some work, which can tell them as often as it likes.
 struct Repeat {
     telemetry: Telemetry,
     work: Mutex<Option<Work>>,
+    /// The task's call and its end, and not its end alone.
+    both: bool,
 }
 
 impl Observe for Repeat {
-    fn on_event(&self, event: &Event<'_>) {
-        if event.kind == EventKind::TaskComplete {
+    fn on_events(&self, events: &[Event<'_>]) -> bool {
+        let [_call, end] = events else { return false };
+        if end.kind == EventKind::TaskComplete {
             if let Some(mut work) = self.work.lock().unwrap().take() {
-                work(&|| self.telemetry.on_event(event));
+                match self.both {
+                    true => work(&|| assert!(self.telemetry.on_events(events))),
+                    false => work(&|| self.telemetry.on_event(end)),
+                }
             }
         }
+        true
     }
 }
 
-/// Runs the work within a real event; its argument writes that event as one line.
+/// Runs the work within a real event, the end of a task; its argument writes that event as one
+/// line.
 pub fn within_event(path: &Path, work: impl FnMut(&dyn Fn()) + Send + 'static) {
-    within_event_to(Telemetry::to_file(path).unwrap(), work);
+    within(Telemetry::to_file(path).unwrap(), false, work);
 }
 
-/// The same, with an audit file of one's own settings.
-pub fn within_event_to(telemetry: Telemetry, work: impl FnMut(&dyn Fn()) + Send + 'static) {
-    let repeat = Repeat { telemetry, work: Mutex::new(Some(Box::new(work))) };
+/// The same with the task's call before its end: two lines, as they come.
+#[allow(dead_code)]
+pub fn within_both(path: &Path, work: impl FnMut(&dyn Fn()) + Send + 'static) {
+    within(Telemetry::to_file(path).unwrap(), true, work);
+}
+
+/// Such work, with an audit file of one's own settings.
+pub fn within(telemetry: Telemetry, both: bool, work: impl FnMut(&dyn Fn()) + Send + 'static) {
+    let repeat = Repeat { telemetry, work: Mutex::new(Some(Box::new(work))), both };
     let helper = AutomationHelper::builder(HelperConfig::local())
         .observer(Arc::new(repeat))
         .build()

@@ -1,6 +1,6 @@
 //! TCP connections that keep to the current call's limits, and can be cut by its canceller.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,12 +86,10 @@ impl Read for Socket {
 }
 
 impl Write for Socket {
+    // One piece at a time: std's write of several would end a process that has not switched
+    // the signal of broken pipes off, as programs in other languages may not have.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let sent = self.until_done(Self::limit_write, |mut stream| stream.write_vectored(pieces));
+        let sent = self.until_done(Self::limit_write, |mut stream| stream.write(bytes));
         sent.map_err(ureq::Error::into_io)
     }
 

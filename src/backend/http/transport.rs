@@ -6,7 +6,7 @@
 //! each thread that ever made one.
 
 use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, NextTimeout, Transport,
@@ -120,13 +120,9 @@ impl Read for Line {
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Direct(socket) => socket.write_vectored(pieces),
-            Self::Proxied(tunnel) => tunnel.write_vectored(pieces),
+            Self::Direct(socket) => socket.write(bytes),
+            Self::Proxied(tunnel) => tunnel.write(bytes),
         }
     }
 

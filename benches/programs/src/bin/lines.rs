@@ -26,16 +26,16 @@ fn main() {
     for _ in 0..ROUNDS {
         let (path, bare) = (folder.join("us.jsonl"), folder.join("bare.jsonl"));
         let _ = std::fs::remove_file(&path);
-        let ours = path.clone();
+        let (ours, by_hand) = (path.clone(), bare.clone());
         write::within_event(&path, move |line| {
             tell("us", || (0..LINES).for_each(|_| line()));
-            let written = std::fs::read(&ours).unwrap();
-            let first = written.iter().position(|&byte| byte == b'\n').unwrap() + 1;
-            println!("bytes {first} 0");
-            let _ = std::fs::remove_file(&bare);
-            let mut file = write::open(&bare);
-            tell("bare", || write::bare(&mut file, &written[..first], LINES));
-            let _ = std::fs::remove_file(&bare);
+            against_bare("", &ours, &by_hand, 1);
+        });
+        let _ = std::fs::remove_file(&path);
+        let (ours, by_hand) = (path.clone(), bare.clone());
+        write::within_both(&path, move |lines| {
+            tell("us-both", || (0..LINES / 2).for_each(|_| lines()));
+            against_bare("-both", &ours, &by_hand, 2);
         });
         let _ = std::fs::remove_file(&path);
         synced(&path, "fsync-task", Fsync::EachTask);
@@ -44,9 +44,24 @@ fn main() {
     }
 }
 
+/// The floor on this thread and now: the first lines of our file by turns, one write each.
+fn against_bare(suffix: &str, ours: &Path, bare: &Path, count: usize) {
+    let written = std::fs::read(ours).unwrap();
+    let lines: Vec<_> = written.split_inclusive(|&byte| byte == b'\n').take(count).collect();
+    let bytes = lines.iter().map(|line| line.len()).sum::<usize>() / count;
+    println!("bytes{suffix} {bytes} 0");
+    let mut file = write::open(bare);
+    tell(&format!("bare{suffix}"), || {
+        for _ in 0..LINES / count {
+            lines.iter().for_each(|line| write::bare(&mut file, line, 1));
+        }
+    });
+    let _ = std::fs::remove_file(bare);
+}
+
 fn synced(path: &Path, name: &'static str, fsync: Fsync) {
     let telemetry = Telemetry::builder(path).fsync(fsync).build().unwrap();
-    write::within_event_to(telemetry, move |line| {
+    write::within(telemetry, false, move |line| {
         let (wall, cpu) = clock::time(|| (0..LINES_SYNCED).for_each(|_| line()));
         println!("{name} {} {}", wall / LINES_SYNCED as u128, cpu / LINES_SYNCED as u128);
     });
