@@ -291,18 +291,19 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
     }
 }
 
-fn insecure(scope: &Scope<'_>, what: &str) -> Failure {
+/// TLS failed, for a reason in our own words.
+fn insecure(scope: &Scope<'_>, why: &str) -> Failure {
     if scope.awaits_reply() {
-        let error = TaskError::new(
+        return Failure::again(TaskError::new(
             ErrorKind::Network,
-            "the secure connection broke: what came over it was damaged on its way",
-        );
-        return Failure::again(error.with_message(what));
+            format!("the secure connection broke: {why}"),
+        ));
     }
-    let error = TaskError::new(
+    Failure::last(TaskError::new(
         ErrorKind::Network,
-        "no secure connection: check the device's clock, the host name, and (for a company or \
-         self-signed certificate) root_certificates or SSL_CERT_FILE",
-    );
-    Failure::last(error.with_message(what))
+        format!(
+            "no secure connection: {why}; check the device's clock, the host name, and (for a \
+             company or self-signed certificate) root_certificates or SSL_CERT_FILE"
+        ),
+    ))
 }

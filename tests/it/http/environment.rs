@@ -36,7 +36,7 @@ const CLEARED: &[&str] = &[
 ];
 
 /// Asks one question in a process with this environment; gives the answer, or what went wrong.
-fn in_environment(config: Value, environment: &[(&str, &str)]) -> String {
+pub(super) fn in_environment(config: Value, environment: &[(&str, &str)]) -> String {
     let mut command = this_program();
     command.args(["--exact", "http::environment::child", "--nocapture", "--ignored"]);
     for name in CLEARED {

@@ -9,6 +9,8 @@ mod retry;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_kinds;
 mod tools;
 
 use automation_assistant::{

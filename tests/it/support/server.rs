@@ -36,6 +36,9 @@ pub enum Act {
     /// Lets the next write go wrong, on a connection over TLS.
     #[cfg(feature = "tls")]
     Spoil(super::tls::Fault),
+    /// Takes new keys for what is written from here on, on a connection over TLS 1.3.
+    #[cfg(feature = "tls")]
+    NewKeys,
     /// Gives every request this reply, until the client goes away.
     Serve(Vec<u8>),
     /// Writes these bytes, again and again, until the client goes away.
@@ -314,6 +317,12 @@ pub trait Line: Read + Write {
         panic!("{fault:?} on a connection without TLS");
     }
 
+    /// Takes new keys for what is written from here on.
+    #[cfg(feature = "tls")]
+    fn renew_keys(&mut self) {
+        panic!("new keys on a connection without TLS");
+    }
+
     /// Says that nothing more will be sent.
     fn close(&mut self) {
         let _ = self.tcp().shutdown(Shutdown::Write);
@@ -379,6 +388,8 @@ fn play(
             }
             #[cfg(feature = "tls")]
             Act::Spoil(fault) => stream.spoil(fault),
+            #[cfg(feature = "tls")]
+            Act::NewKeys => stream.renew_keys(),
             Act::Serve(reply) => {
                 while let Some(request) = read_request(number, stream) {
                     seen.lock().unwrap().push(request);

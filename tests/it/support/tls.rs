@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
 use super::server::Line;
 
@@ -15,11 +15,16 @@ pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
 
 /// A server that shows this host's certificate.
 pub fn server_config(host: &str) -> Arc<ServerConfig> {
-    let chain = CertificateDer::from_pem_file(format!("{FOLDER}/{host}.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(format!("{FOLDER}/{host}.key")).unwrap();
-    let config =
-        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![chain], key).unwrap();
-    Arc::new(config)
+    let (chain, key) = identity(host);
+    let config = ServerConfig::builder().with_no_client_auth();
+    Arc::new(config.with_single_cert(chain, key).unwrap())
+}
+
+/// The certificate of that name, and its key.
+pub fn identity(name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let certificate = CertificateDer::from_pem_file(format!("{FOLDER}/{name}.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(format!("{FOLDER}/{name}.key")).unwrap();
+    (vec![certificate], key)
 }
 
 /// What becomes of the next thing that is written.
@@ -63,6 +68,12 @@ pub struct TlsLine {
 }
 
 impl TlsLine {
+    /// Says whether the client came back to a session of before.
+    pub fn is_resumed(&mut self) -> std::io::Result<bool> {
+        self.tls.conn.complete_io(&mut self.tls.sock)?;
+        Ok(self.tls.conn.handshake_kind() == Some(HandshakeKind::Resumed))
+    }
+
     pub fn new(config: &Arc<ServerConfig>, tcp: TcpStream) -> std::io::Result<Self> {
         let tls = ServerConnection::new(Arc::clone(config)).map_err(std::io::Error::other)?;
         Ok(Self { tls: StreamOwned::new(tls, tcp), fault: None, ended: false })
@@ -130,6 +141,10 @@ impl Line for TlsLine {
 
     fn spoil(&mut self, fault: Fault) {
         self.fault = Some(fault);
+    }
+
+    fn renew_keys(&mut self) {
+        self.tls.conn.refresh_traffic_keys().unwrap();
     }
 
     fn close(&mut self) {
