@@ -74,6 +74,20 @@ pub(crate) fn memory(pid: u32) -> Result<Memory, Fault> {
     Ok(last)
 }
 
+/// The middle figure of each kind.
+pub(crate) fn middle(runs: &[Memory]) -> Memory {
+    let middle = |pick: fn(&Memory) -> u64| {
+        let mut values: Vec<_> = runs.iter().map(pick).collect();
+        values.sort_unstable();
+        values.get(values.len() / 2).copied().unwrap_or(0)
+    };
+    Memory {
+        pss: middle(|memory| memory.pss),
+        private: middle(|memory| memory.private),
+        threads: middle(|memory| memory.threads),
+    }
+}
+
 /// How often the threads of a process went to sleep of their own will.
 pub(crate) fn sleeps(pid: u32) -> Result<u64, Fault> {
     let mut sum = 0;
