@@ -58,7 +58,7 @@ impl Secure {
         let name = ServerName::try_from(host)
             .map_err(|_| ureq::Error::Tls("this host's name cannot stand in a certificate"))?;
         let conn = ClientConnection::new(self.config()?, name).map_err(|fault| refused(&fault))?;
-        Ok(Box::new(Tls { conn, line, waiting: 0 }))
+        Ok(Box::new(Tls { conn, line, waiting: 0, over: false }))
     }
 }
 
@@ -74,6 +74,8 @@ pub(super) struct Tls {
     line: Line,
     /// Bytes of plain text that rustls holds.
     waiting: usize,
+    /// The peer said goodbye.
+    over: bool,
 }
 
 impl Tls {
@@ -112,13 +114,15 @@ impl Tls {
     }
 
     pub(super) fn is_open(&mut self) -> bool {
-        self.waiting == 0 && self.line.is_open()
+        self.waiting == 0 && !self.over && self.line.is_open()
     }
 
     /// Sends what rustls has to say.
     fn flush(&mut self) -> io::Result<()> {
         while self.conn.wants_write() {
-            self.conn.write_tls(&mut self.line)?;
+            if self.conn.write_tls(&mut self.line)? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
         }
         Ok(())
     }
@@ -129,7 +133,10 @@ impl Tls {
             return Ok(false);
         }
         match self.conn.process_new_packets() {
-            Ok(state) => self.waiting = state.plaintext_bytes_to_read(),
+            Ok(state) => {
+                self.waiting = state.plaintext_bytes_to_read();
+                self.over = state.peer_has_closed();
+            }
             Err(fault) => {
                 // The peer may as well know why. If it does not listen, so be it.
                 let _ = self.conn.write_tls(&mut self.line);

@@ -44,6 +44,9 @@ pub enum Fault {
     BareAlert,
     /// It arrives, and the connection ends without TLS's goodbye.
     NoGoodbye,
+    /// It arrives together with TLS's goodbye, and the connection below stays. (No fault as
+    /// long as the connection is not used again.)
+    Goodbye,
 }
 
 pub const FAULTS: [Fault; 7] = [
@@ -83,6 +86,9 @@ impl TlsLine {
         self.ended = true;
         let mut records = Vec::new();
         self.tls.conn.writer().write_all(bytes)?;
+        if fault == Fault::Goodbye {
+            self.tls.conn.send_close_notify();
+        }
         while self.tls.conn.wants_write() {
             self.tls.conn.write_tls(&mut records)?;
         }
@@ -95,10 +101,10 @@ impl TlsLine {
             Fault::Garbage => records = b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
             // Fatal: internal_error.
             Fault::BareAlert => records = vec![0x15, 3, 3, 0, 2, 2, 80],
-            Fault::NoGoodbye => {}
+            Fault::NoGoodbye | Fault::Goodbye => {}
         }
         tcp.write_all(&records)?;
-        if fault != Fault::Stall {
+        if !matches!(fault, Fault::Stall | Fault::Goodbye) {
             tcp.shutdown(Shutdown::Write)?;
         }
         Ok(())
