@@ -133,6 +133,18 @@ fn tell(
         ("private, KiB", |m| m.private as f64),
         ("threads", |m| m.threads as f64),
     ];
+    let parts: [(&str, Pick); 3] = [
+        ("pages of the program's own file", |m| m.program as f64),
+        ("pages written to: stacks, heap, relocated data", |m| m.written as f64),
+        ("its share in the system's libraries", |m| m.libraries as f64),
+    ];
+    for (part, pick) in parts {
+        let mut row = Row::new(format!("{how}, {} waiting, of PSS: {part}", counts[0]), "KiB");
+        for (client, memory) in clients.iter().zip(measured) {
+            row = row.entry(client.role, client.name, Some(pick(&memory[0])), "");
+        }
+        report.add(row);
+    }
     for (unit, pick) in picks {
         for (at, count) in counts.iter().enumerate() {
             let mut row = Row::new(format!("{how}, {count} waiting"), unit);

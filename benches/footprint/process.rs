@@ -18,6 +18,12 @@ pub(crate) struct Memory {
     pub(crate) pss: u64,
     /// Pages that nobody else has, in KiB.
     pub(crate) private: u64,
+    /// Of the proportional size: pages of the program's own file that were not written to.
+    pub(crate) program: u64,
+    /// Of the proportional size: pages that were written to (stacks, heap, relocated data).
+    pub(crate) written: u64,
+    /// Of the proportional size: the rest, which is the share in the system's libraries.
+    pub(crate) libraries: u64,
     pub(crate) threads: u64,
 }
 
@@ -46,6 +52,31 @@ fn tree(pid: u32) -> Vec<u32> {
     all
 }
 
+/// Unwritten pages of the program's own file, and pages that were written to, in KiB.
+fn parts(pid: u32) -> Result<(u64, u64), Fault> {
+    let own = fs::read_link(format!("/proc/{pid}/exe"))?;
+    let (mut program, mut written, mut is_own) = (0_u64, 0, false);
+    for line in fs::read_to_string(format!("/proc/{pid}/smaps"))?.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(second)) = (words.next(), words.next()) else { continue };
+        let kib = || second.parse::<u64>().unwrap_or(0);
+        match name {
+            "Pss:" if is_own => program += kib(),
+            // The process's own pages, be they copies of a file's.
+            "Anonymous:" => {
+                written += kib();
+                program = program.saturating_sub(if is_own { kib() } else { 0 });
+            }
+            // A mapping's first line: addresses, rights, offset, device, inode, file.
+            _ if !name.ends_with(':') => {
+                is_own = words.nth(3).is_some_and(|file| own.as_os_str() == file);
+            }
+            _ => {}
+        }
+    }
+    Ok((program, written))
+}
+
 fn memory_now(pid: u32) -> Result<Memory, Fault> {
     let mut sum = Memory::default();
     for id in tree(pid) {
@@ -53,6 +84,10 @@ fn memory_now(pid: u32) -> Result<Memory, Fault> {
         let read = |name| field(&rollup, name).unwrap_or(0);
         sum.pss += read("Pss");
         sum.private += read("Private_Clean") + read("Private_Dirty");
+        let (program, written) = parts(id)?;
+        sum.program += program;
+        sum.written += written;
+        sum.libraries += read("Pss").saturating_sub(program + written);
         sum.threads += status(id, "Threads").unwrap_or(0);
     }
     Ok(sum)
@@ -84,6 +119,9 @@ pub(crate) fn middle(runs: &[Memory]) -> Memory {
     Memory {
         pss: middle(|memory| memory.pss),
         private: middle(|memory| memory.private),
+        program: middle(|memory| memory.program),
+        written: middle(|memory| memory.written),
+        libraries: middle(|memory| memory.libraries),
         threads: middle(|memory| memory.threads),
     }
 }
