@@ -170,8 +170,9 @@ fn tell(
         for (count, memory) in counts.iter().zip(memory) {
             // So that a full run and a check write the same keys.
             if HELPERS_CHECK.contains(count) {
-                // Private: what PSS charges for the C library depends on who else runs.
-                report.gate(format!("memory.{how}_{key}_{count}_kib"), memory.private as f64);
+                // What was written to: the rest of PSS is the program's file, whose size has
+                // a gate of its own, and the system's libraries, which others share or not.
+                report.gate(format!("memory.{how}_{key}_{count}_kib"), memory.written as f64);
                 report.gate(format!("threads.{how}_{key}_{count}"), memory.threads as f64);
             }
         }

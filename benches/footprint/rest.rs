@@ -27,10 +27,10 @@ pub(crate) fn measure(_: &Options, report: &mut Report) -> Result<(), Fault> {
     ] {
         let runs = (0..RUNS).map(|_| after(tasks)).collect::<Result<Vec<_>, _>>()?;
         let memory = crate::process::middle(&runs);
-        for (unit, value) in [("PSS, KiB", memory.pss), ("private, KiB", memory.private)] {
+        for (unit, value) in [("PSS, KiB", memory.pss), ("written to, KiB", memory.written)] {
             report.add(Row::new(what, unit).us("Local-only", value as f64));
         }
-        report.gate(format!("memory.local_{key}_kib"), memory.private as f64);
+        report.gate(format!("memory.local_{key}_kib"), memory.written as f64);
         report.gate(format!("threads.local_{key}"), memory.threads as f64);
     }
     Ok(())
