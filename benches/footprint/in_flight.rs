@@ -58,6 +58,22 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
     if !options.check {
         plain.push(client(Role::Peer, "naive ureq pool", "ureq_tls", &["naive"], None));
         secure.push(client(Role::Peer, "naive ureq pool", "ureq_tls", &["naive"], None));
+        let packed = programs::build_packed(&SIZE_HTTP)?;
+        programs::build_packed(&SIZE_TLS)?;
+        programs::build_packed(&SIZE_BARE_TLS)?;
+        let packed = |role, name, program: &str| Client {
+            role,
+            name,
+            program: packed.join(program),
+            more: &[],
+            key: None,
+        };
+        plain.push(packed(Role::Floor, "bare ureq, no TLS linked, packed", "ureq_plain"));
+        plain.push(packed(Role::Floor, "bare ureq, TLS linked, packed", "ureq_tls"));
+        plain.push(packed(Role::Us, "us, feature http, packed", "client_http"));
+        plain.push(packed(Role::Us, "us, default features, packed", "client_default"));
+        secure.push(packed(Role::Floor, "bare ureq, packed", "ureq_tls"));
+        secure.push(packed(Role::Us, "us, default features, packed", "client_default"));
     }
     if options.peers {
         let folder = programs::build_in("peers", &PEERS)?;

@@ -44,6 +44,9 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         .us("the same and the audit file's report", all)
         .goal(Goal::AtMost(DEFAULT_BYTES_MAX));
     report.add(peers(options, row)?);
+    if !options.check {
+        packed(report)?;
+    }
     let part = |name, more: f64, less: f64| Row::new(name, "bytes").us("", more - less);
     let roots = of("roots")?;
     for row in [
@@ -64,6 +67,27 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
     }
     report.gate("size.local_all", of("local_all")?);
     crates(report)
+}
+
+/// The same programs with packed relocations.
+fn packed(report: &mut Report) -> Result<(), Fault> {
+    let folder = programs::build_packed(&SIZE_CORE)?;
+    for set in [&SIZE_HTTP, &SIZE_TLS, &SIZE_BARE_TLS] {
+        programs::build_packed(set)?;
+    }
+    for (what, floor, ours) in [
+        ("Local-only program", "threads_crossbeam", &["local"][..]),
+        ("plain HTTP", "ureq_plain", &["client_http"]),
+        ("default features", "ureq_tls", &["client_default", "client_all"]),
+    ] {
+        let mut row = Row::new(format!("{what}, relocations packed"), "bytes")
+            .floor(floor, bytes(&folder.join(floor))?);
+        for name in ours {
+            row = row.us(*name, bytes(&folder.join(name))?);
+        }
+        report.add(row);
+    }
+    Ok(())
 }
 
 fn bytes(path: &Path) -> Result<f64, Fault> {
