@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::{self, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::connections::Connections;
@@ -14,181 +12,20 @@ use crate::error::Error;
 use crate::limits::RateLimiter;
 use crate::prices::Prices;
 
-/// Which backend answers a helper's tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BackendType {
-    /// The OpenAI API, or any server that speaks it.
-    ChatGpt,
-    /// The Opik LLM gateway of Comet.
-    Comet,
-    /// On the device: the embedded engine, or a model server.
-    Local,
-    /// The program's own; see
-    /// [`spawn_helper_with`](crate::AutomationAssistantManager::spawn_helper_with).
-    Custom,
-}
+mod bounds;
+mod json;
+mod kinds;
 
-impl BackendType {
-    /// The name in configuration files: `chatgpt`, `comet`, `local`, `custom`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ChatGpt => "chatgpt",
-            Self::Comet => "comet",
-            Self::Local => "local",
-            Self::Custom => "custom",
-        }
-    }
-}
-
-impl fmt::Display for BackendType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for BackendType {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for BackendType {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = BackendType;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("chatgpt, comet, local or custom")
-            }
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<BackendType, E> {
-                match name {
-                    "chatgpt" => Ok(BackendType::ChatGpt),
-                    "comet" => Ok(BackendType::Comet),
-                    "local" => Ok(BackendType::Local),
-                    "custom" => Ok(BackendType::Custom),
-                    _ => Err(E::unknown_variant(name, &["chatgpt", "comet", "local", "custom"])),
-                }
-            }
-        }
-        deserializer.deserialize_str(Name)
-    }
-}
-
-/// What happens when a helper's kept results reach their bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum WhenResultsFull {
-    /// Results already read go first, oldest first; then the oldest unread, counted.
-    #[default]
-    DropOldest,
-    /// Unread results stay; new tasks are refused with
-    /// [`QueueFull`](crate::Error::QueueFull) until some were read, taken or cleared. No unread
-    /// result is ever dropped: tasks that were accepted before the bound of bytes was reached
-    /// may exceed it, each by at most [`max_reply_bytes`](HelperConfig::max_reply_bytes) and
-    /// its prompt and context.
-    RefuseTasks,
-}
-
-/// How much of a helper's tasks is traced in Opik, where the manager has a sink for it
-/// ([`ManagerBuilder::opik`](crate::ManagerBuilder::opik)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TraceMode {
-    /// Nothing.
-    Off,
-    /// Times, model, provider, tokens, lengths, the kind of a failure. No prompt, context or
-    /// reply.
-    Metadata,
-    /// Prompt, context and reply too.
-    Content,
-}
-
-impl TraceMode {
-    /// The name in configuration files: `off`, `metadata`, `content`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Metadata => "metadata",
-            Self::Content => "content",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        [Self::Off, Self::Metadata, Self::Content].into_iter().find(|mode| mode.as_str() == name)
-    }
-}
-
-/// A key that never shows itself.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    // Only the HTTP backends read keys.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(crate) fn new(text: &str) -> Self {
-        // A trailing newline from a file or variable is not part of a key.
-        Self(text.trim().to_owned())
-    }
-
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[set]")
-    }
-}
-
-/// Default bound on tasks waiting at one helper.
-pub const DEFAULT_QUEUE_CAPACITY: usize = 256;
-/// Default bound on prompt, system prompt and earlier turns together, in bytes (1 MiB,
-/// about 250,000 tokens of English).
-pub const DEFAULT_MAX_PROMPT_BYTES: usize = 1 << 20;
-/// Default bound on the context, in bytes of JSON (256 KiB).
-pub const DEFAULT_MAX_CONTEXT_BYTES: usize = 256 << 10;
-/// Default bound on one reply as it comes from the network, in bytes (4 MiB).
-pub const DEFAULT_MAX_REPLY_BYTES: usize = 4 << 20;
-/// Default bound on finished tasks kept by one helper.
-pub const DEFAULT_MAX_RESULTS: usize = 1024;
-/// Default bound on the text of finished tasks kept by one helper, in bytes (16 MiB).
-pub const DEFAULT_MAX_RESULT_BYTES: usize = 16 << 20;
-/// Default stack of a helper's thread, in bytes (1 MiB of address space).
-///
-/// Only pages that are touched take memory: an HTTPS call touches 58 KB in a size build and
-/// 152 KB in a debug build; tools and callbacks come on top.
-pub const DEFAULT_STACK_BYTES: usize = 1 << 20;
-/// Least stack that is accepted, in bytes (320 KiB of address space): what a debug build needs
-/// for JSON as deep as it is read, 256 KiB, and a quarter more.
-pub const MIN_STACK_BYTES: usize = 320 << 10;
-/// Most threads that one helper may have.
-pub const MAX_CONCURRENT_TASKS: usize = 256;
-/// Longest helper name, in bytes.
-pub const MAX_NAME_BYTES: usize = 128;
-/// Default limit on name look-up, connecting and TLS together.
-pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Default number of retries after a failed call.
-pub const DEFAULT_MAX_RETRIES: u32 = 2;
-/// Longest wait that a server may ask for before a retry; beyond it the task ends and tells
-/// when to come back.
-pub const DEFAULT_MAX_RETRY_WAIT: Duration = Duration::from_secs(120);
-/// Default bound on the rounds of tool calls within one task.
-pub const DEFAULT_MAX_TOOL_ROUNDS: u32 = 8;
-/// Default bound on one tool's output as the model gets it, in bytes (64 KiB).
-pub const DEFAULT_MAX_TOOL_OUTPUT_BYTES: usize = 64 << 10;
-
-/// Default limit on a task at ChatGPT, the embedded engine and custom backends.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// Comet's gateway itself retries three times with 60 s each behind a 90 s proxy.
-const TIMEOUT_COMET: Duration = Duration::from_secs(120);
-/// A small device may read a long prompt for minutes.
-const TIMEOUT_LOCAL_SERVER: Duration = Duration::from_secs(300);
-/// Default limit on silence within an answer from a cloud service.
-const IDLE: Duration = Duration::from_secs(30);
-/// The same for a model server on the device, which may be swapping.
-const IDLE_LOCAL_SERVER: Duration = Duration::from_secs(60);
+pub use bounds::{
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_PROMPT_BYTES,
+    DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
+    DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
+    DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES,
+    MIN_STACK_BYTES,
+};
+use bounds::{IDLE, IDLE_LOCAL_SERVER, TIMEOUT, TIMEOUT_COMET, TIMEOUT_LOCAL_SERVER};
+pub(crate) use kinds::Secret;
+pub use kinds::{BackendType, TraceMode, WhenResultsFull};
 
 /// What a helper is to be.
 ///
@@ -757,173 +594,9 @@ pub(crate) fn without_user_info(url: &str) -> String {
     }
 }
 
-/// The names that a configuration may use in JSON.
-const FIELDS: &[&str] = &[
-    "backend_type",
-    "name",
-    "max_concurrent_tasks",
-    "timeout_seconds",
-    "api_key",
-    "api_endpoint",
-    "model",
-    "custom_params",
-    "system_prompt",
-    "queue_capacity",
-    "max_prompt_bytes",
-    "max_context_bytes",
-    "max_reply_bytes",
-    "max_results",
-    "max_result_bytes",
-    "stack_bytes",
-    "trace",
-    "connect_timeout_seconds",
-    "first_byte_timeout_seconds",
-    "idle_timeout_seconds",
-    "max_retries",
-    "max_tool_rounds",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "token_budget",
-    "allow_insecure_http",
-    "root_certificates",
-    "organization",
-    "project",
-    "workspace",
-];
-
-impl<'de> Deserialize<'de> for HelperConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct("HelperConfig", FIELDS, ConfigVisitor)
-    }
-}
-
-struct ConfigVisitor;
-
-/// Reads a value. Serde's own words for one of the wrong kind quote it, and it may be a key
-/// that slipped into another field.
-fn given<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<T, A::Error> {
-    map.next_value().map_err(|_| {
-        de::Error::custom("the value here is no JSON, or not of the kind that its field takes")
-    })
-}
-
-/// Reads a value into a place, if it is there and not null.
-fn put<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
-    map: &mut A,
-    place: &mut T,
-) -> Result<(), A::Error> {
-    if let Some(value) = given::<A, Option<T>>(map)? {
-        *place = value;
-    }
-    Ok(())
-}
-
-/// Reads a trace mode's name, if it is there and not null.
-fn trace_mode<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<TraceMode>, A::Error> {
-    let Some(name) = map.next_value::<Option<String>>()? else { return Ok(None) };
-    match TraceMode::named(&name) {
-        Some(mode) => Ok(Some(mode)),
-        None => Err(de::Error::unknown_variant(&name, &["off", "metadata", "content"])),
-    }
-}
-
-/// Reads a number of seconds, if it is there and not null.
-fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
-    let number: Option<f64> = given(map)?;
-    let time = number.map(|number| {
-        Duration::try_from_secs_f64(number)
-            .map_err(|_| de::Error::custom("a time is a number of seconds, zero or more"))
-    });
-    time.transpose()
-}
-
-impl<'de> Visitor<'de> for ConfigVisitor {
-    type Value = HelperConfig;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a helper's configuration as a map")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HelperConfig, A::Error> {
-        let mut config = HelperConfig::new(BackendType::Local);
-        let mut backend_type = None;
-        let mut key: Option<String> = None;
-        while let Some(field) = map.next_key::<String>()? {
-            match field.as_str() {
-                "backend_type" => backend_type = Some(given(&mut map)?),
-                "name" => config.name = given(&mut map)?,
-                "max_concurrent_tasks" => put(&mut map, &mut config.max_concurrent_tasks)?,
-                "timeout_seconds" => config.timeout = seconds(&mut map)?,
-                "api_key" => key = given(&mut map)?,
-                "api_endpoint" => config.api_endpoint = given(&mut map)?,
-                "model" => config.model = given(&mut map)?,
-                "custom_params" => put(&mut map, &mut config.custom_params)?,
-                "system_prompt" => config.system_prompt = given(&mut map)?,
-                "queue_capacity" => put(&mut map, &mut config.queue_capacity)?,
-                "max_prompt_bytes" => put(&mut map, &mut config.max_prompt_bytes)?,
-                "max_context_bytes" => put(&mut map, &mut config.max_context_bytes)?,
-                "max_reply_bytes" => put(&mut map, &mut config.max_reply_bytes)?,
-                "max_results" => put(&mut map, &mut config.max_results)?,
-                "max_result_bytes" => put(&mut map, &mut config.max_result_bytes)?,
-                "stack_bytes" => put(&mut map, &mut config.stack_bytes)?,
-                "trace" => config.trace = trace_mode(&mut map)?,
-                "connect_timeout_seconds" => {
-                    config.http.connect_timeout =
-                        seconds(&mut map)?.unwrap_or(DEFAULT_CONNECT_TIMEOUT);
-                }
-                "first_byte_timeout_seconds" => {
-                    config.http.first_byte_timeout = seconds(&mut map)?;
-                }
-                "idle_timeout_seconds" => config.http.idle_timeout = seconds(&mut map)?,
-                "max_retries" => put(&mut map, &mut config.http.max_retries)?,
-                "max_tool_rounds" => put(&mut map, &mut config.http.max_tool_rounds)?,
-                "requests_per_minute" => config.http.requests_per_minute = given(&mut map)?,
-                "tokens_per_minute" => config.http.tokens_per_minute = given(&mut map)?,
-                "token_budget" => config.http.token_budget = given(&mut map)?,
-                "allow_insecure_http" => put(&mut map, &mut config.http.allow_insecure_http)?,
-                "root_certificates" => config.http.root_certificates = given(&mut map)?,
-                "organization" => config.http.organization = given(&mut map)?,
-                "project" => config.http.project = given(&mut map)?,
-                "workspace" => config.http.workspace = given(&mut map)?,
-                unknown => {
-                    let _: IgnoredAny = map.next_value()?;
-                    return Err(de::Error::unknown_field(unknown, FIELDS));
-                }
-            }
-        }
-        config.backend_type =
-            backend_type.ok_or_else(|| de::Error::missing_field("backend_type"))?;
-        config.api_key = key.as_deref().map(Secret::new);
-        Ok(config)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_prototype_s_file_is_read_with_nulls_for_what_is_not_set() {
-        let config: HelperConfig = serde_json::from_str(
-            r#"{"backend_type":"chatgpt","name":"a","max_concurrent_tasks":2,
-                "timeout_seconds":1.5,"api_key":" sk-1\n","api_endpoint":null,
-                "model":"m","custom_params":{"temperature":0.7}}"#,
-        )
-        .unwrap();
-        assert_eq!(config.backend_type, BackendType::ChatGpt);
-        assert_eq!(config.effective_timeout(), Duration::from_millis(1500));
-        assert_eq!(config.api_key.as_ref().unwrap().reveal(), "sk-1");
-        assert!(!format!("{config:?}").contains("sk-1"));
-        config.check().unwrap();
-    }
-
-    #[test]
-    fn a_misspelt_field_is_an_error_that_lists_the_right_ones() {
-        let fault = serde_json::from_str::<HelperConfig>(r#"{"backend_type":"local","timeout":3}"#)
-            .unwrap_err()
-            .to_string();
-        assert!(fault.contains("timeout_seconds"), "{fault}");
-    }
 
     #[test]
     fn urls_lose_their_secrets() {

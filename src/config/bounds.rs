@@ -1,0 +1,51 @@
+//! What a helper may be at most, and its times, where nobody says otherwise.
+
+use std::time::Duration;
+
+/// Default bound on tasks waiting at one helper.
+pub const DEFAULT_QUEUE_CAPACITY: usize = 256;
+/// Default bound on prompt, system prompt and earlier turns together, in bytes (1 MiB,
+/// about 250,000 tokens of English).
+pub const DEFAULT_MAX_PROMPT_BYTES: usize = 1 << 20;
+/// Default bound on the context, in bytes of JSON (256 KiB).
+pub const DEFAULT_MAX_CONTEXT_BYTES: usize = 256 << 10;
+/// Default bound on one reply as it comes from the network, in bytes (4 MiB).
+pub const DEFAULT_MAX_REPLY_BYTES: usize = 4 << 20;
+/// Default bound on finished tasks kept by one helper.
+pub const DEFAULT_MAX_RESULTS: usize = 1024;
+/// Default bound on the text of finished tasks kept by one helper, in bytes (16 MiB).
+pub const DEFAULT_MAX_RESULT_BYTES: usize = 16 << 20;
+/// Default stack of a helper's thread, in bytes (1 MiB of address space).
+///
+/// Only pages that are touched take memory: an HTTPS call touches 58 KB in a size build and
+/// 152 KB in a debug build; tools and callbacks come on top.
+pub const DEFAULT_STACK_BYTES: usize = 1 << 20;
+/// Least stack that is accepted, in bytes (320 KiB of address space): what a debug build needs
+/// for JSON as deep as it is read, 256 KiB, and a quarter more.
+pub const MIN_STACK_BYTES: usize = 320 << 10;
+/// Most threads that one helper may have.
+pub const MAX_CONCURRENT_TASKS: usize = 256;
+/// Longest helper name, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+/// Default limit on name look-up, connecting and TLS together.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Default number of retries after a failed call.
+pub const DEFAULT_MAX_RETRIES: u32 = 2;
+/// Longest wait that a server may ask for before a retry; beyond it the task ends and tells
+/// when to come back.
+pub const DEFAULT_MAX_RETRY_WAIT: Duration = Duration::from_secs(120);
+/// Default bound on the rounds of tool calls within one task.
+pub const DEFAULT_MAX_TOOL_ROUNDS: u32 = 8;
+/// Default bound on one tool's output as the model gets it, in bytes (64 KiB).
+pub const DEFAULT_MAX_TOOL_OUTPUT_BYTES: usize = 64 << 10;
+
+/// Default limit on a task at ChatGPT, the embedded engine and custom backends.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+/// Comet's gateway itself retries three times with 60 s each behind a 90 s proxy.
+pub(super) const TIMEOUT_COMET: Duration = Duration::from_secs(120);
+/// A small device may read a long prompt for minutes.
+pub(super) const TIMEOUT_LOCAL_SERVER: Duration = Duration::from_secs(300);
+/// Default limit on silence within an answer from a cloud service.
+pub(super) const IDLE: Duration = Duration::from_secs(30);
+/// The same for a model server on the device, which may be swapping.
+pub(super) const IDLE_LOCAL_SERVER: Duration = Duration::from_secs(60);
