@@ -1,8 +1,16 @@
 //! What of a helper's inside no door leads to.
 #![allow(clippy::unwrap_used)]
 
+use std::time::SystemTime;
+
+use super::ends::Claim;
 use super::*;
+use crate::backend::{Reply, cancelled};
+use crate::config::WhenResultsFull;
 use crate::slept::Slept;
+use crate::store::{Phase, Queued};
+use crate::sync::{Ordering, earlier, now};
+use crate::task_error::{ErrorKind, TaskError};
 
 #[test]
 fn a_watch_sleeps_until_its_moment_and_is_disarmed_by_waking() {

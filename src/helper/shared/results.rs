@@ -1,0 +1,274 @@
+//! The way out: what became of a task, and waiting for it; what the helper says of itself.
+
+use std::time::{Duration, Instant};
+
+use super::ends::{Afterwards, expired_in_queue};
+use super::{
+    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, LOOK_AGAIN, Message, RUN_GRACE, Shared,
+    State, Watch, YIELDS,
+};
+use crate::backend::{cancelled, timed_out};
+use crate::error::Error;
+use crate::id::TaskId;
+use crate::status::{HelperStatus, HelperStatusReport};
+use crate::store::{Lookup, Phase};
+use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now};
+use crate::task::{Task, TaskState};
+
+impl Shared {
+    /// Ends the task if its time is over and nobody noticed. The lock is given back anew.
+    pub(super) fn touch<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        number: u64,
+    ) -> MutexGuard<'a, State> {
+        // What has ended is asked for most: it costs no look at the clock.
+        if !matches!(state.store.phase(number), Some(Phase::Queued(_) | Phase::Running(_))) {
+            return state;
+        }
+        self.touch_at(state, number, now())
+    }
+
+    pub(super) fn touch_at<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        number: u64,
+        now: Instant,
+    ) -> MutexGuard<'a, State> {
+        let mut after = Afterwards::default();
+        let ended = match state.store.phase(number) {
+            Some(Phase::Queued(queued)) if self.queued_is_late(queued, now) => {
+                self.end_queued(&mut state, number, expired_in_queue(), &mut after)
+            }
+            Some(Phase::Running(running)) if self.is_overdue(running, now) => {
+                self.end_running(&mut state, number, timed_out(), &mut after)
+            }
+            _ => false,
+        };
+        if !ended {
+            return state;
+        }
+        drop(state);
+        self.finish_all(after);
+        self.lock()
+    }
+
+    /// When to look at a task again: at its end, or soon where the device's sleep counts.
+    pub(super) fn look_again(&self, over: Option<Instant>, has_deadline: bool) -> Option<Instant> {
+        let counts = has_deadline && self.config.count_suspended_time;
+        if counts { earlier(over, now().checked_add(LOOK_AGAIN)) } else { over }
+    }
+
+    /// A copy of the finished task; `Ok(None)` while it is not finished, together with the
+    /// moment by which it should be looked at again.
+    pub(crate) fn poll(&self, id: TaskId) -> Result<Result<Task, Option<Instant>>, Error> {
+        let number = self.number(id)?;
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        self.peek(&mut state, id, number)
+    }
+
+    pub(super) fn peek(
+        &self,
+        state: &mut State,
+        id: TaskId,
+        number: u64,
+    ) -> Result<Result<Task, Option<Instant>>, Error> {
+        match state.store.look(number) {
+            Lookup::Dropped => Err(Error::ResultDropped(id)),
+            Lookup::Unknown => Err(Error::UnknownTask(id)),
+            Lookup::Found(Phase::Queued(queued)) => {
+                Ok(Err(self.look_again(queued.deadline, queued.deadline.is_some())))
+            }
+            Lookup::Found(Phase::Running(running)) => {
+                // An end that its thread was asked for already is not asked for again.
+                let asked = running.end_with.is_some();
+                let over = running.deadline.and_then(|at| at.checked_add(RUN_GRACE));
+                let again = self.look_again(over, running.sleepless.is_some());
+                Ok(Err(if asked { None } else { again }))
+            }
+            Lookup::Found(Phase::Finished { .. }) => match state.store.read(number) {
+                Some(task) => {
+                    self.tell_room(state);
+                    Ok(Ok(task))
+                }
+                None => Err(Error::UnknownTask(id)),
+            },
+            Lookup::Found(Phase::Ending | Phase::Free) => Ok(Err(None)),
+        }
+    }
+
+    /// Reading a result can make room for a task; see [`WhenResultsFull::RefuseTasks`].
+    pub(super) fn tell_room(&self, state: &State) {
+        if state.room_waiters > 0 {
+            self.room.notify_all();
+        }
+    }
+
+    pub(crate) fn wait(&self, id: TaskId, timeout: Duration) -> Result<Task, Error> {
+        let number = self.number(id)?;
+        let mut looked = now();
+        let until = looked.checked_add(timeout);
+        let mut yields_left = YIELDS;
+        let mut state = self.lock();
+        loop {
+            state = self.touch_at(state, number, looked);
+            let look_again = match self.peek(&mut state, id, number)? {
+                Ok(task) => return Ok(task),
+                Err(moment) => moment,
+            };
+            if until.is_some_and(|until| until <= looked) {
+                return Err(Error::WaitTimedOut { waited: timeout });
+            }
+            if yields_left > 0 {
+                yields_left -= 1;
+                drop(state);
+                yield_now();
+                state = self.lock();
+                continue;
+            }
+            let woken = self.sleep_for(state, number, earlier(until, look_again));
+            state = woken.unwrap_or_else(|| self.lock());
+            looked = now();
+        }
+    }
+
+    /// Sleeps until the task ends or the moment has come (`None`: it has).
+    pub(super) fn sleep_for<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        number: u64,
+        until: Option<Instant>,
+    ) -> Option<MutexGuard<'a, State>> {
+        state.awaited.push(number);
+        let woken = wait_until(&self.finished, state, until);
+        let in_time = woken.is_some();
+        let mut state = woken.unwrap_or_else(|| self.lock());
+        if let Some(at) = state.awaited.iter().position(|other| *other == number) {
+            state.awaited.swap_remove(at);
+        }
+        in_time.then_some(state)
+    }
+
+    pub(crate) fn watch(&self, watch: &Arc<Watch>) {
+        self.lock().watches.push(Arc::clone(watch));
+    }
+
+    pub(crate) fn unwatch(&self, watch: &Arc<Watch>) {
+        self.lock().watches.retain(|other| !Arc::ptr_eq(other, watch));
+    }
+
+    pub(crate) fn take(&self, id: TaskId) -> Option<Task> {
+        let number = self.number(id).ok()?;
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        let task = state.store.remove(number);
+        self.tell_room(&state);
+        task
+    }
+
+    pub(crate) fn clear(&self) -> usize {
+        let mut state = self.lock();
+        let tasks = state.store.clear();
+        self.tell_room(&state);
+        drop(state);
+        tasks.len()
+    }
+
+    pub(crate) fn task_state(&self, id: TaskId) -> Option<TaskState> {
+        let number = self.number(id).ok()?;
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        match state.store.phase(number)? {
+            Phase::Queued(_) => Some(TaskState::Queued),
+            Phase::Running(_) | Phase::Ending => Some(TaskState::Running),
+            Phase::Finished { .. } => Some(TaskState::Finished),
+            Phase::Free => None,
+        }
+    }
+
+    pub(crate) fn cancel(&self, id: TaskId) -> bool {
+        let Ok(number) = self.number(id) else { return false };
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        let mut after = Afterwards::default();
+        let ended = self.end_queued(&mut state, number, cancelled(), &mut after)
+            || self.end_running(&mut state, number, cancelled(), &mut after);
+        drop(state);
+        let handed_over = ended && after.ends.is_empty();
+        self.finish_all(after);
+        if handed_over && !crate::helper::worker::on_helper_thread() {
+            self.await_end(number);
+        }
+        ended
+    }
+
+    /// Waits a moment for an end that the task's own thread was asked for.
+    pub(super) fn await_end(&self, number: u64) {
+        let until = now().checked_add(CANCEL_HANDOVER);
+        let mut state = self.lock();
+        while matches!(state.store.phase(number), Some(Phase::Running(_) | Phase::Ending)) {
+            let Some(woken) = self.sleep_for(state, number, until) else { return };
+            state = woken;
+        }
+    }
+
+    pub(crate) fn status(&self) -> HelperStatus {
+        status_of(&self.lock())
+    }
+
+    pub(crate) fn report(&self) -> HelperStatusReport {
+        let state = self.lock();
+        let (state, _) = self.end_expired(state, now());
+        HelperStatusReport {
+            helper_id: self.id,
+            name: self.name.clone(),
+            backend: self.backend_name.clone(),
+            status: status_of(&state),
+            queued_tasks: state.store.queued(),
+            active_tasks: state.running.iter().flatten().count(),
+            completed_tasks: state.completed,
+            failed_tasks: state.failed,
+            kept_results: state.store.kept(),
+            dropped_results: state.dropped_unread,
+            threads: state.threads,
+            unjoined_threads: state.unjoined,
+            callback_panics: self.callback_panics.load(Ordering::Relaxed),
+            observer_panics: self.observers.panics(),
+        }
+    }
+
+    /// Puts a message where the next task begun sees it.
+    pub(crate) fn put_message(&self, message: Message) -> Result<(), Error> {
+        if message.text.len() > INBOX_BYTES_MAX {
+            return Err(Error::InvalidRequest(format!(
+                "the result has {} bytes, an inbox holds {INBOX_BYTES_MAX} (INBOX_BYTES_MAX): \
+                 send a part of it, as context of a task",
+                message.text.len()
+            )));
+        }
+        let mut state = self.lock();
+        let held: usize = state.inbox.iter().map(|held| held.text.len()).sum();
+        if state.inbox.len() >= INBOX_MESSAGES_MAX || held + message.text.len() > INBOX_BYTES_MAX {
+            return Err(Error::InboxFull);
+        }
+        state.inbox.push(message);
+        Ok(())
+    }
+}
+
+fn status_of(state: &State) -> HelperStatus {
+    if state.stopping {
+        HelperStatus::Terminated
+    } else if !state.started {
+        HelperStatus::Initializing
+    } else if state.running.iter().any(Option::is_some) {
+        HelperStatus::Processing
+    } else if state.last_failure_repeats {
+        HelperStatus::Error
+    } else if state.began_any {
+        HelperStatus::Idle
+    } else {
+        HelperStatus::Ready
+    }
+}
