@@ -190,7 +190,7 @@ pub trait Observe: Send + Sync {
         let _ = event;
     }
 
-    /// Told of several events that came at one moment on one thread, such as a task's only
+    /// Told of several events that came at one moment on one thread, such as a task's last
     /// call and the task's end. An observer that deals with them together, in one write say,
     /// does so and returns `true`. Defaults to `false`: [`on_event`](Self::on_event) is called
     /// for each.

@@ -7,6 +7,8 @@ mod outcome;
 mod request;
 
 pub use outcome::{FinishReason, Task, Usage};
+#[cfg(feature = "http")]
+pub(crate) use request::ReplySchema;
 pub use request::{Role, TaskRequest, Turn};
 
 /// A callback that only its owner can reach. The mutex is never locked: it makes the

@@ -156,8 +156,8 @@ impl AuditFile {
         &self.path
     }
 
-    /// Appends lines of one moment, or counts them as lost. `run_field` begins the lines that
-    /// the file has to tell of itself.
+    /// Appends one line or two of one moment, or counts what does not arrive as lost.
+    /// `run_field` begins the lines that the file has to tell of itself.
     pub(super) fn append(
         &mut self,
         lines: &mut [Line],
@@ -168,24 +168,25 @@ impl AuditFile {
         if self.regular {
             self.look_after(at, run_field);
         }
-        if self.put(lines) {
-            if self.lost_untold > 0 {
-                self.tell_lost(run_field);
-            }
+        let written = self.stats.lines_written;
+        if self.put(lines) && self.lost_untold > 0 {
+            self.tell_lost(run_field);
+        }
+        if self.stats.lines_written > written {
             self.sync_if_due(ends_task);
         }
     }
 
-    /// Numbers and writes lines; tells whether they arrived.
+    /// Numbers and writes one line or two; tells whether they arrived.
     fn put(&mut self, lines: &mut [Line]) -> bool {
         for line in &mut *lines {
             self.seq += 1;
             line.finish(self.seq);
         }
         let (arrived, outcome) = match lines {
-            [line] => self.write_one(line),
             [first, second] => self.write_both(first, second),
-            _ => return true,
+            [line] => self.write_one(line),
+            _ => (0, Err(ErrorKind::InvalidInput.into())),
         };
         self.stats.lines_written += arrived;
         self.unsynced += arrived;
@@ -208,7 +209,14 @@ impl AuditFile {
     fn write_both(&mut self, first: &Line, second: &Line) -> (u64, io::Result<()>) {
         let pieces = [first.after(self.torn), second.after(false)];
         let both = pieces.map(IoSlice::new);
-        self.written(|file| file.write_vectored(&both), &pieces)
+        match self.written(|file| file.write_vectored(&both), &pieces) {
+            // The disk was full just there, or the system writes one piece at a time.
+            (1, Err(_)) if !self.torn => {
+                let (arrived, outcome) = self.write_one(second);
+                (1 + arrived, outcome)
+            }
+            others => others,
+        }
     }
 
     /// One write(2): how many lines arrived, and why not all. A part of a line that went out
@@ -231,11 +239,12 @@ impl AuditFile {
     fn took(&mut self, written: usize, lines: &[&[u8]]) -> (u64, io::Result<()>) {
         let (mut arrived, mut whole) = (0, 0);
         for line in lines {
-            if whole + line.len() <= written {
-                whole += line.len();
-                arrived += 1;
-                self.torn = false;
+            if whole + line.len() > written {
+                break;
             }
+            whole += line.len();
+            arrived += 1;
+            self.torn = false;
         }
         self.size += whole as u64;
         if arrived as usize == lines.len() {

@@ -55,9 +55,12 @@ fn of_two_lines_the_first_may_arrive_alone() {
     let mut audit = open(&path);
     append(&mut audit);
     // The disk took so many bytes of `one` and `two`.
-    for (written, arrived, kept) in [(3, 0, ""), (8, 1, "one: 1\n\n"), (12, 1, "one: 1\n\n")] {
+    let (one, two) = (b"one: the longer one\n".as_slice(), b"two\n".as_slice());
+    let first = std::str::from_utf8(one).unwrap();
+    for (written, arrived, kept) in
+        [(3, 0, ""), (5, 0, ""), (one.len() - 1, 0, ""), (one.len(), 1, first), (22, 1, first)]
+    {
         let before = fs::read_to_string(&path).unwrap();
-        let (one, two) = (b"one: 1\n\n".as_slice(), b"two: 2\n\n".as_slice());
         (&audit.file).write_all(&[one, two].concat()[..written]).unwrap();
         let (count, outcome) = audit.took(written, &[one, two]);
         assert_eq!((count, outcome.is_err()), (arrived, true), "{written}");

@@ -98,7 +98,7 @@ impl TelemetryStats {
 ///
 /// A file that cannot be written fails no task: lost lines are counted
 /// ([`stats`](Self::stats)), and told in the file as soon as it takes lines again. Should
-/// the file be removed or renamed, that is noticed after at most 256 lines or, at the next
+/// the file be removed or renamed, that is noticed after some 256 lines or, at the next
 /// line, a second, and a new file begun under the old name; lines in between stand in the
 /// renamed file, or are gone with the removed one.
 ///
@@ -270,7 +270,8 @@ impl Observe for Telemetry {
             let mut lines = [Line::new(), Line::new()];
             self.0.tell(&mut lines[0], first);
             let at = self.0.tell(&mut lines[1], second);
-            let ends_task = second.kind == EventKind::TaskComplete;
+            let ends_task =
+                [first, second].map(|event| event.kind).contains(&EventKind::TaskComplete);
             self.0.append(&mut lines, at, ends_task);
             rest = more;
         }

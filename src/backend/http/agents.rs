@@ -23,7 +23,7 @@ const IDLE_AGE_MAX: Duration = Duration::from_secs(4);
 /// ones now and then.
 const IDLE_PER_HOST_MAX: usize = 16;
 /// Most idle connections kept altogether. Their buffers are given back while they are idle,
-/// but each has a socket (and a TLS session).
+/// but each has a socket (and over TLS a session, and what rustls reads into, 4 KiB or more).
 const IDLE_MAX: usize = 32;
 const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
 

@@ -268,7 +268,12 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
                 network("the network is unreachable: is the device online?")
             }
             // TLS's refusals come so.
-            Io::InvalidData => insecure(scope, &fault.to_string()),
+            #[cfg(feature = "tls")]
+            Io::InvalidData => {
+                let refused = fault.get_ref().and_then(|inner| inner.downcast_ref());
+                let unknown = tls::Refused { why: "TLS failed", lasts: false };
+                insecure(scope, refused.unwrap_or(&unknown))
+            }
             _ => {
                 let error = TaskError::new(ErrorKind::Network, "the connection failed");
                 Failure::again(error.with_message(&fault.kind().to_string()))
@@ -278,7 +283,8 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
             "the host name could not be looked up: check api_endpoint, and that the device \
              is online",
         ),
-        ureq::Error::Tls(what) => insecure(scope, what),
+        #[cfg(feature = "tls")]
+        ureq::Error::Tls(why) => insecure(scope, &tls::Refused { why, lasts: true }),
         ureq::Error::ConnectProxyFailed(what) => Failure::last(
             TaskError::new(ErrorKind::Network, "the proxy refused to connect: check its variables")
                 .with_message(what),
@@ -291,13 +297,14 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Failure {
     }
 }
 
-/// TLS failed, for a reason in our own words.
-fn insecure(scope: &Scope<'_>, why: &str) -> Failure {
+/// TLS failed.
+#[cfg(feature = "tls")]
+fn insecure(scope: &Scope<'_>, refused: &tls::Refused) -> Failure {
+    let why = refused.why;
     if scope.awaits_reply() {
-        return Failure::again(TaskError::new(
-            ErrorKind::Network,
-            format!("the secure connection broke: {why}"),
-        ));
+        let what = format!("the secure connection broke: {why}");
+        let error = TaskError::new(ErrorKind::Network, what);
+        return if refused.lasts { Failure::last(error) } else { Failure::again(error) };
     }
     Failure::last(TaskError::new(
         ErrorKind::Network,

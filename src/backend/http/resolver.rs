@@ -145,10 +145,14 @@ impl Resolver for Lookup {
     }
 }
 
+/// A host without the brackets that an IPv6 address has in a URL.
+pub(super) fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// The addresses of a host that needs no look-up.
 fn literal(host: &str) -> Option<Vec<SocketAddr>> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(address) = bare.parse::<IpAddr>() {
+    if let Ok(address) = bare(host).parse::<IpAddr>() {
         return Some(vec![SocketAddr::new(address, 0)]);
     }
     host.eq_ignore_ascii_case("localhost").then(|| {

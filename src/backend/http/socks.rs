@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use ureq::Proxy;
 use ureq::http::Uri;
 
-use super::resolver::default_port;
+use super::resolver::{bare, default_port};
 use super::socket::Socket;
 
 const VERSION: u8 = 5;
@@ -77,9 +77,8 @@ pub(super) fn open(
 
 fn request(target: &Uri, address: Option<&SocketAddr>) -> Result<Vec<u8>, ureq::Error> {
     let host = target.host().ok_or(ureq::Error::HostNotFound)?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
     let mut message = vec![VERSION, CONNECT, 0];
-    match address.map(SocketAddr::ip).or_else(|| bare.parse().ok()) {
+    match address.map(SocketAddr::ip).or_else(|| bare(host).parse().ok()) {
         Some(IpAddr::V4(v4)) => {
             message.push(ADDRESS_V4);
             message.extend(v4.octets());

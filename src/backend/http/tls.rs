@@ -13,11 +13,14 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection,
 use ureq::http::Uri;
 
 use super::algorithms;
+use super::resolver::bare;
 use super::transport::Line;
 
 /// Servers whose sessions are remembered, so that a new connection to one of them is quicker
 /// by a signature or two. Helpers of one program seldom have more.
-const SESSIONS_MAX: usize = 8;
+const SERVERS_MAX: usize = 8;
+/// rustls keeps room for so many tickets of a server, and counts servers by it.
+const TICKETS_PER_SERVER: usize = 8;
 
 /// Puts TLS over connections to https endpoints and proxies.
 pub(super) struct Secure {
@@ -42,7 +45,7 @@ impl Secure {
                 .with_safe_default_protocol_versions()?
                 .with_root_certificates(roots)
                 .with_no_client_auth();
-            config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+            config.resumption = Resumption::in_memory_sessions(SERVERS_MAX * TICKETS_PER_SERVER);
             Ok(Arc::new(config))
         });
         made.cloned().map_err(|fault: rustls::Error| refused(&fault))
@@ -53,8 +56,7 @@ impl Secure {
     /// handshake, which goes deepest.)
     #[inline(never)]
     pub(super) fn wrap(&self, line: Line, target: &Uri) -> Result<Box<Tls>, ureq::Error> {
-        let host = target.host().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = bare(target.host().unwrap_or_default()).to_owned();
         let name = ServerName::try_from(host)
             .map_err(|_| ureq::Error::Tls("this host's name cannot stand in a certificate"))?;
         let conn = ClientConnection::new(self.config()?, name).map_err(|fault| refused(&fault))?;
@@ -99,7 +101,7 @@ impl Tls {
 
     /// Waits until there is text to read, or the end of it.
     pub(super) fn await_text(&mut self) -> Result<(), ureq::Error> {
-        // Records may bring no text: session tickets, or new keys, which want an answer.
+        // Records may bring no text, but want an answer.
         while self.waiting == 0 && self.receive()? {
             self.flush()?;
         }
@@ -147,9 +149,33 @@ impl Tls {
     }
 }
 
+/// Why TLS failed, in our own words: what rustls itself says can quote a certificate.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) why: &'static str,
+    /// Whether it would be the same the next time.
+    pub(super) lasts: bool,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// rustls's refusal as the error that [`explain`](super::explain) takes for one.
 fn refused(fault: &rustls::Error) -> ureq::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason(fault)).into()
+    use rustls::Error::{AlertReceived, InvalidCertificate};
+    let wants_ours = |alert| {
+        matches!(alert, AlertDescription::CertificateRequired | AlertDescription::NoCertificate)
+    };
+    let lasts = match fault {
+        AlertReceived(alert) => wants_ours(*alert),
+        fault => matches!(fault, InvalidCertificate(_)),
+    };
+    io::Error::new(io::ErrorKind::InvalidData, Refused { why: reason(fault), lasts }).into()
 }
 
 /// The reasons that people meet, in words; rustls's own take 20 KB of a program.

@@ -197,11 +197,13 @@ impl Transport for Connection {
     fn is_open(&mut self) -> bool {
         // An idle connection needs no buffers.
         self.0.buffers.release();
-        match &mut self.0.channel {
-            Channel::Plain(line) => line.is_open(),
-            #[cfg(feature = "tls")]
-            Channel::Secure(tls) => tls.is_open(),
-        }
+        // What nobody asked for would be taken for the next reply.
+        self.0.buffers.input().is_empty()
+            && match &mut self.0.channel {
+                Channel::Plain(line) => line.is_open(),
+                #[cfg(feature = "tls")]
+                Channel::Secure(tls) => tls.is_open(),
+            }
     }
 
     fn is_tls(&self) -> bool {

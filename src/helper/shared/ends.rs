@@ -191,7 +191,8 @@ impl Shared {
             match attempt_open {
                 // The task's last call is told as late as this where its backend told nothing.
                 Some(opened) => {
-                    let call = event(EventKind::BackendCall, now.duration_since(opened));
+                    let mut call = event(EventKind::BackendCall, now.duration_since(opened));
+                    call.at = end.at;
                     self.observers.tell_all(&[call, end]);
                 }
                 None => self.observers.tell(&end),

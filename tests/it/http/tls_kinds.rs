@@ -89,12 +89,30 @@ fn a_server_that_wants_a_client_s_certificate_is_told_as_such() {
     let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
     let (chain, key) = identity("localhost");
     let own = ServerConfig::builder().with_client_cert_verifier(verifier);
-    let own = own.with_single_cert(chain, key).unwrap();
-    let server = server(Arc::new(own), vec![vec![Act::hold()]]);
-    let (manager, helper) = spawn(config(&server, "root"));
-    let error = failure(&ask(&manager, helper, "p")).clone();
-    assert_eq!(error.kind(), ErrorKind::Network);
-    assert!(error.message().contains("client's certificate"), "{error}");
+    let own = Arc::new(own.with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        let mut tls = ServerConnection::new(own).unwrap();
+        while tls.is_handshaking() && tls.complete_io(&mut stream).is_ok() {}
+        assert!(tls.is_handshaking(), "the client showed a certificate");
+        // Reads what the client has sent meanwhile: else the system would take the alert back.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let config = HelperConfig::chatgpt()
+        .api_endpoint(format!("https://localhost:{port}/v1"))
+        .api_key(KEY)
+        .root_certificates(format!("{FOLDER}/root.pem"));
+    let (manager, helper) = spawn(config);
+    let task = ask(&manager, helper, "p");
+    assert_eq!(failure(&task).kind(), ErrorKind::Network);
+    assert!(failure(&task).message().contains("client's certificate"), "{:?}", task.error);
+    // Asking again would not help.
+    assert_eq!(task.attempts, 1);
+    drop(manager);
+    serving.join().unwrap();
 }
 
 #[test]
@@ -108,12 +126,24 @@ fn keys_that_change_in_the_middle_are_followed() {
         Act::NewKeys,
         Act::write(stop()),
     ];
-    let server = server(server_config("localhost"), vec![script]);
+    // The second request goes out after our own side has taken new keys in turn.
+    let kept = vec![
+        Act::read(),
+        Act::NewKeys,
+        Act::json(200, &answer("one")),
+        Act::read(),
+        Act::json(200, &answer("two")),
+    ];
+    let server = server(server_config("localhost"), vec![script, kept]);
     let (manager, helper) = spawn(config(&server, "root"));
     let task = ask(&manager, helper, TaskRequest::new("p").on_text(|_| {}));
     assert_eq!(task.result.as_deref(), Some("before and after"), "{:?}", task.error);
+    for text in ["one", "two"] {
+        let task = ask(&manager, helper, "p");
+        assert_eq!(task.result.as_deref(), Some(text), "{:?}", task.error);
+    }
     drop(manager);
-    server.finish();
+    assert_eq!(server.finish()[2].connection, 1);
 }
 
 #[test]
@@ -150,6 +180,40 @@ fn a_second_connection_comes_back_to_the_first_one_s_session() {
         drop(manager);
         server.finish();
     }
+}
+
+#[test]
+fn sessions_with_several_servers_are_remembered() {
+    let (tell, told) = mpsc::channel();
+    let own = server_config("two");
+    let start = || {
+        let script = || {
+            let head = "connection: close\r\ncontent-type: application/json\r\n";
+            vec![Act::read(), Act::reply(200, head, answer("x"))]
+        };
+        let (own, tell) = (Arc::clone(&own), tell.clone());
+        Server::start_over([script(), script()], move |stream| {
+            let mut line = TlsLine::new(&own, stream)?;
+            let _ = tell.send(line.is_resumed()?);
+            Ok(Box::new(line))
+        })
+    };
+    let (one, other) = (start(), start());
+    // One certificate, two names; rustls tells servers apart by name alone.
+    let manager = automation_assistant::AutomationAssistantManager::new(2);
+    let by_name = manager.spawn_helper(config(&one, "two")).unwrap();
+    let by_address = config(&other, "two").api_endpoint(format!("https://{}/v1", other.address()));
+    let by_address = manager.spawn_helper(by_address).unwrap();
+    for (helper, resumed) in
+        [(by_name, false), (by_address, false), (by_name, true), (by_address, true)]
+    {
+        let task = ask(&manager, helper, "p");
+        assert_eq!(task.result.as_deref(), Some("x"), "{:?}", task.error);
+        assert_eq!(told.recv_timeout(LONG), Ok(resumed));
+    }
+    drop(manager);
+    one.finish();
+    other.finish();
 }
 
 /// The error of a spawn with this PEM file.
