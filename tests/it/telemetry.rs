@@ -444,3 +444,21 @@ fn cost_is_told_and_what_has_no_price_is_kept_apart() {
     assert!(debrief.to_string().contains(line), "{debrief}");
     assert!(debrief.to_markdown().contains(line));
 }
+
+#[test]
+fn a_task_s_call_and_end_stand_together_and_at_one_moment() {
+    let folder = Folder::new("telemetry-together");
+    let path = folder.join("audit.jsonl");
+    let telemetry = Telemetry::to_file(&path).unwrap();
+    log(&telemetry, 50);
+    drop(telemetry);
+    let lines = lines(&path);
+    let ends: Vec<_> = (0..lines.len()).filter(|&n| lines[n]["event"] == "task_complete").collect();
+    assert_eq!(ends.len(), 50);
+    for at in ends {
+        let (call, end) = (&lines[at - 1], &lines[at]);
+        assert_eq!(call["event"], "backend_call");
+        assert_eq!((&call["task_id"], &call["timestamp"]), (&end["task_id"], &end["timestamp"]));
+        assert_eq!(call["seq"].as_u64().map(|seq| seq + 1), end["seq"].as_u64());
+    }
+}
