@@ -288,6 +288,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Whether the request is out, and so the connection stood.
+    #[cfg(feature = "tls")]
     pub(super) fn awaits_reply(&self) -> bool {
         matches!(self.current.phase.get(), Phase::FirstByte | Phase::Body)
     }
