@@ -9,7 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::queue::{LANES, LaneChoice, lane_of};
-use crate::task::{OnDone, Task, TaskRequest};
+use crate::task::{OnDone, Task, TaskRequest, Usage};
 use crate::task_error::TaskError;
 
 /// How many numbers of dropped results are remembered, so that a wait for one is told so.
@@ -39,10 +39,22 @@ pub(crate) struct Running {
     /// When the call begun last began; nothing between calls.
     pub(crate) attempt_open: Option<Instant>,
     pub(crate) attempts: u32,
+    pub(crate) untold: Option<Untold>,
     /// Its thread just tells observers of a call. Whoever wants to end the task meanwhile
     /// leaves the reason in `end_with`, and the thread ends it.
     pub(crate) logging: bool,
     pub(crate) end_with: Option<TaskError>,
+}
+
+/// A call that went well and was the task's last: observers are told of it with the task's
+/// end, which is about to come.
+pub(crate) struct Untold {
+    pub(crate) at: SystemTime,
+    pub(crate) latency: Duration,
+    pub(crate) http_status: Option<u16>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) waited: Option<Duration>,
 }
 
 /// Where a task is.

@@ -203,6 +203,8 @@ pub struct Attempt<'a> {
     pub first_byte: Option<Duration>,
     /// Time waited before the call (back-off, rate limit).
     pub waited: Option<Duration>,
+    /// Nothing but the task's end can follow it.
+    pub(crate) last: bool,
 }
 
 impl<'a> Attempt<'a> {

@@ -146,6 +146,7 @@ impl<'a> Run<'a> {
                 usage: facts.usage.as_ref(),
                 first_byte: facts.first_byte,
                 waited,
+                last: outcome.as_ref().is_ok_and(|answer| answer.calls.is_empty()),
             });
             let failure = match outcome {
                 Ok(answer) => return Ok(answer),

@@ -462,3 +462,44 @@ fn a_task_s_call_and_end_stand_together_and_at_one_moment() {
         assert_eq!(call["seq"].as_u64().map(|seq| seq + 1), end["seq"].as_u64());
     }
 }
+
+#[cfg(feature = "http")]
+#[test]
+fn a_call_that_was_the_last_is_told_with_its_task_s_end_and_others_when_they_end() {
+    use crate::support::server::{Act, Server, answer};
+
+    let folder = Folder::new("telemetry-http");
+    let path = folder.join("audit.jsonl");
+    let telemetry = Telemetry::to_file(&path).unwrap();
+    let (meet, meeting) = Act::meet();
+    let server = Server::start([vec![
+        Act::read(),
+        Act::reply(500, "retry-after-ms: 1\r\n", "{}"),
+        Act::read(),
+        meet,
+        Act::json(200, &answer("x")),
+    ]]);
+    let manager = manager(&telemetry);
+    let config = HelperConfig::local().api_endpoint(server.base()).model("m").max_retries(1);
+    let helper = manager.spawn_helper(config).unwrap();
+    let task = manager.submit_task(helper, "p").unwrap();
+    meeting.reached();
+    // The first call's end stands there while the second is under way.
+    assert_eq!(events(&lines(&path), "backend_call").len(), 1);
+    meeting.go();
+    assert!(manager.wait_task(helper, task, LONG).unwrap().is_success());
+    let lines = lines(&path);
+    let [failed, call, end] = &lines[lines.len() - 3..] else { panic!("{lines:?}") };
+    for (line, event, attempt, status) in [
+        (failed, "backend_call", 1, Some(500)),
+        (call, "backend_call", 2, Some(200)),
+        (end, "task_complete", 2, None),
+    ] {
+        assert_eq!((&line["event"], &line["attempt"]), (&event.into(), &attempt.into()), "{line}");
+        assert_eq!(line["http_status"].as_u64(), status, "{line}");
+    }
+    assert!(call["timestamp"].as_f64() <= end["timestamp"].as_f64());
+    assert!(call["latency_ms"].as_f64() <= end["latency_ms"].as_f64());
+    assert_eq!((&call["prompt_tokens"], &end["prompt_tokens"]), (&3.into(), &3.into()));
+    assert!(call["waited_ms"].as_f64() > Some(0.0) && call["first_byte_ms"].is_number());
+}

@@ -6,9 +6,9 @@ use super::{RUN_GRACE, Shared, State};
 use crate::backend::Reply;
 use crate::cancel::RaisedHooks;
 use crate::config::WhenResultsFull;
-use crate::event::{EventKind, Fact};
+use crate::event::{Event, EventKind, Fact};
 use crate::observers::quietly;
-use crate::store::{Phase, Queued, Running};
+use crate::store::{Phase, Queued, Running, Untold};
 use crate::sync::{Ordering, now};
 use crate::task::{Exclusive, OnDone, Task, TaskRequest, Usage, millis};
 use crate::task_error::{ErrorKind, TaskError};
@@ -22,6 +22,7 @@ pub(crate) struct Claim {
     began: Option<Instant>,
     attempt_open: Option<Instant>,
     attempts: u32,
+    untold: Option<Untold>,
     on_done: Option<OnDone>,
     slot: Option<usize>,
     /// When the first piece of text came.
@@ -45,6 +46,7 @@ impl Claim {
             began: None,
             attempt_open: None,
             attempts: 0,
+            untold: None,
             on_done: None,
             slot: None,
             first_text: None,
@@ -60,6 +62,7 @@ impl Claim {
             began: Some(running.began),
             attempt_open: running.attempt_open,
             attempts: running.attempts,
+            untold: running.untold,
             on_done: running.on_done,
             slot: Some(running.slot),
             first_text: None,
@@ -125,7 +128,8 @@ impl Shared {
 
     /// Tells the observers how a claimed task ended, makes that readable, and calls back.
     pub(crate) fn finish(&self, claim: Claim, outcome: Result<Reply, TaskError>) {
-        let Claim { number, mut request, began, attempt_open, mut on_done, slot, .. } = claim;
+        let Claim { number, mut request, began, attempt_open, untold, mut on_done, slot, .. } =
+            claim;
         let now = now();
         let latency = began.map_or(Duration::ZERO, |began| now.duration_since(began));
         let mut attempts = claim.attempts;
@@ -136,18 +140,8 @@ impl Shared {
         };
         attempts += u32::from(attempt_open.is_some());
         let completed_at = SystemTime::now();
-        if self.observers.any() {
-            let submitted = began.unwrap_or(now).checked_sub(claim.queue_time).unwrap_or(now);
-            // Notes it; what the task is charged was decided before.
-            let _ =
-                self.observers.slept.between((claim.created_at, submitted), (completed_at, now));
-        }
-        if let Some(slept) = self.observers.slept.to_tell() {
-            let facts = [("suspended_ms", Fact::Number(millis(slept)))];
-            let mut event = self.event(EventKind::Suspended);
-            event.facts = &facts;
-            self.observers.tell(&event);
-        }
+        let submitted = began.unwrap_or(now).checked_sub(claim.queue_time).unwrap_or(now);
+        self.tell_sleep((claim.created_at, submitted), (completed_at, now));
         let request_bytes = request.text_bytes();
         let provider = reply.as_ref().and_then(|reply| reply.provider.clone());
         let (result, model, usage, finish_reason) = match reply {
@@ -173,30 +167,16 @@ impl Shared {
             latency_ms: millis(latency),
         };
         if self.observers.any() {
-            let event = |kind, took| {
-                let mut event = self.event(kind).outcome(took, task.error.as_ref());
-                event.task_id = Some(task.task_id);
-                event.attempt = Some(attempts);
-                event.usage = task.usage.as_ref();
-                event
-            };
-            let mut end = event(EventKind::TaskComplete, latency);
+            let mut end = self.event(EventKind::TaskComplete).outcome(latency, task.error.as_ref());
+            end.at = completed_at;
             end.queue = Some(claim.queue_time);
-            end.task = Some(&task);
             if let Some(trace) = &mut end.trace {
                 trace.note = request.note.as_deref();
                 trace.provider = provider.as_deref().or(trace.provider);
                 trace.first_text = began.zip(claim.first_text).map(|(from, to)| to - from);
             }
-            match attempt_open {
-                // The task's last call is told as late as this where its backend told nothing.
-                Some(opened) => {
-                    let mut call = event(EventKind::BackendCall, now.duration_since(opened));
-                    call.at = end.at;
-                    self.observers.tell_all(&[call, end]);
-                }
-                None => self.observers.tell(&end),
-            }
+            let open = attempt_open.map(|opened| now.duration_since(opened));
+            self.tell_end(&task, end, open, untold.as_ref());
         }
         let bytes = task.text_bytes(request_bytes);
         let for_callback = on_done.as_ref().map(|_| task.clone());
@@ -208,6 +188,56 @@ impl Shared {
         }
         // Turns, tools and the like: user data, dropped where no lock is held.
         drop(request);
+    }
+
+    /// Tells the observers if the device slept while a task was here, from a moment (by the
+    /// wall clock and the steady one) to another.
+    fn tell_sleep(&self, from: (SystemTime, Instant), to: (SystemTime, Instant)) {
+        if self.observers.any() {
+            // Notes it; what the task is charged was decided before.
+            let _ = self.observers.slept.between(from, to);
+        }
+        if let Some(slept) = self.observers.slept.to_tell() {
+            let facts = [("suspended_ms", Fact::Number(millis(slept)))];
+            let mut event = self.event(EventKind::Suspended);
+            event.facts = &facts;
+            self.observers.tell(&event);
+        }
+    }
+
+    /// Tells the observers of a task's end, and with it of its last call: where the backend
+    /// told nothing of that (it has been `open` so long), or it went well just now.
+    fn tell_end<'a>(
+        &'a self,
+        task: &'a Task,
+        mut end: Event<'a>,
+        open: Option<Duration>,
+        untold: Option<&'a Untold>,
+    ) {
+        let of_task = |event: &mut Event<'a>| {
+            event.task_id = Some(task.task_id);
+            event.attempt = Some(task.attempts);
+        };
+        of_task(&mut end);
+        end.usage = task.usage.as_ref();
+        end.task = Some(task);
+        let mut call = self.event(EventKind::BackendCall);
+        of_task(&mut call);
+        call.at = end.at;
+        if let Some(open) = open {
+            call = call.outcome(open, task.error.as_ref());
+            call.usage = end.usage;
+        } else if let Some(untold) = untold {
+            call = call.outcome(untold.latency, None);
+            call.at = untold.at;
+            call.http_status = untold.http_status;
+            call.usage = untold.usage.as_ref();
+            call.first_byte = untold.first_byte;
+            call.waited = untold.waited;
+        } else {
+            return self.observers.tell(&end);
+        }
+        self.observers.tell_all(&[call, end]);
     }
 
     /// What tokens cost, where a price list knows the model that answered (or else the one

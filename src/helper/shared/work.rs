@@ -1,6 +1,6 @@
 //! What a helper's threads do with tasks: take them, tell of calls, hand them back.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::ends::{Afterwards, Claim, expired_in_queue};
 use super::{INBOX_KEY, Message, Shared};
 use crate::backend::Attempt;
 use crate::event::EventKind;
-use crate::store::{Phase, Running};
+use crate::store::{Phase, Running, Untold};
 use crate::sync::{earlier, now};
 use crate::task::{Exclusive, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
@@ -46,12 +46,24 @@ impl Shared {
     }
 
     /// A call to the provider has ended: tells the observers, unless the task was ended
-    /// meanwhile (then that was told already).
+    /// meanwhile (then that was told already), or is about to end with this call (then both are
+    /// told at once).
     pub(crate) fn attempt_ends(&self, number: u64, attempt: &Attempt<'_>) {
         let mut state = self.lock();
         let Some(Phase::Running(running)) = state.store.phase(number) else { return };
         let Some(opened) = running.attempt_open.take() else { return };
         running.attempts += 1;
+        if attempt.last && attempt.error.is_none() {
+            running.untold = Some(Untold {
+                at: SystemTime::now(),
+                latency: now().duration_since(opened),
+                http_status: attempt.http_status,
+                usage: attempt.usage.copied(),
+                first_byte: attempt.first_byte,
+                waited: attempt.waited,
+            });
+            return;
+        }
         running.logging = true;
         let ordinal = running.attempts;
         drop(state);
@@ -109,6 +121,7 @@ impl Shared {
             on_done: queued.request.on_done.take().map(Exclusive::into_inner),
             attempt_open: Some(now),
             attempts: 0,
+            untold: None,
             logging: false,
             end_with: None,
         };
