@@ -1,6 +1,9 @@
 //! HTTPS, against a server with a root of its own (tests/data/tls; its key was thrown away).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
 
 use super::{KEY, ask, failure, spawn};
 use crate::support::LONG;
@@ -8,18 +11,23 @@ use crate::support::server::{Act, DONE, Server, answer, answers, delta};
 use crate::support::tls::{FAULTS, FOLDER, Fault, TlsLine, server_config};
 use automation_assistant::{ErrorKind, HelperConfig, TaskError, TaskRequest};
 
-/// A server that shows this host's certificate.
-fn server(host: &str, scripts: Vec<Vec<Act>>) -> Server {
-    let config = server_config(host);
+/// A server that speaks TLS so.
+pub(super) fn serve(config: Arc<ServerConfig>, scripts: Vec<Vec<Act>>) -> Server {
     Server::start_over(scripts, move |stream| Ok(Box::new(TlsLine::new(&config, stream)?)))
 }
 
-fn config(server: &Server, root: &str) -> HelperConfig {
+/// A server that shows this host's certificate.
+fn server(host: &str, scripts: Vec<Vec<Act>>) -> Server {
+    serve(server_config(host), scripts)
+}
+
+/// A helper that trusts the root of this name.
+pub(super) fn config(server: &Server, root: &str) -> HelperConfig {
     HelperConfig::chatgpt()
         .api_endpoint(format!("https://localhost:{}/v1", server.address().port()))
         .api_key(KEY)
         .max_retries(0)
-        .root_certificates(format!("{FOLDER}/{root}"))
+        .root_certificates(format!("{FOLDER}/{root}.pem"))
 }
 
 #[test]
@@ -27,7 +35,7 @@ fn a_server_with_a_root_of_the_user_s_is_reached_and_its_connection_kept() {
     let mut script = answers("one");
     script.extend(answers("two"));
     let server = server("localhost", vec![script]);
-    let (manager, helper) = spawn(config(&server, "root.pem"));
+    let (manager, helper) = spawn(config(&server, "root"));
     assert_eq!(ask(&manager, helper, "p").result.as_deref(), Some("one"));
     let long = "0123456789".repeat(20_000);
     assert_eq!(ask(&manager, helper, long.as_str()).result.as_deref(), Some("two"));
@@ -49,7 +57,7 @@ fn refused(host: &str, root: &str) -> TaskError {
 #[test]
 fn who_cannot_prove_who_it_is_gets_no_request() {
     // Another host's name; a certificate that is no root of ours.
-    for (host, root) in [("other.test", "root.pem"), ("localhost", "other.test.pem")] {
+    for (host, root) in [("other.test", "root"), ("localhost", "other.test")] {
         let error = refused(host, root);
         assert_eq!(error.kind(), ErrorKind::Network, "{host}");
         assert!(error.summary().contains("root_certificates"), "{error}");
@@ -60,7 +68,7 @@ fn who_cannot_prove_who_it_is_gets_no_request() {
 #[test]
 fn a_server_without_tls_is_told_as_such() {
     let plain = Server::start([vec![Act::Take(5), Act::write("HTTP/1.1 400 no\r\n\r\n")]]);
-    let (manager, helper) = spawn(config(&plain, "root.pem"));
+    let (manager, helper) = spawn(config(&plain, "root"));
     let error = failure(&ask(&manager, helper, "p")).clone();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.summary().contains("no secure connection"), "{error}");
@@ -71,7 +79,7 @@ fn a_call_over_tls_is_cancelled_at_once_in_every_phase() {
     let (hold, meeting) = Act::meet();
     let (close, closed) = Act::await_close();
     let answering = server("localhost", vec![vec![Act::read(), hold, close], answers("next")]);
-    let (manager, helper) = spawn(config(&answering, "root.pem"));
+    let (manager, helper) = spawn(config(&answering, "root"));
     let task = manager.submit_task(helper, "p").unwrap();
     meeting.reached();
     let began = Instant::now();
@@ -85,7 +93,7 @@ fn a_call_over_tls_is_cancelled_at_once_in_every_phase() {
     let (hold, meeting) = Act::meet();
     let (close, closed) = Act::await_close();
     let silent = Server::start([vec![Act::Take(5), hold, close]]);
-    let (manager, helper) = spawn(config(&silent, "root.pem"));
+    let (manager, helper) = spawn(config(&silent, "root"));
     let task = manager.submit_task(helper, "p").unwrap();
     meeting.reached();
     let began = Instant::now();
@@ -99,7 +107,7 @@ fn a_call_over_tls_is_cancelled_at_once_in_every_phase() {
 #[test]
 fn a_silent_handshake_ends_with_the_connect_time_out() {
     let silent = Server::start([vec![Act::hold()]]);
-    let config = config(&silent, "root.pem").connect_timeout(Duration::from_millis(200));
+    let config = config(&silent, "root").connect_timeout(Duration::from_millis(200));
     let (manager, helper) = spawn(config.timeout(LONG));
     let began = Instant::now();
     let error = failure(&ask(&manager, helper, "p")).clone();
@@ -135,7 +143,7 @@ fn an_answer_spoilt_on_its_way_is_an_error_and_the_next_call_works() {
         let script = vec![Act::read(), Act::Spoil(fault), Act::write(reply), Act::hold()];
         let server = server("localhost", vec![script, answers("next")]);
         let time = if fault == Fault::Stall { SHORT } else { LONG };
-        let (manager, helper) = spawn(config(&server, "root.pem").timeout(time));
+        let (manager, helper) = spawn(config(&server, "root").timeout(time));
         let task = ask(&manager, helper, "p");
         assert_broken(fault, failure(&task));
         let next = manager.submit_task(helper, TaskRequest::new("q").timeout(LONG)).unwrap();
@@ -159,7 +167,7 @@ fn a_stream_spoilt_on_its_way_is_never_taken_for_whole() {
         ];
         let server = server("localhost", vec![script, answers("next")]);
         let time = if fault == Fault::Stall { SHORT } else { LONG };
-        let (manager, helper) = spawn(config(&server, "root.pem").timeout(time));
+        let (manager, helper) = spawn(config(&server, "root").timeout(time));
         let task = ask(&manager, helper, TaskRequest::new("p").on_text(|_| {}));
         let error = failure(&task);
         assert_broken(fault, error);
@@ -182,7 +190,7 @@ fn a_stream_that_said_it_is_done_needs_no_goodbye() {
         Act::hold(),
     ];
     let server = server("localhost", vec![script]);
-    let (manager, helper) = spawn(config(&server, "root.pem"));
+    let (manager, helper) = spawn(config(&server, "root"));
     let task = ask(&manager, helper, TaskRequest::new("p").on_text(|_| {}));
     assert_eq!(task.result.as_deref(), Some("all of it"), "{:?}", task.error);
     drop(manager);
@@ -198,7 +206,7 @@ fn a_connection_whose_server_said_goodbye_is_not_used_again() {
     let (close, closed) = Act::await_close();
     let script = vec![Act::read(), Act::Spoil(Fault::Goodbye), Act::write(reply), close];
     let server = server("localhost", vec![script, answers("two")]);
-    let (manager, helper) = spawn(config(&server, "root.pem"));
+    let (manager, helper) = spawn(config(&server, "root"));
     assert_eq!(ask(&manager, helper, "p").result.as_deref(), Some("one"));
     // Closed already, and not only when it turned out that it leads nowhere.
     closed.recv_timeout(LONG).expect("the connection is closed");

@@ -10,23 +10,12 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, version
 use serde_json::json;
 
 use super::environment::in_environment;
+use super::tls::{config, serve};
 use super::{KEY, ask, failure, spawn};
 use crate::support::LONG;
 use crate::support::server::{Act, Server, answer, answers, delta, stop};
 use crate::support::tls::{FOLDER, TlsLine, identity, server_config};
 use automation_assistant::{Error, ErrorKind, HelperConfig, TaskError, TaskRequest};
-
-fn server(config: Arc<ServerConfig>, scripts: Vec<Vec<Act>>) -> Server {
-    Server::start_over(scripts, move |stream| Ok(Box::new(TlsLine::new(&config, stream)?)))
-}
-
-fn config(server: &Server, root: &str) -> HelperConfig {
-    HelperConfig::chatgpt()
-        .api_endpoint(format!("https://localhost:{}/v1", server.address().port()))
-        .api_key(KEY)
-        .max_retries(0)
-        .root_certificates(format!("{FOLDER}/{root}.pem"))
-}
 
 /// A server of these versions that shows the certificate of this name.
 fn versions(name: &str, versions: &[&'static rustls::SupportedProtocolVersion]) -> ServerConfig {
@@ -43,7 +32,7 @@ fn both_versions_and_every_kind_of_key_are_spoken() {
         {
             let mut script = answers("one");
             script.extend(answers("two"));
-            let server = server(Arc::new(versions(name, &[version])), vec![script]);
+            let server = serve(Arc::new(versions(name, &[version])), vec![script]);
             let (manager, helper) = spawn(config(&server, root));
             for text in ["one", "two"] {
                 let task = ask(&manager, helper, "p");
@@ -69,7 +58,7 @@ fn every_suite_of_aes_is_spoken_and_a_server_of_chacha20_alone_refused_in_words(
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .unwrap();
-        let server = server(Arc::new(own), vec![answers("x")]);
+        let server = serve(Arc::new(own), vec![answers("x")]);
         let (manager, helper) = spawn(config(&server, name));
         let task = ask(&manager, helper, "p");
         if named.contains("CHACHA20") {
@@ -134,7 +123,7 @@ fn keys_that_change_in_the_middle_are_followed() {
         Act::read(),
         Act::json(200, &answer("two")),
     ];
-    let server = server(server_config("localhost"), vec![script, kept]);
+    let server = serve(server_config("localhost"), vec![script, kept]);
     let (manager, helper) = spawn(config(&server, "root"));
     let task = ask(&manager, helper, TaskRequest::new("p").on_text(|_| {}));
     assert_eq!(task.result.as_deref(), Some("before and after"), "{:?}", task.error);
@@ -149,7 +138,7 @@ fn keys_that_change_in_the_middle_are_followed() {
 #[test]
 fn answers_larger_than_a_record_arrive_whole() {
     let long = "0123456789".repeat(30_000);
-    let server = server(server_config("localhost"), vec![answers(&long)]);
+    let server = serve(server_config("localhost"), vec![answers(&long)]);
     let (manager, helper) = spawn(config(&server, "root"));
     let task = ask(&manager, helper, "p");
     assert_eq!(task.result.as_deref(), Some(long.as_str()), "{:?}", task.error);
@@ -241,7 +230,7 @@ fn a_file_without_a_root_that_can_be_used_is_refused_and_one_among_others_taken(
     let root = std::fs::read_to_string(format!("{FOLDER}/root.pem")).unwrap();
     let path = std::env::temp_dir().join(format!("aa-bundle-{}.pem", std::process::id()));
     std::fs::write(&path, format!("{junk}{key}{root}")).unwrap();
-    let server = server(server_config("localhost"), vec![answers("x")]);
+    let server = serve(server_config("localhost"), vec![answers("x")]);
     let (manager, helper) = spawn(config(&server, "root").root_certificates(&path));
     assert_eq!(ask(&manager, helper, "p").result.as_deref(), Some("x"));
     std::fs::remove_file(&path).unwrap();
@@ -328,7 +317,7 @@ fn error_of(endpoint: String) -> TaskError {
 
 #[test]
 fn an_address_is_no_name_of_the_certificate() {
-    let server = server(server_config("localhost"), vec![vec![Act::hold()]]);
+    let server = serve(server_config("localhost"), vec![vec![Act::hold()]]);
     let error = error_of(format!("https://{}/v1", server.address()));
     assert!(error.message().contains("another name"), "{error}");
 }
