@@ -1,4 +1,4 @@
-//! TLS over a connection: rustls, driven by hand. ureq's own layer keeps 14 KiB more of buffers
+//! TLS over a connection: rustls, driven by hand. ureq's own layer wants 14 KiB more of buffers
 //! for each connection, and brings what a client of ours never does (client certificates,
 //! verification switched off, a log of every message).
 
@@ -178,7 +178,7 @@ fn refused(fault: &rustls::Error) -> ureq::Error {
     io::Error::new(io::ErrorKind::InvalidData, Refused { why: reason(fault), lasts }).into()
 }
 
-/// The reasons that people meet, in words; rustls's own take 20 KB of a program.
+/// The reasons that people meet, in words that quote nothing of the server's.
 fn reason(fault: &rustls::Error) -> &'static str {
     use rustls::Error;
     match fault {
