@@ -67,6 +67,9 @@ mod connections;
 mod coordinate;
 mod debrief;
 mod device;
+#[cfg(feature = "http")]
+mod engine;
+mod env;
 mod error;
 mod event;
 mod experiment;
@@ -74,14 +77,22 @@ mod experiment;
 #[doc(hidden)]
 pub mod fuzzing;
 mod helper;
+#[cfg(feature = "http")]
+mod http;
 mod id;
+#[cfg(feature = "http")]
+mod lenient;
 mod limits;
 mod manager;
 mod number;
 mod observers;
 mod opik;
+#[cfg(feature = "http")]
+mod opik_account;
 mod prices;
+mod providers;
 mod queue;
+mod secret;
 mod slept;
 mod status;
 mod store;
@@ -99,7 +110,7 @@ pub use config::{
     DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
     DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
     DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS,
-    MAX_NAME_BYTES, MIN_STACK_BYTES, TraceMode, WhenResultsFull,
+    MAX_NAME_BYTES, MIN_STACK_BYTES, Provider, TraceMode, WhenResultsFull,
 };
 pub use connections::Connections;
 pub use coordinate::{
@@ -120,8 +131,8 @@ pub use helper::{AutomationHelper, HelperBuilder, INBOX_BYTES_MAX, INBOX_MESSAGE
 pub use id::{HelperId, ParseIdError, TaskId};
 pub use limits::RateLimiter;
 pub use manager::{
-    AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_chatgpt_helper,
-    create_comet_helper, create_local_helper,
+    AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_anthropic_helper,
+    create_chatgpt_helper, create_comet_helper, create_local_helper,
 };
 pub use opik::{
     DEFAULT_CLOSE_TIMEOUT, DEFAULT_SPOOL_BYTES, DEFAULT_TRACE_QUEUE_BYTES,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::backend::AiBackend;
-use crate::config::{BackendType, HelperConfig};
+use crate::config::HelperConfig;
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::event::Observe;
@@ -506,7 +506,21 @@ pub fn create_chatgpt_helper(
     name: &str,
     model: &str,
 ) -> Result<HelperId, Error> {
-    create(manager, BackendType::ChatGpt, name, Some(model))
+    create(manager, HelperConfig::chatgpt(), name, Some(model))
+}
+
+/// Spawns an Anthropic helper; the key comes from `ANTHROPIC_API_KEY` or
+/// `ANTHROPIC_AUTH_TOKEN`.
+///
+/// # Errors
+///
+/// As [`AutomationAssistantManager::spawn_helper`].
+pub fn create_anthropic_helper(
+    manager: &AutomationAssistantManager,
+    name: &str,
+    model: &str,
+) -> Result<HelperId, Error> {
+    create(manager, HelperConfig::anthropic(), name, Some(model))
 }
 
 /// Spawns a Comet helper; the key comes from `OPIK_API_KEY`.
@@ -519,7 +533,7 @@ pub fn create_comet_helper(
     name: &str,
     model: &str,
 ) -> Result<HelperId, Error> {
-    create(manager, BackendType::Comet, name, Some(model))
+    create(manager, HelperConfig::comet(), name, Some(model))
 }
 
 /// Spawns a Local helper with the embedded engine.
@@ -531,16 +545,16 @@ pub fn create_local_helper(
     manager: &AutomationAssistantManager,
     name: &str,
 ) -> Result<HelperId, Error> {
-    create(manager, BackendType::Local, name, None)
+    create(manager, HelperConfig::local(), name, None)
 }
 
 fn create(
     manager: &AutomationAssistantManager,
-    backend_type: BackendType,
+    config: HelperConfig,
     name: &str,
     model: Option<&str>,
 ) -> Result<HelperId, Error> {
-    let config = HelperConfig::new(backend_type).name(name);
+    let config = config.name(name);
     manager.spawn_helper(match model {
         Some(model) => config.model(model),
         None => config,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::admission::AdmissionPolicy;
 use super::reader::DeviceReader;
 use crate::config::{
-    BackendType, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_QUEUE_CAPACITY,
-    DEFAULT_STACK_BYTES, HelperConfig,
+    DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES,
+    HelperConfig,
 };
 
 /// Bounds that suit a device: threads, queues, results, times.
@@ -192,9 +192,7 @@ impl DeviceProfile {
                 *bound = ours;
             }
         };
-        let model_server =
-            config.backend_type == BackendType::Local && config.api_endpoint.is_some();
-        if !model_server {
+        if !config.is_local_server() {
             take(&mut config.max_concurrent_tasks, 1, self.threads_per_helper);
         }
         take(&mut config.queue_capacity, DEFAULT_QUEUE_CAPACITY, self.queue_capacity);

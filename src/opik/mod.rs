@@ -9,11 +9,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[cfg(feature = "http")]
-use crate::backend::opik_file;
-use crate::config::Secret;
 use crate::error::Error;
 use crate::event::Observe;
+#[cfg(feature = "http")]
+use crate::opik_account;
+use crate::secret::Secret;
 
 #[cfg(not(feature = "http"))]
 mod absent;
@@ -124,8 +124,10 @@ impl OpikConfig {
     pub fn found() -> Result<Option<Self>, Error> {
         #[cfg(feature = "http")]
         {
-            let file = opik_file::OpikFile::of_user()?;
-            let any = opik_file::NAMES_AN_OPIK.iter().any(|name| file.or_env(name).is_some());
+            let env = crate::env::Env::of_process();
+            let file = opik_account::OpikFile::of_user(&env)?;
+            let mut names = opik_account::NAMES_AN_OPIK.iter();
+            let any = names.any(|name| file.or_env(&env, name).is_some());
             Ok(any.then(Self::new))
         }
         // A build without HTTP can trace nowhere.

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::backend::http::{Limits, Request};
-use crate::backend::retry::asked_wait;
 use crate::cancel::CancelSignal;
+use crate::http::{Limits, Request, asked_wait};
 use crate::opik::item::Pieces;
 use crate::opik::target::Target;
 use crate::task_error::ErrorKind;
@@ -89,10 +88,10 @@ impl Target {
             url,
             headers: &self.headers,
             body: Some(body.as_bytes()),
+            put: list == List::Scores,
             accept: "application/json",
         };
-        let put = list == List::Scores;
-        match self.client.send_with(cancel, limits, &request, put) {
+        match self.client.send(cancel, limits, &request) {
             Ok(mut response) => {
                 let status = response.status();
                 let asked = asked(|name| response.header(name));

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use crate::backend::build::Env;
-use crate::backend::opik_file::OpikFile;
 use crate::cancel::CancelSignal;
 use crate::config::TraceMode;
+use crate::env::Env;
 use crate::error::Error;
 use crate::event::{Event, EventKind, Observe};
 use crate::opik::item::{Entry, is_score};
@@ -17,6 +16,7 @@ use crate::opik::queue::Queue;
 use crate::opik::spool::Spool;
 use crate::opik::target::Target;
 use crate::opik::{FlushReport, OpikConfig, OpikStats, QUEUE_BYTES_MIN, SPOOL_BYTES_MIN, thread};
+use crate::opik_account::OpikFile;
 use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard, lock, spawn_thread, wait_until};
 use crate::trace::TraceId;
 
@@ -131,8 +131,9 @@ impl OpikSink {
                  trace finds no room"
             )));
         }
-        let file = if config.look_up { OpikFile::of_user()? } else { OpikFile::default() };
-        let read = |name: &str| file.or_env(name).filter(|_| config.look_up);
+        let env = Env::of_process();
+        let file = if config.look_up { OpikFile::of_user(&env)? } else { OpikFile::default() };
+        let read = |name: &str| file.or_env(&env, name).filter(|_| config.look_up);
         let target = Target::new(&config, &Env { read: &read })?;
         let spool = match &config.spool {
             Some(path) => Some(Spool::open(path, config.spool_bytes)?),
