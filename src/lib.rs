@@ -61,6 +61,8 @@
 //! windows are [`AiBackend`] and [`Observe`].
 
 mod backend;
+#[cfg(feature = "http")]
+mod backoff;
 mod cancel;
 mod config;
 mod connections;

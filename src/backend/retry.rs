@@ -4,49 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::number::decimal;
 
-/// First back-off; each further one is twice as long.
-const BACKOFF_FIRST: Duration = Duration::from_millis(500);
-/// Longest back-off of our own choice.
-const BACKOFF_MAX: Duration = Duration::from_secs(8);
-/// Most that chance takes off a back-off, in 1/256: a quarter. Clients that failed together
-/// shall not come back together.
-const JITTER_OF_256: u64 = 64;
-
-/// Back-offs of our own choice, one after another.
-#[derive(Debug, Clone)]
-pub(crate) struct Backoff {
-    next: Duration,
-    chance: u64,
-}
-
-impl Backoff {
-    /// Back-offs with this seed for their jitter.
-    pub(crate) fn new(seed: u64) -> Self {
-        // The generator below stands still at zero.
-        Self { next: BACKOFF_FIRST, chance: seed | 1 }
-    }
-
-    /// Marsaglia's xorshift64: good enough to tell clients apart.
-    fn roll(&mut self) -> u64 {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        self.chance
-    }
-}
-
-impl Iterator for Backoff {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let whole = self.next;
-        self.next = (whole * 2).min(BACKOFF_MAX);
-        let off = self.roll() % (JITTER_OF_256 + 1);
-        let off = u32::try_from(off).unwrap_or_default();
-        Some(whole - whole * off / 256)
-    }
-}
-
 /// The wait that a server asks for, by its headers; `header` finds one by name.
 pub(crate) fn asked_wait<'h>(
     header: impl Fn(&str) -> Option<&'h str>,
@@ -146,28 +103,6 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn back_offs_double_to_their_cap_and_lose_at_most_a_quarter() {
-        for seed in 0..100 {
-            let waits: Vec<_> = Backoff::new(seed).take(7).collect();
-            for (wait, whole) in waits.iter().zip([500, 1000, 2000, 4000, 8000, 8000, 8000]) {
-                let whole = Duration::from_millis(whole);
-                assert!(*wait <= whole && *wait >= whole * 3 / 4, "{wait:?} of {whole:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn chance_spreads_back_offs_from_a_quarter_less_to_nothing_less() {
-        // The generator's known sequence.
-        let mut backoff = Backoff::new(1);
-        let rolls = [(); 3].map(|()| backoff.roll());
-        assert_eq!(rolls, [1_082_269_761, 1_152_992_998_833_853_505, 11_177_516_664_432_764_457]);
-        let firsts: Vec<_> = (0..2000).filter_map(|seed| Backoff::new(seed).next()).collect();
-        assert_eq!(firsts.iter().min(), Some(&Duration::from_millis(375)));
-        assert_eq!(firsts.iter().max(), Some(&BACKOFF_FIRST));
-    }
 
     #[test]
     fn waits_are_read_in_every_form_that_servers_use() {

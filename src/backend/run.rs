@@ -9,13 +9,16 @@ use crate::backend::chat::{ChatBackend, Model};
 use crate::backend::failure::{Failure, Retry};
 use crate::backend::http::{Limits, Request, Response};
 use crate::backend::reply::{ModelList, not_a_reply};
-use crate::backend::retry::Backoff;
 use crate::backend::turn::announced_pause;
 use crate::backend::wire::{self, Said};
 use crate::backend::{Attempt, CallContext, Reply, receive, tools};
+use crate::backoff::Backoff;
 use crate::id::random_u64;
 use crate::task::Usage;
 use crate::task_error::{ErrorKind, TaskError, clean};
+
+/// Longest wait of our own choice between two attempts.
+const BACKOFF_MAX: Duration = Duration::from_secs(8);
 
 /// One task under way.
 pub(crate) struct Run<'a> {
@@ -162,7 +165,7 @@ impl<'a> Run<'a> {
                 Retry::After(wait) if wait > self.backend.max_retry_wait => None,
                 Retry::After(wait) if !wait.is_zero() => Some(wait),
                 Retry::After(_) | Retry::Soon => {
-                    backoff.get_or_insert_with(|| Backoff::new(random_u64())).next()
+                    backoff.get_or_insert_with(|| Backoff::new(BACKOFF_MAX, random_u64())).next()
                 }
             };
             // A wait that does not fit: the task ends now, and with its cause.

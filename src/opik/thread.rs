@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::backoff::Backoff;
 use crate::event::{Event, EventKind, Fact};
 use crate::id::random_u64;
 use crate::observers::quietly;
@@ -14,12 +15,8 @@ use crate::opik::target::Target;
 use crate::sync::wait_until;
 use crate::task_error::{ErrorKind, TaskError};
 
-/// First wait after a failure; each further one is twice as long.
-const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 /// Longest wait of our own choice: an offline phone is woken once a minute.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// Most that chance takes off a wait, in 1/256: a quarter.
-const JITTER_OF_256: u64 = 64;
 /// How often a batch that Opik fails on (500) is tried before it is dropped.
 const SUSPECT_TRIES_MAX: u32 = 5;
 /// Most further requests to find what Opik refuses in a batch. One bad item among 100 takes
@@ -66,7 +63,9 @@ struct Thread<'a> {
     retry_at: Option<Instant>,
     /// The wait was asked for by the server: nobody's hurry cuts it short.
     asked: bool,
+    /// How often a batch failed since the last success.
     failures: u32,
+    backoff: Backoff,
     disabled: bool,
     /// How many at the spool's head were tried before they came there.
     tried: usize,
@@ -85,6 +84,7 @@ pub(super) fn run(core: &Core, kit: Kit) {
         retry_at: None,
         asked: false,
         failures: 0,
+        backoff: Backoff::new(BACKOFF_MAX, random_u64()),
         disabled: false,
         tried: 0,
         told: [0; 3],
@@ -202,6 +202,7 @@ impl Thread<'_> {
         let (left, why) = match round {
             Round::Settled => {
                 self.failures = 0;
+                self.backoff.reset();
                 (self.retry_at, self.asked) = (None, false);
                 self.settle(items, bytes, in_spool);
                 return;
@@ -308,10 +309,10 @@ impl Thread<'_> {
     }
 
     fn wait_for(&mut self, asked: Option<Duration>) {
-        let wait = asked.unwrap_or_else(|| backoff(self.failures));
+        let wait = asked.or_else(|| self.backoff.next());
         self.failures = self.failures.saturating_add(1);
         self.asked = asked.is_some();
-        self.retry_at = Instant::now().checked_add(wait);
+        self.retry_at = wait.and_then(|wait| Instant::now().checked_add(wait));
     }
 
     /// Sends traces, then spans, then scores of a batch.
@@ -461,25 +462,4 @@ fn pieces(entry: &Entry, list: List) -> Option<Pieces<'_>> {
 
 fn size(entries: &[Entry]) -> (usize, usize) {
     (entries.len(), entries.iter().map(Entry::bytes).sum())
-}
-
-/// The wait after so many failures.
-fn backoff(failures: u32) -> Duration {
-    let whole = BACKOFF_FIRST.saturating_mul(1 << failures.min(16)).min(BACKOFF_MAX);
-    let off = u32::try_from(random_u64() % (JITTER_OF_256 + 1)).unwrap_or_default();
-    whole - whole * off / 256
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_to_a_minute_and_lose_at_most_a_quarter() {
-        for (failures, millis) in [(0, 500), (1, 1000), (6, 32_000), (7, 60_000), (99, 60_000)] {
-            let whole = Duration::from_millis(millis);
-            let wait = backoff(failures);
-            assert!(wait <= whole && wait >= whole * 3 / 4, "{wait:?} of {whole:?}");
-        }
-    }
 }
