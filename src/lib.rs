@@ -63,6 +63,7 @@
 mod backend;
 #[cfg(feature = "http")]
 mod backoff;
+mod calendar;
 mod cancel;
 mod config;
 mod connections;

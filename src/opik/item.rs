@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::calendar::iso_micros;
 use crate::config::TraceMode;
 use crate::event::{Event, TraceFacts};
 use crate::task::{Task, Usage};
 use crate::task_error::TaskError;
-use crate::telemetry::clock::iso_micros;
 use crate::trace::TraceId;
 
 /// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and
