@@ -92,6 +92,7 @@ mod sync;
 mod task;
 mod task_error;
 mod telemetry;
+mod text;
 mod tool;
 mod trace;
 

@@ -15,7 +15,8 @@ use crate::backend::{Attempt, CallContext, Reply, receive, tools};
 use crate::backoff::Backoff;
 use crate::id::random_u64;
 use crate::task::Usage;
-use crate::task_error::{ErrorKind, TaskError, clean};
+use crate::task_error::{ErrorKind, TaskError};
+use crate::text::clean;
 
 /// Longest wait of our own choice between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_secs(8);

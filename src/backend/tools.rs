@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::backend::wire::Call;
 use crate::observers::quietly;
+use crate::text::cut;
 use crate::tool::Tool;
 
 /// Most calls in one reply: a model that wants more has lost its way.
@@ -30,7 +31,7 @@ pub(crate) fn run(tools: &[Arc<dyn Tool>], call: &Call, output_max: usize) -> St
             None => failed("the tool broke down"),
         },
     };
-    cut(output, output_max)
+    shortened(output, output_max)
 }
 
 fn find<'t>(tools: &'t [Arc<dyn Tool>], name: &str) -> Option<&'t dyn Tool> {
@@ -57,13 +58,9 @@ pub(crate) fn presentable(mut call: Call, number: usize) -> Call {
     call
 }
 
-fn cut(mut text: String, bytes_max: usize) -> String {
+fn shortened(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
-        let mut end = bytes_max;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        text.truncate(cut(&text, bytes_max).len());
         text.push_str(CUT_MARK);
     }
     text

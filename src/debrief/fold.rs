@@ -6,7 +6,7 @@ use super::order::sort_short;
 use super::record::{Fields, Name, Number, Record, Text};
 use super::runs::{RunTotals, Runs};
 use super::scan::scan;
-use crate::task_error::clean;
+use crate::text::clean;
 
 /// Backends told apart; further ones are counted together.
 const BACKENDS_MAX: usize = 32;
