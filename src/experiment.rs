@@ -8,6 +8,7 @@ use crate::config::TraceMode;
 use crate::error::Error;
 use crate::id::{HelperId, TaskId};
 use crate::manager::AutomationAssistantManager;
+use crate::percentile::percentile;
 use crate::task::{Task, TaskRequest};
 use crate::trace::TraceId;
 
@@ -180,7 +181,8 @@ impl Experiment {
                 // Others' work fills every queue: `submit` has waited a moment for room.
                 continue;
             }
-            let left = until.map_or(Duration::MAX, |until| until - Instant::now().min(until));
+            let left = until
+                .map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
             match manager.wait_any(&waiting, left) {
                 Ok(task) => self.take(&task, &mut lanes, &mut under_way),
                 Err(Error::WaitTimedOut { .. }) => {}
@@ -335,19 +337,13 @@ impl Lane {
             model: self.model.unwrap_or(self.backend),
             tasks,
             failures: tasks - self.latencies.len(),
-            latency_p50_ms: quantile(&self.latencies, 50),
-            latency_p95_ms: quantile(&self.latencies, 95),
+            latency_p50_ms: percentile(&self.latencies, 50),
+            latency_p95_ms: percentile(&self.latencies, 95),
             prompt_tokens: self.prompt_tokens,
             completion_tokens: self.completion_tokens,
             scores: self.scores.into_iter().map(mean).collect(),
         }
     }
-}
-
-/// The smallest value that at least so many of a hundred do not exceed; 0 of nothing.
-fn quantile(sorted: &[f64], percent: usize) -> f64 {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
 }
 
 /// The table, with times in milliseconds; a score without a value is a dash.
@@ -396,19 +392,5 @@ impl fmt::Display for ExperimentReport {
             writeln!(f, "{}", text.trim_end())?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_values_that_occurred() {
-        let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!((quantile(&hundred, 50), quantile(&hundred, 95)), (50.0, 95.0));
-        assert_eq!((quantile(&[7.0], 50), quantile(&[7.0], 95)), (7.0, 7.0));
-        assert_eq!(quantile(&[1.0, 2.0], 95), 2.0);
-        assert_eq!(quantile(&[], 50), 0.0);
     }
 }

@@ -83,6 +83,7 @@ mod manager;
 mod number;
 mod observers;
 mod opik;
+mod percentile;
 mod prices;
 mod queue;
 mod slept;
