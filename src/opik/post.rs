@@ -7,6 +7,7 @@ use crate::backend::retry::asked_wait;
 use crate::cancel::CancelSignal;
 use crate::opik::item::Pieces;
 use crate::opik::target::Target;
+use crate::sync::earlier;
 use crate::task_error::ErrorKind;
 
 /// Limit on name look-up, connecting and TLS of one request.
@@ -73,13 +74,8 @@ impl Target {
             List::Spans => &self.spans_url,
             List::Scores => &self.scores_url,
         };
-        let own = Instant::now().checked_add(REQUEST_LIMIT);
-        let deadline = match (own, until) {
-            (Some(own), Some(until)) => Some(own.min(until)),
-            (own, until) => own.or(until),
-        };
         let limits = Limits {
-            deadline,
+            deadline: earlier(Instant::now().checked_add(REQUEST_LIMIT), until),
             connect: CONNECT_LIMIT,
             first_byte: None,
             idle_before_payload: None,

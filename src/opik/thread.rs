@@ -12,7 +12,7 @@ use crate::opik::post::{List, Outcome, Verdict};
 use crate::opik::sink::Core;
 use crate::opik::spool::Spool;
 use crate::opik::target::Target;
-use crate::sync::wait_until;
+use crate::sync::{earlier, wait_until};
 use crate::task_error::{ErrorKind, TaskError};
 
 /// Longest wait of our own choice: an offline phone is woken once a minute.
@@ -137,11 +137,7 @@ impl Thread<'_> {
                 state.urgent = false;
             }
             let retry = self.retry_at.filter(|_| backlog);
-            let wake = match (due, retry) {
-                (Some(due), Some(retry)) => Some(due.min(retry)),
-                (due, retry) => due.or(retry),
-            };
-            state = match wait_until(&self.core.work, state, wake) {
+            state = match wait_until(&self.core.work, state, earlier(due, retry)) {
                 Some(woken) => woken,
                 None => self.core.lock(),
             };
