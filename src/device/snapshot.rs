@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 use super::memory::{Memory, ProcessMemory};
 use super::network::{Network, Wifi};
 use super::power::{Battery, Temperature};
-use super::reader::DeviceReader;
 use super::reading::{Reading, late};
 use super::system::{Load, Storage};
 use crate::task::unix_seconds;
@@ -53,7 +52,7 @@ pub struct DeviceSnapshot {
     /// The network.
     pub network: Reading<Network>,
     /// The wireless connection; only where it was asked for
-    /// ([`DeviceReader::termux_wifi`]).
+    /// ([`DeviceReader::termux_wifi`](crate::DeviceReader::termux_wifi)).
     pub wifi: Reading<Wifi>,
 }
 
@@ -63,16 +62,6 @@ const ZONES_IN_CONTEXT: usize = 4;
 const INTERFACES_IN_CONTEXT: usize = 8;
 
 impl DeviceSnapshot {
-    /// Reads the device with every default: no child process, storage of the current folder.
-    pub fn read() -> Self {
-        DeviceReader::new().read()
-    }
-
-    /// A reader with options.
-    pub fn builder() -> DeviceReader {
-        DeviceReader::new()
-    }
-
     /// The hottest thing known, in degrees Celsius: a thermal zone or the battery.
     pub fn hottest_celsius(&self) -> Option<f64> {
         let zone = self.temperature.value().map(|t| t.max_celsius);
