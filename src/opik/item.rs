@@ -15,8 +15,8 @@ use crate::trace::TraceId;
 /// its length told in the metadata.
 pub(super) const CONTENT_BYTES_MAX: usize = 256 << 10;
 
-/// An object of JSON in pieces, to be written one after another.
-pub(super) type Pieces<'a> = [&'a str; 3];
+/// An object of JSON in parts, to be written one after another.
+pub(super) type Parts<'a> = [&'a str; 3];
 
 /// One thing to send.
 pub(super) enum Entry {
@@ -46,7 +46,7 @@ impl Entry {
     }
 
     /// Its trace as JSON; nothing if it has none, or Opik has it.
-    pub(super) fn trace(&self) -> Option<Pieces<'_>> {
+    pub(super) fn trace(&self) -> Option<Parts<'_>> {
         match self {
             Self::Generation { trace, content, traced: false, .. } => Some([trace, content, "}"]),
             _ => None,
@@ -54,7 +54,7 @@ impl Entry {
     }
 
     /// Its span as JSON.
-    pub(super) fn span(&self) -> Option<Pieces<'_>> {
+    pub(super) fn span(&self) -> Option<Parts<'_>> {
         match self {
             Self::Generation { span, content, .. } => Some([span, content, "}"]),
             Self::Score(_) => None,
@@ -62,7 +62,7 @@ impl Entry {
     }
 
     /// The score as JSON.
-    pub(super) fn as_score(&self) -> Option<Pieces<'_>> {
+    pub(super) fn as_score(&self) -> Option<Parts<'_>> {
         match self {
             Self::Score(score) => Some([score, "", ""]),
             Self::Generation { .. } => None,
