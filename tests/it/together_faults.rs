@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     Answer, AutomationAssistantManager, CallContext, CancelHandle, Error, ErrorKind, Event,
-    EventKind, Fact, Fallback, HelperConfig, HelperId, Observe, Reply, Stage, Task, TaskError,
-    TaskRequest, Together, Want, WhyNot,
+    EventKind, Fact, Fallback, HelperConfig, HelperId, Observe, Reply, Speech, Stage, Task,
+    TaskError, TaskRequest, Together, Want, WhyNot,
 };
 
 use crate::support::{FnBackend, GateKeeper, LONG, gate, patient};
@@ -443,6 +443,23 @@ fn shares_are_of_the_whole_time_and_a_template_s_deadline_is_one_for_all() {
     assert!(report.task.is_none());
     assert!(began.elapsed() < LONG);
     assert_eq!(report.ended_early, Some(ErrorKind::Timeout));
+}
+
+#[test]
+fn a_callback_that_panics_at_a_restart_leaves_the_answer_as_it_is() {
+    let manager = manager();
+    let breaks = spawn(&manager, "breaks", |call| {
+        call.send_text("half an ans")?;
+        Err(TaskError::new(ErrorKind::Server, "broke off"))
+    });
+    // It does not stream, so that the callback is called by `run` itself.
+    let whole = echo(&manager, "whole");
+    let together = Together::new(&manager)
+        .on_text(|_, speech| assert!(speech != Speech::StartsAgain, "planted"));
+    let fallback = Fallback::new([breaks, whole]).restart_after_text(true);
+    let report = fallback.run(&together, &"x".into()).unwrap();
+    assert_eq!(report.text(), Some("whole: x"));
+    assert_eq!(manager.get_helper(whole).unwrap().get_status().callback_panics, 1);
 }
 
 #[test]
