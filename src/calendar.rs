@@ -1,5 +1,5 @@
 //! Dates of the Gregorian calendar, in UTC, from and to Unix seconds. Pure: the moment is
-//! passed in. A clock before 1970 counts as 1970.
+//! passed in. As a date, a moment before 1970 counts as the first one of 1970.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -49,6 +49,14 @@ pub(crate) fn iso_micros(at: SystemTime) -> String {
     let Moment { year, month, day, hour, minute, second } =
         Moment::of_unix(unix_seconds(at).unwrap_or(0));
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+}
+
+/// Seconds since 1970 with their fraction, negative before it.
+pub(crate) fn unix_time(at: SystemTime) -> f64 {
+    match at.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_secs_f64(),
+        Err(before) => -before.duration().as_secs_f64(),
+    }
 }
 
 /// Whole seconds since 1970; nothing for a moment before it.

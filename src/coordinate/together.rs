@@ -34,13 +34,13 @@ impl fmt::Debug for Speech<'_> {
     }
 }
 
-type TextCallback = dyn FnMut(HelperId, Speech<'_>) + Send;
+type Callback = dyn FnMut(HelperId, Speech<'_>) + Send;
 
 /// The callback of [`Together::on_text`], shared by the requests of a call.
 #[derive(Clone)]
-pub(super) struct OnText(Arc<Mutex<TextCallback>>);
+pub(super) struct SpeechCallback(Arc<Mutex<Callback>>);
 
-impl OnText {
+impl SpeechCallback {
     pub(super) fn call(&self, helper: HelperId, speech: Speech<'_>) {
         let mut callback = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         callback(helper, speech);
@@ -70,7 +70,7 @@ pub struct Together<'a> {
     pub(super) deadline: Duration,
     pub(super) count_suspended_time: bool,
     pub(super) cancel: CancelHandle,
-    pub(super) on_text: Option<OnText>,
+    pub(super) on_text: Option<SpeechCallback>,
 }
 
 impl<'a> Together<'a> {
@@ -113,7 +113,7 @@ impl<'a> Together<'a> {
     /// helper. It is called on the helpers' threads, one call at a time. Defaults to none.
     #[must_use]
     pub fn on_text(mut self, callback: impl FnMut(HelperId, Speech<'_>) + Send + 'static) -> Self {
-        self.on_text = Some(OnText(Arc::new(Mutex::new(callback))));
+        self.on_text = Some(SpeechCallback(Arc::new(Mutex::new(callback))));
         self
     }
 

@@ -12,7 +12,7 @@ use super::network::{Network, Wifi};
 use super::power::{Battery, Temperature};
 use super::reading::{Reading, late};
 use super::system::{Load, Storage};
-use crate::task::unix_seconds;
+use crate::calendar::unix_time;
 
 /// The state of the device at one moment; what it does not tell is
 /// [`Unavailable`](Reading::Unavailable), never an error.
@@ -141,7 +141,7 @@ fn known<T: Serialize>(reading: &Reading<T>) -> Option<Value> {
 impl Serialize for DeviceSnapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_struct("DeviceSnapshot", 11)?;
-        out.serialize_field("taken_at", &unix_seconds(self.taken_at))?;
+        out.serialize_field("taken_at", &unix_time(self.taken_at))?;
         out.serialize_field("cores", &self.cores)?;
         out.serialize_field("memory", &self.memory)?;
         out.serialize_field("process", &self.process)?;
