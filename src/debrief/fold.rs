@@ -2,39 +2,22 @@
 
 use super::histogram::Histogram;
 use super::lines::Found;
-use super::order::sort_short;
 use super::record::{Fields, Name, Number, Record, Text};
 use super::runs::{RunTotals, Runs};
-use super::scan::scan;
+use super::scan::{scan, scan_damaged};
+use super::tallies::{
+    Costs, Errors, LineCounts, NAME_BYTES_MAX, OTHERS, Tasks, Tokens, Traces, Ways, add,
+};
 use crate::text::clean;
 
 /// Backends told apart; further ones are counted together.
 const BACKENDS_MAX: usize = 32;
 
-/// Texts of errors counted at one time; see [`Errors`].
-const ERRORS_MAX: usize = 128;
-
-/// Ways of falling back, and decisions of the device, told apart; further ones are counted
-/// together.
-const WAYS_MAX: usize = 16;
-
 /// Kinds of error told apart: more than there are.
 const KINDS_MAX: usize = 32;
 
-/// Longest name of a backend that is kept, in bytes.
-const NAME_BYTES_MAX: usize = 256;
-
-/// Longest text of an error that is kept, in bytes.
-const ERROR_BYTES_MAX: usize = 512;
-
-/// Name of what was beyond a bound.
-pub(super) const OTHERS: &str = "(others)";
-
 /// Name of a backend that a line does not tell.
 const NO_BACKEND: &str = "(no backend)";
-
-/// Text of an error that a line does not tell.
-const NO_ERROR: &str = "(no error text)";
 
 /// What the counts know of one backend.
 pub(super) struct Backend {
@@ -46,100 +29,6 @@ pub(super) struct Backend {
     pub(super) latency: Histogram,
     /// Of its calls.
     pub(super) tokens: Tokens,
-}
-
-/// Texts with counts, in bounded memory: when all places are taken, the rarest text makes
-/// room, and its count goes to the others. Texts that are frequent throughout stay.
-#[derive(Default)]
-pub(super) struct Errors {
-    places: Vec<(Vec<u8>, ErrorCount)>,
-    pub(super) others: u64,
-}
-
-/// One text of an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ErrorCount {
-    pub(super) text: String,
-    pub(super) kind: Option<String>,
-    pub(super) count: u64,
-}
-
-/// What tasks came to.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tasks {
-    pub(super) done: u64,
-    pub(super) failed: u64,
-}
-
-/// Tokens, as told by one sort of line.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tokens {
-    pub(super) prompt: u64,
-    pub(super) completion: u64,
-    /// Lines that told them.
-    pub(super) told: u64,
-    /// Lines of success that told none.
-    pub(super) missing: u64,
-}
-
-/// What tasks cost, by the price lists of their helpers; what has no price is kept apart.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Costs {
-    /// Billionths of the price lists' unit.
-    pub(super) nano: u64,
-    pub(super) priced: u64,
-    /// Tasks that told tokens, but no price.
-    pub(super) unpriced: u64,
-    /// Tasks of success that told no tokens.
-    pub(super) usage_missing: u64,
-}
-
-/// Lines that are not events of ours, and what the writers tell of themselves.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LineCounts {
-    /// No JSON objects.
-    pub(super) broken: u64,
-    /// Longer than the reader's bound.
-    pub(super) too_long: u64,
-    /// JSON without a run id.
-    pub(super) foreign: u64,
-    /// The last line was broken off.
-    pub(super) torn_end: bool,
-    pub(super) repairs: u64,
-    pub(super) bytes_dropped: u64,
-    pub(super) lost: u64,
-    pub(super) reopened: u64,
-}
-
-/// What trace exports came to.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Traces {
-    pub(super) sent: u64,
-    pub(super) dropped: u64,
-    pub(super) retried: u64,
-}
-
-/// What was decided, as often as it was: a few texts and a count each.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Ways<const TEXTS: usize> {
-    pub(super) list: Vec<([String; TEXTS], u64)>,
-}
-
-impl<const TEXTS: usize> Ways<TEXTS> {
-    fn add(&mut self, record: &Fields<'_>, names: [Name; TEXTS]) {
-        let text = |name| {
-            let text = record.text(name).map(Text::decode).unwrap_or_default();
-            clean(&text, NAME_BYTES_MAX)
-        };
-        let mut texts = names.map(text);
-        if self.list.len() >= WAYS_MAX && self.list.iter().all(|way| way.0 != texts) {
-            texts = names.map(|_| OTHERS.to_owned());
-        }
-        match self.list.iter_mut().find(|way| way.0 == texts) {
-            Some(way) => way.1 += 1,
-            None => self.list.push((texts, 1)),
-        }
-    }
 }
 
 /// All that a file comes to.
@@ -207,10 +96,52 @@ impl Counts {
                 self.add(if ended { Found::Line(rest) } else { Found::Unended(rest) }, record);
             }
             None if line.trim_ascii().is_empty() => {}
-            None => {
-                self.lines.broken += 1;
-                self.lines.torn_end |= !ended;
+            None => self.damaged(line, ended, record),
+        }
+    }
+
+    /// Reads what is whole in a damaged line: between NUL bytes, beside other objects, or
+    /// beside torn ones.
+    #[cold]
+    fn damaged(&mut self, line: &[u8], ended: bool, record: &mut Record) {
+        self.lines.nul_bytes += line.iter().filter(|byte| **byte == 0).count() as u64;
+        let mut broken = false;
+        for part in line.split(|byte| *byte == 0) {
+            match scan(part, record) {
+                Some(record) => self.record(&record),
+                None => broken |= !self.damaged_part(part, record),
             }
+        }
+        if broken {
+            self.lines.broken += 1;
+            self.lines.torn_end |= !ended;
+        }
+    }
+
+    /// Reads the objects with a run id; returns whether there is nothing else.
+    fn damaged_part(&mut self, part: &[u8], record: &mut Record) -> bool {
+        let (mut rest, mut whole) = (part, true);
+        loop {
+            rest = rest.trim_ascii_start();
+            rest = rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest);
+            if rest.is_empty() {
+                return whole;
+            }
+            let (ours, end) = match scan_damaged(rest, record) {
+                Some((record, end)) if record.text(Name::RunId).is_some_and(Text::is_clean) => {
+                    self.record(&record);
+                    (true, end)
+                }
+                Some((_, end)) => (false, end),
+                // Torn: another object may begin behind.
+                None => {
+                    let brace = rest.iter().skip(1).position(|byte| *byte == b'{');
+                    (false, brace.map_or(rest.len(), |at| at + 1))
+                }
+            };
+            self.lines.mended += u64::from(ours);
+            whole &= ours;
+            rest = rest.get(end..).unwrap_or_default();
         }
     }
 
@@ -230,7 +161,7 @@ impl Counts {
             b"backend_call" => self.counted(record, Counted::Call),
             b"task_complete" => self.counted(record, Counted::Task),
             b"helper_spawn" => self.counted(record, Counted::Spawn),
-            b"helper_stop" => self.unjoined += count_of(record, Number::Unjoined),
+            b"helper_stop" => add(&mut self.unjoined, record, Number::Unjoined),
             b"result_dropped" => self.results_dropped += 1,
             b"fallback" => {
                 // Ids are new with every run; names say the same in all of them.
@@ -241,16 +172,12 @@ impl Counts {
             }
             b"admission" => self.admissions.add(record, [Name::Decision, Name::Pressure]),
             b"suspended" => self.suspended.add(record.number(Number::SuspendedMs).unwrap_or(0.0)),
-            b"trace_export" => {
-                self.traces.sent += count_of(record, Number::Sent);
-                self.traces.dropped += count_of(record, Number::Dropped);
-                self.traces.retried += count_of(record, Number::Retried);
-            }
+            b"trace_export" => self.traces.add(record),
             b"tail_repaired" => {
                 self.lines.repairs += 1;
-                self.lines.bytes_dropped += count_of(record, Number::BytesDropped);
+                add(&mut self.lines.bytes_dropped, record, Number::BytesDropped);
             }
-            b"lines_lost" => self.lines.lost += count_of(record, Number::Lines),
+            b"lines_lost" => add(&mut self.lines.lost, record, Number::Lines),
             b"audit_reopened" => self.lines.reopened += 1,
             _ => {}
         }
@@ -341,67 +268,6 @@ impl Counts {
         } else if self.kinds.len() < KINDS_MAX {
             self.kinds.push((clean(&kind.decode(), NAME_BYTES_MAX), 1));
         }
-    }
-}
-
-fn count_of(record: &Fields<'_>, number: Number) -> u64 {
-    record.count(number).unwrap_or(0)
-}
-
-impl Tokens {
-    fn add(&mut self, record: &Fields<'_>, success: bool) {
-        let prompt = record.count(Number::PromptTokens);
-        let completion = record.count(Number::CompletionTokens);
-        if prompt.is_some() || completion.is_some() {
-            self.told += 1;
-            self.prompt = self.prompt.saturating_add(prompt.unwrap_or(0));
-            self.completion = self.completion.saturating_add(completion.unwrap_or(0));
-        } else {
-            self.missing += u64::from(success);
-        }
-    }
-}
-
-impl Costs {
-    fn add(&mut self, record: &Fields<'_>, success: bool) {
-        if let Some(nano) = record.count(Number::CostNano) {
-            self.priced += 1;
-            self.nano = self.nano.saturating_add(nano);
-        } else if record.count(Number::PromptTokens).is_some() {
-            self.unpriced += 1;
-        } else {
-            self.usage_missing += u64::from(success);
-        }
-    }
-}
-
-impl Errors {
-    fn add(&mut self, text: Option<Text<'_>>, kind: Option<Text<'_>>) {
-        let raw = text.map_or(NO_ERROR.as_bytes(), Text::raw);
-        let raw = raw.get(..ERROR_BYTES_MAX).unwrap_or(raw);
-        if let Some(known) = self.places.iter_mut().find(|known| known.0 == raw) {
-            known.1.count += 1;
-            return;
-        }
-        if self.places.len() >= ERRORS_MAX {
-            let counts = self.places.iter().enumerate();
-            let rarest = counts.min_by_key(|(_, known)| known.1.count).map_or(0, |(at, _)| at);
-            self.others += self.places.swap_remove(rarest).1.count;
-        }
-        let text = text.map_or(NO_ERROR.into(), Text::decode);
-        let count = ErrorCount {
-            text: clean(&text, ERROR_BYTES_MAX),
-            kind: kind.map(|kind| clean(&kind.decode(), NAME_BYTES_MAX)),
-            count: 1,
-        };
-        self.places.push((raw.to_vec(), count));
-    }
-
-    /// The most frequent first; of equals, by the alphabet.
-    pub(super) fn sorted(self) -> Vec<ErrorCount> {
-        let mut sorted: Vec<_> = self.places.into_iter().map(|(_, count)| count).collect();
-        sort_short(&mut sorted, |a, b| (b.count, &a.text, &a.kind) < (a.count, &b.text, &b.kind));
-        sorted
     }
 }
 

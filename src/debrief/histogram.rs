@@ -46,7 +46,7 @@ impl Histogram {
             self.buckets = vec![0; POWERS * STEPS];
         }
         self.count += 1;
-        self.sum += value;
+        self.sum = (self.sum + value).min(f64::MAX);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         if self.count <= EXACT_MAX as u64 {

@@ -57,6 +57,11 @@ impl<'a> Text<'a> {
         self.raw
     }
 
+    /// Whether it is UTF-8 without control characters.
+    pub(super) fn is_clean(self) -> bool {
+        std::str::from_utf8(self.raw).is_ok_and(|text| !text.contains(char::is_control))
+    }
+
     /// The text itself.
     pub(super) fn decode(self) -> Cow<'a, str> {
         if !self.escaped {

@@ -10,7 +10,6 @@ mod admission;
 mod core_edges;
 mod core_more;
 mod debrief;
-mod debrief_edges;
 mod device;
 mod examples;
 mod face;
