@@ -33,4 +33,3 @@ mod telemetry_edges;
 mod telemetry_kill;
 mod tidy;
 mod together;
-mod together_faults;

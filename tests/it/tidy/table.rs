@@ -85,7 +85,7 @@ pub const NAMED_BY: [(&str, &[&str]); 9] = [
 ];
 
 /// Files longer than the bound, and why they are.
-pub const LONG_FILES: [(&str, &str); 12] = [
+pub const LONG_FILES: [(&str, &str); 11] = [
     ("src/config/mod.rs", "the setters of HelperConfig; to be split by concern"),
     ("src/manager.rs", "to be split"),
     ("src/store.rs", "lists and hasher by hand; to be made plain"),
@@ -96,6 +96,5 @@ pub const LONG_FILES: [(&str, &str); 12] = [
     ("tests/it/soak/rogue.rs", "the hostile parts of the soak"),
     ("tests/it/support/server.rs", "the scripted server"),
     ("tests/it/telemetry.rs", "to be split by behaviour"),
-    ("tests/it/together_faults.rs", "to be split"),
     ("tests/shuttle.rs", "all models, with what they share"),
 ];

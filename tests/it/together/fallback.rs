@@ -1,222 +1,89 @@
-//! Each way of working together, with helpers that are slow, fail, panic or are cancelled.
+//! Ordered helpers, of which the first that can answers.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use super::*;
 
-use automation_assistant::{
-    Answer, AutomationAssistantManager, CallContext, CancelHandle, Error, ErrorKind, Event,
-    EventKind, Fact, Fallback, HelperConfig, HelperId, Observe, Reply, Speech, Stage, Task,
-    TaskError, TaskRequest, Together, Want, WhyNot,
-};
-
-use crate::support::{FnBackend, GateKeeper, LONG, gate, patient};
-use crate::together::{echo, failing, manager, spawn};
-
-fn panicking(manager: &AutomationAssistantManager) -> HelperId {
-    spawn(manager, "panicking", |_| panic!("planted"))
-}
-
-/// One that waits to be cancelled.
-fn slow(manager: &AutomationAssistantManager) -> (HelperId, Receiver<String>) {
-    let (backend, begun) = patient();
-    let config = HelperConfig::local().name("slow");
-    (manager.spawn_helper_with(config, backend).unwrap(), begun)
-}
-
-/// One that waits for a word.
-fn gated(manager: &AutomationAssistantManager, queue: usize) -> (HelperId, GateKeeper) {
-    let (backend, keeper) = gate();
-    let config = HelperConfig::local().name("gated").queue_capacity(queue);
-    (manager.spawn_helper_with(config, backend).unwrap(), keeper)
-}
-
-fn kind_of(task: &Task) -> ErrorKind {
-    task.error.as_ref().unwrap().kind()
-}
-
-/// How each request ended: its text, its error, or why there was no task.
-fn ends(answers: &[Answer]) -> Vec<String> {
-    let end = |answer: &Answer| match &answer.outcome {
-        Ok(task) => task.result.clone().unwrap_or_else(|| kind_of(task).as_str().to_owned()),
-        Err(Error::NotAsked { why, .. }) => format!("not asked: {why}"),
-        Err(error) => format!("{error:?}"),
-    };
-    answers.iter().map(end).collect()
-}
-
-fn requests(count: usize) -> Vec<TaskRequest> {
-    (0..count).map(|n| TaskRequest::new(n.to_string())).collect()
-}
-
-/// Runs a call, and raises its handle once its slow helper has begun.
-fn cancelled_midway<T: Send>(
-    begun: &Receiver<String>,
-    handle: &CancelHandle,
-    call: impl FnOnce() -> T + Send,
-) -> T {
-    std::thread::scope(|scope| {
-        let call = scope.spawn(call);
-        begun.recv_timeout(LONG).unwrap();
-        handle.cancel();
-        call.join().unwrap()
-    })
+#[test]
+fn a_fallback_goes_on_until_one_answers_and_tells_who_took_over() {
+    let notes = Notes::new();
+    let manager = AutomationAssistantManager::builder().observer(notes.clone()).build().unwrap();
+    let helpers = [
+        failing(&manager, ErrorKind::Server),
+        spawn(&manager, "panicking", |_| panic!("planted")),
+        echo(&manager, "local"),
+    ];
+    let fallback = Fallback::new(helpers);
+    let report = fallback.run(&Together::new(&manager), &"x".into()).unwrap();
+    assert_eq!((report.text(), report.helper()), (Some("local: x"), Some(helpers[2])));
+    let why: Vec<_> = report.tried.iter().map(|tried| tried.why.as_str()).collect();
+    assert_eq!(why, ["server", "panicked"]);
+    assert_eq!(notes.of(EventKind::Fallback).len(), 2);
 }
 
 #[test]
-fn the_first_k_bear_panics_time_outs_and_cancelling() {
+fn a_share_of_the_time_is_kept_for_those_who_follow() {
     let manager = manager();
-    let (slow, begun) = slow(&manager);
-    let helpers = [panicking(&manager), echo(&manager, "a"), slow];
-    let in_time = Together::new(&manager).deadline(Duration::from_millis(300));
-    let answers = in_time.fan_out(&helpers, &"x".into(), Want::First(2)).unwrap();
-    assert_eq!(ends(&answers)[..2], ["panicked", "a: x"]);
-    assert!(["timeout", "cancelled"].contains(&ends(&answers)[2].as_str()), "{answers:?}");
-    let all = in_time.fan_out(&helpers, &"x".into(), Want::All).unwrap();
-    assert!(all[1].is_success() && !all[2].is_success());
-    while begun.try_recv().is_ok() {}
-    let handle = CancelHandle::new();
-    let together = Together::new(&manager).cancel_handle(&handle);
-    let answers = cancelled_midway(&begun, &handle, || {
-        together.fan_out(&helpers, &"x".into(), Want::First(2)).unwrap()
+    let (backend, _begun) = patient();
+    let slow = manager.spawn_helper_with(HelperConfig::local(), backend).unwrap();
+    let local = echo(&manager, "local");
+    let together = Together::new(&manager).deadline(Duration::from_secs(1));
+    let fallback = Fallback::new([slow, local]).reserve_share(0.5);
+    let report = fallback.run(&together, &"x".into()).unwrap();
+    assert_eq!(report.text(), Some("local: x"));
+    assert_eq!(report.tried[0].why.as_str(), "timeout");
+}
+
+#[test]
+fn a_helper_that_will_fail_again_cools_down_and_comes_back_by_a_probe() {
+    let manager = manager();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let cloud = spawn(&manager, "cloud", move |_| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => Err(TaskError::new(ErrorKind::Network, "no network")),
+        _ => Ok(Reply::new("cloud")),
     });
-    assert_eq!(ends(&answers)[2], "cancelled");
-    // Nothing goes out any more.
-    let answers = together.fan_out(&helpers, &"x".into(), Want::All).unwrap();
-    assert!(ends(&answers).iter().all(|end| end == "not asked: cancelled"), "{answers:?}");
-    assert!(begun.try_recv().is_err());
-    assert_eq!(answers.into_iter().next().unwrap().outcome.unwrap_err().to_string(), {
-        "not asked: the call was cancelled before"
-    });
-}
-
-#[test]
-fn a_race_bears_panics_and_is_cancelled_midway() {
-    let manager = manager();
-    let (slow, begun) = slow(&manager);
-    let helpers = [panicking(&manager), slow, echo(&manager, "quick")];
-    let race = Together::new(&manager).race(&helpers, &"x".into()).unwrap();
-    assert_eq!(race.winner().unwrap().text(), Some("quick: x"));
-    while begun.try_recv().is_ok() {}
-    let handle = CancelHandle::new();
-    let together = Together::new(&manager).cancel_handle(&handle);
-    let race =
-        cancelled_midway(&begun, &handle, || together.race(&helpers[..2], &"x".into()).unwrap());
-    assert!(race.winner().is_none());
-    assert_eq!(ends(&race.answers)[1], "cancelled");
-}
-
-#[test]
-fn a_batch_bears_panics_and_tells_what_it_never_asked() {
-    let manager = manager();
-    let helpers = [panicking(&manager), echo(&manager, "a")];
-    let answers = Together::new(&manager).batch(&helpers, &requests(20)).unwrap();
-    for (n, end) in ends(&answers).iter().enumerate() {
-        assert!(*end == "panicked" || *end == format!("a: {n}"), "{end}");
+    let local = echo(&manager, "local");
+    let together = Together::new(&manager);
+    let fallback =
+        Fallback::new([cloud, local]).cool_down(Duration::from_secs(3600), Duration::MAX);
+    for _ in 0..3 {
+        assert_eq!(fallback.run(&together, &"x".into()).unwrap().text(), Some("local: x"));
     }
-    // Cancelled midway, and out of time.
-    let (slow, begun) = slow(&manager);
-    let handle = CancelHandle::new();
-    let together = Together::new(&manager).cancel_handle(&handle);
-    let answers =
-        cancelled_midway(&begun, &handle, || together.batch(&[slow], &requests(3)).unwrap());
-    assert_eq!(ends(&answers), ["cancelled", "not asked: cancelled", "not asked: cancelled"]);
-    let short = Together::new(&manager).deadline(Duration::from_millis(30));
-    let answers = short.batch(&[slow], &requests(2)).unwrap();
-    assert_eq!(ends(&answers)[1], "not asked: timeout");
-    // Nobody is left.
-    let broken = failing(&manager, ErrorKind::Authentication);
-    let answers = Together::new(&manager).batch(&[broken], &requests(2)).unwrap();
-    assert_eq!(ends(&answers), ["authentication", "not asked: authentication"]);
-    let request = answers.into_iter().nth(1).unwrap().outcome.unwrap_err().into_request().unwrap();
-    assert_eq!(request.prompt(), "1");
-    manager.get_helper(broken).unwrap().stop();
-    let answers = Together::new(&manager).batch(&[broken], &requests(1)).unwrap();
-    assert!(matches!(answers[0].outcome, Err(Error::Stopped(_))));
-    manager.terminate_helper(broken).unwrap();
-    let answers = Together::new(&manager).batch(&[broken], &requests(1)).unwrap();
-    assert!(matches!(answers[0].outcome, Err(Error::UnknownHelper(id)) if id == broken));
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "left out while it cools down");
+    let report = fallback.run(&together, &"x".into()).unwrap();
+    assert!(matches!(report.tried[0].why, WhyNot::CoolingDown(left) if left > LONG));
+    let fallback = Fallback::new([cloud, local]).cool_down(Duration::ZERO, Duration::ZERO);
+    assert_eq!(fallback.run(&together, &"x".into()).unwrap().text(), Some("local: x"));
+    assert_eq!(fallback.run(&together, &"x".into()).unwrap().text(), Some("cloud"));
 }
 
 #[test]
-fn a_batch_passes_by_a_helper_that_is_busy_with_other_tasks() {
+fn after_text_a_fallback_happens_only_if_asked_for() {
     let manager = manager();
-    let (busy, keeper) = gated(&manager, 10);
-    manager.submit_task(busy, "from elsewhere").unwrap();
-    keeper.next();
-    let helpers = [busy, echo(&manager, "idle")];
-    let answers = Together::new(&manager).batch(&helpers, &requests(20)).unwrap();
-    assert!(answers.iter().all(|answer| answer.helper_id == helpers[1] && answer.is_success()));
-    keeper.go.send(()).unwrap();
-}
-
-#[test]
-fn a_batch_waits_for_room_behind_other_tasks() {
-    let manager = manager();
-    let (busy, keeper) = gated(&manager, 1);
-    manager.submit_task(busy, "runs").unwrap();
-    keeper.next();
-    manager.submit_task(busy, "fills the queue").unwrap();
-    let answers = std::thread::scope(|scope| {
-        let together = Together::new(&manager);
-        let batch = scope.spawn(move || together.batch(&[busy], &requests(2)).unwrap());
-        for _ in 0..4 {
-            keeper.go.send(()).unwrap();
-        }
-        batch.join().unwrap()
+    let breaks = spawn(&manager, "breaks", |call| {
+        call.send_text("half an ans")?;
+        Err(TaskError::new(ErrorKind::Truncated, "broke off").with_partial("half an ans"))
     });
-    assert_eq!(ends(&answers), ["0", "1"]);
-}
-
-#[test]
-fn a_batch_lets_a_helper_rest_as_long_as_its_provider_asks() {
-    let manager = manager();
-    let wait = Duration::from_millis(20);
-    let calls = AtomicUsize::new(0);
-    let limited =
-        spawn(&manager, "limited", move |call| match calls.fetch_add(1, Ordering::SeqCst) {
-            1 | 2 => Err(TaskError::new(ErrorKind::RateLimited, "slowly").with_retry_after(wait)),
-            _ => Ok(Reply::new(call.prompt())),
+    let whole = spawn(&manager, "whole", |call| {
+        call.send_text("an answer")?;
+        Ok(Reply::new("an answer"))
+    });
+    for (restart, expected) in [(false, None), (true, Some("an answer"))] {
+        let (told, heard) = channel();
+        let together = Together::new(&manager).on_text(move |_, speech| {
+            let word = match speech {
+                Speech::Text(text) => text,
+                _ => "[again]",
+            };
+            told.send(word.to_owned()).unwrap();
         });
-    let began = Instant::now();
-    let answers = Together::new(&manager).batch(&[limited], &requests(3)).unwrap();
-    assert_eq!(ends(&answers), ["0", "1", "2"]);
-    assert!(began.elapsed() >= wait * 2);
-    // One that asks for ever more patience is left at last.
-    let endless = spawn(&manager, "endless", move |_| {
-        Err(TaskError::new(ErrorKind::RateLimited, "later").with_retry_after(Duration::ZERO))
-    });
-    let answers = Together::new(&manager).batch(&[endless], &requests(2)).unwrap();
-    assert_eq!(ends(&answers), ["rate_limited", "not asked: rate_limited"]);
-}
-
-#[test]
-fn a_pipeline_bears_panics_and_cancelling() {
-    let manager = manager();
-    let (told, heard) = channel();
-    let panics = panicking(&manager);
-    let request = TaskRequest::new("one").on_done(move |task| told.send(task.task_id).unwrap());
-    let stages = vec![Stage::new(panics, request), Stage::new(panics, "two")];
-    let pipeline = Together::new(&manager).pipeline(stages).unwrap();
-    assert_eq!(pipeline.tasks.len(), 1);
-    assert_eq!(kind_of(&pipeline.tasks[0]), ErrorKind::Panicked);
-    assert_eq!(
-        heard.recv_timeout(LONG).unwrap(),
-        pipeline.tasks[0].task_id,
-        "a stage's own callback"
-    );
-    let (slow, begun) = slow(&manager);
-    let handle = CancelHandle::new();
-    let together = Together::new(&manager).cancel_handle(&handle);
-    let pipeline = cancelled_midway(&begun, &handle, || {
-        together.pipeline(vec![Stage::new(slow, "1"), Stage::new(slow, "2")]).unwrap()
-    });
-    assert_eq!((pipeline.tasks.len(), kind_of(&pipeline.tasks[0])), (1, ErrorKind::Cancelled));
-    let pipeline = together.pipeline(vec![Stage::new(slow, "3")]).unwrap();
-    let why = pipeline.stopped_by.unwrap();
-    assert!(matches!(why, Error::NotAsked { why: ErrorKind::Cancelled, .. }), "{why:?}");
-    assert!(begun.try_recv().is_err());
+        let fallback = Fallback::new([breaks, whole]).restart_after_text(restart);
+        let report = fallback.run(&together, &"x".into()).unwrap();
+        assert_eq!(report.text(), expected);
+        drop((together, report));
+        let heard: Vec<_> = heard.try_iter().collect();
+        let all = ["half an ans", "[again]", "an answer"];
+        assert_eq!(heard, if restart { &all[..] } else { &all[..1] });
+    }
 }
 
 /// Who took over for whom, and why, as observers are told.
@@ -491,46 +358,4 @@ fn one_helper_s_own_bounds_end_no_fallback() {
     let fallback = Fallback::new([small, small]);
     let error = fallback.run(&Together::new(&manager), &"longer".into()).unwrap_err();
     assert!(error.to_string().contains("max_prompt_bytes"), "{error}");
-}
-
-#[test]
-fn messages_come_from_results_alone_and_reach_a_task_that_takes_them() {
-    let manager = manager();
-    let (to, broken) = (echo(&manager, "to"), failing(&manager, ErrorKind::Server));
-    let run = |helper, request: TaskRequest| {
-        let id = manager.submit_task(helper, request).unwrap();
-        manager.wait_task(helper, id, LONG).unwrap()
-    };
-    // A failure, a task that has not ended, strangers, and more than an inbox holds.
-    let failed = run(broken, "x".into()).task_id;
-    let refused = manager.send_result(broken, failed, to).unwrap_err();
-    assert!(refused.to_string().contains("failed"), "{refused}");
-    let (slow, begun) = slow(&manager);
-    let running = manager.submit_task(slow, "x").unwrap();
-    begun.recv_timeout(LONG).unwrap();
-    let refused = manager.send_result(slow, running, to).unwrap_err();
-    assert!(refused.to_string().contains("wait for it"), "{refused}");
-    assert!(manager.cancel_task(slow, running));
-    assert!(matches!(manager.send_result(to, failed, to), Err(Error::UnknownTask(_))));
-    let good = run(to, "news".into()).task_id;
-    let gone = slow;
-    manager.terminate_helper(gone).unwrap();
-    assert!(matches!(manager.send_result(to, good, gone), Err(Error::UnknownHelper(_))));
-    assert!(matches!(manager.send_result(gone, running, to), Err(Error::UnknownHelper(_))));
-    let bytes = automation_assistant::INBOX_BYTES_MAX + 1;
-    let long = spawn(&manager, "long", move |_| Ok(Reply::new("x".repeat(bytes))));
-    let long_result = run(long, "x".into()).task_id;
-    let refused = manager.send_result(long, long_result, to).unwrap_err();
-    assert!(refused.to_string().contains("INBOX_BYTES_MAX"), "{refused}");
-    // A context of the caller's own under that name stays, and so does the message.
-    manager.send_result(to, good, to).unwrap();
-    let own = run(to, TaskRequest::new("y").context("inbox", "mine"));
-    assert_eq!(own.context["inbox"], "mine");
-    let taken = run(to, "z".into());
-    assert_eq!(taken.context["inbox"][0]["text"], "to: news");
-    // It went to a task that panicked, and to no other.
-    let panics = panicking(&manager);
-    manager.send_result(to, good, panics).unwrap();
-    assert!(run(panics, "x".into()).context.contains_key("inbox"));
-    assert!(!run(panics, "x".into()).context.contains_key("inbox"));
 }
