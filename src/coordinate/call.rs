@@ -7,7 +7,8 @@ use super::cancel_handle::CancelHandle;
 use super::in_flight::Submitted;
 use super::together::Together;
 use crate::error::Error;
-use crate::helper::shared::{Shared, Watch};
+use crate::helper::shared::Shared;
+use crate::manager::WatchSet;
 use crate::slept::Slept;
 use crate::sync::{Arc, earlier};
 use crate::task::Task;
@@ -22,11 +23,10 @@ pub(super) enum Woken {
 }
 
 /// Watches the tasks of the call's helpers, the cancel handle and the deadline. Dropping it
-/// removes it from helpers and handle.
+/// ends that.
 pub(super) struct CallWatch<'a> {
-    watch: Arc<Watch>,
+    watch: WatchSet,
     cancel: &'a CancelHandle,
-    watched: Vec<Arc<Shared>>,
     began: (SystemTime, Instant),
     deadline: Option<Instant>,
     /// Knows the suspended time, where that counts.
@@ -36,14 +36,14 @@ pub(super) struct CallWatch<'a> {
 impl<'a> CallWatch<'a> {
     /// Over a call that may take this long.
     pub(super) fn new(together: &'a Together<'_>, time: Duration) -> Self {
-        let watch = Watch::new();
-        together.cancel.add(&watch);
+        let watch = WatchSet::new();
+        together.cancel.add(watch.watch());
         let began = (SystemTime::now(), Instant::now());
         let deadline = began.1.checked_add(time);
         let slept = &together.manager.observers().slept;
         slept.watch();
         let slept = Some(slept).filter(|_| together.count_suspended_time);
-        Self { watch, cancel: &together.cancel, watched: Vec::new(), began, deadline, slept }
+        Self { watch, cancel: &together.cancel, began, deadline, slept }
     }
 
     /// The call's end on the clock of `Instant`, earlier by the suspended time.
@@ -57,10 +57,7 @@ impl<'a> CallWatch<'a> {
 
     /// Watches this helper too.
     pub(super) fn add(&mut self, shared: &Arc<Shared>) {
-        if !self.watched.iter().any(|other| Arc::ptr_eq(other, shared)) {
-            shared.watch(&self.watch);
-            self.watched.push(Arc::clone(shared));
-        }
+        self.watch.add(shared);
     }
 
     /// Why the call is over, if it is.
@@ -103,9 +100,6 @@ impl<'a> CallWatch<'a> {
 
 impl Drop for CallWatch<'_> {
     fn drop(&mut self) {
-        for shared in &self.watched {
-            shared.unwatch(&self.watch);
-        }
-        self.cancel.remove(&self.watch);
+        self.cancel.remove(self.watch.watch());
     }
 }
