@@ -6,12 +6,12 @@ use crate::backend::failure::{Failure, Retry};
 use crate::backend::retry::go_duration;
 use crate::backend::run::{Facts, Run};
 use crate::backend::wire::Said;
-use crate::limits::{Admitted, RateLimiter, Refused, estimated_tokens};
+use crate::limits::{NoPermit, Permit, RateLimiter, estimated_tokens};
 use crate::number::whole_seconds;
 use crate::task_error::{ErrorKind, TaskError};
 
 /// A call that was let in, on each of its helper's accounts.
-pub(super) struct Turn(Vec<Admitted>);
+pub(super) struct Turn(Vec<Permit>);
 
 impl Run<'_> {
     /// Waits until the limits let a call in; tells how long that took, if it took any time.
@@ -26,8 +26,8 @@ impl Run<'_> {
             // No call is under way while it waits, and none will be if it is refused.
             self.withdraw_attempt();
             let wait = match wait {
-                Refused::Later(wait) => wait,
-                Refused::Spent { budget } => {
+                NoPermit::Later(wait) => wait,
+                NoPermit::Spent { budget } => {
                     let what = format!(
                         "the token budget of {budget} is spent: raise token_budget, or make a \
                          new limiter"
@@ -49,7 +49,7 @@ impl Run<'_> {
     }
 
     /// Goes on all accounts, or on none.
-    fn admit(&self) -> Result<Turn, Refused> {
+    fn admit(&self) -> Result<Turn, NoPermit> {
         let limiters = &self.backend.limiters;
         let mut turn = Turn(Vec::with_capacity(limiters.len()));
         if limiters.is_empty() {

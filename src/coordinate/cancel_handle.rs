@@ -7,10 +7,10 @@ use crate::helper::shared::Watch;
 
 /// Stops a coordinated call from another thread. Clones stop the same call.
 #[derive(Clone, Default)]
-pub struct CancelHandle(Arc<Mutex<Inner>>);
+pub struct CancelHandle(Arc<Mutex<CancelState>>);
 
 #[derive(Default)]
-struct Inner {
+struct CancelState {
     cancelled: bool,
     watches: Vec<crate::sync::Arc<Watch>>,
 }
@@ -45,7 +45,7 @@ impl CancelHandle {
         self.lock().watches.retain(|other| !crate::sync::Arc::ptr_eq(other, watch));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, CancelState> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

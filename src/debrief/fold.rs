@@ -2,7 +2,7 @@
 
 use super::histogram::Histogram;
 use super::lines::Found;
-use super::record::{Fields, Name, Number, Record, Text};
+use super::record::{LineFields, NumberField, RawText, Record, TextField};
 use super::runs::{RunTotals, Runs};
 use super::scan::{scan, scan_damaged};
 use super::tallies::{
@@ -16,7 +16,7 @@ const BACKENDS_MAX: usize = 32;
 /// Kinds of error told apart: more than there are.
 const KINDS_MAX: usize = 32;
 
-/// Name of a backend that a line does not tell.
+/// TextField of a backend that a line does not tell.
 const NO_BACKEND: &str = "(no backend)";
 
 /// What the counts know of one backend.
@@ -128,7 +128,9 @@ impl Counts {
                 return whole;
             }
             let (ours, end) = match scan_damaged(rest, record) {
-                Some((record, end)) if record.text(Name::RunId).is_some_and(Text::is_clean) => {
+                Some((record, end))
+                    if record.text(TextField::RunId).is_some_and(RawText::is_clean) =>
+                {
                     self.record(&record);
                     (true, end)
                 }
@@ -150,45 +152,47 @@ impl Counts {
         self.run_totals = std::mem::take(&mut self.runs).finish();
     }
 
-    fn record(&mut self, record: &Fields<'_>) {
-        let Some(run) = record.text(Name::RunId) else {
+    fn record(&mut self, record: &LineFields<'_>) {
+        let Some(run) = record.text(TextField::RunId) else {
             self.lines.foreign += 1;
             return;
         };
-        let event = record.text(Name::Event).unwrap_or_default().raw();
-        self.runs.line(run.raw(), record.count(Number::Seq), event == b"run_end");
+        let event = record.text(TextField::Event).unwrap_or_default().raw();
+        self.runs.line(run.raw(), record.count(NumberField::Seq), event == b"run_end");
         match event {
             b"backend_call" => self.counted(record, Counted::Call),
             b"task_complete" => self.counted(record, Counted::Task),
             b"helper_spawn" => self.counted(record, Counted::Spawn),
-            b"helper_stop" => add(&mut self.unjoined, record, Number::Unjoined),
+            b"helper_stop" => add(&mut self.unjoined, record, NumberField::Unjoined),
             b"result_dropped" => self.results_dropped += 1,
             b"fallback" => {
                 // Ids are new with every run; names say the same in all of them.
                 let name = |name, id| if record.text(name).is_some() { name } else { id };
-                let from = name(Name::FromWhom, Name::From);
-                let to = name(Name::ToWhom, Name::To);
-                self.fallbacks.add(record, [from, to, Name::Why]);
+                let from = name(TextField::FromWhom, TextField::From);
+                let to = name(TextField::ToWhom, TextField::To);
+                self.fallbacks.add(record, [from, to, TextField::Why]);
             }
-            b"admission" => self.admissions.add(record, [Name::Decision, Name::Pressure]),
-            b"suspended" => self.suspended.add(record.number(Number::SuspendedMs).unwrap_or(0.0)),
+            b"admission" => self.admissions.add(record, [TextField::Decision, TextField::Pressure]),
+            b"suspended" => {
+                self.suspended.add(record.number(NumberField::SuspendedMs).unwrap_or(0.0))
+            }
             b"trace_export" => self.traces.add(record),
             b"tail_repaired" => {
                 self.lines.repairs += 1;
-                add(&mut self.lines.bytes_dropped, record, Number::BytesDropped);
+                add(&mut self.lines.bytes_dropped, record, NumberField::BytesDropped);
             }
-            b"lines_lost" => add(&mut self.lines.lost, record, Number::Lines),
+            b"lines_lost" => add(&mut self.lines.lost, record, NumberField::Lines),
             b"audit_reopened" => self.lines.reopened += 1,
             _ => {}
         }
     }
 
-    fn counted(&mut self, record: &Fields<'_>, event: Counted) {
-        let error = record.text(Name::Error);
+    fn counted(&mut self, record: &LineFields<'_>, event: Counted) {
+        let error = record.text(TextField::Error);
         // A line that does not tell its success failed if it tells an error.
         let success = record.success().unwrap_or(error.is_none());
-        let latency = record.number(Number::LatencyMs).unwrap_or(0.0);
-        let backend = self.backend(record.text(Name::Backend));
+        let latency = record.number(NumberField::LatencyMs).unwrap_or(0.0);
+        let backend = self.backend(record.text(TextField::Backend));
         if let Some(backend) = self.backends.get_mut(backend) {
             backend.calls += 1;
             backend.errors += u64::from(!success);
@@ -201,7 +205,7 @@ impl Counts {
             self.success += 1;
         } else {
             self.errors += 1;
-            let kind = record.text(Name::ErrorKind);
+            let kind = record.text(TextField::ErrorKind);
             self.top_errors.add(error, kind);
             self.kind(kind);
         }
@@ -213,25 +217,25 @@ impl Counts {
                 self.tasks.failed += u64::from(!success);
                 self.task_tokens.add(record, success);
                 self.costs.add(record, success);
-                self.queue.add(record.number(Number::QueueMs).unwrap_or(0.0));
+                self.queue.add(record.number(NumberField::QueueMs).unwrap_or(0.0));
             }
         }
     }
 
-    fn call(&mut self, record: &Fields<'_>, success: bool, latency: f64) {
+    fn call(&mut self, record: &LineFields<'_>, success: bool, latency: f64) {
         self.calls += 1;
-        self.retried += u64::from(record.count(Number::Attempt).is_some_and(|n| n > 1));
+        self.retried += u64::from(record.count(NumberField::Attempt).is_some_and(|n| n > 1));
         self.call_tokens.add(record, success);
-        self.waited.add(record.number(Number::WaitedMs).unwrap_or(0.0));
-        if let Some(first_byte) = record.number(Number::FirstByteMs) {
+        self.waited.add(record.number(NumberField::WaitedMs).unwrap_or(0.0));
+        if let Some(first_byte) = record.number(NumberField::FirstByteMs) {
             self.first_byte.add(first_byte);
             self.rest.add(latency - first_byte);
         }
     }
 
     /// The place of the backend in the list.
-    fn backend(&mut self, name: Option<Text<'_>>) -> usize {
-        let raw = name.map_or(NO_BACKEND.as_bytes(), Text::raw);
+    fn backend(&mut self, name: Option<RawText<'_>>) -> usize {
+        let raw = name.map_or(NO_BACKEND.as_bytes(), RawText::raw);
         let is = |backend: &Backend| backend.raw.as_deref() == Some(raw);
         if self.backends.get(self.last_backend).is_some_and(is) {
             return self.last_backend;
@@ -242,7 +246,7 @@ impl Counts {
         place
     }
 
-    fn new_backend(&mut self, raw: &[u8], name: Option<Text<'_>>) -> usize {
+    fn new_backend(&mut self, raw: &[u8], name: Option<RawText<'_>>) -> usize {
         let full = self.backends.len() >= BACKENDS_MAX;
         let mut name = name.map(|name| clean(&name.decode(), NAME_BYTES_MAX)).unwrap_or_default();
         if full {
@@ -261,7 +265,7 @@ impl Counts {
         self.backends.len() - 1
     }
 
-    fn kind(&mut self, kind: Option<Text<'_>>) {
+    fn kind(&mut self, kind: Option<RawText<'_>>) {
         let Some(kind) = kind else { return };
         if let Some(known) = self.kinds.iter_mut().find(|known| known.0.as_bytes() == kind.raw()) {
             known.1 += 1;

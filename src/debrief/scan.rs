@@ -4,13 +4,13 @@
 
 use super::bytes::{HIGHS, ONES, SMALL_POWERS, eight_digits, zero_bytes};
 use super::digits::{Digits, FAST_DIGITS_MAX};
-use super::record::{Field, Fields, Key, Record, Shape, Span, WORD, field};
+use super::record::{Field, Key, LineFields, Record, Shape, Span, WORD, field};
 
 /// Deepest nesting that is read: serde_json's own bound, and the bits of the stack below.
 const DEPTH_MAX: u32 = 127;
 
 /// Reads one line. `None`: it is no JSON object.
-pub(super) fn scan<'a>(line: &'a [u8], record: &'a mut Record) -> Option<Fields<'a>> {
+pub(super) fn scan<'a>(line: &'a [u8], record: &'a mut Record) -> Option<LineFields<'a>> {
     let mut scanner = Scanner { line, at: 0, high: false, lenient: false };
     record.clear();
     scanner.object(record)?;
@@ -18,7 +18,7 @@ pub(super) fn scan<'a>(line: &'a [u8], record: &'a mut Record) -> Option<Fields<
     if scanner.at < line.len() || (scanner.high && std::str::from_utf8(line).is_err()) {
         return None;
     }
-    Some(Fields::new(record, line))
+    Some(LineFields::new(record, line))
 }
 
 /// Reads an object at the beginning of a damaged line; also gives its length. It takes what
@@ -28,12 +28,12 @@ pub(super) fn scan<'a>(line: &'a [u8], record: &'a mut Record) -> Option<Fields<
 pub(super) fn scan_damaged<'a>(
     line: &'a [u8],
     record: &'a mut Record,
-) -> Option<(Fields<'a>, usize)> {
+) -> Option<(LineFields<'a>, usize)> {
     let mut scanner = Scanner { line, at: 0, high: false, lenient: true };
     record.clear();
     scanner.object(record)?;
     let length = scanner.at;
-    Some((Fields::new(record, line), length))
+    Some((LineFields::new(record, line), length))
 }
 
 struct Scanner<'a> {

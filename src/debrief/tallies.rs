@@ -1,7 +1,7 @@
 //! What lines come to, one sort of fact each, with a bound on everything that is kept.
 
 use super::order::sort_short;
-use super::record::{Fields, Name, Number, Text};
+use super::record::{LineFields, NumberField, RawText, TextField};
 use crate::text::clean;
 
 /// Texts of errors counted at one time; see [`Errors`].
@@ -17,10 +17,10 @@ pub(super) const NAME_BYTES_MAX: usize = 256;
 /// Longest text of an error that is kept, in bytes.
 const ERROR_BYTES_MAX: usize = 512;
 
-/// Name of what was beyond a bound.
+/// TextField of what was beyond a bound.
 pub(super) const OTHERS: &str = "(others)";
 
-/// Text of an error that a line does not tell.
+/// RawText of an error that a line does not tell.
 const NO_ERROR: &str = "(no error text)";
 
 /// Texts with counts, in bounded memory: when all places are taken, the rarest text makes
@@ -105,9 +105,9 @@ pub(super) struct Ways<const TEXTS: usize> {
 }
 
 impl<const TEXTS: usize> Ways<TEXTS> {
-    pub(super) fn add(&mut self, record: &Fields<'_>, names: [Name; TEXTS]) {
+    pub(super) fn add(&mut self, record: &LineFields<'_>, names: [TextField; TEXTS]) {
         let text = |name| {
-            let text = record.text(name).map(Text::decode).unwrap_or_default();
+            let text = record.text(name).map(RawText::decode).unwrap_or_default();
             clean(&text, NAME_BYTES_MAX)
         };
         let mut texts = names.map(text);
@@ -122,25 +122,25 @@ impl<const TEXTS: usize> Ways<TEXTS> {
 }
 
 /// Adds what a line tells of a number. Sums stay at their greatest value: a line may tell any.
-pub(super) fn add(sum: &mut u64, record: &Fields<'_>, number: Number) {
+pub(super) fn add(sum: &mut u64, record: &LineFields<'_>, number: NumberField) {
     *sum = sum.saturating_add(record.count(number).unwrap_or(0));
 }
 
 impl Traces {
-    pub(super) fn add(&mut self, record: &Fields<'_>) {
-        add(&mut self.sent, record, Number::Sent);
-        add(&mut self.dropped, record, Number::Dropped);
-        add(&mut self.retried, record, Number::Retried);
+    pub(super) fn add(&mut self, record: &LineFields<'_>) {
+        add(&mut self.sent, record, NumberField::Sent);
+        add(&mut self.dropped, record, NumberField::Dropped);
+        add(&mut self.retried, record, NumberField::Retried);
     }
 }
 
 impl Tokens {
-    pub(super) fn add(&mut self, record: &Fields<'_>, success: bool) {
-        let numbers = [Number::PromptTokens, Number::CompletionTokens];
+    pub(super) fn add(&mut self, record: &LineFields<'_>, success: bool) {
+        let numbers = [NumberField::PromptTokens, NumberField::CompletionTokens];
         if numbers.iter().any(|number| record.count(*number).is_some()) {
             self.told += 1;
-            add(&mut self.prompt, record, Number::PromptTokens);
-            add(&mut self.completion, record, Number::CompletionTokens);
+            add(&mut self.prompt, record, NumberField::PromptTokens);
+            add(&mut self.completion, record, NumberField::CompletionTokens);
         } else {
             self.missing += u64::from(success);
         }
@@ -148,11 +148,11 @@ impl Tokens {
 }
 
 impl Costs {
-    pub(super) fn add(&mut self, record: &Fields<'_>, success: bool) {
-        if record.count(Number::CostNano).is_some() {
+    pub(super) fn add(&mut self, record: &LineFields<'_>, success: bool) {
+        if record.count(NumberField::CostNano).is_some() {
             self.priced += 1;
-            add(&mut self.nano, record, Number::CostNano);
-        } else if record.count(Number::PromptTokens).is_some() {
+            add(&mut self.nano, record, NumberField::CostNano);
+        } else if record.count(NumberField::PromptTokens).is_some() {
             self.unpriced += 1;
         } else {
             self.usage_missing += u64::from(success);
@@ -161,8 +161,8 @@ impl Costs {
 }
 
 impl Errors {
-    pub(super) fn add(&mut self, text: Option<Text<'_>>, kind: Option<Text<'_>>) {
-        let raw = text.map_or(NO_ERROR.as_bytes(), Text::raw);
+    pub(super) fn add(&mut self, text: Option<RawText<'_>>, kind: Option<RawText<'_>>) {
+        let raw = text.map_or(NO_ERROR.as_bytes(), RawText::raw);
         let raw = raw.get(..ERROR_BYTES_MAX).unwrap_or(raw);
         if let Some(known) = self.places.iter_mut().find(|known| known.0 == raw) {
             known.1.count += 1;
@@ -173,7 +173,7 @@ impl Errors {
             let rarest = counts.min_by_key(|(_, known)| known.1.count).map_or(0, |(at, _)| at);
             self.others += self.places.swap_remove(rarest).1.count;
         }
-        let text = text.map_or(NO_ERROR.into(), Text::decode);
+        let text = text.map_or(NO_ERROR.into(), RawText::decode);
         let count = ErrorCount {
             text: clean(&text, ERROR_BYTES_MAX),
             kind: kind.map(|kind| clean(&kind.decode(), NAME_BYTES_MAX)),

@@ -3,13 +3,13 @@
 
 use std::io;
 
-use crate::opik::item::Entry;
+use crate::opik::item::TraceEntry;
 use crate::opik::shared::SinkShared;
 use crate::opik::spool::Spool;
 
 /// Entries that are sent together.
 pub(super) struct TraceBatch {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<TraceEntry>,
     /// Read from the spool file, where they still stand.
     pub(super) in_spool: bool,
     /// How often Opik failed on it.
@@ -18,7 +18,7 @@ pub(super) struct TraceBatch {
 
 impl TraceBatch {
     /// A batch from the queue.
-    pub(super) fn new(entries: Vec<Entry>) -> Self {
+    pub(super) fn new(entries: Vec<TraceEntry>) -> Self {
         Self { entries, in_spool: false, faults: 0 }
     }
 
@@ -29,8 +29,8 @@ impl TraceBatch {
 }
 
 /// Number of entries, and their bytes of memory.
-pub(super) fn size(entries: &[Entry]) -> (usize, usize) {
-    (entries.len(), entries.iter().map(Entry::bytes).sum())
+pub(super) fn size(entries: &[TraceEntry]) -> (usize, usize) {
+    (entries.len(), entries.iter().map(TraceEntry::bytes).sum())
 }
 
 /// See the module.
@@ -78,7 +78,7 @@ impl<'a> Backlog<'a> {
         Some(TraceBatch { entries, in_spool: true, faults: 0 })
     }
 
-    fn take_spooled(&mut self) -> Option<Vec<Entry>> {
+    fn take_spooled(&mut self) -> Option<Vec<TraceEntry>> {
         let spool = self.spool.as_mut()?;
         match spool.take_batch() {
             Ok((entries, damaged)) => {
@@ -122,7 +122,7 @@ impl<'a> Backlog<'a> {
     }
 
     /// Puts entries from the queue into the spool; without one they are dropped.
-    pub(super) fn put_by(&mut self, entries: Vec<Entry>) {
+    pub(super) fn put_by(&mut self, entries: Vec<TraceEntry>) {
         let (items, bytes) = size(&entries);
         let outcome = match &mut self.spool {
             Some(spool) => spool.append(&entries),

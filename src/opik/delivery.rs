@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crate::event::{Event, EventKind, Fact};
 use crate::observers::quietly;
-use crate::opik::item::{Entry, Parts};
-use crate::opik::post::{List, PostOutcome, Verdict};
+use crate::opik::item::{Parts, TraceEntry};
+use crate::opik::post::{OpikList, PostOutcome, Verdict};
 use crate::opik::shared::SinkShared;
 use crate::opik::target::Target;
 use crate::task_error::{ErrorKind, TaskError};
@@ -19,7 +19,7 @@ pub(super) enum Delivered {
     /// Every entry was sent or dropped.
     All,
     /// These entries are left.
-    Partly { left: Vec<Entry>, why: Verdict },
+    Partly { left: Vec<TraceEntry>, why: Verdict },
 }
 
 /// A failure, for the observers.
@@ -44,11 +44,15 @@ impl<'a> Delivery<'a> {
     }
 
     /// Sends traces, then spans, then scores of a batch, and counts what is sent or dropped.
-    pub(super) fn deliver(&mut self, mut entries: Vec<Entry>, until: Option<Instant>) -> Delivered {
+    pub(super) fn deliver(
+        &mut self,
+        mut entries: Vec<TraceEntry>,
+        until: Option<Instant>,
+    ) -> Delivered {
         let mut splits = SPLITS_MAX;
         // Which entries are settled: `true` if Opik has them, `false` if they are dropped.
         let mut ends: Vec<Option<bool>> = vec![None; entries.len()];
-        for list in [List::Traces, List::Spans, List::Scores] {
+        for list in [OpikList::Traces, OpikList::Spans, OpikList::Scores] {
             let mut ranges = vec![(0, entries.len())];
             while let Some((from, to)) = ranges.pop() {
                 let (places, items): (Vec<usize>, Vec<Parts<'_>>) = (from..to)
@@ -62,7 +66,9 @@ impl<'a> Delivery<'a> {
                 self.note(&outcome);
                 match outcome.verdict {
                     Verdict::Accepted => places.iter().for_each(|at| match &mut entries[*at] {
-                        Entry::Generation { traced, .. } if list == List::Traces => *traced = true,
+                        TraceEntry::Generation { traced, .. } if list == OpikList::Traces => {
+                            *traced = true
+                        }
                         _ => ends[*at] = Some(true),
                     }),
                     Verdict::Rejected { by_item: true } if places.len() > 1 && splits > 1 => {
@@ -83,7 +89,12 @@ impl<'a> Delivery<'a> {
     }
 
     /// Counts what is settled, and gives back what is not.
-    fn count(&self, entries: Vec<Entry>, ends: &[Option<bool>], why: Option<Verdict>) -> Delivered {
+    fn count(
+        &self,
+        entries: Vec<TraceEntry>,
+        ends: &[Option<bool>],
+        why: Option<Verdict>,
+    ) -> Delivered {
         let number = |end| ends.iter().filter(|other| **other == Some(end)).count() as u64;
         {
             let queue = &mut self.shared.lock().queue;
@@ -91,7 +102,7 @@ impl<'a> Delivery<'a> {
             queue.dropped += number(false);
         }
         let left = entries.into_iter().zip(ends).filter(|(_, end)| end.is_none());
-        let left: Vec<Entry> = left.map(|(entry, _)| entry).collect();
+        let left: Vec<TraceEntry> = left.map(|(entry, _)| entry).collect();
         match why {
             Some(why) if !left.is_empty() => Delivered::Partly { left, why },
             _ => Delivered::All,
@@ -144,10 +155,10 @@ impl<'a> Delivery<'a> {
 }
 
 /// What of an entry goes to this list.
-fn parts(entry: &Entry, list: List) -> Option<Parts<'_>> {
+fn parts(entry: &TraceEntry, list: OpikList) -> Option<Parts<'_>> {
     match list {
-        List::Traces => entry.trace(),
-        List::Spans => entry.span(),
-        List::Scores => entry.as_score(),
+        OpikList::Traces => entry.trace(),
+        OpikList::Spans => entry.span(),
+        OpikList::Scores => entry.as_score(),
     }
 }

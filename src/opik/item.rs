@@ -19,7 +19,7 @@ pub(super) const CONTENT_BYTES_MAX: usize = 256 << 10;
 pub(super) type Parts<'a> = [&'a str; 3];
 
 /// One thing to send.
-pub(super) enum Entry {
+pub(super) enum TraceEntry {
     /// A task's trace and span. Both without their last brace, for `content` follows.
     Generation {
         trace: Box<str>,
@@ -33,7 +33,7 @@ pub(super) enum Entry {
     Score(Box<str>),
 }
 
-impl Entry {
+impl TraceEntry {
     /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let texts = match self {

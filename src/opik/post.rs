@@ -23,7 +23,7 @@ const BODY_BYTES_MAX: usize = 16 << 10;
 
 /// Which of Opik's lists something goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum List {
+pub(super) enum OpikList {
     Traces,
     Spans,
     Scores,
@@ -63,16 +63,16 @@ impl Target {
     /// Sends JSON objects to one of the lists.
     pub(super) fn send(
         &self,
-        list: List,
+        list: OpikList,
         items: &[Parts<'_>],
         cancel: &CancelSignal,
         until: Option<Instant>,
     ) -> PostOutcome {
         let body = body(list, items);
         let url = match list {
-            List::Traces => &self.traces_url,
-            List::Spans => &self.spans_url,
-            List::Scores => &self.scores_url,
+            OpikList::Traces => &self.traces_url,
+            OpikList::Spans => &self.spans_url,
+            OpikList::Scores => &self.scores_url,
         };
         let limits = Limits {
             deadline: earlier(Instant::now().checked_add(REQUEST_LIMIT), until),
@@ -87,7 +87,7 @@ impl Target {
             body: Some(body.as_bytes()),
             accept: "application/json",
         };
-        let put = list == List::Scores;
+        let put = list == OpikList::Scores;
         match self.client.send_with(cancel, limits, &request, put) {
             Ok(mut response) => {
                 let status = response.status();
@@ -118,11 +118,11 @@ impl Target {
 }
 
 /// The batch as JSON.
-fn body(list: List, items: &[Parts<'_>]) -> String {
+fn body(list: OpikList, items: &[Parts<'_>]) -> String {
     let name = match list {
-        List::Traces => "traces",
-        List::Spans => "spans",
-        List::Scores => "scores",
+        OpikList::Traces => "traces",
+        OpikList::Spans => "spans",
+        OpikList::Scores => "scores",
     };
     let texts = items.iter().flatten().map(|part| part.len()).sum::<usize>();
     // Beside the items: their commas, the name, and what stands around it.
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn a_batch_is_json() {
         let items = [["{\"id\":1", ",\"x\":3", "}"], ["{\"id\":2", "", "}"]];
-        let body = body(List::Spans, &items);
+        let body = body(OpikList::Spans, &items);
         assert_eq!(body, "{\"spans\":[{\"id\":1,\"x\":3},{\"id\":2}]}");
     }
 }

@@ -10,7 +10,7 @@ use crate::cancel::CancelSignal;
 use crate::config::TraceMode;
 use crate::error::Error;
 use crate::event::{Event, EventKind, Observe};
-use crate::opik::item::{Entry, is_score};
+use crate::opik::item::{TraceEntry, is_score};
 use crate::opik::queue::Queue;
 use crate::opik::shared::{Kit, SinkShared, SinkState};
 use crate::opik::spool::Spool;
@@ -144,7 +144,7 @@ impl OpikSink {
         project: Option<&str>,
     ) -> bool {
         let project = project.or(self.shared.project.as_deref());
-        is_score(name, value) && self.push(Entry::score(trace, name, value, project))
+        is_score(name, value) && self.push(TraceEntry::score(trace, name, value, project))
     }
 
     /// Sends what waits, at once; returns when all that was there is sent or dropped, or the
@@ -194,7 +194,7 @@ impl OpikSink {
     }
 
     /// Puts an entry into the queue; `false` if the sink is closed.
-    fn push(&self, entry: Entry) -> bool {
+    fn push(&self, entry: TraceEntry) -> bool {
         self.start();
         let shared = &self.shared;
         let mut state = shared.lock();
@@ -231,7 +231,7 @@ impl Observe for OpikSink {
             (EventKind::TaskComplete, Some(task)) => {
                 let shared = &self.shared;
                 let project = shared.project.as_deref();
-                let entry = Entry::generation(event, task, facts, project, &shared.tags);
+                let entry = TraceEntry::generation(event, task, facts, project, &shared.tags);
                 if let Some(entry) = entry {
                     self.push(entry);
                 }

@@ -7,7 +7,7 @@ use crate::backoff::Backoff;
 use crate::id::random_u64;
 use crate::opik::backlog::{Backlog, TraceBatch, size};
 use crate::opik::delivery::{Delivered, Delivery};
-use crate::opik::item::Entry;
+use crate::opik::item::TraceEntry;
 use crate::opik::post::Verdict;
 use crate::opik::shared::{Kit, SinkShared};
 use crate::sync::{earlier, wait_until};
@@ -20,7 +20,7 @@ const SUSPECT_TRIES_MAX: u32 = 5;
 /// What is to be done next.
 enum Todo {
     /// Take these from the queue.
-    Send(Vec<Entry>),
+    Send(Vec<TraceEntry>),
     /// Try the backlog again.
     Retry,
     Close,
@@ -95,7 +95,7 @@ impl Thread<'_> {
     }
 
     /// Sends what came from the queue, unless older entries wait in the spool.
-    fn send_or_spool(&mut self, entries: Vec<Entry>) {
+    fn send_or_spool(&mut self, entries: Vec<TraceEntry>) {
         if self.disabled || self.backlog.spooled() > 0 {
             self.backlog.put_by(entries);
         } else {
