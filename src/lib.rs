@@ -42,25 +42,38 @@
 //!
 //! # Map of the house
 //!
-//! The way of a task: prompt → [`TaskRequest`] (checked once) → queue → helper thread →
+//! The way of a task: prompt → [`TaskRequest`] (validated once) → queue → helper thread →
 //! [`AiBackend::process`] → [`Event`] (telemetry line, trace) → result store →
 //! `wait_task` → [`Debrief`].
 //!
-//! | room | what it holds |
+//! | modules | what they hold |
 //! |---|---|
-//! | `id`, `error`, `task_error`, `task`, `tool`, `config`, `status`, `event` | plain types; they know nobody |
-//! | `cancel`, `sync`, `observers` | the signal to stop; the door to mutex and atomics; calls to observers, fenced in |
-//! | `queue`, `store` | the ticket channel and the lanes; the tasks behind the mutex |
-//! | `backend` | the trait, the embedded engine; below it one file per concern of HTTP (`http/` alone names ureq) and one per provider |
-//! | `helper`, `manager` | threads and their inside; the registry |
-//! | `coordinate` | helpers together, over the manager |
-//! | `device` | what the device says of itself |
-//! | `telemetry`, `debrief` | observer to audit lines; audit lines to report |
+//! | `text`, `number`, `calendar`, `percentile`, `backoff`, `lenient` | pure functions: text cut to a length, decimals, dates, percentiles, waits between attempts, JSON of many dialects |
+//! | `sync`, `cancel` | locks, threads and the clock, replaceable by a model checker; the signal that cancels a call |
+//! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
+//! | `secret`, `env`, `connections`, `limits`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
+//! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
+//! | `debrief` | audit lines → report |
+//! | `device` | battery, memory, network, clocks and temperature; the admission policy; tools for a model |
+//! | `event`, `slept`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
+//! | `telemetry` | events → audit lines |
+//! | `http` | HTTP over ureq, which is named here alone: connections, limits in time, cancelling, proxies, TLS |
+//! | `engine` | what every provider behind HTTP shares: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
+//! | `opik_account` | the address, key and configuration file of Comet's Opik |
+//! | `providers` | one file or folder for each provider, and their registry |
+//! | `opik` | events → traces in Opik |
+//! | `helper`, `manager` | the threads of a helper and their shared state; the registry of helpers |
+//! | `coordinate`, `experiment` | several helpers in one call; one set of prompts over several helpers |
+//! | `fuzzing` | entry points of the fuzz targets |
 //!
-//! Imports point up this table only. The core names no HTTP, no provider and no file: its
-//! windows are [`AiBackend`] and [`Observe`].
+//! A module imports only modules above it on the map, `tests/it/tidy` holds the exact list
+//! and fails where the code differs. The core names no HTTP, no provider and no file: other
+//! code reaches it through [`AiBackend`] and [`Observe`].
 
 mod backend;
+#[cfg(feature = "http")]
+mod backoff;
+mod calendar;
 mod cancel;
 mod config;
 mod connections;
@@ -89,6 +102,7 @@ mod observers;
 mod opik;
 #[cfg(feature = "http")]
 mod opik_account;
+mod percentile;
 mod prices;
 mod providers;
 mod queue;
@@ -100,6 +114,7 @@ mod sync;
 mod task;
 mod task_error;
 mod telemetry;
+mod text;
 mod tool;
 mod trace;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::CancelHandle;
+use super::cancel_handle::CancelHandle;
 use crate::device::{Admission, AdmissionPolicy, DeviceReader, DeviceWatch, Pressure};
 use crate::error::Error;
 use crate::event::{Event, EventKind, Fact};
@@ -316,12 +316,12 @@ impl AdmissionControl {
             return Paused::Late;
         }
         let watch = Watch::new();
-        self.cancel.lock().watches.push(crate::sync::Arc::clone(&watch));
+        self.cancel.add(&watch);
         // Looked at again now that the handle can wake us.
         if !self.cancel.is_cancelled() {
             watch.sleep_until(Instant::now().checked_add(left.min(self.look_every)));
         }
-        self.cancel.lock().watches.retain(|other| !crate::sync::Arc::ptr_eq(other, &watch));
+        self.cancel.remove(&watch);
         if self.cancel.is_cancelled() { Paused::Cancelled } else { Paused::Look }
     }
 }

@@ -5,15 +5,21 @@
 //! [`Telemetry`](crate::Telemetry) writes, and those of the Python prototype.
 
 mod advice;
+mod bytes;
+mod digits;
 mod fold;
+mod health;
 mod histogram;
 mod json;
 mod lines;
 mod order;
 mod record;
+mod render;
 mod runs;
 mod scan;
-mod text;
+mod tallies;
+
+pub use health::{Health, compute_stability_score};
 
 use std::fmt;
 use std::fs::File;
@@ -21,68 +27,15 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::Error;
-use fold::{Counts, ErrorCount};
+use fold::Counts;
+use health::failure_rate;
 use histogram::{Histogram, Row};
 use order::sort_short;
 use record::Record;
-
-/// Up to here it is [`Health::Ok`], excluded.
-const DEGRADED_FROM: f64 = 0.05;
-/// Up to here it is [`Health::Degraded`], included.
-const CRITICAL_ABOVE: f64 = 0.20;
+use tallies::ErrorCount;
 
 /// How many of the most frequent errors a report tells.
 const TOP_ERRORS: usize = 10;
-
-/// How the whole looks, by its failure rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Health {
-    /// Less than 5 % failed.
-    Ok,
-    /// 5 to 20 % failed.
-    Degraded,
-    /// More than 20 % failed.
-    Critical,
-}
-
-impl Health {
-    /// The health at this failure rate, a fraction from 0 to 1.
-    pub fn from_failure_rate(rate: f64) -> Self {
-        if rate < DEGRADED_FROM {
-            Self::Ok
-        } else if rate <= CRITICAL_ABOVE {
-            Self::Degraded
-        } else {
-            Self::Critical
-        }
-    }
-
-    /// The health as reports tell it: `🟢 OK`, `🟡 Degraded`, `🔴 Critical`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "🟢 OK",
-            Self::Degraded => "🟡 Degraded",
-            Self::Critical => "🔴 Critical",
-        }
-    }
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The share of events that did not fail: 1 − errors / (success + errors), and 1.0 where
-/// there is nothing.
-pub fn compute_stability_score(success: u64, errors: u64) -> f64 {
-    1.0 - failure_rate(success, errors)
-}
-
-fn failure_rate(success: u64, errors: u64) -> f64 {
-    if errors == 0 { 0.0 } else { errors as f64 / (success as f64 + errors as f64) }
-}
 
 /// One backend's calls over all runs: its `helper_spawn`, `backend_call` and `task_complete`
 /// events together.
@@ -171,17 +124,17 @@ struct Sums {
     errors: u64,
     other_errors: u64,
     kinds: Vec<(String, u64)>,
-    tasks: fold::Tasks,
+    tasks: tallies::Tasks,
     calls: u64,
     retried: u64,
-    tokens: fold::Tokens,
-    costs: fold::Costs,
-    fallbacks: fold::Ways<3>,
-    admissions: fold::Ways<2>,
-    traces: fold::Traces,
+    tokens: tallies::Tokens,
+    costs: tallies::Costs,
+    fallbacks: tallies::Ways<3>,
+    admissions: tallies::Ways<2>,
+    traces: tallies::Traces,
     results_dropped: u64,
     unjoined: u64,
-    lines: fold::LineCounts,
+    lines: tallies::LineCounts,
 }
 
 impl Debrief {
@@ -334,7 +287,7 @@ impl Debrief {
 
     /// The report as Markdown.
     pub fn to_markdown(&self) -> String {
-        text::markdown(self)
+        render::markdown(self)
     }
 
     /// The report as JSON: the keys are the getters' names, rates are fractions from 0 to 1,
@@ -376,7 +329,7 @@ fn time_part(name: &'static str, key: &'static str, times: &Histogram) -> Option
 
 impl fmt::Display for Debrief {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::console(self, f)
+        render::console(self, f)
     }
 }
 

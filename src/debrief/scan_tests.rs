@@ -3,18 +3,18 @@
 
 use serde_json::Value;
 
-use super::super::record::{Name, Number, Record};
+use super::super::record::{NumberField, Record, TextField};
 use super::scan;
 
 /// Lines made by chance in an ordinary test run.
 const ROUNDS: u64 = 60_000;
 
-const TEXTS: [(&str, Name); 3] =
-    [("run_id", Name::RunId), ("backend", Name::Backend), ("error", Name::Error)];
-const NUMBERS: [(&str, Number); 3] = [
-    ("latency_ms", Number::LatencyMs),
-    ("seq", Number::Seq),
-    ("completion_tokens", Number::CompletionTokens),
+const TEXTS: [(&str, TextField); 3] =
+    [("run_id", TextField::RunId), ("backend", TextField::Backend), ("error", TextField::Error)];
+const NUMBERS: [(&str, NumberField); 3] = [
+    ("latency_ms", NumberField::LatencyMs),
+    ("seq", NumberField::Seq),
+    ("completion_tokens", NumberField::CompletionTokens),
 ];
 
 /// Compares one line; `record` remembers the lines before.

@@ -223,6 +223,18 @@ impl Default for DeviceReader {
     }
 }
 
+impl DeviceSnapshot {
+    /// Reads the device with every default: no child process, storage of the current folder.
+    pub fn read() -> Self {
+        DeviceReader::new().read()
+    }
+
+    /// A reader with options.
+    pub fn builder() -> DeviceReader {
+        DeviceReader::new()
+    }
+}
+
 fn joined(why: NoReading, more: &str) -> NoReading {
     match why {
         NoReading::Unavailable(why) | NoReading::Denied(why) => {

@@ -10,10 +10,9 @@ use serde_json::{Map, Value, json};
 use super::memory::{Memory, ProcessMemory};
 use super::network::{Network, Wifi};
 use super::power::{Battery, Temperature};
-use super::reader::DeviceReader;
 use super::reading::{Reading, late};
 use super::system::{Load, Storage};
-use crate::task::unix_seconds;
+use crate::calendar::unix_time;
 
 /// The state of the device at one moment; what it does not tell is
 /// [`Unavailable`](Reading::Unavailable), never an error.
@@ -53,7 +52,7 @@ pub struct DeviceSnapshot {
     /// The network.
     pub network: Reading<Network>,
     /// The wireless connection; only where it was asked for
-    /// ([`DeviceReader::termux_wifi`]).
+    /// ([`DeviceReader::termux_wifi`](crate::DeviceReader::termux_wifi)).
     pub wifi: Reading<Wifi>,
 }
 
@@ -63,16 +62,6 @@ const ZONES_IN_CONTEXT: usize = 4;
 const INTERFACES_IN_CONTEXT: usize = 8;
 
 impl DeviceSnapshot {
-    /// Reads the device with every default: no child process, storage of the current folder.
-    pub fn read() -> Self {
-        DeviceReader::new().read()
-    }
-
-    /// A reader with options.
-    pub fn builder() -> DeviceReader {
-        DeviceReader::new()
-    }
-
     /// The hottest thing known, in degrees Celsius: a thermal zone or the battery.
     pub fn hottest_celsius(&self) -> Option<f64> {
         let zone = self.temperature.value().map(|t| t.max_celsius);
@@ -152,7 +141,7 @@ fn known<T: Serialize>(reading: &Reading<T>) -> Option<Value> {
 impl Serialize for DeviceSnapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_struct("DeviceSnapshot", 11)?;
-        out.serialize_field("taken_at", &unix_seconds(self.taken_at))?;
+        out.serialize_field("taken_at", &unix_time(self.taken_at))?;
         out.serialize_field("cores", &self.cores)?;
         out.serialize_field("memory", &self.memory)?;
         out.serialize_field("process", &self.process)?;

@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::reading::{NoReading, Probed};
+use crate::text::clean;
 
 /// Most bytes that a command may print; a good answer has less than 1 KiB.
 pub(crate) const MAX_PRINTED_BYTES: usize = 64 << 10;
@@ -45,8 +46,8 @@ const HANDED_ON: [&str; 18] = [
     "EXTERNAL_STORAGE",
 ];
 
-/// Most characters of what a command says in plain text that are passed on.
-const SAID_CHARS_MAX: usize = 120;
+/// Most bytes of what a command says in plain text that are passed on.
+const SAID_BYTES_MAX: usize = 120;
 
 /// A command of Termux:API.
 pub(crate) struct TermuxCommand {
@@ -157,8 +158,7 @@ pub(crate) fn act(order: &Order<'_>, places: &Places, limit: Duration) -> Probed
     if said.is_empty() {
         return Ok(());
     }
-    let fit = |c: char| if c.is_control() { '?' } else { c };
-    let said: String = said.join(" ").chars().take(SAID_CHARS_MAX).map(fit).collect();
+    let said = clean(&said.join(" "), SAID_BYTES_MAX);
     Err(NoReading::because(format!("{name} said: {said}")))
 }
 

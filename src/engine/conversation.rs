@@ -5,17 +5,21 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use crate::backend::{Attempt, CallContext, Reply};
+use crate::backoff::Backoff;
+use crate::engine::body::read_complete;
 use crate::engine::draft::Answer;
 use crate::engine::failure::{Failure, Retry};
 use crate::engine::message::{Content, Round};
 use crate::engine::protocol::{Ask, Headers};
-use crate::engine::{Model, RemoteBackend, receive, tools};
-use crate::http::{Backoff, Limits, Request, Response};
+use crate::engine::{Model, RemoteBackend, tools};
+use crate::http::{Limits, Request, Response};
 use crate::id::random_u64;
 use crate::task::Usage;
 use crate::task_error::{ErrorKind, TaskError};
 
 const JSON: &str = "application/json";
+/// Longest wait of our own choice between two attempts.
+const BACKOFF_MAX: Duration = Duration::from_secs(8);
 
 /// One task in progress.
 pub(crate) struct Conversation<'a> {
@@ -164,7 +168,7 @@ impl<'a> Conversation<'a> {
                 Retry::After(wait) if wait > self.backend.max_retry_wait => None,
                 Retry::After(wait) if !wait.is_zero() => Some(wait),
                 Retry::After(_) | Retry::Soon => {
-                    backoff.get_or_insert_with(|| Backoff::new(random_u64())).next()
+                    backoff.get_or_insert_with(|| Backoff::new(BACKOFF_MAX, random_u64())).next()
                 }
             };
             // A wait that does not fit: the task ends now, and with its cause.
@@ -235,7 +239,7 @@ impl<'a> Conversation<'a> {
         }
         let url = self.backend.endpoint.join(path);
         let mut response = self.send(facts, &url, None, JSON)?;
-        let json = receive::read_complete(&mut response, self.backend.max_reply_bytes)?;
+        let json = read_complete(&mut response, self.backend.max_reply_bytes)?;
         let name = read(&json).map_err(|rejected| self.failure(rejected, &response, ""))?;
         match name {
             Some(name) => Ok(found.get_or_init(|| name)),

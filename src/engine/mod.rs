@@ -1,6 +1,7 @@
 //! The conversation engine: what every provider behind HTTP shares. It speaks neutral types
 //! ([`message`], [`draft`]) to a [`protocol::Protocol`], which alone knows a provider's JSON.
 
+mod body;
 pub(crate) mod conversation;
 pub(crate) mod draft;
 pub(crate) mod error_body;

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 use crate::engine::conversation::{Conversation, Facts};
 use crate::engine::failure::{Failure, Retry};
 use crate::engine::message;
-use crate::limits::{Admitted, RateLimiter, Refused, estimated_tokens};
+use crate::limits::{NoPermit, Permit, RateLimiter, estimated_tokens};
 use crate::number::whole_seconds;
 use crate::task_error::{ErrorKind, TaskError};
 
-/// Leave to call, on each of the helper's accounts.
-pub(super) struct Permit(Vec<Admitted>);
+/// A permit for one call from each of the helper's limiters.
+pub(super) struct Permits(Vec<Permit>);
 
 impl Conversation<'_> {
     /// Waits until the limits let a call in; tells how long that took, if it took any time.
-    pub(super) fn take_permit(&self) -> Result<(Permit, Option<Duration>), TaskError> {
+    pub(super) fn take_permit(&self) -> Result<(Permits, Option<Duration>), TaskError> {
         let began = Instant::now();
         let mut waited = false;
         loop {
@@ -25,8 +25,8 @@ impl Conversation<'_> {
             // No call is under way while it waits, and none will be if it is refused.
             self.withdraw_attempt();
             let wait = match wait {
-                Refused::Later(wait) => wait,
-                Refused::Spent { budget } => {
+                NoPermit::Later(wait) => wait,
+                NoPermit::Spent { budget } => {
                     let what = format!(
                         "the token budget of {budget} is spent: raise token_budget, or make a \
                          new limiter"
@@ -48,9 +48,9 @@ impl Conversation<'_> {
     }
 
     /// Goes on all accounts, or on none.
-    fn admit(&self) -> Result<Permit, Refused> {
+    fn admit(&self) -> Result<Permits, NoPermit> {
         let limiters = &self.backend.limiters;
-        let mut permit = Permit(Vec::with_capacity(limiters.len()));
+        let mut permit = Permits(Vec::with_capacity(limiters.len()));
         if limiters.is_empty() {
             return Ok(permit);
         }
@@ -87,7 +87,7 @@ impl Conversation<'_> {
     }
 
     /// Puts on the accounts what a call took, and what the server said about its limits.
-    pub(super) fn settle_permit(&self, permit: &Permit, facts: &Facts, failure: Option<&Failure>) {
+    pub(super) fn settle_permit(&self, permit: &Permits, facts: &Facts, failure: Option<&Failure>) {
         if permit.0.is_empty() {
             return;
         }

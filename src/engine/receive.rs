@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::engine::body::{READ_BYTES, read_complete, too_large};
 use crate::engine::conversation::{Conversation, Facts};
 use crate::engine::draft::{Draft, Progress, Rejected};
 use crate::engine::failure::Failure;
@@ -10,10 +11,6 @@ use crate::engine::sse::{Event, Reader, Stop};
 use crate::http::Response;
 use crate::task_error::{ErrorKind, TaskError};
 
-/// How much is read at once.
-const READ_BYTES: usize = 4 << 10;
-/// Largest first allocation for a reply, whatever length the server announces.
-const REPLY_BYTES_FIRST: usize = 64 << 10;
 /// How long a stream may go on after the answer is complete: for its usage, and for its own
 /// word that it is done.
 const TAIL_WAIT: Duration = Duration::from_secs(2);
@@ -22,47 +19,6 @@ const TAIL_WAIT: Duration = Duration::from_secs(2);
 const END_WAIT: Duration = Duration::from_millis(250);
 /// How much may come after that word.
 const END_BYTES_MAX: usize = 16 << 10;
-
-/// Reads a body to its end, or to the bound (`false`).
-pub(super) fn read_to(
-    response: &mut Response<'_>,
-    body: &mut Vec<u8>,
-    bound: usize,
-) -> Result<bool, Failure> {
-    loop {
-        let filled = body.len();
-        // One byte more than allowed shows that there is more.
-        let room = READ_BYTES.min(bound.saturating_sub(filled).saturating_add(1));
-        body.resize(filled + room, 0);
-        let outcome = response.read(&mut body[filled..]);
-        body.truncate(filled + *outcome.as_ref().unwrap_or(&0));
-        match outcome? {
-            0 => return Ok(true),
-            _ if body.len() > bound => return Ok(false),
-            _ => response.progress(),
-        }
-    }
-}
-
-/// Reads a reply to its end.
-pub(super) fn read_complete(response: &mut Response<'_>, bound: usize) -> Result<Vec<u8>, Failure> {
-    let announced = response.header("content-length").and_then(|text| text.parse::<u64>().ok());
-    let announced = usize::try_from(announced.unwrap_or(0)).unwrap_or(usize::MAX);
-    if announced <= bound {
-        let mut body = Vec::with_capacity(announced.min(REPLY_BYTES_FIRST));
-        if read_to(response, &mut body, bound)? {
-            return Ok(body);
-        }
-    }
-    Err(too_large(bound))
-}
-
-fn too_large(bound: usize) -> Failure {
-    Failure::last(TaskError::new(
-        ErrorKind::ResponseTooLarge,
-        format!("the answer has more than {bound} bytes: raise max_reply_bytes, or ask for less"),
-    ))
-}
 
 /// A stream so far.
 struct Flow<'p> {

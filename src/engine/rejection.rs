@@ -4,12 +4,12 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use crate::engine::body::read_to;
 use crate::engine::conversation::Conversation;
 use crate::engine::error_body::ErrorBody;
 use crate::engine::failure::{Failure, Retry, kind_of, may_retry, provider_error};
 use crate::engine::message;
 use crate::engine::protocol::Ask;
-use crate::engine::receive::read_to;
 use crate::engine::scrub::Scrubber;
 use crate::http::{Response, asked_retry, asked_wait};
 use crate::task_error::ErrorKind;

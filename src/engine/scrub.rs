@@ -1,5 +1,7 @@
 //! Takes keys and prompts out of what a server said.
 
+use crate::text::cut;
+
 /// What stands in place of something taken out.
 const REDACTED: &str = "[redacted]";
 /// A piece of a key this long is taken out.
@@ -20,11 +22,7 @@ pub(crate) struct Scrubber<'a> {
 
 impl<'a> Scrubber<'a> {
     pub(crate) fn new(message: &'a str) -> Self {
-        let mut end = message.len().min(MESSAGE_BYTES_MAX);
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        let message = &message[..end];
+        let message = cut(message, MESSAGE_BYTES_MAX);
         Self { message, hidden: vec![false; message.len()] }
     }
 

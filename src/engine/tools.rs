@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::engine::message::{ToolCall, ToolResult};
 use crate::observers::quietly;
+use crate::text::cut;
 use crate::tool::Tool;
 
 /// What stands at the end of a tool's output that was cut.
@@ -27,7 +28,7 @@ pub(crate) fn run(tools: &[Arc<dyn Tool>], call: &ToolCall, output_max: usize) -
             None => failed("the tool broke down"),
         },
     };
-    ToolResult { id: call.id.clone(), text: cut(output, output_max), is_error }
+    ToolResult { id: call.id.clone(), text: shortened(output, output_max), is_error }
 }
 
 fn find<'t>(tools: &'t [Arc<dyn Tool>], name: &str) -> Option<&'t dyn Tool> {
@@ -57,13 +58,9 @@ pub(crate) fn make_presentable(call: &mut ToolCall, number: usize) -> bool {
     changed
 }
 
-fn cut(mut text: String, bytes_max: usize) -> String {
+fn shortened(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
-        let mut end = bytes_max;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        text.truncate(cut(&text, bytes_max).len());
         text.push_str(CUT_MARK);
     }
     text

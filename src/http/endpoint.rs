@@ -25,7 +25,7 @@ impl Endpoint {
     pub(crate) fn parse(given: &str, tail: &str) -> Result<Self, Error> {
         let text = given.trim();
         let refuse = |why: &str| {
-            let shown = crate::task_error::clean(&without_user_info(text), 128);
+            let shown = crate::text::clean(&without_user_info(text), 128);
             Err(Error::InvalidConfig(format!("api_endpoint {shown:?}: {why}")))
         };
         if text.len() > URL_BYTES_MAX {

@@ -35,7 +35,7 @@ use call::Scope;
 pub(crate) use call::{Limits, Phase};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fault::Fault;
-pub(crate) use wait::{Backoff, asked_retry, asked_wait, seconds, until_rfc3339};
+pub(crate) use wait::{asked_retry, asked_wait, seconds, until_rfc3339};
 
 /// What a client is made for.
 pub(crate) struct Setup<'a> {

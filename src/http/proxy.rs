@@ -27,7 +27,7 @@ pub(super) fn choose(setup: &Setup<'_>) -> Result<Option<Proxy>, Error> {
         return Ok(None);
     }
     let refuse = |why: &str| {
-        let shown = crate::task_error::clean(&without_user_info(&url), 128);
+        let shown = crate::text::clean(&without_user_info(&url), 128);
         Error::InvalidConfig(format!(
             "the proxy {shown:?} of the environment variable {name} {why}: correct or unset it"
         ))

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::calendar::iso_micros;
 use crate::config::TraceMode;
 use crate::event::{Event, TraceFacts};
 use crate::task::{Task, Usage};
 use crate::task_error::TaskError;
-use crate::telemetry::clock::iso_micros;
 use crate::trace::TraceId;
 
 /// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and
 /// its length told in the metadata.
 pub(super) const CONTENT_BYTES_MAX: usize = 256 << 10;
 
-/// An object of JSON in pieces, to be written one after another.
-pub(super) type Pieces<'a> = [&'a str; 3];
+/// An object of JSON in parts, to be written one after another.
+pub(super) type Parts<'a> = [&'a str; 3];
 
 /// One thing to send.
-pub(super) enum Entry {
+pub(super) enum TraceEntry {
     /// A task's trace and span. Both without their last brace, for `content` follows.
     Generation {
         trace: Box<str>,
@@ -33,7 +33,7 @@ pub(super) enum Entry {
     Score(Box<str>),
 }
 
-impl Entry {
+impl TraceEntry {
     /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let texts = match self {
@@ -46,7 +46,7 @@ impl Entry {
     }
 
     /// Its trace as JSON; nothing if it has none, or Opik has it.
-    pub(super) fn trace(&self) -> Option<Pieces<'_>> {
+    pub(super) fn trace(&self) -> Option<Parts<'_>> {
         match self {
             Self::Generation { trace, content, traced: false, .. } => Some([trace, content, "}"]),
             _ => None,
@@ -54,7 +54,7 @@ impl Entry {
     }
 
     /// Its span as JSON.
-    pub(super) fn span(&self) -> Option<Pieces<'_>> {
+    pub(super) fn span(&self) -> Option<Parts<'_>> {
         match self {
             Self::Generation { span, content, .. } => Some([span, content, "}"]),
             Self::Score(_) => None,
@@ -62,7 +62,7 @@ impl Entry {
     }
 
     /// The score as JSON.
-    pub(super) fn as_score(&self) -> Option<Pieces<'_>> {
+    pub(super) fn as_score(&self) -> Option<Parts<'_>> {
         match self {
             Self::Score(score) => Some([score, "", ""]),
             Self::Generation { .. } => None,

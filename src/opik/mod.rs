@@ -18,11 +18,17 @@ use crate::secret::Secret;
 #[cfg(not(feature = "http"))]
 mod absent;
 #[cfg(feature = "http")]
+mod backlog;
+#[cfg(feature = "http")]
+mod delivery;
+#[cfg(feature = "http")]
 mod item;
 #[cfg(feature = "http")]
 mod post;
 #[cfg(feature = "http")]
 mod queue;
+#[cfg(feature = "http")]
+mod shared;
 #[cfg(feature = "http")]
 mod sink;
 #[cfg(feature = "http")]

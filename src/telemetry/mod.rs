@@ -9,7 +9,6 @@
 //! survives a kill of the process. No prompt, reply or key is ever in it: texts of errors
 //! are our own words ([`TaskError::summary`](crate::TaskError::summary)).
 
-pub(crate) mod clock;
 mod file;
 mod line;
 mod lock;
@@ -23,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::SystemTime;
 
+use crate::calendar::run_second;
 use crate::error::Error;
 use crate::event::{Event, EventKind, Observe};
 use crate::id::random_u64;
@@ -162,7 +162,7 @@ impl TelemetryBuilder {
     /// symbolic link.
     pub fn build(self) -> Result<Telemetry, Error> {
         let now = SystemTime::now();
-        let (at, second) = (Stamp::new(now), clock::run_second(now));
+        let (at, second) = (Stamp::new(now), run_second(now));
         let opened = AuditFile::open(&self.path, second.clone(), self.options)
             .map_err(Error::io(format!("cannot write the audit file {}", self.path.display())))?;
         let run_id = if opened.shares_second {

@@ -214,8 +214,8 @@ fn on_the_way(debrief: &Debrief) -> Vec<String> {
         facts.push(format!("Admission: {decision} ({pressure}): {}", times_of(*count)));
     }
     let traces = &counts.traces;
-    if traces.sent + traces.dropped + traces.retried > 0 {
-        let (sent, dropped, retried) = (traces.sent, traces.dropped, traces.retried);
+    let (sent, dropped, retried) = (traces.sent, traces.dropped, traces.retried);
+    if (sent, dropped, retried) != (0, 0, 0) {
         facts.push(format!("Traces: {sent} sent, {dropped} dropped, {retried} retried"));
     }
     if counts.results_dropped > 0 {
@@ -251,6 +251,12 @@ fn audit_file(debrief: &Debrief) -> Vec<String> {
     }
     if lines.torn_end {
         facts.push("The last line is torn".to_owned());
+    }
+    if lines.mended > 0 {
+        facts.push(format!("Lines read in spite of damage: {}", lines.mended));
+    }
+    if lines.nul_bytes > 0 {
+        facts.push(format!("NUL bytes: {} (a power loss leaves them)", lines.nul_bytes));
     }
     let skipped = lines.broken + lines.too_long + lines.foreign;
     if skipped > 0 {

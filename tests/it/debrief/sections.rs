@@ -1,4 +1,4 @@
-//! Edges of the report: what is told from the first one on, and what is left out at none.
+//! Which facts a report shows, and which sections it leaves out.
 
 use automation_assistant::Debrief;
 use serde_json::{Value, json};
