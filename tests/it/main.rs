@@ -24,6 +24,8 @@ mod opik;
 #[cfg(feature = "http")]
 mod real_model;
 mod resources;
+#[cfg(feature = "http")]
+mod sdk_judge;
 mod secrets;
 mod shutdown;
 mod soak;
