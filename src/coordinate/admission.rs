@@ -327,7 +327,12 @@ impl AdmissionControl {
     }
 }
 
-fn not_admitted(why: String, waited: Option<Duration>, cancelled: bool, request: TaskRequest) -> Error {
+fn not_admitted(
+    why: String,
+    waited: Option<Duration>,
+    cancelled: bool,
+    request: TaskRequest,
+) -> Error {
     Error::NotAdmitted { why, waited, cancelled, request: Box::new(request) }
 }
 
