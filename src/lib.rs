@@ -21,18 +21,18 @@
 //!
 //! # Bounds and ends
 //!
-//! Every wait has an end, every buffer a bound with a name and a setter ([`HelperConfig`]).
-//! Every accepted task has exactly one outcome: a result, or a [`TaskError`] whose
-//! [`ErrorKind`] says what to do about it. Deadlines cover queue, attempts and waits. A call
-//! of the library that refuses ([`Error`]) gives the request back where it had taken it.
+//! Every wait has an end; every buffer has a named bound with a setter ([`HelperConfig`]). Every
+//! accepted task has exactly one outcome: a result, or a [`TaskError`] whose [`ErrorKind`] says
+//! what kind of failure it is. Deadlines cover queue, attempts and waits. A call of the library
+//! that fails ([`Error`]) returns the request where it had taken it.
 //!
 //! # What is printed, written and started
 //!
-//! The library prints nothing, writes no file that it was not given ([`Telemetry::to_file`]),
-//! starts one thread per helper slot and no other (a host name may cost one short-lived
-//! look-up thread; a trace sink has one of its own), and starts no process but Termux
-//! commands, when asked to. The only global state is the counter that makes helper ids
-//! unique. An idle helper wakes up never.
+//! The library prints nothing and writes no file that it was not given ([`Telemetry::to_file`]).
+//! It starts one thread per helper slot and no other; a host name may cost one short-lived
+//! look-up thread, and a trace sink has a thread of its own. It starts no process but Termux
+//! commands, when allowed. The only global state is the counter that makes helper ids unique. An
+//! idle helper never wakes up.
 //!
 //! # Panics
 //!

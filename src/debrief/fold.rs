@@ -10,16 +10,16 @@ use super::tallies::{
 };
 use crate::text::clean;
 
-/// Backends told apart; further ones are counted together.
+/// Backends with counts of their own; further ones are counted together.
 const BACKENDS_MAX: usize = 32;
 
-/// Kinds of error told apart: more than there are.
+/// Kinds of error with counts of their own: more than there are.
 const KINDS_MAX: usize = 32;
 
-/// TextField of a backend that a line does not tell.
+/// Name of a backend that a line does not name.
 const NO_BACKEND: &str = "(no backend)";
 
-/// What the counts know of one backend.
+/// The counts of one backend.
 pub(super) struct Backend {
     /// As it stands in the file, to find it again without decoding; not for long names.
     raw: Option<Vec<u8>>,
@@ -31,7 +31,7 @@ pub(super) struct Backend {
     pub(super) tokens: Tokens,
 }
 
-/// All that a file comes to.
+/// All counts of a file.
 #[derive(Default)]
 pub(super) struct Counts {
     runs: Runs,
@@ -147,7 +147,7 @@ impl Counts {
         }
     }
 
-    /// Settles what was held open for further lines.
+    /// Completes the counts that waited for further lines.
     pub(super) fn finish(&mut self) {
         self.run_totals = std::mem::take(&mut self.runs).finish();
     }
@@ -166,7 +166,7 @@ impl Counts {
             b"helper_stop" => add(&mut self.unjoined, record, NumberField::Unjoined),
             b"result_dropped" => self.results_dropped += 1,
             b"fallback" => {
-                // Ids are new with every run; names say the same in all of them.
+                // Ids are new with every run; names are the same in all of them.
                 let name = |name, id| if record.text(name).is_some() { name } else { id };
                 let from = name(TextField::FromWhom, TextField::From);
                 let to = name(TextField::ToWhom, TextField::To);
@@ -189,7 +189,7 @@ impl Counts {
 
     fn counted(&mut self, record: &LineFields<'_>, event: Counted) {
         let error = record.text(TextField::Error);
-        // A line that does not tell its success failed if it tells an error.
+        // A line without `success` failed if it has an error.
         let success = record.success().unwrap_or(error.is_none());
         let latency = record.number(NumberField::LatencyMs).unwrap_or(0.0);
         let backend = self.backend(record.text(TextField::Backend));

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// Up to here it is [`Health::Ok`], excluded.
+/// The failure rate from which on it is [`Health::Degraded`]; below it is [`Health::Ok`].
 const DEGRADED_FROM: f64 = 0.05;
-/// Up to here it is [`Health::Degraded`], included.
+/// The failure rate above which it is [`Health::Critical`].
 const CRITICAL_ABOVE: f64 = 0.20;
 
-/// How the whole looks, by its failure rate.
+/// A summary of the failure rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Health {
@@ -31,7 +31,7 @@ impl Health {
         }
     }
 
-    /// The health as reports tell it: `🟢 OK`, `🟡 Degraded`, `🔴 Critical`.
+    /// The health as reports show it: `🟢 OK`, `🟡 Degraded`, `🔴 Critical`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "🟢 OK",

@@ -210,7 +210,7 @@ pub(super) fn field(key: &[u8]) -> Field {
     }
 }
 
-/// LineFields whose place in the line is remembered; later ones are read without.
+/// Fields whose place in the line is remembered; later ones are read without.
 const SHAPE_FIELDS: usize = 24;
 
 /// A key with its quotes and colon is remembered up to so many words of eight bytes.

@@ -1,5 +1,5 @@
-//! The report for people: the prototype's lines first, then what else there is to tell.
-//! Sections without anything to tell are left out.
+//! The report for people: the prototype's lines first, then further sections. Empty sections are
+//! left out.
 
 use std::fmt::{self, Write};
 
@@ -148,7 +148,7 @@ fn top_errors(debrief: &Debrief) -> Vec<(u64, String)> {
     rows
 }
 
-/// The second block: a title and its facts, for what there is to tell.
+/// The second block: sections with a title and facts, without the empty ones.
 fn sections(debrief: &Debrief) -> Vec<(&'static str, Vec<String>)> {
     let sections = [
         ("Tasks and Attempts", tasks(debrief)),
@@ -281,7 +281,7 @@ fn histogram(stats: &BackendStats) -> Vec<String> {
             Some(Row { from: first.from, to: last.to, count })
         })
         .collect();
-    // A single row tells no more than the percentiles do.
+    // A single row shows no more than the percentiles do.
     if filled(&merged) < 2 {
         return Vec::new();
     }
@@ -317,7 +317,7 @@ fn times_of(count: u64) -> String {
     if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
-/// Milliseconds with one decimal, and three where that would say nothing.
+/// Milliseconds with one decimal, below 1 ms with three.
 fn millis(ms: f64) -> String {
     fixed(ms, if ms > 0.0 && ms < 1.0 { 3 } else { 1 }) + "ms"
 }

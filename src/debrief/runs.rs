@@ -1,6 +1,6 @@
 //! Which runs a file holds, how each ended, and whether lines of it are missing.
 //!
-//! SeenRun ids begin with their time, so that one which is greater than all before it is new:
+//! Run ids begin with their time, so that one which is greater than all before it is new:
 //! files in their natural order are counted exactly, however many runs they hold. For others
 //! (files put together in any order) the ids seen are remembered up to a bound; beyond it,
 //! the count is a lower bound and says so.
@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// one file at once are rare.
 const ACTIVE_MAX: usize = 64;
 
-/// SeenRun ids remembered, as hashes: the most that fit a table of 16,384 places (9 bytes each).
+/// Run ids remembered, as hashes: the most that fit a table of 16,384 places (9 bytes each).
 const SEEN_MAX: usize = 14_000;
 
 /// Longest run id that is kept, in bytes; ours take at most 24.

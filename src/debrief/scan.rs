@@ -89,7 +89,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads a key and its colon; tells which field it is.
+    /// Reads a key and its colon; returns which field it is.
     #[inline]
     fn field_key(&mut self, shape: &mut Shape, place: usize) -> Option<Field> {
         if let Some(keys) = shape.keys.get(place) {
@@ -322,7 +322,7 @@ impl<'a> Scanner<'a> {
         (self.at > start).then_some(())
     }
 
-    /// Goes over an object or array, without recursion: one bit for each level tells which.
+    /// Skips an object or array, without recursion: one bit for each level says which it is.
     fn nested(&mut self) -> Option<()> {
         let (mut objects, mut depth) = (0_u128, 0_u32);
         loop {

@@ -1,4 +1,4 @@
-//! What lines come to, one sort of fact each, with a bound on everything that is kept.
+//! Counts of one sort of fact each, with a bound on everything that is kept.
 
 use super::order::sort_short;
 use super::record::{LineFields, NumberField, RawText, TextField};
@@ -7,8 +7,8 @@ use crate::text::clean;
 /// Texts of errors counted at one time; see [`Errors`].
 const ERRORS_MAX: usize = 128;
 
-/// Ways of falling back, and decisions of the device, told apart; further ones are counted
-/// together.
+/// Fallbacks, and decisions of the admission policy, with counts of their own; further ones are
+/// counted together.
 pub(super) const WAYS_MAX: usize = 16;
 
 /// Longest name of a backend that is kept, in bytes.
@@ -17,10 +17,10 @@ pub(super) const NAME_BYTES_MAX: usize = 256;
 /// Longest text of an error that is kept, in bytes.
 const ERROR_BYTES_MAX: usize = 512;
 
-/// TextField of what was beyond a bound.
+/// Name of what was beyond a bound.
 pub(super) const OTHERS: &str = "(others)";
 
-/// RawText of an error that a line does not tell.
+/// Text of an error that a line does not name.
 const NO_ERROR: &str = "(no error text)";
 
 /// Texts with counts, in bounded memory: when all places are taken, the rarest text makes
@@ -39,37 +39,38 @@ pub(super) struct ErrorCount {
     pub(super) count: u64,
 }
 
-/// What tasks came to.
+/// How tasks ended.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tasks {
     pub(super) done: u64,
     pub(super) failed: u64,
 }
 
-/// Tokens, as told by one sort of line.
+/// Tokens, as one sort of line reports them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tokens {
     pub(super) prompt: u64,
     pub(super) completion: u64,
-    /// Lines that told them.
+    /// Lines that reported tokens.
     pub(super) told: u64,
-    /// Lines of success that told none.
+    /// Lines of success without tokens.
     pub(super) missing: u64,
 }
 
-/// What tasks cost, by the price lists of their helpers; what has no price is kept apart.
+/// The cost of tasks, by the price lists of their helpers. Tasks without a price are counted
+/// apart.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Costs {
     /// Billionths of the price lists' unit.
     pub(super) nano: u64,
     pub(super) priced: u64,
-    /// Tasks that told tokens, but no price.
+    /// Tasks with tokens, but no price.
     pub(super) unpriced: u64,
-    /// Tasks of success that told no tokens.
+    /// Tasks of success without tokens.
     pub(super) usage_missing: u64,
 }
 
-/// Lines that are not events of ours, and what the writers tell of themselves.
+/// Lines that are no events of ours, and the writers' reports on themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineCounts {
     /// No JSON objects.
@@ -90,7 +91,7 @@ pub(super) struct LineCounts {
     pub(super) reopened: u64,
 }
 
-/// What trace exports came to.
+/// The counts of trace exports.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Traces {
     pub(super) sent: u64,
@@ -98,7 +99,7 @@ pub(super) struct Traces {
     pub(super) retried: u64,
 }
 
-/// What was decided, as often as it was: a few texts and a count each.
+/// A few texts, and how often they occurred together.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ways<const TEXTS: usize> {
     pub(super) list: Vec<([String; TEXTS], u64)>,
@@ -121,7 +122,7 @@ impl<const TEXTS: usize> Ways<TEXTS> {
     }
 }
 
-/// Adds what a line tells of a number. Sums stay at their greatest value: a line may tell any.
+/// Adds a number of a line. Sums stay at their greatest value, for a line may hold any number.
 pub(super) fn add(sum: &mut u64, record: &LineFields<'_>, number: NumberField) {
     *sum = sum.saturating_add(record.count(number).unwrap_or(0));
 }

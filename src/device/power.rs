@@ -15,18 +15,18 @@ use super::reading::{NoReading, Probed};
 pub struct Battery {
     /// Charge, 0 to 100; the mean where there are several.
     pub percent: u8,
-    /// Whether it charges, or is full at the charger; `None` if the device does not say.
+    /// Whether it charges, or is full at the charger; `None` if the device does not report it.
     pub charging: Option<bool>,
-    /// Whether the device is at a charger; `None` if it does not say.
+    /// Whether the device is at a charger; `None` if it does not report it.
     pub plugged: Option<bool>,
-    /// The battery's own temperature, in degrees Celsius; `None` if the device does not say,
-    /// or says 0.0 without knowing the battery's health.
+    /// The battery's own temperature, in degrees Celsius; `None` if the device does not report
+    /// it, or reports 0.0 without a known health of the battery.
     pub temperature_celsius: Option<f64>,
-    /// Who told.
+    /// Where the values come from.
     pub source: BatterySource,
 }
 
-/// Who told about the battery.
+/// The source of a battery's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BatterySource {
@@ -47,7 +47,7 @@ impl BatterySource {
 }
 
 impl Battery {
-    /// Whether the battery is known not to be what the device lives on just now.
+    /// Whether the device is known to run on external power.
     pub fn on_external_power(&self) -> bool {
         self.charging == Some(true) || self.plugged == Some(true)
     }
@@ -65,7 +65,7 @@ impl Serialize for Battery {
     }
 }
 
-/// One place of the device that tells its temperature.
+/// One temperature sensor of the device.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ThermalZone {
@@ -84,7 +84,7 @@ impl Serialize for ThermalZone {
     }
 }
 
-/// How hot the device is.
+/// Temperatures of the device.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Temperature {
@@ -163,8 +163,8 @@ fn is_sane(celsius: f64) -> bool {
     SANE_ABOVE_CELSIUS < celsius && celsius < SANE_BELOW_CELSIUS
 }
 
-/// A battery's temperature. Drivers without a sensor for it tell 0.0, and no health either: a
-/// battery that is known to be good, or cold, may be at 0.0.
+/// A battery's temperature. Drivers without a sensor report 0.0, and no health either; a battery
+/// that is known to be good, or cold, may be at 0.0.
 fn battery_celsius(celsius: f64, health: Option<&str>) -> Option<f64> {
     let knows_health = health.is_some_and(|health| health != "unknown");
     (is_sane(celsius) && (celsius != 0.0 || knows_health)).then_some(celsius)

@@ -1,4 +1,5 @@
-//! What is sent of one task: a trace and a span, written once as JSON.
+//! The entries that are sent: of one task a trace and a span, serialized once as JSON; and
+//! scores.
 
 use std::time::Duration;
 
@@ -11,14 +12,14 @@ use crate::task::{Task, Usage};
 use crate::task_error::TaskError;
 use crate::trace::TraceId;
 
-/// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and
-/// its length told in the metadata.
+/// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and its
+/// length is in the metadata.
 pub(super) const CONTENT_BYTES_MAX: usize = 256 << 10;
 
 /// An object of JSON in parts, to be written one after another.
 pub(super) type Parts<'a> = [&'a str; 3];
 
-/// One thing to send.
+/// One entry.
 pub(super) enum TraceEntry {
     /// A task's trace and span. Both without their last brace, for `content` follows.
     Generation {
@@ -292,7 +293,7 @@ fn usage_json(usage: &Usage) -> Value {
     })
 }
 
-/// When an experiment's or a caller's score makes no sense to Opik.
+/// Whether Opik accepts a score of this name and value.
 pub(super) fn is_score(name: &str, value: f64) -> bool {
     crate::trace::is_name(name, crate::trace::TAG_BYTES_MAX) && value.is_finite()
 }

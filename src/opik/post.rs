@@ -1,4 +1,4 @@
-//! One request to Opik, and what its answer means for what was sent.
+//! One request to Opik, and what its response means for the entries sent.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,12 +15,12 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// Limit on silence within a reply, which is empty as a rule.
 const IDLE_LIMIT: Duration = Duration::from_secs(10);
-/// Longest wait asked for by a server that is heeded. Opik's windows are a minute long.
+/// Longest wait that a server can ask for. Opik's windows are a minute long.
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(300);
 /// How much of a reply's body is read, so that its connection can be used again.
 const BODY_BYTES_MAX: usize = 16 << 10;
 
-/// Which of Opik's lists something goes to.
+/// The list of Opik that an entry goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpikList {
     Traces,
@@ -28,7 +28,7 @@ pub(super) enum OpikList {
     Scores,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Opik has it.
@@ -38,7 +38,7 @@ pub(super) enum Verdict {
         /// One item may be the reason: the others have a chance without it.
         by_item: bool,
     },
-    /// Opik takes nothing from us.
+    /// Opik accepts nothing from this sink.
     Disabled(u16),
     /// It may work later.
     Later {
@@ -49,11 +49,11 @@ pub(super) enum Verdict {
     },
 }
 
-/// A verdict with the facts behind it.
+/// An outcome with the facts behind it.
 pub(super) struct PostOutcome {
     pub(super) verdict: Verdict,
     pub(super) status: Option<u16>,
-    /// Our words for a failure.
+    /// A description of a failure.
     pub(super) words: Option<&'static str>,
     pub(super) kind: ErrorKind,
 }

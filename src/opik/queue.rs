@@ -1,4 +1,4 @@
-//! What waits to be sent, within its bounds, and the counts of what became of it.
+//! The bounded queue of entries, and their counts.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ impl Queue {
         }
     }
 
-    /// Takes an entry in; gives out those that make room for it (itself, if there is none).
+    /// Adds an entry; returns those that are dropped for it (itself, if it has no room at all).
     pub(super) fn push(&mut self, entry: TraceEntry, now: Instant) -> Vec<TraceEntry> {
         let mut out = Vec::new();
         let bytes = entry.bytes();

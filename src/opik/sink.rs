@@ -24,16 +24,16 @@ const STACK_BYTES: usize = 512 << 10;
 
 /// Sends traces of helpers' tasks to Opik.
 ///
-/// Made by [`ManagerBuilder::opik`](crate::ManagerBuilder::opik) for all helpers of a
-/// manager, or by hand, as an observer of single helpers. Which helper traces, and how much,
-/// says [`HelperConfig::trace`](crate::HelperConfig::trace). Each task that reached its
-/// backend becomes one trace with one span.
+/// [`ManagerBuilder::opik`](crate::ManagerBuilder::opik) creates one for all helpers of a
+/// manager; [`new`](Self::new) creates one as an observer of single helpers.
+/// [`HelperConfig::trace`](crate::HelperConfig::trace) sets which helpers trace, and how much.
+/// Each task that reached its backend becomes one trace with one span.
 ///
-/// One thread sends; it is started by the first helper that traces, and sleeps without a
-/// time-out while there is nothing to send. Traces go out 2 s after the first one, or when
-/// there are 100. While Opik cannot be reached they wait, in bounded memory and, where set,
-/// in a spool file; what finds no room is counted. What Opik refuses is dropped and counted;
-/// a refused key (401, 402, 403) ends the sending. No task ever fails or waits for this.
+/// One thread sends; it is started by the first helper that traces, and sleeps without a time-out
+/// while there is nothing to send. Traces go out 2 s after the first one, or when there are 100.
+/// While Opik cannot be reached they are kept, in bounded memory and, where set, in a spool file;
+/// entries without room there are dropped and counted, and so are those that Opik rejects. A
+/// rejected key (401, 402, 403) ends the sending. No task ever fails or waits for this.
 ///
 /// Cheap to clone; all clones are one sink. Dropping the last one (for a manager's sink:
 /// dropping the manager) sends what is left, for as long as
@@ -79,7 +79,7 @@ impl Drop for Exit {
 }
 
 impl OpikSink {
-    /// Makes a sink; it sends nothing and starts nothing yet.
+    /// Creates a sink; it sends nothing and starts no thread yet.
     ///
     /// # Errors
     ///
@@ -148,14 +148,14 @@ impl OpikSink {
         is_score(name, value) && self.push(TraceEntry::score(trace, name, value, project))
     }
 
-    /// Sends what waits, at once; returns when all that was there is sent or dropped, or the
-    /// time is over. (Where Opik asks to wait, that is heeded.) Tells what became of all
-    /// traces and scores since the sink was made.
+    /// Sends everything pending at once; returns when it is sent or dropped, or after the
+    /// time-out. A wait that Opik asked for is respected. Returns the counts since the sink was
+    /// created.
     pub fn flush(&self, timeout: Duration) -> FlushReport {
         self.shared.flush(timeout)
     }
 
-    /// The counts and the state just now.
+    /// The current counts and state.
     pub fn stats(&self) -> OpikStats {
         self.shared.lock().queue.stats()
     }
@@ -215,8 +215,8 @@ impl OpikSink {
         true
     }
 
-    /// Sends what is left, as far as the time allows, and ends the thread. What comes later
-    /// is dropped and counted. Called by the manager's drop.
+    /// Sends what is left, as far as the time allows, and ends the thread. Entries that come
+    /// later are dropped and counted. Called by the manager's drop.
     pub(crate) fn close(&self) {
         self.shared.close();
     }

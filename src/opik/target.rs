@@ -1,4 +1,5 @@
-//! Which Opik a configuration means: explicit, environment, file, default, in this order.
+//! The server, key and project of a sink: from its configuration, the environment, the file, or
+//! defaults, in this order.
 
 use crate::connections::Connections;
 use crate::env::{Env, header_value};
@@ -19,7 +20,7 @@ const SCORES: &str = "/v1/private/traces/feedback-scores";
 /// Longest name of a project, in bytes.
 const PROJECT_BYTES_MAX: usize = 150;
 
-/// One Opik, checked.
+/// A validated target.
 pub(super) struct Target {
     pub(super) client: Client,
     pub(super) headers: Vec<(&'static str, String)>,
