@@ -51,6 +51,7 @@
 //! | `id`, `error`, `task_error`, `task`, `tool`, `config`, `status`, `event` | plain types; they know nobody |
 //! | `cancel`, `sync`, `observers` | the signal to stop; the door to mutex and atomics; calls to observers, fenced in |
 //! | `queue`, `store` | the ticket channel and the lanes; the tasks behind the mutex |
+//! | `files` | opening without waiting, the kernel's file locks, torn ends |
 //! | `backend` | the trait, the embedded engine; below it one file per concern of HTTP (`http/` alone names ureq) and one per provider |
 //! | `helper`, `manager` | threads and their inside; the registry |
 //! | `coordinate` | helpers together, over the manager |
@@ -70,6 +71,7 @@ mod device;
 mod error;
 mod event;
 mod experiment;
+mod files;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;

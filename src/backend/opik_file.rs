@@ -1,10 +1,10 @@
 //! The configuration file of Opik's own clients: `~/.opik.config`, an INI file.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::files::open::to_read;
 
 const FILE_NAME: &str = ".opik.config";
 /// Largest file that is read. A real one has five lines.
@@ -41,7 +41,7 @@ impl OpikFile {
     fn read(path: &Path) -> Result<Self, Error> {
         let mut bytes = Vec::new();
         let read =
-            File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+            to_read(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) if bytes.len() as u64 <= FILE_BYTES_MAX => {
                 Ok(Self::parse(&String::from_utf8_lossy(&bytes)))

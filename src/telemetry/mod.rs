@@ -12,9 +12,9 @@
 pub(crate) mod clock;
 mod file;
 mod line;
-mod lock;
+mod look;
 mod open;
-mod tail;
+mod second;
 
 use std::fmt;
 use std::io;
@@ -67,7 +67,7 @@ struct Options {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TelemetryStats {
-    /// Lines that the system took.
+    /// Lines that the system took, and that can be read.
     pub lines_written: u64,
     /// Lines that could not be written.
     pub lines_lost: u64,
@@ -75,6 +75,14 @@ pub struct TelemetryStats {
     pub reopened: u64,
     /// How often the file was rotated.
     pub rotations: u64,
+    /// How often a full file was not rotated, but written on: because another process held the
+    /// lock for too long, because processes still have all older files open, because there are
+    /// no file locks here, or as [`last_error`](Self::last_error) says. It is tried again a
+    /// second later.
+    pub rotations_skipped: u64,
+    /// How many torn lines were ended with a newline, because other writers, or a hard link,
+    /// or the lack of file locks, forbid to cut them off.
+    pub torn_closed: u64,
     /// How often the disk was waited for until it had all lines; see [`Fsync`].
     pub syncs: u64,
     /// What the system said when something failed last.
@@ -163,7 +171,7 @@ impl TelemetryBuilder {
     pub fn build(self) -> Result<Telemetry, Error> {
         let now = SystemTime::now();
         let (at, second) = (Stamp::new(now), clock::run_second(now));
-        let opened = AuditFile::open(&self.path, second.clone(), self.options)
+        let opened = AuditFile::open(&self.path, &second, self.options)
             .map_err(Error::io(format!("cannot write the audit file {}", self.path.display())))?;
         let run_id = if opened.shares_second {
             // 32 random bits: enough to tell apart the few runs of one second.
@@ -177,12 +185,7 @@ impl TelemetryBuilder {
             path: opened.file.path().to_owned(),
             file: Mutex::new(opened.file),
         }));
-        if opened.bytes_dropped > 0 {
-            let mut line = Line::new();
-            line.begin(at, &telemetry.0.run_field, "tail_repaired");
-            line.count(key!("bytes_dropped"), opened.bytes_dropped);
-            telemetry.0.append(slice::from_mut(&mut line), at, false);
-        }
+        lock(&telemetry.0.file).tell_repaired(at, &telemetry.0.run_field);
         Ok(telemetry)
     }
 }
