@@ -81,6 +81,7 @@ impl AuditFile {
             dropped_untold: taken.bytes_dropped,
             stats: TelemetryStats::default(),
         };
+        file.stats.torn_closed += u64::from(taken.closed);
         file.close_torn();
         Ok(Opened { file, shares_second })
     }

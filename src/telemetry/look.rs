@@ -118,6 +118,7 @@ impl AuditFile {
         }
         self.others |= taken.others;
         self.dropped_untold += taken.bytes_dropped;
+        self.stats.torn_closed += u64::from(taken.closed);
         (self.file, self.size) = (taken.file, taken.len);
         (self.share, self.torn) = (taken.share, taken.torn);
         Ok(())

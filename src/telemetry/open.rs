@@ -42,6 +42,8 @@ pub(super) struct Taken {
     pub(super) others: bool,
     /// Its end is torn, and to be closed.
     pub(super) torn: bool,
+    /// Its end was torn, and could not be cut, but closed.
+    pub(super) closed: bool,
     /// What was cut off its end.
     pub(super) bytes_dropped: u64,
 }
@@ -59,6 +61,7 @@ pub(super) fn take_up(path: &Path, wait: Duration) -> io::Result<Taken> {
             share: Share::None,
             others: false,
             torn: false,
+            closed: false,
             bytes_dropped: 0,
         };
         if !taken.metadata.is_file() || taken.settle(path, wait)? {
@@ -103,7 +106,11 @@ impl Taken {
         };
         match cut {
             Some(bytes) => self.bytes_dropped = bytes,
-            None => self.torn = !tail::ends_whole(&self.file)? && !tail::close(&self.file),
+            None if tail::ends_whole(&self.file)? => {}
+            None => {
+                self.closed = tail::close(&self.file);
+                self.torn = !self.closed;
+            }
         }
         Ok(())
     }

@@ -32,5 +32,6 @@ mod support;
 mod telemetry;
 mod telemetry_edges;
 mod telemetry_kill;
+mod telemetry_places;
 mod together;
 mod together_faults;

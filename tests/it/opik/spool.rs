@@ -164,13 +164,6 @@ fn a_spool_is_one_sink_s_and_never_a_link() {
     assert!(why.contains("another sink"), "{why}");
     drop(first);
     OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
-    // A lock of a process that is gone is taken over.
-    let mut lock = path.clone().into_os_string();
-    lock.push(".lock");
-    if cfg!(target_os = "linux") {
-        fs::write(&lock, "4194304999 1\n").unwrap();
-        OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
-    }
     #[cfg(unix)]
     {
         let target = folder.join("target");
