@@ -11,6 +11,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,25 @@ pub(crate) fn shared_within(file: &File, wait: Duration) -> io::Result<bool> {
     within(wait, || kernel::try_shared(file))
 }
 
-/// Gives a lock back, also where a process that is just being started has a copy of our file.
+/// An open file that gives its lock back when it is dropped. Closing alone does that only once a
+/// process that is just being started, and has a copy of it, has begun its own program.
+pub(crate) struct Held(pub(crate) File);
+
+impl Deref for Held {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        unlock(&self.0);
+    }
+}
+
+/// Gives a lock back.
 pub(crate) fn unlock(file: &File) {
     // It goes with the file at the latest.
     let _ = kernel::unlock(file);
@@ -58,9 +77,9 @@ fn within(wait: Duration, mut attempt: impl FnMut() -> io::Result<bool>) -> io::
 /// where that is torn. Held through an exclusive lock on the empty file `NAME.lock`, which
 /// stays; and, as anybody may remove that one, on the folder.
 pub(crate) struct Changing {
-    name: File,
+    _name: Held,
     /// None where a folder cannot be opened or locked.
-    folder: Option<File>,
+    _folder: Option<Held>,
 }
 
 impl Changing {
@@ -95,25 +114,18 @@ impl Changing {
 
     fn attempt(path: &Path) -> io::Result<Option<Self>> {
         let (lock_path, name) = Self::lock_file(path)?;
+        let name = Held(name);
         // Who removes it makes others lock another one.
         if !try_exclusive(&name)? || named(&lock_path, &name)?.is_none() {
             return Ok(None);
         }
-        let mut held = Self { name, folder: None };
-        if let Some(Ok(folder)) = path.parent().map(File::open) {
-            match try_exclusive(&folder) {
-                Ok(true) => held.folder = Some(folder),
-                Ok(false) => return Ok(None),
-                Err(_) => {}
-            }
-        }
-        Ok(Some(held))
-    }
-}
-
-impl Drop for Changing {
-    fn drop(&mut self) {
-        self.folder.iter().chain([&self.name]).for_each(unlock);
+        let folder = path.parent().and_then(|folder| File::open(folder).ok()).map(Held);
+        let folder = match folder.as_ref().map(|folder| try_exclusive(folder)) {
+            Some(Ok(false)) => return Ok(None),
+            Some(Ok(true)) => folder,
+            _ => None,
+        };
+        Ok(Some(Self { _name: name, _folder: folder }))
     }
 }
 

@@ -38,7 +38,7 @@ fn shared_locks_go_together_and_an_exclusive_one_alone() {
     let folder = folder("kinds");
     let path = folder.join("a");
     let open = || open::or_new(&path, open::options().append(true), Kinds::Plain).unwrap().0;
-    let (one, other) = (open(), open());
+    let (one, other) = (open(), Held(open()));
     let shared = |file: &File| shared_within(file, Duration::ZERO).unwrap();
     assert!(shared(&one) && shared(&other));
     unlock(&one);
@@ -48,7 +48,7 @@ fn shared_locks_go_together_and_an_exclusive_one_alone() {
     assert!(!shared(&open()));
     // A process that is just being started has a copy until it begins its own program.
     let copy = one.try_clone().unwrap();
-    unlock(&one);
+    drop(Held(one));
     assert!(shared(&open()));
     drop(copy);
     fs::remove_dir_all(folder).unwrap();

@@ -10,8 +10,9 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::files::lock::{self, Held};
 use crate::files::open::{self, Kinds, OPEN_ROUNDS_MAX, has_other_names, named, with_suffix};
-use crate::files::{lock, tail};
+use crate::files::tail;
 use crate::opik::item::{CONTENT_BYTES_MAX, Entry};
 use crate::opik::queue::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX};
 
@@ -29,7 +30,7 @@ const NO_SPOOL: &str = "its last line is longer than any of ours: it is no trace
 pub(super) struct Spool {
     path: PathBuf,
     /// Under an exclusive lock.
-    file: File,
+    file: Held,
     bytes_max: u64,
     len: u64,
     /// What stands before this was sent.
@@ -70,8 +71,8 @@ impl Spool {
             if self.len + bytes > self.bytes_max {
                 dropped += self.make_room(bytes)?;
             }
-            self.file.seek(SeekFrom::Start(self.len))?;
-            if let Err(error) = self.file.write_all(line.as_bytes()) {
+            (&*self.file).seek(SeekFrom::Start(self.len))?;
+            if let Err(error) = (&*self.file).write_all(line.as_bytes()) {
                 // A full disk: no half line stays.
                 drop(self.file.set_len(self.len));
                 return Err(error);
@@ -84,8 +85,8 @@ impl Spool {
 
     /// Hands out the oldest entries, with the number of lines that were none.
     pub(super) fn take_batch(&mut self) -> io::Result<(Vec<Entry>, u64)> {
-        self.file.seek(SeekFrom::Start(self.head))?;
-        let mut reader = BufReader::new(&self.file);
+        (&*self.file).seek(SeekFrom::Start(self.head))?;
+        let mut reader = BufReader::new(&*self.file);
         let (mut entries, mut bytes, mut damaged) = (Vec::new(), 0, 0);
         (self.taken, self.taken_lines) = (self.head, 0);
         while self.taken < self.len && entries.len() < BATCH_ITEMS_MAX && bytes < BATCH_BYTES_MAX {
@@ -127,8 +128,8 @@ impl Spool {
         let held = self.taken - self.head;
         let mut from = self.taken;
         let mut dropped = 0;
-        self.file.seek(SeekFrom::Start(from))?;
-        let mut reader = BufReader::new(&self.file);
+        (&*self.file).seek(SeekFrom::Start(from))?;
+        let mut reader = BufReader::new(&*self.file);
         while held + (self.len - from) > keep_max && from < self.len {
             let length = read_line(&mut reader, &mut Vec::new())?;
             if length == 0 {
@@ -139,14 +140,14 @@ impl Spool {
         }
         let new_path = with_suffix(&self.path, NEW);
         remove(&new_path)?;
-        let mut new = options().create_new(true).open(&new_path)?;
+        let new = Held(options().create_new(true).open(&new_path)?);
         // Before it has the spool's name: nobody else may get there first.
         if !lock::try_exclusive(&new)? {
             return Err(busy());
         }
         for (start, end) in [(self.head, self.taken), (from, self.len)] {
-            self.file.seek(SeekFrom::Start(start))?;
-            io::copy(&mut (&self.file).take(end - start), &mut new)?;
+            (&*self.file).seek(SeekFrom::Start(start))?;
+            io::copy(&mut (&*self.file).take(end - start), &mut &*new)?;
         }
         fs::rename(&new_path, &self.path)?;
         self.file = new;
@@ -162,7 +163,6 @@ impl Drop for Spool {
         if self.len == 0 && matches!(named(&self.path, &self.file), Ok(Some(_))) {
             drop(fs::remove_file(&self.path));
         }
-        lock::unlock(&self.file);
     }
 }
 
@@ -170,7 +170,7 @@ impl Drop for Spool {
 const NEW: &str = ".new";
 
 /// Opens the file, or makes it, locks it, and cuts off what a kill left of a last write.
-fn take_up(path: &Path) -> io::Result<File> {
+fn take_up(path: &Path) -> io::Result<Held> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -180,7 +180,7 @@ fn take_up(path: &Path) -> io::Result<File> {
         _ => {}
     }
     for _ in 0..OPEN_ROUNDS_MAX {
-        let (file, _) = open::or_new(path, &options(), Kinds::Plain)?;
+        let file = Held(open::or_new(path, &options(), Kinds::Plain)?.0);
         match lock::try_exclusive(&file) {
             Ok(true) => {}
             Ok(false) => return Err(busy()),

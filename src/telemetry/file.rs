@@ -14,7 +14,7 @@ use super::open::{
 };
 use super::second::has_run_of;
 use super::{Fsync, Options, TelemetryStats};
-use crate::files::lock::{self, Changing};
+use crate::files::lock::{self, Changing, Held};
 use crate::files::open::{self, Kinds, has_other_names, same_file};
 use crate::files::tail;
 
@@ -31,7 +31,7 @@ pub(super) struct Opened {
 /// One writer's hold on the audit file. Guarded by a mutex one level up.
 pub(super) struct AuditFile {
     pub(super) path: PathBuf,
-    pub(super) file: File,
+    pub(super) file: Held,
     /// Devices are written to and left alone otherwise.
     pub(super) regular: bool,
     pub(super) share: Share,
@@ -172,7 +172,7 @@ impl AuditFile {
         lines: &[&[u8]],
     ) -> (u64, io::Result<()>) {
         for _ in 0..INTERRUPTS_MAX {
-            match write(&mut &self.file) {
+            match write(&mut &*self.file) {
                 Ok(written) => return self.took(written, lines),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return (0, Err(error)),
@@ -213,7 +213,7 @@ impl AuditFile {
     /// Sees to it that what was just written stands behind a newline, and that a part of a line
     /// at its end does not stay. An error: its first line cannot be read.
     fn look_behind(&mut self, written: usize, whole: usize, closed: bool) -> io::Result<()> {
-        let mut file = &self.file;
+        let mut file = &*self.file;
         // Appending moves the position to the end of what was appended.
         let end = file.stream_position().unwrap_or(0);
         let start = end.saturating_sub(written as u64);

@@ -24,9 +24,9 @@ fn wholes(path: &Path) -> Vec<bool> {
 
 /// The disk takes so many bytes of what is written next, and no more.
 fn tear(audit: &mut AuditFile, part: &[u8]) {
-    (&audit.file).write_all(part).unwrap();
+    (&*audit.file).write_all(part).unwrap();
     audit.torn = true;
-    audit.mend((&audit.file).stream_position().unwrap());
+    audit.mend((&*audit.file).stream_position().unwrap());
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_part_of_a_line_is_taken_back_or_closed_where_others_write() {
     assert_eq!(wholes(&path), [true, true, false, true]);
     drop(other);
     // The newline that was to close an older part went with the part taken back.
-    (&audit.file).write_all(b"{\"par").unwrap();
+    (&*audit.file).write_all(b"{\"par").unwrap();
     tear(&mut audit, b"\n{\"p");
     append(&mut audit);
     assert_eq!(wholes(&path), [true, true, false, true, false, true]);
@@ -78,8 +78,8 @@ fn who_wrote_behind_a_part_has_a_line_again_once_that_is_ended() {
     let path = folder.join("a");
     let (mut one, mut other) = (open(&path), open(&path));
     append(&mut one);
-    (&one.file).write_all(b"{\"part").unwrap();
-    let end = (&one.file).stream_position().unwrap();
+    (&*one.file).write_all(b"{\"part").unwrap();
+    let end = (&*one.file).stream_position().unwrap();
     append(&mut other);
     one.torn = true;
     one.mend(end);
@@ -98,7 +98,7 @@ fn a_line_that_another_s_torn_one_swallowed_gets_a_line_of_its_own() {
     one.others = true;
     for two in [false, true] {
         let before = one.stats.lines_written;
-        (&other.file).write_all(b"{\"torn").unwrap();
+        (&*other.file).write_all(b"{\"torn").unwrap();
         let mut lines = [Line::new(), Line::new()];
         for line in &mut lines {
             line.begin(one.looks.at(), "", "e");
@@ -120,7 +120,7 @@ fn a_torn_end_that_another_left_is_closed_before_the_next_line() {
     let path = folder.join("a");
     let (mut one, other) = (open(&path), open(&path));
     append(&mut one);
-    (&other.file).write_all(b"{\"torn").unwrap();
+    (&*other.file).write_all(b"{\"torn").unwrap();
     one.looks.soon();
     append(&mut one);
     let text = fs::read_to_string(&path).unwrap();
@@ -136,7 +136,7 @@ fn nothing_is_written_without_the_lock_that_was_given_back() {
     let path = folder.join("a");
     let mut audit = open(&path);
     append(&mut audit);
-    let other = File::open(&path).unwrap();
+    let other = Held(File::open(&path).unwrap());
     lock::unlock(&audit.file);
     assert!(lock::try_exclusive(&other).unwrap());
     tear(&mut audit, b"");
@@ -162,7 +162,7 @@ fn of_two_lines_the_first_may_arrive_alone() {
         [(3, 0, ""), (5, 0, ""), (one.len() - 1, 0, ""), (one.len(), 1, first), (22, 1, first)]
     {
         let before = fs::read_to_string(&path).unwrap();
-        (&audit.file).write_all(&[one, two].concat()[..written]).unwrap();
+        (&*audit.file).write_all(&[one, two].concat()[..written]).unwrap();
         let (count, outcome) = audit.took(written, &[one, two]);
         assert_eq!((count, outcome.is_err()), (arrived, true), "{written}");
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{before}{kept}"), "{written}");
@@ -181,7 +181,7 @@ fn a_moment_s_lines_are_numbered_and_counted_each() {
         line.begin(Stamp::now(), "", "e");
     }
     // Somebody tore the end, and somebody is changing the file: the newline comes with the lines.
-    (&audit.file).write_all(b"torn").unwrap();
+    (&*audit.file).write_all(b"torn").unwrap();
     (audit.torn, audit.size) = (true, 4);
     let changing = Changing::begin(&path, Duration::ZERO).unwrap();
     audit.append(&mut lines, Stamp::now(), true, "");

@@ -1,11 +1,11 @@
 //! Taking an audit file up: opened, held by a shared lock, its torn end cut or closed.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::files::lock::{self, Changing};
+use crate::files::lock::{self, Changing, Held};
 use crate::files::open::{self, Kinds, OPEN_ROUNDS_MAX, has_other_names, named};
 use crate::files::tail;
 
@@ -33,7 +33,7 @@ pub(super) enum Share {
 
 /// A file taken up.
 pub(super) struct Taken {
-    pub(super) file: File,
+    pub(super) file: Held,
     /// As it was found.
     pub(super) metadata: Metadata,
     pub(super) len: u64,
@@ -56,7 +56,7 @@ pub(super) fn take_up(path: &Path, wait: Duration) -> io::Result<Taken> {
             open::or_new(path, open::options().read(true).append(true), Kinds::PlainOrDevice)?;
         let mut taken = Taken {
             len: metadata.len(),
-            file,
+            file: Held(file),
             metadata,
             share: Share::None,
             others: false,
@@ -140,7 +140,7 @@ pub(super) fn check_rotation(path: &Path, files: u32) -> io::Result<()> {
 /// The number under which the youngest of the older files finds room: the first that is free,
 /// or else the one whose file goes. That is the oldest that nobody has open, for who has it
 /// open may yet write to it; until the returned lock on it is gone, nobody can.
-pub(super) fn room_for_older(path: &Path, files: u32) -> io::Result<(u32, Option<File>)> {
+pub(super) fn room_for_older(path: &Path, files: u32) -> io::Result<(u32, Option<Held>)> {
     for number in 1..=files {
         match fs::symlink_metadata(rotated(path, number)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((number, None)),
@@ -152,7 +152,7 @@ pub(super) fn room_for_older(path: &Path, files: u32) -> io::Result<(u32, Option
         let opened = open::existing(&path, open::options().read(true).append(true), Kinds::Plain);
         let Ok((file, _)) = opened else { continue };
         if lock::try_exclusive(&file)? && named(&path, &file)?.is_some() {
-            return Ok((number, Some(file)));
+            return Ok((number, Some(Held(file))));
         }
     }
     Err(io::Error::new(ErrorKind::ResourceBusy, "its older files are in use, or no plain files"))

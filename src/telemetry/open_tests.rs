@@ -76,7 +76,7 @@ fn a_file_under_somebody_s_exclusive_lock_is_not_taken_up() {
     assert!(lock::try_exclusive(&file).unwrap());
     let kind = take_up(&path, Duration::ZERO).map(|_| ()).map_err(|error| error.kind());
     assert_eq!(kind, Err(ErrorKind::ResourceBusy));
-    drop(file);
+    drop(Held(file));
     assert!(take_up(&path, Duration::ZERO).is_ok());
     fs::remove_dir_all(&folder).unwrap();
 }
