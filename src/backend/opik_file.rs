@@ -121,4 +121,16 @@ mod tests {
         assert!(OpikFile::read(&gone).unwrap().values.is_empty());
         assert!(matches!(OpikFile::read(&std::env::temp_dir()), Err(Error::Io { .. })));
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_its_place_is_an_error_and_no_hang() {
+        use crate::files::open::tests::{folder, unix};
+        let folder = folder("opik-config");
+        let path = folder.join(FILE_NAME);
+        unix::pipe(&path);
+        let read = unix::in_time(move || OpikFile::read(&path).map(drop));
+        assert!(matches!(read, Err(Error::Io { .. })));
+        std::fs::remove_dir_all(folder).ok();
+    }
 }

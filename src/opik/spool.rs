@@ -250,3 +250,22 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     }
     Ok(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::lock::tests::without_locks;
+    use crate::files::open::tests::folder;
+
+    #[test]
+    fn where_there_are_no_locks_there_is_no_spool() {
+        let folder = folder("spool-lockless");
+        let path = folder.join("s");
+        let opened = without_locks(|| Spool::open(&path, 1 << 20).map(drop));
+        assert!(
+            matches!(opened, Err(Error::Io { source, .. }) if source.to_string().contains("no file locks"))
+        );
+        assert!(Spool::open(&path, 1 << 20).is_ok());
+        fs::remove_dir_all(folder).ok();
+    }
+}

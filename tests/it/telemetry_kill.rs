@@ -74,6 +74,7 @@ fn child() {
             run_tasks(&manager, helper, 500);
         }
         "full_disk" => log_on_a_full_disk(Path::new(&path)),
+        "two_on_a_full_disk" => (0..2).for_each(|first| two_on_a_full_disk(&path, first)),
         other => panic!("no such work: {other}"),
     }
 }
@@ -118,6 +119,41 @@ fn log_on_a_full_disk(path: &Path) {
     let after = lines(path);
     assert_eq!(events(&after, "lines_lost")[0]["lines"], lost);
     assert_eq!(events(&after, "task_complete").len(), 1);
+}
+
+/// What the system lets a file of this process grow to, in bytes; for good without a number.
+fn file_bytes_max(bytes: &str) {
+    let limit = format!("--fsize={bytes}:unlimited");
+    let pid = std::process::id().to_string();
+    assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
+}
+
+/// Of two writers this one tears a line when the disk is full; then somebody makes room, and
+/// the other one writes first.
+fn two_on_a_full_disk(path: &str, tearing: usize) {
+    let path = Path::new(path);
+    let writers = [(); 2].map(|()| Telemetry::to_file(path).unwrap());
+    let tasks = |writer: &Telemetry, tasks| {
+        let manager = manager(writer);
+        let helper = manager.spawn_helper(HelperConfig::local()).unwrap();
+        run_tasks(&manager, helper, tasks);
+    };
+    file_bytes_max("4000");
+    tasks(&writers[tearing], 20);
+    assert!(writers[tearing].stats().lines_lost > 0);
+    file_bytes_max("unlimited");
+    tasks(&writers[1 - tearing], 1);
+    tasks(&writers[tearing], 1);
+    let written: u64 = writers.iter().map(|writer| writer.stats().lines_written).sum();
+    let text = fs::read_to_string(path).unwrap();
+    let (whole, torn): (Vec<_>, Vec<_>) =
+        text.lines().partition(|line| serde_json::from_str::<Value>(line).is_ok());
+    assert_eq!(whole.len() as u64, written, "{torn:?}");
+    // Its beginning alone, and nobody else's line behind it.
+    assert_eq!(torn.len(), 1);
+    assert_eq!(torn[0].matches("{\"timestamp\":").count(), 1, "{torn:?}");
+    drop(writers);
+    fs::remove_file(path).unwrap();
 }
 
 fn kills() -> u64 {
@@ -422,19 +458,35 @@ fn processes_that_find_a_torn_end_together_lose_no_line_of_each_other() {
     }
 }
 
+/// Runs the child under this limit of the shell; a file that reaches it ends no process.
+#[cfg(target_os = "linux")]
+fn with_file_limit(inner: &Command, limit: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("trap '' XFSZ; {limit}; exec \"$@\""), "sh"]);
+    shell.arg(inner.get_program()).args(inner.get_args());
+    shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = shell.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn two_writers_on_a_full_disk_never_mix_their_lines() {
+    if !Command::new("prlimit").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        println!("left out: there is no prlimit");
+        return;
+    }
+    let folder = Folder::new("twofull");
+    with_file_limit(&child_process("two_on_a_full_disk", &folder.join("audit.jsonl")), "true");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_fills_in_the_middle_of_a_line_leaves_whole_lines() {
     let folder = Folder::new("full");
     let path = folder.join("audit.jsonl");
-    let inner = child_process("full_disk", &path);
-    let mut shell = Command::new("sh");
     // The unit is 512 or 1024 bytes, as the shell has it.
-    shell.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"]).arg(inner.get_program());
-    shell.args(inner.get_args());
-    shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = shell.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    with_file_limit(&child_process("full_disk", &path), "ulimit -f 8");
     let json = Debrief::from_path(&path).unwrap().to_json();
     assert_eq!(json["lines"]["broken"], 0);
     assert!(json["lines"]["lost"].as_u64().unwrap() >= 5);

@@ -19,12 +19,13 @@ const BYTES: u64 = 2000;
 /// Longer than the second after which a rotation that failed is tried again.
 const AGAIN_MAX: Duration = Duration::from_secs(20);
 
-fn pipe(path: &Path) {
+/// Makes a named pipe.
+pub fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
 /// What the work comes to; a panic if it hangs.
-fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, outcome) = mpsc::channel();
     std::thread::spawn(move || done.send(work()));
     outcome.recv_timeout(LONG).expect("it hangs, or panicked")
