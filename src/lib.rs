@@ -29,10 +29,10 @@
 //! # What is printed, written and started
 //!
 //! The library prints nothing, writes no file that it was not given ([`Telemetry::to_file`]; an
-//! empty `NAME.lock` may come to stand beside an audit file), starts one thread per helper slot and no other (a host name may cost one short-lived
-//! look-up thread; a trace sink has one of its own), and starts no process but Termux
-//! commands, when asked to. The only global state is the counter that makes helper ids
-//! unique. An idle helper wakes up never.
+//! empty `NAME.lock` may come to stand beside an audit file), starts one thread per helper slot
+//! and no other (a host name may cost one short-lived look-up thread; a trace sink has one of its
+//! own), and starts no process but Termux commands, when asked to. The only global state is the
+//! counter that makes helper ids unique. An idle helper wakes up never.
 //!
 //! # Panics
 //!
