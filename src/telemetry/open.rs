@@ -100,14 +100,15 @@ impl Taken {
     }
 
     fn mend(&mut self) -> io::Result<()> {
+        // Cutting fails where files may only be appended to (chattr +a).
         let cut = match has_other_names(&self.metadata) {
-            true => None,
-            false => tail::cut(&self.file, TORN_BYTES_MAX)?,
+            true => Ok(None),
+            false => tail::cut(&self.file, TORN_BYTES_MAX),
         };
         match cut {
-            Some(bytes) => self.bytes_dropped = bytes,
-            None if tail::ends_whole(&self.file)? => {}
-            None => {
+            Ok(Some(bytes)) => self.bytes_dropped = bytes,
+            _ if tail::ends_whole(&self.file)? => {}
+            _ => {
                 self.closed = tail::close(&self.file);
                 self.torn = !self.closed;
             }

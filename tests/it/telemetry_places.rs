@@ -229,3 +229,44 @@ fn no_folder_is_read_for_an_audit_file() {
         assert!(files > 3, "{folder}");
     }
 }
+
+/// Set by `tests/faults.sh`, which makes a system call fail under these.
+const TRACED: &str = "AA_TEST_TRACED";
+
+/// A torn file is closed and written to; nothing of it is cut or lost.
+fn nothing_is_cut(rotates: bool) {
+    let folder = Folder::new("traced");
+    let path = folder.join("a");
+    fs::write(&path, "{\"whole\":1}\n{\"torn").unwrap();
+    let telemetry = Telemetry::builder(&path).rotate(BYTES, 100).build().unwrap();
+    log(&telemetry, 40);
+    let stats = telemetry.stats();
+    assert_eq!((stats.torn_closed, stats.lines_lost), (1, 0), "{stats:?}");
+    assert_eq!((stats.rotations > 0, stats.rotations_skipped > 0), (rotates, !rotates));
+    drop(telemetry);
+    let text: String = folder
+        .files()
+        .iter()
+        .filter(|name| !name.ends_with(".lock"))
+        .map(|name| fs::read_to_string(folder.join(name)).unwrap())
+        .collect();
+    assert!(text.contains("{\"whole\":1}\n{\"torn\n{"), "{text}");
+    // The whole line, the torn one, and the one that ends the run.
+    assert!(text.lines().count() as u64 <= stats.lines_written + 3);
+}
+
+#[test]
+#[ignore = "for tests/faults.sh: flock fails"]
+fn without_locks_nothing_is_cut_or_rotated() {
+    if std::env::var_os(TRACED).is_some() {
+        nothing_is_cut(false);
+    }
+}
+
+#[test]
+#[ignore = "for tests/faults.sh: ftruncate fails"]
+fn where_nothing_can_be_cut_it_is_closed() {
+    if std::env::var_os(TRACED).is_some() {
+        nothing_is_cut(true);
+    }
+}
