@@ -28,7 +28,8 @@
 //!
 //! # What is printed, written and started
 //!
-//! The library prints nothing and writes no file that it was not given ([`Telemetry::to_file`]).
+//! The library prints nothing and writes no file that it was not given ([`Telemetry::to_file`];
+//! an empty `NAME.lock` may come to stand beside an audit file that is rotated).
 //! It starts one thread per helper slot and no other; a host name may cost one short-lived
 //! look-up thread, and a trace sink has a thread of its own. It starts no process but Termux
 //! commands, when allowed. The only global state is the counter that makes helper ids unique. An
@@ -48,7 +49,9 @@
 //!
 //! | modules | what they hold |
 //! |---|---|
-//! | `text`, `number`, `calendar`, `percentile`, `backoff`, `lenient` | pure functions: text cut to a length, decimals, dates, percentiles, waits between attempts, JSON of many dialects |
+//! | `text`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, decimals, dates, percentiles, waits between attempts |
+//! | `files` | opening files without waiting, the kernel's file locks, torn ends |
+//! | `lenient` | JSON of many dialects |
 //! | `sync`, `cancel` | locks, threads and the clock, replaceable by a model checker; the signal that cancels a call |
 //! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
 //! | `secret`, `env`, `connections`, `limits`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
@@ -86,6 +89,7 @@ mod env;
 mod error;
 mod event;
 mod experiment;
+mod files;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,6 +1,6 @@
 //! Which certificates are trusted.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::error::Error;
+use crate::files::open::to_read;
 
 /// Largest PEM file that is read: system bundles have about 250 KB.
 const PEM_BYTES_MAX: u64 = 8 << 20;
@@ -16,12 +17,11 @@ const PEM_BYTES_MAX: u64 = 8 << 20;
 /// The roots of the user's file.
 pub(super) fn read(path: &Path) -> Result<Arc<RootCertStore>, Error> {
     let told = || format!("root certificates {}", path.display());
-    // A pipe would keep us waiting for good, a device might never end.
-    if !std::fs::metadata(path).map_err(Error::io(told()))?.is_file() {
-        return Err(Error::InvalidConfig(format!("{}: it is no file", told())));
-    }
     let mut text = Vec::new();
-    let file = std::fs::File::open(path).map_err(Error::io(told()))?;
+    let file = to_read(path).map_err(|source| match source.kind() {
+        ErrorKind::InvalidInput => Error::InvalidConfig(format!("{}: {source}", told())),
+        _ => Error::io(told())(source),
+    })?;
     file.take(PEM_BYTES_MAX + 1).read_to_end(&mut text).map_err(Error::io(told()))?;
     if text.len() as u64 > PEM_BYTES_MAX {
         return Err(Error::InvalidConfig(format!(

@@ -211,10 +211,13 @@ impl OpikConfig {
         self
     }
 
-    /// A file for entries that could not be sent: they survive a restart, and are sent first, in
-    /// order, when Opik can be reached again. Each sink needs a file of its own. The file is
-    /// readable by its owner only; it holds prompts where a helper traces
-    /// [`Content`](crate::TraceMode::Content). Defaults to none.
+    /// A file for what could not be sent: it survives a restart, and is sent first, in
+    /// order, when Opik can be reached again. Each sink needs a file of its own, which an
+    /// exclusive lock of the kernel keeps from others: [`OpikSink::new`] refuses a file that
+    /// another sink has, that has further names (hard links), or whose file system has no locks
+    /// (on Android they need Rust 1.98, or the feature `rustix`). Only its owner can read it,
+    /// and it holds prompts where a helper traces [`Content`](crate::TraceMode::Content).
+    /// Defaults to none.
     pub fn spool(mut self, file: impl Into<PathBuf>) -> Self {
         self.spool = Some(file.into());
         self

@@ -1,11 +1,11 @@
 //! The configuration file of Opik's own clients: `~/.opik.config`, an INI file.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::env::Env;
 use crate::error::Error;
+use crate::files::open::to_read;
 
 const FILE_NAME: &str = ".opik.config";
 /// Largest file that is read. A real one has five lines.
@@ -41,7 +41,7 @@ impl OpikFile {
     fn read(path: &Path) -> Result<Self, Error> {
         let mut bytes = Vec::new();
         let read =
-            File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+            to_read(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) if bytes.len() as u64 <= FILE_BYTES_MAX => {
                 Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
@@ -119,5 +119,17 @@ mod tests {
         let gone = std::env::temp_dir().join("automation-assistant-no-such-folder/x");
         assert!(OpikFile::read(&gone).unwrap().values.is_empty());
         assert!(matches!(OpikFile::read(&std::env::temp_dir()), Err(Error::Io { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_its_place_is_an_error_and_no_hang() {
+        use crate::files::open::tests::{folder, unix};
+        let folder = folder("opik-config");
+        let path = folder.join(FILE_NAME);
+        unix::pipe(&path);
+        let read = unix::in_time(move || OpikFile::read(&path).map(drop));
+        assert!(matches!(read, Err(Error::Io { .. })));
+        std::fs::remove_dir_all(folder).ok();
     }
 }

@@ -11,12 +11,13 @@
 
 mod file;
 mod line;
-mod lock;
+mod look;
+mod looks;
 mod open;
-mod tail;
+mod second;
+mod stats;
 
 use std::fmt;
-use std::io;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -31,6 +32,7 @@ use crate::task::Usage;
 use crate::task_error::TaskError;
 use file::AuditFile;
 use line::{Line, Stamp, key};
+pub use stats::TelemetryStats;
 
 /// Where the examples keep their audit file. The library itself writes to no file that it
 /// was not given.
@@ -63,33 +65,6 @@ struct Options {
     rotation: Option<Rotation>,
 }
 
-/// What became of a [`Telemetry`]'s lines so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TelemetryStats {
-    /// Lines that the system took.
-    pub lines_written: u64,
-    /// Lines that could not be written.
-    pub lines_lost: u64,
-    /// How often the file was found gone or replaced, and opened anew.
-    pub reopened: u64,
-    /// How often the file was rotated.
-    pub rotations: u64,
-    /// How often the disk was waited for until it had all lines; see [`Fsync`].
-    pub syncs: u64,
-    /// What the system said when something failed last.
-    pub last_error: Option<String>,
-}
-
-impl TelemetryStats {
-    fn note(&mut self, error: io::Error) {
-        let text = self.last_error.get_or_insert_default();
-        // In place: a full disk fails for each line alike.
-        text.clear();
-        let _ = fmt::Write::write_fmt(text, format_args!("{error}"));
-    }
-}
-
 /// Writes what happens to an audit file, one line of JSON for each event.
 ///
 /// A cheap handle: clones write to the same run. Give one to the manager's builder. It has
@@ -102,8 +77,33 @@ impl TelemetryStats {
 /// line, a second, and a new file begun under the old name; lines in between stand in the
 /// renamed file, or are gone with the removed one.
 ///
-/// Several processes, and several `Telemetry` in one process, may write to one file: lines
-/// never mix (on local file systems, that is; network ones give no such promise).
+/// # Several writers
+///
+/// Several processes, and several `Telemetry` in one process, may write to one file. The kernel's
+/// advisory locks (`flock`) tell them apart; nothing is written for that, and a process that
+/// ends, however it ends, holds no lock any more. A writer holds a shared lock on the file it
+/// writes to. Rotation, and ending a torn line, hold an exclusive lock on the empty file
+/// `NAME.lock` beside it, which is made when it is first needed and never deleted, and on the
+/// folder. Where others hold these for 10 ms, the file is written on without rotation, and that
+/// is counted ([`TelemetryStats::rotations_skipped`]). A program of yours may hold the lock on
+/// `NAME.lock` to keep the files as they are for a while.
+///
+/// Lines never mix. A writer that could write only a part of a line cuts that part off if it is
+/// alone, and ends it with a newline if it is not; so does the next writer with a part that a
+/// killed one left. A line is counted as written only if it stands on a line of its own. (A
+/// writer looks for such parts from when it knows of others: it does when it opens the file
+/// after them, and otherwise within 256 lines or a second.)
+///
+/// A file with further names (hard links) is appended to, but never cut. On a file system
+/// without locks nothing is cut and nothing rotated. Network file systems may give no promise
+/// about any of this. On Android, std has the locks from Rust 1.98 on; with an older one, the
+/// feature `rustix` has them.
+///
+/// # Limits of the system
+///
+/// A process whose files may not grow beyond a size (`ulimit -f`, `RLIMIT_FSIZE`) is ended by
+/// the signal `SIGXFSZ` when a line would go beyond it, unless it ignores that signal; then such
+/// a line is lost, and counted. Rotation at a smaller size avoids both.
 ///
 /// ```
 /// # fn main() -> Result<(), automation_assistant::Error> {
@@ -141,6 +141,10 @@ impl TelemetryBuilder {
     /// Begins a new file when the present one has reached this many bytes, and keeps so many
     /// older ones (`audit.jsonl.1` is the youngest). Defaults to no rotation. Zero for either
     /// counts as one.
+    ///
+    /// An older file goes only if no process has it open; of several, the oldest such. With
+    /// several writers a file may grow beyond the size, by what each writes until it looks for
+    /// the file again (256 lines or a second).
     pub fn rotate(mut self, bytes_max: u64, files: u32) -> Self {
         let bytes_max = NonZeroU64::new(bytes_max).unwrap_or(NonZeroU64::MIN);
         let files = NonZeroU32::new(files).unwrap_or(NonZeroU32::MIN);
@@ -159,11 +163,13 @@ impl TelemetryBuilder {
     /// # Errors
     ///
     /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
-    /// symbolic link.
+    /// symbolic link, or another process holds an exclusive lock on it for half a second. With
+    /// rotation also if `NAME.lock` cannot be made or is no plain file, or a name is too long
+    /// for what rotation adds to it.
     pub fn build(self) -> Result<Telemetry, Error> {
         let now = SystemTime::now();
         let (at, second) = (Stamp::new(now), run_second(now));
-        let opened = AuditFile::open(&self.path, second.clone(), self.options)
+        let opened = AuditFile::open(&self.path, &second, self.options)
             .map_err(Error::io(format!("cannot write the audit file {}", self.path.display())))?;
         let run_id = if opened.shares_second {
             // 32 random bits: enough to tell apart the few runs of one second.
@@ -177,12 +183,7 @@ impl TelemetryBuilder {
             path: opened.file.path().to_owned(),
             file: Mutex::new(opened.file),
         }));
-        if opened.bytes_dropped > 0 {
-            let mut line = Line::new();
-            line.begin(at, &telemetry.0.run_field, "tail_repaired");
-            line.count(key!("bytes_dropped"), opened.bytes_dropped);
-            telemetry.0.append(slice::from_mut(&mut line), at, false);
-        }
+        lock(&telemetry.0.file).tell_repaired(at, &telemetry.0.run_field);
         Ok(telemetry)
     }
 }
@@ -192,13 +193,13 @@ impl Telemetry {
     ///
     /// If the file does not end in a newline (its last writer was killed, or the disk was
     /// full), the torn line is cut off and a `tail_repaired` line tells how many bytes that
-    /// were; if another process is writing to the file, nothing is cut, and the torn line is
-    /// closed with a newline. A new file can be read by its owner alone.
+    /// were; if another process has the file open, or it has further names (hard links), nothing
+    /// is cut, and the torn line is closed with a newline. A new file can be read by its owner
+    /// alone. Opening never waits for longer than half a second.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
-    /// symbolic link.
+    /// As [`TelemetryBuilder::build`].
     pub fn to_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::builder(path.as_ref()).build()
     }
@@ -214,7 +215,8 @@ impl Telemetry {
     }
 
     /// Names this run in each of its lines: `YYYYMMDD_HHMMSS` in UTC, with a suffix where
-    /// another run began in the same second.
+    /// another run may have begun in the same second: one that has the file open, or wrote to it
+    /// in that second.
     pub fn run_id(&self) -> &str {
         &self.0.run_id
     }

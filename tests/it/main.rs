@@ -33,5 +33,6 @@ mod support;
 mod telemetry;
 mod telemetry_edges;
 mod telemetry_kill;
+mod telemetry_places;
 mod tidy;
 mod together;

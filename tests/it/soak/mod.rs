@@ -1,5 +1,6 @@
 //! Load and faults: many tasks over many helpers, a provider that misbehaves on schedule,
-//! backends and callbacks that panic, cancels, stops and respawns, all at once.
+//! backends and callbacks that panic, cancels, stops and respawns, all at once, and three other
+//! processes that write to the same rotating audit file.
 //!
 //! Afterwards every accepted task has exactly one outcome, none came later than its time
 //! allows, the audit file tells the same story, and threads, file descriptors and memory are
@@ -16,6 +17,7 @@ mod driver;
 mod moody;
 #[cfg(feature = "http")]
 mod rogue;
+mod siblings;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,12 +28,12 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AutomationAssistantManager, Debrief, ErrorKind, Event, HelperId, HelperStatus, Observe, Task,
-    TaskId, Telemetry,
+    TaskId,
 };
 
 use crate::support::{runner, this_program};
-
 use crate::telemetry::Folder;
+use siblings::Siblings;
 
 /// Tasks in an ordinary test run.
 const TASKS: usize = 2_000;
@@ -168,11 +170,14 @@ impl Observe for Jumpy {
 fn round(seed: u64, tasks: usize) {
     let folder = Folder::new("soak");
     let path = folder.join("audit.jsonl");
+    let siblings = Siblings::start(&path);
+    let telemetry = siblings::rotating(&path);
+    let run_id = telemetry.run_id().to_owned();
     #[cfg(feature = "http")]
     let rogue = rogue::Rogue::start(seed, tasks);
     let manager = AutomationAssistantManager::builder()
         .max_helpers(DRIVERS * HELPERS_EACH)
-        .telemetry(Telemetry::to_file(&path).unwrap())
+        .telemetry(telemetry)
         .observer(Arc::new(Jumpy(AtomicU64::new(0))))
         .build()
         .unwrap();
@@ -227,7 +232,8 @@ fn round(seed: u64, tasks: usize) {
     let (connections, requests) = rogue.finish();
     #[cfg(not(feature = "http"))]
     let (connections, requests) = (0, 0);
-    judge(&ledger, &Debrief::from_path(&path).unwrap());
+    let audit = siblings.finish(&folder, &run_id);
+    judge(&ledger, &Debrief::from_path(audit).unwrap());
     println!("tasks {tasks}, connections {connections}, requests {requests}");
 }
 
