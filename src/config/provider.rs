@@ -12,6 +12,8 @@ use crate::error::Error;
 /// program. A configuration carries one; [`Provider::all`] lists them.
 pub struct Provider {
     pub(crate) backend_type: BackendType,
+    /// Its name for people, such as `ChatGPT`.
+    pub(crate) label: &'static str,
     /// Who runs the model, as traces name it; nothing where replies tell it, if anything does.
     pub(crate) vendor: Option<&'static str>,
     /// Variables of the environment that hold a key, the first one first.
@@ -41,6 +43,16 @@ impl Provider {
     /// Its name in configuration files, such as `chatgpt`.
     pub fn name(&self) -> &'static str {
         self.backend_type.as_str()
+    }
+
+    /// Its name for people, such as `ChatGPT`.
+    pub fn label(&self) -> &'static str {
+        self.label
+    }
+
+    /// The name of a backend that asks for this model, as status reports and telemetry show it.
+    pub(crate) fn backend_name(&self, model: &str) -> String {
+        format!("{} ({model})", self.label)
     }
 
     /// The kind of backend it is.

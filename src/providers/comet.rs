@@ -10,6 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// The gateway.
 pub(super) static COMET: Provider = Provider {
     backend_type: BackendType::Comet,
+    label: "Comet",
     // The gateway names it in its replies.
     vendor: None,
     key_variables: &["OPIK_API_KEY"],
@@ -74,7 +75,7 @@ mod remote {
             return Err(Error::MissingKey { variable: KEY_VARIABLE });
         }
         let protocol = ChatCompletions::of_gateway(PATH, PROVIDER_HEADER);
-        let name = format!("Comet ({model})");
+        let name = COMET.backend_name(&model);
         // No `Bearer` here.
         let mut plan = Plan::new(name, endpoint, protocol, Model::Named(model)).key(
             "authorization",

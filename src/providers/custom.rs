@@ -8,6 +8,7 @@ use crate::error::Error;
 /// The program's own.
 pub(super) static CUSTOM: Provider = Provider {
     backend_type: BackendType::Custom,
+    label: "Custom",
     vendor: None,
     key_variables: &[],
     base_variable: None,

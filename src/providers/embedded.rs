@@ -14,6 +14,7 @@ use crate::task_error::{ErrorKind, TaskError};
 /// The embedded engine; at an endpoint of its own a model server answers in its place.
 pub(super) static LOCAL: Provider = Provider {
     backend_type: BackendType::Local,
+    label: "Local",
     vendor: Some("local"),
     key_variables: &[],
     base_variable: None,
@@ -60,7 +61,7 @@ impl Embedded {
     pub(crate) fn new(config: &HelperConfig) -> Result<Self, Error> {
         let model = config.model_or_default();
         let latency = latency(&config.custom_params).map_err(Error::InvalidConfig)?;
-        Ok(Self { name: format!("Local ({model})"), latency: latency.unwrap_or_default() })
+        Ok(Self { name: LOCAL.backend_name(model), latency: latency.unwrap_or_default() })
     }
 }
 

@@ -13,6 +13,7 @@ const IDLE: Duration = Duration::from_secs(60);
 /// A Local helper with an endpoint.
 pub(super) static SERVER: Provider = Provider {
     backend_type: BackendType::Local,
+    label: "Local",
     vendor: Some("local"),
     key_variables: &[],
     base_variable: None,
@@ -47,8 +48,8 @@ mod remote {
     pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
         let endpoint = base(config, &SERVER, env, PATH)?;
         let (name, model) = match &config.model {
-            Some(model) => (format!("Local ({model})"), Model::Named(model.clone())),
-            None => ("Local (server)".to_owned(), Model::first_listed(MODELS, first_model)),
+            Some(model) => (SERVER.backend_name(model), Model::Named(model.clone())),
+            None => (SERVER.backend_name("server"), Model::first_listed(MODELS, first_model)),
         };
         let plan = Plan::new(name, endpoint, ChatCompletions::new(), model);
         let plan = plan.key("authorization", "Bearer ", key(config, &SERVER, env))?;

@@ -5,6 +5,7 @@ use crate::config::{BackendType, HelperConfig, IDLE, Provider, TIMEOUT, TraceMod
 /// The OpenAI API.
 pub(super) static CHATGPT: Provider = Provider {
     backend_type: BackendType::ChatGpt,
+    label: "ChatGPT",
     vendor: Some("openai"),
     key_variables: &["OPENAI_API_KEY"],
     base_variable: Some("OPENAI_BASE_URL"),
@@ -46,7 +47,7 @@ mod remote {
         let endpoint = base(config, &CHATGPT, env, PATH)?;
         let key = key_or_loopback(config, &CHATGPT, env, &endpoint)?;
         let model = config.model_or_default();
-        let (name, model) = (format!("ChatGPT ({model})"), Model::Named(model.to_owned()));
+        let (name, model) = (CHATGPT.backend_name(model), Model::Named(model.to_owned()));
         let mut plan = Plan::new(name, endpoint, ChatCompletions::new(), model).key(
             "authorization",
             "Bearer ",

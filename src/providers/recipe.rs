@@ -29,6 +29,7 @@ use crate::task_error::ErrorKind;
 /// What is known before a helper is made.
 static RECIPE: Provider = Provider {
     backend_type: BackendType::Custom,
+    label: "Recipe",
     vendor: Some("recipe"),
     key_variables: &["RECIPE_KEY"],
     base_variable: Some("RECIPE_URL"),
@@ -58,7 +59,7 @@ fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Err
     let endpoint = base(config, &RECIPE, env, Recipe.path())?;
     let key = key_or_loopback(config, &RECIPE, env, &endpoint)?;
     let model = config.model_or_default();
-    let (name, model) = (format!("Recipe ({model})"), Model::Named(model.to_owned()));
+    let (name, model) = (RECIPE.backend_name(model), Model::Named(model.to_owned()));
     let plan = Plan::new(name, endpoint, Recipe, model).key("x-recipe-key", "", key)?;
     RemoteBackend::boxed(config, env, plan)
 }

@@ -39,6 +39,7 @@ const TOKEN_VARIABLE: &str = "ANTHROPIC_AUTH_TOKEN";
 /// The Anthropic API.
 pub(super) static ANTHROPIC: Provider = Provider {
     backend_type: BackendType::Anthropic,
+    label: "Anthropic",
     vendor: Some("anthropic"),
     key_variables: &[KEY_VARIABLE, TOKEN_VARIABLE],
     base_variable: Some("ANTHROPIC_BASE_URL"),

@@ -34,7 +34,7 @@ pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBa
         return Err(Error::MissingKey { variable: KEY_VARIABLE });
     }
     let version = config.setting_of(VERSION).unwrap_or(DEFAULT_VERSION);
-    let name = format!("Anthropic ({model})");
+    let name = ANTHROPIC.backend_name(&model);
     let plan = Plan::new(name, endpoint, Messages, Model::Named(model))
         .header("anthropic-version", VERSION, version)?
         .key("x-api-key", "", key)?
