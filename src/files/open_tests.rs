@@ -81,7 +81,10 @@ pub(crate) mod unix {
         {
             let (told, read) = in_time(move || {
                 let opened = or_new(&path, options().read(true).write(true), Kinds::PlainOrDevice);
-                (opened.map(drop).map_err(|error| error.kind()), to_read(&path).is_ok())
+                (
+                    opened.map(drop).map_err(|error| error.kind()),
+                    to_read(&path, Kinds::PlainOrDevice).is_ok(),
+                )
             });
             assert_eq!(told, Err(ErrorKind::InvalidInput));
             assert_eq!(read, readable);
@@ -104,7 +107,8 @@ pub(crate) mod unix {
         let null = Path::new("/dev/null");
         assert!(or_new(null, options().append(true), Kinds::PlainOrDevice).is_ok());
         assert!(or_new(null, options().append(true), Kinds::Plain).is_err());
-        assert!(to_read(null).is_err());
+        assert!(to_read(null, Kinds::PlainOrDevice).is_ok());
+        assert!(to_read(null, Kinds::Plain).is_err());
     }
 
     #[test]

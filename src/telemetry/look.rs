@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::Rotation;
 use super::file::AuditFile;
 use super::line::{Line, Stamp};
-use super::open::{RUNNING_WAIT_MAX, Share, rename, room_for_older, rotated, take_up};
+use super::open::{
+    RUNNING_WAIT_MAX, Share, in_other_hands, rename, room_for_older, rotated, take_up,
+};
 use crate::files::lock::Changing;
 use crate::files::open::{NO_PLAIN_FILE, named};
 use crate::files::tail;
@@ -20,6 +22,9 @@ const LINES_PER_LOOK: u32 = 256;
 /// How long may go by before it is looked for again, and before a rotation that failed is
 /// tried again.
 const TIME_PER_LOOK: Duration = Duration::from_secs(1);
+
+const NO_LOCKS: &str = "it is not rotated: its file system has no file locks (on Android they need \
+                        Rust 1.98, or the feature `rustix`)";
 
 /// When the file was looked for last, and what may not be tried again yet.
 pub(super) struct Looks {
@@ -127,8 +132,10 @@ impl AuditFile {
     /// Moves the full file aside and begins a new one. Killed at any point, it leaves whole
     /// files under their names; the oldest that nobody has open is the only one that goes.
     fn rotate(&mut self, rotation: Rotation) -> io::Result<()> {
-        if self.share != Share::Held {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "there are no file locks here"));
+        match self.share {
+            Share::Held => {}
+            Share::Lost => return Err(in_other_hands()),
+            Share::None => return Err(io::Error::new(io::ErrorKind::Unsupported, NO_LOCKS)),
         }
         let _changing = Changing::begin(&self.path, RUNNING_WAIT_MAX)?;
         match named(&self.path, &self.file)? {

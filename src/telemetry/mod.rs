@@ -125,7 +125,8 @@ impl TelemetryStats {
 /// alone, and ends it with a newline if it is not; so does the next writer with a part that a
 /// killed one left. A line is counted as written only if it stands on a line of its own. (A
 /// writer looks for such parts from when it knows of others: it does when it opens the file
-/// after them, and otherwise within 256 lines or a second.)
+/// after them, and otherwise within 256 lines or a second. From then on each of its writes takes
+/// one to three system calls more.)
 ///
 /// A file with further names (hard links) is appended to, but never cut. On a file system
 /// without locks nothing is cut and nothing rotated. Network file systems may give no promise
@@ -197,8 +198,8 @@ impl TelemetryBuilder {
     ///
     /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
     /// symbolic link, or another process holds an exclusive lock on it for half a second. With
-    /// rotation also if `NAME.lock` cannot be made or is no plain file, or a name is too long
-    /// for what rotation adds to it.
+    /// rotation also if `NAME.lock` cannot be made or opened, or is no plain file, or a name is
+    /// too long for what rotation adds to it.
     pub fn build(self) -> Result<Telemetry, Error> {
         let now = SystemTime::now();
         let (at, second) = (Stamp::new(now), clock::run_second(now));
