@@ -35,6 +35,8 @@ fn a_name_is_a_file_s_until_another_stands_there() {
     assert!(named(&path, &file).unwrap().is_some());
     fs::rename(&path, folder.join("b")).unwrap();
     assert!(named(&path, &file).unwrap().is_none());
+    #[cfg(unix)]
+    assert!(named(&folder.join("b/below a file"), &file).is_err());
     fs::write(&path, "another").unwrap();
     #[cfg(unix)]
     {
