@@ -98,16 +98,16 @@ pub(crate) fn or_new(
     Err(came_and_went())
 }
 
-/// Opens a plain file for reading, through links too: a file that its user named, and that we
-/// do not change.
-pub(crate) fn to_read(path: &Path) -> io::Result<File> {
-    let plain = |metadata: Metadata| match metadata.is_file() {
+/// Opens a file for reading, through links too: one that its user named, and that we do not
+/// change. Reading it does not wait either.
+pub(crate) fn to_read(path: &Path, kinds: Kinds) -> io::Result<File> {
+    let check = |metadata: Metadata| match fits(&metadata, kinds) {
         true => Ok(()),
         false => Err(io::Error::new(ErrorKind::InvalidInput, "it is no file")),
     };
-    fs::metadata(path).and_then(plain)?;
+    fs::metadata(path).and_then(check)?;
     let file = options().read(true).open(path)?;
-    file.metadata().and_then(plain)?;
+    file.metadata().and_then(check)?;
     Ok(file)
 }
 
@@ -117,18 +117,21 @@ pub(crate) fn came_and_went() -> io::Error {
 }
 
 fn check_kind(named: &Metadata, kinds: Kinds) -> io::Result<()> {
-    let kind = named.file_type();
-    if kind.is_symlink() {
+    if named.is_symlink() {
         return Err(io::Error::new(ErrorKind::InvalidInput, IS_A_LINK));
     }
+    match fits(named, kinds) {
+        true => Ok(()),
+        false => Err(io::Error::new(ErrorKind::InvalidInput, NO_PLAIN_FILE)),
+    }
+}
+
+fn fits(metadata: &Metadata, kinds: Kinds) -> bool {
     #[cfg(unix)]
-    if kinds == Kinds::PlainOrDevice && std::os::unix::fs::FileTypeExt::is_char_device(&kind) {
-        return Ok(());
-    }
-    if kind.is_file() {
-        return Ok(());
-    }
-    Err(io::Error::new(ErrorKind::InvalidInput, NO_PLAIN_FILE))
+    let device = std::os::unix::fs::FileTypeExt::is_char_device(&metadata.file_type());
+    #[cfg(not(unix))]
+    let device = false;
+    metadata.is_file() || (kinds == Kinds::PlainOrDevice && device)
 }
 
 /// What stands under the name, if it is this open file.

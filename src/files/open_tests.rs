@@ -35,6 +35,8 @@ fn a_name_is_a_file_s_until_another_stands_there() {
     assert!(named(&path, &file).unwrap().is_some());
     fs::rename(&path, folder.join("b")).unwrap();
     assert!(named(&path, &file).unwrap().is_none());
+    #[cfg(unix)]
+    assert!(named(&folder.join("b/below a file"), &file).is_err());
     fs::write(&path, "another").unwrap();
     #[cfg(unix)]
     {
@@ -81,7 +83,10 @@ pub(crate) mod unix {
         {
             let (told, read) = in_time(move || {
                 let opened = or_new(&path, options().read(true).write(true), Kinds::PlainOrDevice);
-                (opened.map(drop).map_err(|error| error.kind()), to_read(&path).is_ok())
+                (
+                    opened.map(drop).map_err(|error| error.kind()),
+                    to_read(&path, Kinds::PlainOrDevice).is_ok(),
+                )
             });
             assert_eq!(told, Err(ErrorKind::InvalidInput));
             assert_eq!(read, readable);
@@ -104,7 +109,8 @@ pub(crate) mod unix {
         let null = Path::new("/dev/null");
         assert!(or_new(null, options().append(true), Kinds::PlainOrDevice).is_ok());
         assert!(or_new(null, options().append(true), Kinds::Plain).is_err());
-        assert!(to_read(null).is_err());
+        assert!(to_read(null, Kinds::PlainOrDevice).is_ok());
+        assert!(to_read(null, Kinds::Plain).is_err());
     }
 
     #[test]

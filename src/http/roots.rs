@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::error::Error;
-use crate::files::open::to_read;
+use crate::files::open::{Kinds, to_read};
 
 /// Largest PEM file that is read: system bundles have about 250 KB.
 const PEM_BYTES_MAX: u64 = 8 << 20;
@@ -18,7 +18,7 @@ const PEM_BYTES_MAX: u64 = 8 << 20;
 pub(super) fn read(path: &Path) -> Result<Arc<RootCertStore>, Error> {
     let told = || format!("root certificates {}", path.display());
     let mut text = Vec::new();
-    let file = to_read(path).map_err(|source| match source.kind() {
+    let file = to_read(path, Kinds::Plain).map_err(|source| match source.kind() {
         ErrorKind::InvalidInput => Error::InvalidConfig(format!("{}: {source}", told())),
         _ => Error::io(told())(source),
     })?;

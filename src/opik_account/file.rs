@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::env::Env;
 use crate::error::Error;
-use crate::files::open::to_read;
+use crate::files::open::{Kinds, to_read};
 
 const FILE_NAME: &str = ".opik.config";
 /// Largest file that is read. A real one has five lines.
@@ -40,8 +40,9 @@ impl OpikFile {
 
     fn read(path: &Path) -> Result<Self, Error> {
         let mut bytes = Vec::new();
-        let read =
-            to_read(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+        // A device too: a link to /dev/null is how some say that there is none.
+        let read = to_read(path, Kinds::PlainOrDevice)
+            .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) if bytes.len() as u64 <= FILE_BYTES_MAX => {
                 Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
@@ -130,6 +131,7 @@ mod tests {
         unix::pipe(&path);
         let read = unix::in_time(move || OpikFile::read(&path).map(drop));
         assert!(matches!(read, Err(Error::Io { .. })));
+        assert!(OpikFile::read(Path::new("/dev/null")).unwrap().values.is_empty());
         std::fs::remove_dir_all(folder).ok();
     }
 }

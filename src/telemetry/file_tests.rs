@@ -131,6 +131,42 @@ fn a_torn_end_that_another_left_is_closed_before_the_next_line() {
 }
 
 #[test]
+fn a_line_that_stays_joined_to_a_torn_one_counts_as_lost() {
+    let folder = folder("stays");
+    let path = folder.join("a");
+    let (mut one, other) = (open(&path), open(&path));
+    one.others = true;
+    append(&mut one);
+    (&*other.file).write_all(b"{\"torn").unwrap();
+    // Moved away, it cannot be opened to end the part in its place.
+    let moved = folder.join("b");
+    fs::rename(&path, &moved).unwrap();
+    let mut lines = [Line::new(), Line::new()];
+    for line in &mut lines {
+        line.begin(one.looks.at(), "", "e");
+    }
+    one.append(&mut lines, one.looks.at(), false, "");
+    assert_eq!(wholes(&moved), [true, false, true]);
+    assert_eq!((one.stats.lines_written, one.stats.lines_lost), (2, 1));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_file_that_others_emptied_is_written_to_from_its_beginning() {
+    let folder = folder("emptied");
+    let path = folder.join("a");
+    let mut audit = open(&path);
+    audit.others = true;
+    append(&mut audit);
+    fs::write(&path, "").unwrap();
+    append(&mut audit);
+    append(&mut audit);
+    assert_eq!(wholes(&path), [true, true]);
+    assert_eq!((audit.stats.lines_written, audit.stats.lines_lost), (3, 0));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn nothing_is_written_without_the_lock_that_was_given_back() {
     let folder = folder("lost");
     let path = folder.join("a");
@@ -193,6 +229,7 @@ fn a_moment_s_lines_are_numbered_and_counted_each() {
         text.lines().skip(1).filter_map(|line| line.split(':').next_back()).collect();
     assert_eq!(numbers, ["1}", "2}"], "{text}");
     assert_eq!((audit.stats.lines_written, audit.stats.lines_lost), (2, 0));
+    assert_eq!(audit.stats.torn_closed, 1);
     drop(audit);
     fs::remove_file(&path).unwrap();
 }

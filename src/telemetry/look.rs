@@ -9,10 +9,15 @@ use super::Rotation;
 use super::file::AuditFile;
 use super::line::{Line, Stamp};
 use super::looks::is_over;
-use super::open::{RUNNING_WAIT_MAX, Share, rename, room_for_older, rotated, take_up};
+use super::open::{
+    RUNNING_WAIT_MAX, Share, in_other_hands, rename, room_for_older, rotated, take_up,
+};
 use crate::files::lock::Changing;
 use crate::files::open::{NO_PLAIN_FILE, named};
 use crate::files::tail;
+
+const NO_LOCKS: &str = "it is not rotated: its file system has no file locks (on Android they need \
+                        Rust 1.98, or the feature `rustix`)";
 
 impl AuditFile {
     /// Finds out, now and then, whether the file still stands under its name and how it ends,
@@ -79,8 +84,10 @@ impl AuditFile {
     /// Moves the full file aside and begins a new one. Killed at any point, it leaves whole
     /// files under their names; the oldest that nobody has open is the only one that goes.
     fn rotate(&mut self, rotation: Rotation) -> io::Result<()> {
-        if self.share != Share::Held {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "there are no file locks here"));
+        match self.share {
+            Share::Held => {}
+            Share::Lost => return Err(in_other_hands()),
+            Share::None => return Err(io::Error::new(io::ErrorKind::Unsupported, NO_LOCKS)),
         }
         let _changing = Changing::begin(&self.path, RUNNING_WAIT_MAX)?;
         match named(&self.path, &self.file)? {

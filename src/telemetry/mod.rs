@@ -9,6 +9,7 @@
 //! survives a kill of the process. No prompt, reply or key is ever in it: texts of errors
 //! are our own words ([`TaskError::summary`](crate::TaskError::summary)).
 
+mod fields;
 mod file;
 mod line;
 mod look;
@@ -28,10 +29,9 @@ use crate::error::Error;
 use crate::event::{Event, EventKind, Observe};
 use crate::id::random_u64;
 use crate::sync::{Arc, Mutex, lock};
-use crate::task::Usage;
-use crate::task_error::TaskError;
+use fields::write_fields;
 use file::AuditFile;
-use line::{Line, Stamp, key};
+use line::{Line, Stamp};
 pub use stats::TelemetryStats;
 
 /// Where the examples keep their audit file. The library itself writes to no file that it
@@ -92,7 +92,8 @@ struct Options {
 /// alone, and ends it with a newline if it is not; so does the next writer with a part that a
 /// killed one left. A line is counted as written only if it stands on a line of its own. (A
 /// writer looks for such parts from when it knows of others: it does when it opens the file
-/// after them, and otherwise within 256 lines or a second.)
+/// after them, and otherwise within 256 lines or a second. From then on each of its writes takes
+/// one to three system calls more.)
 ///
 /// A file with further names (hard links) is appended to, but never cut. On a file system
 /// without locks nothing is cut and nothing rotated. Network file systems may give no promise
@@ -164,8 +165,8 @@ impl TelemetryBuilder {
     ///
     /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
     /// symbolic link, or another process holds an exclusive lock on it for half a second. With
-    /// rotation also if `NAME.lock` cannot be made or is no plain file, or a name is too long
-    /// for what rotation adds to it.
+    /// rotation also if `NAME.lock` cannot be made or opened, or is no plain file, or a name is
+    /// too long for what rotation adds to it.
     pub fn build(self) -> Result<Telemetry, Error> {
         let now = SystemTime::now();
         let (at, second) = (Stamp::new(now), run_second(now));
@@ -281,81 +282,6 @@ impl Observe for Telemetry {
             self.on_event(last);
         }
         true
-    }
-}
-
-/// Whether the debrief counts events of this kind: they always tell latency and success.
-fn is_counted(kind: EventKind) -> bool {
-    matches!(kind, EventKind::HelperSpawn | EventKind::BackendCall | EventKind::TaskComplete)
-}
-
-/// Costs are written in billionths of the price list's unit.
-const NANO_PER_UNIT: f64 = 1e9;
-
-fn write_fields(line: &mut Line, event: &Event<'_>) {
-    if let Some(id) = event.helper_id {
-        line.helper_id(key!("helper_id"), id);
-    }
-    let counted = is_counted(event.kind);
-    if counted || !event.backend.is_empty() {
-        line.text(key!("backend"), event.backend);
-    }
-    if counted || !event.latency.is_zero() {
-        line.millis(key!("latency_ms"), event.latency);
-    }
-    if counted || !event.success {
-        line.flag(key!("success"), event.success);
-    }
-    if let Some(id) = event.task_id {
-        line.task_id(key!("task_id"), id);
-    }
-    if let Some(error) = event.error {
-        write_error(line, error);
-    }
-    if let Some(status) = event.http_status.or(event.error.and_then(TaskError::status)) {
-        line.count(key!("http_status"), u64::from(status));
-    }
-    if let Some(attempt) = event.attempt {
-        line.count(key!("attempt"), u64::from(attempt));
-    }
-    if let Some(usage) = event.usage {
-        write_usage(line, usage);
-    }
-    if let Some(cost) = event.task.and_then(|task| task.cost) {
-        // As a whole number: six decimals would lose the tokens of a short task.
-        line.count(key!("cost_nano"), (cost * NANO_PER_UNIT).round() as u64);
-    }
-    if let Some(time) = event.queue {
-        line.millis(key!("queue_ms"), time);
-    }
-    if let Some(time) = event.first_byte {
-        line.millis(key!("first_byte_ms"), time);
-    }
-    if let Some(time) = event.waited {
-        line.millis(key!("waited_ms"), time);
-    }
-    for &(name, fact) in event.facts {
-        line.fact(name, fact);
-    }
-}
-
-fn write_error(line: &mut Line, error: &TaskError) {
-    // Never the message: a server said that, and it may quote prompt or key.
-    line.text(key!("error"), error.summary());
-    line.name(key!("error_kind"), error.kind().as_str());
-    if let Some(code) = error.code() {
-        line.text(key!("error_code"), code);
-    }
-}
-
-fn write_usage(line: &mut Line, usage: &Usage) {
-    line.count(key!("prompt_tokens"), usage.prompt_tokens);
-    line.count(key!("completion_tokens"), usage.completion_tokens);
-    if let Some(tokens) = usage.cached_tokens {
-        line.count(key!("cached_tokens"), tokens);
-    }
-    if let Some(tokens) = usage.reasoning_tokens {
-        line.count(key!("reasoning_tokens"), tokens);
     }
 }
 

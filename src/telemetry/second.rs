@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::open::rotated;
-use crate::files::{open, tail};
+use crate::files::open::{self, Kinds};
+use crate::files::tail;
 
 /// How much of the file's end is searched for a run of the same second, in bytes: more than
 /// a busy process writes within one.
@@ -22,7 +23,7 @@ pub(super) fn has_run_of(
     if metadata.len() > 0 {
         return mentions(file, metadata, second);
     }
-    match open::to_read(&rotated(path, 1)) {
+    match open::to_read(&rotated(path, 1), Kinds::Plain) {
         Ok(file) => mentions(&file, &file.metadata()?, second),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
