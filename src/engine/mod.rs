@@ -195,10 +195,8 @@ fn limiters(config: &HttpConfig) -> Result<Vec<RateLimiter>, Error> {
     ];
     all.extend(own.into_iter().flatten());
     all.extend(config.rate_limiter.clone());
-    match all.iter().find_map(RateLimiter::problem) {
-        Some(problem) => Err(Error::InvalidConfig(problem.to_owned())),
-        None => Ok(all),
-    }
+    let valid = all.iter().try_for_each(RateLimiter::validate);
+    valid.map(|()| all).map_err(|why| Error::InvalidConfig(why.to_owned()))
 }
 
 /// A parameter that the protocol writes itself.
