@@ -49,7 +49,9 @@
 //! | room | what it holds |
 //! |---|---|
 //! | `id`, `error`, `task_error`, `task`, `tool`, `config`, `status`, `event` | plain types; they know nobody |
-//! | `cancel`, `sync`, `observers` | the signal to stop; the door to mutex and atomics; calls to observers, fenced in |
+//! | `foreign`, `sync` | calls of code that is not ours, fenced in; the door to mutex, threads and clock |
+//! | `nesting` | how deep JSON may be |
+//! | `cancel`, `observers` | the signal to stop; those who are notified of events |
 //! | `queue`, `store` | the ticket channel and the lanes; the tasks behind the mutex |
 //! | `backend` | the trait, the embedded engine; below it one file per concern of HTTP (`http/` alone names ureq) and one per provider |
 //! | `helper`, `manager` | threads and their inside; the registry |
@@ -70,6 +72,7 @@ mod device;
 mod error;
 mod event;
 mod experiment;
+mod foreign;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -77,6 +80,7 @@ mod helper;
 mod id;
 mod limits;
 mod manager;
+mod nesting;
 mod number;
 mod observers;
 mod opik;

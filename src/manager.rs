@@ -8,11 +8,11 @@ use crate::config::{BackendType, HelperConfig};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::event::Observe;
+use crate::foreign::Foreign;
 use crate::helper::AutomationHelper;
 use crate::helper::shared::{Message, Shared, Watch};
-use crate::helper::{self};
 use crate::id::{HelperId, TaskId};
-use crate::observers::{Observers, SharedObservers};
+use crate::observers::{Observer, Observers, SharedObservers};
 use crate::opik::{OpikConfig, OpikSink};
 use crate::status::HelperStatusReport;
 use crate::sync::{Arc, Mutex, earlier, lock, now};
@@ -90,7 +90,7 @@ impl Registry {
 #[must_use]
 pub struct ManagerBuilder {
     max_helpers: usize,
-    observers: Vec<std::sync::Arc<dyn Observe>>,
+    observers: Vec<Observer>,
     opik: Option<(Box<OpikConfig>, MakeSink)>,
 }
 
@@ -109,7 +109,7 @@ impl ManagerBuilder {
 
     /// Adds someone who is told of every event of every helper.
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
-        self.observers.push(observer);
+        self.observers.push(Foreign::new(observer));
         self
     }
 
@@ -137,9 +137,9 @@ impl ManagerBuilder {
         let mut observers = self.observers;
         let opik = match self.opik {
             Some((mut config, make)) => {
-                config.observers.extend(observers.iter().cloned());
+                config.observers.extend(observers.iter().map(|observer| (**observer).clone()));
                 let sink = make(*config)?;
-                observers.push(sink.observer());
+                observers.push(Foreign::new(sink.observer()));
                 Some(sink)
             }
             None => None,
@@ -177,7 +177,7 @@ impl AutomationAssistantManager {
         ManagerBuilder { max_helpers: DEFAULT_MAX_HELPERS, observers: Vec::new(), opik: None }
     }
 
-    fn make(max_helpers: usize, observers: Vec<std::sync::Arc<dyn Observe>>) -> Self {
+    fn make(max_helpers: usize, observers: Vec<Observer>) -> Self {
         Self {
             max_helpers,
             registry: Mutex::new(Registry { helpers: Vec::new(), reserved: 0 }),
@@ -225,13 +225,13 @@ impl AutomationAssistantManager {
         config: HelperConfig,
         backend: impl AiBackend + 'static,
     ) -> Result<HelperId, Error> {
-        self.spawn(config, Some(Box::new(backend)))
+        self.spawn(config, Some(Foreign::new(Box::new(backend))))
     }
 
     fn spawn(
         &self,
         mut config: HelperConfig,
-        backend: Option<Box<dyn AiBackend>>,
+        backend: Option<Foreign<Box<dyn AiBackend>>>,
     ) -> Result<HelperId, Error> {
         {
             let mut registry = lock(&self.registry);
@@ -241,8 +241,8 @@ impl AutomationAssistantManager {
             registry.reserved += 1;
         }
         config.http.connections.get_or_insert_with(|| self.connections.clone());
-        // Gives the place back on every way out, a panic in a backend's `name` included.
-        let place = Place(self);
+        // Given back on every way out.
+        let reservation = Reservation(self);
         let helper = AutomationHelper::make(config, backend, Arc::clone(&self.observers))?;
         helper.start()?;
         let id = helper.helper_id();
@@ -250,7 +250,7 @@ impl AutomationAssistantManager {
         registry.helpers.push((id, helper));
         registry.reserved -= 1;
         drop(registry);
-        std::mem::forget(place);
+        std::mem::forget(reservation);
         Ok(id)
     }
 
@@ -281,7 +281,10 @@ impl AutomationAssistantManager {
             helper.shared().signal_stop();
         }
         for (_, helper) in &helpers {
-            helper::join(helper.shared(), signalled);
+            helper.shared().end_all();
+        }
+        for (_, helper) in &helpers {
+            helper.shared().join(signalled);
         }
     }
 
@@ -437,9 +440,9 @@ impl AutomationAssistantManager {
 }
 
 /// A reserved place for a helper, given back unless forgotten.
-struct Place<'a>(&'a AutomationAssistantManager);
+struct Reservation<'a>(&'a AutomationAssistantManager);
 
-impl Drop for Place<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         lock(&self.0.registry).reserved -= 1;
     }

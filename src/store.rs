@@ -8,7 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::foreign::Foreign;
 use crate::queue::{LANES, LaneChoice, lane_of};
+use crate::sync::earlier;
 use crate::task::{OnDone, Task, TaskRequest, Usage};
 use crate::task_error::TaskError;
 
@@ -33,22 +35,23 @@ pub(crate) struct Running {
     pub(crate) queue_time: Duration,
     pub(crate) began: Instant,
     pub(crate) deadline: Option<Instant>,
-    /// The task's own deadline as if the device had not slept, if its sleep counts.
-    pub(crate) sleepless: Option<Instant>,
-    pub(crate) on_done: Option<OnDone>,
+    /// The task's own deadline before suspended time is taken off it; nothing where that does
+    /// not count.
+    pub(crate) own_deadline: Option<Instant>,
+    pub(crate) on_done: Option<Foreign<OnDone>>,
     /// When the call begun last began; nothing between calls.
     pub(crate) attempt_open: Option<Instant>,
     pub(crate) attempts: u32,
-    pub(crate) untold: Option<Untold>,
-    /// Its thread just tells observers of a call. Whoever wants to end the task meanwhile
-    /// leaves the reason in `end_with`, and the thread ends it.
-    pub(crate) logging: bool,
+    pub(crate) unreported: Option<Unreported>,
+    /// Its thread is just reporting a call to the observers. Whoever wants to end the task
+    /// meanwhile leaves the reason in `end_with`, and the thread ends it.
+    pub(crate) reporting: bool,
     pub(crate) end_with: Option<TaskError>,
 }
 
-/// A call that went well and was the task's last: observers are told of it with the task's
-/// end, which is about to come.
-pub(crate) struct Untold {
+/// A call that went well and was the task's last: it is reported with the task's end, which is
+/// about to come.
+pub(crate) struct Unreported {
     pub(crate) at: SystemTime,
     pub(crate) latency: Duration,
     pub(crate) http_status: Option<u16>,
@@ -61,7 +64,7 @@ pub(crate) struct Untold {
 pub(crate) enum Phase {
     Queued(Queued),
     Running(Running),
-    /// Somebody has claimed its end and tells the observers.
+    /// Somebody has claimed its end and notifies the observers.
     Ending,
     Finished {
         task: Task,
@@ -229,8 +232,7 @@ impl Store {
         let number = self.last_number;
         let lane = lane_of(queued.request.priority);
         if let Some(deadline) = queued.deadline {
-            let earliest = self.next_expiry.map_or(deadline, |other| other.min(deadline));
-            self.next_expiry = Some(earliest);
+            self.next_expiry = earlier(self.next_expiry, Some(deadline));
         }
         let node = Node { number, phase: Phase::Queued(queued), prev: NIL, next: NIL };
         let at = match self.free.pop() {
@@ -405,47 +407,26 @@ impl Store {
         self.next_expiry
     }
 
-    /// Claims every queued task whose deadline is over.
-    pub(crate) fn claim_expired(&mut self, now: Instant) -> Vec<(u64, Queued)> {
+    /// The queued tasks whose deadline is over.
+    pub(crate) fn expired(&mut self, now: Instant) -> Vec<u64> {
         if self.next_expiry.is_none_or(|expiry| expiry > now) {
             return Vec::new();
         }
         let mut expired = Vec::new();
-        let mut next = None;
+        self.next_expiry = None;
         for lane in 0..LANES {
             let mut at = self.lanes[lane].head;
             while at != NIL {
                 let node = &self.nodes[at as usize];
                 at = node.next;
                 let Phase::Queued(queued) = &node.phase else { continue };
-                match queued.deadline {
-                    Some(deadline) if deadline <= now => expired.push(node.number),
-                    Some(deadline) => {
-                        next = Some(next.map_or(deadline, |other: Instant| other.min(deadline)));
-                    }
-                    None => {}
+                self.next_expiry = earlier(self.next_expiry, queued.deadline);
+                if queued.deadline.is_some_and(|deadline| deadline <= now) {
+                    expired.push(node.number);
                 }
             }
         }
-        self.next_expiry = next;
-        let claim = |number| self.claim_queued(number).map(|queued| (number, queued));
-        expired.into_iter().filter_map(claim).collect()
-    }
-
-    /// Claims every queued task.
-    pub(crate) fn claim_all_queued(&mut self) -> Vec<(u64, Queued)> {
-        let mut all = Vec::with_capacity(self.queued());
-        for lane in 0..LANES {
-            while self.lanes[lane].len > 0 {
-                let number = self.nodes[self.lanes[lane].head as usize].number;
-                match self.claim_queued(number) {
-                    Some(queued) => all.push((number, queued)),
-                    None => break,
-                }
-            }
-        }
-        self.next_expiry = None;
-        all
+        expired
     }
 }
 
@@ -562,9 +543,12 @@ mod tests {
         let late = store.insert(late);
         store.insert(queued("endless", Priority::Normal));
         assert_eq!(store.next_expiry(), Some(now + tick));
-        assert!(store.claim_expired(now).is_empty());
-        let gone: Vec<_> = store.claim_expired(now + tick).into_iter().map(|(n, _)| n).collect();
-        assert_eq!(gone, [late]);
+        assert!(store.expired(now).is_empty());
+        for _ in 0..2 {
+            assert_eq!(store.expired(now + tick), [late], "until somebody claims it");
+        }
+        assert!(store.claim_queued(late).is_some());
+        assert!(store.expired(now + tick).is_empty());
         assert_eq!((store.next_expiry(), store.queued()), (None, 1));
     }
 

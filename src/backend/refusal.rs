@@ -113,7 +113,7 @@ impl Run<'_> {
             scrubber.text(key);
             hide_value(&mut scrubber, value);
         }
-        for tool in &request.tools {
+        for tool in request.tools.iter() {
             scrubber.text(tool.description());
         }
         for said in &self.talk {

@@ -219,8 +219,8 @@ impl<'a> Run<'a> {
             stream,
             stream_usage: asks,
         };
-        serde_json::to_vec(&body).map_err(|_| {
-            let what = "the request cannot be written as JSON";
+        serde_json::to_vec(&body).map_err(|fault| {
+            let what = format!("the request cannot be written as JSON: {fault}");
             Failure::last(TaskError::new(ErrorKind::InvalidRequest, what))
         })
     }

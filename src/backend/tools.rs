@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::backend::wire::Call;
-use crate::observers::quietly;
+use crate::foreign::catch_panic;
 use crate::tool::Tool;
 
 /// Most calls in one reply: a model that wants more has lost its way.
@@ -24,7 +24,7 @@ pub(crate) fn run(tools: &[Arc<dyn Tool>], call: &Call, output_max: usize) -> St
             failed(&format!("there is no such tool; there are: {}", names.join(", ")))
         }
         (Some(_), None) => failed("the arguments are not a JSON object; send one"),
-        (Some(tool), Some(arguments)) => match quietly(|| tool.call(&arguments)) {
+        (Some(tool), Some(arguments)) => match catch_panic(|| tool.call(&arguments)) {
             Some(Ok(text)) => text,
             Some(Err(text)) => failed(&text),
             None => failed("the tool broke down"),

@@ -4,7 +4,7 @@ use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
 use crate::task::{ReplySchema, Role, TaskRequest};
-use crate::tool::Tool;
+use crate::tool::{self, Tool};
 
 /// Fields that the library writes itself. A custom parameter of such a name is refused.
 pub(crate) const RESERVED: &[&str] = &["messages", "stream"];
@@ -192,7 +192,8 @@ impl Serialize for OfferedFunction<'_> {
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("name", self.0.name())?;
         map.serialize_entry("description", self.0.description())?;
-        map.serialize_entry("parameters", &self.0.parameters())?;
+        let parameters = tool::schema(self.0).map_err(S::Error::custom)?;
+        map.serialize_entry("parameters", &parameters)?;
         map.end()
     }
 }

@@ -10,6 +10,7 @@ use super::gather::{await_one, will_repeat};
 use super::{Speech, Together, Vigil, say};
 use crate::error::Error;
 use crate::event::{Event, EventKind, Fact};
+use crate::foreign::catch_panic;
 use crate::id::HelperId;
 use crate::task::{Task, TaskRequest};
 use crate::task_error::ErrorKind;
@@ -416,8 +417,10 @@ impl Spoken {
 /// Says that the text starts again, unless it was said.
 fn announce(together: &Together<'_>, helper: HelperId, starts_again: &AtomicBool) {
     if let Some(callback) = &together.on_text {
+        // On a helper's thread a panic in the callback would end the task; here the task has
+        // ended well, and that stands.
         if starts_again.swap(false, Ordering::SeqCst) {
-            say(callback, helper, Speech::StartsAgain);
+            catch_panic(|| say(callback, helper, Speech::StartsAgain));
         }
     }
 }
@@ -438,7 +441,7 @@ fn tell(together: &Together<'_>, before: &Tried, to: HelperId) {
     ];
     let mut event = Event::new(EventKind::Fallback).helper(shared.id, &shared.backend_name);
     event.facts = &facts;
-    shared.observers.tell(&event);
+    shared.observers.notify(&event);
 }
 
 impl fmt::Debug for Fallback {

@@ -4,8 +4,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, EventKind, Fact};
+use crate::foreign;
 use crate::id::random_u64;
-use crate::observers::quietly;
 use crate::opik::item::{Entry, Pieces};
 use crate::opik::post::{List, Outcome, Verdict};
 use crate::opik::sink::Core;
@@ -408,7 +408,7 @@ impl Thread<'_> {
         event.error = error.as_ref();
         event.facts = &facts;
         for observer in &self.core.observers {
-            quietly(|| observer.on_event(&event));
+            foreign::observe(|| observer.on_event(&event));
         }
     }
 

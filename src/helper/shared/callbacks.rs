@@ -1,0 +1,149 @@
+//! Callbacks: what the owner of a task gets to run once the task's outcome is published.
+//!
+//! All of them go through one queue, which the helper's threads empty before they take a
+//! task; see the flow in the module above. Two others take from it: `cancel_task` the callback
+//! of the task that it ended, and a stop what no thread is there for.
+
+use std::time::Instant;
+
+use super::{Shared, State};
+use crate::foreign::{self, Foreign};
+use crate::sync::{Arc, Ordering, now};
+use crate::task::{OnDone, OnText, Task, TaskRequest, Tools};
+
+/// What is left to do for a task whose outcome is published: to call its `on_done`, and to
+/// drop what came with its request.
+pub(crate) struct Callback {
+    on_done: Option<(Foreign<OnDone>, Task)>,
+    // Dropped after the call: their drops are the owner's code, too.
+    _tools: Tools,
+    _on_text: Option<Foreign<OnText>>,
+    /// When it was queued.
+    since: Instant,
+}
+
+impl Callback {
+    /// Nothing where the request brought no code.
+    pub(super) fn new(
+        on_done: Option<(Foreign<OnDone>, Task)>,
+        tools: Tools,
+        on_text: Option<Foreign<OnText>>,
+    ) -> Option<Self> {
+        if on_done.is_none() && tools.is_empty() && on_text.is_none() {
+            return None;
+        }
+        Some(Self { on_done, _tools: tools, _on_text: on_text, since: now() })
+    }
+
+    /// What a thread still holds of a task that somebody else has ended.
+    pub(super) fn leftover(
+        request: Option<TaskRequest>,
+        on_text: Option<Foreign<OnText>>,
+    ) -> Option<Self> {
+        let tools = request.map(|mut request| std::mem::take(&mut request.tools));
+        Self::new(None, tools.unwrap_or_default(), on_text)
+    }
+
+    fn run(mut self) {
+        if let Some((on_done, task)) = self.on_done.take() {
+            let call = on_done.into_inner();
+            foreign::fence(|| call(&task));
+        }
+    }
+}
+
+impl State {
+    /// Puts a callback into the queue; gives its number there.
+    pub(super) fn queue_callback(&mut self, mut callback: Callback) -> u64 {
+        callback.since = now();
+        self.last_callback += 1;
+        self.callbacks.insert(self.last_callback, callback);
+        self.last_callback
+    }
+
+    /// The oldest callback, or the one of this number, if it may run yet: those of a stop
+    /// come after the last outcome of the stop.
+    pub(super) fn take_callback(&mut self, number: Option<u64>) -> Option<Callback> {
+        if self.stopping && self.store.unfinished() > 0 {
+            return None;
+        }
+        let callback = match number {
+            Some(number) => self.callbacks.remove(&number),
+            None => self.callbacks.pop_first().map(|(_, callback)| callback),
+        }?;
+        self.callback_delay = now().duration_since(callback.since);
+        self.callback_delay_max = self.callback_delay_max.max(self.callback_delay);
+        Some(callback)
+    }
+
+    /// Whether every task has ended, and every callback stands in the queue or was run.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.store.unfinished() == 0 && self.callbacks_held == 0
+    }
+}
+
+impl Shared {
+    /// Queues the callbacks of published ends, and wakes idle threads for them.
+    pub(super) fn queue_callbacks(&self, callbacks: impl IntoIterator<Item = Callback>) {
+        let mut callbacks = callbacks.into_iter().peekable();
+        if callbacks.peek().is_none() {
+            return;
+        }
+        let mut state = self.lock();
+        let mut queued = 0;
+        for callback in callbacks {
+            state.queue_callback(callback);
+            queued += 1;
+        }
+        state.callbacks_held -= queued;
+        let woken = state.wake(queued) + self.if_stop_is_through(&mut state);
+        drop(state);
+        self.send_tickets(woken);
+    }
+
+    /// Runs the callback of the task that this thread has ended by `cancel_task`. Within a
+    /// callback it comes after that, unless one of the helper's threads is quicker.
+    pub(super) fn run_own(self: &Arc<Self>, callback: Callback) {
+        let mut state = self.lock();
+        let number = state.queue_callback(callback);
+        state.callbacks_held -= 1;
+        let woken = state.wake(usize::from(foreign::in_callback()));
+        let woken = woken + self.if_stop_is_through(&mut state);
+        drop(state);
+        self.send_tickets(woken);
+        let shared = Arc::clone(self);
+        foreign::call_back(move || {
+            let callback = shared.lock().take_callback(Some(number));
+            if let Some(callback) = callback {
+                shared.run_now(callback);
+            }
+        });
+    }
+
+    /// Runs a callback that was taken from the queue.
+    pub(crate) fn run(self: &Arc<Self>, callback: Callback) {
+        let shared = Arc::clone(self);
+        foreign::call_back(move || shared.run_now(callback));
+    }
+
+    fn run_now(&self, callback: Callback) {
+        let panics = foreign::count_caught(|| callback.run());
+        self.callback_panics.fetch_add(panics, Ordering::Relaxed);
+    }
+
+    /// Runs, on the thread of a stop, the callbacks that no thread of the helper will.
+    pub(super) fn run_abandoned(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        foreign::call_back(move || {
+            loop {
+                let mut state = shared.lock();
+                let abandoned = state.threads == 0;
+                let Some(callback) = abandoned.then(|| state.take_callback(None)).flatten() else {
+                    return;
+                };
+                drop(state);
+                shared.run_now(callback);
+            }
+        });
+    }
+}
