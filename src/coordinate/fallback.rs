@@ -414,14 +414,16 @@ impl Spoken {
     }
 }
 
-/// Says that the text starts again, unless it was said.
+/// Says that the text starts again, unless it was said. On a helper's thread a panic in the
+/// callback would end the task; here the task has ended well, and that stands.
 fn announce(together: &Together<'_>, helper: HelperId, starts_again: &AtomicBool) {
-    if let Some(callback) = &together.on_text {
-        // On a helper's thread a panic in the callback would end the task; here the task has
-        // ended well, and that stands.
-        if starts_again.swap(false, Ordering::SeqCst) {
-            catch_panic(|| say(callback, helper, Speech::StartsAgain));
-        }
+    let Some(callback) = &together.on_text else { return };
+    if starts_again.swap(false, Ordering::SeqCst) {
+        let call = || say(callback, helper, Speech::StartsAgain);
+        match together.manager.shared(helper) {
+            Ok(shared) => shared.fence(call),
+            Err(_) => catch_panic(call),
+        };
     }
 }
 

@@ -7,11 +7,13 @@
 #![allow(clippy::print_stdout)]
 
 mod admission;
+mod callbacks;
 mod core_edges;
 mod core_more;
 mod debrief;
 mod debrief_edges;
 mod device;
+mod drops;
 mod examples;
 mod face;
 mod flow;
@@ -20,6 +22,7 @@ mod graders;
 #[cfg(feature = "http")]
 mod http;
 mod limits;
+mod nesting;
 #[cfg(feature = "http")]
 mod opik;
 #[cfg(feature = "http")]

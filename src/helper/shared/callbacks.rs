@@ -127,7 +127,19 @@ impl Shared {
     }
 
     fn run_now(&self, callback: Callback) {
-        let panics = foreign::count_caught(|| callback.run());
+        self.count_panics(|| callback.run());
+    }
+
+    /// Runs foreign code; nothing if it panicked, which is counted.
+    pub(crate) fn fence<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let mut outcome = None;
+        self.count_panics(|| outcome = foreign::fence(call));
+        outcome
+    }
+
+    /// Does something in which fences may catch panics, and counts them.
+    pub(super) fn count_panics(&self, work: impl FnOnce()) {
+        let panics = foreign::count_caught(work);
         self.callback_panics.fetch_add(panics, Ordering::Relaxed);
     }
 

@@ -39,13 +39,13 @@ use crate::cancel::CancelSignal;
 use crate::config::HelperConfig;
 use crate::error::Error;
 use crate::event::{Event, EventKind, TraceFacts};
-use crate::foreign::{self, Foreign};
+use crate::foreign::Foreign;
 use crate::id::{HelperId, TaskId};
 use crate::observers::SharedObservers;
 use crate::queue::Tickets;
 use crate::store::Store;
 use crate::sync::{
-    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock, wait_until,
+    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, RwLock, lock, wait_until,
 };
 use crate::task::TaskRequest;
 
@@ -283,10 +283,7 @@ impl Shared {
     /// Whether its backend sends anything to another device. One that panics when it is asked
     /// is taken to do so.
     pub(crate) fn leaves_device(&self) -> bool {
-        foreign::catch_panic(|| self.backend.leaves_device()).unwrap_or_else(|| {
-            self.callback_panics.fetch_add(1, Ordering::Relaxed);
-            true
-        })
+        self.fence(|| self.backend.leaves_device()).unwrap_or(true)
     }
 
     /// How many threads have no task, running or waiting.

@@ -9,12 +9,19 @@ use super::{Shared, State};
 use crate::event::{EventKind, Fact};
 use crate::foreign;
 use crate::helper::worker;
-use crate::sync::{Arc, Ordering, lock, now, wait_until};
+use crate::sync::{Arc, lock, now, wait_until};
 
 /// How long a stop waits for threads beyond what their backend asks for
 /// ([`AiBackend::stop_grace`](crate::AiBackend::stop_grace)). A thread that works on nothing
 /// ends in microseconds.
 const STOP_WAIT: Duration = Duration::from_millis(800);
+
+impl State {
+    /// Whether there is nothing left for a stop to wait for.
+    fn is_through(&self) -> bool {
+        self.threads == 0 && self.is_quiet()
+    }
+}
 
 impl Shared {
     /// Stops the helper for good; see [`AutomationHelper::stop`](crate::AutomationHelper::stop).
@@ -88,10 +95,10 @@ impl Shared {
 
     /// Joins the threads that end in time; gives the number of those left to themselves.
     fn await_threads(&self, signalled: Instant) -> usize {
-        let until = signalled.checked_add(STOP_WAIT.saturating_add(self.stop_grace()));
-        {
+        if !self.lock().is_through() {
+            let until = signalled.checked_add(STOP_WAIT.saturating_add(self.stop_grace()));
             let mut state = self.lock();
-            while state.threads > 0 || !state.is_quiet() {
+            while !state.is_through() {
                 let Some(woken) = wait_until(&self.stop_goes_on, state, until) else { break };
                 state = woken;
             }
@@ -111,10 +118,7 @@ impl Shared {
 
     /// What its backend may take to come back; a panic in it counts as zero.
     fn stop_grace(&self) -> Duration {
-        foreign::catch_panic(|| self.backend.stop_grace()).unwrap_or_else(|| {
-            self.callback_panics.fetch_add(1, Ordering::Relaxed);
-            Duration::ZERO
-        })
+        self.fence(|| self.backend.stop_grace()).unwrap_or_default()
     }
 
     pub(crate) fn notify_stop(&self, since: Instant, left: usize) {

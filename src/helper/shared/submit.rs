@@ -5,10 +5,9 @@ use std::time::{Duration, SystemTime};
 use super::{Shared, State};
 use crate::config::WhenResultsFull;
 use crate::error::Error;
-use crate::foreign;
 use crate::id::TaskId;
 use crate::store::Queued;
-use crate::sync::{Arc, Ordering, earlier, now, wait_until};
+use crate::sync::{Arc, earlier, now, wait_until};
 use crate::task::TaskRequest;
 
 impl Shared {
@@ -21,8 +20,7 @@ impl Shared {
         let (prompt_max, context_max) =
             (self.config.max_prompt_bytes, self.config.max_context_bytes);
         if let Err(error) = request.validate(prompt_max, context_max) {
-            let panics = foreign::count_caught(|| drop(request));
-            self.callback_panics.fetch_add(panics, Ordering::Relaxed);
+            self.count_panics(|| drop(request));
             return Err(error);
         }
         let submitted = now();
