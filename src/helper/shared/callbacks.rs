@@ -105,10 +105,15 @@ impl Shared {
     /// callback it comes after that, unless one of the helper's threads is quicker.
     pub(super) fn run_own(self: &Arc<Self>, callback: Callback) {
         let mut state = self.lock();
-        let number = state.queue_callback(callback);
         state.callbacks_held -= 1;
-        let woken = state.wake(usize::from(foreign::in_callback()));
-        let woken = woken + self.if_stop_is_through(&mut state);
+        let woken = self.if_stop_is_through(&mut state);
+        if !foreign::in_callback() {
+            drop(state);
+            self.send_tickets(woken);
+            return self.run(callback);
+        }
+        let number = state.queue_callback(callback);
+        let woken = woken + state.wake(1);
         drop(state);
         self.send_tickets(woken);
         let shared = Arc::clone(self);
@@ -120,7 +125,7 @@ impl Shared {
         });
     }
 
-    /// Runs a callback that was taken from the queue.
+    /// Runs a callback that is in the queue no more.
     pub(crate) fn run(self: &Arc<Self>, callback: Callback) {
         let shared = Arc::clone(self);
         foreign::call_back(move || shared.run_now(callback));
