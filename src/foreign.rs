@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::sync::{LocalKey, thread_local};
+use crate::sync::thread_local;
 
 /// Runs foreign code; nothing if it panicked. A payload whose drop panics in turn is caught
 /// too.
@@ -30,8 +30,7 @@ pub(crate) fn catch_panic<T>(call: impl FnOnce() -> T) -> Option<T> {
 thread_local! {
     /// Panics that [`fence`] has caught on this thread.
     static CAUGHT: Cell<u64> = const { Cell::new(0) };
-    static OBSERVERS: Nest = const { Nest::new() };
-    static CALLBACKS: Nest = const { Nest::new() };
+    static NESTS: [Nest; 2] = const { [Nest::new(), Nest::new()] };
 }
 
 /// [`catch_panic`] that counts; see [`count_caught`].
@@ -92,6 +91,14 @@ impl<T> Drop for Foreign<T> {
 
 type Job = Box<dyn FnOnce()>;
 
+/// Which calls nest in each other.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Observers, and cancel hooks.
+    Observer,
+    Callback,
+}
+
 /// Calls of one kind on one thread, and what waits for the outermost to return.
 struct Nest {
     entered: Cell<bool>,
@@ -104,62 +111,72 @@ impl Nest {
     }
 }
 
-/// Whether a call of this kind runs. (A thread about to end, whose thread-locals are gone
-/// already, nests nothing any more.)
-fn is_inside(nest: &'static LocalKey<Nest>) -> bool {
-    nest.try_with(|nest| nest.entered.get()).unwrap_or(false)
+/// This thread's calls of a kind. None on a thread about to end, whose thread-locals are gone
+/// already: there nothing is deferred any more.
+fn with_nest<T>(kind: Kind, look: impl FnOnce(&Nest) -> T) -> Option<T> {
+    NESTS.try_with(|nests| look(&nests[kind as usize])).ok()
+}
+
+fn is_inside(kind: Kind) -> bool {
+    with_nest(kind, |nest| nest.entered.get()).unwrap_or(false)
 }
 
 /// Makes the call. The outermost then also does what was deferred, one after the other.
-fn enter<T>(nest: &'static LocalKey<Nest>, call: impl FnOnce() -> T) -> T {
-    struct Leave(&'static LocalKey<Nest>);
+fn enter(kind: Kind, call: &mut dyn FnMut()) {
+    /// Leaves, also should a job of ours panic.
+    struct Leave(Kind);
 
     impl Drop for Leave {
         fn drop(&mut self) {
-            let _ = self.0.try_with(|nest| nest.entered.set(false));
+            with_nest(self.0, |nest| nest.entered.set(false));
         }
     }
 
-    if !nest.try_with(|nest| !nest.entered.replace(true)).unwrap_or(false) {
+    if with_nest(kind, |nest| nest.entered.replace(true)) != Some(false) {
         return call();
     }
-    let _leave = Leave(nest);
-    let value = call();
-    let next = || nest.try_with(|nest| nest.deferred.borrow_mut().pop_front()).ok().flatten();
+    let _leave = Leave(kind);
+    call();
+    let next = || with_nest(kind, |nest| nest.deferred.borrow_mut().pop_front()).flatten();
     while let Some(job) = next() {
         job();
     }
-    value
 }
 
-fn defer(nest: &'static LocalKey<Nest>, job: Job) {
-    // A thread-local that is gone has dropped its queue: nothing was inside then.
-    let _ = nest.try_with(|nest| nest.deferred.borrow_mut().push_back(job));
+/// Does the job once no call of this kind runs on this thread.
+fn after(kind: Kind, job: Job) {
+    with_nest(kind, |nest| nest.deferred.borrow_mut().push_back(job));
 }
 
 /// Calls an observer or a cancel hook; nothing if it panicked.
-pub(crate) fn observe<T>(call: impl FnOnce() -> T) -> Option<T> {
-    enter(&OBSERVERS, || catch_panic(call))
+pub(crate) fn observe(call: impl FnOnce()) -> Option<()> {
+    let (mut call, mut outcome) = (Some(call), None);
+    enter(Kind::Observer, &mut || outcome = call.take().and_then(catch_panic));
+    outcome
 }
 
 /// Whether an observer or a cancel hook runs on this thread.
 pub(crate) fn in_observer() -> bool {
-    is_inside(&OBSERVERS)
+    is_inside(Kind::Observer)
 }
 
 /// Does something as soon as no observer runs on this thread.
 pub(crate) fn after_observers(job: impl FnOnce() + 'static) {
-    if in_observer() { defer(&OBSERVERS, Box::new(job)) } else { job() }
+    if in_observer() { after(Kind::Observer, Box::new(job)) } else { job() }
 }
 
 /// Runs a callback now, or once the one that runs on this thread has returned.
 pub(crate) fn call_back(job: impl FnOnce() + 'static) {
-    if in_callback() { defer(&CALLBACKS, Box::new(job)) } else { enter(&CALLBACKS, job) }
+    if in_callback() {
+        return after(Kind::Callback, Box::new(job));
+    }
+    let mut job = Some(job);
+    enter(Kind::Callback, &mut || job.take().map_or((), |job| job()));
 }
 
 /// Whether a callback runs on this thread.
 pub(crate) fn in_callback() -> bool {
-    is_inside(&CALLBACKS)
+    is_inside(Kind::Callback)
 }
 
 #[cfg(all(test, not(shuttle)))]

@@ -16,7 +16,7 @@ pub(crate) use shuttle::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{Builder, JoinHandle, LocalKey, yield_now},
+    thread::{Builder, JoinHandle, yield_now},
     thread_local,
 };
 
@@ -26,7 +26,7 @@ pub(crate) use std::{
         Arc, Condvar, Mutex, MutexGuard, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{Builder, JoinHandle, LocalKey, yield_now},
+    thread::{Builder, JoinHandle, yield_now},
     thread_local,
 };
 

@@ -62,6 +62,6 @@ impl Shared {
         let Some(ended) = self.claim(&mut state, number, why) else { return };
         drop(state);
         let callback = self.conclude(ended);
-        self.queue_callbacks(callback);
+        self.queue_callback(callback);
     }
 }

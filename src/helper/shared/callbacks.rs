@@ -18,7 +18,8 @@ pub(crate) struct Callback {
     // Dropped after the call: their drops are the owner's code, too.
     _tools: Tools,
     _on_text: Option<Foreign<OnText>>,
-    /// When it was queued.
+    /// Its number in the queue, and when it came there.
+    number: u64,
     since: Instant,
 }
 
@@ -28,23 +29,23 @@ impl Callback {
         on_done: Option<(Foreign<OnDone>, Task)>,
         tools: Tools,
         on_text: Option<Foreign<OnText>>,
-    ) -> Option<Self> {
+    ) -> Option<Box<Self>> {
         if on_done.is_none() && tools.is_empty() && on_text.is_none() {
             return None;
         }
-        Some(Self { on_done, _tools: tools, _on_text: on_text, since: now() })
+        Some(Box::new(Self { on_done, _tools: tools, _on_text: on_text, number: 0, since: now() }))
     }
 
     /// What a thread still holds of a task that somebody else has ended.
     pub(super) fn leftover(
         request: Option<TaskRequest>,
         on_text: Option<Foreign<OnText>>,
-    ) -> Option<Self> {
+    ) -> Option<Box<Self>> {
         let tools = request.map(|mut request| std::mem::take(&mut request.tools));
         Self::new(None, tools.unwrap_or_default(), on_text)
     }
 
-    fn run(mut self) {
+    fn run(mut self: Box<Self>) {
         if let Some((on_done, task)) = self.on_done.take() {
             let call = on_done.into_inner();
             foreign::fence(|| call(&task));
@@ -54,23 +55,22 @@ impl Callback {
 
 impl State {
     /// Puts a callback into the queue; gives its number there.
-    pub(super) fn queue_callback(&mut self, mut callback: Callback) -> u64 {
-        callback.since = now();
+    pub(super) fn push_callback(&mut self, mut callback: Box<Callback>) -> u64 {
         self.last_callback += 1;
-        self.callbacks.insert(self.last_callback, callback);
+        callback.number = self.last_callback;
+        callback.since = now();
+        self.callbacks.push_back(callback);
         self.last_callback
     }
 
     /// The oldest callback, or the one of this number, if it may run yet: those of a stop
     /// come after the last outcome of the stop.
-    pub(super) fn take_callback(&mut self, number: Option<u64>) -> Option<Callback> {
+    pub(super) fn take_callback(&mut self, number: Option<u64>) -> Option<Box<Callback>> {
         if self.stopping && self.store.unfinished() > 0 {
             return None;
         }
-        let callback = match number {
-            Some(number) => self.callbacks.remove(&number),
-            None => self.callbacks.pop_first().map(|(_, callback)| callback),
-        }?;
+        let place = number.map(|number| self.callbacks.binary_search_by_key(&number, |c| c.number));
+        let callback = self.callbacks.remove(place.unwrap_or(Ok(0)).ok()?)?;
         self.callback_delay = now().duration_since(callback.since);
         self.callback_delay_max = self.callback_delay_max.max(self.callback_delay);
         Some(callback)
@@ -83,27 +83,21 @@ impl State {
 }
 
 impl Shared {
-    /// Queues the callbacks of published ends, and wakes idle threads for them.
-    pub(super) fn queue_callbacks(&self, callbacks: impl IntoIterator<Item = Callback>) {
-        let mut callbacks = callbacks.into_iter().peekable();
-        if callbacks.peek().is_none() {
-            return;
-        }
+    /// Queues the callback of a published end, if there is any, and wakes an idle thread for
+    /// it.
+    pub(super) fn queue_callback(&self, callback: Option<Box<Callback>>) {
+        let Some(callback) = callback else { return };
         let mut state = self.lock();
-        let mut queued = 0;
-        for callback in callbacks {
-            state.queue_callback(callback);
-            queued += 1;
-        }
-        state.callbacks_held -= queued;
-        let woken = state.wake(queued) + self.if_stop_is_through(&mut state);
+        state.push_callback(callback);
+        state.callbacks_held -= 1;
+        let woken = state.wake(1) + self.if_stop_is_through(&mut state);
         drop(state);
         self.send_tickets(woken);
     }
 
     /// Runs the callback of the task that this thread has ended by `cancel_task`. Within a
     /// callback it comes after that, unless one of the helper's threads is quicker.
-    pub(super) fn run_own(self: &Arc<Self>, callback: Callback) {
+    pub(super) fn run_own(self: &Arc<Self>, callback: Box<Callback>) {
         let mut state = self.lock();
         state.callbacks_held -= 1;
         let woken = self.if_stop_is_through(&mut state);
@@ -112,7 +106,7 @@ impl Shared {
             self.send_tickets(woken);
             return self.run(callback);
         }
-        let number = state.queue_callback(callback);
+        let number = state.push_callback(callback);
         let woken = woken + state.wake(1);
         drop(state);
         self.send_tickets(woken);
@@ -126,12 +120,12 @@ impl Shared {
     }
 
     /// Runs a callback that is in the queue no more.
-    pub(crate) fn run(self: &Arc<Self>, callback: Callback) {
+    pub(crate) fn run(self: &Arc<Self>, callback: Box<Callback>) {
         let shared = Arc::clone(self);
         foreign::call_back(move || shared.run_now(callback));
     }
 
-    fn run_now(&self, callback: Callback) {
+    fn run_now(&self, callback: Box<Callback>) {
         self.count_panics(|| callback.run());
     }
 

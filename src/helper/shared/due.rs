@@ -45,7 +45,7 @@ impl Shared {
         let Some(ended) = self.claim(&mut state, number, why) else { return state };
         drop(state);
         let callback = self.conclude(ended);
-        self.queue_callbacks(callback);
+        self.queue_callback(callback);
         self.lock()
     }
 
@@ -69,12 +69,12 @@ impl Shared {
             callbacks.extend(self.conclude(ended));
             state = self.lock();
         }
-        if !callbacks.is_empty() {
-            drop(state);
-            self.queue_callbacks(callbacks);
-            state = self.lock();
+        if callbacks.is_empty() {
+            return (state, ended_any);
         }
-        (state, ended_any)
+        drop(state);
+        callbacks.into_iter().for_each(|callback| self.queue_callback(Some(callback)));
+        (self.lock(), ended_any)
     }
 
     /// When to look at a task again: at its end, or soon where suspended time counts.

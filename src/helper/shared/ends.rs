@@ -117,19 +117,19 @@ impl Shared {
     /// Publishes a claimed end; gives the callback that is to follow it. Call it without the
     /// lock. Within an observer, which may be called for every end, it is put off until that
     /// has returned: or else an observer that ends tasks would nest without bound.
-    pub(super) fn conclude(self: &Arc<Self>, ended: Ended) -> Option<Callback> {
+    pub(super) fn conclude(self: &Arc<Self>, ended: Ended) -> Option<Box<Callback>> {
         if !foreign::in_observer() {
             return self.conclude_now(ended);
         }
         let shared = Arc::clone(self);
         foreign::after_observers(move || {
             let callback = shared.conclude_now(ended);
-            shared.queue_callbacks(callback);
+            shared.queue_callback(callback);
         });
         None
     }
 
-    fn conclude_now(&self, ended: Ended) -> Option<Callback> {
+    fn conclude_now(&self, ended: Ended) -> Option<Box<Callback>> {
         drop(ended.hooks);
         let (claim, why) = ended.claim?;
         self.finish(claim, Err(why))
@@ -141,7 +141,7 @@ impl Shared {
         &self,
         mut claim: Claim,
         outcome: Result<Reply, TaskError>,
-    ) -> Option<Callback> {
+    ) -> Option<Box<Callback>> {
         let now = now();
         let completed_at = SystemTime::now();
         let submitted = claim.began.unwrap_or(now).checked_sub(claim.queue_time).unwrap_or(now);

@@ -31,7 +31,7 @@
 //! - A thread of a stopped helper goes when every task has ended and every callback has been
 //!   taken. The stop waits for that as long as it waits for threads, and no longer.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::backend::AiBackend;
@@ -157,7 +157,7 @@ pub(crate) struct State {
     watches: Vec<Arc<Watch>>,
     inbox: Vec<Message>,
     /// What is to be called, by the order in which it came.
-    callbacks: BTreeMap<u64, Callback>,
+    callbacks: VecDeque<Box<Callback>>,
     last_callback: u64,
     /// Callbacks of published ends that are not in the queue yet: their sweep goes on.
     callbacks_held: usize,
@@ -216,7 +216,7 @@ impl Shared {
             config,
             observers,
             state: Mutex::new(State {
-                store: Store::new(),
+                store: Store::default(),
                 running: vec![None; threads],
                 starting: false,
                 started: false,
@@ -235,7 +235,7 @@ impl Shared {
                 room_waiters: 0,
                 watches: Vec::new(),
                 inbox: Vec::new(),
-                callbacks: BTreeMap::new(),
+                callbacks: VecDeque::new(),
                 last_callback: 0,
                 callbacks_held: 0,
                 callback_delay: Duration::ZERO,

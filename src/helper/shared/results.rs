@@ -55,7 +55,7 @@ impl Shared {
                 }
                 None => Err(Error::UnknownTask(id)),
             },
-            Lookup::Found(Phase::Ending | Phase::Free) => Ok(Err(None)),
+            Lookup::Found(Phase::Ending) => Ok(Err(None)),
         }
     }
 
@@ -144,7 +144,6 @@ impl Shared {
             Phase::Queued(_) => Some(TaskState::Queued),
             Phase::Running(_) | Phase::Ending => Some(TaskState::Running),
             Phase::Finished { .. } => Some(TaskState::Finished),
-            Phase::Free => None,
         }
     }
 

@@ -62,14 +62,14 @@ impl Shared {
             while let Some(callback) = shared.end_next_queued() {
                 callbacks.extend(callback);
             }
-            shared.queue_callbacks(callbacks);
+            callbacks.into_iter().for_each(|callback| shared.queue_callback(Some(callback)));
         });
     }
 
     /// Ends the next task that waits at a stopped helper; gives its callback. Nothing if none
     /// waits.
     #[allow(clippy::option_option)]
-    fn end_next_queued(&self) -> Option<Option<super::Callback>> {
+    fn end_next_queued(&self) -> Option<Option<Box<super::Callback>>> {
         let (number, queued) = self.lock().store.take_next()?;
         Some(self.finish(Claim::queued(number, queued), Err(terminated())))
     }

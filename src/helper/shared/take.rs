@@ -16,15 +16,13 @@ use crate::task::{Exclusive, OnText, TaskRequest};
 use crate::task_error::TaskError;
 
 /// What there is to do for a thread.
-// One at a time, moved once: a box would cost an allocation a callback.
-#[allow(clippy::large_enum_variant)]
 pub(crate) enum Next {
     Task {
         number: u64,
         deadline: Option<Instant>,
         on_text: Option<Foreign<OnText>>,
     },
-    Callback(Callback),
+    Callback(Box<Callback>),
     /// The next task was due to end: it was ended.
     Ended,
     Nothing,
@@ -65,7 +63,7 @@ impl Shared {
         };
         drop(state);
         let callback = self.finish(Claim::queued(number, queued), Err(why));
-        self.queue_callbacks(callback);
+        self.queue_callback(callback);
         Next::Ended
     }
 
@@ -122,7 +120,7 @@ impl Shared {
         drop(held);
         let Some(running) = state.store.claim_running(number) else {
             if let Some(leftover) = Callback::leftover(request, done.on_text) {
-                state.queue_callback(leftover);
+                state.push_callback(leftover);
             }
             return;
         };
@@ -132,6 +130,6 @@ impl Shared {
         claim.on_text = done.on_text;
         claim.first_text = done.first_text;
         let callback = self.finish(claim, done.outcome);
-        self.queue_callbacks(callback);
+        self.queue_callback(callback);
     }
 }
