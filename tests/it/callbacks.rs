@@ -294,6 +294,9 @@ fn a_stop_publishes_every_outcome_before_it_calls_back_and_waits_for_no_callback
     let ids = ids.get().unwrap();
     assert!(ids.iter().all(|&id| helper.get_task_result(id).is_some()));
     assert_eq!(report.waiting_callbacks, TASKS - 1);
+    let again = Instant::now();
+    helper.stop();
+    assert!(again.elapsed() < Duration::from_millis(400), "it does not wait for that thread again");
     drop(go);
     for _ in 0..TASKS {
         assert!(calls.recv_timeout(LONG).unwrap(), "all of the stop's outcomes are there");

@@ -17,9 +17,10 @@ use crate::sync::{Arc, lock, now, wait_until};
 const STOP_WAIT: Duration = Duration::from_millis(800);
 
 impl State {
-    /// Whether there is nothing left for a stop to wait for.
+    /// Whether there is nothing left for a stop to wait for. Threads that an earlier one has
+    /// left to themselves are not waited for again.
     fn is_through(&self) -> bool {
-        self.threads == 0 && self.is_quiet()
+        self.threads <= self.unjoined && self.is_quiet()
     }
 }
 
