@@ -183,6 +183,18 @@ impl Observe for Jumpy {
     }
 }
 
+/// Waits for the threads that stops have left behind.
+fn await_left_threads(world: &World) {
+    let waiting = Instant::now();
+    for helper in world.leaving.lock().unwrap().drain(..) {
+        while helper.get_status().threads > 0 {
+            assert!(waiting.elapsed() < SETTLE, "a thread that was left never ends");
+            std::thread::yield_now();
+        }
+        assert_eq!(helper.get_status().waiting_callbacks, 0);
+    }
+}
+
 /// Everything from a new manager to its end; panics if anything was not as it must be.
 fn round(seed: u64, tasks: usize) {
     let folder = Folder::new("soak");
@@ -245,14 +257,7 @@ fn round(seed: u64, tasks: usize) {
         }
     });
     assert_eq!(world.manager.helper_count(), 0);
-    let waiting = Instant::now();
-    for helper in world.leaving.lock().unwrap().drain(..) {
-        while helper.get_status().threads > 0 {
-            assert!(waiting.elapsed() < SETTLE, "a thread that was left never ends");
-            std::thread::yield_now();
-        }
-        assert_eq!(helper.get_status().waiting_callbacks, 0);
-    }
+    await_left_threads(&world);
     drop(world);
     #[cfg(feature = "http")]
     let (connections, requests) = rogue.finish();
