@@ -547,6 +547,12 @@ impl HelperConfig {
                 return refuse(format!("{field} has control characters: remove them"));
             }
         }
+        self.check_bounds()
+    }
+
+    /// Refuses bounds and times that leave no room to work.
+    fn check_bounds(&self) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::InvalidConfig(why));
         let threads = self.max_concurrent_tasks;
         if threads == 0 || threads > MAX_CONCURRENT_TASKS {
             return refuse(format!(

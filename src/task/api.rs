@@ -19,6 +19,7 @@ pub enum OpenAiApi {
 }
 
 impl OpenAiApi {
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::ChatCompletions, Self::Responses];
 
     /// The name in configuration files and telemetry: `auto`, `chat_completions`, `responses`.
