@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, now};
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, now, wait_until};
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -47,18 +47,8 @@ impl CancelSignal {
         let until = now().checked_add(timeout);
         let mut state = lock(&self.state);
         while !self.is_cancelled() {
-            let left = until.map(|until| until.saturating_duration_since(now()));
-            state = match left {
-                Some(Duration::ZERO) => return false,
-                Some(left) => match self.changed.wait_timeout(state, left) {
-                    Ok((state, _)) => state,
-                    Err(poisoned) => poisoned.into_inner().0,
-                },
-                None => match self.changed.wait(state) {
-                    Ok(state) => state,
-                    Err(poisoned) => poisoned.into_inner(),
-                },
-            };
+            let Some(woken) = wait_until(&self.changed, state, until) else { return false };
+            state = woken;
         }
         true
     }

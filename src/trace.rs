@@ -1,4 +1,4 @@
-//! Names for traces, and what a request asks of its trace. Knows no tracing service.
+//! Ids of traces, and what a request sets for its trace. Knows no tracing service.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::id::random_u64;
 
-/// Names one trace: a UUID of version 7, which begins with its time of birth.
+/// The id of a trace: a UUID of version 7, which begins with the time of its creation.
 ///
 /// Ids of one process rise, whatever the clock does.
 ///
@@ -32,7 +32,7 @@ const VARIANT: u128 = 0b10 << CHANCE_BITS;
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 impl TraceId {
-    /// A new id, born now.
+    /// A new id of this moment.
     #[allow(clippy::new_without_default)] // No two are equal: nothing is a default.
     pub fn new() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -97,7 +97,7 @@ impl FromStr for TraceId {
     }
 }
 
-/// What a request asks of its trace.
+/// What a request sets for its trace.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TraceNote {
     pub(crate) id: Option<TraceId>,

@@ -1,5 +1,6 @@
 //! Bounds of what is kept of a file.
 
+use super::super::tallies::WAYS_MAX;
 use super::*;
 
 fn counts(lines: &[String]) -> Counts {

@@ -9,7 +9,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// What stands between two newlines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found<'a> {
-    /// A line, without its newline.
+    /// A line without its newline, or several that NUL bytes part.
     Line(&'a [u8]),
     /// The last line, which no newline ends.
     Unended(&'a [u8]),
@@ -42,19 +42,42 @@ pub(super) fn each_line(
         buffer.copy_within(used..end, 0);
         filled = end - used;
         if filled == BUFFER_BYTES {
-            if !skipping {
-                each(Found::TooLong);
-            }
-            skipping = true;
-            filled = 0;
+            filled = make_room(&mut buffer, &mut skipping, &mut each);
         }
         progress(total);
     }
-    let rest = buffer.get(..filled).unwrap_or_default();
-    if !rest.is_empty() && !skipping {
+    let mut rest = buffer.get(..filled).unwrap_or_default();
+    if skipping {
+        rest = from_first_nul(rest);
+    }
+    if !rest.is_empty() {
         each(Found::Unended(rest));
     }
     Ok(())
+}
+
+/// Empties a buffer without a newline, down to what may be the beginning of a line; returns
+/// the length of that. NUL bytes, which a power loss leaves in any number, end a line that is
+/// too long as a newline does: what stands behind them may be whole.
+fn make_room(buffer: &mut [u8], skipping: &mut bool, each: &mut impl FnMut(Found<'_>)) -> usize {
+    let Some(last) = buffer.iter().rposition(|byte| *byte == 0) else {
+        if !*skipping {
+            each(Found::TooLong);
+        }
+        *skipping = true;
+        return 0;
+    };
+    let before = buffer.get(..=last).unwrap_or_default();
+    each(Found::Line(if *skipping { from_first_nul(before) } else { before }));
+    *skipping = false;
+    buffer.copy_within(last + 1.., 0);
+    buffer.len() - last - 1
+}
+
+/// What is left of a line that is too long.
+fn from_first_nul(line: &[u8]) -> &[u8] {
+    let first = line.iter().position(|byte| *byte == 0).unwrap_or(line.len());
+    line.get(first..).unwrap_or_default()
 }
 
 /// Hands out the whole lines of a block whose first `known` bytes hold no newline; returns
@@ -74,10 +97,13 @@ fn hand_out(
         if step == 0 || block.get(end - 1) != Some(&b'\n') {
             return start;
         }
-        if *skipping {
-            *skipping = false;
-        } else {
-            each(Found::Line(block.get(start..end - 1).unwrap_or_default()));
+        let mut line = block.get(start..end - 1).unwrap_or_default();
+        let was_skipping = std::mem::take(skipping);
+        if was_skipping {
+            line = from_first_nul(line);
+        }
+        if !was_skipping || !line.is_empty() {
+            each(Found::Line(line));
         }
         (start, search) = (end, end);
     }

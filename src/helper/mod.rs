@@ -8,8 +8,9 @@ pub use shared::{INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::backend::{self, AiBackend};
+use crate::backend::AiBackend;
 use crate::config::HelperConfig;
+use crate::env::Env;
 use crate::error::Error;
 use crate::event::{EventKind, Fact, Observe};
 use crate::helper::shared::Shared;
@@ -127,7 +128,10 @@ impl AutomationHelper {
         let (backend, provider) = match backend {
             // A backend of one's own tells the provider in its replies, if at all.
             Some(backend) => (backend, None),
-            None => (backend::build(&config)?, config.provider()),
+            None => {
+                let provider = config.provider();
+                ((provider.build)(&config, &Env::of_process())?, provider.vendor)
+            }
         };
         let mut shared = Shared::new(config, backend, observers);
         shared.provider = provider;

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::files::lock::{self, Held};
 use crate::files::open::{self, Kinds, OPEN_ROUNDS_MAX, has_other_names, named, with_suffix};
 use crate::files::tail;
-use crate::opik::item::{CONTENT_BYTES_MAX, Entry};
+use crate::opik::item::{CONTENT_BYTES_MAX, TraceEntry};
 use crate::opik::queue::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX};
 
 /// Longest line that is read: texts and all that stands around them.
@@ -63,7 +63,7 @@ impl Spool {
     }
 
     /// Adds entries at the end; tells how many older ones made room for them.
-    pub(super) fn append(&mut self, entries: &[Entry]) -> io::Result<u64> {
+    pub(super) fn append(&mut self, entries: &[TraceEntry]) -> io::Result<u64> {
         let mut dropped = 0;
         for entry in entries {
             let line = entry.to_line();
@@ -84,7 +84,7 @@ impl Spool {
     }
 
     /// Hands out the oldest entries, with the number of lines that were none.
-    pub(super) fn take_batch(&mut self) -> io::Result<(Vec<Entry>, u64)> {
+    pub(super) fn take_batch(&mut self) -> io::Result<(Vec<TraceEntry>, u64)> {
         (&*self.file).seek(SeekFrom::Start(self.head))?;
         let mut reader = BufReader::new(&*self.file);
         let (mut entries, mut bytes, mut damaged) = (Vec::new(), 0, 0);
@@ -97,7 +97,7 @@ impl Spool {
             }
             self.taken += length;
             self.taken_lines += 1;
-            match Entry::from_line(&line) {
+            match TraceEntry::from_line(&line) {
                 Some(entry) => {
                     bytes += entry.bytes();
                     entries.push(entry);

@@ -8,7 +8,7 @@ use std::slice;
 use std::time::Duration;
 
 use super::line::{Line, Stamp, key};
-use super::look::Looks;
+use super::looks::Looks;
 use super::open::{
     OPEN_WAIT_MAX, RUNNING_WAIT_MAX, Share, TORN_BYTES_MAX, check_rotation, in_other_hands, take_up,
 };

@@ -4,11 +4,11 @@
 use std::fs;
 use std::io;
 use std::slice;
-use std::time::Duration;
 
 use super::Rotation;
 use super::file::AuditFile;
 use super::line::{Line, Stamp};
+use super::looks::is_over;
 use super::open::{
     RUNNING_WAIT_MAX, Share, in_other_hands, rename, room_for_older, rotated, take_up,
 };
@@ -16,56 +16,8 @@ use crate::files::lock::Changing;
 use crate::files::open::{NO_PLAIN_FILE, named};
 use crate::files::tail;
 
-/// How many lines may go by before the file is looked for under its name again.
-const LINES_PER_LOOK: u32 = 256;
-
-/// How long may go by before it is looked for again, and before a rotation that failed is
-/// tried again.
-const TIME_PER_LOOK: Duration = Duration::from_secs(1);
-
 const NO_LOCKS: &str = "it is not rotated: its file system has no file locks (on Android they need \
                         Rust 1.98, or the feature `rustix`)";
-
-/// When the file was looked for last, and what may not be tried again yet.
-pub(super) struct Looks {
-    lines: u32,
-    at: Stamp,
-    rotation_failed_at: Option<Stamp>,
-}
-
-impl Looks {
-    pub(super) fn new(at: Stamp) -> Self {
-        Self { lines: 0, at, rotation_failed_at: None }
-    }
-
-    pub(super) fn count(&mut self, lines: u64) {
-        self.lines = self.lines.saturating_add(lines as u32);
-    }
-
-    /// The file is looked for before the next line.
-    pub(super) fn soon(&mut self) {
-        self.lines = LINES_PER_LOOK;
-    }
-
-    /// When that was.
-    #[cfg(test)]
-    pub(super) fn at(&self) -> Stamp {
-        self.at
-    }
-
-    fn are_due(&mut self, now: Stamp) -> bool {
-        let due = self.lines >= LINES_PER_LOOK || is_over(self.at, now);
-        if due {
-            (self.lines, self.at) = (0, now);
-        }
-        due
-    }
-}
-
-/// Whether the time is over; a clock that was set back, or stands before 1970, counts as such.
-fn is_over(since: Stamp, now: Stamp) -> bool {
-    now.before_1970 || now.since.checked_sub(since.since).is_none_or(|gone| gone >= TIME_PER_LOOK)
-}
 
 impl AuditFile {
     /// Finds out, now and then, whether the file still stands under its name and how it ends,

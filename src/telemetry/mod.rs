@@ -9,21 +9,22 @@
 //! survives a kill of the process. No prompt, reply or key is ever in it: texts of errors
 //! are our own words ([`TaskError::summary`](crate::TaskError::summary)).
 
-pub(crate) mod clock;
 mod fields;
 mod file;
 mod line;
 mod look;
+mod looks;
 mod open;
 mod second;
+mod stats;
 
 use std::fmt;
-use std::io;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::SystemTime;
 
+use crate::calendar::run_second;
 use crate::error::Error;
 use crate::event::{Event, EventKind, Observe};
 use crate::id::random_u64;
@@ -31,6 +32,7 @@ use crate::sync::{Arc, Mutex, lock};
 use fields::write_fields;
 use file::AuditFile;
 use line::{Line, Stamp};
+pub use stats::TelemetryStats;
 
 /// Where the examples keep their audit file. The library itself writes to no file that it
 /// was not given.
@@ -61,41 +63,6 @@ struct Rotation {
 struct Options {
     fsync: Fsync,
     rotation: Option<Rotation>,
-}
-
-/// What became of a [`Telemetry`]'s lines so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TelemetryStats {
-    /// Lines that the system took, and that can be read.
-    pub lines_written: u64,
-    /// Lines that could not be written.
-    pub lines_lost: u64,
-    /// How often the file was found gone or replaced, and opened anew.
-    pub reopened: u64,
-    /// How often the file was rotated.
-    pub rotations: u64,
-    /// How often a full file was not rotated, but written on: because another process held the
-    /// lock for too long, because processes still have all older files open, because there are
-    /// no file locks here, or as [`last_error`](Self::last_error) says. It is tried again a
-    /// second later.
-    pub rotations_skipped: u64,
-    /// How many torn lines were ended with a newline, because other writers, or a hard link,
-    /// or the lack of file locks, forbid to cut them off.
-    pub torn_closed: u64,
-    /// How often the disk was waited for until it had all lines; see [`Fsync`].
-    pub syncs: u64,
-    /// What the system said when something failed last.
-    pub last_error: Option<String>,
-}
-
-impl TelemetryStats {
-    fn note(&mut self, error: io::Error) {
-        let text = self.last_error.get_or_insert_default();
-        // In place: a full disk fails for each line alike.
-        text.clear();
-        let _ = fmt::Write::write_fmt(text, format_args!("{error}"));
-    }
 }
 
 /// Writes what happens to an audit file, one line of JSON for each event.
@@ -202,7 +169,7 @@ impl TelemetryBuilder {
     /// too long for what rotation adds to it.
     pub fn build(self) -> Result<Telemetry, Error> {
         let now = SystemTime::now();
-        let (at, second) = (Stamp::new(now), clock::run_second(now));
+        let (at, second) = (Stamp::new(now), run_second(now));
         let opened = AuditFile::open(&self.path, &second, self.options)
             .map_err(Error::io(format!("cannot write the audit file {}", self.path.display())))?;
         let run_id = if opened.shares_second {

@@ -38,7 +38,7 @@ const MODIFIED_LATE_MAX: Duration = Duration::from_millis(100);
 fn mentions(file: &File, metadata: &Metadata, second: &str) -> io::Result<bool> {
     // A file last written before that second cannot. (An unknown time says nothing.)
     if let Ok(at) = metadata.modified() {
-        if super::clock::run_second(at + MODIFIED_LATE_MAX).as_str() < second {
+        if crate::calendar::run_second(at + MODIFIED_LATE_MAX).as_str() < second {
             return Ok(false);
         }
     }

@@ -10,7 +10,6 @@ mod admission;
 mod core_edges;
 mod core_more;
 mod debrief;
-mod debrief_edges;
 mod device;
 mod examples;
 mod face;
@@ -25,6 +24,8 @@ mod opik;
 #[cfg(feature = "http")]
 mod real_model;
 mod resources;
+#[cfg(feature = "http")]
+mod sdk_judge;
 mod secrets;
 mod shutdown;
 mod soak;
@@ -33,5 +34,5 @@ mod telemetry;
 mod telemetry_edges;
 mod telemetry_kill;
 mod telemetry_places;
+mod tidy;
 mod together;
-mod together_faults;

@@ -20,7 +20,7 @@ use crate::observers::SharedObservers;
 use crate::queue::Tickets;
 use crate::store::Store;
 use crate::sync::{
-    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, RwLock, lock, wait_until,
+    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock, wait_until,
 };
 use crate::task::TaskRequest;
 
@@ -219,6 +219,11 @@ impl Shared {
     /// The name that was given to the helper, or what its backend calls itself.
     pub(crate) fn shown_name(&self) -> &str {
         self.config.name.as_deref().unwrap_or(&self.backend_name)
+    }
+
+    /// Counts a callback that panicked on a thread of the caller.
+    pub(crate) fn count_callback_panic(&self) {
+        self.callback_panics.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many threads have no task, running or waiting.
