@@ -3,6 +3,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
 use crate::files::open::tests::folder;
