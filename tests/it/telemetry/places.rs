@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use automation_assistant::{HelperConfig, Telemetry, TelemetryStats};
+use automation_assistant::{Error, HelperConfig, Telemetry, TelemetryStats};
 
+use super::{Folder, events, lines, log, manager, run_tasks};
 use crate::support::LONG;
-use crate::telemetry::{Folder, events, lines, log, manager, run_tasks};
 
 /// So small that a few tasks fill it.
 const BYTES: u64 = 2000;
@@ -271,4 +271,39 @@ fn where_nothing_can_be_cut_it_is_closed() {
     if std::env::var_os(TRACED).is_some() {
         nothing_is_cut(true);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_its_owners_alone_and_no_link_is_followed() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = Folder::new("mode");
+    let path = folder.join("audit.jsonl");
+    let telemetry = Telemetry::builder(&path).rotate(1 << 20, 1).build().unwrap();
+    for file in folder.files() {
+        let mode = fs::metadata(folder.join(&file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    drop(telemetry);
+    symlink(folder.join("elsewhere"), folder.join("dangling")).unwrap();
+    symlink(&path, folder.join("link")).unwrap();
+    for link in ["dangling", "link"] {
+        let error = Telemetry::to_file(folder.join(link)).unwrap_err();
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+    }
+    assert!(!folder.join("elsewhere").exists());
+}
+
+#[test]
+fn an_impossible_path_is_refused_with_its_name() {
+    let folder = Folder::new("path");
+    fs::write(folder.join("file"), "").unwrap();
+    for bad in ["file/audit.jsonl", "."] {
+        let error = Telemetry::to_file(folder.join(bad)).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error:?}");
+        assert!(error.to_string().contains("audit file"), "{error}");
+    }
+    // Even root makes no files there.
+    #[cfg(target_os = "linux")]
+    assert!(matches!(Telemetry::to_file("/proc/aa/audit.jsonl"), Err(Error::Io { .. })));
 }
