@@ -114,14 +114,19 @@ impl RateLimiter {
         lock(&self.0).spent
     }
 
-    /// What is wrong with the limits.
+    /// # Errors
+    ///
+    /// A description, for limits that let nothing through.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(crate) fn problem(&self) -> Option<&'static str> {
+    pub(crate) fn validate(&self) -> Result<(), &'static str> {
         let account = lock(&self.0);
         let zero = account.requests_max == Some(0)
             || account.tokens_max == Some(0)
             || account.budget == Some(0);
-        zero.then_some("a limit of zero requests or tokens lets nothing through: leave it out")
+        match zero {
+            true => Err("a limit of zero requests or tokens lets nothing through: leave it out"),
+            false => Ok(()),
+        }
     }
 }
 

@@ -113,22 +113,24 @@ pub(crate) const TAG_BYTES_MAX: usize = 100;
 const CONVERSATION_BYTES_MAX: usize = 256;
 
 impl TraceNote {
-    /// Why this cannot be accepted, or nothing.
-    pub(crate) fn problem(&self) -> Option<String> {
+    /// # Errors
+    ///
+    /// A description of the first setting that is out of bounds.
+    pub(crate) fn validate(&self) -> Result<(), String> {
         if self.tags.len() > TAGS_MAX {
-            return Some(format!("there are more than {TAGS_MAX} trace tags: leave some out"));
+            return Err(format!("there are more than {TAGS_MAX} trace tags: leave some out"));
         }
         if self.tags.iter().any(|tag| !is_name(tag, TAG_BYTES_MAX)) {
-            return Some(format!(
+            return Err(format!(
                 "a trace tag must have 1 to {TAG_BYTES_MAX} bytes without control characters"
             ));
         }
         match &self.conversation {
-            Some(id) if !is_name(id, CONVERSATION_BYTES_MAX) => Some(format!(
+            Some(id) if !is_name(id, CONVERSATION_BYTES_MAX) => Err(format!(
                 "a conversation's name must have 1 to {CONVERSATION_BYTES_MAX} bytes without \
                  control characters"
             )),
-            _ => None,
+            _ => Ok(()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The fold of lines into counts: one pass, and a bound on everything that is kept.
 
 use super::histogram::Histogram;
-use super::lines::Found;
+use super::lines::FoundLine;
 use super::record::{LineFields, NumberField, RawText, Record, TextField};
 use super::runs::{RunTotals, Runs};
 use super::scan::{scan, scan_damaged};
@@ -76,14 +76,14 @@ enum Counted {
 
 impl Counts {
     /// Adds a line. `record` is room for what stands in it.
-    pub(super) fn add(&mut self, found: Found<'_>, record: &mut Record) {
+    pub(super) fn add(&mut self, found: FoundLine<'_>, record: &mut Record) {
         let (line, ended) = match found {
-            Found::TooLong => {
+            FoundLine::TooLong => {
                 self.lines.too_long += 1;
                 return;
             }
-            Found::Line(line) => (line, true),
-            Found::Unended(line) => (line, false),
+            FoundLine::Line(line) => (line, true),
+            FoundLine::Unended(line) => (line, false),
         };
         match scan(line, record) {
             Some(record) => self.record(&record),
@@ -93,7 +93,10 @@ impl Counts {
                 while let Some(after) = rest.strip_prefix(BYTE_ORDER_MARK) {
                     rest = after;
                 }
-                self.add(if ended { Found::Line(rest) } else { Found::Unended(rest) }, record);
+                self.add(
+                    if ended { FoundLine::Line(rest) } else { FoundLine::Unended(rest) },
+                    record,
+                );
             }
             None if line.trim_ascii().is_empty() => {}
             None => self.damaged(line, ended, record),

@@ -8,7 +8,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// What stands between two newlines.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
+pub(super) enum FoundLine<'a> {
     /// A line without its newline, or several that NUL bytes part.
     Line(&'a [u8]),
     /// The last line, which no newline ends.
@@ -20,7 +20,7 @@ pub(super) enum Found<'a> {
 /// Hands each line to `each`, and after each block read the count of bytes to `progress`.
 pub(super) fn each_line(
     mut reader: impl Read,
-    mut each: impl FnMut(Found<'_>),
+    mut each: impl FnMut(FoundLine<'_>),
     mut progress: impl FnMut(u64),
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
@@ -51,7 +51,7 @@ pub(super) fn each_line(
         rest = from_first_nul(rest);
     }
     if !rest.is_empty() {
-        each(Found::Unended(rest));
+        each(FoundLine::Unended(rest));
     }
     Ok(())
 }
@@ -59,16 +59,20 @@ pub(super) fn each_line(
 /// Empties a buffer without a newline, down to what may be the beginning of a line; returns
 /// the length of that. NUL bytes, which a power loss leaves in any number, end a line that is
 /// too long as a newline does: what stands behind them may be whole.
-fn make_room(buffer: &mut [u8], skipping: &mut bool, each: &mut impl FnMut(Found<'_>)) -> usize {
+fn make_room(
+    buffer: &mut [u8],
+    skipping: &mut bool,
+    each: &mut impl FnMut(FoundLine<'_>),
+) -> usize {
     let Some(last) = buffer.iter().rposition(|byte| *byte == 0) else {
         if !*skipping {
-            each(Found::TooLong);
+            each(FoundLine::TooLong);
         }
         *skipping = true;
         return 0;
     };
     let before = buffer.get(..=last).unwrap_or_default();
-    each(Found::Line(if *skipping { from_first_nul(before) } else { before }));
+    each(FoundLine::Line(if *skipping { from_first_nul(before) } else { before }));
     *skipping = false;
     buffer.copy_within(last + 1.., 0);
     buffer.len() - last - 1
@@ -86,7 +90,7 @@ fn hand_out(
     block: &[u8],
     known: usize,
     skipping: &mut bool,
-    each: &mut impl FnMut(Found<'_>),
+    each: &mut impl FnMut(FoundLine<'_>),
 ) -> usize {
     let (mut start, mut search) = (0, known);
     loop {
@@ -103,7 +107,7 @@ fn hand_out(
             line = from_first_nul(line);
         }
         if !was_skipping || !line.is_empty() {
-            each(Found::Line(line));
+            each(FoundLine::Line(line));
         }
         (start, search) = (end, end);
     }
@@ -126,11 +130,11 @@ mod tests {
 
     fn lines(text: &[u8], step: usize) -> Vec<String> {
         let mut found = Vec::new();
-        let each = |line: Found<'_>| {
+        let each = |line: FoundLine<'_>| {
             found.push(match line {
-                Found::Line(line) => format!("line {}", line.len()),
-                Found::Unended(line) => format!("unended {}", line.len()),
-                Found::TooLong => "too long".to_owned(),
+                FoundLine::Line(line) => format!("line {}", line.len()),
+                FoundLine::Unended(line) => format!("unended {}", line.len()),
+                FoundLine::TooLong => "too long".to_owned(),
             });
         };
         each_line(Trickle(text, step), each, |_| ()).unwrap();

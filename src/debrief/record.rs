@@ -79,7 +79,7 @@ impl<'a> RawText<'a> {
 /// costs less than making it.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    texts: [Span; NAMES],
+    texts: [TextSpan; NAMES],
     has_text: u32,
     numbers: [f64; NUMBERS],
     has_number: u32,
@@ -89,7 +89,7 @@ pub(super) struct Record {
 
 /// A string's place in its line.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Span {
+pub(super) struct TextSpan {
     /// Lines are shorter than 4 GiB by far; what is small is returned in registers.
     pub(super) start: u32,
     pub(super) end: u32,
@@ -131,7 +131,7 @@ impl<'a> LineFields<'a> {
     }
 }
 
-impl Span {
+impl TextSpan {
     pub(super) fn of(self, line: &[u8]) -> RawText<'_> {
         let raw = line.get(self.start as usize..self.end as usize).unwrap_or_default();
         RawText { raw, escaped: self.escaped }
@@ -143,7 +143,7 @@ impl Record {
         (self.has_text, self.has_number, self.success) = (0, 0, None);
     }
 
-    pub(super) fn set_text(&mut self, name: TextField, text: Span) {
+    pub(super) fn set_text(&mut self, name: TextField, text: TextSpan) {
         self.texts[name as usize] = text;
         self.has_text |= 1 << name as u32;
     }
@@ -221,12 +221,12 @@ pub(super) const WORD: usize = 8;
 /// itself: comparing with what stood there before is cheaper than reading.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
-    pub(super) keys: [[Key; 2]; SHAPE_FIELDS],
+    pub(super) keys: [[SeenKey; 2]; SHAPE_FIELDS],
 }
 
 /// A key as it stands in a line, from its opening quote to its colon.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Key {
+pub(super) struct SeenKey {
     words: [u64; KEY_WORDS],
     masks: [u64; KEY_WORDS],
     /// 0: none yet.
@@ -234,7 +234,7 @@ pub(super) struct Key {
     pub(super) field: Field,
 }
 
-impl Key {
+impl SeenKey {
     pub(super) fn new(bytes: &[u8], field: Field) -> Option<Self> {
         let mut key = Self { len: u8::try_from(bytes.len()).ok()?, field, ..Self::default() };
         if bytes.len() > KEY_WORDS * WORD {
@@ -277,12 +277,12 @@ mod tests {
     fn a_key_is_known_where_it_stands_and_nowhere_else() {
         // Within a word, a word, beyond a word.
         for name in [b"\"a\":".as_slice(), b"\"event\":", b"\"latency_ms\":"] {
-            let key = Key::new(name, Field::Success).unwrap();
+            let key = SeenKey::new(name, Field::Success).unwrap();
             let line = [b"{\"first\":1,", name, b"true,\"last_of_all\":\"long\"}"].concat();
             for at in 0..line.len() {
                 assert_eq!(key.is_at(&line, at), at == 11, "{at}");
             }
         }
-        assert!(!Key::default().is_at(b"{\"event\":1}", 0));
+        assert!(!SeenKey::default().is_at(b"{\"event\":1}", 0));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::bytes::{HIGHS, ONES, SMALL_POWERS, eight_digits, zero_bytes};
 use super::digits::{Digits, FAST_DIGITS_MAX};
-use super::record::{Field, Key, LineFields, Record, Shape, Span, WORD, field};
+use super::record::{Field, LineFields, Record, SeenKey, Shape, TextSpan, WORD, field};
 
 /// Deepest nesting that is read: serde_json's own bound, and the bits of the stack below.
 const DEPTH_MAX: u32 = 127;
@@ -113,7 +113,7 @@ impl<'a> Scanner<'a> {
         let bytes = self.line.get(start..self.at).unwrap_or_default();
         // Keys that are not plain are read anew each time: `high` must see all their bytes.
         if let (Some(keys), Some(key), true) =
-            (shape.keys.get_mut(place), Key::new(bytes, field), bytes.is_ascii())
+            (shape.keys.get_mut(place), SeenKey::new(bytes, field), bytes.is_ascii())
         {
             keys.swap(0, 1);
             keys[0] = key;
@@ -185,7 +185,7 @@ impl<'a> Scanner<'a> {
 
     /// The rest of a string whose opening quote was taken.
     #[inline]
-    fn string(&mut self) -> Option<Span> {
+    fn string(&mut self) -> Option<TextSpan> {
         let start = self.at;
         let mut escaped = false;
         loop {
@@ -194,7 +194,7 @@ impl<'a> Scanner<'a> {
                 b'"' => {
                     let end = self.at;
                     self.at += 1;
-                    return Some(Span { start: start as u32, end: end as u32, escaped });
+                    return Some(TextSpan { start: start as u32, end: end as u32, escaped });
                 }
                 b'\\' => {
                     escaped = true;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::backend::{Attempt, CallContext, Reply};
 use crate::backoff::Backoff;
 use crate::engine::body::read_complete;
-use crate::engine::draft::Answer;
+use crate::engine::draft::Completion;
 use crate::engine::failure::{Failure, Retry};
 use crate::engine::message::{Content, Round};
 use crate::engine::protocol::{Ask, Headers};
@@ -96,7 +96,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Runs the tools that the model wants, in its order, and keeps what they returned.
-    fn use_tools(&mut self, answer: Answer) -> Result<(), TaskError> {
+    fn use_tools(&mut self, answer: Completion) -> Result<(), TaskError> {
         let offered = &self.call.request().tools;
         if offered.is_empty() {
             return Err(TaskError::new(
@@ -124,7 +124,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Asks the server, again and again where that can help.
-    fn ask(&self) -> Result<Answer, TaskError> {
+    fn ask(&self) -> Result<Completion, TaskError> {
         let mut backoff = None;
         let mut waited: Option<Duration> = None;
         let own = self.call.request().max_retries;
@@ -197,7 +197,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn attempt(&self, facts: &mut Facts) -> Result<Answer, Failure> {
+    fn attempt(&self, facts: &mut Facts) -> Result<Completion, Failure> {
         let ask = Ask {
             model: self.model(facts)?,
             request: self.call.request(),

@@ -42,7 +42,7 @@ pub(crate) enum Progress {
 
 /// Why a reply cannot be taken.
 #[derive(Debug)]
-pub(crate) enum Rejected {
+pub(crate) enum BadReply {
     /// It is larger than the helper takes.
     TooLarge,
     /// It wants more than [`CALLS_MAX`] calls.
@@ -55,13 +55,13 @@ pub(crate) enum Rejected {
     Unreadable(TaskError),
 }
 
-impl From<ErrorBody> for Rejected {
+impl From<ErrorBody> for BadReply {
     fn from(error: ErrorBody) -> Self {
         Self::Provider(Box::new(error))
     }
 }
 
-impl Rejected {
+impl BadReply {
     /// A body that cannot be read, in words that hold none of it: it may hold the prompt.
     pub(crate) fn unreadable(body: &[u8], fault: &serde_json::Error) -> Self {
         use serde_json::error::Category;
@@ -123,13 +123,13 @@ impl Draft {
     }
 
     /// Counts bytes that are kept of this reply.
-    pub(crate) fn keep(&mut self, bytes: usize) -> Result<(), Rejected> {
+    pub(crate) fn keep(&mut self, bytes: usize) -> Result<(), BadReply> {
         self.kept = self.kept.saturating_add(bytes);
-        if self.kept > self.bytes_max { Err(Rejected::TooLarge) } else { Ok(()) }
+        if self.kept > self.bytes_max { Err(BadReply::TooLarge) } else { Ok(()) }
     }
 
     /// Adds text for the task's owner.
-    pub(crate) fn push_text(&mut self, text: String) -> Result<(), Rejected> {
+    pub(crate) fn push_text(&mut self, text: String) -> Result<(), BadReply> {
         self.keep(text.len())?;
         self.undelivered += text.len();
         if self.text.is_empty() {
@@ -141,17 +141,17 @@ impl Draft {
     }
 
     /// Adds words of the model's for not answering.
-    pub(crate) fn push_refusal(&mut self, text: &str) -> Result<(), Rejected> {
+    pub(crate) fn push_refusal(&mut self, text: &str) -> Result<(), BadReply> {
         self.keep(text.len())?;
         self.refusal.push_str(text);
         Ok(())
     }
 
     /// Adds a part that goes back with the tools' results.
-    pub(crate) fn push_part(&mut self, part: ReplyPart) -> Result<(), Rejected> {
+    pub(crate) fn push_part(&mut self, part: ReplyPart) -> Result<(), BadReply> {
         let is_call = matches!(part.content, Content::Call(_));
         if is_call && message::calls(&self.parts).count() == CALLS_MAX {
-            return Err(Rejected::TooManyCalls);
+            return Err(BadReply::TooManyCalls);
         }
         self.parts.push(part);
         Ok(())
@@ -175,7 +175,7 @@ impl Draft {
     }
 
     /// The answer, unless it is none to the prompt.
-    pub(crate) fn finish(self) -> Result<Answer, TaskError> {
+    pub(crate) fn finish(self) -> Result<Completion, TaskError> {
         let filtered =
             |what, partial| TaskError::new(ErrorKind::ContentFiltered, what).with_partial(partial);
         if self.finish == Some(FinishReason::ContentFilter) {
@@ -193,13 +193,13 @@ impl Draft {
             return Err(TaskError::new(ErrorKind::Truncated, what).with_partial(self.text));
         }
         let Self { text, parts, model, usage, finish, .. } = self;
-        Ok(Answer { text, parts, model, usage: usage.usage(), finish })
+        Ok(Completion { text, parts, model, usage: usage.usage(), finish })
     }
 }
 
 /// What the model said in one call.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Completion {
     pub(crate) text: String,
     pub(crate) parts: Vec<ReplyPart>,
     pub(crate) model: Option<String>,
@@ -207,7 +207,7 @@ pub(crate) struct Answer {
     pub(crate) finish: Option<FinishReason>,
 }
 
-impl Answer {
+impl Completion {
     /// Whether the model wants tools called.
     pub(crate) fn wants_tools(&self) -> bool {
         message::calls(&self.parts).next().is_some()
@@ -278,14 +278,14 @@ mod tests {
     fn what_is_no_reply_gets_its_own_words() {
         let why = |body: &[u8]| {
             let fault = serde_json::from_slice::<TokenShape>(body).unwrap_err();
-            Rejected::unreadable(body, &fault)
+            BadReply::unreadable(body, &fault)
         };
         for body in [&b""[..], b"<html>", b"\xff\xfe{", b"[1]", b"nope"] {
-            let Rejected::Unreadable(error) = why(body) else { panic!("{body:?}") };
+            let BadReply::Unreadable(error) = why(body) else { panic!("{body:?}") };
             assert_eq!(error.kind(), ErrorKind::Protocol);
         }
-        assert!(matches!(why(br#"{"a":[{"mess"#), Rejected::Truncated(_)));
-        let Rejected::Unreadable(error) = why(b" <html>") else { panic!("no reason") };
+        assert!(matches!(why(br#"{"a":[{"mess"#), BadReply::Truncated(_)));
+        let BadReply::Unreadable(error) = why(b" <html>") else { panic!("no reason") };
         assert!(error.summary().contains("web page"));
     }
 
@@ -301,11 +301,11 @@ mod tests {
         assert_eq!(draft.take_undelivered(), "");
         draft.push_text("67".to_owned()).unwrap();
         assert_eq!(draft.take_undelivered(), "67");
-        assert!(matches!(draft.push_text("890".to_owned()), Err(Rejected::TooLarge)));
+        assert!(matches!(draft.push_text("890".to_owned()), Err(BadReply::TooLarge)));
         assert_eq!(draft.text(), "1234567");
         let mut draft = Draft::new(9);
         let call = || ReplyPart { content: Content::Call(Default::default()), opaque: None };
         let ended = (0..=CALLS_MAX).find_map(|_| draft.push_part(call()).err());
-        assert!(matches!(ended, Some(Rejected::TooManyCalls)));
+        assert!(matches!(ended, Some(BadReply::TooManyCalls)));
     }
 }

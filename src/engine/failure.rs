@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::backend::{cancelled, timed_out};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::protocol::Protocol;
-use crate::http::{Fault, Phase};
+use crate::http::{CallPhase, Fault};
 use crate::number::whole_seconds;
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -58,16 +58,16 @@ impl From<Fault> for Failure {
         match fault {
             Fault::Cancelled => Self::last(cancelled()),
             Fault::DeadlinePassed => Self::last(timed_out()),
-            Fault::PhaseTimedOut(Phase::Connect) => network(
+            Fault::PhaseTimedOut(CallPhase::Connect) => network(
                 "no connection within connect_timeout: check api_endpoint and the network, \
                  or raise the limit",
             ),
-            Fault::PhaseTimedOut(Phase::Send | Phase::FirstByte) => last(
+            Fault::PhaseTimedOut(CallPhase::Send | CallPhase::FirstByte) => last(
                 ErrorKind::Timeout,
                 "the server accepted the request, but its answer did not begin in time: raise \
                  first_byte_timeout (or idle_timeout), or ask for less",
             ),
-            Fault::PhaseTimedOut(Phase::Body) => last(
+            Fault::PhaseTimedOut(CallPhase::Body) => last(
                 ErrorKind::Timeout,
                 "the answer began, but then the server fell silent: raise idle_timeout if it is \
                  just slow",

@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use crate::backend::{AiBackend, CallContext, Reply};
 use crate::config::{HelperConfig, HttpConfig};
 use crate::engine::conversation::Conversation;
-use crate::engine::draft::Rejected;
+use crate::engine::draft::BadReply;
 use crate::engine::protocol::Protocol;
 use crate::env::{Env, header_value};
 use crate::error::Error;
@@ -60,7 +60,7 @@ pub(crate) enum Model {
 }
 
 /// Reads the first usable name from a server's list of models.
-pub(crate) type ReadModels = fn(&[u8]) -> Result<Option<String>, Rejected>;
+pub(crate) type ReadModels = fn(&[u8]) -> Result<Option<String>, BadReply>;
 
 impl Model {
     pub(crate) fn first_listed(path: &'static str, read: ReadModels) -> Self {
@@ -195,10 +195,8 @@ fn limiters(config: &HttpConfig) -> Result<Vec<RateLimiter>, Error> {
     ];
     all.extend(own.into_iter().flatten());
     all.extend(config.rate_limiter.clone());
-    match all.iter().find_map(RateLimiter::problem) {
-        Some(problem) => Err(Error::InvalidConfig(problem.to_owned())),
-        None => Ok(all),
-    }
+    let valid = all.iter().try_for_each(RateLimiter::validate);
+    valid.map(|()| all).map_err(|why| Error::InvalidConfig(why.to_owned()))
 }
 
 /// A parameter that the protocol writes itself.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::engine::draft::{Draft, Rejected};
+use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::json::Json;
 use crate::engine::message::{Message, Round, messages};
-use crate::engine::sse::Event;
+use crate::engine::sse::SseEvent;
 use crate::task::{ReplySchema, TaskRequest};
 use crate::task_error::ErrorKind;
 use crate::tool::Tool;
@@ -32,7 +32,7 @@ pub(crate) trait Protocol: Send + Sync {
     /// # Errors
     ///
     /// What the reply is instead.
-    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), Rejected>;
+    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply>;
 
     /// A reader for the events of one stream.
     fn stream(&self) -> Box<dyn ReadStream + '_>;
@@ -85,14 +85,14 @@ pub(crate) trait ReadStream {
     /// # Errors
     ///
     /// What the stream says instead of going on.
-    fn event(&mut self, event: &Event<'_>, draft: &mut Draft) -> Result<(), Rejected>;
+    fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply>;
 
     /// The stream has ended without a word of its own that it is complete.
     ///
     /// # Errors
     ///
     /// Where what came is no complete reply.
-    fn end(&mut self, draft: &mut Draft) -> Result<(), Rejected>;
+    fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply>;
 }
 
 /// A reply's headers.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::engine::body::{READ_BYTES, read_complete, too_large};
 use crate::engine::conversation::{Conversation, Facts};
-use crate::engine::draft::{Draft, Progress, Rejected};
+use crate::engine::draft::{BadReply, Draft, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::protocol::ReadStream;
-use crate::engine::sse::{Event, Reader, Stop};
+use crate::engine::sse::{ReadStop, Reader, SseEvent};
 use crate::http::Response;
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -31,20 +31,20 @@ impl Conversation<'_> {
     /// What it means that a reply cannot be taken.
     pub(super) fn failure(
         &self,
-        rejected: Rejected,
+        rejected: BadReply,
         response: &Response<'_>,
         said: &str,
     ) -> Failure {
         match rejected {
-            Rejected::Provider(error) => self.provider_failure(response, &error, said),
-            Rejected::TooLarge => too_large(self.backend.max_reply_bytes),
-            Rejected::TooManyCalls => Failure::last(TaskError::new(
+            BadReply::Provider(error) => self.provider_failure(response, &error, said),
+            BadReply::TooLarge => too_large(self.backend.max_reply_bytes),
+            BadReply::TooManyCalls => Failure::last(TaskError::new(
                 ErrorKind::Protocol,
                 "the model wants more tool calls at once than are run",
             )),
             // One that broke off may come whole the next time.
-            Rejected::Truncated(what) => Failure::again(TaskError::new(ErrorKind::Truncated, what)),
-            Rejected::Unreadable(error) => Failure::last(error),
+            BadReply::Truncated(what) => Failure::again(TaskError::new(ErrorKind::Truncated, what)),
+            BadReply::Unreadable(error) => Failure::last(error),
         }
     }
 
@@ -147,7 +147,7 @@ impl Conversation<'_> {
         bytes: &[u8],
     ) -> Result<(), Failure> {
         let Flow { events, reader, draft } = flow;
-        let mut take = |event: Event<'_>| self.take(response, reader.as_mut(), draft, event);
+        let mut take = |event: SseEvent<'_>| self.take(response, reader.as_mut(), draft, event);
         events.feed(bytes, &mut take).map_err(stopped)
     }
 
@@ -160,7 +160,7 @@ impl Conversation<'_> {
     ) -> Result<(), Failure> {
         let Flow { events, reader, draft } = flow;
         if !draft.is_done {
-            let mut take = |event: Event<'_>| self.take(response, reader.as_mut(), draft, event);
+            let mut take = |event: SseEvent<'_>| self.take(response, reader.as_mut(), draft, event);
             events.end(&mut take).map_err(stopped)?;
         }
         let closed = reader.end(draft);
@@ -194,7 +194,7 @@ impl Conversation<'_> {
         response: &Response<'_>,
         reader: &mut (dyn ReadStream + '_),
         draft: &mut Draft,
-        event: Event<'_>,
+        event: SseEvent<'_>,
     ) -> Result<(), Failure> {
         if draft.is_done {
             return Ok(());
@@ -231,10 +231,10 @@ fn holds_lines(body: &[u8]) -> bool {
         || (start.starts_with(b"{") && start.contains(&b'\n'))
 }
 
-fn stopped(stop: Stop<Failure>) -> Failure {
+fn stopped(stop: ReadStop<Failure>) -> Failure {
     match stop {
-        Stop::Taker(failure) => failure,
-        Stop::TooLong => Failure::last(TaskError::new(
+        ReadStop::Taker(failure) => failure,
+        ReadStop::TooLong => Failure::last(TaskError::new(
             ErrorKind::ResponseTooLarge,
             "one piece of the stream is larger than any chat's: check api_endpoint",
         )),

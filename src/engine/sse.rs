@@ -9,7 +9,7 @@ const NAME_BYTES_MAX: usize = 128;
 
 /// What a stream said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event<'a> {
+pub(crate) enum SseEvent<'a> {
     /// An event's name (empty where it has none) and its data.
     Data {
         /// The name.
@@ -23,7 +23,7 @@ pub(crate) enum Event<'a> {
 
 /// Why a stream cannot be read on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Stop<E> {
+pub(crate) enum ReadStop<E> {
     /// A line or event is longer than the bound.
     TooLong,
     /// Whoever takes the events wants no more.
@@ -51,8 +51,8 @@ impl Reader {
     pub(crate) fn feed<E>(
         &mut self,
         mut bytes: &[u8],
-        take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
-    ) -> Result<(), Stop<E>> {
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
         while !bytes.is_empty() {
             if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
                 bytes = &bytes[1..];
@@ -61,7 +61,7 @@ impl Reader {
             let end = bytes.iter().position(|b| matches!(b, b'\r' | b'\n'));
             let piece = &bytes[..end.unwrap_or(bytes.len())];
             if self.line.len() + piece.len() > EVENT_BYTES_MAX {
-                return Err(Stop::TooLong);
+                return Err(ReadStop::TooLong);
             }
             let Some(end) = end else {
                 self.line.extend_from_slice(piece);
@@ -86,8 +86,8 @@ impl Reader {
     /// The stream has ended: what was begun counts.
     pub(crate) fn end<E>(
         &mut self,
-        take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
-    ) -> Result<(), Stop<E>> {
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
         let line = std::mem::take(&mut self.line);
         if !line.is_empty() {
             self.end_line(&line, take)?;
@@ -98,8 +98,8 @@ impl Reader {
     fn end_line<E>(
         &mut self,
         line: &[u8],
-        take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
-    ) -> Result<(), Stop<E>> {
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
         let line = match std::mem::replace(&mut self.begun, true) {
             true => line,
             false => line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line),
@@ -117,7 +117,7 @@ impl Reader {
         match field {
             b"data" => {
                 if self.data.len() + value.len() >= EVENT_BYTES_MAX {
-                    return Err(Stop::TooLong);
+                    return Err(ReadStop::TooLong);
                 }
                 if std::mem::replace(&mut self.has_data, true) {
                     self.data.push(b'\n');
@@ -131,22 +131,22 @@ impl Reader {
                 Ok(())
             }
             b"id" | b"retry" => Ok(()),
-            _ => take(Event::Stray(line)).map_err(Stop::Taker),
+            _ => take(SseEvent::Stray(line)).map_err(ReadStop::Taker),
         }
     }
 
     fn end_event<E>(
         &mut self,
-        take: &mut impl FnMut(Event<'_>) -> Result<(), E>,
-    ) -> Result<(), Stop<E>> {
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
         if !std::mem::take(&mut self.has_data) {
             self.event.clear();
             return Ok(());
         }
-        let outcome = take(Event::Data { event: &self.event, data: &self.data });
+        let outcome = take(SseEvent::Data { event: &self.event, data: &self.data });
         self.event.clear();
         self.data.clear();
-        outcome.map_err(Stop::Taker)
+        outcome.map_err(ReadStop::Taker)
     }
 }
 
@@ -158,10 +158,10 @@ mod tests {
     fn events(stream: &[u8], piece: usize) -> Vec<String> {
         let mut reader = Reader::default();
         let mut out = Vec::new();
-        let mut take = |event: Event<'_>| -> Result<(), ()> {
+        let mut take = |event: SseEvent<'_>| -> Result<(), ()> {
             let (event, data) = match event {
-                Event::Data { event, data } => (event, data),
-                Event::Stray(line) => (&b"?"[..], line),
+                SseEvent::Data { event, data } => (event, data),
+                SseEvent::Stray(line) => (&b"?"[..], line),
             };
             let [event, data] = [event, data].map(String::from_utf8_lossy);
             out.push(if event.is_empty() { data.into_owned() } else { format!("{event}|{data}") });
@@ -215,15 +215,15 @@ mod tests {
 
     #[test]
     fn lines_and_events_without_end_are_refused() {
-        let mut take = |_: Event<'_>| -> Result<(), ()> { Ok(()) };
+        let mut take = |_: SseEvent<'_>| -> Result<(), ()> { Ok(()) };
         let line = vec![b'x'; 64 << 10];
         let mut reader = Reader::default();
         let ended = (0..20).find_map(|_| reader.feed(&line, &mut take).err());
-        assert_eq!(ended, Some(Stop::TooLong));
+        assert_eq!(ended, Some(ReadStop::TooLong));
         let mut reader = Reader::default();
         let data = [b"data: ".as_slice(), &line, b"\n"].concat();
         let ended = (0..20).find_map(|_| reader.feed(&data, &mut take).err());
-        assert_eq!(ended, Some(Stop::TooLong));
+        assert_eq!(ended, Some(ReadStop::TooLong));
         assert!(reader.data.len() <= EVENT_BYTES_MAX);
     }
 
@@ -231,6 +231,6 @@ mod tests {
     fn a_taker_s_refusal_ends_the_stream() {
         let mut reader = Reader::default();
         let ended = reader.feed(b"data: a\n\n", &mut |_| Err("enough"));
-        assert_eq!(ended, Err(Stop::Taker("enough")));
+        assert_eq!(ended, Err(ReadStop::Taker("enough")));
     }
 }

@@ -18,7 +18,7 @@ use crate::sync::lock;
 
 /// How far a call has come. Each phase has its own limit, on top of the call's deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum CallPhase {
     /// Name look-up, connecting, proxy and TLS.
     Connect,
     /// The request is on its way.
@@ -31,13 +31,13 @@ pub(crate) enum Phase {
 
 /// Why a call was ended by our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum CallStop {
     /// Its task was cancelled.
     Cancelled,
     /// The call's deadline has passed.
     Deadline,
     /// The limit of this phase has passed.
-    Limit(Phase),
+    Limit(CallPhase),
 }
 
 /// A call's limits in time.
@@ -59,12 +59,12 @@ pub(crate) struct Limits {
 #[derive(Debug, Default)]
 pub(super) struct Link {
     cancelled: AtomicBool,
-    held: Mutex<Held>,
+    held: Mutex<Awaited>,
 }
 
 /// What keeps a call waiting.
 #[derive(Debug, Default)]
-enum Held {
+enum Awaited {
     #[default]
     Nothing,
     Wire(Arc<Wire>),
@@ -79,13 +79,13 @@ impl Link {
         // one of the two always sees the other.
         self.cancelled.store(true, Ordering::Release);
         match std::mem::take(&mut *lock(&self.held)) {
-            Held::Nothing => {}
-            Held::Wire(wire) => wire.cut(self),
-            Held::Lookup(slot) => slot.put(Found::Cancelled),
+            Awaited::Nothing => {}
+            Awaited::Wire(wire) => wire.cut(self),
+            Awaited::Lookup(slot) => slot.put(Found::Cancelled),
         }
     }
 
-    fn hold(&self, held: Held) {
+    fn hold(&self, held: Awaited) {
         *lock(&self.held) = held;
     }
 }
@@ -94,11 +94,11 @@ impl Link {
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) stream: TcpStream,
-    owner: Mutex<Owner>,
+    owner: Mutex<WireOwner>,
 }
 
 #[derive(Debug)]
-struct Owner {
+struct WireOwner {
     link: Weak<Link>,
     cut: bool,
 }
@@ -106,7 +106,7 @@ struct Owner {
 impl Wire {
     /// A connection that this call has opened, and that is the call's from the start.
     pub(super) fn new(stream: TcpStream, current: &Current) -> Arc<Self> {
-        let owner = Owner { link: Arc::downgrade(&current.link), cut: false };
+        let owner = WireOwner { link: Arc::downgrade(&current.link), cut: false };
         Arc::new(Self { stream, owner: Mutex::new(owner) })
     }
 
@@ -144,10 +144,10 @@ pub(super) struct Current {
     link: Arc<Link>,
     limits: Limits,
     started: Instant,
-    phase: Cell<Phase>,
+    phase: Cell<CallPhase>,
     /// When the phase must be over.
     until: Cell<Option<Instant>>,
-    stop: Cell<Option<Stop>>,
+    stop: Cell<Option<CallStop>>,
     /// Pooled connections are not to be trusted: the last one turned out dead.
     pub(super) fresh_only: Cell<bool>,
     /// This call opened a connection of its own.
@@ -172,7 +172,7 @@ impl Current {
         let mut held = self.held.borrow_mut();
         if !held.as_ref().is_some_and(|held| Arc::ptr_eq(held, wire)) {
             wire.claim();
-            self.link.hold(Held::Wire(Arc::clone(wire)));
+            self.link.hold(Awaited::Wire(Arc::clone(wire)));
             *held = Some(Arc::clone(wire));
         }
         self.check_cancelled()
@@ -180,24 +180,24 @@ impl Current {
 
     /// Shows whoever may cancel the call where the look-up's answer is awaited.
     pub(super) fn hold_lookup(&self, slot: Arc<Slot>) -> Result<(), ureq::Error> {
-        self.link.hold(Held::Lookup(slot));
+        self.link.hold(Awaited::Lookup(slot));
         self.check_cancelled()
     }
 
     pub(super) fn let_go(&self) {
-        self.link.hold(Held::Nothing);
+        self.link.hold(Awaited::Nothing);
     }
 
     pub(super) fn check_cancelled(&self) -> Result<(), ureq::Error> {
         if self.link.cancelled.load(Ordering::Acquire) {
-            return Err(self.stopped(Stop::Cancelled));
+            return Err(self.stopped(CallStop::Cancelled));
         }
         Ok(())
     }
 
     /// Notes why the call ends, and makes the error that carries it through ureq. (Its kind
     /// is one that no layer takes for the end of a body.)
-    pub(super) fn stopped(&self, stop: Stop) -> ureq::Error {
+    pub(super) fn stopped(&self, stop: CallStop) -> ureq::Error {
         if self.stop.get().is_none() {
             self.stop.set(Some(stop));
         }
@@ -206,8 +206,8 @@ impl Current {
 
     /// Time left for the next wait; `None` if there is no limit.
     pub(super) fn left(&self) -> Result<Option<Duration>, ureq::Error> {
-        let deadline = self.limits.deadline.map(|at| (at, Stop::Deadline));
-        let phase = self.until.get().map(|at| (at, Stop::Limit(self.phase.get())));
+        let deadline = self.limits.deadline.map(|at| (at, CallStop::Deadline));
+        let phase = self.until.get().map(|at| (at, CallStop::Limit(self.phase.get())));
         let first = match (deadline, phase) {
             (Some(a), Some(b)) => Some(if b.0 < a.0 { b } else { a }),
             (a, b) => a.or(b),
@@ -217,7 +217,7 @@ impl Current {
         if left.is_zero() { Err(self.stopped(stop)) } else { Ok(Some(left)) }
     }
 
-    fn enter(&self, phase: Phase, limit: Option<Duration>) {
+    fn enter(&self, phase: CallPhase, limit: Option<Duration>) {
         self.phase.set(phase);
         // A limit beyond the clock's end is none.
         self.until.set(limit.and_then(|limit| Instant::now().checked_add(limit)));
@@ -225,24 +225,24 @@ impl Current {
 
     /// The connection stands; the request goes out.
     pub(super) fn sending(&self) {
-        if self.phase.get() == Phase::Connect {
-            self.enter(Phase::Send, None);
+        if self.phase.get() == CallPhase::Connect {
+            self.enter(CallPhase::Send, None);
         }
     }
 
     /// The request is out; the reply is awaited.
     pub(super) fn awaiting(&self) {
-        if self.phase.get() == Phase::Send {
-            self.enter(Phase::FirstByte, self.limits.first_byte);
+        if self.phase.get() == CallPhase::Send {
+            self.enter(CallPhase::FirstByte, self.limits.first_byte);
         }
     }
 
     /// Something came.
     pub(super) fn received(&self) {
-        if self.first_byte.get().is_none() && self.phase.get() == Phase::FirstByte {
+        if self.first_byte.get().is_none() && self.phase.get() == CallPhase::FirstByte {
             self.first_byte.set(Some(self.started.elapsed()));
             if self.limits.first_byte.is_none() {
-                self.enter(Phase::FirstByte, self.limits.idle_before_payload);
+                self.enter(CallPhase::FirstByte, self.limits.idle_before_payload);
             }
         }
     }
@@ -264,7 +264,7 @@ impl<'a> Scope<'a> {
             link,
             limits,
             started: Instant::now(),
-            phase: Cell::new(Phase::Connect),
+            phase: Cell::new(CallPhase::Connect),
             until: Cell::new(None),
             stop: Cell::new(None),
             fresh_only: Cell::new(fresh_only),
@@ -272,17 +272,17 @@ impl<'a> Scope<'a> {
             first_byte: Cell::new(None),
             held: RefCell::new(None),
         });
-        current.enter(Phase::Connect, Some(limits.connect));
+        current.enter(CallPhase::Connect, Some(limits.connect));
         let guard = cancel.on_cancel(move || hook.cancel());
         let outer = CURRENT.with(|slot| slot.replace(Some(Rc::clone(&current))));
         Self { current, outer, _guard: guard }
     }
 
     /// Why our side ended the call, if it did.
-    pub(super) fn stop(&self) -> Option<Stop> {
+    pub(super) fn stop(&self) -> Option<CallStop> {
         // A cut connection can look like the clean end of a body: the flag tells.
         if self.current.link.cancelled.load(Ordering::Acquire) {
-            return Some(Stop::Cancelled);
+            return Some(CallStop::Cancelled);
         }
         self.current.stop.get()
     }
@@ -290,17 +290,17 @@ impl<'a> Scope<'a> {
     /// Whether the request is out, and so the connection stood.
     #[cfg(feature = "tls")]
     pub(super) fn awaits_reply(&self) -> bool {
-        matches!(self.current.phase.get(), Phase::FirstByte | Phase::Body)
+        matches!(self.current.phase.get(), CallPhase::FirstByte | CallPhase::Body)
     }
 
     /// The server works in silence: only the deadline holds.
     pub(super) fn working(&self) {
-        self.current.enter(Phase::Body, None);
+        self.current.enter(CallPhase::Body, None);
     }
 
     /// Payload came: the idle limit begins anew.
     pub(super) fn progress(&self) {
-        self.current.enter(Phase::Body, Some(self.current.limits.idle));
+        self.current.enter(CallPhase::Body, Some(self.current.limits.idle));
     }
 
     /// Time from the start to the reply's first byte.
@@ -310,7 +310,7 @@ impl<'a> Scope<'a> {
 
     /// Ends the reply at this point in time at the latest.
     pub(super) fn end_by(&self, limit: Duration) {
-        self.current.enter(Phase::Body, Some(limit));
+        self.current.enter(CallPhase::Body, Some(limit));
     }
 }
 

@@ -3,7 +3,7 @@
 
 #[cfg(feature = "tls")]
 use super::call::Scope;
-use super::call::{Phase, Stop};
+use super::call::{CallPhase, CallStop};
 #[cfg(feature = "tls")]
 use super::tls;
 
@@ -15,7 +15,7 @@ pub(crate) enum Fault {
     /// Our own side ended the call: its deadline has passed.
     DeadlinePassed,
     /// Our own side ended the call: the limit of this phase has passed.
-    PhaseTimedOut(Phase),
+    PhaseTimedOut(CallPhase),
     /// The host name has no address, or the look-up failed.
     NameNotFound,
     /// Nobody listens at that address and port.
@@ -47,12 +47,12 @@ pub(crate) enum Fault {
     Failed(Option<std::io::ErrorKind>),
 }
 
-impl From<Stop> for Fault {
-    fn from(stop: Stop) -> Self {
+impl From<CallStop> for Fault {
+    fn from(stop: CallStop) -> Self {
         match stop {
-            Stop::Cancelled => Self::Cancelled,
-            Stop::Deadline => Self::DeadlinePassed,
-            Stop::Limit(phase) => Self::PhaseTimedOut(phase),
+            CallStop::Cancelled => Self::Cancelled,
+            CallStop::Deadline => Self::DeadlinePassed,
+            CallStop::Limit(phase) => Self::PhaseTimedOut(phase),
         }
     }
 }

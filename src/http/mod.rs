@@ -32,7 +32,7 @@ mod tls;
 mod wait;
 
 use call::Scope;
-pub(crate) use call::{Limits, Phase};
+pub(crate) use call::{CallPhase, Limits};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fault::Fault;
 pub(crate) use wait::{asked_retry, asked_wait, seconds, until_rfc3339};

@@ -12,7 +12,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::call::{Current, Stop};
+use super::call::{CallStop, Current};
 use super::lookup::{Found, Reporting, Slot};
 use crate::sync::now;
 
@@ -139,12 +139,12 @@ impl Lookup {
         current.let_go();
         match answer {
             Some(Found::Addresses(addresses)) => Ok(addresses),
-            Some(Found::Cancelled) => Err(current.stopped(Stop::Cancelled)),
+            Some(Found::Cancelled) => Err(current.stopped(CallStop::Cancelled)),
             Some(Found::Failed) => Err(ureq::Error::HostNotFound),
             // `left` notes which limit it was; a hair's breadth early is as good.
             None => match current.left() {
                 Err(stopped) => Err(stopped),
-                Ok(_) => Err(current.stopped(Stop::Limit(super::call::Phase::Connect))),
+                Ok(_) => Err(current.stopped(CallStop::Limit(super::call::CallPhase::Connect))),
             },
         }
     }
@@ -154,7 +154,7 @@ impl Lookup {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::super::call::{Limits, Phase, Scope};
+    use super::super::call::{CallPhase, Limits, Scope};
     use super::*;
     use crate::cancel::CancelSignal;
 
@@ -167,7 +167,7 @@ mod tests {
     }
 
     /// A look-up that takes for ever, and the call that waits for it: how it ends.
-    fn never_found(limits: Limits, cancel: &CancelSignal) -> Option<Stop> {
+    fn never_found(limits: Limits, cancel: &CancelSignal) -> Option<CallStop> {
         let find: Find = |_, _| {
             thread::park();
             Err(io::ErrorKind::NotFound.into())
@@ -190,12 +190,12 @@ mod tests {
         };
         let cancel = CancelSignal::new();
         let stop = never_found(limits(limit), &cancel);
-        assert_eq!(stop, Some(Stop::Limit(Phase::Connect)));
+        assert_eq!(stop, Some(CallStop::Limit(CallPhase::Connect)));
         let began = Instant::now();
         thread::scope(|scope| {
             scope.spawn(|| drop(cancel.raise()));
             let stop = never_found(limits(Duration::from_secs(60)), &cancel);
-            assert_eq!(stop, Some(Stop::Cancelled));
+            assert_eq!(stop, Some(CallStop::Cancelled));
         });
         assert!(began.elapsed() < Duration::from_secs(5));
     }

@@ -7,7 +7,7 @@ use crate::engine::error_body::ErrorBody;
 use crate::engine::failure::{kind_of, may_retry, provider_error};
 use crate::engine::protocol::Protocol;
 use crate::engine::scrub::Scrubber;
-use crate::engine::sse::{Event, Reader};
+use crate::engine::sse::{Reader, SseEvent};
 use crate::http::{asked_retry, asked_wait};
 use crate::providers::anthropic::Messages;
 use crate::providers::chat_completions::{ChatCompletions, go_duration};
@@ -29,10 +29,10 @@ type Events = (Vec<(Option<Vec<u8>>, Vec<u8>)>, bool);
 
 fn events(stream: &[u8], piece: usize) -> Events {
     let mut found = Vec::new();
-    let mut take = |event: Event<'_>| -> Result<(), ()> {
+    let mut take = |event: SseEvent<'_>| -> Result<(), ()> {
         found.push(match event {
-            Event::Data { event, data } => (Some(event.to_vec()), data.to_vec()),
-            Event::Stray(line) => (None, line.to_vec()),
+            SseEvent::Data { event, data } => (Some(event.to_vec()), data.to_vec()),
+            SseEvent::Stray(line) => (None, line.to_vec()),
         });
         Ok(())
     };
@@ -51,8 +51,8 @@ pub fn sse(input: &[u8]) {
         let (mut reader, mut draft) = (protocol.stream(), Draft::new(REPLY_BYTES_MAX));
         let read = whole.0.iter().try_for_each(|(name, data)| {
             let event = match name {
-                Some(event) => Event::Data { event, data },
-                None => Event::Stray(data),
+                Some(event) => SseEvent::Data { event, data },
+                None => SseEvent::Stray(data),
             };
             reader.event(&event, &mut draft)
         });

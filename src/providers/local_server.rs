@@ -35,7 +35,7 @@ mod remote {
     use super::SERVER;
     use crate::backend::AiBackend;
     use crate::config::HelperConfig;
-    use crate::engine::draft::Rejected;
+    use crate::engine::draft::BadReply;
     use crate::engine::{Model, Plan, RemoteBackend};
     use crate::env::Env;
     use crate::error::Error;
@@ -66,9 +66,9 @@ mod remote {
         ModelEntry { id: Text = "id" | "model" | "name" }
     }
 
-    fn first_model(json: &[u8]) -> Result<Option<String>, Rejected> {
+    fn first_model(json: &[u8]) -> Result<Option<String>, BadReply> {
         let list: ModelList =
-            serde_json::from_slice(json).map_err(|fault| Rejected::unreadable(json, &fault))?;
+            serde_json::from_slice(json).map_err(|fault| BadReply::unreadable(json, &fault))?;
         let mut names = list.data.into_iter().filter_map(|entry| entry.id.0);
         Ok(names.find(|name| !name.is_empty() && !name.chars().any(char::is_control)))
     }

@@ -14,11 +14,11 @@ use serde_json::json;
 use super::{base, key_or_loopback};
 use crate::backend::AiBackend;
 use crate::config::{BackendType, HelperConfig, IDLE, Provider, TIMEOUT, TraceMode};
-use crate::engine::draft::{Draft, Progress, Rejected, TokenCounts};
+use crate::engine::draft::{BadReply, Draft, Progress, TokenCounts};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::message::{self, Content, ReplyPart, ToolCall};
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream, object_schema};
-use crate::engine::sse::Event;
+use crate::engine::sse::SseEvent;
 use crate::engine::{Model, Plan, RemoteBackend};
 use crate::env::Env;
 use crate::error::Error;
@@ -114,9 +114,9 @@ impl Protocol for Recipe {
         body.to_string().into_bytes()
     }
 
-    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), Rejected> {
+    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
         let reply: Reply =
-            serde_json::from_slice(body).map_err(|fault| Rejected::unreadable(body, &fault))?;
+            serde_json::from_slice(body).map_err(|fault| BadReply::unreadable(body, &fault))?;
         take(reply, draft)?;
         draft.finish = Some(FinishReason::Stop);
         Ok(())
@@ -146,10 +146,10 @@ impl Protocol for Recipe {
 }
 
 /// Takes a reply in, or a piece of one.
-fn take(reply: Reply, draft: &mut Draft) -> Result<(), Rejected> {
+fn take(reply: Reply, draft: &mut Draft) -> Result<(), BadReply> {
     if let Some(words) = reply.oops.0 {
         let error = ErrorBody { message: Some(words), kind: reply.sort.0, ..ErrorBody::default() };
-        return Err(Rejected::from(error));
+        return Err(BadReply::from(error));
     }
     for call in reply.calls {
         let call = ToolCall {
@@ -171,21 +171,21 @@ fn take(reply: Reply, draft: &mut Draft) -> Result<(), Rejected> {
 struct Pieces;
 
 impl ReadStream for Pieces {
-    fn event(&mut self, event: &Event<'_>, draft: &mut Draft) -> Result<(), Rejected> {
+    fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
         match *event {
-            Event::Data { event: b"over", .. } => draft.is_done = true,
-            Event::Data { event: b"piece", data } => {
+            SseEvent::Data { event: b"over", .. } => draft.is_done = true,
+            SseEvent::Data { event: b"piece", data } => {
                 let piece = serde_json::from_slice(data)
-                    .map_err(|fault| Rejected::unreadable(data, &fault).within_stream())?;
+                    .map_err(|fault| BadReply::unreadable(data, &fault).within_stream())?;
                 draft.progress = Some(Progress::Delta);
                 take(piece, draft)?;
             }
-            Event::Data { .. } | Event::Stray(_) => {}
+            SseEvent::Data { .. } | SseEvent::Stray(_) => {}
         }
         Ok(())
     }
 
-    fn end(&mut self, _: &mut Draft) -> Result<(), Rejected> {
+    fn end(&mut self, _: &mut Draft) -> Result<(), BadReply> {
         Ok(())
     }
 }

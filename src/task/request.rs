@@ -344,7 +344,7 @@ impl TaskRequest {
         if self.timeout == Some(Duration::ZERO) {
             return Some("a timeout of zero leaves no time to run: leave it out".into());
         }
-        self.note.as_ref().and_then(|note| note.problem())
+        self.note.as_ref().and_then(|note| note.validate().err())
     }
 
     /// Bytes of text held, for the bound on kept results.

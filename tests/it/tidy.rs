@@ -5,7 +5,7 @@ mod checks;
 mod source;
 mod table;
 
-use checks::{circles, lengths, map, names, table as against_table};
+use checks::{circles, lengths, map, names, table as against_table, type_names};
 use source::{arrows, code, read};
 
 /// Fails with all complaints, one a line.
@@ -42,6 +42,11 @@ fn the_map_in_lib_rs_names_every_module_in_the_order_of_the_table() {
 #[test]
 fn a_crate_or_a_part_of_std_is_named_by_its_own_modules_only() {
     assert_none(&names(&code(&read("src")), &table::NAMED_BY));
+}
+
+#[test]
+fn a_name_stands_for_one_type() {
+    assert_none(&type_names(&code(&read("src")), &table::SHARED_NAMES));
 }
 
 #[test]

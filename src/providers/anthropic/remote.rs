@@ -6,7 +6,7 @@ use super::{ANTHROPIC, DEFAULT_VERSION, KEY_VARIABLE, TOKEN_VARIABLE, VERSION};
 use super::{errors, limits, reply, request, stream};
 use crate::backend::AiBackend;
 use crate::config::HelperConfig;
-use crate::engine::draft::{Draft, Rejected};
+use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::engine::{Model, Plan, RemoteBackend};
@@ -58,7 +58,7 @@ impl Protocol for Messages {
         request::write(ask)
     }
 
-    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), Rejected> {
+    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
         reply::read(body, draft)
     }
 

@@ -1,6 +1,6 @@
 //! A complete reply of the Messages API, and the pieces that streams share with it.
 
-use crate::engine::draft::{Draft, Rejected, TokenCounts};
+use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField, ErrorFields};
 use crate::engine::json::{elements, member};
 use crate::engine::message::{Content, ReplyPart, ToolCall};
@@ -86,7 +86,7 @@ impl Tokens {
 /// # Errors
 ///
 /// Where it has not stopped for good.
-pub(super) fn finish(stop_reason: &Text) -> Result<Option<FinishReason>, Rejected> {
+pub(super) fn finish(stop_reason: &Text) -> Result<Option<FinishReason>, BadReply> {
     Ok(Some(match stop_reason.as_str() {
         "" => return Ok(None),
         "end_turn" | "stop_sequence" => FinishReason::Stop,
@@ -94,7 +94,7 @@ pub(super) fn finish(stop_reason: &Text) -> Result<Option<FinishReason>, Rejecte
         "tool_use" => FinishReason::ToolCalls,
         "refusal" => FinishReason::ContentFilter,
         "pause_turn" => {
-            return Err(Rejected::Unreadable(TaskError::new(
+            return Err(BadReply::Unreadable(TaskError::new(
                 ErrorKind::Unsupported,
                 "the model paused for a tool that runs at the provider, which this library does \
                  not continue: leave such tools out",
@@ -105,18 +105,18 @@ pub(super) fn finish(stop_reason: &Text) -> Result<Option<FinishReason>, Rejecte
 }
 
 /// Takes a complete reply in.
-pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), Rejected> {
+pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
     let reply: Reply =
-        serde_json::from_slice(body).map_err(|fault| Rejected::unreadable(body, &fault))?;
+        serde_json::from_slice(body).map_err(|fault| BadReply::unreadable(body, &fault))?;
     draft.usage = reply.usage.counts();
     let is_answer = reply.content.is_some() && reply.kind.as_str() != "error";
     let Reply { error, message, code, detail, .. } = reply;
     let fields = ErrorFields { error, message, code, detail, ..ErrorFields::default() };
     if let Some(error) = ErrorBody::of(fields, is_answer) {
-        return Err(Rejected::from(error));
+        return Err(BadReply::from(error));
     }
     let Some(blocks) = reply.content else {
-        return Err(Rejected::protocol("the server's answer holds no content: check api_endpoint"));
+        return Err(BadReply::protocol("the server's answer holds no content: check api_endpoint"));
     };
     draft.set_model(reply.model.0);
     draft.finish = finish(&reply.stop_reason)?;

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::reply::{Block, Tokens, finish};
-use crate::engine::draft::{Draft, Progress, Rejected};
+use crate::engine::draft::{BadReply, Draft, Progress};
 use crate::engine::error_body::{ErrorBody, ErrorField, ErrorFields};
 use crate::engine::json::member;
 use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
 use crate::engine::protocol::ReadStream;
-use crate::engine::sse::Event;
+use crate::engine::sse::SseEvent;
 use crate::lenient::{Count, Text, lenient};
 
 lenient! {
@@ -70,21 +70,21 @@ enum Open {
 }
 
 impl ReadStream for Blocks {
-    fn event(&mut self, event: &Event<'_>, draft: &mut Draft) -> Result<(), Rejected> {
+    fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
         let (name, json) = match *event {
-            Event::Data { event, data } => (event, data.trim_ascii()),
-            Event::Stray(_) => return Ok(()),
+            SseEvent::Data { event, data } => (event, data.trim_ascii()),
+            SseEvent::Stray(_) => return Ok(()),
         };
         // Some gateways end with the word of another protocol.
         if json.is_empty() || json == b"[DONE]" {
             return Ok(());
         }
         let data: Data = serde_json::from_slice(json)
-            .map_err(|fault| Rejected::unreadable(json, &fault).within_stream())?;
+            .map_err(|fault| BadReply::unreadable(json, &fault).within_stream())?;
         let kind = data.kind.0.unwrap_or_else(|| String::from_utf8_lossy(name).into_owned());
         let fields = ErrorFields { error: data.error, ..ErrorFields::default() };
         if let Some(error) = ErrorBody::of(fields, kind != "error") {
-            return Err(Rejected::from(error));
+            return Err(BadReply::from(error));
         }
         match kind.as_str() {
             "error" => return Err(ErrorBody::parse(json).unwrap_or_default().into()),
@@ -115,7 +115,7 @@ impl ReadStream for Blocks {
         Ok(())
     }
 
-    fn end(&mut self, draft: &mut Draft) -> Result<(), Rejected> {
+    fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply> {
         let blocks = std::mem::take(&mut self.blocks);
         if !blocks.iter().any(|(_, block)| matches!(block, Open::Call { .. })) {
             return Ok(());
@@ -140,7 +140,7 @@ impl Blocks {
         draft.progress = Some(if is_begun { Progress::Delta } else { Progress::Working });
     }
 
-    fn open(&mut self, index: Option<u64>, own: &str, draft: &mut Draft) -> Result<(), Rejected> {
+    fn open(&mut self, index: Option<u64>, own: &str, draft: &mut Draft) -> Result<(), BadReply> {
         if own.is_empty() {
             return Ok(());
         }
@@ -177,7 +177,7 @@ impl Blocks {
         index: Option<u64>,
         delta: Delta,
         draft: &mut Draft,
-    ) -> Result<(), Rejected> {
+    ) -> Result<(), BadReply> {
         let text = delta.text.0.unwrap_or_default();
         let from = draft.text().len();
         let kept = [&delta.arguments, &delta.thinking, &delta.signature];

@@ -11,7 +11,7 @@ mod stream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::engine::draft::{Draft, Rejected};
+use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::task_error::ErrorKind;
@@ -79,7 +79,7 @@ impl Protocol for ChatCompletions {
         reply::read_error(body)
     }
 
-    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), Rejected> {
+    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
         reply::read(body, draft)
     }
 

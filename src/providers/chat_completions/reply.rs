@@ -1,6 +1,6 @@
 //! The replies of the OpenAI protocol, as many servers speak it.
 
-use crate::engine::draft::{Draft, Rejected, TokenCounts};
+use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField, ErrorFields};
 use crate::engine::message::{self, Content, ReplyPart};
 use crate::lenient::{Code, Count, Raw, Text, lenient};
@@ -26,15 +26,15 @@ lenient! {
     /// One of the answers asked for; we ask for one.
     Choice {
         index: Count = "index",
-        message: Option<Message> = "message",
-        delta: Option<Message> = "delta",
+        message: Option<ChatMessage> = "message",
+        delta: Option<ChatMessage> = "delta",
         finish_reason: Text = "finish_reason" | "finishReason",
     }
 }
 
 lenient! {
     /// What the model said, or a piece of it.
-    Message {
+    ChatMessage {
         content: Text = "content",
         refusal: Text = "refusal",
         tool_calls: Vec<ToolCall> = "tool_calls" | "toolCalls",
@@ -105,8 +105,8 @@ impl Choice {
 
 impl Chat {
     /// Reads a reply, or says why it is none.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, Rejected> {
-        serde_json::from_slice(json).map_err(|fault| Rejected::unreadable(json, &fault))
+    pub(super) fn parse(json: &[u8]) -> Result<Self, BadReply> {
+        serde_json::from_slice(json).map_err(|fault| BadReply::unreadable(json, &fault))
     }
 
     /// The error that it is or carries. Looked for before any choices.
@@ -129,22 +129,22 @@ pub(super) fn read_error(body: &[u8]) -> Option<ErrorBody> {
 }
 
 /// Takes a complete reply in.
-pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), Rejected> {
+pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
     let mut chat = Chat::parse(body)?;
     draft.usage = chat.usage.counts();
     if let Some(error) = chat.take_error() {
-        return Err(Rejected::from(error));
+        return Err(BadReply::from(error));
     }
     draft.set_model(chat.model.0);
     // The first of several answers; servers need not send them in order.
     let choices = chat.choices.unwrap_or_default().into_iter();
     let Some(choice) = choices.min_by_key(|choice| choice.index.0.unwrap_or(0)) else {
-        return Err(Rejected::protocol("the server's answer holds no choices: check the model"));
+        return Err(BadReply::protocol("the server's answer holds no choices: check the model"));
     };
     draft.finish = choice.finish();
     // Some servers answer in the form of a stream's last chunk.
     let Some(message) = choice.message.or(choice.delta) else {
-        return Err(Rejected::protocol("the server's answer holds no message"));
+        return Err(BadReply::protocol("the server's answer holds no message"));
     };
     let text = message.content.0.unwrap_or_default();
     draft.push_refusal(message.refusal.as_str())?;
@@ -154,7 +154,7 @@ pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), Rejected> {
 }
 
 /// Notes what goes back with the tools' results, if the model wants any.
-pub(super) fn push_reply(calls: Vec<message::ToolCall>, draft: &mut Draft) -> Result<(), Rejected> {
+pub(super) fn push_reply(calls: Vec<message::ToolCall>, draft: &mut Draft) -> Result<(), BadReply> {
     if calls.is_empty() {
         return Ok(());
     }

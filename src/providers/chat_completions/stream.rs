@@ -1,11 +1,11 @@
 //! A stream of chunks, put together. Pure: no socket, no clock.
 
-use super::reply::{Chat, Message, ToolCall, push_reply, read_error};
-use crate::engine::draft::{CALLS_MAX, Draft, Progress, Rejected};
+use super::reply::{Chat, ChatMessage, ToolCall, push_reply, read_error};
+use crate::engine::draft::{BadReply, CALLS_MAX, Draft, Progress};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::message;
 use crate::engine::protocol::ReadStream;
-use crate::engine::sse::Event;
+use crate::engine::sse::SseEvent;
 
 /// The end of a stream, as an event.
 const DONE: &[u8] = b"[DONE]";
@@ -19,13 +19,13 @@ pub(super) struct Chunks {
 }
 
 impl ReadStream for Chunks {
-    fn event(&mut self, event: &Event<'_>, draft: &mut Draft) -> Result<(), Rejected> {
+    fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
         let data = match *event {
-            Event::Data { event: b"error", data } => return Err(error(data)),
-            Event::Data { data, .. } => data.trim_ascii(),
+            SseEvent::Data { event: b"error", data } => return Err(error(data)),
+            SseEvent::Data { data, .. } => data.trim_ascii(),
             // Opik before 2026-02: bare JSON lines.
-            Event::Stray(line) if line.starts_with(b"{") => line.trim_ascii(),
-            Event::Stray(line) => match line.strip_prefix(b"error:") {
+            SseEvent::Stray(line) if line.starts_with(b"{") => line.trim_ascii(),
+            SseEvent::Stray(line) => match line.strip_prefix(b"error:") {
                 Some(data) => return Err(error(data)),
                 None => return Ok(()),
             },
@@ -37,29 +37,29 @@ impl ReadStream for Chunks {
         if data.is_empty() {
             return Ok(());
         }
-        let mut chunk = Chat::parse(data).map_err(Rejected::within_stream)?;
+        let mut chunk = Chat::parse(data).map_err(BadReply::within_stream)?;
         if let Some(error) = chunk.take_error() {
-            return Err(Rejected::from(error));
+            return Err(BadReply::from(error));
         }
         draft.progress = Some(Progress::Delta);
         self.add(chunk, draft)
     }
 
-    fn end(&mut self, draft: &mut Draft) -> Result<(), Rejected> {
+    fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply> {
         let calls = std::mem::take(&mut self.calls);
         push_reply(calls, draft)
     }
 }
 
 /// The error that an event is or holds.
-fn error(data: &[u8]) -> Rejected {
+fn error(data: &[u8]) -> BadReply {
     let error = read_error(data).or_else(|| ErrorBody::parse_inner(data));
     error.unwrap_or_default().into()
 }
 
 impl Chunks {
     /// Takes one chunk in.
-    fn add(&mut self, chunk: Chat, draft: &mut Draft) -> Result<(), Rejected> {
+    fn add(&mut self, chunk: Chat, draft: &mut Draft) -> Result<(), BadReply> {
         draft.set_model(chunk.model.0);
         draft.usage.merge(&chunk.usage.counts());
         for choice in chunk.choices.unwrap_or_default() {
@@ -76,19 +76,19 @@ impl Chunks {
         Ok(())
     }
 
-    fn add_message(&mut self, message: Message, draft: &mut Draft) -> Result<(), Rejected> {
+    fn add_message(&mut self, message: ChatMessage, draft: &mut Draft) -> Result<(), BadReply> {
         draft.push_text(message.content.0.unwrap_or_default())?;
         draft.push_refusal(message.refusal.as_str())?;
         message.tool_calls.into_iter().try_for_each(|delta| self.add_call(delta, draft))
     }
 
-    fn add_call(&mut self, delta: ToolCall, draft: &mut Draft) -> Result<(), Rejected> {
+    fn add_call(&mut self, delta: ToolCall, draft: &mut Draft) -> Result<(), BadReply> {
         let index = delta.index.0;
         let message::ToolCall { id, name, arguments } = delta.into();
         draft.keep(id.len() + name.len() + arguments.len())?;
         let at = match self.find(&id, &name, index) {
             Some(at) => at,
-            None if self.calls.len() == CALLS_MAX => return Err(Rejected::TooManyCalls),
+            None if self.calls.len() == CALLS_MAX => return Err(BadReply::TooManyCalls),
             None => {
                 self.calls.push(message::ToolCall::default());
                 self.indices.push(index);
@@ -134,7 +134,7 @@ mod tests {
     fn all(chunks: &[&str]) -> Draft {
         let (mut stream, mut draft) = (Chunks::default(), Draft::new(1000));
         for chunk in chunks {
-            let event = Event::Data { event: b"", data: chunk.as_bytes() };
+            let event = SseEvent::Data { event: b"", data: chunk.as_bytes() };
             stream.event(&event, &mut draft).unwrap();
         }
         stream.end(&mut draft).unwrap();

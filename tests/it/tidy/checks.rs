@@ -137,6 +137,28 @@ pub fn names(code: &[Source], words: &[(&str, &[&str])]) -> Vec<String> {
     complaints
 }
 
+/// Names that several modules give to types of their own. A name that is `shared` must be.
+pub fn type_names(code: &[Source], shared: &[&str]) -> Vec<String> {
+    let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for source in code {
+        let tokens = tokens(&source.text);
+        let mut depth = 0;
+        for (token, next) in tokens.iter().zip(tokens.iter().skip(1)) {
+            depth += i32::from(*token == "{") - i32::from(*token == "}");
+            // Deeper down are the types of traits, and of functions.
+            if depth == 0 && ["struct", "enum", "trait", "type"].contains(token) {
+                files.entry(next).or_default().push(&source.path);
+            }
+        }
+    }
+    files.retain(|_, files| files.len() > 1);
+    let new = files.iter().filter(|(name, _)| !shared.contains(name));
+    let new =
+        new.map(|(name, files)| format!("{name} is the name of types in {}", files.join(", ")));
+    let gone = shared.iter().filter(|name| !files.contains_key(*name));
+    new.chain(gone.map(|name| format!("{name} is the name of one type only"))).collect()
+}
+
 /// Files that are too long; one that is `allowed` to be must be.
 pub fn lengths(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -259,6 +281,17 @@ mod tests {
         let tree = tree(&[("a.rs", "use ureq::Agent;"), ("c.rs", "// ureq\nfn f() { \"ureq\" }")]);
         assert_eq!(names(&tree, &[("ureq", &["b/"])]), ["a.rs names ureq"]);
         assert_eq!(names(&tree, &[("ureq", &["a.rs"])]), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_of_two_types_is_found() {
+        let tree = tree(&[
+            ("a.rs", "pub struct X; impl T for X { type Item = u8; } fn f() { struct Y; }"),
+            ("c.rs", "enum X { A } trait Y { type Item; } // struct Y;"),
+        ]);
+        assert_eq!(type_names(&tree, &[]), ["X is the name of types in a.rs, c.rs"]);
+        assert_eq!(type_names(&tree, &["X"]), [""; 0]);
+        assert_eq!(type_names(&tree, &["X", "Y"]), ["Y is the name of one type only"]);
     }
 
     #[test]
