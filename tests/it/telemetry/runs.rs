@@ -1,6 +1,8 @@
 //! Names of runs: no two are alike, and most are plain.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
 
 use automation_assistant::{Debrief, Telemetry};
@@ -47,6 +49,26 @@ fn runs_that_begin_together_have_different_names_before_any_line() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 4);
+}
+
+#[test]
+fn runs_that_begin_at_the_same_moment_have_different_names() {
+    const WRITERS: usize = 8;
+    let folder = Folder::new("moment");
+    for round in 0..100 {
+        let path = folder.join(&format!("{round}.jsonl"));
+        let begin = Barrier::new(WRITERS);
+        let runs: Vec<Telemetry> = std::thread::scope(|scope| {
+            let open = || {
+                begin.wait();
+                Telemetry::to_file(&path).unwrap()
+            };
+            let writers = [(); WRITERS].map(|()| scope.spawn(open));
+            writers.map(|writer| writer.join().unwrap()).into()
+        });
+        let names: BTreeSet<_> = runs.iter().map(Telemetry::run_id).collect();
+        assert_eq!(names.len(), WRITERS, "{names:?}");
+    }
 }
 
 #[test]
