@@ -51,8 +51,8 @@
 //! |---|---|
 //! | `text`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, decimals, dates, percentiles, waits between attempts |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
-//! | `lenient` | JSON of many dialects |
-//! | `sync`, `cancel` | locks, threads and the clock, replaceable by a model checker; the signal that cancels a call |
+//! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
+//! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
 //! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
 //! | `secret`, `env`, `connections`, `limits`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
 //! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
@@ -90,6 +90,7 @@ mod error;
 mod event;
 mod experiment;
 mod files;
+mod foreign;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -101,6 +102,7 @@ mod id;
 mod lenient;
 mod limits;
 mod manager;
+mod nesting;
 mod number;
 mod observers;
 mod opik;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::limits::RateLimiter;
+use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 use crate::prices::Prices;
 use crate::secret::Secret;
 
@@ -195,14 +196,14 @@ impl HelperConfig {
     /// for the embedded engine `latency_ms` (how long it pretends to work).
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.custom_params.insert(key.into(), value.into());
+        self.custom_params.insert(key.into(), bounded(value.into()));
         self
     }
 
     /// Several [`custom_param`](Self::custom_param)s; later values win.
     #[must_use]
     pub fn custom_params(mut self, params: impl IntoIterator<Item = (String, Value)>) -> Self {
-        self.custom_params.extend(params);
+        self.custom_params.extend(params.into_iter().map(|(key, value)| (key, bounded(value))));
         self
     }
 
@@ -551,6 +552,11 @@ impl HelperConfig {
             if time == Some(Duration::ZERO) {
                 return refuse(format!("{field} is zero: it leaves no time to work"));
             }
+        }
+        if self.custom_params.values().any(is_too_deep) {
+            return refuse(format!(
+                "a custom_param is nested deeper than {MAX_JSON_DEPTH} levels: flatten it"
+            ));
         }
         if self.stack_bytes < MIN_STACK_BYTES {
             return refuse(format!(

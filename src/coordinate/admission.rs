@@ -160,7 +160,7 @@ impl AdmissionControl {
     ) -> Result<(HelperId, TaskId), Error> {
         let mut request = request.into();
         let shared = manager.shared(helper)?;
-        if !shared.backend.leaves_device() {
+        if !shared.leaves_device() {
             return manager.submit_task(helper, request).map(|task| (helper, task));
         }
         self.check_local(manager)?;
@@ -249,7 +249,7 @@ impl AdmissionControl {
         manager: &AutomationAssistantManager,
         helpers: &[HelperId],
     ) -> Result<Vec<HelperId>, Error> {
-        let leaves = |shared: &Shared| shared.backend.leaves_device();
+        let leaves = |shared: &Shared| shared.leaves_device();
         let known = |id: &HelperId| manager.shared(*id).ok();
         if !helpers.iter().filter_map(known).any(|shared| leaves(&shared)) {
             return Ok(helpers.to_vec());
@@ -278,7 +278,7 @@ impl AdmissionControl {
     /// not when the battery is low for the first time.
     fn check_local(&self, manager: &AutomationAssistantManager) -> Result<(), Error> {
         let shared = self.local.and_then(|local| manager.shared(local).ok());
-        match shared.filter(|shared| shared.backend.leaves_device()) {
+        match shared.filter(|shared| shared.leaves_device()) {
             None => Ok(()),
             Some(shared) => Err(Error::InvalidConfig(format!(
                 "the helper given to AdmissionControl::local_helper, {} ({}), sends its tasks to \
@@ -353,7 +353,7 @@ fn report(
     let mut event = Event::new(EventKind::Admission).helper(shared.id, &shared.backend_name);
     event.facts = facts.get(..facts.len() - usize::from(to.is_empty())).unwrap_or_default();
     event.waited = waited;
-    shared.observers.tell(&event);
+    shared.observers.notify(&event);
 }
 
 impl fmt::Debug for AdmissionControl {

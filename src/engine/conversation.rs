@@ -10,7 +10,7 @@ use crate::engine::body::read_complete;
 use crate::engine::draft::Completion;
 use crate::engine::failure::{Failure, Retry};
 use crate::engine::message::{Content, Round};
-use crate::engine::protocol::{Ask, Headers};
+use crate::engine::protocol::{Ask, Headers, Offer};
 use crate::engine::{Model, RemoteBackend, tools};
 use crate::http::{Limits, Request, Response};
 use crate::id::random_u64;
@@ -25,6 +25,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(8);
 pub(crate) struct Conversation<'a> {
     pub(super) backend: &'a RemoteBackend,
     pub(super) call: &'a CallContext<'a>,
+    tools: Vec<Offer<'a>>,
     /// What the model and its tools have said since the prompt.
     pub(super) rounds: Vec<Round>,
     /// Whether a call counts as begun. A task's first has begun with the task.
@@ -48,15 +49,24 @@ pub(super) struct Facts {
 }
 
 impl<'a> Conversation<'a> {
-    pub(crate) fn new(backend: &'a RemoteBackend, call: &'a CallContext<'a>) -> Self {
-        Self {
+    /// # Errors
+    ///
+    /// Where a tool cannot be offered.
+    pub(crate) fn new(
+        backend: &'a RemoteBackend,
+        call: &'a CallContext<'a>,
+    ) -> Result<Self, TaskError> {
+        let offers = call.request().tools.iter().map(|tool| Offer::of(tool.as_ref()));
+        let tools = offers.collect::<Result<_, _>>();
+        Ok(Self {
             backend,
             call,
+            tools: tools.map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?,
             rounds: Vec::new(),
             attempt_open: Cell::new(true),
             delivered: Cell::new(false),
             provider: RefCell::default(),
-        }
+        })
     }
 
     /// Asks until the model has answered, running the tools that it wants in between.
@@ -203,6 +213,7 @@ impl<'a> Conversation<'a> {
             request: self.call.request(),
             system_prompt: self.call.system_prompt(),
             params: &self.backend.params,
+            tools: &self.tools,
             rounds: &self.rounds,
             stream: self.call.wants_text(),
         };

@@ -219,7 +219,7 @@ impl AiBackend for RemoteBackend {
         if let Some(key) = reserved(&*self.protocol, &call.request().custom_params) {
             return Err(TaskError::new(ErrorKind::InvalidRequest, reserved_text(key)));
         }
-        Conversation::new(self, call).run()
+        Conversation::new(self, call)?.run()
     }
 
     /// Opening a connection cannot be interrupted.

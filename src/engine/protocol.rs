@@ -12,7 +12,7 @@ use crate::engine::message::{Message, Round, messages};
 use crate::engine::sse::SseEvent;
 use crate::task::{ReplySchema, TaskRequest};
 use crate::task_error::ErrorKind;
-use crate::tool::Tool;
+use crate::tool::{self, Tool};
 
 /// A provider's protocol: how requests are written, and how replies, streams, errors and
 /// headers are read. One value serves all threads of a helper.
@@ -108,6 +108,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) system_prompt: Option<&'a str>,
     /// The helper's own parameters; the request's win.
     pub(crate) params: &'a Map<String, Value>,
+    /// The request's tools.
+    pub(crate) tools: &'a [Offer<'a>],
     /// What the model and the tools have said since the prompt.
     pub(crate) rounds: &'a [Round],
     /// Whether the answer shall come as a stream.
@@ -137,10 +139,6 @@ impl<'a> Ask<'a> {
         messages(self.request)
     }
 
-    pub(crate) fn tools(&self) -> impl ExactSizeIterator<Item = &'a dyn Tool> + use<'a> {
-        self.request.tools.iter().map(AsRef::as_ref)
-    }
-
     pub(crate) fn schema(&self) -> Option<&'a ReplySchema> {
         self.request.reply_schema.as_deref()
     }
@@ -158,10 +156,28 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// A tool on offer, as it was when its task began: what a model has seen of it must not change
+/// within a task.
+pub(crate) struct Offer<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) description: &'a str,
+    /// The schema of its arguments, always an object's.
+    pub(crate) schema: Value,
+}
+
+impl<'a> Offer<'a> {
+    /// # Errors
+    ///
+    /// Why the tool's schema cannot be sent.
+    pub(crate) fn of(tool: &'a dyn Tool) -> Result<Self, String> {
+        let schema = object_schema(tool::schema(tool)?);
+        Ok(Self { name: tool.name(), description: tool.description(), schema })
+    }
+}
+
 /// The schema of a tool's arguments. One without a type (a tool without parameters, say) is made
 /// an object's: servers refuse anything else.
-pub(crate) fn object_schema(tool: &dyn Tool) -> Value {
-    let mut schema = tool.parameters();
+fn object_schema(mut schema: Value) -> Value {
     if let Value::Object(map) = &mut schema {
         if map.is_empty() {
             map.insert("properties".to_owned(), Map::new().into());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::engine::message::{ToolCall, ToolResult};
-use crate::observers::quietly;
+use crate::foreign::catch_panic;
 use crate::text::cut;
 use crate::tool::Tool;
 
@@ -22,7 +22,7 @@ pub(crate) fn run(tools: &[Arc<dyn Tool>], call: &ToolCall, output_max: usize) -
             failed(&format!("there is no such tool; there are: {}", names.join(", ")))
         }
         (Some(_), None) => failed("the arguments are not a JSON object; send one"),
-        (Some(tool), Some(arguments)) => match quietly(|| tool.call(&arguments)) {
+        (Some(tool), Some(arguments)) => match catch_panic(|| tool.call(&arguments)) {
             Some(Ok(text)) => (text, false),
             Some(Err(text)) => failed(&text),
             None => failed("the tool broke down"),

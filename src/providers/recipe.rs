@@ -17,7 +17,7 @@ use crate::config::{BackendType, HelperConfig, IDLE, Provider, TIMEOUT, TraceMod
 use crate::engine::draft::{BadReply, Draft, Progress, TokenCounts};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::message::{self, Content, ReplyPart, ToolCall};
-use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream, object_schema};
+use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::engine::sse::SseEvent;
 use crate::engine::{Model, Plan, RemoteBackend};
 use crate::env::Env;
@@ -104,8 +104,7 @@ impl Protocol for Recipe {
             lines.extend(message::calls(&round.reply).map(|call| format!("call: {}", call.id)));
             lines.extend(round.results.iter().map(|result| format!("result: {}", result.text)));
         }
-        let tools: Vec<_> =
-            ask.tools().map(|tool| json!([tool.name(), object_schema(tool)])).collect();
+        let tools: Vec<_> = ask.tools.iter().map(|tool| json!([tool.name, tool.schema])).collect();
         let mut body =
             json!({"model": ask.model, "lines": lines, "live": ask.stream, "tools": tools});
         for (key, value) in ask.all_params() {

@@ -7,10 +7,12 @@
 #![allow(clippy::print_stdout)]
 
 mod admission;
+mod callbacks;
 mod core_edges;
 mod core_more;
 mod debrief;
 mod device;
+mod drops;
 mod examples;
 mod face;
 mod flow;
@@ -19,6 +21,7 @@ mod graders;
 #[cfg(feature = "http")]
 mod http;
 mod limits;
+mod nesting;
 #[cfg(feature = "http")]
 mod opik;
 #[cfg(feature = "http")]

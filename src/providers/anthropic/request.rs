@@ -6,9 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::engine::json::Json;
 use crate::engine::message::{Content, Part, ReplyPart, Round, ToolResult};
-use crate::engine::protocol::{Ask, object_schema};
+use crate::engine::protocol::{Ask, Offer};
 use crate::task::{ReplySchema, Role};
-use crate::tool::Tool;
 
 /// Fields that the protocol writes itself. A custom parameter of such a name is refused.
 pub(super) const RESERVED: &[&str] = &["messages", "stream"];
@@ -37,9 +36,9 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
     if ask.stream {
         json.key("stream").value(&true);
     }
-    let has_tools = ask.tools().len() > 0;
+    let has_tools = !ask.tools.is_empty();
     if has_tools {
-        json.key("tools").array(|json| ask.tools().for_each(|tool| offer(tool, json)));
+        json.key("tools").array(|json| ask.tools.iter().for_each(|tool| offer(tool, json)));
     }
     if let Some(schema) = ask.schema() {
         json.key(OUTPUT_CONFIG).value(&output_config(ask, schema));
@@ -158,10 +157,10 @@ fn returned(result: &ToolResult, json: &mut Json) {
 }
 
 /// A tool on offer.
-fn offer(tool: &dyn Tool, json: &mut Json) {
+fn offer(tool: &Offer<'_>, json: &mut Json) {
     json.object(|json| {
-        json.text("name", tool.name());
-        json.text("description", tool.description());
-        json.key("input_schema").value(&object_schema(tool));
+        json.text("name", tool.name);
+        json.text("description", tool.description);
+        json.key("input_schema").value(&tool.schema);
     });
 }

@@ -2,9 +2,8 @@
 
 use crate::engine::json::Json;
 use crate::engine::message::{self, Part, Round, ToolCall};
-use crate::engine::protocol::{Ask, object_schema};
+use crate::engine::protocol::{Ask, Offer};
 use crate::task::{ReplySchema, Role};
-use crate::tool::Tool;
 
 /// Fields that the protocol writes itself. A custom parameter of such a name is refused.
 pub(super) const RESERVED: &[&str] = &["messages", "stream"];
@@ -25,9 +24,9 @@ fn members(ask: &Ask<'_>, stream_usage: bool, json: &mut Json) {
     if stream_usage {
         json.key("stream_options").object(|json| json.key("include_usage").value(&true));
     }
-    let has_tools = ask.tools().len() > 0;
+    let has_tools = !ask.tools.is_empty();
     if has_tools {
-        json.key("tools").array(|json| ask.tools().for_each(|tool| offer(tool, json)));
+        json.key("tools").array(|json| ask.tools.iter().for_each(|tool| offer(tool, json)));
     }
     let schema = ask.schema();
     if let Some(schema) = schema {
@@ -95,13 +94,13 @@ fn wanted(call: &ToolCall, json: &mut Json) {
 }
 
 /// A tool on offer.
-fn offer(tool: &dyn Tool, json: &mut Json) {
+fn offer(tool: &Offer<'_>, json: &mut Json) {
     json.object(|json| {
         json.text("type", "function");
         json.key("function").object(|json| {
-            json.text("name", tool.name());
-            json.text("description", tool.description());
-            json.key("parameters").value(&object_schema(tool));
+            json.text("name", tool.name);
+            json.text("description", tool.description);
+            json.key("parameters").value(&tool.schema);
         });
     });
 }
@@ -125,11 +124,13 @@ mod tests {
 
     fn written(request: &TaskRequest, params: Value, stream: bool) -> Value {
         let Value::Object(params) = params else { panic!("an object") };
+        let tools = request.tools.iter().map(|tool| Offer::of(tool.as_ref()).unwrap());
         let ask = Ask {
             model: "m",
             request,
             system_prompt: request.system_prompt.as_deref(),
             params: &params,
+            tools: &tools.collect::<Vec<_>>(),
             rounds: &[],
             stream,
         };
