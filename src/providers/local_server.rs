@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::openai::{CACHE_KEY, SETTING};
+use super::openai_settings::{CACHE_KEY, SETTING};
 use crate::config::{BackendType, Provider, TraceMode};
 
 /// A small device may read a long prompt for minutes.

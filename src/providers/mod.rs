@@ -18,6 +18,7 @@ mod local_server;
 mod openai;
 #[cfg(feature = "http")]
 mod openai_api;
+mod openai_settings;
 #[cfg(all(test, feature = "http"))]
 mod recipe;
 #[cfg(feature = "http")]

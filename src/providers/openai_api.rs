@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::chat_completions::{self, ChatCompletions};
-use super::openai::{CACHE_KEY, SETTING};
+use super::openai_settings::{CACHE_KEY, SETTING};
 use super::responses::{self, Responses};
 use crate::config::HelperConfig;
 use crate::engine::error_body::ErrorBody;

@@ -61,13 +61,19 @@ impl Drop for Tools {
     }
 }
 
+/// Called with a delta of text; says whether to go on.
+type TextCallback = Box<dyn FnMut(&str) -> ControlFlow<()> + Send>;
+
+/// Called with a delta of reasoning.
+type ReasoningCallback = Box<dyn FnMut(&str) + Send>;
+
 /// The callbacks for what arrives while the task runs.
 #[derive(Default)]
 pub(crate) struct OnText {
     /// Called with each delta of the answer; a break ends the task as cancelled.
-    pub(crate) text: Option<Box<dyn FnMut(&str) -> ControlFlow<()> + Send>>,
+    pub(crate) text: Option<TextCallback>,
     /// Called with each delta of the model's reasoning.
-    pub(crate) reasoning: Option<Box<dyn FnMut(&str) + Send>>,
+    pub(crate) reasoning: Option<ReasoningCallback>,
 }
 
 /// Called once when the task has ended.

@@ -45,12 +45,12 @@ lenient! {
 /// The blocks of a growing message.
 #[derive(Default)]
 pub(super) struct Blocks {
-    blocks: Vec<(Option<u64>, Open)>,
+    blocks: Vec<(Option<u64>, OpenBlock)>,
     tokens: Tokens,
 }
 
 /// A block so far.
-enum Open {
+enum OpenBlock {
     /// Where its text stands in the draft's.
     Text {
         from: usize,
@@ -117,7 +117,7 @@ impl ReadStream for Blocks {
 
     fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply> {
         let blocks = std::mem::take(&mut self.blocks);
-        if !blocks.iter().any(|(_, block)| matches!(block, Open::Call { .. })) {
+        if !blocks.iter().any(|(_, block)| matches!(block, OpenBlock::Call { .. })) {
             return Ok(());
         }
         for (_, block) in blocks {
@@ -145,9 +145,9 @@ impl Blocks {
             "text" => {
                 let from = draft.text().len();
                 draft.push_text(block.text.0.unwrap_or_default())?;
-                Open::Text { from, to: draft.text().len() }
+                OpenBlock::Text { from, to: draft.text().len() }
             }
-            "tool_use" => Open::Call {
+            "tool_use" => OpenBlock::Call {
                 call: ToolCall {
                     id: block.id.0.unwrap_or_default(),
                     name: block.name.0.unwrap_or_default(),
@@ -155,12 +155,12 @@ impl Blocks {
                 },
                 input: block.input.0.unwrap_or_default(),
             },
-            "thinking" => Open::Thinking {
+            "thinking" => OpenBlock::Thinking {
                 start: serde_json::from_str(own).unwrap_or_default(),
                 thinking: String::new(),
                 signature: String::new(),
             },
-            _ => Open::Own(own.into()),
+            _ => OpenBlock::Own(own.into()),
         };
         self.blocks.push((index, open));
         Ok(())
@@ -182,26 +182,26 @@ impl Blocks {
         let at = self.blocks.iter().rposition(|(other, _)| *other == index);
         let Some(at) = at.or(self.blocks.len().checked_sub(1)) else {
             // A server that opens no blocks.
-            self.blocks.push((index, Open::Text { from, to: now }));
+            self.blocks.push((index, OpenBlock::Text { from, to: now }));
             return Ok(());
         };
         match &mut self.blocks[at].1 {
-            Open::Text { to, .. } if *to == from => *to = now,
-            Open::Call { call, .. } => call.arguments.push_str(delta.arguments.as_str()),
-            Open::Thinking { thinking, signature, .. } => {
+            OpenBlock::Text { to, .. } if *to == from => *to = now,
+            OpenBlock::Call { call, .. } => call.arguments.push_str(delta.arguments.as_str()),
+            OpenBlock::Thinking { thinking, signature, .. } => {
                 thinking.push_str(delta.thinking.as_str());
                 signature.push_str(delta.signature.as_str());
             }
-            Open::Text { .. } | Open::Own(_) if now > from => {
-                self.blocks.push((index, Open::Text { from, to: now }));
+            OpenBlock::Text { .. } | OpenBlock::Own(_) if now > from => {
+                self.blocks.push((index, OpenBlock::Text { from, to: now }));
             }
-            Open::Text { .. } | Open::Own(_) => {}
+            OpenBlock::Text { .. } | OpenBlock::Own(_) => {}
         }
         Ok(())
     }
 }
 
-impl Open {
+impl OpenBlock {
     /// The part that goes back with the tools' results.
     fn into_part(self, text: &str) -> ReplyPart {
         match self {

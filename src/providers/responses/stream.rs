@@ -27,10 +27,10 @@ lenient! {
 
 /// The items of a growing response.
 #[derive(Default)]
-pub(super) struct Items(Vec<Open>);
+pub(super) struct Items(Vec<OpenItem>);
 
 /// An item so far.
-struct Open {
+struct OpenItem {
     id: String,
     index: Option<u64>,
     item: Item,
@@ -151,7 +151,7 @@ impl Items {
 
     /// The item that an event is about: by its id, by its index, or (for servers leave both out)
     /// the one opened last, unless that has another id.
-    fn find(&mut self, id: &str, index: Option<u64>) -> Option<&mut Open> {
+    fn find(&mut self, id: &str, index: Option<u64>) -> Option<&mut OpenItem> {
         let open = &self.0;
         let by_id = open.iter().rposition(|open| !id.is_empty() && open.id == id);
         let by_index = || open.iter().rposition(|open| index.is_some() && open.index == index);
@@ -163,7 +163,7 @@ impl Items {
         self.0.get_mut(at)
     }
 
-    fn find_of(&mut self, data: &Data) -> Option<&mut Open> {
+    fn find_of(&mut self, data: &Data) -> Option<&mut OpenItem> {
         self.find(data.item_id.as_str(), data.index.0)
     }
 
@@ -177,7 +177,7 @@ impl Items {
         draft.keep(id.len() + item.name.as_str().len() + item.call_id.as_str().len())?;
         let arguments = item.arguments.0.clone().unwrap_or_default();
         let index = data.index.0;
-        self.0.push(Open { id, index, item, text: None, arguments, own: None });
+        self.0.push(OpenItem { id, index, item, text: None, arguments, own: None });
         Ok(())
     }
 
