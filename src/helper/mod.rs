@@ -8,8 +8,9 @@ pub use shared::{INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
 use std::fmt;
 use std::time::Duration;
 
-use crate::backend::{self, AiBackend};
+use crate::backend::AiBackend;
 use crate::config::HelperConfig;
+use crate::env::Env;
 use crate::error::Error;
 use crate::event::{EventKind, Observe};
 use crate::foreign::{Foreign, catch_panic};
@@ -124,7 +125,11 @@ impl AutomationHelper {
         let (backend, provider) = match backend {
             // A backend of one's own tells the provider in its replies, if at all.
             Some(backend) => (backend, None),
-            None => (Foreign::new(backend::build(&config)?), config.provider()),
+            None => {
+                let provider = config.provider();
+                let backend = (provider.build)(&config, &Env::of_process())?;
+                (Foreign::new(backend), provider.vendor)
+            }
         };
         let Some(name) = catch_panic(|| backend.name().to_owned()) else {
             let why = "the backend panicked when it was asked for its name";

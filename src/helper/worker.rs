@@ -63,7 +63,7 @@ fn work_until_stopped(shared: &Arc<Shared>, slot: usize) {
             // Only now: one ticket may stand for many tasks.
             Next::Nothing => shared.tickets.receive(),
             Next::Ended => {}
-            Next::Callback(callback) => shared.run(callback),
+            Next::QueuedCallback(callback) => shared.run(callback),
             Next::Task { number, deadline, on_text } => {
                 yields_left = YIELDS;
                 let done = call_backend(shared, slot, number, deadline, on_text);

@@ -18,8 +18,8 @@ mod tasks;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use self::order::Order;
-use self::tasks::Tasks;
+use self::order::NumberQueue;
+use self::tasks::TaskMap;
 use crate::foreign::Foreign;
 use crate::queue::{LANES, LaneChoice, lane_of};
 use crate::sync::earlier;
@@ -98,11 +98,11 @@ pub(crate) enum Lookup<'a> {
 /// What a helper keeps of its tasks.
 #[derive(Default)]
 pub(crate) struct Store {
-    tasks: Tasks,
-    lanes: [Order; LANES],
+    tasks: TaskMap,
+    lanes: [NumberQueue; LANES],
     choice: LaneChoice,
-    unread: Order,
-    read: Order,
+    unread: NumberQueue,
+    read: NumberQueue,
     kept_bytes: usize,
     unread_bytes: usize,
     last_number: u64,
@@ -310,7 +310,7 @@ impl Store {
         }
         let mut expired = Vec::new();
         self.next_expiry = None;
-        for number in self.lanes.iter().flat_map(Order::numbers) {
+        for number in self.lanes.iter().flat_map(NumberQueue::numbers) {
             let Some(Phase::Queued(queued)) = self.tasks.get(number) else { continue };
             self.next_expiry = earlier(self.next_expiry, queued.deadline);
             if queued.deadline.is_some_and(|deadline| deadline <= now) {
@@ -321,141 +321,14 @@ impl Store {
     }
 }
 
-fn is_queued(tasks: &Tasks, number: u64) -> bool {
+fn is_queued(tasks: &TaskMap, number: u64) -> bool {
     matches!(tasks.get(number), Some(Phase::Queued(_)))
 }
 
 /// Whether the task is a result that was read, or one that was not.
-fn is_result(tasks: &Tasks, number: u64, was_read: bool) -> bool {
+fn is_result(tasks: &TaskMap, number: u64, was_read: bool) -> bool {
     matches!(tasks.get(number), Some(Phase::Finished { read, .. }) if *read == was_read)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::{HelperId, TaskId};
-    use crate::task::Priority;
-
-    fn queued(prompt: &str, priority: Priority) -> Queued {
-        Queued {
-            request: TaskRequest::new(prompt).priority(priority),
-            created_at: SystemTime::UNIX_EPOCH,
-            submitted: Instant::now(),
-            deadline: None,
-        }
-    }
-
-    fn finished(number: u64) -> Task {
-        Task {
-            task_id: TaskId::new("00000001".parse::<HelperId>().unwrap(), number),
-            helper_id: "00000001".parse().unwrap(),
-            prompt: String::new(),
-            context: serde_json::Map::new(),
-            created_at: SystemTime::UNIX_EPOCH,
-            completed_at: None,
-            result: Some(String::new()),
-            error: None,
-            model: None,
-            usage: None,
-            cost: None,
-            finish_reason: None,
-            attempts: 1,
-            queue_ms: 0.0,
-            latency_ms: 0.0,
-        }
-    }
-
-    fn finish_one(store: &mut Store) -> u64 {
-        store.insert(queued("x", Priority::Normal));
-        let (number, _) = store.take_next().unwrap();
-        store.publish(number, finished(number), 10);
-        number
-    }
-
-    #[test]
-    fn a_cancelled_task_leaves_no_trace_in_its_lane() {
-        let mut store = Store::default();
-        let numbers: Vec<_> =
-            (0..5).map(|n| store.insert(queued(&n.to_string(), Priority::Normal))).collect();
-        for gone in [numbers[2], numbers[0], numbers[4]] {
-            assert!(store.claim_queued(gone).is_some());
-            assert!(store.claim_queued(gone).is_none());
-        }
-        assert_eq!(store.queued(), 2);
-        assert_eq!(store.take_next().unwrap().0, numbers[1]);
-        assert_eq!(store.take_next().unwrap().0, numbers[3]);
-        assert!(store.take_next().is_none());
-    }
-
-    #[test]
-    fn read_results_go_before_unread_ones_and_the_oldest_first() {
-        let mut store = Store::default();
-        let numbers: Vec<_> = (0..4).map(|_| finish_one(&mut store)).collect();
-        store.read(numbers[2]).unwrap();
-        store.read(numbers[1]).unwrap();
-        let gone: Vec<_> = std::iter::from_fn(|| store.evict(1, usize::MAX, true))
-            .map(|(task, unread)| (task.task_id.number(), unread))
-            .collect();
-        assert_eq!(gone, [(numbers[2], false), (numbers[1], false), (numbers[0], true)]);
-        assert!(matches!(store.look(numbers[0]), Lookup::Dropped));
-        assert!(matches!(store.look(99), Lookup::Unknown));
-        assert!(matches!(store.look(numbers[3]), Lookup::Found(_)));
-    }
-
-    #[test]
-    fn the_byte_bound_spares_the_newest_result() {
-        let mut store = Store::default();
-        finish_one(&mut store);
-        assert!(store.evict(9, 5, true).is_none());
-        finish_one(&mut store);
-        assert!(store.evict(9, 5, true).is_some());
-        assert_eq!(store.kept(), 1);
-    }
-
-    #[test]
-    fn a_deadline_is_over_at_its_own_moment_and_not_before() {
-        let mut store = Store::default();
-        let (now, tick) = (Instant::now(), Duration::from_nanos(1));
-        let mut late = queued("late", Priority::Normal);
-        late.deadline = Some(now + tick);
-        let late = store.insert(late);
-        store.insert(queued("endless", Priority::Normal));
-        assert_eq!(store.next_expiry(), Some(now + tick));
-        assert!(store.expired(now).is_empty());
-        for _ in 0..2 {
-            assert_eq!(store.expired(now + tick), [late], "until somebody claims it");
-        }
-        assert!(store.claim_queued(late).is_some());
-        assert!(store.expired(now + tick).is_empty());
-        assert_eq!((store.next_expiry(), store.queued()), (None, 1));
-    }
-
-    #[test]
-    fn a_result_taken_before_others_were_dropped_is_unknown() {
-        let mut store = Store::default();
-        let taken = finish_one(&mut store);
-        store.remove(taken).unwrap();
-        for _ in 0..4 {
-            finish_one(&mut store);
-            store.evict(1, usize::MAX, true);
-        }
-        assert!(matches!(store.look(taken), Lookup::Unknown));
-        assert!(matches!(store.look(taken + 1), Lookup::Dropped));
-    }
-
-    #[test]
-    fn slots_are_used_again_and_bytes_come_back_to_zero() {
-        let mut store = Store::default();
-        for _ in 0..100 {
-            let number = finish_one(&mut store);
-            store.read(number);
-            store.remove(number).unwrap();
-        }
-        assert_eq!((store.tasks.slots(), store.kept_bytes, store.unread_bytes), (1, 0, 0));
-        for _ in 0..3 {
-            finish_one(&mut store);
-        }
-        assert_eq!(store.clear().len(), 3);
-        assert_eq!((store.kept(), store.kept_bytes, store.unread_bytes), (0, 0, 0));
-    }
-}
+mod tests;

@@ -7,13 +7,13 @@ use super::LEFT_KEPT;
 /// Numbers of tasks in the order in which they came. Those of tasks that have left since are
 /// skipped when they come to the front, and swept out once they are most of it.
 #[derive(Default)]
-pub(super) struct Order {
+pub(super) struct NumberQueue {
     numbers: VecDeque<u64>,
     /// Tasks that have not left.
     len: usize,
 }
 
-impl Order {
+impl NumberQueue {
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn those_that_have_left_are_skipped_and_never_most_of_it() {
-        let (mut order, mut is_in) = (Order::default(), BTreeSet::new());
+        let (mut order, mut is_in) = (NumberQueue::default(), BTreeSet::new());
         for number in 0..10_000 {
             order.push(number);
             is_in.insert(number);

@@ -6,7 +6,7 @@ use super::{LEFT_KEPT, Phase};
 
 /// A map from numbers to tasks.
 #[derive(Default)]
-pub(super) struct Tasks {
+pub(super) struct TaskMap {
     /// Each task's slot; nothing for one that has left. Numbers only rise: a new one comes last,
     /// and each is found by halving.
     places: VecDeque<(u64, Option<u32>)>,
@@ -16,7 +16,7 @@ pub(super) struct Tasks {
     free: Vec<u32>,
 }
 
-impl Tasks {
+impl TaskMap {
     pub(super) fn len(&self) -> usize {
         self.len
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::foreign::Foreign;
 use crate::tool::Tool;
@@ -83,14 +83,6 @@ pub enum TaskState {
     Running,
     /// It has ended, well or not; the result can be read.
     Finished,
-}
-
-/// Seconds since 1970 as a float, negative before it.
-pub(crate) fn unix_seconds(at: SystemTime) -> f64 {
-    match at.duration_since(UNIX_EPOCH) {
-        Ok(since) => since.as_secs_f64(),
-        Err(before) => -before.duration().as_secs_f64(),
-    }
 }
 
 /// A duration in milliseconds, as telemetry and tasks tell it.

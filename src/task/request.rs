@@ -9,7 +9,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Exclusive, OnDone, OnText, Priority, Task, Tools};
-use crate::error::Error;
 use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 use crate::tool::Tool;
 use crate::trace::{TraceId, TraceNote};
@@ -321,9 +320,9 @@ impl TaskRequest {
         self.reply_schema.as_ref().map(|reply| (reply.name.as_str(), &reply.schema))
     }
 
-    /// Whether the request can be accepted. Asked once, when it is submitted.
-    pub(crate) fn validate(&self, prompt_max: usize, context_max: usize) -> Result<(), Error> {
-        let refuse = |why: String| Err(Error::InvalidRequest(why));
+    /// Whether the request can be accepted, or why not. Asked once, when it is submitted.
+    pub(crate) fn validate(&self, prompt_max: usize, context_max: usize) -> Result<(), String> {
+        let refuse = Err;
         if self.prompt.trim().is_empty() {
             return refuse("the prompt is empty: say what the helper is to do".into());
         }
@@ -352,7 +351,7 @@ impl TaskRequest {
         if self.timeout == Some(Duration::ZERO) {
             return refuse("a timeout of zero leaves no time to run: leave it out".into());
         }
-        self.note.as_ref().and_then(|note| note.problem()).map_or(Ok(()), refuse)
+        self.note.as_ref().and_then(|note| note.validate().err()).map_or(Ok(()), refuse)
     }
 
     fn nested_too_deep(&self) -> Option<&'static str> {

@@ -11,7 +11,6 @@ mod callbacks;
 mod core_edges;
 mod core_more;
 mod debrief;
-mod debrief_edges;
 mod device;
 mod drops;
 mod examples;
@@ -28,6 +27,8 @@ mod opik;
 #[cfg(feature = "http")]
 mod real_model;
 mod resources;
+#[cfg(feature = "http")]
+mod sdk_judge;
 mod secrets;
 mod shutdown;
 mod soak;
@@ -35,5 +36,6 @@ mod support;
 mod telemetry;
 mod telemetry_edges;
 mod telemetry_kill;
+mod telemetry_places;
+mod tidy;
 mod together;
-mod together_faults;

@@ -13,7 +13,7 @@ use crate::task::{OnDone, OnText, Task, TaskRequest, Tools};
 
 /// What is left to do for a task whose outcome is published: to call its `on_done`, and to
 /// drop what came with its request.
-pub(crate) struct Callback {
+pub(crate) struct QueuedCallback {
     on_done: Option<(Foreign<OnDone>, Task)>,
     // Dropped after the call: their drops are the owner's code, too.
     _tools: Tools,
@@ -23,7 +23,7 @@ pub(crate) struct Callback {
     since: Instant,
 }
 
-impl Callback {
+impl QueuedCallback {
     /// Nothing where the request brought no code.
     pub(super) fn new(
         on_done: Option<(Foreign<OnDone>, Task)>,
@@ -55,7 +55,7 @@ impl Callback {
 
 impl State {
     /// Puts a callback into the queue; gives its number there.
-    pub(super) fn push_callback(&mut self, mut callback: Box<Callback>) -> u64 {
+    pub(super) fn push_callback(&mut self, mut callback: Box<QueuedCallback>) -> u64 {
         self.last_callback += 1;
         callback.number = self.last_callback;
         callback.since = now();
@@ -65,7 +65,7 @@ impl State {
 
     /// The oldest callback, or the one of this number, if it may run yet: those of a stop
     /// come after the last outcome of the stop.
-    pub(super) fn take_callback(&mut self, number: Option<u64>) -> Option<Box<Callback>> {
+    pub(super) fn take_callback(&mut self, number: Option<u64>) -> Option<Box<QueuedCallback>> {
         if self.stopping && self.store.unfinished() > 0 {
             return None;
         }
@@ -85,7 +85,7 @@ impl State {
 impl Shared {
     /// Queues the callback of a published end, if there is any, and wakes an idle thread for
     /// it.
-    pub(super) fn queue_callback(&self, callback: Option<Box<Callback>>) {
+    pub(super) fn queue_callback(&self, callback: Option<Box<QueuedCallback>>) {
         let Some(callback) = callback else { return };
         let mut state = self.lock();
         state.push_callback(callback);
@@ -97,7 +97,7 @@ impl Shared {
 
     /// Runs the callback of the task that this thread has ended by `cancel_task`. Within a
     /// callback it comes after that, unless one of the helper's threads is quicker.
-    pub(super) fn run_own(self: &Arc<Self>, callback: Box<Callback>) {
+    pub(super) fn run_own(self: &Arc<Self>, callback: Box<QueuedCallback>) {
         let mut state = self.lock();
         state.callbacks_held -= 1;
         let woken = self.if_stop_is_through(&mut state);
@@ -120,12 +120,12 @@ impl Shared {
     }
 
     /// Runs a callback that is in the queue no more.
-    pub(crate) fn run(self: &Arc<Self>, callback: Box<Callback>) {
+    pub(crate) fn run(self: &Arc<Self>, callback: Box<QueuedCallback>) {
         let shared = Arc::clone(self);
         foreign::call_back(move || shared.run_now(callback));
     }
 
-    fn run_now(&self, callback: Box<Callback>) {
+    fn run_now(&self, callback: Box<QueuedCallback>) {
         self.count_panics(|| callback.run());
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::callbacks::Callback;
+use super::callbacks::QueuedCallback;
 use super::{Shared, State};
 use crate::backend::Reply;
 use crate::cancel::RaisedHooks;
@@ -117,7 +117,7 @@ impl Shared {
     /// Publishes a claimed end; gives the callback that is to follow it. Call it without the
     /// lock. Within an observer, which may be called for every end, it is put off until that
     /// has returned: or else an observer that ends tasks would nest without bound.
-    pub(super) fn conclude(self: &Arc<Self>, ended: Ended) -> Option<Box<Callback>> {
+    pub(super) fn conclude(self: &Arc<Self>, ended: Ended) -> Option<Box<QueuedCallback>> {
         if !foreign::in_observer() {
             return self.conclude_now(ended);
         }
@@ -129,7 +129,7 @@ impl Shared {
         None
     }
 
-    fn conclude_now(&self, ended: Ended) -> Option<Box<Callback>> {
+    fn conclude_now(&self, ended: Ended) -> Option<Box<QueuedCallback>> {
         drop(ended.hooks);
         let (claim, why) = ended.claim?;
         self.finish(claim, Err(why))
@@ -141,7 +141,7 @@ impl Shared {
         &self,
         mut claim: Claim,
         outcome: Result<Reply, TaskError>,
-    ) -> Option<Box<Callback>> {
+    ) -> Option<Box<QueuedCallback>> {
         let now = now();
         let completed_at = SystemTime::now();
         let submitted = claim.began.unwrap_or(now).checked_sub(claim.queue_time).unwrap_or(now);
@@ -179,8 +179,11 @@ impl Shared {
         }
         let bytes = task.text_bytes(request_bytes);
         let on_done = claim.on_done.take().map(|on_done| (on_done, task.clone()));
-        let callback =
-            Callback::new(on_done, std::mem::take(&mut claim.request.tools), claim.on_text.take());
+        let callback = QueuedCallback::new(
+            on_done,
+            std::mem::take(&mut claim.request.tools),
+            claim.on_text.take(),
+        );
         self.publish(claim.number, task, bytes, claim.slot, callback.is_some());
         callback
     }

@@ -59,7 +59,7 @@ mod stop;
 mod submit;
 mod take;
 
-use callbacks::Callback;
+use callbacks::QueuedCallback;
 pub(crate) use take::{Done, Next};
 
 /// How long past its time a running task's backend may take to say so itself, before
@@ -157,7 +157,7 @@ pub(crate) struct State {
     watches: Vec<Arc<Watch>>,
     inbox: Vec<Message>,
     /// What is to be called, by the order in which it came.
-    callbacks: VecDeque<Box<Callback>>,
+    callbacks: VecDeque<Box<QueuedCallback>>,
     last_callback: u64,
     /// Callbacks of published ends that are not in the queue yet: their sweep goes on.
     callbacks_held: usize,

@@ -70,7 +70,7 @@ impl Shared {
     /// Ends the next task that waits at a stopped helper; gives its callback. Nothing if none
     /// waits.
     #[allow(clippy::option_option)]
-    fn end_next_queued(&self) -> Option<Option<Box<super::Callback>>> {
+    fn end_next_queued(&self) -> Option<Option<Box<super::QueuedCallback>>> {
         let (number, queued) = self.lock().store.take_next()?;
         Some(self.finish(Claim::queued(number, queued), Err(terminated())))
     }

@@ -19,9 +19,9 @@ impl Shared {
     ) -> Result<TaskId, Error> {
         let (prompt_max, context_max) =
             (self.config.max_prompt_bytes, self.config.max_context_bytes);
-        if let Err(error) = request.validate(prompt_max, context_max) {
+        if let Err(why) = request.validate(prompt_max, context_max) {
             self.count_panics(|| drop(request));
-            return Err(error);
+            return Err(Error::InvalidRequest(why));
         }
         let submitted = now();
         let until = submitted.checked_add(patience);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::callbacks::Callback;
+use super::callbacks::QueuedCallback;
 use super::due::{expired_in_queue, terminated};
 use super::ends::Claim;
 use super::{INBOX_KEY, Message, Shared, State};
@@ -22,7 +22,7 @@ pub(crate) enum Next {
         deadline: Option<Instant>,
         on_text: Option<Foreign<OnText>>,
     },
-    Callback(Box<Callback>),
+    QueuedCallback(Box<QueuedCallback>),
     /// The next task was due to end: it was ended.
     Ended,
     Nothing,
@@ -43,7 +43,7 @@ impl Shared {
     pub(crate) fn begin_next(&self, slot: usize, will_sleep: bool) -> Next {
         let mut state = self.lock();
         if let Some(callback) = state.take_callback(None) {
-            return Next::Callback(callback);
+            return Next::QueuedCallback(callback);
         }
         let Some((number, queued)) = state.store.take_next() else {
             if state.stopping && state.is_quiet() {
@@ -119,7 +119,7 @@ impl Shared {
         let request = held.take();
         drop(held);
         let Some(running) = state.store.claim_running(number) else {
-            if let Some(leftover) = Callback::leftover(request, done.on_text) {
+            if let Some(leftover) = QueuedCallback::leftover(request, done.on_text) {
                 state.push_callback(leftover);
             }
             return;

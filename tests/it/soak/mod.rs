@@ -1,6 +1,7 @@
 //! Load and faults: many tasks over many helpers, a provider that misbehaves on schedule,
 //! backends and callbacks that panic, callbacks that cancel, stop, submit and block, drops that
-//! panic, cancels, stops and respawns, all at once.
+//! panic, cancels, stops and respawns, all at once, and three other processes that write to the
+//! same rotating audit file.
 //!
 //! Afterwards every accepted task has exactly one outcome, none came later than its time
 //! allows, the audit file tells the same story, and threads, file descriptors and memory are
@@ -17,6 +18,7 @@ mod driver;
 mod moody;
 #[cfg(feature = "http")]
 mod rogue;
+mod siblings;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,13 +29,13 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AutomationAssistantManager, AutomationHelper, Debrief, ErrorKind, Event, HelperId,
-    HelperStatus, Observe, Task, TaskId, Telemetry,
+    HelperStatus, Observe, Task, TaskId,
 };
 
 use crate::support::{runner, this_program};
-
 use crate::telemetry::Folder;
 use moody::BadDrop;
+use siblings::Siblings;
 
 /// Tasks in an ordinary test run.
 const TASKS: usize = 2_000;
@@ -181,15 +183,30 @@ impl Observe for Jumpy {
     }
 }
 
+/// Waits for the threads that stops have left behind.
+fn await_left_threads(world: &World) {
+    let waiting = Instant::now();
+    for helper in world.leaving.lock().unwrap().drain(..) {
+        while helper.get_status().threads > 0 {
+            assert!(waiting.elapsed() < SETTLE, "a thread that was left never ends");
+            std::thread::yield_now();
+        }
+        assert_eq!(helper.get_status().waiting_callbacks, 0);
+    }
+}
+
 /// Everything from a new manager to its end; panics if anything was not as it must be.
 fn round(seed: u64, tasks: usize) {
     let folder = Folder::new("soak");
     let path = folder.join("audit.jsonl");
+    let siblings = Siblings::start(&path);
+    let telemetry = siblings::rotating(&path);
+    let run_id = telemetry.run_id().to_owned();
     #[cfg(feature = "http")]
     let rogue = rogue::Rogue::start(seed, tasks);
     let manager = AutomationAssistantManager::builder()
         .max_helpers(DRIVERS * HELPERS_EACH)
-        .telemetry(Telemetry::to_file(&path).unwrap())
+        .telemetry(telemetry)
         .observer(Arc::new(Jumpy(AtomicU64::new(0), BadDrop)))
         .build()
         .unwrap();
@@ -240,20 +257,14 @@ fn round(seed: u64, tasks: usize) {
         }
     });
     assert_eq!(world.manager.helper_count(), 0);
-    let waiting = Instant::now();
-    for helper in world.leaving.lock().unwrap().drain(..) {
-        while helper.get_status().threads > 0 {
-            assert!(waiting.elapsed() < SETTLE, "a thread that was left never ends");
-            std::thread::yield_now();
-        }
-        assert_eq!(helper.get_status().waiting_callbacks, 0);
-    }
+    await_left_threads(&world);
     drop(world);
     #[cfg(feature = "http")]
     let (connections, requests) = rogue.finish();
     #[cfg(not(feature = "http"))]
     let (connections, requests) = (0, 0);
-    judge(&ledger, &Debrief::from_path(&path).unwrap());
+    let audit = siblings.finish(&folder, &run_id);
+    judge(&ledger, &Debrief::from_path(audit).unwrap());
     println!("driven {tasks}, connections {connections}, requests {requests}");
 }
 
