@@ -2,15 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, AutomationHelper, CallContext, Error, ErrorKind, FnTool,
-    HelperConfig, Observe, Reply, Task, TaskError, TaskId, TaskRequest,
+    AdmissionControl, AdmissionPolicy, AiBackend, AutomationAssistantManager, AutomationHelper,
+    CallContext, Error, ErrorKind, FnTool, HelperConfig, Observe, Reply, Task, TaskError, TaskId,
+    TaskRequest, Tool,
 };
 use serde_json::{Value, json};
 
-use crate::support::LONG;
+use crate::support::{LONG, until};
 
 /// Panics when it is dropped.
 struct Bad;
@@ -45,15 +46,7 @@ impl AiBackend for Backend {
     }
 }
 
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < LONG, "{what}");
-        std::thread::yield_now();
-    }
-}
-
-fn bad_tool() -> impl automation_assistant::Tool {
+fn bad_tool() -> impl Tool {
     let bad = Bad;
     FnTool::new("tool", "", json!({}), move |_: &Value| {
         hold(&bad);
@@ -218,8 +211,6 @@ impl Observe for BadObserver {}
 
 #[test]
 fn backends_and_observers_are_fenced_in_from_their_name_to_their_drop() {
-    use automation_assistant::{AdmissionControl, AdmissionPolicy};
-
     let observer = || Arc::new(BadObserver { _bad: Bad });
     let backend = || BadBackend { _bad: Bad };
     let builder = AutomationAssistantManager::builder().observer(observer()).observer(observer());
