@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::TraceMode;
 use crate::id::{HelperId, TaskId};
-use crate::task::{Task, Usage};
+use crate::task::{OpenAiApi, Task, Usage};
 use crate::task_error::TaskError;
 use crate::trace::TraceNote;
 
@@ -93,6 +93,8 @@ pub struct Event<'a> {
     pub first_byte: Option<Duration>,
     /// Time waited before this attempt (back-off, rate limit).
     pub waited: Option<Duration>,
+    /// Which of OpenAI's APIs was asked.
+    pub api: Option<OpenAiApi>,
     /// Further facts, by name.
     pub facts: &'a [(&'static str, Fact<'a>)],
     /// The whole task, on [`EventKind::TaskComplete`]. It holds prompt and reply: an
@@ -141,6 +143,7 @@ impl<'a> Event<'a> {
             queue: None,
             first_byte: None,
             waited: None,
+            api: None,
             facts: &[],
             task: None,
             trace: None,

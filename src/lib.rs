@@ -161,7 +161,9 @@ pub use opik::{
 };
 pub use prices::{Price, Prices};
 pub use status::{HelperStatus, HelperStatusReport};
-pub use task::{FinishReason, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage};
+pub use task::{
+    FinishReason, OpenAiApi, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage,
+};
 pub use task_error::{ErrorKind, TaskError};
 pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
 pub use tool::{FnTool, Tool};

@@ -79,6 +79,8 @@ pub(crate) struct HttpConfig {
     pub(crate) max_retry_wait: Duration,
     pub(crate) max_tool_rounds: u32,
     pub(crate) max_tool_output_bytes: usize,
+    pub(crate) max_output_tokens: Option<u32>,
+    pub(crate) reasoning_effort: Option<String>,
     pub(crate) allow_insecure_http: bool,
     pub(crate) root_certificates: Option<PathBuf>,
     pub(crate) organization: Option<String>,
@@ -127,6 +129,8 @@ impl HelperConfig {
                 max_retry_wait: DEFAULT_MAX_RETRY_WAIT,
                 max_tool_rounds: DEFAULT_MAX_TOOL_ROUNDS,
                 max_tool_output_bytes: DEFAULT_MAX_TOOL_OUTPUT_BYTES,
+                max_output_tokens: None,
+                reasoning_effort: None,
                 allow_insecure_http: false,
                 root_certificates: None,
                 organization: None,
@@ -326,6 +330,24 @@ impl HelperConfig {
         self
     }
 
+    /// The greatest number of tokens that the model writes for a task, its reasoning included.
+    /// Each provider gets it under its own field's name. At least 1. Defaults to none; Anthropic's
+    /// API, which requires one, then gets 4,096.
+    #[must_use]
+    pub fn max_output_tokens(mut self, tokens: u32) -> Self {
+        self.http.max_output_tokens = Some(tokens);
+        self
+    }
+
+    /// How hard the model shall think before it answers, such as `low`. One that the model does
+    /// not know is the server's [`InvalidRequest`](crate::ErrorKind::InvalidRequest). Sent only
+    /// when it is set. Defaults to none.
+    #[must_use]
+    pub fn reasoning_effort(mut self, effort: impl Into<String>) -> Self {
+        self.http.reasoning_effort = Some(effort.into());
+        self
+    }
+
     /// How often a failed call is tried again, within the task's time. Defaults to 2.
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
@@ -508,6 +530,7 @@ impl HelperConfig {
             ("organization", self.http.organization.as_deref()),
             ("project", self.http.project.as_deref()),
             ("workspace", self.http.workspace.as_deref()),
+            ("reasoning_effort", self.http.reasoning_effort.as_deref()),
         ];
         let settings = self.http.settings.iter().map(|(name, text)| (*name, Some(text.as_str())));
         if let Some((foreign, _)) =
@@ -524,6 +547,12 @@ impl HelperConfig {
                 return refuse(format!("{field} has control characters: remove them"));
             }
         }
+        self.check_bounds()
+    }
+
+    /// Refuses bounds and times that leave no room to work.
+    fn check_bounds(&self) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::InvalidConfig(why));
         let threads = self.max_concurrent_tasks;
         if threads == 0 || threads > MAX_CONCURRENT_TASKS {
             return refuse(format!(
@@ -536,6 +565,7 @@ impl HelperConfig {
             ("max_reply_bytes", self.max_reply_bytes),
             ("max_results", self.max_results),
             ("max_result_bytes", self.max_result_bytes),
+            ("max_output_tokens", self.http.max_output_tokens.map_or(1, |max| max as usize)),
         ];
         for (field, count) in counts {
             if count == 0 {

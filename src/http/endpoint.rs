@@ -67,6 +67,11 @@ impl Endpoint {
         Ok(Self { url, query: query.to_owned(), https, loopback: is_loopback(host) })
     }
 
+    /// Whether its path ends so.
+    pub(crate) fn ends_with(&self, end: &str) -> bool {
+        self.url.ends_with(end)
+    }
+
     /// The same without this end of its path, if it has it.
     pub(crate) fn without(mut self, end: &str) -> Self {
         if let Some(rest) = self.url.strip_suffix(end) {
@@ -80,7 +85,12 @@ impl Endpoint {
         let mut url = String::with_capacity(self.url.len() + tail.len() + self.query.len());
         url.push_str(&self.url);
         url.push_str(tail);
+        let from = url.len();
         url.push_str(&self.query);
+        // The tail may have a query of its own.
+        if tail.contains('?') && !self.query.is_empty() {
+            url.replace_range(from..=from, "&");
+        }
         url
     }
 
@@ -162,6 +172,7 @@ mod tests {
         }
         let azure = Endpoint::parse("https://h/d/chat/completions?api-version=1", TAIL).unwrap();
         assert_eq!(azure.join(TAIL), "https://h/d/chat/completions?api-version=1");
+        assert_eq!(azure.join("/x?y=2"), "https://h/d/x?y=2&api-version=1");
         assert_eq!(azure.host(), "h");
     }
 

@@ -7,6 +7,7 @@
 //! the same in pieces, each an event `piece`, until an event `over`. An error is
 //! `{"oops": "words", "sort": "tired"}`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::json;
@@ -56,13 +57,15 @@ mod tests;
 
 /// Where the server is, who we are, what is asked for: then the engine does the rest.
 fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
-    let endpoint = base(config, &RECIPE, env, Recipe.path())?;
+    let endpoint = base(config, &RECIPE, env, PATH)?;
     let key = key_or_loopback(config, &RECIPE, env, &endpoint)?;
     let model = config.model_or_default();
     let (name, model) = (RECIPE.backend_name(model), Model::Named(model.to_owned()));
     let plan = Plan::new(name, endpoint, Recipe, model).key("x-recipe-key", "", key)?;
     RemoteBackend::boxed(config, env, plan)
 }
+
+const PATH: &str = "/cook";
 
 /// The protocol.
 struct Recipe;
@@ -88,8 +91,8 @@ lenient! {
 }
 
 impl Protocol for Recipe {
-    fn path(&self) -> &'static str {
-        "/cook"
+    fn path(&self, _: &Ask<'_>) -> Cow<'static, str> {
+        PATH.into()
     }
 
     fn reserved(&self) -> &'static [&'static str] {

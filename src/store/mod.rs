@@ -23,7 +23,7 @@ use self::tasks::TaskMap;
 use crate::foreign::Foreign;
 use crate::queue::{LANES, LaneChoice, lane_of};
 use crate::sync::earlier;
-use crate::task::{OnDone, Task, TaskRequest, Usage};
+use crate::task::{OnDone, OpenAiApi, Task, TaskRequest, Usage};
 use crate::task_error::TaskError;
 
 /// How many numbers of dropped results are remembered, so that a wait for one is told so.
@@ -71,6 +71,7 @@ pub(crate) struct Unreported {
     pub(crate) usage: Option<Usage>,
     pub(crate) first_byte: Option<Duration>,
     pub(crate) waited: Option<Duration>,
+    pub(crate) api: Option<OpenAiApi>,
 }
 
 /// Where a task is.

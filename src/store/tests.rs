@@ -27,6 +27,7 @@ fn finished(number: u64) -> Task {
         usage: None,
         cost: None,
         finish_reason: None,
+        api: None,
         attempts: 1,
         queue_ms: 0.0,
         latency_ms: 0.0,

@@ -1,14 +1,18 @@
 //! A task on its way in ([`TaskRequest`]) and out ([`Task`]).
 
-use std::ops::Deref;
+use std::ops::{ControlFlow, Deref};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::foreign::Foreign;
 use crate::tool::Tool;
 
+mod api;
+mod model_settings;
 mod outcome;
 mod request;
+
+pub use api::OpenAiApi;
 
 pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]
@@ -22,6 +26,10 @@ pub(crate) struct Exclusive<T>(Mutex<Foreign<T>>);
 impl<T> Exclusive<T> {
     fn new(inner: T) -> Self {
         Self(Mutex::new(Foreign::new(inner)))
+    }
+
+    fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn into_inner(self) -> Foreign<T> {
@@ -53,8 +61,15 @@ impl Drop for Tools {
     }
 }
 
-/// Called with each piece of text as it arrives.
-pub(crate) type OnText = Box<dyn FnMut(&str) + Send>;
+/// The callbacks for what arrives while the task runs.
+#[derive(Default)]
+pub(crate) struct OnText {
+    /// Called with each delta of the answer; a break ends the task as cancelled.
+    pub(crate) text: Option<Box<dyn FnMut(&str) -> ControlFlow<()> + Send>>,
+    /// Called with each delta of the model's reasoning.
+    pub(crate) reasoning: Option<Box<dyn FnMut(&str) + Send>>,
+}
+
 /// Called once when the task has ended.
 pub(crate) type OnDone = Box<dyn FnOnce(&Task) + Send>;
 

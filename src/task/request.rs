@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::model_settings::ModelSettings;
 use super::{Exclusive, OnDone, OnText, Priority, Task, Tools};
 use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 use crate::tool::Tool;
@@ -88,6 +89,7 @@ pub struct TaskRequest {
     pub(crate) deadline: Option<Duration>,
     pub(crate) on_text: Option<Exclusive<OnText>>,
     pub(crate) on_done: Option<Exclusive<OnDone>>,
+    pub(crate) model_settings: ModelSettings,
 }
 
 impl TaskRequest {
@@ -108,6 +110,7 @@ impl TaskRequest {
             deadline: None,
             on_text: None,
             on_done: None,
+            model_settings: ModelSettings::default(),
         }
     }
 
@@ -237,15 +240,6 @@ impl TaskRequest {
         self
     }
 
-    /// Asks for the text piece by piece, as it arrives. Runs on the helper's thread, outside
-    /// every lock; a panic in it ends the task as
-    /// [`Panicked`](crate::ErrorKind::Panicked).
-    #[must_use]
-    pub fn on_text(mut self, callback: impl FnMut(&str) + Send + 'static) -> Self {
-        self.on_text = Some(Exclusive::new(Box::new(callback)));
-        self
-    }
-
     /// Called once when the task has ended and its result can be read; if a stop ended it,
     /// when the results of all that the stop ended can be read. Runs outside every lock on one
     /// of the helper's own threads: an idle one is woken, and where all are busy the callback
@@ -278,6 +272,7 @@ impl TaskRequest {
             deadline: self.deadline,
             on_text: None,
             on_done: None,
+            model_settings: self.model_settings.clone(),
         }
     }
 
@@ -351,6 +346,7 @@ impl TaskRequest {
         if self.timeout == Some(Duration::ZERO) {
             return refuse("a timeout of zero leaves no time to run: leave it out".into());
         }
+        self.model_settings.validate()?;
         self.note.as_ref().and_then(|note| note.validate().err()).map_or(Ok(()), refuse)
     }
 

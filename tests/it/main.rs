@@ -37,8 +37,5 @@ mod shutdown;
 mod soak;
 mod support;
 mod telemetry;
-mod telemetry_edges;
-mod telemetry_kill;
-mod telemetry_places;
 mod tidy;
 mod together;

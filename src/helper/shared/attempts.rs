@@ -40,6 +40,7 @@ impl Shared {
                 usage: attempt.usage.copied(),
                 first_byte: attempt.first_byte,
                 waited: attempt.waited,
+                api: attempt.api,
             });
             return;
         }
@@ -54,6 +55,7 @@ impl Shared {
         event.usage = attempt.usage;
         event.first_byte = attempt.first_byte;
         event.waited = attempt.waited;
+        event.api = attempt.api;
         self.observers.notify(&event);
         let mut state = self.lock();
         let Some(Phase::Running(running)) = state.store.phase(number) else { return };

@@ -152,6 +152,7 @@ impl Shared {
             Err(error) => (None, Some(error)),
         };
         let provider = reply.as_ref().and_then(|reply| reply.provider.clone());
+        let api = reply.as_ref().and_then(|reply| reply.api);
         let (result, model, usage, finish_reason) = match reply {
             Some(reply) => (Some(reply.text), reply.model, reply.usage, reply.finish_reason),
             None => (None, None, None, None),
@@ -170,6 +171,7 @@ impl Shared {
             model,
             usage,
             finish_reason,
+            api,
             attempts: claim.attempts + u32::from(claim.attempt_open.is_some()),
             queue_ms: millis(claim.queue_time),
             latency_ms: millis(latency),

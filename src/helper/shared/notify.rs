@@ -83,5 +83,6 @@ fn with_facts<'a>(call: Event<'a>, unreported: &'a Unreported) -> Event<'a> {
     call.usage = unreported.usage.as_ref();
     call.first_byte = unreported.first_byte;
     call.waited = unreported.waited;
+    call.api = unreported.api;
     call
 }

@@ -97,16 +97,16 @@ impl ReadStream for Blocks {
                 let json = std::str::from_utf8(json).unwrap_or_default();
                 let block = member(json, "content_block").unwrap_or_default();
                 self.open(data.index.0, block, draft)?;
-                self.show_progress(draft);
+                draft.show_progress();
             }
             "content_block_delta" => {
                 self.extend(data.index.0, data.delta, draft)?;
-                self.show_progress(draft);
+                draft.show_progress();
             }
             "message_delta" => {
                 draft.finish = finish(&data.delta.stop_reason)?.or(draft.finish);
                 self.count(&data.usage, draft);
-                self.show_progress(draft);
+                draft.show_progress();
             }
             "message_stop" => draft.is_done = true,
             // A ping, or what a later version brings.
@@ -132,12 +132,6 @@ impl Blocks {
     fn count(&mut self, tokens: &Tokens, draft: &mut Draft) {
         self.tokens.merge(tokens);
         draft.usage = self.tokens.counts();
-    }
-
-    /// Until text has come, a model may think for as long as the task has time.
-    fn show_progress(&self, draft: &mut Draft) {
-        let is_begun = !draft.text().is_empty();
-        draft.progress = Some(if is_begun { Progress::Delta } else { Progress::Working });
     }
 
     fn open(&mut self, index: Option<u64>, own: &str, draft: &mut Draft) -> Result<(), BadReply> {
@@ -182,6 +176,7 @@ impl Blocks {
         let from = draft.text().len();
         let kept = [&delta.arguments, &delta.thinking, &delta.signature];
         draft.keep(kept.iter().map(|text| text.as_str().len()).sum())?;
+        draft.push_reasoning(delta.thinking.as_str());
         draft.push_text(text)?;
         let now = draft.text().len();
         let at = self.blocks.iter().rposition(|(other, _)| *other == index);

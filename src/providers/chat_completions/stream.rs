@@ -79,6 +79,7 @@ impl Chunks {
     fn add_message(&mut self, message: ChatMessage, draft: &mut Draft) -> Result<(), BadReply> {
         draft.push_text(message.content.0.unwrap_or_default())?;
         draft.push_refusal(message.refusal.as_str())?;
+        draft.push_reasoning(message.reasoning.as_str());
         message.tool_calls.into_iter().try_for_each(|delta| self.add_call(delta, draft))
     }
 

@@ -86,12 +86,10 @@ pub const NAMED_BY: [(&str, &[&str]); 9] = [
 pub const SHARED_NAMES: [&str; 4] = ["Inner", "OpikSink", "Shared", "Tickets"];
 
 /// Files longer than the bound, and why they are.
-pub const LONG_FILES: [(&str, &str); 7] = [
+pub const LONG_FILES: [(&str, &str); 5] = [
     ("src/config/mod.rs", "the setters of HelperConfig; to be split by concern"),
     ("src/task/request.rs", "setters and checks; to be split"),
     ("tests/it/examples.rs", "to be split"),
     ("tests/it/soak/rogue.rs", "the hostile parts of the soak"),
     ("tests/it/support/server.rs", "the scripted server"),
-    ("tests/it/telemetry.rs", "to be split by behaviour"),
-    ("tests/it/telemetry_kill.rs", "kill storms, and what they share"),
 ];
