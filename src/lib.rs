@@ -58,7 +58,7 @@
 //! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
 //! | `debrief` | audit lines → report |
 //! | `device` | battery, memory, network, clocks and temperature; the admission policy; tools for a model |
-//! | `event`, `slept`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
+//! | `event`, `suspended`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
 //! | `telemetry` | events → audit lines |
 //! | `http` | HTTP over ureq, which is named here alone: connections, limits in time, cancelling, proxies, TLS |
 //! | `engine` | what every provider behind HTTP shares: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
@@ -113,9 +113,9 @@ mod prices;
 mod providers;
 mod queue;
 mod secret;
-mod slept;
 mod status;
 mod store;
+mod suspended;
 mod sync;
 mod task;
 mod task_error;

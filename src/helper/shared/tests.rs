@@ -7,8 +7,8 @@ use super::ends::Claim;
 use super::*;
 use crate::backend::{Reply, cancelled};
 use crate::config::WhenResultsFull;
-use crate::slept::Slept;
 use crate::store::{Phase, Queued};
+use crate::suspended::SuspendedTime;
 use crate::sync::{Ordering, earlier, now};
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -143,7 +143,7 @@ fn asleep(config: HelperConfig) -> (Arc<Shared>, Queued, std::sync::Arc<Sleeps>)
         Box::new(Gate(std::sync::Mutex::new(std::sync::mpsc::channel().1)));
     let reported = std::sync::Arc::<Sleeps>::default();
     let mut observers = crate::observers::Observers::new(vec![Foreign::new(reported.clone())]);
-    Arc::get_mut(&mut observers).unwrap().slept = Slept::as_if_always_asleep();
+    Arc::get_mut(&mut observers).unwrap().suspended = SuspendedTime::as_if_always_asleep();
     let queued = Queued {
         request: TaskRequest::new("x"),
         created_at: SystemTime::now() - Duration::from_secs(3600),
