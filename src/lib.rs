@@ -37,9 +37,19 @@
 //!
 //! # Panics
 //!
-//! Panics in backends, tools, callbacks and observers are caught: the task ends as
-//! [`ErrorKind::Panicked`], or the panic is counted. With `panic = "abort"` in the profile
-//! nothing can be caught, and any of these panics ends the process.
+//! Panics in backends, tools, callbacks and observers, and in the drop of what they hold, are
+//! caught: the task ends as [`ErrorKind::Panicked`], or the panic is counted. With
+//! `panic = "abort"` in the profile nothing can be caught, and any of these panics ends the
+//! process; so does, by a rule of Rust, a callback that panics and then drops a value of its
+//! own that panics too.
+//!
+//! # Callbacks
+//!
+//! [`TaskRequest::on_done`] runs on the helper's own threads, outside every lock, once the
+//! outcome can be read. It may submit, cancel, stop, block, or drop its manager: ends that
+//! callbacks cause are queued, whatever their number, and a stop waits for no callback longer
+//! than it says. `cancel_task` runs the callback of the task that it ends; no submit, wait,
+//! look-up or status call runs any.
 //!
 //! # Map of the house
 //!

@@ -61,13 +61,16 @@ impl Drop for Tools {
     }
 }
 
-/// The callbacks for what arrives while the task runs.
+type TextCallback = Box<dyn FnMut(&str) -> ControlFlow<()> + Send>;
+type ReasoningCallback = Box<dyn FnMut(&str) + Send>;
+
+/// The callbacks for what arrives while the task runs. The drop of each is fenced by itself.
 #[derive(Default)]
 pub(crate) struct OnText {
     /// Called with each delta of the answer; a break ends the task as cancelled.
-    pub(crate) text: Option<Box<dyn FnMut(&str) -> ControlFlow<()> + Send>>,
+    pub(crate) text: Option<Foreign<TextCallback>>,
     /// Called with each delta of the model's reasoning.
-    pub(crate) reasoning: Option<Box<dyn FnMut(&str) + Send>>,
+    pub(crate) reasoning: Option<Foreign<ReasoningCallback>>,
 }
 
 /// Called once when the task has ended.
