@@ -37,9 +37,19 @@
 //!
 //! # Panics
 //!
-//! Panics in backends, tools, callbacks and observers are caught: the task ends as
-//! [`ErrorKind::Panicked`], or the panic is counted. With `panic = "abort"` in the profile
-//! nothing can be caught, and any of these panics ends the process.
+//! Panics in backends, tools, callbacks and observers, and in the drop of what they hold, are
+//! caught: the task ends as [`ErrorKind::Panicked`], or the panic is counted. With
+//! `panic = "abort"` in the profile nothing can be caught, and any of these panics ends the
+//! process; so does, by a rule of Rust, a callback that panics and then drops a value of its
+//! own that panics too.
+//!
+//! # Callbacks
+//!
+//! [`TaskRequest::on_done`] runs on the helper's own threads, outside every lock, once the
+//! outcome can be read. It may submit, cancel, stop, block, or drop its manager: ends that
+//! callbacks cause are queued, whatever their number, and a stop waits for no callback longer
+//! than it says. `cancel_task` runs the callback of the task that it ends; no submit, wait,
+//! look-up or status call runs any.
 //!
 //! # Map of the house
 //!
@@ -58,7 +68,7 @@
 //! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
 //! | `debrief` | audit lines → report |
 //! | `device` | battery, memory, network, clocks and temperature; the admission policy; tools for a model |
-//! | `event`, `slept`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
+//! | `event`, `suspended`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
 //! | `telemetry` | events → audit lines |
 //! | `http` | HTTP over ureq, which is named here alone: connections, limits in time, cancelling, proxies, TLS |
 //! | `engine` | what every provider behind HTTP shares: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
@@ -113,9 +123,9 @@ mod prices;
 mod providers;
 mod queue;
 mod secret;
-mod slept;
 mod status;
 mod store;
+mod suspended;
 mod sync;
 mod task;
 mod task_error;

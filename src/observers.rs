@@ -2,7 +2,7 @@
 
 use crate::event::{Event, Observe};
 use crate::foreign::{self, Foreign};
-use crate::slept::Slept;
+use crate::suspended::SuspendedTime;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// An observer whose drop is fenced.
@@ -13,7 +13,7 @@ pub(crate) type Observer = Foreign<std::sync::Arc<dyn Observe>>;
 pub(crate) struct Observers {
     list: Vec<Observer>,
     panics: AtomicU64,
-    pub(crate) slept: Slept,
+    pub(crate) suspended: SuspendedTime,
 }
 
 /// Observers shared by the helpers of a manager.
@@ -21,7 +21,7 @@ pub(crate) type SharedObservers = Arc<Observers>;
 
 impl Observers {
     pub(crate) fn new(list: Vec<Observer>) -> SharedObservers {
-        Arc::new(Self { list, panics: AtomicU64::new(0), slept: Slept::new() })
+        Arc::new(Self { list, panics: AtomicU64::new(0), suspended: SuspendedTime::new() })
     }
 
     /// Whether there is anybody to notify: who asks first need not make an event in vain.

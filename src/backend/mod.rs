@@ -295,7 +295,7 @@ impl CallContext<'_> {
         self.call_back(text, |on_text| {
             if let Some(callback) = &mut on_text.text {
                 self.text_sent.set(true);
-                goes_on = callback(text);
+                goes_on = (**callback)(text);
             }
         });
         match goes_on {
@@ -312,7 +312,7 @@ impl CallContext<'_> {
     pub fn send_reasoning(&self, text: &str) {
         self.call_back(text, |on_text| {
             if let Some(callback) = &mut on_text.reasoning {
-                callback(text);
+                (**callback)(text);
             }
         });
     }

@@ -87,15 +87,6 @@ pub(crate) enum Phase {
     },
 }
 
-/// What a number leads to.
-pub(crate) enum Lookup<'a> {
-    Found(&'a mut Phase),
-    /// The result had to make room.
-    Dropped,
-    /// Never submitted, taken, or cleared.
-    Unknown,
-}
-
 /// What a helper keeps of its tasks.
 #[derive(Default)]
 pub(crate) struct Store {
@@ -148,14 +139,10 @@ impl Store {
         number
     }
 
-    pub(crate) fn look(&mut self, number: u64) -> Lookup<'_> {
-        let dropped =
-            || (number > 0 && number <= self.dropped_forgotten) || self.dropped.contains(&number);
-        match self.tasks.get_mut(number) {
-            Some(phase) => Lookup::Found(phase),
-            None if dropped() => Lookup::Dropped,
-            None => Lookup::Unknown,
-        }
+    /// Whether the task's result had to make room. (One that is not here and was not dropped
+    /// was never submitted, or it was taken or cleared.)
+    pub(crate) fn was_dropped(&self, number: u64) -> bool {
+        (number > 0 && number <= self.dropped_forgotten) || self.dropped.contains(&number)
     }
 
     pub(crate) fn phase(&mut self, number: u64) -> Option<&mut Phase> {

@@ -61,19 +61,16 @@ impl Drop for Tools {
     }
 }
 
-/// Called with a delta of text; says whether to go on.
 type TextCallback = Box<dyn FnMut(&str) -> ControlFlow<()> + Send>;
-
-/// Called with a delta of reasoning.
 type ReasoningCallback = Box<dyn FnMut(&str) + Send>;
 
-/// The callbacks for what arrives while the task runs.
+/// The callbacks for what arrives while the task runs. The drop of each is fenced by itself.
 #[derive(Default)]
 pub(crate) struct OnText {
     /// Called with each delta of the answer; a break ends the task as cancelled.
-    pub(crate) text: Option<TextCallback>,
+    pub(crate) text: Option<Foreign<TextCallback>>,
     /// Called with each delta of the model's reasoning.
-    pub(crate) reasoning: Option<ReasoningCallback>,
+    pub(crate) reasoning: Option<Foreign<ReasoningCallback>>,
 }
 
 /// Called once when the task has ended.

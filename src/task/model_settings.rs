@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 
 use super::{Exclusive, OnText, TaskRequest};
+use crate::foreign::Foreign;
 
 /// What is asked of the model; what is not set is not sent.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +65,7 @@ impl TaskRequest {
         mut self,
         callback: impl FnMut(&str) -> ControlFlow<()> + Send + 'static,
     ) -> Self {
-        self.callbacks().text = Some(Box::new(callback));
+        self.callbacks().text = Some(Foreign::new(Box::new(callback)));
         self
     }
 
@@ -74,7 +75,7 @@ impl TaskRequest {
     /// itself. A call that is tried again may repeat what was shown.
     #[must_use]
     pub fn on_reasoning(mut self, callback: impl FnMut(&str) + Send + 'static) -> Self {
-        self.callbacks().reasoning = Some(Box::new(callback));
+        self.callbacks().reasoning = Some(Foreign::new(Box::new(callback)));
         self
     }
 

@@ -2,15 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, AutomationHelper, CallContext, Error, ErrorKind, FnTool,
-    HelperConfig, Observe, Reply, Task, TaskError, TaskId, TaskRequest,
+    AdmissionControl, AdmissionPolicy, AiBackend, AutomationAssistantManager, AutomationHelper,
+    CallContext, Error, ErrorKind, FnTool, HelperConfig, Observe, Reply, Task, TaskError, TaskId,
+    TaskRequest, Tool,
 };
 use serde_json::{Value, json};
 
-use crate::support::LONG;
+use crate::support::{LONG, until};
 
 /// Panics when it is dropped.
 struct Bad;
@@ -45,15 +46,7 @@ impl AiBackend for Backend {
     }
 }
 
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < LONG, "{what}");
-        std::thread::yield_now();
-    }
-}
-
-fn bad_tool() -> impl automation_assistant::Tool {
+fn bad_tool() -> impl Tool {
     let bad = Bad;
     FnTool::new("tool", "", json!({}), move |_: &Value| {
         hold(&bad);
@@ -69,8 +62,8 @@ fn bring_on_done(request: TaskRequest) -> TaskRequest {
 }
 
 fn bring_on_text(request: TaskRequest) -> TaskRequest {
-    let bad = Bad;
-    request.on_text(move |_| hold(&bad))
+    let (bad, other) = (Bad, Bad);
+    request.on_text(move |_| hold(&bad)).on_reasoning(move |_| hold(&other))
 }
 
 fn bring_tools(request: TaskRequest) -> TaskRequest {
@@ -83,7 +76,7 @@ fn bring_all(request: TaskRequest) -> TaskRequest {
 
 /// What a request may bring, and how many of its drops panic.
 const BRINGS: [(u64, Bring); 4] =
-    [(1, bring_on_done), (1, bring_on_text), (2, bring_tools), (4, bring_all)];
+    [(1, bring_on_done), (2, bring_on_text), (2, bring_tools), (5, bring_all)];
 
 type End = fn(&AutomationHelper, TaskId);
 
@@ -132,7 +125,7 @@ fn a_panic_in_a_drop_is_counted_and_changes_no_outcome() {
                 Ok(()) => {
                     let next = helper.submit_task(bring_all("next".into())).unwrap();
                     assert!(helper.wait_task(next, LONG).unwrap().is_success(), "{row}");
-                    4
+                    5
                 }
                 Err(_) => 0,
             };
@@ -158,18 +151,18 @@ fn a_stop_loses_no_task_to_a_panic_in_a_drop() {
     assert!(ids.iter().map(ended).all(|task| task.error.is_some()));
     let report = helper.get_status();
     assert_eq!((report.threads, report.completed_tasks), (0, TASKS as u64));
-    assert_eq!(report.callback_panics, 4 * TASKS as u64);
+    assert_eq!(report.callback_panics, 5 * TASKS as u64);
 }
 
 #[test]
 fn a_request_that_is_refused_or_never_submitted_does_no_harm() {
     drop(bring_all("never submitted".into()));
-    let twice = bring_on_done(bring_on_done("the second takes the first one's place".into()));
+    let twice = bring_all(bring_all("the second ones take the place of the first".into()));
     drop(twice.clone_without_callbacks());
     drop(twice);
     let helper = AutomationHelper::new(HelperConfig::local().queue_capacity(1)).unwrap();
     assert!(matches!(helper.submit_task(bring_all("".into())), Err(Error::InvalidRequest(_))));
-    assert_eq!(helper.get_status().callback_panics, 4);
+    assert_eq!(helper.get_status().callback_panics, 5);
     helper.submit_task("x").unwrap();
     drop(helper.submit_task(bring_all("no room".into())).unwrap_err());
     helper.stop();
@@ -218,8 +211,6 @@ impl Observe for BadObserver {}
 
 #[test]
 fn backends_and_observers_are_fenced_in_from_their_name_to_their_drop() {
-    use automation_assistant::{AdmissionControl, AdmissionPolicy};
-
     let observer = || Arc::new(BadObserver { _bad: Bad });
     let backend = || BadBackend { _bad: Bad };
     let builder = AutomationAssistantManager::builder().observer(observer()).observer(observer());

@@ -8,8 +8,8 @@
 
 mod admission;
 mod callbacks;
-mod core_edges;
-mod core_more;
+mod cancel;
+mod deadlines;
 mod debrief;
 mod device;
 mod drops;
@@ -21,12 +21,15 @@ mod graders;
 #[cfg(feature = "http")]
 mod http;
 mod limits;
+mod nested_ends;
 mod nesting;
+mod observers;
 #[cfg(feature = "http")]
 mod opik;
 #[cfg(feature = "http")]
 mod real_model;
 mod resources;
+mod results;
 #[cfg(feature = "http")]
 mod sdk_judge;
 mod secrets;

@@ -94,7 +94,7 @@ impl Shared {
         }
         let Some(own) = running.own_deadline else { return false };
         let submitted = running.began.checked_sub(running.queue_time).unwrap_or(running.began);
-        let suspended = self.observers.slept.since(running.created_at, submitted);
+        let suspended = self.observers.suspended.since(running.created_at, submitted);
         !suspended.is_zero() && own.checked_sub(suspended).is_none_or(over)
     }
 
@@ -103,7 +103,7 @@ impl Shared {
         if queued.deadline.is_none() || !self.config.count_suspended_time {
             return Duration::ZERO;
         }
-        self.observers.slept.since(queued.created_at, queued.submitted)
+        self.observers.suspended.since(queued.created_at, queued.submitted)
     }
 
     pub(super) fn queued_is_late(&self, queued: &Queued, now: Instant) -> bool {

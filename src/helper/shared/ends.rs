@@ -104,7 +104,7 @@ impl Shared {
         }
         let running = state.store.claim_running(number)?;
         // The thread has the request. Its copy is made under the lock, for when the lock is
-        // gone the thread may come back and take the next task. Never waits, see `Slot`.
+        // gone the thread may come back and take the next task. Never waits, see `ThreadSlot`.
         let request = match slot.request.try_read() {
             Ok(held) => held.as_ref().map(TaskRequest::clone_for_record),
             Err(_) => None,

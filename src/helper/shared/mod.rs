@@ -87,7 +87,7 @@ pub const INBOX_BYTES_MAX: usize = 64 << 10;
 const INBOX_KEY: &str = "inbox";
 
 /// What one helper's result says to another helper.
-pub(crate) struct Message {
+pub(crate) struct InboxMessage {
     pub(crate) from: String,
     pub(crate) text: String,
 }
@@ -121,7 +121,7 @@ impl Watch {
 }
 
 /// A thread's place: the signal that reaches it and the request it works on.
-pub(crate) struct Slot {
+pub(crate) struct ThreadSlot {
     pub(crate) cancel: CancelSignal,
     /// Written by the slot's thread, under the state's lock; read by that thread while it
     /// works, and by whoever ends the task in its place (to copy the prompt), also under the
@@ -155,7 +155,7 @@ pub(crate) struct State {
     awaited: Vec<u64>,
     room_waiters: usize,
     watches: Vec<Arc<Watch>>,
-    inbox: Vec<Message>,
+    inbox: Vec<InboxMessage>,
     /// What is to be called, by the order in which it came.
     callbacks: VecDeque<Box<QueuedCallback>>,
     last_callback: u64,
@@ -193,7 +193,7 @@ pub(crate) struct Shared {
     /// A thread has ended, or a stop's last outcome is published.
     pub(crate) stop_goes_on: Condvar,
     pub(crate) tickets: Tickets,
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) slots: Vec<ThreadSlot>,
     pub(crate) handles: Mutex<Vec<JoinHandle<()>>>,
     callback_panics: AtomicU64,
 }
@@ -205,7 +205,7 @@ impl Shared {
         observers: SharedObservers,
     ) -> Self {
         let threads = config.max_concurrent_tasks;
-        let slot = || Slot { cancel: CancelSignal::new(), request: RwLock::new(None) };
+        let slot = || ThreadSlot { cancel: CancelSignal::new(), request: RwLock::new(None) };
         Self {
             id: HelperId::next(),
             name: config.effective_name().to_owned(),

@@ -15,9 +15,9 @@ impl Shared {
     pub(super) fn notify_suspended(&self, from: (SystemTime, Instant), to: (SystemTime, Instant)) {
         if self.observers.any() {
             // Notes it; what the task is charged was decided before.
-            let _ = self.observers.slept.between(from, to);
+            let _ = self.observers.suspended.between(from, to);
         }
-        if let Some(suspended) = self.observers.slept.unreported() {
+        if let Some(suspended) = self.observers.suspended.unreported() {
             let facts = [("suspended_ms", Fact::Number(millis(suspended)))];
             let mut event = self.event(EventKind::Suspended);
             event.facts = &facts;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, Message, RUN_GRACE, Shared, State, Watch,
-    YIELDS,
+    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, InboxMessage, RUN_GRACE, Shared, State,
+    Watch, YIELDS,
 };
 use crate::backend::cancelled;
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::foreign;
 use crate::helper::worker;
 use crate::id::TaskId;
 use crate::status::{HelperStatus, HelperStatusReport};
-use crate::store::{Lookup, Phase};
+use crate::store::Phase;
 use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now};
 use crate::task::{Task, TaskState, millis};
 
@@ -35,27 +35,29 @@ impl Shared {
         id: TaskId,
         number: u64,
     ) -> Result<Result<Task, Option<Instant>>, Error> {
-        match state.store.look(number) {
-            Lookup::Dropped => Err(Error::ResultDropped(id)),
-            Lookup::Unknown => Err(Error::UnknownTask(id)),
-            Lookup::Found(Phase::Queued(queued)) => {
+        let Some(phase) = state.store.phase(number) else {
+            let dropped = state.store.was_dropped(number);
+            return Err(if dropped { Error::ResultDropped(id) } else { Error::UnknownTask(id) });
+        };
+        match phase {
+            Phase::Queued(queued) => {
                 Ok(Err(self.look_again(queued.deadline, queued.deadline.is_some())))
             }
-            Lookup::Found(Phase::Running(running)) => {
+            Phase::Running(running) => {
                 // An end that its thread was asked for already is not asked for again.
                 let asked = running.end_with.is_some();
                 let over = running.deadline.and_then(|at| at.checked_add(RUN_GRACE));
                 let again = self.look_again(over, running.own_deadline.is_some());
                 Ok(Err(if asked { None } else { again }))
             }
-            Lookup::Found(Phase::Finished { .. }) => match state.store.read(number) {
+            Phase::Finished { .. } => match state.store.read(number) {
                 Some(task) => {
                     self.notify_room(state);
                     Ok(Ok(task))
                 }
                 None => Err(Error::UnknownTask(id)),
             },
-            Lookup::Found(Phase::Ending) => Ok(Err(None)),
+            Phase::Ending => Ok(Err(None)),
         }
     }
 
@@ -202,7 +204,7 @@ impl Shared {
     }
 
     /// Puts a message where the next task begun sees it.
-    pub(crate) fn put_message(&self, message: Message) -> Result<(), Error> {
+    pub(crate) fn put_message(&self, message: InboxMessage) -> Result<(), Error> {
         if message.text.len() > INBOX_BYTES_MAX {
             return Err(Error::InvalidRequest(format!(
                 "the result has {} bytes, an inbox holds {INBOX_BYTES_MAX} (INBOX_BYTES_MAX): \

@@ -28,7 +28,7 @@ impl Shared {
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
         let created_at = SystemTime::now();
         if self.observers.any() || (deadline.is_some() && self.config.count_suspended_time) {
-            self.observers.slept.watch();
+            self.observers.suspended.watch();
         }
         let mut state = self.lock();
         loop {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::callbacks::QueuedCallback;
 use super::due::{expired_in_queue, terminated};
 use super::ends::Claim;
-use super::{INBOX_KEY, Message, Shared, State};
+use super::{INBOX_KEY, InboxMessage, Shared, State};
 use crate::backend::Reply;
 use crate::foreign::Foreign;
 use crate::store::{Queued, Running};
@@ -98,7 +98,8 @@ impl Shared {
         // A context of the caller's own under that name is left alone; the messages wait.
         if !state.inbox.is_empty() && !queued.request.context.contains_key(INBOX_KEY) {
             let inbox = std::mem::take(&mut state.inbox);
-            let message = |message: Message| json!({"from": message.from, "text": message.text});
+            let message =
+                |message: InboxMessage| json!({"from": message.from, "text": message.text});
             let messages: Vec<Value> = inbox.into_iter().map(message).collect();
             queued.request.context.insert(INBOX_KEY.to_owned(), Value::Array(messages));
         }

@@ -7,8 +7,8 @@ use super::ends::Claim;
 use super::*;
 use crate::backend::{Reply, cancelled};
 use crate::config::WhenResultsFull;
-use crate::slept::Slept;
 use crate::store::{Phase, Queued};
+use crate::suspended::SuspendedTime;
 use crate::sync::{Ordering, earlier, now};
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -143,7 +143,7 @@ fn asleep(config: HelperConfig) -> (Arc<Shared>, Queued, std::sync::Arc<Sleeps>)
         Box::new(Gate(std::sync::Mutex::new(std::sync::mpsc::channel().1)));
     let reported = std::sync::Arc::<Sleeps>::default();
     let mut observers = crate::observers::Observers::new(vec![Foreign::new(reported.clone())]);
-    Arc::get_mut(&mut observers).unwrap().slept = Slept::as_if_always_asleep();
+    Arc::get_mut(&mut observers).unwrap().suspended = SuspendedTime::as_if_always_asleep();
     let queued = Queued {
         request: TaskRequest::new("x"),
         created_at: SystemTime::now() - Duration::from_secs(3600),
@@ -248,7 +248,7 @@ fn a_thread_that_was_woken_sleeps_no_more() {
 fn one_message_may_fill_the_inbox_and_none_may_be_larger() {
     let (shared, ..) = asleep(HelperConfig::local());
     let put = |bytes: usize| {
-        shared.put_message(Message { from: "other".to_owned(), text: "x".repeat(bytes) })
+        shared.put_message(InboxMessage { from: "other".to_owned(), text: "x".repeat(bytes) })
     };
     assert!(matches!(put(INBOX_BYTES_MAX + 1), Err(Error::InvalidRequest(_))));
     put(INBOX_BYTES_MAX).unwrap();

@@ -1,5 +1,5 @@
-//! Time in which the device slept counts against a task's deadline, though `Instant` stands
-//! still in it.
+//! Suspended time: time in which the device slept. It counts against a task's deadline, though
+//! `Instant` stands still in it.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::device::{ClockReading, MIN_CLOCK_GAP};
 use crate::sync::{AtomicU64, Ordering, now};
 
-/// What a manager's helpers know of the device's sleep.
-pub(crate) struct Slept {
+/// What a manager's helpers know of the device's suspended time.
+pub(crate) struct SuspendedTime {
     /// The clocks when the first task came.
     since: OnceLock<ClockReading>,
-    /// Sleep noticed so far, in milliseconds, and how much of that was not
-    /// reported yet.
+    /// Suspended time noticed so far, in milliseconds, and how much of that was not reported
+    /// yet.
     noticed_ms: AtomicU64,
     unreported_ms: AtomicU64,
 }
 
-impl Slept {
+impl SuspendedTime {
     pub(crate) fn new() -> Self {
         let (noticed_ms, unreported_ms) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { since: OnceLock::new(), noticed_ms, unreported_ms }
@@ -28,15 +28,14 @@ impl Slept {
         self.since.get_or_init(ClockReading::now);
     }
 
-    /// How long the device slept since a task was submitted.
+    /// How long the device was suspended since a task was submitted.
     pub(crate) fn since(&self, created_at: SystemTime, submitted: Instant) -> Duration {
         self.between((created_at, submitted), (SystemTime::now(), now()))
     }
 
-    /// How long the device slept between two looks at wall clock and `Instant`, of which the
-    /// second was just taken. The wall clock is asked first, which costs nothing; only where
-    /// it ran ahead is the boot clock asked whether that was a sleep or somebody setting the
-    /// clock.
+    /// How long the device was suspended between two readings of wall clock and `Instant`, of
+    /// which the second was just taken. The wall clock is compared first, which costs nothing;
+    /// only where it ran ahead does the boot clock tell a suspension from a clock that was set.
     pub(crate) fn between(
         &self,
         before: (SystemTime, Instant),
@@ -48,15 +47,15 @@ impl Slept {
             return Duration::ZERO;
         };
         let total = ClockReading::now().since(first).suspended();
-        let slept = counted(ahead, total);
-        if !slept.is_zero() {
+        let suspended = counted(ahead, total);
+        if !suspended.is_zero() {
             self.notice(total);
         }
-        slept
+        suspended
     }
 
-    /// Takes down how long the device slept since watching began. Of two looks at the same
-    /// sleep the later one may see some milliseconds more: that is no further sleep.
+    /// Notes how long the device was suspended since watching began. Of two readings after the
+    /// same suspension the later one may be some milliseconds longer: that is no further one.
     fn notice(&self, total: Duration) {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (total_ms, gap_ms) = (ms(total), ms(MIN_CLOCK_GAP));
@@ -68,7 +67,7 @@ impl Slept {
         }
     }
 
-    /// Sleep that was not reported to the observers yet.
+    /// Suspended time that was not reported to the observers yet.
     pub(crate) fn unreported(&self) -> Option<Duration> {
         let ms = self.unreported_ms.swap(0, Ordering::Relaxed);
         (ms > 0).then(|| Duration::from_millis(ms))
@@ -78,18 +77,18 @@ impl Slept {
 /// A task cannot have slept longer than the device did, nor longer than the wall clock ran
 /// ahead while it was there.
 fn counted(wall_ahead: Duration, device_slept: Duration) -> Duration {
-    let slept = wall_ahead.min(device_slept);
-    if slept < MIN_CLOCK_GAP { Duration::ZERO } else { slept }
+    let suspended = wall_ahead.min(device_slept);
+    if suspended < MIN_CLOCK_GAP { Duration::ZERO } else { suspended }
 }
 
 #[cfg(test)]
-impl Slept {
+impl SuspendedTime {
     /// Watches a device that has slept ever since it was switched on.
     pub(crate) fn as_if_always_asleep() -> Self {
         let source = ClockReading::now().source();
-        let slept = Self::new();
-        let _ = slept.since.set(ClockReading::new(Instant::now(), Duration::ZERO, source));
-        slept
+        let suspended = Self::new();
+        let _ = suspended.since.set(ClockReading::new(Instant::now(), Duration::ZERO, source));
+        suspended
     }
 }
 
@@ -109,40 +108,44 @@ mod tests {
 
     #[test]
     fn each_sleep_is_reported_once_and_by_itself() {
-        let (slept, second) = (Slept::new(), Duration::from_secs(1));
-        slept.notice(second * 60);
-        assert_eq!(slept.unreported(), Some(second * 60));
-        assert_eq!(slept.unreported(), None);
+        let (suspended, second) = (SuspendedTime::new(), Duration::from_secs(1));
+        suspended.notice(second * 60);
+        assert_eq!(suspended.unreported(), Some(second * 60));
+        assert_eq!(suspended.unreported(), None);
         // The same sleep, seen again with what clocks are off by.
         for seen in [59_990, 60_000, 60_010, 60_999] {
-            slept.notice(Duration::from_millis(seen));
-            assert_eq!(slept.unreported(), None, "{seen}");
+            suspended.notice(Duration::from_millis(seen));
+            assert_eq!(suspended.unreported(), None, "{seen}");
         }
-        slept.notice(second * 61);
-        slept.notice(second * 71);
-        assert_eq!(slept.unreported(), Some(second * 11), "two more, not what was reported before");
+        suspended.notice(second * 61);
+        suspended.notice(second * 71);
+        assert_eq!(
+            suspended.unreported(),
+            Some(second * 11),
+            "two more, not what was reported before"
+        );
     }
 
     #[test]
     fn a_task_that_was_there_is_charged_for_the_device_s_sleep() {
-        let slept = Slept::new();
+        let suspended = SuspendedTime::new();
         let submitted = Instant::now();
         let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
-        slept.watch();
-        assert!(slept.since.get().is_some());
-        let slept = Slept::as_if_always_asleep();
-        assert!(slept.since(an_hour_ago, submitted) >= MIN_CLOCK_GAP);
-        assert!(slept.unreported() >= Some(MIN_CLOCK_GAP));
-        assert_eq!(slept.since(SystemTime::now(), submitted), Duration::ZERO);
-        assert_eq!(slept.unreported(), None);
+        suspended.watch();
+        assert!(suspended.since.get().is_some());
+        let suspended = SuspendedTime::as_if_always_asleep();
+        assert!(suspended.since(an_hour_ago, submitted) >= MIN_CLOCK_GAP);
+        assert!(suspended.unreported() >= Some(MIN_CLOCK_GAP));
+        assert_eq!(suspended.since(SystemTime::now(), submitted), Duration::ZERO);
+        assert_eq!(suspended.unreported(), None);
     }
 
     #[test]
     fn without_sleep_nothing_is_counted_or_reported() {
-        let slept = Slept::new();
-        slept.watch();
+        let suspended = SuspendedTime::new();
+        suspended.watch();
         let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
-        assert_eq!(slept.since(an_hour_ago, Instant::now()), Duration::ZERO);
-        assert_eq!(slept.unreported(), None);
+        assert_eq!(suspended.since(an_hour_ago, Instant::now()), Duration::ZERO);
+        assert_eq!(suspended.unreported(), None);
     }
 }
