@@ -22,7 +22,7 @@ pub(crate) type Make<'a> = &'a dyn Fn(Limits) -> JobQueue;
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(40);
 
-/// The tests of this file for one engine.
+/// The tests of this file for one engine, run by a function that has what it needs.
 macro_rules! conformance {
     ($make:expr) => {
         conformance!($make;
@@ -50,7 +50,7 @@ macro_rules! conformance {
     ($make:expr; $($name:ident)*) => {
         $(#[test]
         fn $name() {
-            crate::conformance::$name(&$make);
+            $make(crate::conformance::$name);
         })*
     };
 }
@@ -460,7 +460,7 @@ pub(crate) fn statistics_add_up(make: Make<'_>) {
 
 pub(crate) fn reported_outcomes_are_not_reported_again(make: Make<'_>) {
     let queue = make(Limits::new());
-    let adopt = |worker| queue.engine.adopt_unreported(worker).unwrap();
+    let adopt = |worker| queue.engine.adopt_unreported(worker, LONG).unwrap();
     assert!(adopt("w").is_empty());
     queue.push_all([Job::new("a"), Job::new("b")]).unwrap();
     let jobs = lease(&queue, "w", 2);

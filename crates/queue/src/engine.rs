@@ -51,7 +51,7 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
     fn stats(&self) -> Result<QueueStats, Error>;
 
     /// Outcomes that were to be reported and whose worker is gone; they are now this worker's.
-    fn adopt_unreported(&self, worker: &str) -> Result<Vec<JobId>, Error>;
+    fn adopt_unreported(&self, worker: &str, lease: Duration) -> Result<Vec<JobId>, Error>;
 
     /// A number kept under a name.
     fn bookmark(&self, name: &str) -> Result<u64, Error>;
@@ -171,6 +171,9 @@ pub(crate) enum How {
 pub(crate) enum Ended {
     /// The outcome is recorded.
     Recorded,
+    /// It was recorded before, and another worker reported it meanwhile.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
+    Told,
     /// The job waits again.
     Requeued,
     /// The job is on the dead list.
@@ -248,6 +251,11 @@ pub enum Purge {
     Dead,
     /// Jobs that wait; those that a worker has stay.
     Waiting,
+}
+
+/// Whether a worker with these tools may have a job that asks for those.
+pub(crate) fn offers(tools: &[String], wanted: &str) -> bool {
+    wanted.is_empty() || wanted.split(',').all(|name| tools.iter().any(|tool| tool == name))
 }
 
 /// A reason, cut to its bound and to one line.

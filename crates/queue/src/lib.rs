@@ -14,6 +14,8 @@ mod limits;
 mod outcome;
 mod queue;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod report;
 mod state;
 mod stop;
@@ -29,6 +31,8 @@ pub use limits::{
 };
 pub use outcome::{JobError, JobOutcome};
 pub use queue::JobQueue;
+#[cfg(feature = "redis")]
+pub use redis::RedisConfig;
 pub use state::{JobState, JobStatus, QueueStats, WorkerStats};
 pub use stop::Stop;
 pub use worker::{DEFAULT_LEASE, MAX_LEASE, MIN_LEASE, Worker, WorkerReport};

@@ -8,7 +8,7 @@ use super::tables::{State, Tables, Tx};
 use super::{Embedded, Inner, Lease};
 use crate::clock::now_ms;
 use crate::engine::{
-    Delivery, Ended, Exchange, Exchanged, Hold, Lapsed, Renewed, TAKES_BEFORE_LOWEST,
+    Delivery, Ended, Exchange, Exchanged, Hold, Lapsed, Renewed, TAKES_BEFORE_LOWEST, offers,
 };
 use crate::error::Error;
 use crate::id::JobId;
@@ -150,7 +150,7 @@ impl Tables<'_> {
     fn set_reported(&mut self, id: JobId) -> Tx<()> {
         if let Some(state) = self.state(id)? {
             self.dirty = true;
-            self.unreported.remove((state.finished_ms, id.bits()))?;
+            self.unreported.remove(state.order)?;
         }
         Ok(())
     }
@@ -203,9 +203,4 @@ impl Tables<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a worker with these tools may have a job that asks for those.
-pub(crate) fn offers(tools: &[String], wanted: &str) -> bool {
-    wanted.is_empty() || wanted.split(',').all(|name| tools.iter().any(|tool| tool == name))
 }

@@ -299,7 +299,7 @@ impl Engine for Embedded {
         self.count_all()
     }
 
-    fn adopt_unreported(&self, _worker: &str) -> Result<Vec<JobId>, Error> {
+    fn adopt_unreported(&self, _worker: &str, _lease: Duration) -> Result<Vec<JobId>, Error> {
         self.list_unreported()
     }
 

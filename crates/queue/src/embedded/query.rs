@@ -72,7 +72,7 @@ impl Embedded {
         self.read(&mut self.lock(), |tables| {
             let mut list = Vec::new();
             for entry in tables.dead.iter()?.take(limit) {
-                let id = JobId::from_bits(entry?.0.value().1);
+                let id = JobId::from_bits(entry?.1.value());
                 list.extend(tables.state(id)?.map(|state| state.status(id)));
             }
             Ok(list)
@@ -85,7 +85,7 @@ impl Embedded {
             let Some(mut state) = tables.state(id)?.filter(|state| state.dead) else {
                 return Ok(false);
             };
-            tables.dead.remove((state.finished_ms, id.bits()))?;
+            tables.dead.remove(state.order)?;
             (state.state, state.dead) = (JobState::Submitted, false);
             (state.deliveries, state.finished_ms) = (0, 0);
             tables.ready.insert((state.lane, state.seq), (id.bits(), state.tools.as_str()))?;
@@ -104,12 +104,12 @@ impl Embedded {
             match what {
                 Purge::Results => {
                     for entry in tables.done.iter()?.take(PURGE_STEP) {
-                        found.push(entry?.0.value().1);
+                        found.push(entry?.1.value());
                     }
                 }
                 Purge::Dead => {
                     for entry in tables.dead.iter()?.take(PURGE_STEP) {
-                        found.push(entry?.0.value().1);
+                        found.push(entry?.1.value());
                     }
                 }
                 Purge::Waiting => {
@@ -164,7 +164,7 @@ impl Embedded {
         }
         let found = self.read(&mut inner, |tables| {
             let ids = tables.unreported.iter()?;
-            ids.map(|entry| Ok(JobId::from_bits(entry?.0.value().1))).collect()
+            ids.map(|entry| Ok(JobId::from_bits(entry?.1.value()))).collect()
         })?;
         inner.adopted = true;
         Ok(found)

@@ -73,6 +73,7 @@ impl Tables<'_> {
             key: job.key.clone(),
             pushed_ms: job.pushed_ms,
             finished_ms: 0,
+            order: 0,
             worker: None,
             bytes,
             reasons: Vec::new(),
@@ -148,9 +149,10 @@ impl Tables<'_> {
         self.working.remove(id.bits())?;
         self.records.remove(id.bits())?;
         self.outcomes.insert(id.bits(), record)?;
-        self.done.insert((now, id.bits()), ())?;
+        state.order = self.next_seq()?;
+        self.done.insert(state.order, id.bits())?;
         if report {
-            self.unreported.insert((now, id.bits()), ())?;
+            self.unreported.insert(state.order, id.bits())?;
         }
         let bytes = record.len() as u64;
         self.add(M_BYTES, bytes, state.bytes)?;
@@ -199,7 +201,8 @@ impl Tables<'_> {
         state.state = JobState::Failed;
         state.dead = true;
         state.finished_ms = now_ms();
-        self.dead.insert((state.finished_ms, id.bits()), ())?;
+        state.order = self.next_seq()?;
+        self.dead.insert(state.order, id.bits())?;
         self.put_state(id, &state)?;
         Ok(Ended::Dead)
     }
@@ -226,17 +229,17 @@ impl Tables<'_> {
     /// Drops kept outcomes beyond their bounds, oldest first; never the newest.
     fn trim(&mut self, limits: &Limits, now: u64) -> Tx<()> {
         for _ in 0..DROPS_MAX {
-            let Some((key, _)) = self.done.first()? else { break };
-            let (at, bits) = key.value();
-            drop(key);
+            let Some(oldest) = self.done.first()?.map(|(_, id)| id.value()) else { break };
+            let oldest = JobId::from_bits(oldest);
+            let finished = self.state(oldest)?.map_or(0, |state| state.finished_ms);
             let kept = self.done.len()?;
-            let old = at.saturating_add(limits.ttl_ms()) < now;
+            let old = finished.saturating_add(limits.ttl_ms()) < now;
             let too_many = kept > limits.max_results;
             let too_large = kept > 1 && self.count(M_BYTES)? > limits.max_bytes;
             if !(old || too_many || too_large) {
                 break;
             }
-            self.forget(JobId::from_bits(bits))?;
+            self.forget(oldest)?;
             self.add(M_DROPPED, 1, 0)?;
         }
         Ok(())
@@ -246,10 +249,9 @@ impl Tables<'_> {
     pub(crate) fn forget(&mut self, id: JobId) -> Tx<()> {
         self.dirty = true;
         if let Some(state) = self.state(id)? {
-            let at = (state.finished_ms, id.bits());
-            self.done.remove(at)?;
-            self.dead.remove(at)?;
-            self.unreported.remove(at)?;
+            self.done.remove(state.order)?;
+            self.dead.remove(state.order)?;
+            self.unreported.remove(state.order)?;
             self.ready.remove((state.lane, state.seq))?;
             if let Some(key) = &state.key {
                 self.keys.remove(key.as_str())?;

@@ -20,11 +20,10 @@ pub(crate) const READY: TableDefinition<'_, (u8, u64), (u128, &str)> =
 pub(crate) const PARKED: TableDefinition<'_, (u64, u128), ()> = TableDefinition::new("parked");
 pub(crate) const WORKING: TableDefinition<'_, u128, ()> = TableDefinition::new("working");
 pub(crate) const OUTCOMES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("outcomes");
-pub(crate) const DONE: TableDefinition<'_, (u64, u128), ()> = TableDefinition::new("done");
-pub(crate) const DEAD: TableDefinition<'_, (u64, u128), ()> = TableDefinition::new("dead");
+pub(crate) const DONE: TableDefinition<'_, u64, u128> = TableDefinition::new("done");
+pub(crate) const DEAD: TableDefinition<'_, u64, u128> = TableDefinition::new("dead");
 pub(crate) const KEYS: TableDefinition<'_, &str, u128> = TableDefinition::new("keys");
-pub(crate) const UNREPORTED: TableDefinition<'_, (u64, u128), ()> =
-    TableDefinition::new("unreported");
+pub(crate) const UNREPORTED: TableDefinition<'_, u64, u128> = TableDefinition::new("unreported");
 pub(crate) const BOOKMARKS: TableDefinition<'_, &str, u64> = TableDefinition::new("bookmarks");
 
 /// Counters in [`META`].
@@ -75,10 +74,10 @@ pub(crate) struct Tables<'t> {
     pub(crate) parked: Table<'t, (u64, u128), ()>,
     pub(crate) working: Table<'t, u128, ()>,
     pub(crate) outcomes: Table<'t, u128, &'static [u8]>,
-    pub(crate) done: Table<'t, (u64, u128), ()>,
-    pub(crate) dead: Table<'t, (u64, u128), ()>,
+    pub(crate) done: Table<'t, u64, u128>,
+    pub(crate) dead: Table<'t, u64, u128>,
     pub(crate) keys: Table<'t, &'static str, u128>,
-    pub(crate) unreported: Table<'t, (u64, u128), ()>,
+    pub(crate) unreported: Table<'t, u64, u128>,
     /// Whether anything was written: a transaction without is not committed.
     pub(crate) dirty: bool,
 }
@@ -113,6 +112,12 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
+    /// The next number of the one sequence of a file.
+    pub(crate) fn next_seq(&mut self) -> Tx<u64> {
+        self.add(M_SEQ, 1, 0)?;
+        self.count(M_SEQ)
+    }
+
     pub(crate) fn state(&self, id: JobId) -> Tx<Option<State>> {
         let Some(found) = self.states.get(id.bits())? else { return Ok(None) };
         Ok(Some(State::read(found.value())?))
@@ -142,6 +147,8 @@ pub(crate) struct State {
     pub(crate) pushed_ms: u64,
     /// When it was finished or died; 0 before.
     pub(crate) finished_ms: u64,
+    /// Its place among the finished or the dead.
+    pub(crate) order: u64,
     pub(crate) worker: Option<String>,
     /// Bytes that count for the bound: of the record, or of the outcome once there is one.
     pub(crate) bytes: u64,
@@ -155,7 +162,7 @@ impl State {
             "attempt": self.attempt, "deliveries": self.deliveries,
             "max_deliveries": self.max_deliveries, "lane": self.lane, "seq": self.seq,
             "tools": self.tools, "key": self.key, "pushed": self.pushed_ms,
-            "finished": self.finished_ms, "worker": self.worker, "bytes": self.bytes,
+            "finished": self.finished_ms, "order": self.order, "worker": self.worker, "bytes": self.bytes,
             "reasons": self.reasons,
         })
         .to_string()
@@ -184,6 +191,7 @@ impl State {
             key: text("key"),
             pushed_ms: number("pushed"),
             finished_ms: number("finished"),
+            order: number("order"),
             worker: text("worker"),
             bytes: number("bytes"),
             reasons: reasons.map(str::to_owned).collect(),

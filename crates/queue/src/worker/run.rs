@@ -161,7 +161,8 @@ impl<'m> Run<'m> {
         }
         let ends: Vec<End> = self.endings.iter().map(|ending| ending.end.clone()).collect();
         let held: Vec<Hold> = self.held.values().map(|held| held.hold).collect();
-        let out = self.worker.queue.engine.exchange(&Exchange {
+        let called = Instant::now();
+        let ask = Exchange {
             worker: &self.worker.name,
             lease: self.worker.lease,
             ends: &ends,
@@ -171,8 +172,17 @@ impl<'m> Run<'m> {
             tools: &self.tools,
             recover: self.recover,
             report: self.worker.on_outcome.is_some(),
-        })?;
+        };
+        let mut out = self.worker.queue.engine.exchange(&ask)?;
         self.reached = true;
+        if ask.report && called.elapsed() > self.worker.lease / 2 {
+            // The answer was long under way, or this process was stopped: another worker may
+            // have reported in this one's place by now. Repeating an end tells.
+            let again = Exchange { held: &[], reported: &[], want: 0, recover: Recover::No, ..ask };
+            if let Ok(again) = self.worker.queue.engine.exchange(&again) {
+                out.ends = again.ends;
+            }
+        }
         self.recover = Recover::No;
         self.reported.clear();
         self.renew_at = now + self.worker.lease / RENEWALS_PER_LEASE;
@@ -358,18 +368,24 @@ impl<'m> Run<'m> {
         self.worker.queue.events.ended(&end, outcome.as_ref(), deliveries, pushed_ms, ended);
         match (ended, &end.how, outcome) {
             (Ended::Recorded, _, Some(outcome)) => {
-                match outcome.state {
-                    JobState::Completed => self.report.completed += 1,
-                    JobState::Canceled => self.report.canceled += 1,
-                    _ => self.report.failed += 1,
-                }
+                self.count(&outcome);
                 self.tell_owner(&outcome);
             }
+            // Another worker has reported it.
+            (Ended::Told, _, Some(outcome)) => self.count(&outcome),
             (Ended::Fenced, ..) => self.report.fenced += 1,
             (Ended::Canceled, ..) => self.report.canceled += 1,
             (Ended::Dead, ..) => self.report.dead += 1,
             (_, How::HandBack, _) => self.report.handed_back += 1,
             _ => self.report.retried += 1,
+        }
+    }
+
+    fn count(&mut self, outcome: &JobOutcome) {
+        match outcome.state {
+            JobState::Completed => self.report.completed += 1,
+            JobState::Canceled => self.report.canceled += 1,
+            _ => self.report.failed += 1,
         }
     }
 
@@ -383,7 +399,7 @@ impl<'m> Run<'m> {
 
     /// Reports what workers that are gone recorded and may not have reported.
     fn adopt(&mut self) -> Result<(), Error> {
-        for id in self.worker.queue.engine.adopt_unreported(&self.worker.name)? {
+        for id in self.worker.queue.engine.adopt_unreported(&self.worker.name, self.worker.lease)? {
             if let Some(record) = self.worker.queue.engine.outcome(id)?
                 && let Ok(outcome) = JobOutcome::read(&record)
             {
