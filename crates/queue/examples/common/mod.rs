@@ -62,3 +62,17 @@ pub(crate) fn exit(result: Result<(), String>, usage: &str) -> ! {
         }
     })
 }
+
+/// The queue that `--redis URL --stream NAME` name; waits for a server that is away.
+#[cfg(feature = "redis")]
+#[allow(dead_code)]
+pub(crate) fn fleet(args: &mut Args) -> Result<automation_assistant_queue::JobQueue, String> {
+    use automation_assistant_queue::{Limits, RedisConfig};
+    // Keys are known for as long as outcomes are kept: enough for a long demonstration.
+    let limits = Limits::new().max_jobs(1_000_000).max_results(1_000_000).max_bytes(1 << 30);
+    let url: String = args.value("--redis")?.ok_or("which server?")?;
+    let stream: String = args.value("--stream")?.ok_or("which stream?")?;
+    let config = RedisConfig::new(url, stream).limits(limits);
+    let config = config.retry_for(std::time::Duration::from_secs(30));
+    config.connect().map_err(|error| error.to_string())
+}
