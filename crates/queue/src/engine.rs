@@ -124,6 +124,7 @@ pub(crate) struct Exchange<'a> {
     /// Tools it offers.
     pub(crate) tools: &'a [String],
     /// What to do about jobs that are the worker's by name and not in `held`.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
     pub(crate) recover: Recover,
     /// Whether outcomes are to be kept for reporting.
     pub(crate) report: bool,

@@ -14,6 +14,8 @@ mod limits;
 mod outcome;
 mod queue;
 mod record;
+#[cfg(test)]
+mod record_tests;
 #[cfg(feature = "redis")]
 mod redis;
 mod report;

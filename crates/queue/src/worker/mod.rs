@@ -31,7 +31,7 @@ const DEFAULT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Longest name of a worker, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
-type OnOutcome<'m> = Box<dyn FnMut(&JobOutcome) + 'm>;
+type OnOutcome<'m> = Box<dyn FnMut(&JobOutcome) + Send + 'm>;
 type OnPhase = Arc<dyn Fn(Phase) + Send + Sync>;
 
 /// Takes jobs from a queue, as many as its helpers have idle threads, and records what came of
@@ -174,7 +174,7 @@ impl<'m> Worker<'m> {
     /// outcome is reported at least once, over restarts too: where a worker ends between
     /// recording and the call's end, the next one that reports (once the first one's lease is
     /// over) is called with it, before any other.
-    pub fn on_outcome(mut self, report: impl FnMut(&JobOutcome) + 'm) -> Self {
+    pub fn on_outcome(mut self, report: impl FnMut(&JobOutcome) + Send + 'm) -> Self {
         self.on_outcome = Some(Box::new(report));
         self
     }

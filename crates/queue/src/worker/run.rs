@@ -198,8 +198,9 @@ impl<'m> Run<'m> {
         if !out.jobs.is_empty() {
             self.phase(Phase::Leased);
         }
-        self.start(out.jobs, idle);
+        // Before new ones come: jobs that end before they run.
         let endings = std::mem::take(&mut self.endings);
+        self.start(out.jobs, idle);
         for (ending, ended) in endings.into_iter().zip(out.ends) {
             self.ended(ending, ended);
         }
