@@ -77,9 +77,16 @@ impl RedisServer {
 
     /// Sends a command in words, and gives the answer's first bytes.
     pub(crate) fn say(&self, command: &str) -> std::io::Result<String> {
+        self.say_words(&command.split(' ').collect::<Vec<_>>())
+    }
+
+    /// The same, of words that may hold spaces.
+    pub(crate) fn say_words(&self, words: &[&str]) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(format!("{command}\r\n").as_bytes())?;
+        let words = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+        let words: Vec<String> = words.collect();
+        stream.write_all(format!("*{}\r\n{}", words.len(), words.concat()).as_bytes())?;
         let mut bytes = vec![0; 65_536];
         let len = stream.read(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes[..len]).into_owned())
