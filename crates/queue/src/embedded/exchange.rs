@@ -155,23 +155,32 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// When a file is opened: whoever had leases is gone. Their jobs wait again, or are buried.
-    pub(super) fn recover(&mut self, limits: &Limits) -> Tx<()> {
+    /// When a file is opened: jobs whose lease nobody has wait again, or are buried. At the
+    /// first opening the process that had them is gone. After a failure of the storage the
+    /// lease was never begun, since its commit seemed to fail; it does not count.
+    pub(super) fn recover(&mut self, inner: &Inner, limits: &Limits) -> Tx<()> {
         let mut found = Vec::new();
         for entry in self.working.iter()? {
             found.push(JobId::from_bits(entry?.0.value()));
         }
         for id in found {
-            let Some(state) = self.state(id)? else {
+            let Some(mut state) = self.state(id)? else {
                 self.dirty = true;
                 self.working.remove(id.bits())?;
                 continue;
             };
+            if inner.leases.get(&id).is_some_and(|lease| lease.attempt == state.attempt) {
+                continue;
+            }
             let why = match &state.worker {
-                Some(worker) => format!("the process of worker {worker} ended"),
-                None => "the worker's process ended".to_owned(),
+                _ if inner.opened => {
+                    state.deliveries = state.deliveries.saturating_sub(1);
+                    None
+                }
+                Some(worker) => Some(format!("the process of worker {worker} ended")),
+                None => Some("the worker's process ended".to_owned()),
             };
-            self.requeue(id, state, Some(&why), 0, limits)?;
+            self.requeue(id, state, why.as_deref(), 0, limits)?;
         }
         Ok(())
     }

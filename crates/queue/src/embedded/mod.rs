@@ -48,6 +48,8 @@ pub(crate) struct Embedded {
 struct Inner {
     /// None after a failure of the storage, until it opens again.
     db: Option<Database>,
+    /// Whether the file was opened before: what is leased then, this process leased.
+    opened: bool,
     leases: HashMap<JobId, Lease>,
     /// Takes in a row from higher lanes.
     takes: u64,
@@ -84,6 +86,7 @@ impl Embedded {
             open_database,
             inner: Mutex::new(Inner {
                 db: None,
+                opened: false,
                 leases: HashMap::new(),
                 takes: 0,
                 notify: Vec::new(),
@@ -92,7 +95,7 @@ impl Embedded {
             work: Condvar::new(),
             ended: Condvar::new(),
         };
-        engine.write(&mut engine.lock(), |tables, _| tables.recover(&engine.limits))?;
+        engine.read(&mut engine.lock(), |_| Ok(()))?;
         Ok(engine)
     }
 
@@ -147,10 +150,11 @@ impl Embedded {
         inner: &mut Inner,
         body: impl FnOnce(&mut Tables<'_>, &mut Inner) -> Tx<T>,
     ) -> Result<T, Error> {
-        let db = match inner.db.take() {
-            Some(db) => db,
-            // After a failure of the storage: opening repairs what a failed commit left.
-            None => self.database()?,
+        let (db, is_opened) = match inner.db.take() {
+            Some(db) => (db, false),
+            // For the first time, or after a failure of the storage: opening repairs what a
+            // failed commit left.
+            None => (self.database()?, true),
         };
         let run = |inner: &mut Inner| -> Tx<T> {
             let txn = db.begin_write()?;
@@ -158,6 +162,9 @@ impl Embedded {
             if tables.count(M_FORMAT)? == 0 {
                 tables.add(M_FORMAT, FORMAT, 0)?;
                 drop(txn.open_table(BOOKMARKS)?);
+            }
+            if is_opened {
+                tables.recover(inner, &self.limits)?;
             }
             let value = body(&mut tables, inner)?;
             let dirty = tables.dirty;
@@ -177,6 +184,7 @@ impl Embedded {
             }
             result => {
                 inner.db = Some(db);
+                inner.opened = true;
                 result.map_err(|fail| self.fail(fail))
             }
         }

@@ -9,8 +9,10 @@ use redb::backends::InMemoryBackend;
 
 use super::*;
 use crate::conformance::{Make, conformance};
+use crate::engine::{End, Ended, How};
 use crate::job::Job;
 use crate::queue::JobQueue;
+use crate::state::JobState;
 
 /// A folder of this test, removed at its end.
 pub(crate) struct Folder(PathBuf);
@@ -161,6 +163,8 @@ fn jobs_of_a_process_that_ended_wait_again_and_their_deliveries_count() {
 struct Disk {
     under: Arc<InMemory>,
     full: Arc<AtomicBool>,
+    /// Writes go through, and then the disk says that it failed.
+    fails_late: Arc<AtomicBool>,
     syncs: Arc<AtomicU64>,
 }
 
@@ -207,6 +211,9 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> std::io::Result<()> {
         self.syncs.fetch_add(1, Ordering::SeqCst);
+        if self.fails_late.load(Ordering::SeqCst) {
+            return Err(std::io::Error::other("who knows"));
+        }
         self.check()
     }
 
@@ -257,4 +264,47 @@ fn a_push_is_one_sync_and_a_look_is_none() {
     queue.status(id).unwrap();
     queue.stats().unwrap();
     assert_eq!(syncs(), 0);
+}
+
+/// A commit that failed may have reached the disk. Nothing is lost or done twice by it, and no
+/// lease is left that nobody has.
+#[test]
+fn a_step_whose_commit_fails_late_is_repeated_without_harm() {
+    let disk = Disk::default();
+    let queue = disk.queue().unwrap();
+    let fails = |on| disk.fails_late.store(on, Ordering::SeqCst);
+    let push = || queue.push(Job::new("x").key("k").max_deliveries(1));
+    let ask = Exchange {
+        worker: "w",
+        lease: Duration::from_secs(60),
+        ends: &[],
+        held: &[],
+        reported: &[],
+        want: 1,
+        tools: &[],
+        recover: crate::engine::Recover::No,
+        report: false,
+    };
+    fails(true);
+    push().unwrap_err();
+    fails(false);
+    let id = push().unwrap();
+    assert_eq!(queue.stats().unwrap().waiting, 1);
+    fails(true);
+    queue.engine.exchange(&ask).unwrap_err();
+    fails(false);
+    let job = queue.engine.exchange(&ask).unwrap().jobs.pop().unwrap();
+    assert_eq!((job.hold.id, job.deliveries), (id, 1));
+    let record = crate::outcome::JobOutcome::without_result(id, JobState::Canceled, None).write();
+    let how = How::Outcome { state: JobState::Canceled, record };
+    let ends = [End { hold: job.hold, how }];
+    let ask = Exchange { ends: &ends, want: 0, ..ask };
+    fails(true);
+    queue.engine.exchange(&ask).unwrap_err();
+    fails(false);
+    for _ in 0..2 {
+        assert_eq!(queue.engine.exchange(&ask).unwrap().ends, [Ended::Recorded]);
+    }
+    let stats = queue.stats().unwrap();
+    assert_eq!((stats.finished, stats.leased, stats.waiting), (1, 0, 0));
 }

@@ -114,7 +114,7 @@ fn the_cursor_of_xautoclaim_is_carried_opik_8137() {
         ids
     };
     assert_eq!(ids(&found), ids(&dead));
-    assert!(bench.say(&format!("HGET Q:meta cursor:1:")).contains('-'));
+    assert!(bench.say("HGET Q:meta cursor:1:").contains('-'));
 }
 
 /// Redis 8.4 alone knows `XREADGROUP … CLAIM`; redis#5570: trimming by length drops pending

@@ -1,5 +1,6 @@
 //! A worker: takes jobs from a queue, has helpers do them, records what came of them.
 
+mod ends;
 mod held;
 mod run;
 mod verdict;

@@ -1,20 +1,18 @@
 //! The loop of a worker.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use automation_assistant::{Error as CoreError, ErrorKind, TaskError};
 
-use super::held::{Done, Held, Message, Slots, waker};
-use super::verdict::{Verdict, pause, verdict};
+use super::ends::Ending;
+use super::held::{Held, Message, Slots, waker};
 use super::{Phase, Worker, WorkerReport};
-use crate::engine::{Delivery, End, Ended, Exchange, Exchanged, Hold, How, Recover, Renewed};
+use crate::engine::{Delivery, End, Exchange, Exchanged, Hold, How, Recover, Renewed};
 use crate::error::Error;
 use crate::id::JobId;
-use crate::outcome::{JobError, JobOutcome};
 use crate::record;
-use crate::state::JobState;
 use crate::stop::Stop;
 
 /// Parts of a lease: it is renewed each third.
@@ -27,29 +25,23 @@ const HAND_BACK_WAIT: Duration = Duration::from_secs(5);
 /// Longest sleep of a worker: it looks whether its helpers are there.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
-/// An end that is to be recorded, with what is needed once it is.
-struct Ending {
-    end: End,
-    outcome: Option<JobOutcome>,
-    deliveries: u32,
-    pushed_ms: u64,
-}
-
 /// A worker that runs.
 pub(super) struct Run<'m> {
-    worker: Worker<'m>,
+    pub(super) worker: Worker<'m>,
     tools: Vec<String>,
-    slots: Slots,
+    pub(super) slots: Slots,
     tell: Sender<Message>,
     hear: Receiver<Message>,
-    held: HashMap<JobId, Held>,
-    endings: Vec<Ending>,
+    pub(super) held: HashMap<JobId, Held>,
+    pub(super) endings: Vec<Ending>,
     /// Outcomes reported to the owner, which the queue does not know of yet.
-    reported: Vec<JobId>,
+    pub(super) reported: Vec<JobId>,
+    /// Outcomes of others, to be reported by this worker.
+    pub(super) adopted: VecDeque<JobId>,
     recover: Recover,
     /// Whether the engine wakes the worker.
-    woken: bool,
-    maybe_work: bool,
+    pub(super) woken: bool,
+    pub(super) maybe_work: bool,
     renew_at: Instant,
     /// When to look for work again without being woken.
     look_at: Option<Instant>,
@@ -57,7 +49,7 @@ pub(super) struct Run<'m> {
     adopt_at: Instant,
     reached: bool,
     open: Option<u64>,
-    report: WorkerReport,
+    pub(super) report: WorkerReport,
 }
 
 impl<'m> Run<'m> {
@@ -74,6 +66,7 @@ impl<'m> Run<'m> {
             held: HashMap::new(),
             endings: Vec::new(),
             reported: Vec::new(),
+            adopted: VecDeque::new(),
             recover: Recover::Start,
             woken,
             maybe_work: true,
@@ -274,27 +267,6 @@ impl<'m> Run<'m> {
         }
     }
 
-    fn fail_early(&mut self, job: Delivery, error: &TaskError) {
-        let failure = Some(JobError::from(error));
-        let outcome = JobOutcome::without_result(job.hold.id, JobState::Failed, failure);
-        let outcome = self.sign(outcome, job.hold, job.key.clone());
-        let how = How::Outcome { state: outcome.state, record: outcome.write() };
-        self.end_early(job, how, Some(outcome));
-    }
-
-    fn end_early(&mut self, job: Delivery, how: How, outcome: Option<JobOutcome>) {
-        let end = End { hold: job.hold, how };
-        let (deliveries, pushed_ms) = (job.deliveries, job.pushed_ms);
-        self.endings.push(Ending { end, outcome, deliveries, pushed_ms });
-    }
-
-    fn sign(&self, mut outcome: JobOutcome, hold: Hold, key: Option<String>) -> JobOutcome {
-        outcome.key = key;
-        outcome.attempt = hold.attempt;
-        outcome.worker.clone_from(&self.worker.name);
-        outcome
-    }
-
     /// Takes in what has come, without waiting.
     fn drain(&mut self) {
         while let Ok(message) = self.hear.try_recv() {
@@ -311,105 +283,6 @@ impl<'m> Run<'m> {
             }
             Message::Done(done) => self.done(*done),
         }
-    }
-
-    /// A task has ended: what is to be said of its job?
-    fn done(&mut self, done: Done) {
-        if self.held.get(&done.hold.id).is_none_or(|held| held.hold != done.hold) {
-            return;
-        }
-        let Some(held) = self.held.remove(&done.hold.id) else { return };
-        self.maybe_work |= !self.woken;
-        let kind = done.error.as_ref().map(TaskError::kind);
-        let judged = kind.map(verdict);
-        self.slots.settle(&held, judged == Some(Verdict::NotHere), Instant::now());
-        if held.lost {
-            // Its renewal told: whoever has the job now records it.
-            self.report.fenced += 1;
-            return;
-        }
-        let outcome = self.sign(done.outcome, held.hold, held.key);
-        let (how, outcome) = match (judged, &done.error) {
-            (Some(_), _) if held.cancelled => {
-                let bare = JobOutcome::without_result(held.hold.id, JobState::Canceled, None);
-                let outcome = self.sign(bare, held.hold, outcome.key);
-                (How::Outcome { state: outcome.state, record: outcome.write() }, Some(outcome))
-            }
-            (Some(Verdict::Again), Some(error)) => {
-                let delay = pause(self.worker.retry_pause, held.deliveries, error);
-                (retry(error, delay, true), None)
-            }
-            (Some(Verdict::NotHere), Some(error)) => (retry(error, Duration::ZERO, false), None),
-            _ => self.bounded(outcome),
-        };
-        let end = End { hold: held.hold, how };
-        let (deliveries, pushed_ms) = (held.deliveries, held.pushed_ms);
-        self.endings.push(Ending { end, outcome, deliveries, pushed_ms });
-    }
-
-    /// The outcome as a record; one that is too long becomes a failure.
-    fn bounded(&self, mut outcome: JobOutcome) -> (How, Option<JobOutcome>) {
-        let max = self.worker.queue.limits.max_result_bytes;
-        let mut record = outcome.write();
-        if record.len() > max {
-            let why = format!(
-                "the outcome takes {} bytes as a record, the queue takes {max}: raise \
-                 max_result_bytes, or ask for less",
-                record.len()
-            );
-            outcome.fail(ErrorKind::ResponseTooLarge.as_str(), why);
-            record = outcome.write();
-        }
-        (How::Outcome { state: outcome.state, record }, Some(outcome))
-    }
-
-    /// The queue has taken an end.
-    fn ended(&mut self, ending: Ending, ended: Ended) {
-        let Ending { end, outcome, deliveries, pushed_ms } = ending;
-        self.worker.queue.events.ended(&end, outcome.as_ref(), deliveries, pushed_ms, ended);
-        match (ended, &end.how, outcome) {
-            (Ended::Recorded, _, Some(outcome)) => {
-                self.count(&outcome);
-                self.tell_owner(&outcome);
-            }
-            // Another worker has reported it.
-            (Ended::Told, _, Some(outcome)) => self.count(&outcome),
-            (Ended::Fenced, ..) => self.report.fenced += 1,
-            (Ended::Canceled, ..) => self.report.canceled += 1,
-            (Ended::Dead, ..) => self.report.dead += 1,
-            (_, How::HandBack, _) => self.report.handed_back += 1,
-            _ => self.report.retried += 1,
-        }
-    }
-
-    fn count(&mut self, outcome: &JobOutcome) {
-        match outcome.state {
-            JobState::Completed => self.report.completed += 1,
-            JobState::Canceled => self.report.canceled += 1,
-            _ => self.report.failed += 1,
-        }
-    }
-
-    fn tell_owner(&mut self, outcome: &JobOutcome) {
-        self.phase(Phase::Reporting);
-        if let Some(report) = &mut self.worker.on_outcome {
-            report(outcome);
-            self.reported.push(outcome.id);
-        }
-    }
-
-    /// Reports what workers that are gone recorded and may not have reported.
-    fn adopt(&mut self) -> Result<(), Error> {
-        for id in self.worker.queue.engine.adopt_unreported(&self.worker.name, self.worker.lease)? {
-            if let Some(record) = self.worker.queue.engine.outcome(id)?
-                && let Ok(outcome) = JobOutcome::read(&record)
-            {
-                self.tell_owner(&outcome);
-            } else {
-                self.reported.push(id);
-            }
-        }
-        Ok(())
     }
 
     /// Sleeps until there is something to do.
@@ -462,13 +335,9 @@ impl<'m> Run<'m> {
         Ok(())
     }
 
-    fn phase(&self, phase: Phase) {
+    pub(super) fn phase(&self, phase: Phase) {
         if let Some(tell) = &self.worker.on_phase {
             tell(phase);
         }
     }
-}
-
-fn retry(error: &TaskError, delay: Duration, counts: bool) -> How {
-    How::Retry { reason: format!("{} ({})", error.summary(), error.kind()), delay, counts }
 }
