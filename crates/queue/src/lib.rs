@@ -37,4 +37,6 @@ pub use queue::JobQueue;
 pub use redis::RedisConfig;
 pub use state::{JobState, JobStatus, QueueStats, WorkerStats};
 pub use stop::Stop;
+#[doc(hidden)]
+pub use worker::Phase as WorkerPhase;
 pub use worker::{DEFAULT_LEASE, MAX_LEASE, MIN_LEASE, Worker, WorkerReport};

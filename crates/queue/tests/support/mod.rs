@@ -39,6 +39,7 @@ impl Drop for Folder {
     }
 }
 
+#[allow(dead_code)]
 /// Looks until it is so; it must be so soon.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + LONG;
@@ -48,6 +49,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+#[allow(dead_code)]
 /// An example of this crate, as cargo built it beside this test.
 pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
