@@ -4,21 +4,35 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::clock::now_ms;
 
-/// Names a job: 32 lower-case hex digits, 12 of them the time of its making in milliseconds,
-/// the rest random. Ids sort by the time of their making, as far as clocks agree.
+/// Names a job: 32 lower-case hex digits. The first 12 are the time of its making in
+/// milliseconds, the next 8 count within this process, the rest is random. Ids sort in the
+/// order of their making, within a process always, between processes as far as clocks agree.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(u128);
 
-/// Bits that are random.
-const RANDOM_BITS: u32 = 80;
+/// Bits below the time, and of them those that are random.
+const BELOW_TIME_BITS: u32 = 80;
+const RANDOM_BITS: u32 = 48;
+
+/// The time and the count of the id made last.
+static LAST: Mutex<(u64, u32)> = Mutex::new((0, 0));
 
 impl JobId {
     pub(crate) fn next() -> Self {
-        let random = u128::from(random_u64()) << 64 | u128::from(random_u64());
-        Self(u128::from(now_ms()) << RANDOM_BITS | random >> (128 - RANDOM_BITS))
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back stands still here until it has caught up.
+        *last = match now_ms() {
+            now if now > last.0 => (now, 0),
+            _ => last.1.checked_add(1).map_or((last.0 + 1, 0), |count| (last.0, count)),
+        };
+        let (time, count) = *last;
+        drop(last);
+        let random = u128::from(random_u64() >> (u64::BITS - RANDOM_BITS));
+        Self(u128::from(time) << BELOW_TIME_BITS | u128::from(count) << RANDOM_BITS | random)
     }
 
     #[cfg(feature = "embedded")]
@@ -80,13 +94,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_one_spelling_and_do_not_repeat() {
+    fn ids_have_one_spelling_and_sort_in_their_order() {
         let id = JobId::next();
         assert_eq!(id.to_string().parse(), Ok(id));
         for bad in ["", "0", &"A".repeat(32), &"+".repeat(32), &"0".repeat(33)] {
             assert!(bad.parse::<JobId>().is_err(), "{bad}");
         }
-        let ids: std::collections::HashSet<_> = (0..10_000).map(|_| JobId::next()).collect();
-        assert_eq!(ids.len(), 10_000);
+        let ids: Vec<_> = (0..10_000).map(|_| JobId::next()).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redb::ReadableTable;
 
-use super::tables::{State, Tables, Tx};
+use super::tables::{Fresh, LANES, State, Tables, Tx};
 use super::{Embedded, Inner, Lease};
 use crate::clock::now_ms;
 use crate::engine::{
@@ -31,8 +31,8 @@ impl Embedded {
             let parked = tables.unpark(now_ms())?;
             let mut takes = inner.takes;
             for _ in 0..ask.want {
-                let Some(id) = tables.next_job(&mut takes, ask.tools)? else { break };
-                out.jobs.extend(tables.deliver(id, ask.worker)?);
+                let Some((lane, id)) = tables.next_job(&mut takes, ask.tools)? else { break };
+                out.jobs.extend(tables.deliver(lane, id, ask.worker)?);
             }
             inner.takes = takes;
             out.open = tables.open_jobs()?;
@@ -108,34 +108,45 @@ impl Tables<'_> {
         Ok(lapsed)
     }
 
-    /// The job to go next, taken from its lane.
-    fn next_job(&mut self, takes: &mut u64, tools: &[String]) -> Tx<Option<JobId>> {
+    /// The lane and the job to go next.
+    fn next_job(&self, takes: &mut u64, tools: &[String]) -> Tx<Option<(u8, JobId)>> {
         let lowest_first = *takes >= TAKES_BEFORE_LOWEST;
         let mut found = None;
         let mut lanes_waiting = 0;
-        for lane in 0..=2_u8 {
-            for entry in self.ready.range((lane, 0)..=(lane, u64::MAX))? {
-                let (key, value) = entry?;
-                let (bits, wanted) = value.value();
-                if offers(tools, wanted) {
+        for lane in LANES {
+            for entry in self.ready.range((lane, 0)..=(lane, u128::MAX))? {
+                let (key, row) = entry?;
+                let id = JobId::from_bits(key.value().1);
+                if self.is_offered(id, row.value(), tools)? {
                     lanes_waiting += 1;
                     // A later lane replaces an earlier one where the lowest is to go first.
                     if found.is_none() || lowest_first {
-                        found = Some((key.value(), bits));
+                        found = Some((lane, id));
                     }
                     break;
                 }
             }
         }
-        let Some((key, bits)) = found else { return Ok(None) };
-        *takes = if lowest_first || lanes_waiting < 2 { 0 } else { *takes + 1 };
-        self.dirty = true;
-        self.ready.remove(key)?;
-        Ok(Some(JobId::from_bits(bits)))
+        if found.is_some() {
+            *takes = if lowest_first || lanes_waiting < 2 { 0 } else { *takes + 1 };
+        }
+        Ok(found)
     }
 
-    fn deliver(&mut self, id: JobId, worker: &str) -> Tx<Option<Delivery>> {
-        let Some(state) = self.begin(id, worker)? else { return Ok(None) };
+    fn is_offered(&self, id: JobId, row: &[u8], tools: &[String]) -> Tx<bool> {
+        if let Some(fresh) = Fresh::read(row) {
+            return Ok(offers(tools, fresh.tools));
+        }
+        let state = self.states.get(id.bits())?;
+        match state.map(|state| State::read(state.value())).transpose()? {
+            Some(state) => Ok(offers(tools, &state.tools)),
+            // Nothing is known of it; taking it clears it away.
+            None => Ok(true),
+        }
+    }
+
+    fn deliver(&mut self, lane: u8, id: JobId, worker: &str) -> Tx<Option<Delivery>> {
+        let Some(state) = self.begin(lane, id, worker)? else { return Ok(None) };
         let record = self.records.get(id.bits())?.map(|record| record.value().to_vec());
         Ok(Some(Delivery {
             hold: Hold { id, attempt: state.attempt },
@@ -193,7 +204,7 @@ impl Tables<'_> {
         record: &[u8],
         limits: &Limits,
     ) -> Tx<()> {
-        self.ready.remove((state.lane, state.seq))?;
+        self.ready.remove((state.lane, id.bits()))?;
         self.unpark_one(id)?;
         self.record(id, state, JobState::Canceled, record, false, limits)
     }

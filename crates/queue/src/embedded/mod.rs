@@ -1,6 +1,7 @@
 //! The embedded engine: one file, one process, redb.
 
 mod exchange;
+mod push;
 mod query;
 mod steps;
 mod tables;
@@ -16,7 +17,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, WriteTransaction};
 
 use crate::engine::{Cancelled, Engine, Exchange, Exchanged, Notify, Prepared, Purge, Pushed};
 use crate::error::Error;
@@ -50,6 +51,8 @@ struct Inner {
     db: Option<Database>,
     /// Whether the file was opened before: what is leased then, this process leased.
     opened: bool,
+    /// Bytes of all records.
+    bytes: u64,
     leases: HashMap<JobId, Lease>,
     /// Takes in a row from higher lanes.
     takes: u64,
@@ -87,6 +90,7 @@ impl Embedded {
             inner: Mutex::new(Inner {
                 db: None,
                 opened: false,
+                bytes: 0,
                 leases: HashMap::new(),
                 takes: 0,
                 notify: Vec::new(),
@@ -143,51 +147,80 @@ impl Embedded {
         }
     }
 
-    /// Runs one write transaction and commits it, where it wrote anything. What is durable
-    /// when this returns survives a power cut, as far as the disk keeps its word.
+    /// Runs one write transaction over all tables and commits it, where it wrote anything.
     fn write<T>(
         &self,
         inner: &mut Inner,
         body: impl FnOnce(&mut Tables<'_>, &mut Inner) -> Tx<T>,
     ) -> Result<T, Error> {
-        let (db, is_opened) = match inner.db.take() {
-            Some(db) => (db, false),
-            // For the first time, or after a failure of the storage: opening repairs what a
-            // failed commit left.
-            None => (self.database()?, true),
+        self.transact(inner, |txn, inner| {
+            let mut tables = Tables::open(txn, inner.bytes)?;
+            let value = body(&mut tables, inner)?;
+            Ok((value, tables.dirty, tables.bytes))
+        })
+    }
+
+    /// Runs a transaction, which tells whether it wrote anything and how many bytes all records
+    /// have then. What was committed when this returns survives a power cut, as far as the disk
+    /// keeps its word.
+    fn transact<T>(
+        &self,
+        inner: &mut Inner,
+        body: impl FnOnce(&WriteTransaction, &mut Inner) -> Tx<(T, bool, u64)>,
+    ) -> Result<T, Error> {
+        let db = match inner.db.take() {
+            Some(db) => db,
+            None => self.begin(inner)?,
         };
         let run = |inner: &mut Inner| -> Tx<T> {
             let txn = db.begin_write()?;
-            let mut tables = Tables::open(&txn)?;
-            if tables.count(M_FORMAT)? == 0 {
-                tables.add(M_FORMAT, FORMAT, 0)?;
-                drop(txn.open_table(BOOKMARKS)?);
-            }
-            if is_opened {
-                tables.recover(inner, &self.limits)?;
-            }
-            let value = body(&mut tables, inner)?;
-            let dirty = tables.dirty;
-            drop(tables);
-            if dirty {
+            let (value, is_dirty, bytes) = body(&txn, inner)?;
+            if is_dirty {
                 txn.commit()?;
             } else {
                 txn.abort()?;
             }
+            inner.bytes = bytes;
             Ok(value)
         };
         match run(inner) {
-            // The database is left closed.
+            // The database is left closed: opening it repairs what a failed commit left.
             Err(Fail::Db(error)) => {
                 drop(db);
                 Err(self.storage(&error))
             }
             result => {
                 inner.db = Some(db);
-                inner.opened = true;
                 result.map_err(|fail| self.fail(fail))
             }
         }
+    }
+
+    /// Opens the database, for the first time or after a failure of the storage, and clears up
+    /// after whoever had it before.
+    fn begin(&self, inner: &mut Inner) -> Result<Database, Error> {
+        let db = self.database()?;
+        let run = |inner: &mut Inner| -> Tx<u64> {
+            let txn = db.begin_write()?;
+            let mut tables = Tables::open(&txn, 0)?;
+            if tables.count(M_FORMAT)? == 0 {
+                tables.add(M_FORMAT, FORMAT, 0)?;
+                drop(txn.open_table(BOOKMARKS)?);
+            }
+            tables.bytes = tables.count_bytes()?;
+            tables.recover(inner, &self.limits)?;
+            let (is_dirty, bytes) = (tables.dirty, tables.bytes);
+            drop(tables);
+            if is_dirty {
+                txn.commit()?;
+            } else {
+                txn.abort()?;
+            }
+            Ok(bytes)
+        };
+        inner.bytes = run(inner).map_err(|fail| self.fail(fail))?;
+        inner.opened = true;
+        Ok(db)
     }
 
     /// Looks something up.
@@ -268,7 +301,11 @@ fn builder() -> Builder {
 impl Engine for Embedded {
     fn push(&self, jobs: &[Prepared]) -> Result<Vec<Pushed>, Error> {
         let mut inner = self.lock();
-        let pushed = self.write(&mut inner, |tables, _| tables.push(jobs, &self.limits))?;
+        let pushed = self.transact(&mut inner, |txn, inner| {
+            let (pushed, bytes) = push::push(txn, jobs, &self.limits, inner.bytes)?;
+            let is_dirty = pushed.iter().any(|job| job.is_new);
+            Ok((pushed, is_dirty, bytes))
+        })?;
         if pushed.iter().any(|job| job.is_new) {
             self.tell_work(&mut inner);
         }

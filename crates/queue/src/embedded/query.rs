@@ -2,9 +2,7 @@
 
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use super::tables::{
-    BOOKMARKS, M_BYTES, M_DROPPED, M_FENCED, M_FINISHED, M_PUSHED, M_REDELIVERED, Tx,
-};
+use super::tables::{BOOKMARKS, M_DROPPED, M_FENCED, M_FINISHED, M_GONE, M_REDELIVERED, Tx};
 use super::{Embedded, Inner};
 use crate::clock::now_ms;
 use crate::engine::{Cancelled, Purge};
@@ -88,7 +86,7 @@ impl Embedded {
             tables.dead.remove(state.order)?;
             (state.state, state.dead) = (JobState::Submitted, false);
             (state.deliveries, state.finished_ms) = (0, 0);
-            tables.ready.insert((state.lane, state.seq), (id.bits(), state.tools.as_str()))?;
+            tables.wait_again(id, &state)?;
             tables.put_state(id, &state)?;
             Ok(true)
         })?;
@@ -114,7 +112,7 @@ impl Embedded {
                 }
                 Purge::Waiting => {
                     for entry in tables.ready.iter()?.take(PURGE_STEP) {
-                        found.push(entry?.1.value().0);
+                        found.push(entry?.0.value().1);
                     }
                     let mut parked = Vec::new();
                     for entry in tables.parked.iter()?.take(PURGE_STEP) {
@@ -143,8 +141,12 @@ impl Embedded {
                 leased: tables.working.len()?,
                 dead: tables.dead.len()?,
                 results: tables.done.len()?,
-                bytes: tables.count(M_BYTES)?,
-                pushed: tables.count(M_PUSHED)?,
+                bytes: tables.bytes,
+                // All that are there, and all that went.
+                pushed: tables.open_jobs()?
+                    + tables.dead.len()?
+                    + tables.done.len()?
+                    + tables.count(M_GONE)?,
                 finished: tables.count(M_FINISHED)?,
                 redelivered: tables.count(M_REDELIVERED)?,
                 fenced: tables.count(M_FENCED)?,

@@ -3,11 +3,10 @@
 use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::tables::{
-    M_BYTES, M_DROPPED, M_FENCED, M_FINISHED, M_PUSHED, M_REDELIVERED, M_SEQ, State, Tables, Tx,
+    Fresh, M_DROPPED, M_FENCED, M_FINISHED, M_GONE, M_REDELIVERED, State, Tables, Tx,
 };
 use crate::clock::now_ms;
-use crate::engine::{End, Ended, How, LEASE_MAX, Prepared, Pushed};
-use crate::error::Error;
+use crate::engine::{End, Ended, How, LEASE_MAX};
 use crate::id::JobId;
 use crate::limits::Limits;
 use crate::outcome::JobOutcome;
@@ -17,83 +16,27 @@ use crate::state::JobState;
 const DROPS_MAX: usize = 256;
 
 impl Tables<'_> {
-    /// Adds the jobs that are not there; the transaction is given up where there is no room.
-    pub(crate) fn push(&mut self, jobs: &[Prepared], limits: &Limits) -> Tx<Vec<Pushed>> {
-        let mut pushed = Vec::with_capacity(jobs.len());
-        let mut seq = self.count(M_SEQ)?;
-        let mut bytes = self.count(M_BYTES)?;
-        let mut open = self.open_jobs()?;
-        let mut added = 0;
-        for job in jobs {
-            if let Some(known) = self.known(job)? {
-                pushed.push(Pushed { id: known, is_new: false });
-                continue;
-            }
-            let size = job.record.len() as u64;
-            (seq, open, bytes, added) = (seq + 1, open + 1, bytes + size, added + 1);
-            if open > limits.max_jobs {
-                let why = format!("it has {} jobs, its max_jobs", limits.max_jobs);
-                return Err(Error::Full(why).into());
-            }
-            if bytes > limits.max_bytes {
-                let why = format!("its records have max_bytes, {} bytes", limits.max_bytes);
-                return Err(Error::Full(why).into());
-            }
-            self.insert(job, seq, size)?;
-            pushed.push(Pushed { id: job.id, is_new: true });
-        }
-        if added > 0 {
-            self.meta.insert(M_SEQ, seq)?;
-            self.meta.insert(M_BYTES, bytes)?;
-            self.add(M_PUSHED, added, 0)?;
-        }
-        Ok(pushed)
-    }
-
-    fn known(&self, job: &Prepared) -> Tx<Option<JobId>> {
-        // The same id: a push is repeated whose commit failed, but reached the disk.
-        if self.states.get(job.id.bits())?.is_some() {
-            return Ok(Some(job.id));
-        }
-        let Some(key) = &job.key else { return Ok(None) };
-        Ok(self.keys.get(key.as_str())?.map(|id| JobId::from_bits(id.value())))
-    }
-
-    fn insert(&mut self, job: &Prepared, seq: u64, bytes: u64) -> Tx<()> {
-        let state = State {
-            state: JobState::Submitted,
-            dead: false,
-            cancel_asked: false,
-            attempt: 0,
-            deliveries: 0,
-            max_deliveries: job.max_deliveries,
-            lane: job.lane,
-            seq,
-            tools: job.tools.clone(),
-            key: job.key.clone(),
-            pushed_ms: job.pushed_ms,
-            finished_ms: 0,
-            order: 0,
-            worker: None,
-            bytes,
-            reasons: Vec::new(),
-        };
-        if let Some(key) = &job.key {
-            self.keys.insert(key.as_str(), job.id.bits())?;
-        }
-        self.records.insert(job.id.bits(), job.record.as_slice())?;
-        self.ready.insert((job.lane, seq), (job.id.bits(), job.tools.as_str()))?;
-        self.put_state(job.id, &state)
-    }
-
     /// Jobs that wait or are leased.
     pub(crate) fn open_jobs(&self) -> Tx<u64> {
         Ok(self.ready.len()? + self.parked.len()? + self.working.len()?)
     }
 
-    /// Begins a lease of a job that was just taken from [`ready`](Self::ready).
-    pub(crate) fn begin(&mut self, id: JobId, worker: &str) -> Tx<Option<State>> {
-        let Some(mut state) = self.state(id)? else { return Ok(None) };
+    /// Begins a lease of a job, which is taken from [`ready`](Self::ready).
+    pub(crate) fn begin(&mut self, lane: u8, id: JobId, worker: &str) -> Tx<Option<State>> {
+        self.dirty = true;
+        let row = self.ready.remove((lane, id.bits()))?;
+        let fresh = row.as_ref().and_then(|row| Fresh::read(row.value()));
+        let state = match &fresh {
+            Some(fresh) => {
+                self.records.insert(id.bits(), fresh.record)?;
+                Some(fresh.state(lane))
+            }
+            None => None,
+        };
+        drop(row);
+        let Some(mut state) = state.map_or_else(|| self.state(id), |state| Ok(Some(state)))? else {
+            return Ok(None);
+        };
         state.state = JobState::Working;
         state.attempt += 1;
         state.deliveries += 1;
@@ -155,7 +98,7 @@ impl Tables<'_> {
             self.unreported.insert(state.order, id.bits())?;
         }
         let bytes = record.len() as u64;
-        self.add(M_BYTES, bytes, state.bytes)?;
+        self.bytes = (self.bytes + bytes).saturating_sub(state.bytes);
         self.add(M_FINISHED, 1, 0)?;
         state.state = outcome;
         state.finished_ms = now;
@@ -188,12 +131,18 @@ impl Tables<'_> {
         }
         state.state = JobState::Submitted;
         if delay_ms == 0 {
-            self.ready.insert((state.lane, state.seq), (id.bits(), state.tools.as_str()))?;
+            self.wait_again(id, &state)?;
         } else {
             self.parked.insert((now_ms() + delay_ms, id.bits()), ())?;
         }
         self.put_state(id, &state)?;
         Ok(Ended::Requeued)
+    }
+
+    /// Puts a job that was leased before back into its lane, at its old place.
+    pub(crate) fn wait_again(&mut self, id: JobId, state: &State) -> Tx<()> {
+        self.ready.insert((state.lane, id.bits()), [].as_slice())?;
+        Ok(())
     }
 
     /// Puts a job that is in no other list on the dead list.
@@ -221,7 +170,7 @@ impl Tables<'_> {
             self.dirty = true;
             self.parked.remove((due, bits))?;
             if let Some(state) = self.state(JobId::from_bits(bits))? {
-                self.ready.insert((state.lane, state.seq), (bits, state.tools.as_str()))?;
+                self.wait_again(JobId::from_bits(bits), &state)?;
             }
         }
     }
@@ -235,7 +184,7 @@ impl Tables<'_> {
             let kept = self.done.len()?;
             let old = finished.saturating_add(limits.ttl_ms()) < now;
             let too_many = kept > limits.max_results;
-            let too_large = kept > 1 && self.count(M_BYTES)? > limits.max_bytes;
+            let too_large = kept > 1 && self.bytes > limits.max_bytes;
             if !(old || too_many || too_large) {
                 break;
             }
@@ -252,11 +201,12 @@ impl Tables<'_> {
             self.done.remove(state.order)?;
             self.dead.remove(state.order)?;
             self.unreported.remove(state.order)?;
-            self.ready.remove((state.lane, state.seq))?;
+            self.ready.remove((state.lane, id.bits()))?;
             if let Some(key) = &state.key {
                 self.keys.remove(key.as_str())?;
             }
-            self.add(M_BYTES, 0, state.bytes)?;
+            self.bytes = self.bytes.saturating_sub(state.bytes);
+            self.add(M_GONE, 1, 0)?;
         }
         self.records.remove(id.bits())?;
         self.outcomes.remove(id.bits())?;

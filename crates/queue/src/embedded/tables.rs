@@ -4,7 +4,7 @@ use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde_json::{Map, Value, json};
 
 use crate::clock::from_ms;
-use crate::engine::{REASONS_MAX, clean_reason};
+use crate::engine::{Prepared, REASONS_MAX, clean_reason};
 use crate::error::Error;
 use crate::id::JobId;
 use crate::state::{JobState, JobStatus};
@@ -15,8 +15,9 @@ pub(crate) const FORMAT: u64 = 1;
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(crate) const RECORDS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("records");
 pub(crate) const STATES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("states");
-pub(crate) const READY: TableDefinition<'_, (u8, u64), (u128, &str)> =
-    TableDefinition::new("ready");
+/// Jobs that wait, by lane and id. The value is a [`Fresh`] job, or empty for one that was
+/// leased before and stands in [`STATES`] and [`RECORDS`].
+pub(crate) const READY: TableDefinition<'_, (u8, u128), &[u8]> = TableDefinition::new("ready");
 pub(crate) const PARKED: TableDefinition<'_, (u64, u128), ()> = TableDefinition::new("parked");
 pub(crate) const WORKING: TableDefinition<'_, u128, ()> = TableDefinition::new("working");
 pub(crate) const OUTCOMES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("outcomes");
@@ -29,8 +30,7 @@ pub(crate) const BOOKMARKS: TableDefinition<'_, &str, u64> = TableDefinition::ne
 /// Counters in [`META`].
 pub(crate) const M_FORMAT: &str = "format";
 pub(crate) const M_SEQ: &str = "seq";
-pub(crate) const M_BYTES: &str = "bytes";
-pub(crate) const M_PUSHED: &str = "pushed";
+pub(crate) const M_GONE: &str = "gone";
 pub(crate) const M_FINISHED: &str = "finished";
 pub(crate) const M_REDELIVERED: &str = "redelivered";
 pub(crate) const M_FENCED: &str = "fenced";
@@ -70,7 +70,7 @@ pub(crate) struct Tables<'t> {
     pub(crate) meta: Table<'t, &'static str, u64>,
     pub(crate) records: Table<'t, u128, &'static [u8]>,
     pub(crate) states: Table<'t, u128, &'static [u8]>,
-    pub(crate) ready: Table<'t, (u8, u64), (u128, &'static str)>,
+    pub(crate) ready: Table<'t, (u8, u128), &'static [u8]>,
     pub(crate) parked: Table<'t, (u64, u128), ()>,
     pub(crate) working: Table<'t, u128, ()>,
     pub(crate) outcomes: Table<'t, u128, &'static [u8]>,
@@ -80,10 +80,12 @@ pub(crate) struct Tables<'t> {
     pub(crate) unreported: Table<'t, u64, u128>,
     /// Whether anything was written: a transaction without is not committed.
     pub(crate) dirty: bool,
+    /// Bytes of all records. Counted in memory: a push is to write as little as can be.
+    pub(crate) bytes: u64,
 }
 
 impl<'t> Tables<'t> {
-    pub(crate) fn open(txn: &'t WriteTransaction) -> Tx<Self> {
+    pub(crate) fn open(txn: &'t WriteTransaction, bytes: u64) -> Tx<Self> {
         Ok(Self {
             meta: txn.open_table(META)?,
             records: txn.open_table(RECORDS)?,
@@ -97,6 +99,7 @@ impl<'t> Tables<'t> {
             keys: txn.open_table(KEYS)?,
             unreported: txn.open_table(UNREPORTED)?,
             dirty: false,
+            bytes,
         })
     }
 
@@ -119,14 +122,103 @@ impl<'t> Tables<'t> {
     }
 
     pub(crate) fn state(&self, id: JobId) -> Tx<Option<State>> {
-        let Some(found) = self.states.get(id.bits())? else { return Ok(None) };
-        Ok(Some(State::read(found.value())?))
+        if let Some(found) = self.states.get(id.bits())? {
+            return Ok(Some(State::read(found.value())?));
+        }
+        for lane in LANES {
+            if let Some(found) = self.ready.get((lane, id.bits()))?
+                && let Some(fresh) = Fresh::read(found.value())
+            {
+                return Ok(Some(fresh.state(lane)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Counts the bytes of all records.
+    pub(crate) fn count_bytes(&self) -> Tx<u64> {
+        let mut bytes = 0;
+        for entry in self.states.iter()? {
+            bytes += State::read(entry?.1.value())?.bytes;
+        }
+        for entry in self.ready.iter()? {
+            bytes += Fresh::read(entry?.1.value()).map_or(0, |fresh| fresh.record.len() as u64);
+        }
+        Ok(bytes)
     }
 
     pub(crate) fn put_state(&mut self, id: JobId, state: &State) -> Tx<()> {
         self.dirty = true;
         self.states.insert(id.bits(), state.write().as_slice())?;
         Ok(())
+    }
+}
+
+/// All lanes, in the order in which they are served.
+pub(crate) const LANES: std::ops::RangeInclusive<u8> = 0..=2;
+
+/// A job that was never leased: one row holds all there is of it.
+pub(crate) struct Fresh<'r> {
+    max_deliveries: u32,
+    pushed_ms: u64,
+    pub(crate) tools: &'r str,
+    key: &'r str,
+    pub(crate) record: &'r [u8],
+}
+
+impl<'r> Fresh<'r> {
+    pub(crate) fn write(job: &Prepared) -> Vec<u8> {
+        let key = job.key.as_deref().unwrap_or_default();
+        let mut row = Vec::with_capacity(16 + job.tools.len() + key.len() + job.record.len());
+        row.extend(job.max_deliveries.to_le_bytes());
+        row.extend(job.pushed_ms.to_le_bytes());
+        for text in [job.tools.as_str(), key] {
+            // Both are bounded far below: sixteen names of 64 bytes, a key of 256.
+            row.extend(u16::try_from(text.len()).unwrap_or(0).to_le_bytes());
+            row.extend(text.as_bytes());
+        }
+        row.extend(&job.record);
+        row
+    }
+
+    /// Nothing for a row that is no fresh job.
+    pub(crate) fn read(row: &'r [u8]) -> Option<Self> {
+        let (max_deliveries, row) = row.split_first_chunk()?;
+        let (pushed_ms, row) = row.split_first_chunk()?;
+        let text = |row: &'r [u8]| {
+            let (len, row) = row.split_first_chunk()?;
+            let (text, row) = row.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
+            Some((std::str::from_utf8(text).ok()?, row))
+        };
+        let (tools, row) = text(row)?;
+        let (key, record) = text(row)?;
+        Some(Self {
+            max_deliveries: u32::from_le_bytes(*max_deliveries).max(1),
+            pushed_ms: u64::from_le_bytes(*pushed_ms),
+            tools,
+            key,
+            record,
+        })
+    }
+
+    pub(crate) fn state(&self, lane: u8) -> State {
+        State {
+            state: JobState::Submitted,
+            dead: false,
+            cancel_asked: false,
+            attempt: 0,
+            deliveries: 0,
+            max_deliveries: self.max_deliveries,
+            lane,
+            tools: self.tools.to_owned(),
+            key: (!self.key.is_empty()).then(|| self.key.to_owned()),
+            pushed_ms: self.pushed_ms,
+            finished_ms: 0,
+            order: 0,
+            worker: None,
+            bytes: self.record.len() as u64,
+            reasons: Vec::new(),
+        }
     }
 }
 
@@ -140,8 +232,6 @@ pub(crate) struct State {
     pub(crate) deliveries: u32,
     pub(crate) max_deliveries: u32,
     pub(crate) lane: u8,
-    /// Its place in its lane.
-    pub(crate) seq: u64,
     pub(crate) tools: String,
     pub(crate) key: Option<String>,
     pub(crate) pushed_ms: u64,
@@ -160,7 +250,7 @@ impl State {
         json!({
             "state": self.state.as_str(), "dead": self.dead, "cancel": self.cancel_asked,
             "attempt": self.attempt, "deliveries": self.deliveries,
-            "max_deliveries": self.max_deliveries, "lane": self.lane, "seq": self.seq,
+            "max_deliveries": self.max_deliveries, "lane": self.lane,
             "tools": self.tools, "key": self.key, "pushed": self.pushed_ms,
             "finished": self.finished_ms, "order": self.order, "worker": self.worker, "bytes": self.bytes,
             "reasons": self.reasons,
@@ -186,7 +276,6 @@ impl State {
             deliveries: small("deliveries"),
             max_deliveries: small("max_deliveries").max(1),
             lane: u8::try_from(number("lane")).unwrap_or(u8::MAX),
-            seq: number("seq"),
             tools: text("tools").unwrap_or_default(),
             key: text("key"),
             pushed_ms: number("pushed"),

@@ -43,7 +43,7 @@ fn a_thousand_workers_starve_no_job_and_the_server_stays_as_it_is() {
             let (queue, stop, waits, slept) = (&queue, &stop, &waits, &slept);
             let run = move || {
                 let manager = AutomationAssistantManager::new(1);
-                let config = HelperConfig::local().stack_bytes(64 << 10);
+                let config = HelperConfig::local();
                 let helper = manager.spawn_helper(config).unwrap();
                 let mut chance = Chance(n as u64);
                 Worker::new(queue, &manager)
