@@ -153,7 +153,10 @@ impl<'m> Run<'m> {
             self.phase(Phase::Leasing);
         }
         let ends: Vec<End> = self.endings.iter().map(|ending| ending.end.clone()).collect();
-        let held: Vec<Hold> = self.held.values().map(|held| held.hold).collect();
+        // Only when it is time, or where the server cannot know which of them are known here.
+        let renews = self.renew_at <= now || self.recover != Recover::No;
+        let held = self.held.values().filter(|_| renews);
+        let held: Vec<Hold> = held.map(|held| held.hold).collect();
         let called = Instant::now();
         let ask = Exchange {
             worker: &self.worker.name,
@@ -178,7 +181,9 @@ impl<'m> Run<'m> {
         }
         self.recover = Recover::No;
         self.reported.clear();
-        self.renew_at = now + self.worker.lease / RENEWALS_PER_LEASE;
+        if renews {
+            self.renew_at = now + self.worker.lease / RENEWALS_PER_LEASE;
+        }
         self.open = Some(out.open);
         if want > 0 {
             self.maybe_work = out.jobs.len() >= want;

@@ -1,7 +1,8 @@
 -- A worker's one call: ends, renewals, reports, new leases. ARGV: worker, lease, want, recover
 -- (0, 1 a lost answer, 2 a start), report, max_job_bytes, max_results, ttl, max_bytes; then,
 -- each after its number: lanes; ends (id, attempt, kind, a, b); held (id, attempt); reported.
-local is_newer = newer()
+local m = redis.call('HMGET', META, 'format', 'takes', 'tidy')
+local is_newer = newer(m[1])
 if is_newer then return is_newer end
 -- A first write that takes no memory: the others may follow even where there is none left.
 redis.call('DEL', P .. ':none')
@@ -45,9 +46,9 @@ end
 -- or nothing, where it may go on.
 local function fail(id, lane, entry, why, counts)
   local k = job_key(id)
-  local f = redis.call('HMGET', k, 'attempt', 'deliveries', 'max', 'canceled')
+  local f = redis.call('HMGET', k, 'attempt', 'deliveries', 'max', 'canceled', 'bytes')
   if f[4] then
-    record(id, lane, entry, 'canceled', f[4], false)
+    record(id, lane, entry, f[5], 'canceled', f[4], false)
     return 'C'
   end
   if not counts then redis.call('HINCRBY', k, 'deliveries', -1) end
@@ -62,7 +63,7 @@ local function fail(id, lane, entry, why, counts)
 end
 
 local function finish(id, attempt, kind, a, b)
-  local f = redis.call('HMGET', job_key(id), 'state', 'attempt', 'lane', 'entry', 'worker')
+  local f = redis.call('HMGET', job_key(id), 'state', 'attempt', 'lane', 'entry', 'worker', 'bytes')
   if f[2] ~= attempt then
     add('fenced', 1)
     return 'F'
@@ -75,7 +76,7 @@ local function finish(id, attempt, kind, a, b)
     return reporter == worker and 'R' or 'T'
   end
   if kind == 'o' then
-    record(id, f[3], f[4], a, b, report)
+    record(id, f[3], f[4], f[6], a, b, report)
     return 'R'
   end
   local why = kind ~= 'b' and a or nil
@@ -113,14 +114,17 @@ for _ = 1, tonumber(next_arg()) do
   redis.call('ZREM', UNREPORTED, next_arg())
 end
 
--- Begins a lease of an entry that is this worker's.
-local function begin(lane, entry, why, counts)
-  local id = redis.call('HGET', OPEN, entry)
+-- Begins a lease of an entry that is this worker's. Where the entry's job is known, its id.
+local function begin(lane, entry, id, why, counts)
+  id = id or redis.call('HGET', OPEN, entry)
   local k = id and job_key(id)
-  local f = id and redis.call('HMGET', k, 'state', 'attempt', 'deliveries', 'key', 'pushed', 'worker')
-  if not (f and f[1]) then return delist(lane, entry) end
+  local f = id and redis.call('HMGET', k, 'state', 'attempt', 'deliveries', 'key', 'pushed',
+    'worker', 'entry')
+  -- Not the entry of a job: of one that has ended, or by a foreign hand.
+  if not (f and f[1] and f[7] == entry) then return delist(lane, entry) end
   if f[1] == 'working' then
-    local ended = fail(id, lane, entry, why or ('worker ' .. f[6] .. ' was silent for longer than its lease'), counts)
+    why = why or ('worker ' .. f[6] .. ' was silent for longer than its lease')
+    local ended = fail(id, lane, entry, why, counts)
     if counts then
       lapsed = lapsed + 1
       if ended == 'D' then lapsed_dead = lapsed_dead + 1 end
@@ -140,7 +144,7 @@ local function begin(lane, entry, why, counts)
     return enlist(id, lane)
   end
   redis.call('HSET', k, 'state', 'working', 'attempt', attempt, 'deliveries', deliveries,
-    'worker', worker, 'leased', now)
+    'worker', worker)
   local n = #jobs_out
   jobs_out[n + 1], jobs_out[n + 2], jobs_out[n + 3] = id, attempt, deliveries
   jobs_out[n + 4], jobs_out[n + 5] = f[4] or '', f[5]
@@ -155,24 +159,22 @@ local function recover_own(lane)
     if not mine[entry[1]] then
       local lost = recover == '1' and 'the answer with the lease was lost' or
         'worker ' .. worker .. ' began anew'
-      begin(lane, entry[1], lost, recover == '2')
+      begin(lane, entry[1], nil, lost, recover == '2')
     end
   end
 end
 
 -- Entries whose lease has ended or whose pause is over; the cursor goes on where it was.
-local function sweep(lane)
-  local due = tonumber(redis.call('HGET', META, 'sweep:' .. lane) or 0)
+local function sweep(lane, due, cursor)
+  due = tonumber(due or 0)
   -- A time far ahead was written before the clock was set back.
   if due > now and due <= now + SWEEP_EVERY then return end
-  redis.call('HSET', META, 'sweep:' .. lane, now + SWEEP_EVERY)
-  local cursor = redis.call('HGET', META, 'cursor:' .. lane) or '0-0'
-  local r = redis.pcall('XAUTOCLAIM', lane_key(lane), G, worker, IDLE, cursor,
+  local r = redis.pcall('XAUTOCLAIM', lane_key(lane), G, worker, IDLE, cursor or '0-0',
     'COUNT', SWEEP_COUNT, 'JUSTID')
   if r.err then return end
-  redis.call('HSET', META, 'cursor:' .. lane, r[1])
+  redis.call('HSET', META, 'sweep:' .. lane, now + SWEEP_EVERY, 'cursor:' .. lane, r[1])
   for _, entry in ipairs(r[2]) do
-    begin(lane, entry, nil, true)
+    begin(lane, entry, nil, nil, true)
   end
   -- Since 7.0: entries that somebody deleted.
   for _, entry in ipairs(r[3] or {}) do
@@ -196,7 +198,10 @@ local function read(lane, n)
   end
   if r and r.err then error(r.err) end
   if not r then return 0 end
-  for _, entry in ipairs(r[1][2]) do begin(lane, entry[1], nil, true) end
+  for _, entry in ipairs(r[1][2]) do
+    -- The one field of an entry is its job's id.
+    begin(lane, entry[1], entry[2] and entry[2][2], nil, true)
+  end
   return #r[1][2]
 end
 
@@ -224,8 +229,8 @@ local function audit()
 end
 
 -- Consumers of workers that are gone: without entries they are dropped.
-local function tidy()
-  local due = tonumber(redis.call('HGET', META, 'tidy') or 0)
+local function tidy(due)
+  due = tonumber(due or 0)
   if due > now and due <= now + TIDY_EVERY then return end
   redis.call('HSET', META, 'tidy', now + TIDY_EVERY)
   local gone = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now - 6 * TIDY_EVERY, 'LIMIT', 0, 20)
@@ -247,12 +252,17 @@ if recover ~= '0' then
   for _, lane in ipairs(lanes) do recover_own(lane) end
 end
 if want > 0 then
-  for _, lane in ipairs(lanes) do
-    if #jobs_out < want * 6 then sweep(lane) end
+  local fields = {}
+  for i, lane in ipairs(lanes) do
+    fields[2 * i - 1], fields[2 * i] = 'sweep:' .. lane, 'cursor:' .. lane
+  end
+  local known = fields[1] and redis.call('HMGET', META, unpack(fields)) or {}
+  for i, lane in ipairs(lanes) do
+    if #jobs_out < want * 6 then sweep(lane, known[2 * i - 1], known[2 * i]) end
   end
   -- After eight takes in a row from higher lanes, one from the lowest that waits.
   local TURN = 8
-  local takes = tonumber(redis.call('HGET', META, 'takes') or 0)
+  local takes = tonumber(m[2] or 0)
   local before = takes
   local empty, waiting = {}, #lanes
   while #jobs_out < want * 6 and waiting > 0 do
@@ -277,7 +287,8 @@ if want > 0 then
   end
   if takes ~= before then redis.call('HSET', META, 'takes', takes) end
   if #jobs_out == 0 then audit() end
-  tidy()
+  tidy(m[3])
 end
+count()
 redis.call('ZADD', WORKERS, now + lease, worker)
 return {'ok', ends_out, held_out, jobs_out, redis.call('HLEN', OPEN), redis.call('SCARD', LANES), lapsed, lapsed_dead}

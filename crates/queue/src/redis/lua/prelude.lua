@@ -20,7 +20,15 @@ local function key_key(key) return P .. ':key:' .. key end
 local function lane_key(lane) return P .. ':lane:' .. lane end
 -- The next number of the one sequence of a queue.
 local function next_seq() return redis.call('HINCRBY', META, 'seq', 1) end
-local function add(field, by) redis.call('HINCRBY', META, field, by) end
+
+-- Counters are added up here and written once, by count().
+local counters = {}
+local function add(field, by) counters[field] = (counters[field] or 0) + by end
+local function count()
+  for field, by in pairs(counters) do
+    if by ~= 0 then redis.call('HINCRBY', META, field, by) end
+  end
+end
 
 -- Wakes up to n workers that sleep.
 local function wake(n)
@@ -75,38 +83,45 @@ local function bury(id, lane, entry)
   redis.call('ZADD', DEAD, next_seq(), id)
 end
 
--- Records the one outcome of a job. What frees memory comes first: a server that is out of
--- memory refuses a script whose first write takes some.
-local function record(id, lane, entry, state, outcome, report)
-  local k = job_key(id)
+-- Records the one outcome of a job, of which so many bytes counted before. What frees memory
+-- comes first: a server that is out of memory refuses a script whose first write takes some.
+local function record(id, lane, entry, bytes, state, outcome, report)
   delist(lane, entry)
-  redis.call('HDEL', k, 'record', 'canceled')
-  local bytes = tonumber(redis.call('HGET', k, 'bytes') or 0)
-  redis.call('HSET', k, 'state', state, 'outcome', outcome, 'finished', now, 'bytes', #outcome)
+  -- The prompt is of no use any more.
+  redis.call('HSET', job_key(id), 'record', '', 'state', state, 'outcome', outcome,
+    'finished', now, 'bytes', #outcome)
   local order = next_seq()
   redis.call('ZADD', DONE, order, id)
   if report then redis.call('ZADD', UNREPORTED, order, id) end
-  add('bytes', #outcome - bytes)
+  add('bytes', #outcome - tonumber(bytes or 0))
   add('finished', 1)
 end
 
 -- Drops outcomes beyond their bounds, oldest first, never the newest, and not all at once.
 local function trim(results_max, ttl, bytes_max)
+  local kept = redis.call('ZCARD', DONE)
+  local m = redis.call('HMGET', META, 'bytes', 'trimmed')
+  local bytes, due = tonumber(m[1] or 0) + (counters.bytes or 0), tonumber(m[2] or 0)
+  local TRIM_EVERY = 1000
+  -- A time far ahead was written before the clock was set back.
+  local by_age = due <= now or due > now + TRIM_EVERY or ttl < TRIM_EVERY
+  if by_age then redis.call('HSET', META, 'trimmed', now + TRIM_EVERY) end
   for _ = 1, 256 do
+    local too_many = kept > results_max or (kept > 1 and bytes > bytes_max)
+    if not (too_many or by_age) then return end
     local oldest = redis.call('ZRANGE', DONE, 0, 0)[1]
     if not oldest then return end
-    local kept = redis.call('ZCARD', DONE)
-    local bytes = tonumber(redis.call('HGET', META, 'bytes') or 0)
-    local old = tonumber(redis.call('HGET', job_key(oldest), 'finished') or 0) + ttl < now
-    if not (old or kept > results_max or (kept > 1 and bytes > bytes_max)) then return end
+    local f = redis.call('HMGET', job_key(oldest), 'finished', 'bytes')
+    if not too_many and tonumber(f[1] or 0) + ttl >= now then return end
     forget(oldest)
     redis.call('ZREM', DONE, oldest)
     add('results_dropped', 1)
+    kept, bytes = kept - 1, bytes - tonumber(f[2] or 0)
   end
 end
 
--- Whether a queue of a newer version is here.
-local function newer()
-  local format = tonumber(redis.call('HGET', META, 'format') or FORMAT)
+-- The answer for a queue of a newer version, by what its metadata say of its format.
+local function newer(format)
+  format = tonumber(format or FORMAT)
   if format > FORMAT then return {'newer', format} end
 end

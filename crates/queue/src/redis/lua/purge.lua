@@ -16,6 +16,7 @@ if ARGV[1] == 'waiting' then
       end
     end
   until cursor == '0' or dropped >= STEP
+  count()
   return dropped
 end
 local list = ARGV[1] == 'dead' and DEAD or DONE
@@ -24,4 +25,5 @@ for _, id in ipairs(redis.call('ZRANGE', list, 0, STEP - 1)) do
   redis.call('ZREM', list, id)
   dropped = dropped + 1
 end
+count()
 return dropped

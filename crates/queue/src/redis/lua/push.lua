@@ -1,6 +1,7 @@
 -- Adds jobs, all or none. ARGV: max_jobs, max_bytes, max_lanes; for each job id, key, lane,
 -- record, max_deliveries, time of the push.
-local is_newer = newer()
+local m = redis.call('HMGET', META, 'format', 'bytes')
+local is_newer = newer(m[1])
 if is_newer then return is_newer end
 local FIELDS = 6
 local ids, fresh, seen, lanes = {}, {}, {}, {}
@@ -27,27 +28,34 @@ for at = 4, #ARGV, FIELDS do
 end
 if #fresh == 0 then return ids end
 if jobs + #fresh > tonumber(ARGV[1]) then return {'jobs'} end
-if tonumber(redis.call('HGET', META, 'bytes') or 0) + bytes > tonumber(ARGV[2]) then
-  return {'bytes'}
+if tonumber(m[2] or 0) + bytes > tonumber(ARGV[2]) then return {'bytes'} end
+if new_lanes > 0 and redis.call('SCARD', LANES) + new_lanes > tonumber(ARGV[3]) then
+  return {'lanes'}
 end
-if redis.call('SCARD', LANES) + new_lanes > tonumber(ARGV[3]) then return {'lanes'} end
-redis.call('HSET', META, 'format', FORMAT)
-for lane in pairs(lanes) do
-  if redis.call('SADD', LANES, lane) == 1 then
-    redis.pcall('XGROUP', 'CREATE', lane_key(lane), G, '0', 'MKSTREAM')
+if not m[1] then redis.call('HSET', META, 'format', FORMAT) end
+if new_lanes > 0 then
+  for lane in pairs(lanes) do
+    if redis.call('SADD', LANES, lane) == 1 then
+      redis.pcall('XGROUP', 'CREATE', lane_key(lane), G, '0', 'MKSTREAM')
+    end
   end
 end
-for _, at in ipairs(fresh) do
+local seq = redis.call('HINCRBY', META, 'seq', #fresh) - #fresh
+for n, at in ipairs(fresh) do
   local id, key, lane, rec = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  redis.call('HSET', job_key(id), 'lane', lane, 'record', rec, 'bytes', #rec,
-    'max', ARGV[at + 4], 'pushed', ARGV[at + 5], 'attempt', 0, 'deliveries', 0)
+  local entry = seq + n .. '-0'
+  redis.call('XADD', lane_key(lane), entry, 'id', id)
+  redis.call('HSET', OPEN, entry, id)
+  redis.call('HSET', job_key(id), 'state', 'submitted', 'entry', entry, 'lane', lane,
+    'record', rec, 'bytes', #rec, 'max', ARGV[at + 4], 'pushed', ARGV[at + 5], 'attempt', 0,
+    'deliveries', 0)
   if key ~= '' then
     redis.call('HSET', job_key(id), 'key', key)
     redis.call('SET', key_key(key), id)
   end
-  enlist(id, lane)
 end
 add('bytes', bytes)
 add('pushed', #fresh)
+count()
 wake(#fresh)
 return ids

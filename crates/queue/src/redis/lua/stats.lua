@@ -1,5 +1,5 @@
 -- What the queue holds.
-local is_newer = newer()
+local is_newer = newer(redis.call('HGET', META, 'format'))
 if is_newer then return is_newer end
 local leased, by_worker = 0, {}
 for _, lane in ipairs(redis.call('SMEMBERS', LANES)) do
