@@ -42,7 +42,7 @@ impl AiBackend for Factoriser {
         let mut rest = number;
         let mut divisor = 2;
         while divisor <= rest / divisor {
-            if rest % divisor == 0 {
+            if rest.is_multiple_of(divisor) {
                 rest /= divisor;
                 factors.push(divisor.to_string());
                 // Partial text for whoever asked for it; fails once the task is cancelled.

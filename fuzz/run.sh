@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 seconds=${1:?how many seconds for each target?}
 shift
 targets=("$@")
-[ $# -gt 0 ] || targets=(sse replies error_bodies retry_after audit_lines config_json device_files)
+[ $# -gt 0 ] || targets=(sse replies error_bodies retry_after audit_lines config_json device_files \
+  file_ends)
 cargo +nightly fuzz --version > /dev/null
 for target in "${targets[@]}"; do
   echo "=== $target, $seconds s"
@@ -16,4 +17,4 @@ for target in "${targets[@]}"; do
     cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
     -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1
 done
-rm -rf /dev/shm/aa-fuzz-device-*
+rm -rf /dev/shm/aa-fuzz-*

@@ -1,7 +1,7 @@
 //! Doors for the fuzz targets in `fuzz/`. Internal: behind the unstable feature `_fuzz`, no
 //! part of the public face, and free to change at any time.
 
-pub use crate::backend::fuzzing::{error_body, reply, retry_after, sse};
+pub use crate::providers::fuzzing::{error_body, reply, retry_after, sse};
 
 use crate::config::HelperConfig;
 use crate::helper::AutomationHelper;

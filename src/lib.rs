@@ -21,18 +21,19 @@
 //!
 //! # Bounds and ends
 //!
-//! Every wait has an end, every buffer a bound with a name and a setter ([`HelperConfig`]).
-//! Every accepted task has exactly one outcome: a result, or a [`TaskError`] whose
-//! [`ErrorKind`] says what to do about it. Deadlines cover queue, attempts and waits. A call
-//! of the library that refuses ([`Error`]) gives the request back where it had taken it.
+//! Every wait has an end; every buffer has a named bound with a setter ([`HelperConfig`]). Every
+//! accepted task has exactly one outcome: a result, or a [`TaskError`] whose [`ErrorKind`] says
+//! what kind of failure it is. Deadlines cover queue, attempts and waits. A call of the library
+//! that fails ([`Error`]) returns the request where it had taken it.
 //!
 //! # What is printed, written and started
 //!
-//! The library prints nothing, writes no file that it was not given ([`Telemetry::to_file`]),
-//! starts one thread per helper slot and no other (a host name may cost one short-lived
-//! look-up thread; a trace sink has one of its own), and starts no process but Termux
-//! commands, when asked to. The only global state is the counter that makes helper ids
-//! unique. An idle helper wakes up never.
+//! The library prints nothing and writes no file that it was not given ([`Telemetry::to_file`];
+//! an empty `NAME.lock` may come to stand beside an audit file that is rotated).
+//! It starts one thread per helper slot and no other; a host name may cost one short-lived
+//! look-up thread, and a trace sink has a thread of its own. It starts no process but Termux
+//! commands, when allowed. The only global state is the counter that makes helper ids unique. An
+//! idle helper never wakes up.
 //!
 //! # Panics
 //!
@@ -42,46 +43,76 @@
 //!
 //! # Map of the house
 //!
-//! The way of a task: prompt → [`TaskRequest`] (checked once) → queue → helper thread →
+//! The way of a task: prompt → [`TaskRequest`] (validated once) → queue → helper thread →
 //! [`AiBackend::process`] → [`Event`] (telemetry line, trace) → result store →
 //! `wait_task` → [`Debrief`].
 //!
-//! | room | what it holds |
+//! | modules | what they hold |
 //! |---|---|
-//! | `id`, `error`, `task_error`, `task`, `tool`, `config`, `status`, `event` | plain types; they know nobody |
-//! | `cancel`, `sync`, `observers` | the signal to stop; the door to mutex and atomics; calls to observers, fenced in |
-//! | `queue`, `store` | the ticket channel and the lanes; the tasks behind the mutex |
-//! | `backend` | the trait, the embedded engine; below it one file per concern of HTTP (`http/` alone names ureq) and one per provider |
-//! | `helper`, `manager` | threads and their inside; the registry |
-//! | `coordinate` | helpers together, over the manager |
-//! | `device` | what the device says of itself |
-//! | `telemetry`, `debrief` | observer to audit lines; audit lines to report |
+//! | `text`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, decimals, dates, percentiles, waits between attempts |
+//! | `files` | opening files without waiting, the kernel's file locks, torn ends |
+//! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
+//! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
+//! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
+//! | `secret`, `env`, `connections`, `limits`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
+//! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
+//! | `debrief` | audit lines → report |
+//! | `device` | battery, memory, network, clocks and temperature; the admission policy; tools for a model |
+//! | `event`, `slept`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
+//! | `telemetry` | events → audit lines |
+//! | `http` | HTTP over ureq, which is named here alone: connections, limits in time, cancelling, proxies, TLS |
+//! | `engine` | what every provider behind HTTP shares: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
+//! | `opik_account` | the address, key and configuration file of Comet's Opik |
+//! | `providers` | one file or folder for each provider, and their registry |
+//! | `opik` | events → traces in Opik |
+//! | `helper`, `manager` | the threads of a helper and their shared state; the registry of helpers |
+//! | `coordinate`, `experiment` | several helpers in one call; one set of prompts over several helpers |
+//! | `fuzzing` | entry points of the fuzz targets |
 //!
-//! Imports point up this table only. The core names no HTTP, no provider and no file: its
-//! windows are [`AiBackend`] and [`Observe`].
+//! A module imports only modules above it on the map, `tests/it/tidy` holds the exact list
+//! and fails where the code differs. The core names no HTTP, no provider and no file: other
+//! code reaches it through [`AiBackend`] and [`Observe`].
 
 mod backend;
+#[cfg(feature = "http")]
+mod backoff;
+mod calendar;
 mod cancel;
 mod config;
 mod connections;
 mod coordinate;
 mod debrief;
 mod device;
+#[cfg(feature = "http")]
+mod engine;
+mod env;
 mod error;
 mod event;
 mod experiment;
+mod files;
+mod foreign;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod helper;
+#[cfg(feature = "http")]
+mod http;
 mod id;
+#[cfg(feature = "http")]
+mod lenient;
 mod limits;
 mod manager;
+mod nesting;
 mod number;
 mod observers;
 mod opik;
+#[cfg(feature = "http")]
+mod opik_account;
+mod percentile;
 mod prices;
+mod providers;
 mod queue;
+mod secret;
 mod slept;
 mod status;
 mod store;
@@ -89,6 +120,7 @@ mod sync;
 mod task;
 mod task_error;
 mod telemetry;
+mod text;
 mod tool;
 mod trace;
 
@@ -99,7 +131,7 @@ pub use config::{
     DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
     DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
     DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS,
-    MAX_NAME_BYTES, MIN_STACK_BYTES, TraceMode, WhenResultsFull,
+    MAX_NAME_BYTES, MIN_STACK_BYTES, Provider, TraceMode, WhenResultsFull,
 };
 pub use connections::Connections;
 pub use coordinate::{
@@ -120,8 +152,8 @@ pub use helper::{AutomationHelper, HelperBuilder, INBOX_BYTES_MAX, INBOX_MESSAGE
 pub use id::{HelperId, ParseIdError, TaskId};
 pub use limits::RateLimiter;
 pub use manager::{
-    AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_chatgpt_helper,
-    create_comet_helper, create_local_helper,
+    AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_anthropic_helper,
+    create_chatgpt_helper, create_comet_helper, create_local_helper,
 };
 pub use opik::{
     DEFAULT_CLOSE_TIMEOUT, DEFAULT_SPOOL_BYTES, DEFAULT_TRACE_QUEUE_BYTES,

@@ -1,36 +1,34 @@
-//! How much a helper, or several together, may ask of a provider. Pure: time is passed in,
-//! and whoever is told to wait does the waiting.
+//! Rate limits and token budgets. Pure: the time is passed in, and the caller does the waiting.
 
 use crate::sync::{Arc, Mutex, lock};
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// The time that limits are about.
+/// Requests and tokens are limited within any span of this length.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Calls this close together are counted in one entry, so that a window has a bounded number
-/// of entries. They leave the window together, with the last of them.
+/// Calls this close together are counted in one [`Span`], so that a window has a bounded
+/// number of them. They leave the window together, with the last of them.
 const GRAIN: Duration = Duration::from_millis(100);
-/// Longest pause that a server's word can impose: what asks for more is a mistake.
+/// Longest pause that a server can impose; a longer one is taken for a mistake.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
-/// Bytes of text to a token, where a provider does not tell how many there were. English
-/// has about four.
+/// Bytes of text per token, where a provider does not report the number. English has about
+/// four.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// Limits on requests and tokens a minute, and on tokens altogether.
+/// Limits the requests and tokens per minute, and the tokens in all.
 ///
 /// Clones share one account: give the same limiter to several helpers that use one key. A
-/// helper whose turn has not come waits, but not beyond its task's time; the task then ends
-/// at once as [`RateLimited`](crate::ErrorKind::RateLimited). Once the budget is spent, tasks
-/// end as [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call.
+/// helper waits for its permit, but not beyond its task's time: a wait that does not fit ends
+/// the task at once as [`RateLimited`](crate::ErrorKind::RateLimited). Once the budget is
+/// spent, tasks end as [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call.
 ///
-/// A minute is any 60 seconds, not one of the clock. Every call counts, retries included.
-/// Tokens are counted as the provider tells them; where it tells nothing they are estimated
-/// at four bytes each, since a limit that counts nothing is none. What a call will take is
-/// known only after it: several calls at once may pass a limit by what is under way.
+/// A minute is any 60 seconds. Every call counts, retries included. Tokens are counted as the
+/// provider reports them; where it reports none they are estimated at four bytes each. What a
+/// call takes is known only after it: several calls in flight may together exceed a limit.
 ///
-/// Where a provider tells its own limits (`x-ratelimit-…` headers, `retry-after`), they are
-/// kept to as well.
+/// The limits that a provider reports (`x-ratelimit-…` headers, `retry-after`) are respected
+/// too.
 ///
 /// ```
 /// use automation_assistant::{HelperConfig, RateLimiter};
@@ -48,34 +46,34 @@ struct Account {
     requests_max: Option<u32>,
     tokens_max: Option<u64>,
     budget: Option<u64>,
-    /// What the last minute has seen, oldest first.
-    entries: VecDeque<Entry>,
+    /// The last minute, oldest first.
+    spans: VecDeque<Span>,
     requests: u64,
     tokens: u64,
     spent: u64,
-    /// No call before this moment, by a server's word.
+    /// No call before this moment: a server asked for it.
     paused_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
-struct Entry {
+struct Span {
     opened: Instant,
     requests: u64,
     tokens: u64,
 }
 
-/// What a call was let in with.
+/// Allows one call, for which an estimate of its tokens is counted.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
-pub(crate) struct Admitted {
+pub(crate) struct Permit {
     at: Instant,
     estimate: u64,
 }
 
-/// Why a call is not let in.
+/// Why there is no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
-pub(crate) enum Refused {
+pub(crate) enum NoPermit {
     /// Ask again after this time.
     Later(Duration),
     /// The budget is spent.
@@ -83,7 +81,7 @@ pub(crate) enum Refused {
 }
 
 impl RateLimiter {
-    /// A limiter without limits of its own: it keeps to what the provider tells.
+    /// A limiter without limits of its own; it respects those that the provider reports.
     pub fn new() -> Self {
         Self::default()
     }
@@ -95,71 +93,76 @@ impl RateLimiter {
         self
     }
 
-    /// At most this many tokens, read and written, in any 60 seconds; at least 1. A single
-    /// call that is larger than that goes alone. Defaults to no limit.
+    /// At most this many tokens, of prompts and answers, in any 60 seconds; at least 1. A
+    /// single larger call is made while no other one counts. Defaults to no limit.
     #[must_use]
     pub fn tokens_per_minute(self, tokens: u64) -> Self {
         lock(&self.0).tokens_max = Some(tokens);
         self
     }
 
-    /// At most this many tokens altogether, for as long as the limiter lives; at least 1.
-    /// Defaults to no limit.
+    /// At most this many tokens over the limiter's whole life; at least 1. Defaults to no
+    /// limit.
     #[must_use]
     pub fn token_budget(self, tokens: u64) -> Self {
         lock(&self.0).budget = Some(tokens);
         self
     }
 
-    /// Tokens used so far, as told by the provider, or estimated where it told nothing.
+    /// Tokens used so far, as the provider reported them, or estimated where it did not.
     pub fn tokens_spent(&self) -> u64 {
         lock(&self.0).spent
     }
 
-    /// What is wrong with the limits.
+    /// # Errors
+    ///
+    /// A description, for limits that let nothing through.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(crate) fn problem(&self) -> Option<&'static str> {
+    pub(crate) fn validate(&self) -> Result<(), &'static str> {
         let account = lock(&self.0);
         let zero = account.requests_max == Some(0)
             || account.tokens_max == Some(0)
             || account.budget == Some(0);
-        zero.then_some("a limit of zero requests or tokens lets nothing through: leave it out")
+        match zero {
+            true => Err("a limit of zero requests or tokens lets nothing through: leave it out"),
+            false => Ok(()),
+        }
     }
 }
 
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 impl RateLimiter {
-    /// Lets a call in, or says why not.
-    pub(crate) fn admit(&self, now: Instant, estimate: u64) -> Result<Admitted, Refused> {
+    /// A permit for one call, or the reason why there is none.
+    pub(crate) fn admit(&self, now: Instant, estimate: u64) -> Result<Permit, NoPermit> {
         let mut account = lock(&self.0);
         account.forget(now);
         if let Some(budget) = account.budget.filter(|budget| account.spent >= *budget) {
-            return Err(Refused::Spent { budget });
+            return Err(NoPermit::Spent { budget });
         }
         let wait = account.wait(now, estimate);
         if !wait.is_zero() {
-            return Err(Refused::Later(wait));
+            return Err(NoPermit::Later(wait));
         }
         account.count(now, 1, estimate);
-        Ok(Admitted { at: now, estimate })
+        Ok(Permit { at: now, estimate })
     }
 
-    /// Takes a call back that was let in but not made.
-    pub(crate) fn withdraw(&self, admitted: Admitted) {
+    /// Gives a permit back for a call that was not made.
+    pub(crate) fn withdraw(&self, permit: Permit) {
         let mut account = lock(&self.0);
-        account.uncount(admitted.at, 1, admitted.estimate);
+        account.uncount(permit.at, 1, permit.estimate);
     }
 
     /// Counts what a call really took.
-    pub(crate) fn settle(&self, now: Instant, admitted: Admitted, tokens: u64) {
+    pub(crate) fn settle(&self, now: Instant, permit: Permit, tokens: u64) {
         let mut account = lock(&self.0);
         account.spent = account.spent.saturating_add(tokens);
-        account.uncount(admitted.at, 0, admitted.estimate);
+        account.uncount(permit.at, 0, permit.estimate);
         account.forget(now);
         account.count(now, 0, tokens);
     }
 
-    /// Lets no call in for this time, by a server's word.
+    /// Gives no permit for this time, as a server asked.
     pub(crate) fn pause(&self, now: Instant, wait: Duration) {
         let mut account = lock(&self.0);
         let until = now.checked_add(wait.min(PAUSE_MAX));
@@ -168,16 +171,16 @@ impl RateLimiter {
 }
 
 impl Account {
-    /// When an entry has left the window.
-    fn end(entry: &Entry) -> Instant {
-        entry.opened + GRAIN + WINDOW
+    /// When a span has left the window.
+    fn end(span: &Span) -> Instant {
+        span.opened + GRAIN + WINDOW
     }
 
     fn forget(&mut self, now: Instant) {
-        while let Some(entry) = self.entries.front().filter(|entry| Self::end(entry) <= now) {
-            self.requests = self.requests.saturating_sub(entry.requests);
-            self.tokens = self.tokens.saturating_sub(entry.tokens);
-            self.entries.pop_front();
+        while let Some(span) = self.spans.front().filter(|span| Self::end(span) <= now) {
+            self.requests = self.requests.saturating_sub(span.requests);
+            self.tokens = self.tokens.saturating_sub(span.tokens);
+            self.spans.pop_front();
         }
         self.paused_until = self.paused_until.filter(|until| *until > now);
     }
@@ -185,47 +188,47 @@ impl Account {
     fn count(&mut self, now: Instant, requests: u64, tokens: u64) {
         self.requests += requests;
         self.tokens = self.tokens.saturating_add(tokens);
-        let open = self.entries.back_mut().filter(|entry| now < entry.opened + GRAIN);
+        let open = self.spans.back_mut().filter(|span| now < span.opened + GRAIN);
         match open {
-            Some(entry) => {
-                entry.requests += requests;
-                entry.tokens = entry.tokens.saturating_add(tokens);
+            Some(span) => {
+                span.requests += requests;
+                span.tokens = span.tokens.saturating_add(tokens);
             }
-            None => self.entries.push_back(Entry { opened: now, requests, tokens }),
+            None => self.spans.push_back(Span { opened: now, requests, tokens }),
         }
     }
 
     fn uncount(&mut self, at: Instant, requests: u64, tokens: u64) {
-        let holds = |entry: &&mut Entry| entry.opened <= at && at < entry.opened + GRAIN;
+        let holds = |span: &&mut Span| span.opened <= at && at < span.opened + GRAIN;
         // Gone from the window: then it counts no more anyway.
-        let Some(entry) = self.entries.iter_mut().find(holds) else { return };
-        let (requests, tokens) = (requests.min(entry.requests), tokens.min(entry.tokens));
-        entry.requests -= requests;
-        entry.tokens -= tokens;
+        let Some(span) = self.spans.iter_mut().find(holds) else { return };
+        let (requests, tokens) = (requests.min(span.requests), tokens.min(span.tokens));
+        span.requests -= requests;
+        span.tokens -= tokens;
         self.requests = self.requests.saturating_sub(requests);
         self.tokens = self.tokens.saturating_sub(tokens);
     }
 
-    /// Time until a call of this size could be let in, if no other came before it.
+    /// Time until a call of this size could have a permit, if no other came before it.
     fn wait(&self, now: Instant, estimate: u64) -> Duration {
         let mut until = self.paused_until;
         let (mut requests, mut tokens) = (self.requests, self.tokens);
-        for entry in &self.entries {
+        for span in &self.spans {
             let too_many = self.requests_max.is_some_and(|max| requests >= u64::from(max));
             let too_much = tokens > 0
                 && self.tokens_max.is_some_and(|max| tokens.saturating_add(estimate) > max);
             if !too_many && !too_much {
                 break;
             }
-            requests = requests.saturating_sub(entry.requests);
-            tokens = tokens.saturating_sub(entry.tokens);
-            until = until.max(Some(Self::end(entry)));
+            requests = requests.saturating_sub(span.requests);
+            tokens = tokens.saturating_sub(span.tokens);
+            until = until.max(Some(Self::end(span)));
         }
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 }
 
-/// A guess at a text's tokens, for where nothing better is known; never zero.
+/// An estimate of a text's tokens; never zero.
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 pub(crate) fn estimated_tokens(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(BYTES_PER_TOKEN).max(1)
@@ -247,11 +250,11 @@ impl fmt::Debug for RateLimiter {
 mod tests {
     use super::*;
 
-    fn wait(outcome: Result<Admitted, Refused>) -> Duration {
+    fn wait(outcome: Result<Permit, NoPermit>) -> Duration {
         match outcome {
             Ok(_) => Duration::ZERO,
-            Err(Refused::Later(wait)) => wait,
-            Err(Refused::Spent { .. }) => panic!("spent"),
+            Err(NoPermit::Later(wait)) => wait,
+            Err(NoPermit::Spent { .. }) => panic!("spent"),
         }
     }
 
@@ -311,7 +314,7 @@ mod tests {
         for at in [start, start + GRAIN, start + GRAIN + GRAIN / 2] {
             open.admit(at, 1).unwrap();
         }
-        let counts: Vec<_> = lock(&open.0).entries.iter().map(|entry| entry.requests).collect();
+        let counts: Vec<_> = lock(&open.0).spans.iter().map(|span| span.requests).collect();
         assert_eq!(counts, [1, 2]);
     }
 
@@ -366,7 +369,7 @@ mod tests {
         let admitted = limiter.admit(start, 1).unwrap();
         limiter.settle(start, admitted, 50);
         let later = start + WINDOW * 10;
-        assert!(matches!(limiter.admit(later, 1), Err(Refused::Spent { budget: 50 })));
+        assert!(matches!(limiter.admit(later, 1), Err(NoPermit::Spent { budget: 50 })));
     }
 
     #[test]
@@ -389,6 +392,6 @@ mod tests {
             let admitted = limiter.admit(start + Duration::from_millis(n), 1).unwrap();
             limiter.settle(start + Duration::from_millis(n), admitted, 1);
         }
-        assert!(lock(&limiter.0).entries.len() <= 602);
+        assert!(lock(&limiter.0).spans.len() <= 602);
     }
 }

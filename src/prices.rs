@@ -1,4 +1,4 @@
-//! What tokens cost.
+//! Prices of tokens.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,21 @@ use crate::task::Usage;
 /// The unit that providers price: a million tokens.
 const PRICED_TOKENS: f64 = 1e6;
 
-/// What a million tokens cost at one model, in whatever currency the table uses.
+/// The price of a million tokens of one model, in the currency of the table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Price {
-    /// Tokens read.
+    /// Tokens of prompts.
     pub prompt: f64,
-    /// Of the tokens read, those from the provider's cache. Defaults to the price of others.
+    /// Tokens of prompts that came from the provider's cache. Defaults to the price of other
+    /// prompt tokens.
     pub cached: f64,
-    /// Tokens written, reasoning included.
+    /// Tokens of answers, reasoning included.
     pub completion: f64,
 }
 
 impl Price {
-    /// A price per million tokens read and written.
+    /// A price per million tokens of prompts and of answers.
     pub const fn per_million(prompt: f64, completion: f64) -> Self {
         Self { prompt, cached: prompt, completion }
     }
@@ -68,7 +69,7 @@ impl Prices {
         self.0.get(model).or_else(|| self.0.get(undated(model)?))
     }
 
-    /// What this usage costs at this model; `None` if the table has no price for it.
+    /// The cost of this usage at this model; `None` if the table has no price for it.
     pub fn cost(&self, model: &str, usage: &Usage) -> Option<f64> {
         let price = self.price(model)?;
         // A provider that tells more cached tokens than tokens is not owed money by them.

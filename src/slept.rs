@@ -11,16 +11,16 @@ use crate::sync::{AtomicU64, Ordering, now};
 pub(crate) struct Slept {
     /// The clocks when the first task came.
     since: OnceLock<ClockReading>,
-    /// Sleep noticed so far, in milliseconds, and how much of that the observers were not
-    /// told of yet.
+    /// Sleep noticed so far, in milliseconds, and how much of that was not
+    /// reported yet.
     noticed_ms: AtomicU64,
-    to_tell_ms: AtomicU64,
+    unreported_ms: AtomicU64,
 }
 
 impl Slept {
     pub(crate) fn new() -> Self {
-        let (noticed_ms, to_tell_ms) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { since: OnceLock::new(), noticed_ms, to_tell_ms }
+        let (noticed_ms, unreported_ms) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { since: OnceLock::new(), noticed_ms, unreported_ms }
     }
 
     /// Begins to watch; the first call reads the clocks.
@@ -64,13 +64,13 @@ impl Slept {
             |noticed_ms| (total_ms.saturating_sub(noticed_ms) >= gap_ms).then_some(total_ms);
         let noticed = self.noticed_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, further);
         if let Ok(noticed_ms) = noticed {
-            self.to_tell_ms.fetch_add(total_ms.saturating_sub(noticed_ms), Ordering::Relaxed);
+            self.unreported_ms.fetch_add(total_ms.saturating_sub(noticed_ms), Ordering::Relaxed);
         }
     }
 
-    /// Sleep that the observers were not told of yet.
-    pub(crate) fn to_tell(&self) -> Option<Duration> {
-        let ms = self.to_tell_ms.swap(0, Ordering::Relaxed);
+    /// Sleep that was not reported to the observers yet.
+    pub(crate) fn unreported(&self) -> Option<Duration> {
+        let ms = self.unreported_ms.swap(0, Ordering::Relaxed);
         (ms > 0).then(|| Duration::from_millis(ms))
     }
 }
@@ -108,19 +108,19 @@ mod tests {
     }
 
     #[test]
-    fn each_sleep_is_told_once_and_by_itself() {
+    fn each_sleep_is_reported_once_and_by_itself() {
         let (slept, second) = (Slept::new(), Duration::from_secs(1));
         slept.notice(second * 60);
-        assert_eq!(slept.to_tell(), Some(second * 60));
-        assert_eq!(slept.to_tell(), None);
+        assert_eq!(slept.unreported(), Some(second * 60));
+        assert_eq!(slept.unreported(), None);
         // The same sleep, seen again with what clocks are off by.
         for seen in [59_990, 60_000, 60_010, 60_999] {
             slept.notice(Duration::from_millis(seen));
-            assert_eq!(slept.to_tell(), None, "{seen}");
+            assert_eq!(slept.unreported(), None, "{seen}");
         }
         slept.notice(second * 61);
         slept.notice(second * 71);
-        assert_eq!(slept.to_tell(), Some(second * 11), "two more, not what was told before");
+        assert_eq!(slept.unreported(), Some(second * 11), "two more, not what was reported before");
     }
 
     #[test]
@@ -132,17 +132,17 @@ mod tests {
         assert!(slept.since.get().is_some());
         let slept = Slept::as_if_always_asleep();
         assert!(slept.since(an_hour_ago, submitted) >= MIN_CLOCK_GAP);
-        assert!(slept.to_tell() >= Some(MIN_CLOCK_GAP));
+        assert!(slept.unreported() >= Some(MIN_CLOCK_GAP));
         assert_eq!(slept.since(SystemTime::now(), submitted), Duration::ZERO);
-        assert_eq!(slept.to_tell(), None);
+        assert_eq!(slept.unreported(), None);
     }
 
     #[test]
-    fn without_sleep_nothing_is_counted_or_told() {
+    fn without_sleep_nothing_is_counted_or_reported() {
         let slept = Slept::new();
         slept.watch();
         let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
         assert_eq!(slept.since(an_hour_ago, Instant::now()), Duration::ZERO);
-        assert_eq!(slept.to_tell(), None);
+        assert_eq!(slept.unreported(), None);
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use crate::text::clean;
+
 /// What kind of failure ended a task. Decide by this, never by the text of a message.
 ///
 /// Kinds come from typed facts (HTTP status, provider code, which limit ran out).
@@ -307,20 +309,6 @@ fn foreign_name(text: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
     let named = !text.is_empty() && text.len() <= FOREIGN_NAME_BYTES_MAX;
     (named && text.bytes().all(plain)).then(|| text.to_owned())
-}
-
-/// One line of at most `bytes_max` bytes, without control characters.
-pub(crate) fn clean(text: &str, bytes_max: usize) -> String {
-    let mut out = String::new();
-    for c in text.trim().chars() {
-        let c = if c.is_control() { ' ' } else { c };
-        if out.len() + c.len_utf8() > bytes_max {
-            out.push('…');
-            break;
-        }
-        out.push(c);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Names for traces, and what a request asks of its trace. Knows no tracing service.
+//! Ids of traces, and what a request sets for its trace. Knows no tracing service.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::id::random_u64;
 
-/// Names one trace: a UUID of version 7, which begins with its time of birth.
+/// The id of a trace: a UUID of version 7, which begins with the time of its creation.
 ///
 /// Ids of one process rise, whatever the clock does.
 ///
@@ -32,7 +32,7 @@ const VARIANT: u128 = 0b10 << CHANCE_BITS;
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 impl TraceId {
-    /// A new id, born now.
+    /// A new id of this moment.
     #[allow(clippy::new_without_default)] // No two are equal: nothing is a default.
     pub fn new() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -97,7 +97,7 @@ impl FromStr for TraceId {
     }
 }
 
-/// What a request asks of its trace.
+/// What a request sets for its trace.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TraceNote {
     pub(crate) id: Option<TraceId>,
@@ -113,22 +113,24 @@ pub(crate) const TAG_BYTES_MAX: usize = 100;
 const CONVERSATION_BYTES_MAX: usize = 256;
 
 impl TraceNote {
-    /// Why this cannot be accepted, or nothing.
-    pub(crate) fn problem(&self) -> Option<String> {
+    /// # Errors
+    ///
+    /// A description of the first setting that is out of bounds.
+    pub(crate) fn validate(&self) -> Result<(), String> {
         if self.tags.len() > TAGS_MAX {
-            return Some(format!("there are more than {TAGS_MAX} trace tags: leave some out"));
+            return Err(format!("there are more than {TAGS_MAX} trace tags: leave some out"));
         }
         if self.tags.iter().any(|tag| !is_name(tag, TAG_BYTES_MAX)) {
-            return Some(format!(
+            return Err(format!(
                 "a trace tag must have 1 to {TAG_BYTES_MAX} bytes without control characters"
             ));
         }
         match &self.conversation {
-            Some(id) if !is_name(id, CONVERSATION_BYTES_MAX) => Some(format!(
+            Some(id) if !is_name(id, CONVERSATION_BYTES_MAX) => Err(format!(
                 "a conversation's name must have 1 to {CONVERSATION_BYTES_MAX} bytes without \
                  control characters"
             )),
-            _ => None,
+            _ => Ok(()),
         }
     }
 }

@@ -44,6 +44,25 @@ faulty() {
 # The third thread and all after it are refused: an error from the spawn, nothing left behind.
 AA_TEST_RESOURCE=threads faulty "threads refused" clone3:error=EAGAIN:when=3+ resources::child
 
+# File systems without locks, and files that may only be appended to.
+AA_TEST_TRACED=1 faulty "no file locks" flock:error=ENOLCK \
+  telemetry_places::without_locks_nothing_is_cut_or_rotated
+AA_TEST_TRACED=1 faulty "nothing can be cut" ftruncate:error=EPERM \
+  telemetry_places::where_nothing_can_be_cut_it_is_closed
+
+# A writer that is alone makes one system call for each moment's lines, and no other, but some
+# at its beginning and end and at every 256 lines.
+echo "=== one write a moment"
+AA_TEST_CHILD_WORK=five_hundred AA_TEST_CHILD_FILE="$scratch/audit.jsonl" timeout "$case_seconds" \
+  strace -f -qq -o "$scratch/trace" -P "$scratch/audit.jsonl" \
+  "$it" --exact telemetry_kill::child --ignored > /dev/null
+calls=$(grep -cv 'resumed>' "$scratch/trace") writes=$(grep -c 'writev(' "$scratch/trace")
+echo "$writes writes for 500 tasks, $((calls - writes)) other calls"
+[ "$writes" -eq 500 ] && [ "$((calls - writes))" -lt 40 ] || {
+  echo "tests/faults.sh: a line costs more than its write" >&2
+  exit 1
+}
+
 # The whole soak, a small one, while calls of both sides fail now and then: still one outcome
 # for each task, none late, nothing leaked. (`when` counts for each thread by itself.)
 export AA_SOAK_CHILD=1 AA_SOAK_TRACED=1 SOAK_TASKS=${SOAK_TASKS:-400} SOAK_SEED=${SOAK_SEED:-7}

@@ -81,6 +81,13 @@ models! {
     the_last_owner_goes_on_the_helper_s_thread,
     tickets_wake_for_any_number_of_tasks,
     a_manager_ends_while_others_use_it,
+    callbacks_cancel_while_two_threads_end_tasks,
+    a_callback_is_run_while_the_one_that_caused_it_blocks,
+    a_callback_wakes_a_thread_whoever_found_its_task_late,
+    a_stop_meets_callbacks_that_cancel_and_stop,
+    a_stop_of_a_helper_never_started_meets_a_wait,
+    an_observer_cancels_while_others_end_tasks,
+    everybody_ends_one_task,
 }
 
 /// An event as a model remembers it.
@@ -162,10 +169,29 @@ impl House {
 
     /// The request, with a callback that counts.
     fn request(&self, request: impl Into<TaskRequest>) -> TaskRequest {
+        self.request_then(request, || {})
+    }
+
+    /// The request, with a callback that counts and then does something.
+    fn request_then(
+        &self,
+        request: impl Into<TaskRequest>,
+        then: impl FnOnce() + Send + 'static,
+    ) -> TaskRequest {
         let called_back = Arc::clone(&self.called_back);
         request.into().on_done(move |task| {
             *called_back.lock().unwrap().entry(task.task_id).or_default() += 1;
+            then();
         })
+    }
+
+    fn submit_then(
+        &self,
+        request: impl Into<TaskRequest>,
+        then: impl FnOnce() + Send + 'static,
+    ) -> TaskId {
+        let request = self.request_then(request, then);
+        self.took(self.helper.submit_task(request).unwrap())
     }
 
     fn took(&self, id: TaskId) -> TaskId {
@@ -383,10 +409,6 @@ fn two_stops_and_one_from_within() {
 
 fn wait_any_hears_the_first_end() {
     let manager = Arc::new(AutomationAssistantManager::new(2));
-    let stubborn = |call: &CallContext<'_>| {
-        call.pause(LONG)?;
-        Ok(Reply::new("in vain"))
-    };
     let slow = manager.spawn_helper_with(config(), Backend(stubborn)).unwrap();
     let quick = manager.spawn_helper_with(config(), Backend(echo)).unwrap();
     let a = manager.submit_task(slow, "slow").unwrap();
@@ -510,21 +532,20 @@ fn a_backend_past_its_time_is_left() {
     house.close();
 }
 
-/// Tells when it is dropped, which is when the last thread has let go of its helper.
-struct Told(Arc<(Mutex<bool>, shuttle::sync::Condvar)>);
+/// Happens when it is dropped, which is when the last thread has let go of its helper.
+struct OnDrop(Once);
 
-impl Drop for Told {
+impl Drop for OnDrop {
     fn drop(&mut self) {
-        *self.0.0.lock().unwrap() = true;
-        self.0.1.notify_all();
+        self.0.happens();
     }
 }
 
 fn the_last_owner_goes_on_the_helper_s_thread() {
-    let gone = Arc::new((Mutex::new(false), shuttle::sync::Condvar::new()));
-    let told = Told(Arc::clone(&gone));
+    let gone = Once::default();
+    let on_drop = OnDrop(gone.clone());
     let backend = move |call: &CallContext<'_>| {
-        let _kept = &told;
+        let _kept = &on_drop;
         echo(call)
     };
     let house = house(config(), backend).started();
@@ -533,11 +554,7 @@ fn the_last_owner_goes_on_the_helper_s_thread() {
     house.helper.submit_task(TaskRequest::new("a").on_done(move |_| drop(owner))).unwrap();
     house.helper.submit_task("b").unwrap();
     drop(house);
-    let mut is_gone = gone.0.lock().unwrap();
-    while !*is_gone {
-        is_gone = gone.1.wait(is_gone).unwrap();
-    }
-    drop(is_gone);
+    gone.wait();
     let all = notes.all();
     let count = |kind| all.iter().filter(|note| note.0 == kind).count();
     assert_eq!(count(EventKind::TaskComplete), 2);
@@ -586,4 +603,171 @@ fn a_manager_ends_while_others_use_it() {
     let report = handle.get_status();
     assert_eq!((report.threads, report.unjoined_threads), (0, 0));
     assert_eq!(report.queued_tasks + report.active_tasks, 0);
+}
+
+/// Something that happens once, and can be waited for.
+#[derive(Clone, Default)]
+struct Once(Arc<(Mutex<bool>, shuttle::sync::Condvar)>);
+
+impl Once {
+    fn happens(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    /// In a model that it never happens is a deadlock.
+    fn wait(&self) {
+        let mut happened = self.0.0.lock().unwrap();
+        while !*happened {
+            happened = self.0.1.wait(happened).unwrap();
+        }
+    }
+}
+
+/// Runs until it is cancelled.
+fn stubborn(call: &CallContext<'_>) -> Result<Reply, TaskError> {
+    call.pause(LONG)?;
+    Ok(Reply::new("in vain"))
+}
+
+fn callbacks_cancel_while_two_threads_end_tasks() {
+    let house = house(config().max_concurrent_tasks(2), echo);
+    // Each pair: a task, and the one that its callback cancels.
+    let pairs: Vec<_> = (0..2)
+        .map(|_| {
+            let victim = house.submit("victim").unwrap();
+            let helper = house.helper.clone();
+            let first = house.submit_then("first", move || drop(helper.cancel_task(victim)));
+            (first, victim)
+        })
+        .collect();
+    let cancellers: Vec<_> = pairs
+        .iter()
+        .map(|&(first, _)| house.aside(move |house| house.helper.cancel_task(first)))
+        .collect();
+    house.helper.start().unwrap();
+    cancellers.into_iter().for_each(|thread| drop(thread.join().unwrap()));
+    for (first, victim) in pairs {
+        house.helper.wait_task(first, LONG).unwrap();
+        house.helper.wait_task(victim, LONG).unwrap();
+    }
+    house.close();
+}
+
+fn a_callback_is_run_while_the_one_that_caused_it_blocks() {
+    let house = house(config(), stubborn).started();
+    let other = Once::default();
+    let happens = other.clone();
+    let second = house.submit_then("second", move || happens.happens());
+    let helper = house.helper.clone();
+    // It waits for a callback that can come by the helper's thread alone.
+    let first = house.submit_then("first", move || {
+        helper.cancel_task(second);
+        other.wait();
+    });
+    assert!(house.helper.cancel_task(first));
+    house.close();
+}
+
+fn a_callback_wakes_a_thread_whoever_found_its_task_late() {
+    let house = house(config(), echo).started();
+    let called = Once::default();
+    let happens = called.clone();
+    let id = house.submit_then(TaskRequest::new("short").deadline(SHORT), move || {
+        happens.happens();
+    });
+    let looker = house.aside(|house| house.helper.get_status());
+    house.helper.wait_task(id, LONG).unwrap();
+    // Nobody but the helper's thread runs it, and nothing but its callback wakes that.
+    called.wait();
+    looker.join().unwrap();
+    house.close();
+    assert_eq!(house.helper.get_status().waiting_callbacks, 0);
+}
+
+fn a_stop_meets_callbacks_that_cancel_and_stop() {
+    let house = house(config().max_concurrent_tasks(2), echo).started();
+    let victim = house.submit("victim").unwrap();
+    let helper = house.helper.clone();
+    let first = house.submit_then("first", move || {
+        helper.cancel_task(victim);
+        helper.stop();
+    });
+    let canceller = house.aside(move |house| house.helper.cancel_task(first));
+    let stopper = house.aside(|house| {
+        house.helper.stop();
+        assert_eq!(house.helper.get_status().waiting_callbacks, 0, "its threads have gone");
+    });
+    house.helper.wait_task(victim, LONG).unwrap();
+    canceller.join().unwrap();
+    stopper.join().unwrap();
+    house.close();
+}
+
+fn a_stop_of_a_helper_never_started_meets_a_wait() {
+    let house = house(config(), echo);
+    let late = house.submit(TaskRequest::new("late").deadline(SHORT)).unwrap();
+    let waiter = house.aside(move |house| house.helper.wait_task(late, LONG).unwrap());
+    let looker = house.aside(|house| drop(house.helper.get_status()));
+    house.helper.stop();
+    let called_back = house.called_back.lock().unwrap().len();
+    assert_eq!(called_back, 1, "nobody else will run it");
+    assert!(matches!(
+        kind(&waiter.join().unwrap()),
+        Some(ErrorKind::Timeout | ErrorKind::Terminated)
+    ));
+    looker.join().unwrap();
+    house.close();
+}
+
+/// Cancels a task when another one's end is reported to it.
+struct CancelsOther(Mutex<Option<(AutomationHelper, TaskId, TaskId)>>);
+
+impl Observe for CancelsOther {
+    fn on_event(&self, event: &Event<'_>) {
+        let chosen = self.0.lock().unwrap().clone();
+        let Some((helper, seen, other)) = chosen else { return };
+        if event.kind == EventKind::TaskComplete && event.task_id == Some(seen) {
+            helper.cancel_task(other);
+        }
+    }
+}
+
+fn an_observer_cancels_while_others_end_tasks() {
+    let cancels = Arc::new(CancelsOther(Mutex::default()));
+    let notes = Arc::new(Notes::default());
+    let helper = AutomationHelper::builder(config())
+        .backend(Backend(echo))
+        .observer(cancels.clone())
+        .observer(notes.clone())
+        .build()
+        .unwrap();
+    let house = House { helper, notes, called_back: Arc::default(), accepted: Arc::default() };
+    let (first, second) = (house.submit("first").unwrap(), house.submit("second").unwrap());
+    *cancels.0.lock().unwrap() = Some((house.helper.clone(), first, second));
+    let canceller = house.aside(move |house| house.helper.cancel_task(first));
+    let waiter = house.aside(move |house| house.helper.wait_task(second, LONG).unwrap());
+    house.helper.start().unwrap();
+    house.helper.wait_task(first, LONG).unwrap();
+    waiter.join().unwrap();
+    canceller.join().unwrap();
+    house.close();
+    cancels.0.lock().unwrap().take();
+}
+
+fn everybody_ends_one_task() {
+    let house = house(config(), echo);
+    let id = house.submit(TaskRequest::new("x").deadline(SHORT)).unwrap();
+    let waiter = house.aside(move |house| house.helper.wait_task(id, LONG).unwrap());
+    let canceller = house.aside(move |house| house.helper.cancel_task(id));
+    let stopper = house.aside(|house| house.helper.stop());
+    let _ = house.helper.start();
+    let seen = waiter.join().unwrap();
+    let cancelled = canceller.join().unwrap();
+    stopper.join().unwrap();
+    let task = house.helper.get_task_result(id).unwrap();
+    assert_eq!(kind(&task), kind(&seen), "an outcome never changes");
+    // A stop ends what runs as cancelled, too.
+    assert!(!cancelled || kind(&task) == Some(ErrorKind::Cancelled));
+    house.close();
 }

@@ -134,7 +134,7 @@ fn middle(run: impl Fn() -> Result<(f64, u64), Fault>) -> Result<(f64, u64), Fau
     let runs = (0..RUNS).map(|_| run()).collect::<Result<Vec<_>, _>>()?;
     let mut seconds: Vec<_> = runs.iter().map(|(seconds, _)| *seconds).collect();
     let peak = runs.iter().map(|(_, peak)| *peak).max().unwrap_or(0);
-    Ok((crate::dispatch::median(&mut seconds), peak))
+    Ok((crate::report::median(&mut seconds), peak))
 }
 
 fn works(command: &mut Command) -> bool {

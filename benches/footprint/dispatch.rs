@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::programs::{self, TOOLS};
-use crate::report::{Goal, Report, Role, Row};
+use crate::programs::{self, PEER_TOOLS, TOOLS};
+use crate::report::{Goal, Report, Role, Row, median};
 use crate::{Fault, Options};
 
 const TIMES_BY_HAND_MAX: f64 = 1.2;
@@ -20,7 +20,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
     if !options.check {
         let mut times = read(&programs::output(&mut Command::new(tools.join("dispatch")))?)?;
         if options.peers {
-            let folder = programs::build_in("peers", &crate::telemetry::PEER_TOOLS)?;
+            let folder = programs::build_in("peers", &PEER_TOOLS)?;
             times.extend(read(&programs::output(&mut Command::new(folder.join("pools")))?)?);
         }
         for shape in ["round-trip-1x1", "pipelined-1x1", "round-trip-4x3", "pipelined-4x3"] {
@@ -28,12 +28,6 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         }
     }
     allocations(&tools, report)
-}
-
-/// The middle value.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Reads lines `CONTENDER SHAPE WALL CPU`.

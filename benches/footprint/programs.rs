@@ -36,8 +36,18 @@ pub(crate) const SIZE_CORE: Set = Set {
         "local_all",
     ],
 };
-pub(crate) const SIZE_HTTP: Set =
-    Set { profile: "size", features: "http", programs: &["client_http", "ureq_plain"] };
+pub(crate) const SIZE_HTTP: Set = Set {
+    profile: "size",
+    features: "http",
+    programs: &[
+        "client_http",
+        "ureq_plain",
+        "provider_chatgpt",
+        "provider_comet",
+        "provider_local",
+        "provider_anthropic",
+    ],
+};
 pub(crate) const SIZE_TLS: Set =
     Set { profile: "size", features: "tls", programs: &["client_default", "client_all"] };
 /// Apart from ours: features of a crate are shared by all that one build makes.
@@ -48,6 +58,10 @@ pub(crate) const TOOLS: Set = Set {
     features: "tools",
     programs: &["server", "dispatch", "lines", "scan", "allocations"],
 };
+
+/// Pools and writers of others, in benches/peers.
+pub(crate) const PEER_TOOLS: Set =
+    Set { profile: "release", features: "", programs: &["pools", "writers"] };
 
 /// What takes most off a program without touching it: relocations, 24 bytes each, written as
 /// bits. glibc takes it from 2.36 on, Android from 9 on.

@@ -3,9 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::dispatch::median;
 use crate::programs::{self, SIZE_CORE};
-use crate::report::{Goal, Report, Row};
+use crate::report::{Goal, Report, Row, median};
 use crate::{Fault, Options};
 
 const TIMES_EMPTY_MAX: f64 = 1.5;

@@ -3,16 +3,11 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use crate::dispatch::median;
-use crate::programs::{self, Set, TOOLS};
-use crate::report::{Goal, Report, Role, Row};
+use crate::programs::{self, PEER_TOOLS, TOOLS};
+use crate::report::{Goal, Report, Role, Row, median};
 use crate::{Fault, Options};
 
 const TIMES_WRITE_MAX: f64 = 1.1;
-
-/// Pools and writers of others.
-pub(crate) const PEER_TOOLS: Set =
-    Set { profile: "release", features: "", programs: &["pools", "writers"] };
 
 pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Fault> {
     let tools = programs::build(&TOOLS)?;

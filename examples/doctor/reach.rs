@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use automation_assistant::Provider;
 use serde_json::Value;
 
 use super::{Finding, fine, note, wrong};
@@ -23,44 +24,19 @@ const MODEL_NAME_CHARS: usize = 40;
 const LOCAL_VARIABLE: &str = "DEMO_LOCAL_ENDPOINT";
 const LOCAL_EXAMPLE: &str = "http://127.0.0.1:8080/v1";
 
-/// A service in the cloud, as the environment sets it up.
-struct Service {
-    name: &'static str,
-    key: &'static str,
-    url_variable: &'static str,
-    url: &'static str,
-    example: &'static str,
-}
-
-const SERVICES: [Service; 2] = [
-    Service {
-        name: "ChatGPT",
-        key: "OPENAI_API_KEY",
-        url_variable: "OPENAI_BASE_URL",
-        url: "https://api.openai.com/v1",
-        example: "https://host/v1",
-    },
-    Service {
-        name: "Comet",
-        key: "OPIK_API_KEY",
-        url_variable: "OPIK_URL_OVERRIDE",
-        url: "https://www.comet.com/opik/api",
-        example: "https://host/opik/api",
-    },
-];
-
 /// The model server and each service: keys, and whether they can be reached.
 pub(crate) fn findings(offline: bool) -> Vec<Finding> {
     let mut findings = local(offline);
-    for service in &SERVICES {
-        let (key, has_key) = key(service);
+    for provider in Provider::all() {
+        let Some(default) = provider.default_endpoint() else { continue };
+        let (key, has_key) = key(provider);
         findings.push(key);
-        let url = variable(service.url_variable);
+        let url = provider.endpoint_variable().and_then(variable);
         // What nobody has set up may be out of reach.
         if has_key || url.is_some() {
-            findings.extend(endpoint(service, url.as_deref().unwrap_or(service.url), offline));
+            findings.extend(endpoint(provider, url.as_deref().unwrap_or(default), offline));
         } else {
-            let found = format!("{}: not asked, as it is not set up", service.name);
+            let found = format!("{}: not asked, as it is not set up", provider.label());
             findings.push(note("endpoint", found, ""));
         }
     }
@@ -73,8 +49,12 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Whether there is a key, and whether it can be one. Never the key.
-fn key(service: &Service) -> (Finding, bool) {
-    let Service { name, key, .. } = service;
+fn key(provider: &Provider) -> (Finding, bool) {
+    let name = provider.label();
+    let set = |key: &&str| std::env::var_os(key).is_some_and(|set| !set.is_empty());
+    let keys = provider.key_variables();
+    // The first one that is set is the one that counts.
+    let key = keys.iter().copied().find(set).or(keys.first().copied()).unwrap_or_default();
     let Some(set) = std::env::var_os(key).filter(|set| !set.is_empty()) else {
         let todo = format!("export {key}=… to use {name}; Local needs none");
         return (note("key", format!("{name}: {key} is not set"), todo), false);
@@ -277,11 +257,13 @@ fn model_name(body: &str) -> Option<String> {
 }
 
 /// Looks a service's name up and connects to it.
-fn endpoint(service: &Service, url: &str, offline: bool) -> Vec<Finding> {
-    let name = service.name;
+fn endpoint(provider: &Provider, url: &str, offline: bool) -> Vec<Finding> {
+    let name = provider.label();
     let Some(target) = Target::parse(url) else {
-        let found = format!("{name}: {} is no http or https URL", service.url_variable);
-        return vec![wrong("endpoint", found, format!("write it like {}", service.example))];
+        let variable = provider.endpoint_variable().unwrap_or_default();
+        let found = format!("{name}: {variable} is no http or https URL");
+        let example = provider.default_endpoint().unwrap_or_default();
+        return vec![wrong("endpoint", found, format!("write it like {example}"))];
     };
     if offline && !target.is_here() {
         return vec![note("endpoint", format!("{name}: not asked"), "")];

@@ -5,75 +5,9 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelSignal;
-use crate::config::{BackendType, HelperConfig};
-use crate::error::Error;
 use crate::id::{HelperId, TaskId};
 use crate::task::{FinishReason, OnText, TaskRequest, Usage};
 use crate::task_error::{ErrorKind, TaskError};
-
-#[cfg(feature = "http")]
-mod answer;
-#[cfg(feature = "http")]
-pub(crate) mod build;
-#[cfg(feature = "http")]
-mod chat;
-#[cfg(feature = "http")]
-pub(crate) mod comet;
-#[cfg(feature = "http")]
-pub(crate) mod endpoint;
-#[cfg(feature = "http")]
-pub(crate) mod failure;
-#[cfg(feature = "_fuzz")]
-pub(crate) mod fuzzing;
-#[cfg(feature = "http")]
-pub(crate) mod http;
-#[cfg(feature = "http")]
-mod lenient;
-pub(crate) mod local;
-#[cfg(feature = "http")]
-mod openai;
-#[cfg(feature = "http")]
-pub(crate) mod opik_file;
-#[cfg(feature = "http")]
-mod pieces;
-#[cfg(feature = "http")]
-mod receive;
-#[cfg(feature = "http")]
-mod refusal;
-#[cfg(feature = "http")]
-mod reply;
-#[cfg(feature = "http")]
-pub(crate) mod retry;
-#[cfg(feature = "http")]
-mod run;
-#[cfg(feature = "http")]
-mod scrub;
-#[cfg(feature = "http")]
-mod sse;
-#[cfg(feature = "http")]
-mod tools;
-#[cfg(feature = "http")]
-mod turn;
-#[cfg(feature = "http")]
-mod wire;
-
-/// The backend that a configuration asks for.
-pub(crate) fn build(config: &HelperConfig) -> Result<Box<dyn AiBackend>, Error> {
-    match config.backend_type {
-        BackendType::Local if config.api_endpoint.is_none() => {
-            Ok(Box::new(local::Embedded::new(config)?))
-        }
-        BackendType::Custom => Err(Error::InvalidConfig(
-            "a Custom helper needs its backend: use spawn_helper_with, \
-             or AutomationHelper::builder(..).backend(..)"
-                .into(),
-        )),
-        #[cfg(feature = "http")]
-        _ => build::build(config),
-        #[cfg(not(feature = "http"))]
-        _ => Err(Error::Unsupported { what: "a backend behind HTTP", feature: "http" }),
-    }
-}
 
 /// Something that answers tasks.
 ///

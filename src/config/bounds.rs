@@ -39,13 +39,7 @@ pub const DEFAULT_MAX_TOOL_ROUNDS: u32 = 8;
 /// Default bound on one tool's output as the model gets it, in bytes (64 KiB).
 pub const DEFAULT_MAX_TOOL_OUTPUT_BYTES: usize = 64 << 10;
 
-/// Default limit on a task at ChatGPT, the embedded engine and custom backends.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
-/// Comet's gateway itself retries three times with 60 s each behind a 90 s proxy.
-pub(super) const TIMEOUT_COMET: Duration = Duration::from_secs(120);
-/// A small device may read a long prompt for minutes.
-pub(super) const TIMEOUT_LOCAL_SERVER: Duration = Duration::from_secs(300);
+/// Default limit on a task at providers that have none of their own.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 /// Default limit on silence within an answer from a cloud service.
-pub(super) const IDLE: Duration = Duration::from_secs(30);
-/// The same for a model server on the device, which may be swapping.
-pub(super) const IDLE_LOCAL_SERVER: Duration = Duration::from_secs(60);
+pub(crate) const IDLE: Duration = Duration::from_secs(30);

@@ -15,18 +15,23 @@ pub enum BackendType {
     Comet,
     /// On the device: the embedded engine, or a model server.
     Local,
+    /// The Anthropic API, or any server that speaks it.
+    Anthropic,
     /// The program's own; see
     /// [`spawn_helper_with`](crate::AutomationAssistantManager::spawn_helper_with).
     Custom,
 }
 
 impl BackendType {
-    /// The name in configuration files: `chatgpt`, `comet`, `local`, `custom`.
+    const ALL: [Self; 5] = [Self::ChatGpt, Self::Comet, Self::Local, Self::Anthropic, Self::Custom];
+
+    /// The name in configuration files: `chatgpt`, `comet`, `local`, `anthropic`, `custom`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ChatGpt => "chatgpt",
             Self::Comet => "comet",
             Self::Local => "local",
+            Self::Anthropic => "anthropic",
             Self::Custom => "custom",
         }
     }
@@ -50,16 +55,14 @@ impl<'de> Deserialize<'de> for BackendType {
         impl Visitor<'_> for Name {
             type Value = BackendType;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("chatgpt, comet, local or custom")
+                f.write_str("the name of a backend, such as chatgpt or local")
             }
             fn visit_str<E: de::Error>(self, name: &str) -> Result<BackendType, E> {
-                match name {
-                    "chatgpt" => Ok(BackendType::ChatGpt),
-                    "comet" => Ok(BackendType::Comet),
-                    "local" => Ok(BackendType::Local),
-                    "custom" => Ok(BackendType::Custom),
-                    _ => Err(E::unknown_variant(name, &["chatgpt", "comet", "local", "custom"])),
-                }
+                let found = BackendType::ALL.into_iter().find(|kind| kind.as_str() == name);
+                found.ok_or_else(|| {
+                    let names = BackendType::ALL.map(BackendType::as_str).join(", ");
+                    E::custom(format_args!("unknown backend_type; there are: {names}"))
+                })
             }
         }
         deserializer.deserialize_str(Name)
@@ -105,30 +108,7 @@ impl TraceMode {
         }
     }
 
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         [Self::Off, Self::Metadata, Self::Content].into_iter().find(|mode| mode.as_str() == name)
-    }
-}
-
-/// A key that never shows itself.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    // Only the HTTP backends read keys.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(crate) fn new(text: &str) -> Self {
-        // A trailing newline from a file or variable is not part of a key.
-        Self(text.trim().to_owned())
-    }
-
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[set]")
     }
 }

@@ -10,11 +10,13 @@ use serde_json::{Map, Value};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::limits::RateLimiter;
+use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 use crate::prices::Prices;
+use crate::secret::Secret;
 
 mod bounds;
-mod json;
 mod kinds;
+mod provider;
 
 pub use bounds::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_PROMPT_BYTES,
@@ -23,9 +25,9 @@ pub use bounds::{
     DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES,
     MIN_STACK_BYTES,
 };
-use bounds::{IDLE, IDLE_LOCAL_SERVER, TIMEOUT, TIMEOUT_COMET, TIMEOUT_LOCAL_SERVER};
-pub(crate) use kinds::Secret;
+pub(crate) use bounds::{IDLE, TIMEOUT};
 pub use kinds::{BackendType, TraceMode, WhenResultsFull};
+pub use provider::Provider;
 
 /// What a helper is to be.
 ///
@@ -42,7 +44,8 @@ pub use kinds::{BackendType, TraceMode, WhenResultsFull};
 /// ```
 #[derive(Clone)]
 pub struct HelperConfig {
-    pub(crate) backend_type: BackendType,
+    /// Who answers; see [`provider`](Self::provider).
+    pub(crate) asked: &'static Provider,
     pub(crate) name: Option<String>,
     pub(crate) max_concurrent_tasks: usize,
     pub(crate) timeout: Option<Duration>,
@@ -81,6 +84,8 @@ pub(crate) struct HttpConfig {
     pub(crate) organization: Option<String>,
     pub(crate) project: Option<String>,
     pub(crate) workspace: Option<String>,
+    /// Settings that only one provider has, by name; see `Provider::settings`.
+    pub(crate) settings: Vec<(&'static str, String)>,
     pub(crate) connections: Option<Connections>,
     /// An account shared with other helpers.
     pub(crate) rate_limiter: Option<RateLimiter>,
@@ -91,10 +96,10 @@ pub(crate) struct HttpConfig {
 }
 
 impl HelperConfig {
-    /// A configuration with every default.
-    pub fn new(backend_type: BackendType) -> Self {
+    /// A configuration for this provider, with every default.
+    pub(crate) fn of(provider: &'static Provider) -> Self {
         Self {
-            backend_type,
+            asked: provider,
             name: None,
             max_concurrent_tasks: 1,
             timeout: None,
@@ -127,6 +132,7 @@ impl HelperConfig {
                 organization: None,
                 project: None,
                 workspace: None,
+                settings: Vec::new(),
                 connections: None,
                 rate_limiter: None,
                 requests_per_minute: None,
@@ -134,22 +140,6 @@ impl HelperConfig {
                 token_budget: None,
             },
         }
-    }
-
-    /// For the OpenAI API, or a server that speaks it.
-    pub fn chatgpt() -> Self {
-        Self::new(BackendType::ChatGpt)
-    }
-
-    /// For the Opik LLM gateway of Comet.
-    pub fn comet() -> Self {
-        Self::new(BackendType::Comet)
-    }
-
-    /// For the embedded engine, or (with [`api_endpoint`](Self::api_endpoint)) a model
-    /// server on this device.
-    pub fn local() -> Self {
-        Self::new(BackendType::Local)
     }
 
     /// A name for people, in status reports and thread names. At most 128 bytes, no control
@@ -168,7 +158,7 @@ impl HelperConfig {
     }
 
     /// How long a task may run from the moment a thread takes it, retries included.
-    /// Defaults to 30 s; 120 s at Comet; 300 s at a Local model server.
+    /// Defaults to 30 s; 120 s at Comet and Anthropic; 300 s at a Local model server.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -176,7 +166,8 @@ impl HelperConfig {
     }
 
     /// The API key. White space around it is dropped. Defaults to the environment:
-    /// `OPENAI_API_KEY` (ChatGPT), `OPIK_API_KEY` (Comet), none (Local).
+    /// `OPENAI_API_KEY` (ChatGPT), `OPIK_API_KEY` (Comet), `ANTHROPIC_API_KEY` or
+    /// `ANTHROPIC_AUTH_TOKEN` (Anthropic), none (Local).
     #[must_use]
     pub fn api_key(mut self, key: impl AsRef<str>) -> Self {
         self.api_key = Some(Secret::new(key.as_ref()));
@@ -184,8 +175,9 @@ impl HelperConfig {
     }
 
     /// The base URL, with its version part, such as `http://127.0.0.1:8080/v1`. Defaults to
-    /// the environment (`OPENAI_BASE_URL`, `OPIK_URL_OVERRIDE`), then to the provider's own
-    /// address; for Local, to the embedded engine.
+    /// the environment (`OPENAI_BASE_URL`, `OPIK_URL_OVERRIDE`, `ANTHROPIC_BASE_URL`), then to
+    /// the provider's own address; for Local, to the embedded engine. (Anthropic's has no
+    /// version part; one that is given is taken for the same.)
     #[must_use]
     pub fn api_endpoint(mut self, url: impl Into<String>) -> Self {
         self.api_endpoint = Some(url.into());
@@ -193,7 +185,7 @@ impl HelperConfig {
     }
 
     /// The model's name. Defaults to `gpt-4o-mini` (ChatGPT), and to the first model that
-    /// the server lists (Local); Comet has no default.
+    /// the server lists (Local); Comet and Anthropic have no default.
     #[must_use]
     pub fn model(mut self, model: impl Into<String>) -> Self {
         self.model = Some(model.into());
@@ -204,14 +196,14 @@ impl HelperConfig {
     /// for the embedded engine `latency_ms` (how long it pretends to work).
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.custom_params.insert(key.into(), value.into());
+        self.custom_params.insert(key.into(), bounded(value.into()));
         self
     }
 
     /// Several [`custom_param`](Self::custom_param)s; later values win.
     #[must_use]
     pub fn custom_params(mut self, params: impl IntoIterator<Item = (String, Value)>) -> Self {
-        self.custom_params.extend(params);
+        self.custom_params.extend(params.into_iter().map(|(key, value)| (key, bounded(value))));
         self
     }
 
@@ -326,7 +318,8 @@ impl HelperConfig {
 
     /// Limit on silence within a reply; keep-alive comments of a stream do not break it.
     /// Where it is set, and `first_byte_timeout` is not, it also holds between the reply's
-    /// headers and its first payload. Defaults to 30 s; 60 s at a Local model server.
+    /// headers and its first payload. Defaults to 30 s; 60 s at Anthropic and
+    /// a Local model server.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.http.idle_timeout = Some(timeout);
@@ -441,52 +434,64 @@ impl HelperConfig {
         self
     }
 
-    /// The name, or its default.
-    pub(crate) fn effective_name(&self) -> &str {
-        self.name.as_deref().unwrap_or(self.backend_type.as_str())
+    /// Sets one of the provider's own settings.
+    pub(crate) fn setting(mut self, name: &'static str, value: String) -> Self {
+        self.http.settings.retain(|(other, _)| *other != name);
+        self.http.settings.push((name, value));
+        self
     }
 
-    fn is_local_server(&self) -> bool {
-        self.backend_type == BackendType::Local && self.api_endpoint.is_some()
+    /// One of the provider's own settings.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn setting_of(&self, name: &str) -> Option<&str> {
+        let found = self.http.settings.iter().find(|(other, _)| *other == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The name, or its default.
+    pub(crate) fn effective_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.asked.name())
+    }
+
+    /// Who answers: as asked for, or who does so in its place at an endpoint of its own.
+    pub(crate) fn provider(&self) -> &'static Provider {
+        match self.asked.with_endpoint {
+            Some(other) if self.api_endpoint.is_some() => other,
+            _ => self.asked,
+        }
+    }
+
+    /// The model that is set, or the provider's default; empty where there is neither.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn model_or_default(&self) -> &str {
+        self.model.as_deref().or(self.provider().default_model).unwrap_or_default()
+    }
+
+    /// Whether a model server on the device answers, which decodes one answer at a time.
+    pub(crate) fn is_local_server(&self) -> bool {
+        self.asked.backend_type == BackendType::Local && self.api_endpoint.is_some()
     }
 
     /// The Opik project set here; OpenAI's projects are another thing.
     pub(crate) fn trace_project(&self) -> Option<&str> {
-        let comet = self.backend_type == BackendType::Comet;
-        self.http.project.as_deref().filter(|_| comet)
+        let is_comet = self.asked.backend_type == BackendType::Comet;
+        self.http.project.as_deref().filter(|_| is_comet)
     }
 
-    /// Who answers, as far as the kind of backend tells it. A gateway tells it in its replies.
-    pub(crate) fn provider(&self) -> Option<&'static str> {
-        match self.backend_type {
-            BackendType::ChatGpt => Some("openai"),
-            BackendType::Local => Some("local"),
-            BackendType::Comet | BackendType::Custom => None,
-        }
-    }
-
-    /// The trace mode that is set, or the backend's default.
+    /// The trace mode that is set, or the provider's default.
     pub(crate) fn effective_trace(&self) -> TraceMode {
-        self.trace.unwrap_or(match self.backend_type {
-            BackendType::Comet => TraceMode::Metadata,
-            _ => TraceMode::Off,
-        })
+        self.trace.unwrap_or(self.provider().trace)
     }
 
-    /// The time-out that is set, or the backend's default.
+    /// The time-out that is set, or the provider's default.
     pub(crate) fn effective_timeout(&self) -> Duration {
-        self.timeout.unwrap_or(match self.backend_type {
-            BackendType::Comet => TIMEOUT_COMET,
-            _ if self.is_local_server() => TIMEOUT_LOCAL_SERVER,
-            _ => TIMEOUT,
-        })
+        self.timeout.unwrap_or(self.provider().timeout)
     }
 
-    /// The idle time-out that is set, or the backend's default.
+    /// The idle time-out that is set, or the provider's default.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn effective_idle_timeout(&self) -> Duration {
-        let default = if self.is_local_server() { IDLE_LOCAL_SERVER } else { IDLE };
-        self.http.idle_timeout.unwrap_or(default)
+        self.http.idle_timeout.unwrap_or(self.provider().idle_timeout)
     }
 
     /// Refuses what cannot work in any backend. The endpoint is the backend's to check.
@@ -504,7 +509,13 @@ impl HelperConfig {
             ("project", self.http.project.as_deref()),
             ("workspace", self.http.workspace.as_deref()),
         ];
-        for (field, text) in named.into_iter().chain(optional) {
+        let settings = self.http.settings.iter().map(|(name, text)| (*name, Some(text.as_str())));
+        if let Some((foreign, _)) =
+            settings.clone().find(|(name, _)| !self.provider().settings.contains(name))
+        {
+            return refuse(format!("{foreign} is no setting of a {} helper", self.asked.name()));
+        }
+        for (field, text) in named.into_iter().chain(optional).chain(settings) {
             let Some(text) = text else { continue };
             if text.trim().is_empty() {
                 return refuse(format!("{field} is empty: leave it out, or give it a value"));
@@ -542,6 +553,11 @@ impl HelperConfig {
                 return refuse(format!("{field} is zero: it leaves no time to work"));
             }
         }
+        if self.custom_params.values().any(is_too_deep) {
+            return refuse(format!(
+                "a custom_param is nested deeper than {MAX_JSON_DEPTH} levels: flatten it"
+            ));
+        }
         if self.stack_bytes < MIN_STACK_BYTES {
             return refuse(format!(
                 "stack_bytes is {}: it must be at least {MIN_STACK_BYTES}, or a deep call \
@@ -557,7 +573,7 @@ impl HelperConfig {
 impl fmt::Debug for HelperConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HelperConfig")
-            .field("backend_type", &self.backend_type)
+            .field("backend_type", &self.asked.backend_type)
             .field("name", &self.effective_name())
             .field("max_concurrent_tasks", &self.max_concurrent_tasks)
             .field("timeout", &self.effective_timeout())

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::CancelHandle;
+use super::cancel_handle::CancelHandle;
 use crate::device::{Admission, AdmissionPolicy, DeviceReader, DeviceWatch, Pressure};
 use crate::error::Error;
 use crate::event::{Event, EventKind, Fact};
@@ -15,13 +15,13 @@ use crate::task::TaskRequest;
 
 /// Default limit on waiting for the device to get better.
 const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(60);
-/// How long a waiting task sleeps between two looks at the device by default: no system tells
-/// when its battery or temperature is better, and none of them changes in less.
+/// Default pause of a waiting task between two reads of the device: no system notifies of its
+/// battery or temperature, and neither changes in less.
 const DEFAULT_LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Least of it: each look reads some twenty files.
+/// Least pause: each read takes some twenty files.
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
 
-// What is told of a decision; `Admission` has the first two names and `wait`.
+// Names of decisions in events; `Admission` has the first two and `wait`.
 const REFUSE: &str = "refuse";
 const USE_LOCAL: &str = "use_local";
 const LEAVE_OUT: &str = "leave_out";
@@ -29,16 +29,17 @@ const ADMIT_AFTER_WAIT: &str = "admit_after_wait";
 const REFUSE_AFTER_WAIT: &str = "refuse_after_wait";
 const CANCEL_WAIT: &str = "cancel_wait";
 
-/// Holds cloud tasks back while the device is beyond the limits of a policy.
+/// Applies an [`AdmissionPolicy`] to cloud tasks: holds them back while the device is beyond a
+/// limit.
 ///
-/// A task for a helper that stays on the device is submitted as it is. Each decision against
-/// a cloud task is told to the observers as an `admission` event with the facts `decision`
-/// and `pressure`. Decisions are `refuse`, `use_local` (the fact `to` names the helper),
-/// `leave_out` (see [`admitted`](Self::admitted)) and `wait`; each `wait` is followed by
-/// `admit_after_wait`, `refuse_after_wait` or `cancel_wait`, with the time waited.
+/// A task for a helper that stays on the device is submitted as it is. Observers are notified of
+/// each decision against a cloud task, by an `admission` event with the facts `decision` and
+/// `pressure`. Decisions are `refuse`, `use_local` (the fact `to` names the helper), `leave_out`
+/// (see [`admitted`](Self::admitted)) and `wait`; each `wait` is followed by `admit_after_wait`,
+/// `refuse_after_wait` or `cancel_wait`, with the time waited.
 ///
-/// [`Together`](crate::Together) and [`Fallback`](crate::Fallback) submit tasks themselves
-/// and ask nobody: give them the helpers that [`admitted`](Self::admitted) leaves.
+/// [`Together`](crate::Together) and [`Fallback`](crate::Fallback) submit tasks themselves and
+/// apply no policy: pass them the helpers that [`admitted`](Self::admitted) returns.
 ///
 /// ```
 /// use automation_assistant::{
@@ -100,55 +101,55 @@ impl AdmissionControl {
         }
     }
 
-    /// Reads the device so. Defaults to [`DeviceReader::new`], which starts no process.
+    /// The snapshots to decide by. Defaults to those of [`DeviceReader::new`], which starts no
+    /// process.
     #[must_use]
     pub fn device(mut self, device: DeviceWatch) -> Self {
         self.device = device;
         self
     }
 
-    /// The helper that takes tasks over under
-    /// [`CloudAction::UseLocal`](crate::CloudAction::UseLocal); without one they are refused.
-    /// It must stay on this device, or nothing is submitted (see [`submit`](Self::submit)).
-    /// Defaults to none.
+    /// The helper that gets the tasks under
+    /// [`CloudAction::UseLocal`](crate::CloudAction::UseLocal); without one they are rejected. It
+    /// must stay on this device, or nothing is submitted (see [`submit`](Self::submit)). Defaults
+    /// to none.
     #[must_use]
     pub fn local_helper(mut self, helper: HelperId) -> Self {
         self.local = Some(helper);
         self
     }
 
-    /// How long a task may wait for the device to get better; its own deadline can shorten
-    /// that. Time in which the device slept counts, unless the helper's configuration says
-    /// otherwise. Defaults to 60 s.
+    /// How long a task may wait until the device is within its limits; its own deadline can
+    /// shorten that. Suspended time counts, unless the helper's configuration excludes it.
+    /// Defaults to 60 s.
     #[must_use]
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
         self
     }
 
-    /// How long a waiting task sleeps between two looks at the device, at least 10 ms. The
-    /// device is read anew only when the [`DeviceWatch`]'s last snapshot is too old. Defaults
-    /// to 5 s.
+    /// The pause of a waiting task between two reads of the device, at least 10 ms. The device is
+    /// read anew only when the [`DeviceWatch`]'s last snapshot is too old. Defaults to 5 s.
     #[must_use]
     pub fn look_every(mut self, pause: Duration) -> Self {
         self.look_every = pause.max(LOOK_EVERY_MIN);
         self
     }
 
-    /// Lets this handle end the waiting from another thread.
+    /// A handle that ends the waiting from another thread. Defaults to none.
     #[must_use]
     pub fn cancel_handle(mut self, handle: &CancelHandle) -> Self {
         self.cancel = handle.clone();
         self
     }
 
-    /// Submits a task to the helper, or as the policy says; tells which helper has it. Blocks
-    /// under [`CloudAction::Wait`](crate::CloudAction::Wait).
+    /// Submits a task to the helper, or as the policy decides; returns the helper that got it.
+    /// Blocks under [`CloudAction::Wait`](crate::CloudAction::Wait).
     ///
     /// # Errors
     ///
-    /// [`Error::NotAdmitted`], which gives the request back and tells how long it waited;
-    /// [`Error::Stopped`], which does too, if the helper went away meanwhile;
+    /// [`Error::NotAdmitted`], which returns the request and the time waited; [`Error::Stopped`],
+    /// which returns the request too, if the helper was terminated meanwhile;
     /// [`Error::InvalidConfig`] if the local helper sends its tasks to another device; else as
     /// [`AutomationAssistantManager::submit_task`].
     pub fn submit(
@@ -159,7 +160,7 @@ impl AdmissionControl {
     ) -> Result<(HelperId, TaskId), Error> {
         let mut request = request.into();
         let shared = manager.shared(helper)?;
-        if !shared.backend.leaves_device() {
+        if !shared.leaves_device() {
             return manager.submit_task(helper, request).map(|task| (helper, task));
         }
         self.check_local(manager)?;
@@ -178,15 +179,15 @@ impl AdmissionControl {
             let pressure = match decision {
                 Admission::Admit => {
                     if let Some(before) = before {
-                        tell(&shared, ADMIT_AFTER_WAIT, &before, Some(wait.time()), None);
+                        report(&shared, ADMIT_AFTER_WAIT, &before, Some(wait.time()), None);
                     }
                     // Waiting here is waiting too: a deadline counts from submission.
                     request.deadline = request.deadline.map(|own| own.saturating_sub(wait.time()));
                     return manager.submit_task(helper, request).map(|task| (helper, task));
                 }
                 Admission::Refuse(pressure) => {
-                    tell(&shared, name, &pressure, None, None);
-                    return Err(refused(pressure.to_string(), None, false, request));
+                    report(&shared, name, &pressure, None, None);
+                    return Err(not_admitted(pressure.to_string(), None, false, request));
                 }
                 Admission::UseLocal(pressure) => {
                     return self.to_local(manager, &shared, &pressure, request);
@@ -194,7 +195,7 @@ impl AdmissionControl {
                 Admission::Wait(pressure) => pressure,
             };
             if before.is_none() {
-                tell(&shared, name, &pressure, None, None);
+                report(&shared, name, &pressure, None, None);
             }
             let cancelled = match self.pause(&wait, patience) {
                 Paused::Look if manager.shared(helper).is_err() => {
@@ -209,18 +210,18 @@ impl AdmissionControl {
             };
             let waited = Some(wait.time());
             let end = if cancelled { CANCEL_WAIT } else { REFUSE_AFTER_WAIT };
-            tell(&shared, end, &pressure, waited, None);
-            return Err(refused(pressure.to_string(), waited, cancelled, request));
+            report(&shared, end, &pressure, waited, None);
+            return Err(not_admitted(pressure.to_string(), waited, cancelled, request));
         }
     }
 
-    /// Those of these helpers that may have a task now, for a call that submits to several,
-    /// such as [`Together::fan_out`](crate::Together::fan_out) and
+    /// Those of these helpers that may get a task now, for a call over several, such as
+    /// [`Together::fan_out`](crate::Together::fan_out) and
     /// [`Fallback::new`](crate::Fallback::new).
     ///
-    /// Helpers that stay on the device always remain, in their order; so do unknown ones,
-    /// which the call itself answers for. While the device is beyond a limit, cloud helpers
-    /// are left out, whatever the policy's action is: nothing waits here. Under
+    /// Helpers that stay on the device always remain, in their order; so do unknown ids, which
+    /// the call itself reports. While the device is beyond a limit, cloud helpers are left out,
+    /// whatever the policy's action is: nothing waits here. Under
     /// [`CloudAction::UseLocal`](crate::CloudAction::UseLocal) the local helper stands in for
     /// them, once, at the place of the first. The list may be empty.
     ///
@@ -248,7 +249,7 @@ impl AdmissionControl {
         manager: &AutomationAssistantManager,
         helpers: &[HelperId],
     ) -> Result<Vec<HelperId>, Error> {
-        let leaves = |shared: &Shared| shared.backend.leaves_device();
+        let leaves = |shared: &Shared| shared.leaves_device();
         let known = |id: &HelperId| manager.shared(*id).ok();
         if !helpers.iter().filter_map(known).any(|shared| leaves(&shared)) {
             return Ok(helpers.to_vec());
@@ -263,7 +264,7 @@ impl AdmissionControl {
                 None => fit.push(helper),
                 Some(shared) => {
                     let name = if local.is_some() { decision.as_str() } else { LEAVE_OUT };
-                    tell(&shared, name, pressure, None, local);
+                    report(&shared, name, pressure, None, local);
                     let stands_in =
                         |local: &HelperId| !helpers.contains(local) && !fit.contains(local);
                     fit.extend(local.filter(stands_in));
@@ -273,11 +274,11 @@ impl AdmissionControl {
         Ok(fit)
     }
 
-    /// A local helper that sends its tasks away is a mistake to be seen at once, not when the
-    /// battery is low for the first time.
+    /// A local helper that sends its tasks to another device is a mistake, reported at once and
+    /// not when the battery is low for the first time.
     fn check_local(&self, manager: &AutomationAssistantManager) -> Result<(), Error> {
         let shared = self.local.and_then(|local| manager.shared(local).ok());
-        match shared.filter(|shared| shared.backend.leaves_device()) {
+        match shared.filter(|shared| shared.leaves_device()) {
             None => Ok(()),
             Some(shared) => Err(Error::InvalidConfig(format!(
                 "the helper given to AdmissionControl::local_helper, {} ({}), sends its tasks to \
@@ -296,17 +297,17 @@ impl AdmissionControl {
     ) -> Result<(HelperId, TaskId), Error> {
         let why_not = match self.local {
             Some(local) if manager.shared(local).is_ok() => {
-                tell(shared, USE_LOCAL, pressure, None, Some(local));
+                report(shared, USE_LOCAL, pressure, None, Some(local));
                 return manager.submit_task(local, request).map(|task| (local, task));
             }
             Some(_) => "the local helper was terminated",
             None => "no helper was given to AdmissionControl::local_helper",
         };
-        tell(shared, REFUSE, pressure, None, None);
-        Err(refused(format!("{pressure}; {why_not}"), None, false, request))
+        report(shared, REFUSE, pressure, None, None);
+        Err(not_admitted(format!("{pressure}; {why_not}"), None, false, request))
     }
 
-    /// Sleeps until the device is worth another look.
+    /// Sleeps until the device is to be read again.
     fn pause(&self, wait: &Wait<'_>, patience: Duration) -> Paused {
         if self.cancel.is_cancelled() {
             return Paused::Cancelled;
@@ -316,22 +317,27 @@ impl AdmissionControl {
             return Paused::Late;
         }
         let watch = Watch::new();
-        self.cancel.lock().watches.push(crate::sync::Arc::clone(&watch));
+        self.cancel.add(&watch);
         // Looked at again now that the handle can wake us.
         if !self.cancel.is_cancelled() {
             watch.sleep_until(Instant::now().checked_add(left.min(self.look_every)));
         }
-        self.cancel.lock().watches.retain(|other| !crate::sync::Arc::ptr_eq(other, &watch));
+        self.cancel.remove(&watch);
         if self.cancel.is_cancelled() { Paused::Cancelled } else { Paused::Look }
     }
 }
 
-fn refused(why: String, waited: Option<Duration>, cancelled: bool, request: TaskRequest) -> Error {
+fn not_admitted(
+    why: String,
+    waited: Option<Duration>,
+    cancelled: bool,
+    request: TaskRequest,
+) -> Error {
     Error::NotAdmitted { why, waited, cancelled, request: Box::new(request) }
 }
 
-/// Tells the observers what was decided over a task for this helper.
-fn tell(
+/// Notifies the observers of a decision on a task for this helper.
+fn report(
     shared: &Shared,
     decision: &str,
     pressure: &Pressure,
@@ -347,7 +353,7 @@ fn tell(
     let mut event = Event::new(EventKind::Admission).helper(shared.id, &shared.backend_name);
     event.facts = facts.get(..facts.len() - usize::from(to.is_empty())).unwrap_or_default();
     event.waited = waited;
-    shared.observers.tell(&event);
+    shared.observers.notify(&event);
 }
 
 impl fmt::Debug for AdmissionControl {

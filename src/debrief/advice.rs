@@ -1,4 +1,4 @@
-//! What to do about it: plain sentences from typed facts.
+//! Recommendations: plain sentences from typed facts.
 
 use super::Debrief;
 use super::order::sort_short;
@@ -7,7 +7,7 @@ use crate::task_error::ErrorKind;
 /// From this share of all events on, a kind of error is worth a sentence: one in a hundred.
 const WORTH_A_SENTENCE: f64 = 0.01;
 
-/// Sentences, the most frequent trouble first.
+/// The sentences, for the most frequent kind of error first.
 pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
     let counts = &debrief.counts;
     let events = debrief.total_events();

@@ -1,11 +1,12 @@
 //! Bounds of what is kept of a file.
 
+use super::super::tallies::WAYS_MAX;
 use super::*;
 
 fn counts(lines: &[String]) -> Counts {
     let (mut counts, mut record) = (Counts::default(), Record::default());
     for line in lines {
-        counts.add(Found::Line(line.as_bytes()), &mut record);
+        counts.add(FoundLine::Line(line.as_bytes()), &mut record);
     }
     counts.finish();
     counts

@@ -1,12 +1,11 @@
 //! Percentiles in bounded memory.
 //!
-//! The p-th percentile of n values is the nearest-rank one: the value at place ⌈p/100 · n⌉
-//! when they are sorted. Up to [`EXACT_MAX`] values are kept and it is exact; beyond, values
-//! are counted in buckets whose width is a 64th of their power of two, and the middle of the
-//! bucket stands for its values: within 0.8 % of exact (for values of 0.1 µs to half a
-//! year).
+//! Up to [`EXACT_MAX`] values are kept and percentiles are exact; beyond, values are counted in
+//! buckets whose width is a 64th of their power of two, and the middle of the bucket stands for
+//! its values: within 0.8 % of exact (for values of 0.1 µs to half a year).
 
 use super::order::sort_short;
+use crate::percentile::{percentile, rank};
 
 /// So many values are kept as they are.
 const EXACT_MAX: usize = 256;
@@ -47,7 +46,7 @@ impl Histogram {
             self.buckets = vec![0; POWERS * STEPS];
         }
         self.count += 1;
-        self.sum += value;
+        self.sum = (self.sum + value).min(f64::MAX);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         if self.count <= EXACT_MAX as u64 {
@@ -73,13 +72,12 @@ impl Histogram {
 
     /// The percentile by nearest rank; 0 of nothing. `percent` is 1 to 100.
     pub(super) fn percentile(&self, percent: u64) -> f64 {
-        let rank = rank(self.count, percent);
         if self.count <= EXACT_MAX as u64 {
             let mut sorted = self.exact.clone();
             sort_short(&mut sorted, |a, b| a < b);
-            let place = usize::try_from(rank.saturating_sub(1)).unwrap_or(usize::MAX);
-            return sorted.get(place).copied().unwrap_or(0.0);
+            return percentile(&sorted, percent);
         }
+        let rank = rank(self.count, percent);
         let mut seen = 0;
         for (bucket, count) in self.buckets.iter().enumerate() {
             seen += count;
@@ -125,12 +123,6 @@ pub(super) struct Row {
 
 /// The lowest edge, a nanosecond.
 const EDGE_MIN_MS: f64 = 1e-6;
-
-/// The place of the percentile among `count` sorted values, from 1.
-fn rank(count: u64, percent: u64) -> u64 {
-    let rank = (u128::from(count) * u128::from(percent)).div_ceil(100);
-    u64::try_from(rank).unwrap_or(u64::MAX)
-}
 
 /// The exponent and the first bits of the mantissa are the bucket.
 fn bucket_of(value: f64) -> usize {

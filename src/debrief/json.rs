@@ -125,6 +125,8 @@ fn lines(debrief: &Debrief) -> Value {
         "broken": lines.broken,
         "too_long": lines.too_long,
         "foreign": lines.foreign,
+        "mended": lines.mended,
+        "nul_bytes": lines.nul_bytes,
         "torn_end": lines.torn_end,
         "tail_repairs": lines.repairs,
         "bytes_dropped": lines.bytes_dropped,

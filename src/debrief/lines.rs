@@ -8,8 +8,8 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// What stands between two newlines.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
-    /// A line, without its newline.
+pub(super) enum FoundLine<'a> {
+    /// A line without its newline, or several that NUL bytes part.
     Line(&'a [u8]),
     /// The last line, which no newline ends.
     Unended(&'a [u8]),
@@ -20,7 +20,7 @@ pub(super) enum Found<'a> {
 /// Hands each line to `each`, and after each block read the count of bytes to `progress`.
 pub(super) fn each_line(
     mut reader: impl Read,
-    mut each: impl FnMut(Found<'_>),
+    mut each: impl FnMut(FoundLine<'_>),
     mut progress: impl FnMut(u64),
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
@@ -42,19 +42,46 @@ pub(super) fn each_line(
         buffer.copy_within(used..end, 0);
         filled = end - used;
         if filled == BUFFER_BYTES {
-            if !skipping {
-                each(Found::TooLong);
-            }
-            skipping = true;
-            filled = 0;
+            filled = make_room(&mut buffer, &mut skipping, &mut each);
         }
         progress(total);
     }
-    let rest = buffer.get(..filled).unwrap_or_default();
-    if !rest.is_empty() && !skipping {
-        each(Found::Unended(rest));
+    let mut rest = buffer.get(..filled).unwrap_or_default();
+    if skipping {
+        rest = from_first_nul(rest);
+    }
+    if !rest.is_empty() {
+        each(FoundLine::Unended(rest));
     }
     Ok(())
+}
+
+/// Empties a buffer without a newline, down to what may be the beginning of a line; returns
+/// the length of that. NUL bytes, which a power loss leaves in any number, end a line that is
+/// too long as a newline does: what stands behind them may be whole.
+fn make_room(
+    buffer: &mut [u8],
+    skipping: &mut bool,
+    each: &mut impl FnMut(FoundLine<'_>),
+) -> usize {
+    let Some(last) = buffer.iter().rposition(|byte| *byte == 0) else {
+        if !*skipping {
+            each(FoundLine::TooLong);
+        }
+        *skipping = true;
+        return 0;
+    };
+    let before = buffer.get(..=last).unwrap_or_default();
+    each(FoundLine::Line(if *skipping { from_first_nul(before) } else { before }));
+    *skipping = false;
+    buffer.copy_within(last + 1.., 0);
+    buffer.len() - last - 1
+}
+
+/// What is left of a line that is too long.
+fn from_first_nul(line: &[u8]) -> &[u8] {
+    let first = line.iter().position(|byte| *byte == 0).unwrap_or(line.len());
+    line.get(first..).unwrap_or_default()
 }
 
 /// Hands out the whole lines of a block whose first `known` bytes hold no newline; returns
@@ -63,7 +90,7 @@ fn hand_out(
     block: &[u8],
     known: usize,
     skipping: &mut bool,
-    each: &mut impl FnMut(Found<'_>),
+    each: &mut impl FnMut(FoundLine<'_>),
 ) -> usize {
     let (mut start, mut search) = (0, known);
     loop {
@@ -74,10 +101,13 @@ fn hand_out(
         if step == 0 || block.get(end - 1) != Some(&b'\n') {
             return start;
         }
-        if *skipping {
-            *skipping = false;
-        } else {
-            each(Found::Line(block.get(start..end - 1).unwrap_or_default()));
+        let mut line = block.get(start..end - 1).unwrap_or_default();
+        let was_skipping = std::mem::take(skipping);
+        if was_skipping {
+            line = from_first_nul(line);
+        }
+        if !was_skipping || !line.is_empty() {
+            each(FoundLine::Line(line));
         }
         (start, search) = (end, end);
     }
@@ -100,11 +130,11 @@ mod tests {
 
     fn lines(text: &[u8], step: usize) -> Vec<String> {
         let mut found = Vec::new();
-        let each = |line: Found<'_>| {
+        let each = |line: FoundLine<'_>| {
             found.push(match line {
-                Found::Line(line) => format!("line {}", line.len()),
-                Found::Unended(line) => format!("unended {}", line.len()),
-                Found::TooLong => "too long".to_owned(),
+                FoundLine::Line(line) => format!("line {}", line.len()),
+                FoundLine::Unended(line) => format!("unended {}", line.len()),
+                FoundLine::TooLong => "too long".to_owned(),
             });
         };
         each_line(Trickle(text, step), each, |_| ()).unwrap();

@@ -1,19 +1,26 @@
-//! An audit file becomes a report: how it went, where it failed, where the time went.
+//! An audit file becomes a report: how many events failed, with which errors, and where the time
+//! went.
 //!
-//! One pass, in memory that does not depend on the file's size; lines that are torn, foreign
-//! or no JSON are counted and skipped. Knows the lines that
-//! [`Telemetry`](crate::Telemetry) writes, and those of the Python prototype.
+//! One pass, in memory that does not depend on the file's size; what is torn, foreign or no JSON
+//! is counted and skipped. Knows the lines that [`Telemetry`](crate::Telemetry) writes, and those
+//! of the Python prototype.
 
 mod advice;
+mod bytes;
+mod digits;
 mod fold;
+mod health;
 mod histogram;
 mod json;
 mod lines;
 mod order;
 mod record;
+mod render;
 mod runs;
 mod scan;
-mod text;
+mod tallies;
+
+pub use health::{Health, compute_stability_score};
 
 use std::fmt;
 use std::fs::File;
@@ -21,68 +28,15 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::Error;
-use fold::{Counts, ErrorCount};
+use fold::Counts;
+use health::failure_rate;
 use histogram::{Histogram, Row};
 use order::sort_short;
 use record::Record;
+use tallies::ErrorCount;
 
-/// Up to here it is [`Health::Ok`], excluded.
-const DEGRADED_FROM: f64 = 0.05;
-/// Up to here it is [`Health::Degraded`], included.
-const CRITICAL_ABOVE: f64 = 0.20;
-
-/// How many of the most frequent errors a report tells.
+/// How many of the most frequent errors a report lists.
 const TOP_ERRORS: usize = 10;
-
-/// How the whole looks, by its failure rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Health {
-    /// Less than 5 % failed.
-    Ok,
-    /// 5 to 20 % failed.
-    Degraded,
-    /// More than 20 % failed.
-    Critical,
-}
-
-impl Health {
-    /// The health at this failure rate, a fraction from 0 to 1.
-    pub fn from_failure_rate(rate: f64) -> Self {
-        if rate < DEGRADED_FROM {
-            Self::Ok
-        } else if rate <= CRITICAL_ABOVE {
-            Self::Degraded
-        } else {
-            Self::Critical
-        }
-    }
-
-    /// The health as reports tell it: `🟢 OK`, `🟡 Degraded`, `🔴 Critical`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "🟢 OK",
-            Self::Degraded => "🟡 Degraded",
-            Self::Critical => "🔴 Critical",
-        }
-    }
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The share of events that did not fail: 1 − errors / (success + errors), and 1.0 where
-/// there is nothing.
-pub fn compute_stability_score(success: u64, errors: u64) -> f64 {
-    1.0 - failure_rate(success, errors)
-}
-
-fn failure_rate(success: u64, errors: u64) -> f64 {
-    if errors == 0 { 0.0 } else { errors as f64 / (success as f64 + errors as f64) }
-}
 
 /// One backend's calls over all runs: its `helper_spawn`, `backend_call` and `task_complete`
 /// events together.
@@ -102,11 +56,11 @@ pub struct BackendStats {
     pub p50_latency_ms: f64,
     /// The same for 95 %.
     pub p95_latency_ms: f64,
-    /// Tokens read, as its calls told.
+    /// Tokens of the prompts, as its calls reported them.
     pub prompt_tokens: u64,
-    /// Tokens written, as its calls told.
+    /// Tokens of the answers, as its calls reported them.
     pub completion_tokens: u64,
-    /// Calls that went well and told no tokens, which is not zero tokens.
+    /// Successful calls that reported no tokens, which is not zero tokens.
     pub usage_missing: u64,
     rows: Vec<Row>,
 }
@@ -124,13 +78,13 @@ impl BackendStats {
 pub struct TopError {
     /// Its text.
     pub error: String,
-    /// Its kind, as [`ErrorKind::as_str`](crate::ErrorKind::as_str) has it, where told.
+    /// Its kind, as [`ErrorKind::as_str`](crate::ErrorKind::as_str) has it, where lines name it.
     pub error_kind: Option<String>,
-    /// Lines that tell it.
+    /// The number of lines with it.
     pub count: u64,
 }
 
-/// Where a part of the time went, over all lines that tell it.
+/// One part of the time, over all lines that report it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct TimePart {
     name: &'static str,
@@ -141,10 +95,11 @@ struct TimePart {
     p95_ms: f64,
 }
 
-/// What an audit file comes to.
+/// The report on an audit file.
 ///
-/// `Display` is the report for a console; [`to_markdown`](Self::to_markdown) and
-/// [`to_json`](Self::to_json) tell the same.
+/// `Display` prints it for a console; [`to_markdown`](Self::to_markdown) and
+/// [`to_json`](Self::to_json) have the same content. What is whole in a damaged file counts, and
+/// the damage is reported.
 ///
 /// ```
 /// use automation_assistant::Debrief;
@@ -163,7 +118,7 @@ pub struct Debrief {
     times: Vec<TimePart>,
 }
 
-/// The counts that reports tell as they are.
+/// The counts that reports show as they are.
 #[derive(Clone)]
 struct Sums {
     runs: runs::RunTotals,
@@ -171,17 +126,17 @@ struct Sums {
     errors: u64,
     other_errors: u64,
     kinds: Vec<(String, u64)>,
-    tasks: fold::Tasks,
+    tasks: tallies::Tasks,
     calls: u64,
     retried: u64,
-    tokens: fold::Tokens,
-    costs: fold::Costs,
-    fallbacks: fold::Ways<3>,
-    admissions: fold::Ways<2>,
-    traces: fold::Traces,
+    tokens: tallies::Tokens,
+    costs: tallies::Costs,
+    fallbacks: tallies::Ways<3>,
+    admissions: tallies::Ways<2>,
+    traces: tallies::Traces,
     results_dropped: u64,
     unjoined: u64,
-    lines: fold::LineCounts,
+    lines: tallies::LineCounts,
 }
 
 impl Debrief {
@@ -189,14 +144,14 @@ impl Debrief {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be opened or read. Lines that cannot be understood
-    /// are no error.
+    /// [`Error::Io`] if the file cannot be opened or read. Lines that cannot be read are no
+    /// error.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::from_path_with_progress(path, |_, _| ())
     }
 
-    /// Reads an audit file and tells `progress` after each block (64 KiB or less) how many
-    /// bytes are done, and how many the file has in all (as of its opening).
+    /// Reads an audit file and calls `progress` after each block of at most 64 KiB, with the
+    /// bytes read so far and the bytes of the file (as of its opening).
     ///
     /// # Errors
     ///
@@ -215,8 +170,7 @@ impl Debrief {
         Self::read(file, |done| progress(done, total.max(done))).map_err(failed)
     }
 
-    /// Reads audit lines from anywhere. The reader is read in blocks of 64 KiB; it needs no
-    /// buffer of its own.
+    /// Reads audit lines from a reader, in blocks of 64 KiB; it needs no buffer of its own.
     ///
     /// # Errors
     ///
@@ -248,7 +202,7 @@ impl Debrief {
         let mut top_errors = counts.top_errors.sorted();
         let rest = top_errors.split_off(TOP_ERRORS.min(top_errors.len()));
         other_errors += rest.iter().map(|error| error.count).sum::<u64>();
-        // Each call's own tokens, where calls tell them; a task's are their sum.
+        // Each call's own tokens, where calls report them; a task's are their sum.
         let by_call = counts.call_tokens.told > 0 || counts.task_tokens.told == 0;
         let sums = Sums {
             runs: counts.run_totals,
@@ -282,12 +236,12 @@ impl Debrief {
         self.counts.success.saturating_add(self.counts.errors)
     }
 
-    /// Of the events, those that went well.
+    /// Events that succeeded.
     pub fn success_count(&self) -> u64 {
         self.counts.success
     }
 
-    /// Of the events, those that failed.
+    /// Events that failed.
     pub fn error_count(&self) -> u64 {
         self.counts.errors
     }
@@ -334,7 +288,7 @@ impl Debrief {
 
     /// The report as Markdown.
     pub fn to_markdown(&self) -> String {
-        text::markdown(self)
+        render::markdown(self)
     }
 
     /// The report as JSON: the keys are the getters' names, rates are fractions from 0 to 1,
@@ -376,7 +330,7 @@ fn time_part(name: &'static str, key: &'static str, times: &Histogram) -> Option
 
 impl fmt::Display for Debrief {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::console(self, f)
+        render::console(self, f)
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The numbers that the report reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Number {
+pub(super) enum NumberField {
     LatencyMs,
     Seq,
     Attempt,
@@ -23,11 +23,11 @@ pub(super) enum Number {
     CostNano,
 }
 
-const NUMBERS: usize = Number::CostNano as usize + 1;
+const NUMBERS: usize = NumberField::CostNano as usize + 1;
 
 /// The texts that the report reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Name {
+pub(super) enum TextField {
     RunId,
     Event,
     Backend,
@@ -42,19 +42,24 @@ pub(super) enum Name {
     Pressure,
 }
 
-const NAMES: usize = Name::Pressure as usize + 1;
+const NAMES: usize = TextField::Pressure as usize + 1;
 
 /// A string as it stands between its quotes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Text<'a> {
+pub(super) struct RawText<'a> {
     raw: &'a [u8],
     escaped: bool,
 }
 
-impl<'a> Text<'a> {
+impl<'a> RawText<'a> {
     /// The bytes between the quotes: one spelling, one text, as long as one writer wrote it.
     pub(super) fn raw(self) -> &'a [u8] {
         self.raw
+    }
+
+    /// Whether it is UTF-8 without control characters.
+    pub(super) fn is_clean(self) -> bool {
+        std::str::from_utf8(self.raw).is_ok_and(|text| !text.contains(char::is_control))
     }
 
     /// The text itself.
@@ -74,7 +79,7 @@ impl<'a> Text<'a> {
 /// costs less than making it.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    texts: [Span; NAMES],
+    texts: [TextSpan; NAMES],
     has_text: u32,
     numbers: [f64; NUMBERS],
     has_number: u32,
@@ -84,7 +89,7 @@ pub(super) struct Record {
 
 /// A string's place in its line.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Span {
+pub(super) struct TextSpan {
     /// Lines are shorter than 4 GiB by far; what is small is returned in registers.
     pub(super) start: u32,
     pub(super) end: u32,
@@ -93,28 +98,28 @@ pub(super) struct Span {
 
 /// A line together with what was found in it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(super) struct LineFields<'a> {
     record: &'a Record,
     line: &'a [u8],
 }
 
-impl<'a> Fields<'a> {
+impl<'a> LineFields<'a> {
     pub(super) fn new(record: &'a Record, line: &'a [u8]) -> Self {
         Self { record, line }
     }
 
-    pub(super) fn text(&self, name: Name) -> Option<Text<'a>> {
+    pub(super) fn text(&self, name: TextField) -> Option<RawText<'a>> {
         let there = self.record.has_text >> name as u32 & 1 == 1;
         there.then(|| self.record.texts[name as usize].of(self.line))
     }
 
-    pub(super) fn number(&self, number: Number) -> Option<f64> {
+    pub(super) fn number(&self, number: NumberField) -> Option<f64> {
         let there = self.record.has_number >> number as u32 & 1 == 1;
         there.then(|| self.record.numbers[number as usize])
     }
 
     /// The number as a count; what is negative or no whole number is none.
-    pub(super) fn count(&self, number: Number) -> Option<u64> {
+    pub(super) fn count(&self, number: NumberField) -> Option<u64> {
         let found = self.number(number)?;
         let count = found as u64;
         // The cast is exact for whole numbers in range, and for no others.
@@ -126,10 +131,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl Span {
-    pub(super) fn of(self, line: &[u8]) -> Text<'_> {
+impl TextSpan {
+    pub(super) fn of(self, line: &[u8]) -> RawText<'_> {
         let raw = line.get(self.start as usize..self.end as usize).unwrap_or_default();
-        Text { raw, escaped: self.escaped }
+        RawText { raw, escaped: self.escaped }
     }
 }
 
@@ -138,12 +143,12 @@ impl Record {
         (self.has_text, self.has_number, self.success) = (0, 0, None);
     }
 
-    pub(super) fn set_text(&mut self, name: Name, text: Span) {
+    pub(super) fn set_text(&mut self, name: TextField, text: TextSpan) {
         self.texts[name as usize] = text;
         self.has_text |= 1 << name as u32;
     }
 
-    pub(super) fn set_number(&mut self, number: Number, value: f64) {
+    pub(super) fn set_number(&mut self, number: NumberField, value: f64) {
         self.numbers[number as usize] = value;
         self.has_number |= 1 << number as u32;
     }
@@ -162,8 +167,8 @@ impl Record {
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum Field {
-    Text(Name),
-    Number(Number),
+    Text(TextField),
+    Number(NumberField),
     Success,
     #[default]
     Other,
@@ -172,34 +177,34 @@ pub(super) enum Field {
 pub(super) fn field(key: &[u8]) -> Field {
     use Field::{Number as N, Text as T};
     match key {
-        b"run_id" => T(Name::RunId),
-        b"event" => T(Name::Event),
-        b"backend" => T(Name::Backend),
-        b"error" => T(Name::Error),
-        b"error_kind" => T(Name::ErrorKind),
-        b"from" => T(Name::From),
-        b"from_name" => T(Name::FromWhom),
-        b"to" => T(Name::To),
-        b"to_name" => T(Name::ToWhom),
-        b"why" => T(Name::Why),
-        b"decision" => T(Name::Decision),
-        b"pressure" => T(Name::Pressure),
-        b"latency_ms" => N(Number::LatencyMs),
-        b"seq" => N(Number::Seq),
-        b"attempt" => N(Number::Attempt),
-        b"prompt_tokens" => N(Number::PromptTokens),
-        b"completion_tokens" => N(Number::CompletionTokens),
-        b"queue_ms" => N(Number::QueueMs),
-        b"first_byte_ms" => N(Number::FirstByteMs),
-        b"waited_ms" => N(Number::WaitedMs),
-        b"bytes_dropped" => N(Number::BytesDropped),
-        b"lines" => N(Number::Lines),
-        b"sent" => N(Number::Sent),
-        b"dropped" => N(Number::Dropped),
-        b"retried" => N(Number::Retried),
-        b"unjoined_threads" => N(Number::Unjoined),
-        b"suspended_ms" => N(Number::SuspendedMs),
-        b"cost_nano" => N(Number::CostNano),
+        b"run_id" => T(TextField::RunId),
+        b"event" => T(TextField::Event),
+        b"backend" => T(TextField::Backend),
+        b"error" => T(TextField::Error),
+        b"error_kind" => T(TextField::ErrorKind),
+        b"from" => T(TextField::From),
+        b"from_name" => T(TextField::FromWhom),
+        b"to" => T(TextField::To),
+        b"to_name" => T(TextField::ToWhom),
+        b"why" => T(TextField::Why),
+        b"decision" => T(TextField::Decision),
+        b"pressure" => T(TextField::Pressure),
+        b"latency_ms" => N(NumberField::LatencyMs),
+        b"seq" => N(NumberField::Seq),
+        b"attempt" => N(NumberField::Attempt),
+        b"prompt_tokens" => N(NumberField::PromptTokens),
+        b"completion_tokens" => N(NumberField::CompletionTokens),
+        b"queue_ms" => N(NumberField::QueueMs),
+        b"first_byte_ms" => N(NumberField::FirstByteMs),
+        b"waited_ms" => N(NumberField::WaitedMs),
+        b"bytes_dropped" => N(NumberField::BytesDropped),
+        b"lines" => N(NumberField::Lines),
+        b"sent" => N(NumberField::Sent),
+        b"dropped" => N(NumberField::Dropped),
+        b"retried" => N(NumberField::Retried),
+        b"unjoined_threads" => N(NumberField::Unjoined),
+        b"suspended_ms" => N(NumberField::SuspendedMs),
+        b"cost_nano" => N(NumberField::CostNano),
         b"success" => Field::Success,
         _ => Field::Other,
     }
@@ -216,12 +221,12 @@ pub(super) const WORD: usize = 8;
 /// itself: comparing with what stood there before is cheaper than reading.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
-    pub(super) keys: [[Key; 2]; SHAPE_FIELDS],
+    pub(super) keys: [[SeenKey; 2]; SHAPE_FIELDS],
 }
 
 /// A key as it stands in a line, from its opening quote to its colon.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Key {
+pub(super) struct SeenKey {
     words: [u64; KEY_WORDS],
     masks: [u64; KEY_WORDS],
     /// 0: none yet.
@@ -229,7 +234,7 @@ pub(super) struct Key {
     pub(super) field: Field,
 }
 
-impl Key {
+impl SeenKey {
     pub(super) fn new(bytes: &[u8], field: Field) -> Option<Self> {
         let mut key = Self { len: u8::try_from(bytes.len()).ok()?, field, ..Self::default() };
         if bytes.len() > KEY_WORDS * WORD {
@@ -272,12 +277,12 @@ mod tests {
     fn a_key_is_known_where_it_stands_and_nowhere_else() {
         // Within a word, a word, beyond a word.
         for name in [b"\"a\":".as_slice(), b"\"event\":", b"\"latency_ms\":"] {
-            let key = Key::new(name, Field::Success).unwrap();
+            let key = SeenKey::new(name, Field::Success).unwrap();
             let line = [b"{\"first\":1,", name, b"true,\"last_of_all\":\"long\"}"].concat();
             for at in 0..line.len() {
                 assert_eq!(key.is_at(&line, at), at == 11, "{at}");
             }
         }
-        assert!(!Key::default().is_at(b"{\"event\":1}", 0));
+        assert!(!SeenKey::default().is_at(b"{\"event\":1}", 0));
     }
 }

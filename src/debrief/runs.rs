@@ -20,7 +20,7 @@ const RUN_ID_BYTES_MAX: usize = 64;
 
 /// One run, while its lines go by.
 #[derive(Debug)]
-struct Run {
+struct SeenRun {
     hash: u64,
     /// Its lines carry sequence numbers: it is of our making, not of the prototype's.
     numbered: bool,
@@ -37,7 +37,7 @@ struct Run {
 #[derive(Default)]
 pub(super) struct Runs {
     hasher: RandomState,
-    active: Vec<Run>,
+    active: Vec<SeenRun>,
     /// The run of the last line, in `active`.
     current: usize,
     current_id: Vec<u8>,
@@ -106,7 +106,7 @@ impl Runs {
             self.totals.total += 1;
             self.remember(hash);
         }
-        self.activate(Run {
+        self.activate(SeenRun {
             hash,
             numbered: false,
             seq_min: 0,
@@ -127,7 +127,7 @@ impl Runs {
     }
 
     /// Makes room by settling the run that was silent longest.
-    fn activate(&mut self, run: Run) -> usize {
+    fn activate(&mut self, run: SeenRun) -> usize {
         if self.active.len() < ACTIVE_MAX {
             self.active.push(run);
             return self.active.len() - 1;
@@ -151,7 +151,7 @@ impl Runs {
 }
 
 impl RunTotals {
-    fn settle(&mut self, run: &Run) {
+    fn settle(&mut self, run: &SeenRun) {
         if run.numbered {
             let span = run.seq_max.saturating_sub(run.seq_min).saturating_add(1);
             // A line that stands there twice makes the span look fuller than it is.

@@ -1,51 +1,39 @@
-//! A strict JSON scanner for one line: takes what serde_json takes, and picks out the fields
-//! that the report needs without allocating. (The tests hold it against serde_json.)
+//! A JSON scanner for one line, which picks out the fields that the report needs without
+//! allocating. It takes what serde_json takes (the tests compare them); of a damaged line it
+//! takes more, see [`scan_damaged`].
 
-use super::record::{Field, Fields, Key, Record, Shape, Span, WORD, field};
+use super::bytes::{HIGHS, ONES, SMALL_POWERS, eight_digits, zero_bytes};
+use super::digits::{Digits, FAST_DIGITS_MAX};
+use super::record::{Field, LineFields, Record, SeenKey, Shape, TextSpan, WORD, field};
 
 /// Deepest nesting that is read: serde_json's own bound, and the bits of the stack below.
 const DEPTH_MAX: u32 = 127;
 
-/// A number as it stands, and its digits as far as a `u64` holds them.
-#[derive(Clone, Copy)]
-struct Digits<'a> {
-    raw: &'a [u8],
-    mantissa: u64,
-    places: usize,
-    simple: bool,
-}
-
-/// Up to here an integer is exact as `f64`, and so are these powers of ten: their quotient
-/// is then rounded once, which is the right value.
-const EXACT_INTEGER_MAX: u64 = 1 << 53;
-const POWERS_OF_TEN: [f64; 16] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-
-/// More digits than this may not fit a `u64`.
-const FAST_DIGITS_MAX: usize = 18;
-
-impl Digits<'_> {
-    fn value(self) -> f64 {
-        if self.simple && self.mantissa <= EXACT_INTEGER_MAX {
-            if let Some(power) = POWERS_OF_TEN.get(self.places) {
-                return self.mantissa as f64 / power;
-            }
-        }
-        // Rare: more digits than any clock of ours tells, or an exponent.
-        serde_json::from_slice(self.raw).unwrap_or(f64::NAN)
-    }
-}
-
 /// Reads one line. `None`: it is no JSON object.
-pub(super) fn scan<'a>(line: &'a [u8], record: &'a mut Record) -> Option<Fields<'a>> {
-    let mut scanner = Scanner { line, at: 0, high: false };
+pub(super) fn scan<'a>(line: &'a [u8], record: &'a mut Record) -> Option<LineFields<'a>> {
+    let mut scanner = Scanner { line, at: 0, high: false, lenient: false };
     record.clear();
     scanner.object(record)?;
     scanner.space();
     if scanner.at < line.len() || (scanner.high && std::str::from_utf8(line).is_err()) {
         return None;
     }
-    Some(Fields::new(record, line))
+    Some(LineFields::new(record, line))
+}
+
+/// Reads an object at the beginning of a damaged line; also gives its length. It takes what
+/// other writers put into lines although JSON has no such thing: `NaN`, `Infinity` and numbers
+/// beyond an `f64` (as no number), bare control characters, halves of surrogate pairs, and
+/// bytes that are no UTF-8.
+pub(super) fn scan_damaged<'a>(
+    line: &'a [u8],
+    record: &'a mut Record,
+) -> Option<(LineFields<'a>, usize)> {
+    let mut scanner = Scanner { line, at: 0, high: false, lenient: true };
+    record.clear();
+    scanner.object(record)?;
+    let length = scanner.at;
+    Some((LineFields::new(record, line), length))
 }
 
 struct Scanner<'a> {
@@ -53,27 +41,8 @@ struct Scanner<'a> {
     at: usize,
     /// Some byte is not ASCII.
     high: bool,
-}
-
-/// Eight bytes at a time: all bytes 1, and all bytes with the highest bit.
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// The highest bit of each byte that is zero. (Bytes above the first such may be marked
-/// wrongly; the first never is.)
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & HIGHS
-}
-
-const SMALL_POWERS: [u64; 9] =
-    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-
-/// The number whose eight digits are the word's bytes, the first in the lowest byte:
-/// neighbours are put together three times.
-const fn eight_digits(word: u64) -> u64 {
-    let pairs = (word * 10 + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
+    /// See [`scan_damaged`].
+    lenient: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -120,7 +89,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads a key and its colon; tells which field it is.
+    /// Reads a key and its colon; returns which field it is.
     #[inline]
     fn field_key(&mut self, shape: &mut Shape, place: usize) -> Option<Field> {
         if let Some(keys) = shape.keys.get(place) {
@@ -144,7 +113,7 @@ impl<'a> Scanner<'a> {
         let bytes = self.line.get(start..self.at).unwrap_or_default();
         // Keys that are not plain are read anew each time: `high` must see all their bytes.
         if let (Some(keys), Some(key), true) =
-            (shape.keys.get_mut(place), Key::new(bytes, field), bytes.is_ascii())
+            (shape.keys.get_mut(place), SeenKey::new(bytes, field), bytes.is_ascii())
         {
             keys.swap(0, 1);
             keys[0] = key;
@@ -160,8 +129,14 @@ impl<'a> Scanner<'a> {
                 self.at += 1;
                 record.set_text(name, self.string()?);
             }
+            (field, b'N' | b'I' | b'-') if self.no_number() => record.unset(field),
             (Field::Number(number), b'-' | b'0'..=b'9') => {
-                record.set_number(number, self.number()?.value());
+                let value = self.number()?.value();
+                if value.is_finite() {
+                    record.set_number(number, value);
+                } else {
+                    record.unset(field);
+                }
             }
             (Field::Success, b't') => {
                 self.word(b"true")?;
@@ -192,6 +167,7 @@ impl<'a> Scanner<'a> {
             b't' => self.word(b"true"),
             b'f' => self.word(b"false"),
             b'n' => self.word(b"null"),
+            b'N' | b'I' | b'-' if self.no_number() => Some(()),
             _ => self.number().map(|_| ()),
         }
     }
@@ -201,9 +177,15 @@ impl<'a> Scanner<'a> {
         (self.line.get(self.at..end)? == word).then(|| self.at = end)
     }
 
+    /// Takes a word for what is no number.
+    fn no_number(&mut self) -> bool {
+        let words = [&b"NaN"[..], b"Infinity", b"-Infinity"];
+        self.lenient && words.iter().any(|word| self.word(word).is_some())
+    }
+
     /// The rest of a string whose opening quote was taken.
     #[inline]
-    fn string(&mut self) -> Option<Span> {
+    fn string(&mut self) -> Option<TextSpan> {
         let start = self.at;
         let mut escaped = false;
         loop {
@@ -212,7 +194,7 @@ impl<'a> Scanner<'a> {
                 b'"' => {
                     let end = self.at;
                     self.at += 1;
-                    return Some(Span { start: start as u32, end: end as u32, escaped });
+                    return Some(TextSpan { start: start as u32, end: end as u32, escaped });
                 }
                 b'\\' => {
                     escaped = true;
@@ -220,6 +202,7 @@ impl<'a> Scanner<'a> {
                     self.escape()?;
                 }
                 // A bare control character.
+                _ if self.lenient => self.at += 1,
                 _ => return None,
             }
         }
@@ -258,6 +241,7 @@ impl<'a> Scanner<'a> {
             b'u' => {
                 let unit = self.hex()?;
                 match unit {
+                    _ if self.lenient => Some(()),
                     // A pair that stands for one character, or no text at all.
                     0xD800..=0xDBFF => {
                         self.word(b"\\u")?;
@@ -308,7 +292,7 @@ impl<'a> Scanner<'a> {
         let raw = self.line.get(start..self.at)?;
         let digits = Digits { raw, mantissa, places, simple };
         // A number too large for an f64 is none, as for serde_json.
-        (simple || digits.value().is_finite()).then_some(digits)
+        (simple || self.lenient || digits.value().is_finite()).then_some(digits)
     }
 
     /// One digit or more; the mantissa wraps around where they are too many.
@@ -338,7 +322,7 @@ impl<'a> Scanner<'a> {
         (self.at > start).then_some(())
     }
 
-    /// Goes over an object or array, without recursion: one bit for each level tells which.
+    /// Skips an object or array, without recursion: one bit for each level says which it is.
     fn nested(&mut self) -> Option<()> {
         let (mut objects, mut depth) = (0_u128, 0_u32);
         loop {

@@ -3,18 +3,18 @@
 
 use serde_json::Value;
 
-use super::super::record::{Name, Number, Record};
+use super::super::record::{NumberField, Record, TextField};
 use super::scan;
 
 /// Lines made by chance in an ordinary test run.
 const ROUNDS: u64 = 60_000;
 
-const TEXTS: [(&str, Name); 3] =
-    [("run_id", Name::RunId), ("backend", Name::Backend), ("error", Name::Error)];
-const NUMBERS: [(&str, Number); 3] = [
-    ("latency_ms", Number::LatencyMs),
-    ("seq", Number::Seq),
-    ("completion_tokens", Number::CompletionTokens),
+const TEXTS: [(&str, TextField); 3] =
+    [("run_id", TextField::RunId), ("backend", TextField::Backend), ("error", TextField::Error)];
+const NUMBERS: [(&str, NumberField); 3] = [
+    ("latency_ms", NumberField::LatencyMs),
+    ("seq", NumberField::Seq),
+    ("completion_tokens", NumberField::CompletionTokens),
 ];
 
 /// Compares one line; `record` remembers the lines before.
@@ -40,84 +40,80 @@ fn compare(line: &[u8], record: &mut Record) {
     assert_eq!(ours.success(), theirs.get("success").and_then(Value::as_bool), "{shown}");
 }
 
+const ODD_LINES: [&str; 61] = [
+    "{}",
+    " { } ",
+    "{\"a\":1,}",
+    "{,}",
+    "{\"a\" 1}",
+    "{\"a\":}",
+    "{\"a\"}",
+    "{a:1}",
+    "[]",
+    "1",
+    "",
+    " ",
+    "{",
+    "}",
+    "{}{}",
+    "{}x",
+    "{\"seq\":01}",
+    "{\"seq\":-0}",
+    "{\"seq\":-}",
+    "{\"seq\":1.}",
+    "{\"seq\":.5}",
+    "{\"seq\":+1}",
+    "{\"seq\":1e5}",
+    "{\"seq\":1E+5}",
+    "{\"seq\":1e}",
+    "{\"seq\":1e999}",
+    "{\"seq\":-1e-999}",
+    "{\"seq\":123456789012345678901}",
+    "{\"seq\":9007199254740993}",
+    // Beyond 2^64 by so little that the digits wrap around to a small number.
+    "{\"seq\":18446744073709551617}",
+    "{\"seq\":184467440737095516.17}",
+    "{\"seq\":1844674407370955161.7}",
+    "{\"seq\":0.1234567890123456789}",
+    "{\"seq\":NaN}",
+    "{\"latency_ms\":520.5,\"latency_ms\":null}",
+    "{\"seq\":\"1\"}",
+    "{\"success\":1}",
+    "{\"success\":tru}",
+    "{\"success\":true,\"success\":\"x\"}",
+    "{\"run_id\":7}",
+    "{\"r\\u0075n_id\":\"x\"}",
+    "{\"run_id\":\"\\ud83d\\ude00\"}",
+    "{\"run_id\":\"\\ud83d\"}",
+    "{\"run_id\":\"\\ude00\"}",
+    "{\"run_id\":\"\\u00zz\"}",
+    "{\"run_id\":\"\\x\"}",
+    "{\"run_id\":\"a\tb\"}",
+    "{\"run_id\":\"a\\tb\"}",
+    "{\"run_id\":\"é🟢\"}",
+    "{\"a\":[1,{\"b\":[]},\"x\",null,true,-1.5e3]}",
+    "{\"a\":[1,]}",
+    "{\"a\":[1 2]}",
+    "{\"a\":{\"b\":1,}}",
+    "{\"a\":{\"b\"}}",
+    "{\"a\":[}",
+    "{\"a\":{]}",
+    "{\"a\":[[]]]}",
+    "{\"success\" :\ttrue\r}",
+    "{\"seq\": 5 }\r",
+    "\u{feff}{}",
+    "{\"a\":\"\u{7f}\"}",
+];
+
 #[test]
 fn odd_lines_are_judged_as_serde_json_judges_them() {
     let deep = |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
     let deep_objects = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
     let mut record = Record::default();
-    for line in [
-        "{}",
-        " { } ",
-        "{\"a\":1,}",
-        "{,}",
-        "{\"a\" 1}",
-        "{\"a\":}",
-        "{\"a\"}",
-        "{a:1}",
-        "[]",
-        "1",
-        "",
-        " ",
-        "{",
-        "}",
-        "{}{}",
-        "{}x",
-        "{\"seq\":01}",
-        "{\"seq\":-0}",
-        "{\"seq\":-}",
-        "{\"seq\":1.}",
-        "{\"seq\":.5}",
-        "{\"seq\":+1}",
-        "{\"seq\":1e5}",
-        "{\"seq\":1E+5}",
-        "{\"seq\":1e}",
-        "{\"seq\":1e999}",
-        "{\"seq\":-1e-999}",
-        "{\"seq\":123456789012345678901}",
-        "{\"seq\":9007199254740993}",
-        // Beyond 2^64 by so little that the digits wrap around to a small number.
-        "{\"seq\":18446744073709551617}",
-        "{\"seq\":184467440737095516.17}",
-        "{\"seq\":1844674407370955161.7}",
-        "{\"seq\":0.1234567890123456789}",
-        "{\"seq\":NaN}",
-        "{\"latency_ms\":520.5,\"latency_ms\":null}",
-        "{\"seq\":\"1\"}",
-        "{\"success\":1}",
-        "{\"success\":tru}",
-        "{\"success\":true,\"success\":\"x\"}",
-        "{\"run_id\":7}",
-        "{\"r\\u0075n_id\":\"x\"}",
-        "{\"run_id\":\"\\ud83d\\ude00\"}",
-        "{\"run_id\":\"\\ud83d\"}",
-        "{\"run_id\":\"\\ude00\"}",
-        "{\"run_id\":\"\\u00zz\"}",
-        "{\"run_id\":\"\\x\"}",
-        "{\"run_id\":\"a\tb\"}",
-        "{\"run_id\":\"a\\tb\"}",
-        "{\"run_id\":\"é🟢\"}",
-        "{\"a\":[1,{\"b\":[]},\"x\",null,true,-1.5e3]}",
-        "{\"a\":[1,]}",
-        "{\"a\":[1 2]}",
-        "{\"a\":{\"b\":1,}}",
-        "{\"a\":{\"b\"}}",
-        "{\"a\":[}",
-        "{\"a\":{]}",
-        "{\"a\":[[]]]}",
-        "{\"success\" :\ttrue\r}",
-        "{\"seq\": 5 }\r",
-        "\u{feff}{}",
-        "{\"a\":\"\u{7f}\"}",
-        &deep(125),
-        &deep(126),
-        &deep(127),
-        &deep(128),
-        &deep(10_000),
-        &deep_objects(126),
-        &deep_objects(127),
-        &deep_objects(128),
-        &deep_objects(129),
-    ] {
+    let deep_lines = [125, 126, 127, 128, 10_000].map(deep);
+    let deep_object_lines = [126, 127, 128, 129].map(deep_objects);
+    let deep_lines = deep_lines.iter().chain(&deep_object_lines).map(String::as_str);
+    for line in ODD_LINES.into_iter().chain(deep_lines) {
         compare(line.as_bytes(), &mut record);
         // The second time, the shape of the line is known.
         compare(line.as_bytes(), &mut record);

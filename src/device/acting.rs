@@ -1,4 +1,4 @@
-//! What a model may do on the device, where the program lets it.
+//! Tools by which a model acts on the device, where the program allows it.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::reading::Reading;
 use super::termux::{MAX_INPUT_BYTES, Order, TermuxCommand};
 use crate::tool::{FnTool, Tool};
 
-/// Title of every notification: that of a model's text is not the model's to choose, lest it
-/// pass for another program's.
+/// Title of every notification. A model cannot choose it, so that its text does not pass for
+/// another program's.
 const TITLE: &str = "Automation Assistant";
 /// Longest text of a notification, in characters, of at most four bytes each.
 const NOTE_CHARS_MAX: usize = 1000;
@@ -23,11 +23,11 @@ impl DeviceReader {
     /// notification of at most 1,000 characters), `device_vibrate` (2 s at most),
     /// `device_torch`.
     ///
-    /// They are no part of [`tools`](Self::tools), which only read: giving them to a request
-    /// is the leave to act. Each call starts one command, within the limit on a probe and
-    /// without our environment's keys, whatever [`termux`](Self::termux) says. No call can
-    /// name a file, a program or an address. A model's text is data all the way: it goes
-    /// through no shell, and not into a command's arguments.
+    /// They are not among the [`tools`](Self::tools), which only read: a request that is given
+    /// them allows the model to act. Each call starts one command, within the probe limit and
+    /// without the keys of the environment, whatever [`termux`](Self::termux) is set to. No call
+    /// can name a file, a program or an address. A model's text passes through no shell and is no
+    /// command-line argument.
     ///
     /// ```
     /// use automation_assistant::{DeviceReader, TaskRequest};

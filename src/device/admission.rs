@@ -8,18 +8,18 @@ use std::fmt;
 use super::reading::Reading;
 use super::snapshot::{DeviceSnapshot, bytes};
 
-/// What becomes of a cloud task while the device is beyond a limit.
+/// What happens to a cloud task while the device is beyond a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum CloudAction {
-    /// It waits until the device is better, or its own time is over.
+    /// It waits until the device is within its limits again, or its own time is over.
     #[default]
     Wait,
-    /// It is refused.
+    /// It is rejected with [`Error::NotAdmitted`](crate::Error::NotAdmitted).
     Refuse,
     /// It goes to the helper of
-    /// [`AdmissionControl::local_helper`](crate::AdmissionControl::local_helper); where none
-    /// is given, it is refused.
+    /// [`AdmissionControl::local_helper`](crate::AdmissionControl::local_helper), and is rejected
+    /// where none is set.
     UseLocal,
 }
 
@@ -27,39 +27,39 @@ pub enum CloudAction {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Pressure {
-    /// The battery is low, and the device is at no charger.
+    /// The battery is low, and the device is not at a charger.
     Battery {
         /// Its charge, 0 to 100.
         percent: u8,
-        /// The least that is wanted.
+        /// The policy's minimum.
         min_percent: u8,
     },
     /// Memory is short.
     Memory {
-        /// What is available.
+        /// Bytes available.
         available_bytes: u64,
-        /// The least that is wanted.
+        /// The policy's minimum, in bytes.
         min_bytes: u64,
     },
     /// The device is hot.
     Temperature {
         /// The hottest thermal zone, in degrees Celsius.
         celsius: f64,
-        /// The most that is wanted.
+        /// The policy's maximum, in degrees Celsius.
         max_celsius: f64,
     },
     /// The battery is hot.
     BatteryTemperature {
         /// Its temperature, in degrees Celsius.
         celsius: f64,
-        /// The most that is wanted.
+        /// The policy's maximum, in degrees Celsius.
         max_celsius: f64,
     },
-    /// The device does not tell what a limit is set on, and the policy is strict.
+    /// The device does not report a value that a limit is set on, and the policy is strict.
     Unknown {
-        /// What it does not tell.
+        /// The name of the value.
         what: &'static str,
-        /// Why.
+        /// Why it is not reported.
         why: String,
     },
 }
@@ -97,33 +97,33 @@ impl fmt::Display for Pressure {
                 write!(f, "the battery is at {celsius:.1} °C, above the limit of {max_celsius} °C")
             }
             Self::Unknown { what, why } => {
-                write!(f, "the device does not tell its {what} ({why}), and the policy is strict")
+                write!(f, "the device does not report its {what} ({why}), and the policy is strict")
             }
         }
     }
 }
 
-/// What is decided about a cloud task.
+/// The decision on a cloud task.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Admission {
-    /// It may go.
+    /// It is submitted.
     Admit,
     /// It should wait; decide again with a later snapshot.
     Wait(Pressure),
-    /// It is refused.
+    /// It is rejected.
     Refuse(Pressure),
     /// It goes to the Local backend.
     UseLocal(Pressure),
 }
 
 impl Admission {
-    /// Whether the task may go to the cloud now.
+    /// Whether the task may be sent to the cloud now.
     pub const fn is_admitted(&self) -> bool {
         matches!(self, Self::Admit)
     }
 
-    /// Why not, if not.
+    /// The limit that the device is beyond, if it is.
     pub const fn pressure(&self) -> Option<&Pressure> {
         match self {
             Self::Admit => None,
@@ -153,15 +153,15 @@ impl fmt::Display for Admission {
     }
 }
 
-/// Limits beyond which the device takes no cloud tasks, and what becomes of them.
+/// Limits on the device's state, and what happens to cloud tasks beyond them.
 ///
-/// A policy only decides. [`AdmissionControl`](crate::AdmissionControl) keeps it, for single
-/// tasks and, by [`admitted`](crate::AdmissionControl::admitted), for calls over several
-/// helpers: [`Together`](crate::Together) and [`Fallback`](crate::Fallback) ask no policy.
+/// A policy only decides. [`AdmissionControl`](crate::AdmissionControl) applies it, to single
+/// tasks and, by [`admitted`](crate::AdmissionControl::admitted), to calls over several helpers.
+/// [`Together`](crate::Together) and [`Fallback`](crate::Fallback) do not apply it by themselves.
 ///
-/// What the device does not tell holds nothing back, unless the policy is
-/// [`strict`](Self::strict): many phones deny half of it, and a policy that stops all work
-/// on them would be worse than none.
+/// A value that the device does not report holds no task back, unless the policy is
+/// [`strict`](Self::strict): many phones deny half of them, and a policy that stops all work
+/// there would be worse than none.
 ///
 /// ```
 /// use automation_assistant::{AdmissionPolicy, CloudAction, DeviceSnapshot};
@@ -188,7 +188,7 @@ impl AdmissionPolicy {
         Self::default()
     }
 
-    /// Least charge of the battery, 0 to 100, while the device is at no charger. Defaults to
+    /// Least charge of the battery, 0 to 100, while the device is not at a charger. Defaults to
     /// none.
     #[must_use]
     pub fn min_battery_percent(mut self, percent: u8) -> Self {
@@ -219,7 +219,7 @@ impl AdmissionPolicy {
         self
     }
 
-    /// What becomes of a cloud task while the device is beyond a limit. Defaults to
+    /// What happens to a cloud task while the device is beyond a limit. Defaults to
     /// [`CloudAction::Wait`].
     #[must_use]
     pub fn when_beyond(mut self, action: CloudAction) -> Self {
@@ -227,14 +227,15 @@ impl AdmissionPolicy {
         self
     }
 
-    /// Whether a limit counts as passed where the device does not tell. Defaults to `false`.
+    /// Whether a limit counts as exceeded where the device does not report the value. Defaults to
+    /// `false`.
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self
     }
 
-    /// What becomes of a cloud task on a device in this state.
+    /// The decision on a cloud task on a device in this state.
     pub fn decide(&self, snapshot: &DeviceSnapshot) -> Admission {
         match (self.pressure(snapshot), self.action) {
             (None, _) => Admission::Admit,
@@ -244,8 +245,8 @@ impl AdmissionPolicy {
         }
     }
 
-    /// The first limit that the device is beyond: heat, then memory, then the battery; what
-    /// is known goes before what is not.
+    /// The first limit that the device is beyond: heat, then memory, then the battery. Values
+    /// that are not reported come last.
     pub fn pressure(&self, snapshot: &DeviceSnapshot) -> Option<Pressure> {
         let checks = [
             self.check_temperature(snapshot),

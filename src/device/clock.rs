@@ -1,7 +1,7 @@
-//! Time in which the device slept.
+//! Suspended time.
 //!
-//! `Instant` stands still while a phone or a laptop is suspended (Doze, a closed lid); the
-//! boot clock and the wall clock go on. Their difference is the time slept.
+//! `Instant` stands still while a phone or a laptop is suspended (Doze, a closed lid); the boot
+//! clock and the wall clock go on. Their difference is the suspended time.
 
 use std::fmt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::files::Files;
 use super::system;
 
-/// The clock that goes on in suspension.
+/// A clock that goes on while the device is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClockSource {
@@ -18,8 +18,8 @@ pub enum ClockSource {
     BootClock,
     /// `/proc/uptime`: the boot clock, rounded to 10 ms and read a moment later; an estimate.
     ProcUptime,
-    /// The wall clock: an estimate, since whoever sets it looks like a sleep (forwards) or
-    /// hides one (backwards).
+    /// The wall clock: an estimate, since setting it forwards looks like suspended time and
+    /// setting it backwards hides some.
     WallClock,
 }
 
@@ -78,7 +78,8 @@ impl ClockReading {
         Self { monotonic, sleepless, source }
     }
 
-    /// A reading from clocks of one's own: `sleepless` counts from any fixed moment.
+    /// A reading from other clocks: `sleepless`, which goes on in suspension, counts from any
+    /// fixed moment.
     pub const fn new(monotonic: Instant, sleepless: Duration, source: ClockSource) -> Self {
         Self { monotonic, sleepless, source }
     }
@@ -88,8 +89,8 @@ impl ClockReading {
         self.source
     }
 
-    /// What passed between an earlier reading and this one. Where the sources differ, the
-    /// sleep is not known, and is taken as none (with the less exact source named).
+    /// The time between an earlier reading and this one. Where the sources differ, the suspended
+    /// time is not known and taken as zero (with the less exact source named).
     pub fn since(&self, earlier: &Self) -> ClockGap {
         let awake = self.monotonic.saturating_duration_since(earlier.monotonic);
         let comparable = self.source == earlier.source;
@@ -113,7 +114,7 @@ fn sleepless_clock() -> (ClockSource, Duration) {
     (ClockSource::WallClock, wall)
 }
 
-/// What passed between two readings of the clocks.
+/// The time between two readings of the clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockGap {
     awake: Duration,
@@ -122,22 +123,22 @@ pub struct ClockGap {
 }
 
 impl ClockGap {
-    /// Time that the device was awake: what `Instant` counts.
+    /// The time awake, as `Instant` counts it.
     pub const fn awake(&self) -> Duration {
         self.awake
     }
 
-    /// Time that it was suspended. Differences below [`MIN_CLOCK_GAP`] mean nothing.
+    /// The time suspended. Differences below [`MIN_CLOCK_GAP`] mean nothing.
     pub const fn suspended(&self) -> Duration {
         self.suspended
     }
 
-    /// All time that passed.
+    /// Both together.
     pub fn elapsed(&self) -> Duration {
         self.awake.saturating_add(self.suspended)
     }
 
-    /// The clock that told.
+    /// The clock that went on in suspension.
     pub const fn source(&self) -> ClockSource {
         self.source
     }
@@ -157,11 +158,11 @@ impl fmt::Display for ClockGap {
     }
 }
 
-/// Least suspension that is told (1 s): shorter ones cannot be told from rounding, from a
-/// busy device, or from a wall clock that is being corrected.
+/// Least suspended time that is reported (1 s): a shorter one cannot be distinguished from
+/// rounding, a busy device, or a wall clock that is being corrected.
 pub const MIN_CLOCK_GAP: Duration = Duration::from_secs(1);
 
-/// Notices when the device slept, each time it is asked.
+/// Reports, each time it is asked, for how long the device was suspended.
 ///
 /// ```
 /// use automation_assistant::SuspendWatch;
@@ -195,25 +196,25 @@ impl SuspendWatch {
         self.observe(ClockReading::now())
     }
 
-    /// The sleep since the last gap was told, once it comes to [`MIN_CLOCK_GAP`] or more.
+    /// The suspended time since the last gap was returned, once it is [`MIN_CLOCK_GAP`] or more.
     ///
-    /// Short naps add up, except by the wall clock, where each look starts anew: its small
+    /// Shorter ones add up, except by the wall clock, where each call starts anew: its small
     /// corrections would add up too.
     pub fn observe(&mut self, now: ClockReading) -> Option<ClockGap> {
         let gap = now.since(&self.last);
-        let told = gap.suspended >= MIN_CLOCK_GAP;
+        let counts = gap.suspended >= MIN_CLOCK_GAP;
         let starts_anew = now.source != self.last.source || now.source == ClockSource::WallClock;
-        if told || starts_anew || now.sleepless < self.last.sleepless {
+        if counts || starts_anew || now.sleepless < self.last.sleepless {
             self.last = now;
         }
-        if !told {
+        if !counts {
             return None;
         }
         self.total = self.total.saturating_add(gap.suspended);
         Some(gap)
     }
 
-    /// All sleep told so far.
+    /// All suspended time returned so far.
     pub const fn total_suspended(&self) -> Duration {
         self.total
     }

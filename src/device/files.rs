@@ -1,9 +1,9 @@
 //! Bounded reads of files that a kernel, or anybody, may have written.
 //!
-//! A read of a regular file of `/proc` or `/sys` cannot be broken off without a thread, and
-//! a thread stuck in the kernel could not be ended either; so files are read directly, the
-//! time is looked at between two files, and whatever may block for good when it is opened
-//! (a pipe, a device) is not opened.
+//! A read of a regular file of `/proc` or `/sys` cannot be broken off without a thread, and a
+//! thread stuck in the kernel could not be ended either; so files are read directly, the time is
+//! checked between two files, and a path that may block for good when it is opened (a pipe, a
+//! device) is not opened.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -49,7 +49,7 @@ impl<'a> Files<'a> {
         Self { denied, ..self }
     }
 
-    /// The way of each system call's path.
+    /// The path below the root; every read goes through here.
     fn full(&self, path: &Path) -> io::Result<PathBuf> {
         #[cfg(test)]
         if (self.denied)(path) {

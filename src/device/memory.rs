@@ -12,8 +12,8 @@ use super::reading::{Probed, Reading};
 pub struct Memory {
     /// All memory that the system has.
     pub total_bytes: u64,
-    /// What programs may still take before the system has to swap or to end some; at a
-    /// control group with less left, what is left there.
+    /// What programs may still use before the system has to swap or to kill some; what is left in
+    /// the process's control group, where that is less.
     pub available_bytes: u64,
     /// All swap space (on phones mostly compressed memory); 0 if there is none.
     pub swap_total_bytes: u64,
@@ -25,7 +25,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What this process may hope for at most: the total, or its control group's limit.
+    /// The most that this process may use: the total, or its control group's limit.
     pub fn usable_bytes(&self) -> u64 {
         self.limit_bytes.map_or(self.total_bytes, |limit| limit.min(self.total_bytes))
     }
@@ -43,13 +43,13 @@ impl Serialize for Memory {
     }
 }
 
-/// What this process takes.
+/// Memory, threads and files of this process.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ProcessMemory {
     /// Memory in use, with all that is shared with others (RSS).
     pub resident_bytes: u64,
-    /// Memory in use, with this process's share of what is shared (PSS): the fair figure.
+    /// Memory in use, with this process's share of what is shared (PSS).
     pub proportional_bytes: Reading<u64>,
     /// Threads.
     pub threads: Option<u64>,

@@ -1,15 +1,14 @@
-//! What the device tells of itself: its state, its limits, its sleep.
+//! The state of the device, limits on it, and its suspended time.
 //!
-//! Reads `/proc` and `/sys`, and, where the program asks for it, runs commands of
-//! Termux:API. Knows nothing of helpers in work, of providers or of networks; the policy
-//! for admission is a pure function of a snapshot. Nothing here runs unless it is called:
-//! no thread, no cache that was not asked for.
+//! Reads `/proc` and `/sys`, and, where the program asks for it, runs commands of Termux:API.
+//! Knows no running helpers, no providers and no HTTP; the admission policy is a pure function of
+//! a snapshot. Nothing here runs unless it is called: no thread, and no cache unless one is made.
 //!
-//! The cargo feature `rustix` adds what the standard library cannot tell: storage, the boot
-//! clock (so that suspended time is exact), load and uptime where Android denies the files,
-//! and an end to all that a Termux script started. It costs 5,032 bytes in
-//! `examples/device_health` (profile `size`, x86-64: 526,272 to 531,304) and three crates on
-//! Linux (rustix, bitflags, linux-raw-sys); on Android two more, errno and libc.
+//! The cargo feature `rustix` adds what the standard library does not offer: storage, the boot
+//! clock (so that suspended time is exact), load and uptime where Android denies the files, and
+//! an end to all that a Termux script started. It costs 5,032 bytes in `examples/device_health`
+//! (profile `size`, x86-64: 526,272 to 531,304) and three crates on Linux (rustix, bitflags,
+//! linux-raw-sys); on Android two more, errno and libc.
 
 mod acting;
 mod admission;
@@ -38,5 +37,5 @@ pub use snapshot::DeviceSnapshot;
 pub use system::{Load, Storage};
 pub use tools::device_tools;
 
-/// The cargo feature that brings what the standard library cannot tell.
+/// The cargo feature that adds what the standard library does not offer.
 pub(crate) const FEATURE: &str = "rustix";

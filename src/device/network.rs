@@ -1,4 +1,4 @@
-//! Whether there is a network; nothing that tells where the device is.
+//! Whether there is a network; nothing that reveals where the device is.
 
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::files::{Files, plain_name};
 use super::reading::{NoReading, Probed};
 
-/// The network, as far as the device tells without asking anybody outside.
+/// The network, as far as the device knows without sending anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Network {
-    /// Whether a way to the internet is set up (a default route). Not whether anybody
-    /// answers there. `None` if the device does not tell.
+    /// Whether there is a default route. Not whether any server can be reached. `None` if the
+    /// device does not report it.
     pub has_route: Option<bool>,
     /// Interfaces that are up, the loopback left out; empty where they may not be listed.
     pub interfaces_up: Vec<String>,
@@ -29,16 +29,16 @@ impl Serialize for Network {
     }
 }
 
-/// The wireless connection, without its name, its addresses or anything else that tells
-/// where the device is.
+/// The wireless connection, without its name, its addresses or anything else that reveals where
+/// the device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wifi {
     /// Whether the device is connected to a wireless network.
     pub connected: bool,
-    /// Strength of the signal: about -50 is strong, -80 weak.
+    /// Strength of the signal, in dBm: about -50 is strong, -80 weak.
     pub signal_dbm: Option<i64>,
-    /// Speed of the link, in megabits a second.
+    /// Speed of the link, in megabits per second.
     pub link_speed_mbps: Option<i64>,
     /// Radio frequency, in megahertz.
     pub frequency_mhz: Option<i64>,
@@ -85,7 +85,7 @@ fn interfaces_up(files: &Files<'_>) -> Probed<Vec<String>> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let is_up = match files.text(folder.join("operstate")) {
             Ok(state) if state.trim() == "up" => true,
-            // Tunnels and mobile data do not tell; their flag does.
+            // Tunnels and mobile data have no state there; their flag tells.
             Ok(state) if state.trim() == "unknown" => {
                 let flags = files.text(folder.join("flags")).unwrap_or_default();
                 hex(flags.trim().trim_start_matches("0x")).is_some_and(|f| f & INTERFACE_UP != 0)
@@ -133,8 +133,8 @@ fn leads_out(flags: u32) -> bool {
     flags & ROUTE_UP != 0 && flags & ROUTE_REJECT == 0
 }
 
-/// Asks the kernel for a way, as Android hides its tables. Connecting a datagram socket
-/// looks the route up and sends nothing.
+/// Asks the kernel for a route, as Android hides its tables. Connecting a datagram socket looks
+/// the route up and sends nothing.
 fn route_of_socket() -> bool {
     let four = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
         .and_then(|socket| socket.connect((NOWHERE, ANY_PORT)));

@@ -15,17 +15,18 @@ use super::reading::{NoReading, Probed};
 pub struct Battery {
     /// Charge, 0 to 100; the mean where there are several.
     pub percent: u8,
-    /// Whether it charges, or is full at the charger; `None` if the device does not say.
+    /// Whether it charges, or is full at the charger; `None` if the device does not report it.
     pub charging: Option<bool>,
-    /// Whether the device is at a charger; `None` if it does not say.
+    /// Whether the device is at a charger; `None` if it does not report it.
     pub plugged: Option<bool>,
-    /// The battery's own temperature, in degrees Celsius.
+    /// The battery's own temperature, in degrees Celsius; `None` if the device does not report
+    /// it, or reports 0.0 without a known health of the battery.
     pub temperature_celsius: Option<f64>,
-    /// Who told.
+    /// Where the values come from.
     pub source: BatterySource,
 }
 
-/// Who told about the battery.
+/// The source of a battery's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BatterySource {
@@ -46,7 +47,7 @@ impl BatterySource {
 }
 
 impl Battery {
-    /// Whether the battery is known not to be what the device lives on just now.
+    /// Whether the device is known to run on external power.
     pub fn on_external_power(&self) -> bool {
         self.charging == Some(true) || self.plugged == Some(true)
     }
@@ -64,7 +65,7 @@ impl Serialize for Battery {
     }
 }
 
-/// One place of the device that tells its temperature.
+/// One temperature sensor of the device.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ThermalZone {
@@ -83,13 +84,15 @@ impl Serialize for ThermalZone {
     }
 }
 
-/// How hot the device is.
+/// Temperatures of the device.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Temperature {
     /// The hottest zone's temperature, in degrees Celsius.
     pub max_celsius: f64,
-    /// All zones that read sane within the limit of time, hottest first.
+    /// The zones that read sane, hottest first. Readings of exactly 0 and 25.000 °C, of -40 °C
+    /// and less, and of 125 °C and more are left out: sensors that are off or not connected
+    /// read so.
     pub zones: Vec<ThermalZone>,
 }
 
@@ -104,9 +107,14 @@ impl Serialize for Temperature {
 
 const THERMAL: &str = "sys/class/thermal";
 pub(crate) const SUPPLIES: &str = "sys/class/power_supply";
-/// What a working sensor in a working device reads, in degrees Celsius. Sensors that are
-/// off read 0 sharp, or far outside.
-const SANE_CELSIUS: std::ops::RangeInclusive<f64> = -40.0..=150.0;
+/// A working sensor in a working device reads something between these, in degrees Celsius:
+/// silicon is rated for -40 to 125. Sensors that are off or not connected are parked at one
+/// of the two, beyond, or at zero.
+const SANE_ABOVE_CELSIUS: f64 = -40.0;
+const SANE_BELOW_CELSIUS: f64 = 125.0;
+/// One more value at which sensors that are not connected are parked (on MediaTek boards),
+/// in thousandths of a degree.
+const PARKED_MILLI_CELSIUS: i64 = 25_000;
 /// Zones of phones' battery monitors that hold a charge, a current or a voltage instead of
 /// a temperature.
 const NO_TEMPERATURE: [&str; 4] = ["bcl", "ibat", "vbat", "vph"];
@@ -142,13 +150,24 @@ pub(crate) fn temperature(files: &Files<'_>) -> Probed<Temperature> {
 /// degrees. What would be less than two degrees in thousandths is taken as one of those.
 fn sane_celsius(raw: i64) -> Option<f64> {
     let unit = match raw.unsigned_abs() {
-        0 => return None,
         1..200 => 1.0,
         200..2_000 => 10.0,
         _ => 1_000.0,
     };
     let celsius = raw as f64 / unit;
-    SANE_CELSIUS.contains(&celsius).then_some(celsius)
+    let is_parked = raw == 0 || raw == PARKED_MILLI_CELSIUS;
+    (is_sane(celsius) && !is_parked).then_some(celsius)
+}
+
+fn is_sane(celsius: f64) -> bool {
+    SANE_ABOVE_CELSIUS < celsius && celsius < SANE_BELOW_CELSIUS
+}
+
+/// A battery's temperature. Drivers without a sensor report 0.0, and no health either; a battery
+/// that is known to be good, or cold, may be at 0.0.
+fn battery_celsius(celsius: f64, health: Option<&str>) -> Option<f64> {
+    let knows_health = health.is_some_and(|health| health != "unknown");
+    (is_sane(celsius) && (celsius != 0.0 || knows_health)).then_some(celsius)
 }
 
 pub(crate) fn battery(files: &Files<'_>) -> Probed<Battery> {
@@ -173,8 +192,9 @@ pub(crate) fn battery(files: &Files<'_>) -> Probed<Battery> {
                 percents.extend(percent.filter(|percent| *percent <= 100));
                 charging = either(charging, read("status").as_deref().and_then(charges));
                 let tenths = read("temp").and_then(|text| text.parse::<f64>().ok());
-                let celsius = tenths.map(|tenths| tenths / 10.0);
-                let celsius = celsius.filter(|celsius| SANE_CELSIUS.contains(celsius));
+                let health = read("health");
+                let celsius =
+                    tenths.and_then(|tenths| battery_celsius(tenths / 10.0, health.as_deref()));
                 hottest = hottest.into_iter().chain(celsius).reduce(f64::max);
             }
             Some("mains" | "usb" | "wireless") => {
@@ -230,11 +250,41 @@ pub(crate) fn battery_of_termux(printed: &Value) -> Probed<Battery> {
         percent: percent.round() as u8,
         charging: word("status").as_deref().and_then(charges),
         plugged: word("plugged").map(|how| how != "unplugged"),
-        temperature_celsius: number("temperature").filter(|c| SANE_CELSIUS.contains(c)),
+        temperature_celsius: number("temperature")
+            .and_then(|celsius| battery_celsius(celsius, word("health").as_deref())),
         source: BatterySource::Termux,
     })
 }
 
 fn odd_answer() -> NoReading {
     NoReading::because("termux-battery-status printed no charge")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_battery_of_termux_at_zero_degrees_is_cold_only_if_its_health_is_known() {
+        for (health, temperature, celsius) in [
+            // What a Chromebook's Android prints.
+            (json!("UNKNOWN"), json!(0.0), None),
+            (json!("unknown"), json!("0.0"), None),
+            (json!(null), json!(0), None),
+            (json!("GOOD"), json!(0.0), Some(0.0)),
+            (json!("COLD"), json!("0"), Some(0.0)),
+            (json!("UNKNOWN"), json!(24.6), Some(24.6)),
+            (json!("GOOD"), json!(-40.0), None),
+            (json!("GOOD"), json!(125.0), None),
+        ] {
+            let printed = json!({
+                "health": health, "percentage": 71, "plugged": "PLUGGED_AC",
+                "status": "CHARGING", "temperature": temperature,
+            });
+            let Ok(battery) = battery_of_termux(&printed) else { panic!("{printed}") };
+            assert_eq!(battery.temperature_celsius, celsius, "{printed}");
+            assert_eq!((battery.percent, battery.charging), (71, Some(true)));
+        }
+    }
 }

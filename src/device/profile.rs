@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::admission::AdmissionPolicy;
 use super::reader::DeviceReader;
 use crate::config::{
-    BackendType, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_QUEUE_CAPACITY,
-    DEFAULT_STACK_BYTES, HelperConfig,
+    DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES,
+    HelperConfig,
 };
 
 /// Bounds that suit a device: threads, queues, results, times.
@@ -49,15 +49,15 @@ const MAX_CELSIUS: f64 = 85.0;
 const MAX_BATTERY_CELSIUS: f64 = 45.0;
 
 impl DeviceProfile {
-    /// The profile for this device, by its cores and its memory. A control group's limit
-    /// counts as its memory. Where the memory is not told, the phone's bounds are taken.
+    /// The profile for this device, by its cores and its memory. A control group's limit counts
+    /// as its memory. Where the memory is not known, the phone's bounds are used.
     pub fn detect() -> Self {
         let reader = DeviceReader::new();
         let memory = reader.memory().into_value().map(|memory| memory.usable_bytes());
         Self::for_device(reader.cores().into_value().unwrap_or(1), memory)
     }
 
-    /// The profile for a device with so many cores and so much memory.
+    /// The profile for a device with this many cores and this much memory.
     ///
     /// Memory decides between [`small`](Self::small), the phone and
     /// [`desktop`](Self::desktop); with few cores there are no more helpers than twice the
@@ -142,17 +142,17 @@ impl DeviceProfile {
         self.memory_bytes
     }
 
-    /// Helpers that a manager should have at most.
+    /// The greatest number of helpers that a manager should have.
     pub const fn max_helpers(&self) -> usize {
         self.max_helpers
     }
 
-    /// Tasks that one helper should run at once; a helper of a Local model server one.
+    /// Tasks that one helper should run at once; 1 for a helper of a Local model server.
     pub const fn threads_per_helper(&self) -> usize {
         self.threads_per_helper
     }
 
-    /// Tasks that should wait at one helper at most.
+    /// The greatest number of tasks that should be queued at one helper.
     pub const fn queue_capacity(&self) -> usize {
         self.queue_capacity
     }
@@ -167,7 +167,7 @@ impl DeviceProfile {
         self.max_result_bytes
     }
 
-    /// Least time that a task should have; backends that have more by default keep it.
+    /// Least time-out of a task; backends with a longer default keep theirs.
     pub const fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -179,12 +179,12 @@ impl DeviceProfile {
 
     /// Sets these bounds in a configuration.
     ///
-    /// What the user set always wins: a bound is taken from the profile only while it is at
-    /// its default, and setters called afterwards override it. (A bound that was set to its
-    /// very default before looks unset; set that one afterwards.) The time-out of a slow
-    /// backend is not shortened: 120 s at Comet and 300 s at a Local model server stay. So does
-    /// the one thread of a Local model server: it decodes one answer at a time, and more at once
-    /// would only share its processors.
+    /// Only bounds that are at their defaults are set, so that bounds of the user stay; setters
+    /// called afterwards override the profile. (A bound that was set to its very default before
+    /// looks unset; set that one afterwards.) The time-out of a slow backend is not shortened:
+    /// 120 s at Comet and 300 s at a Local model server stay. So does the one thread of a Local
+    /// model server: it decodes one answer at a time, and more at once would only share its
+    /// processors.
     #[must_use]
     pub fn apply(&self, mut config: HelperConfig) -> HelperConfig {
         let take = |bound: &mut usize, default: usize, ours: usize| {
@@ -192,9 +192,7 @@ impl DeviceProfile {
                 *bound = ours;
             }
         };
-        let model_server =
-            config.backend_type == BackendType::Local && config.api_endpoint.is_some();
-        if !model_server {
+        if !config.is_local_server() {
             take(&mut config.max_concurrent_tasks, 1, self.threads_per_helper);
         }
         take(&mut config.queue_capacity, DEFAULT_QUEUE_CAPACITY, self.queue_capacity);

@@ -1,4 +1,4 @@
-//! How a device is asked.
+//! Reading the device, with options.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,10 +16,10 @@ use crate::sync::{Arc, Mutex, lock};
 /// Default limit on each probe (2 s): a command of Termux:API that works needs a few tenths
 /// of a second on a slow phone.
 pub const DEFAULT_PROBE_LIMIT: Duration = Duration::from_secs(2);
-/// Default age up to which a [`DeviceWatch`] gives the same snapshot again.
+/// Default age up to which a [`DeviceWatch`] returns the same snapshot again (10 s).
 pub const DEFAULT_SNAPSHOT_AGE: Duration = Duration::from_secs(10);
 
-/// Asks the device, with options.
+/// Reads the state of the device, with options.
 ///
 /// ```
 /// use automation_assistant::DeviceReader;
@@ -40,7 +40,7 @@ pub struct DeviceReader {
 }
 
 impl DeviceReader {
-    /// A reader with every default.
+    /// A reader with all defaults.
     pub fn new() -> Self {
         Self {
             root: None,
@@ -52,43 +52,41 @@ impl DeviceReader {
         }
     }
 
-    /// A folder that holds recorded `proc` and `sys`, in place of the device's. Then nothing
-    /// else is asked of this device but the storage and, if allowed, Termux:API. Defaults to
-    /// `/`.
+    /// A folder with recorded `proc` and `sys`, in place of the device's. Then only the storage
+    /// and, if allowed, Termux:API are read from this device. Defaults to `/`.
     #[must_use]
     pub fn root(mut self, folder: impl Into<PathBuf>) -> Self {
         self.root = Some(folder.into());
         self
     }
 
-    /// The path whose file system `storage` tells of. Defaults to the current folder.
+    /// The path whose file system is read for `storage`. Defaults to the current folder.
     #[must_use]
     pub fn storage_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.storage_path = path.into();
         self
     }
 
-    /// Limit on each probe. A command that is still running then is killed and reaped. A
-    /// file of `/proc` or `/sys` cannot be broken off: between two files of a probe the time
-    /// is looked at. Zero lets every probe time out. Defaults to [`DEFAULT_PROBE_LIMIT`].
+    /// Limit on each probe. A command that is still running then is killed and reaped. A read of
+    /// a file of `/proc` or `/sys` cannot be interrupted: the time is checked between two files
+    /// of a probe. With zero every probe times out. Defaults to [`DEFAULT_PROBE_LIMIT`].
     #[must_use]
     pub fn probe_limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Whether `termux-battery-status` may be run, where the files tell of no battery.
-    /// Unrooted phones deny the files. One child process per reading, which does not get
-    /// our environment's keys. Defaults to `false`.
+    /// Whether `termux-battery-status` may be run, where the files have no battery (phones
+    /// without root deny them). It is one child process per reading, which does not get the keys
+    /// of the environment. Defaults to `false`.
     #[must_use]
     pub fn termux(mut self, allow: bool) -> Self {
         self.termux = allow;
         self
     }
 
-    /// Whether `termux-wifi-connectioninfo` may be run, which asks for Android's permission
-    /// for the location; of its answer only strength, speed and frequency are kept. Defaults
-    /// to `false`.
+    /// Whether `termux-wifi-connectioninfo` may be run. It needs Android's permission for the
+    /// location; only strength, speed and frequency of its answer are kept. Defaults to `false`.
     #[must_use]
     pub fn termux_wifi(mut self, allow: bool) -> Self {
         self.wifi = allow;
@@ -103,8 +101,8 @@ impl DeviceReader {
         self
     }
 
-    /// Asks for everything. Takes as long as its probes: a few milliseconds for the files,
-    /// and up to the limit for each Termux command that was allowed.
+    /// Reads everything. It takes as long as its probes: a few milliseconds for the files, and up
+    /// to the limit for each allowed Termux command.
     pub fn read(&self) -> DeviceSnapshot {
         DeviceSnapshot {
             taken_at: SystemTime::now(),
@@ -140,7 +138,7 @@ impl DeviceReader {
         memory::memory(&self.files()).into()
     }
 
-    /// What this process takes.
+    /// Memory, threads and files of this process.
     pub fn process(&self) -> Reading<ProcessMemory> {
         memory::process(&self.files(), self.live()).into()
     }
@@ -161,7 +159,7 @@ impl DeviceReader {
         system::uptime(&self.files(), self.live()).into()
     }
 
-    /// How hot the device is, over the thermal zones that read sane.
+    /// Temperatures of the thermal zones that read sane.
     pub fn temperature(&self) -> Reading<Temperature> {
         power::temperature(&self.files()).into()
     }
@@ -190,25 +188,25 @@ impl DeviceReader {
             NoReading::Unavailable(why) if files.names(power::SUPPLIES).is_ok() => {
                 NoReading::Unavailable(why)
             }
-            why => joined(why, "in Termux its API can tell, if allowed by DeviceReader::termux"),
+            why => joined(why, "in Termux its API can, if DeviceReader::termux allows it"),
         })
     }
 
-    /// The network, without asking anybody outside.
+    /// The network; nothing is sent.
     pub fn network(&self) -> Reading<Network> {
         network::network(&self.files(), self.live()).into()
     }
 
-    /// Has Termux:API do something.
+    /// Lets Termux:API act.
     pub(crate) fn act(&self, order: &Order<'_>) -> Probed<()> {
         termux::act(order, &self.places, self.limit)
     }
 
-    /// The wireless connection, if [`termux_wifi`](Self::termux_wifi) allows to ask.
+    /// The wireless connection, if [`termux_wifi`](Self::termux_wifi) allows it.
     pub fn wifi(&self) -> Reading<Wifi> {
         if !self.wifi {
             return Reading::unavailable(
-                "not asked for: Termux:API can tell, if allowed by DeviceReader::termux_wifi",
+                "not read: Termux:API can, if DeviceReader::termux_wifi allows it",
             );
         }
         termux::ask(&termux::WIFI, &self.places, self.limit)
@@ -223,6 +221,18 @@ impl Default for DeviceReader {
     }
 }
 
+impl DeviceSnapshot {
+    /// Reads the device with all defaults: no child process, storage of the current folder.
+    pub fn read() -> Self {
+        DeviceReader::new().read()
+    }
+
+    /// A reader with options.
+    pub fn builder() -> DeviceReader {
+        DeviceReader::new()
+    }
+}
+
 fn joined(why: NoReading, more: &str) -> NoReading {
     match why {
         NoReading::Unavailable(why) | NoReading::Denied(why) => {
@@ -232,11 +242,10 @@ fn joined(why: NoReading, more: &str) -> NoReading {
     }
 }
 
-/// Snapshots that are not read more often than is worth it, for admission and tools.
+/// Caches snapshots up to an age, for admission and tools.
 ///
-/// No thread and no timer: a snapshot is read when somebody asks and the last one is too
-/// old. Whoever asks meanwhile waits for that one reading instead of making a second, at
-/// most as long as its probes take.
+/// It has no thread and no timer: a snapshot is read when one is asked for and the last one is
+/// too old. Other callers wait for that reading meanwhile, at most as long as its probes take.
 #[derive(Debug, Clone)]
 pub struct DeviceWatch {
     reader: DeviceReader,
@@ -258,7 +267,7 @@ impl DeviceWatch {
         Self { reader, max_age: DEFAULT_SNAPSHOT_AGE, last: Arc::new(Mutex::new(None)) }
     }
 
-    /// How old a snapshot may be that is given again; zero reads anew each time. Defaults to
+    /// The age up to which a snapshot is returned again; zero reads anew each time. Defaults to
     /// [`DEFAULT_SNAPSHOT_AGE`].
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
@@ -277,7 +286,7 @@ impl DeviceWatch {
         snapshot
     }
 
-    /// The reader that it asks.
+    /// The reader of the snapshots.
     pub fn reader(&self) -> &DeviceReader {
         &self.reader
     }
@@ -316,7 +325,7 @@ mod tests {
                 why,
                 format!(
                     "/sys/class/power_supply{denied} may not be read by this program; in Termux \
-                     its API can tell, if allowed by DeviceReader::termux"
+                     its API can, if DeviceReader::termux allows it"
                 )
             );
         }

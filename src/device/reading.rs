@@ -1,4 +1,4 @@
-//! One thing a device may or may not tell.
+//! One value that a device may report or not.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,22 +13,22 @@ use crate::number::Rounded;
 const HANG_TODO: &str = "a termux- command hangs without its app: install Termux:API from where \
                          Termux came from, and open it once";
 
-/// What came of asking the device for one thing.
+/// One value of the device, or why there is none.
 ///
 /// In JSON a value stands as it is; the others are `{"unavailable": "why"}` and
 /// `{"timed_out_seconds": 2.0}`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reading<T> {
-    /// The device told.
+    /// The value.
     Value(T),
-    /// The device does not tell; the text says why and, where something can be done, what.
+    /// The device does not report it; the text says why and, where possible, what to do.
     Unavailable(String),
     /// The device did not answer within this limit.
     TimedOut(Duration),
 }
 
 impl<T> Reading<T> {
-    /// The value, if the device told it.
+    /// The value, if there is one.
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Value(value) => Some(value),
@@ -36,7 +36,7 @@ impl<T> Reading<T> {
         }
     }
 
-    /// The value itself, if the device told it.
+    /// The value by itself, if there is one.
     pub fn into_value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -44,7 +44,7 @@ impl<T> Reading<T> {
         }
     }
 
-    /// Whether the device told.
+    /// Whether there is a value.
     pub fn is_value(&self) -> bool {
         matches!(self, Self::Value(_))
     }
@@ -82,7 +82,7 @@ impl<T> From<Result<T, NoReading>> for Reading<T> {
     }
 }
 
-/// The text of a reading that came too late.
+/// The text of a reading that timed out.
 pub(crate) fn late(limit: Duration) -> String {
     format!("no answer within {}; {HANG_TODO}", Rounded(limit))
 }

@@ -1,4 +1,4 @@
-//! All that a device tells, at one moment.
+//! All values of a device at one moment.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,16 +10,15 @@ use serde_json::{Map, Value, json};
 use super::memory::{Memory, ProcessMemory};
 use super::network::{Network, Wifi};
 use super::power::{Battery, Temperature};
-use super::reader::DeviceReader;
 use super::reading::{Reading, late};
 use super::system::{Load, Storage};
-use crate::task::unix_seconds;
+use crate::calendar::unix_time;
 
-/// The state of the device at one moment; what it does not tell is
+/// The state of the device at one moment. A value that it does not report is
 /// [`Unavailable`](Reading::Unavailable), never an error.
 ///
-/// `Display` prints a readable line for each; [`to_context`](Self::to_context) gives a
-/// model what is known.
+/// `Display` prints one line per value; [`to_context`](Self::to_context) returns the known ones
+/// for a model.
 ///
 /// ```
 /// use automation_assistant::{DeviceSnapshot, TaskRequest};
@@ -38,7 +37,7 @@ pub struct DeviceSnapshot {
     pub cores: Reading<usize>,
     /// Memory of the device.
     pub memory: Reading<Memory>,
-    /// What this process takes.
+    /// Memory, threads and files of this process.
     pub process: Reading<ProcessMemory>,
     /// Space of the file system that holds the reader's storage path.
     pub storage: Reading<Storage>,
@@ -46,14 +45,14 @@ pub struct DeviceSnapshot {
     pub load: Reading<Load>,
     /// Time since the start of the system, suspended time included.
     pub uptime: Reading<Duration>,
-    /// How hot the device is.
+    /// Temperatures.
     pub temperature: Reading<Temperature>,
     /// The battery.
     pub battery: Reading<Battery>,
     /// The network.
     pub network: Reading<Network>,
-    /// The wireless connection; only where it was asked for
-    /// ([`DeviceReader::termux_wifi`]).
+    /// The wireless connection; only where it was allowed
+    /// ([`DeviceReader::termux_wifi`](crate::DeviceReader::termux_wifi)).
     pub wifi: Reading<Wifi>,
 }
 
@@ -63,24 +62,14 @@ const ZONES_IN_CONTEXT: usize = 4;
 const INTERFACES_IN_CONTEXT: usize = 8;
 
 impl DeviceSnapshot {
-    /// Reads the device with every default: no child process, storage of the current folder.
-    pub fn read() -> Self {
-        DeviceReader::new().read()
-    }
-
-    /// A reader with options.
-    pub fn builder() -> DeviceReader {
-        DeviceReader::new()
-    }
-
-    /// The hottest thing known, in degrees Celsius: a thermal zone or the battery.
+    /// The highest temperature known, in degrees Celsius: of a thermal zone or the battery.
     pub fn hottest_celsius(&self) -> Option<f64> {
         let zone = self.temperature.value().map(|t| t.max_celsius);
         let battery = self.battery.value().and_then(|b| b.temperature_celsius);
         zone.into_iter().chain(battery).reduce(f64::max)
     }
 
-    /// Each thing that the device does not tell, and why.
+    /// Each value that the device does not report, and why.
     pub fn unavailable(&self) -> Vec<(&'static str, String)> {
         let all = [
             ("cores", self.cores.why_not()),
@@ -97,9 +86,9 @@ impl DeviceSnapshot {
         all.into_iter().filter_map(|(name, why)| Some((name, why?))).collect()
     }
 
-    /// What is known, under one key `device`, for
-    /// [`TaskRequest::context_map`](crate::TaskRequest::context_map). What the device does
-    /// not tell is listed by name only; a few hundred bytes in all.
+    /// The known values, under one key `device`, for
+    /// [`TaskRequest::context_map`](crate::TaskRequest::context_map). The others are listed by
+    /// name. A few hundred bytes in all.
     pub fn to_context(&self) -> Map<String, Value> {
         let mut device = Map::new();
         let mut put = |key: &str, value: Option<Value>| {
@@ -152,7 +141,7 @@ fn known<T: Serialize>(reading: &Reading<T>) -> Option<Value> {
 impl Serialize for DeviceSnapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_struct("DeviceSnapshot", 11)?;
-        out.serialize_field("taken_at", &unix_seconds(self.taken_at))?;
+        out.serialize_field("taken_at", &unix_time(self.taken_at))?;
         out.serialize_field("cores", &self.cores)?;
         out.serialize_field("memory", &self.memory)?;
         out.serialize_field("process", &self.process)?;

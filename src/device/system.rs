@@ -38,7 +38,7 @@ impl Serialize for Load {
 pub struct Storage {
     /// All of it.
     pub total_bytes: u64,
-    /// What an ordinary program may still write.
+    /// What a program without root may still write.
     pub available_bytes: u64,
 }
 
@@ -60,10 +60,10 @@ const MAX_UPTIME_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
 
 pub(crate) fn cores(files: &Files<'_>, live: bool) -> Probed<usize> {
     if live {
-        // Knows of CPU quotas and affinity, which the files do not tell in one place.
-        let told = std::thread::available_parallelism();
-        return told.map(Into::into).map_err(|error| {
-            NoReading::because(format!("the system does not tell its cores: {}", error.kind()))
+        // Respects CPU quotas and affinity, which stand in several files.
+        let cores = std::thread::available_parallelism();
+        return cores.map(Into::into).map_err(|error| {
+            NoReading::because(format!("the system does not report its cores: {}", error.kind()))
         });
     }
     let path = "sys/devices/system/cpu/online";
@@ -121,7 +121,7 @@ pub(crate) fn storage(path: &Path) -> Probed<Storage> {
     os::storage(path)
 }
 
-/// Names the feature that would bring what a file refused.
+/// Names the feature that would read a value whose file is denied.
 fn with_feature(why: NoReading) -> NoReading {
     match why {
         NoReading::Unavailable(why) | NoReading::Denied(why) => NoReading::because(format!(
@@ -142,17 +142,17 @@ mod os {
     use super::*;
 
     pub(crate) const AVAILABLE: bool = true;
-    /// The kernel tells load averages in units of 1/65,536.
+    /// The kernel reports load averages in units of 1/65,536.
     const LOAD_UNIT: f64 = 65_536.0;
 
     pub(crate) fn storage(path: &Path) -> Probed<Storage> {
-        let told = rustix::fs::statvfs(path).map_err(|error| {
+        let space = rustix::fs::statvfs(path).map_err(|error| {
             let kind = std::io::Error::from(error).kind();
-            NoReading::because(format!("the system does not tell the space of the path: {kind}"))
+            NoReading::because(format!("the system does not report the space of the path: {kind}"))
         })?;
         Ok(Storage {
-            total_bytes: told.f_blocks.saturating_mul(told.f_frsize),
-            available_bytes: told.f_bavail.saturating_mul(told.f_frsize),
+            total_bytes: space.f_blocks.saturating_mul(space.f_frsize),
+            available_bytes: space.f_bavail.saturating_mul(space.f_frsize),
         })
     }
 
@@ -164,8 +164,8 @@ mod os {
 
     /// The boot clock: time since the start of the system, suspended time included.
     pub(crate) fn boot_time() -> Probed<Duration> {
-        let told = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let (Ok(seconds), Ok(nanos)) = (told.tv_sec.try_into(), told.tv_nsec.try_into()) else {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let (Ok(seconds), Ok(nanos)) = (time.tv_sec.try_into(), time.tv_nsec.try_into()) else {
             return Err(NoReading::because("the boot clock shows a time before the boot"));
         };
         Ok(Duration::new(seconds, nanos))
@@ -175,7 +175,7 @@ mod os {
     pub(crate) fn kill_group(leader: u32) {
         let leader = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw);
         if let Some(leader) = leader {
-            // It may have ended by itself; then there is nobody to kill.
+            // It may have ended by itself; then there is nothing to kill.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
     }

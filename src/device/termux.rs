@@ -1,5 +1,5 @@
-//! Commands of Termux:API, the only child processes of this crate: those that tell something,
-//! and those that do something.
+//! Commands of Termux:API, the only child processes of this crate: some read the device, some act
+//! on it.
 //!
 //! They hang for good when their Android app is missing, asleep or without a permission,
 //! and so each runs against a hard limit. The child writes into one end of a socket pair
@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::reading::{NoReading, Probed};
+use crate::text::clean;
 
 /// Most bytes that a command may print; a good answer has less than 1 KiB.
 pub(crate) const MAX_PRINTED_BYTES: usize = 64 << 10;
@@ -45,8 +46,8 @@ const HANDED_ON: [&str; 18] = [
     "EXTERNAL_STORAGE",
 ];
 
-/// Most characters of what a command says in plain text that are passed on.
-const SAID_CHARS_MAX: usize = 120;
+/// Most bytes of a command's plain text that are passed on.
+const SAID_BYTES_MAX: usize = 120;
 
 /// A command of Termux:API.
 pub(crate) struct TermuxCommand {
@@ -61,7 +62,7 @@ pub(crate) const BATTERY: TermuxCommand =
 pub(crate) const WIFI: TermuxCommand =
     TermuxCommand { script: "termux-wifi-connectioninfo", method: "WifiConnectionInfo" };
 
-/// What a command is told to do. Its words never pass a shell of ours.
+/// A command and its arguments. They pass through no shell of ours.
 pub(crate) struct Order<'a> {
     pub(crate) command: TermuxCommand,
     /// The client's further words. It hands them to Android as one line in which it escapes
@@ -70,7 +71,7 @@ pub(crate) struct Order<'a> {
     pub(crate) for_client: &'a [&'a str],
     /// The same as the script's options.
     pub(crate) for_script: &'a [&'a str],
-    /// What it reads; at most [`MAX_INPUT_BYTES`]. Here a text may say what it likes.
+    /// What it reads; at most [`MAX_INPUT_BYTES`]. A text here may have any content.
     pub(crate) input: &'a str,
 }
 
@@ -100,7 +101,7 @@ impl Places {
         }
         let path = self.path.clone().map(PathBuf::into_os_string);
         let path = path.or_else(|| std::env::var_os("PATH")).unwrap_or_default();
-        // An empty part of PATH means the current folder: nobody's command is taken there.
+        // An empty part of PATH means the current folder, from which no command is run.
         let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
         let found = folders.map(|folder| folder.join(command.script)).find(|file| file.is_file());
         found.map(|file| (file, None)).ok_or_else(|| {
@@ -137,7 +138,7 @@ pub(crate) fn ask(command: &TermuxCommand, places: &Places, limit: Duration) -> 
     }
 }
 
-/// Has a command do something. Those that act say nothing unless something went wrong.
+/// Lets a command act. Such commands print nothing unless something went wrong.
 pub(crate) fn act(order: &Order<'_>, places: &Places, limit: Duration) -> Probed<()> {
     let name = order.command.script;
     if order.input.len() > MAX_INPUT_BYTES {
@@ -157,12 +158,11 @@ pub(crate) fn act(order: &Order<'_>, places: &Places, limit: Duration) -> Probed
     if said.is_empty() {
         return Ok(());
     }
-    let fit = |c: char| if c.is_control() { '?' } else { c };
-    let said: String = said.join(" ").chars().take(SAID_CHARS_MAX).map(fit).collect();
+    let said = clean(&said.join(" "), SAID_BYTES_MAX);
     Err(NoReading::because(format!("{name} said: {said}")))
 }
 
-/// The app tells what went wrong, such as a missing permission, in this field.
+/// The app reports errors, such as a missing permission, in this field.
 fn is_refusal(printed: &Value) -> bool {
     printed.get("API_ERROR").is_some()
 }
@@ -228,7 +228,8 @@ mod unix {
         drop(command);
         let mut child = Reaped(child);
         if let Some(mut pipe) = child.0.stdin.take() {
-            // The pipe holds all of it. Who ends without reading tells why, or needs none.
+            // The pipe holds all of it. A command that ends without reading prints why, or needs
+            // none.
             let _ = pipe.write_all(input.as_bytes());
         }
         let mut printed = Vec::new();

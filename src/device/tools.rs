@@ -12,17 +12,16 @@ use crate::tool::{FnTool, Tool};
 /// Tools that let a model look at this device: `device_snapshot`, `device_battery`,
 /// `device_memory`, `device_storage`, `device_temperature`, `device_network`.
 ///
-/// They take no arguments, change nothing, and start no process. Of the network they tell
-/// only whether there is a route, and the names of interfaces. For other options (Termux:API,
-/// another storage path) see [`DeviceReader::tools`]; for tools that act,
-/// [`DeviceReader::acting_tools`].
+/// They take no arguments, change nothing, and start no process. Of the network they report only
+/// whether there is a route, and the names of interfaces. For other options (Termux:API, another
+/// storage path) see [`DeviceReader::tools`]; for tools that act, [`DeviceReader::acting_tools`].
 pub fn device_tools() -> Vec<Arc<dyn Tool>> {
     DeviceReader::new().tools()
 }
 
 impl DeviceReader {
-    /// The same tools as [`device_tools`], asking through this reader. Each answer is JSON
-    /// of at most a few KiB.
+    /// The same tools as [`device_tools`], over this reader. Each answer is JSON of at most a few
+    /// KiB.
     pub fn tools(&self) -> Vec<Arc<dyn Tool>> {
         vec![
             tool(
@@ -37,26 +36,26 @@ impl DeviceReader {
                 "Charge of this device's battery in percent, whether it is charging, and its \
                  temperature.",
                 self,
-                |reader| told(&reader.battery()),
+                |reader| answer(&reader.battery()),
             ),
             tool(
                 "device_memory",
                 "Memory and swap of this device in bytes: total, available.",
                 self,
-                |reader| told(&reader.memory()),
+                |reader| answer(&reader.memory()),
             ),
             tool(
                 "device_storage",
                 "Space on this device's storage in bytes: total, available.",
                 self,
-                |reader| told(&reader.storage()),
+                |reader| answer(&reader.storage()),
             ),
             tool(
                 "device_temperature",
                 "Temperatures inside this device in degrees Celsius, hottest first.",
                 self,
                 |reader| {
-                    told(&reader.temperature().map(|mut temperature| {
+                    answer(&reader.temperature().map(|mut temperature| {
                         temperature.zones.truncate(MAX_ZONES);
                         temperature
                     }))
@@ -67,7 +66,7 @@ impl DeviceReader {
                 "Whether this device has a route to the internet, and which interfaces are up.",
                 self,
                 |reader| {
-                    told(&reader.network().map(|mut network| {
+                    answer(&reader.network().map(|mut network| {
                         network.interfaces_up.truncate(MAX_INTERFACES);
                         network
                     }))
@@ -100,7 +99,7 @@ fn tool(
     Arc::new(FnTool::new(name, description, none, move |_: &Value| ask(&reader)))
 }
 
-fn told<T: Serialize>(reading: &Reading<T>) -> Result<String, String> {
+fn answer<T: Serialize>(reading: &Reading<T>) -> Result<String, String> {
     match reading.why_not() {
         Some(why) => Err(why),
         None => serde_json::to_string(reading).map_err(|error| error.to_string()),

@@ -14,7 +14,7 @@ use crate::trace::TraceId;
 pub struct OpikSink(Infallible);
 
 impl OpikSink {
-    /// Refuses.
+    /// Always an error in this build.
     ///
     /// # Errors
     ///

@@ -1,25 +1,26 @@
-//! What is sent of one task: a trace and a span, written once as JSON.
+//! The entries that are sent: of one task a trace and a span, serialized once as JSON; and
+//! scores.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::calendar::iso_micros;
 use crate::config::TraceMode;
 use crate::event::{Event, TraceFacts};
 use crate::task::{Task, Usage};
 use crate::task_error::TaskError;
-use crate::telemetry::clock::iso_micros;
 use crate::trace::TraceId;
 
-/// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and
-/// its length told in the metadata.
+/// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and its
+/// length is in the metadata.
 pub(super) const CONTENT_BYTES_MAX: usize = 256 << 10;
 
-/// An object of JSON in pieces, to be written one after another.
-pub(super) type Pieces<'a> = [&'a str; 3];
+/// An object of JSON in parts, to be written one after another.
+pub(super) type Parts<'a> = [&'a str; 3];
 
-/// One thing to send.
-pub(super) enum Entry {
+/// One entry.
+pub(super) enum TraceEntry {
     /// A task's trace and span. Both without their last brace, for `content` follows.
     Generation {
         trace: Box<str>,
@@ -33,7 +34,7 @@ pub(super) enum Entry {
     Score(Box<str>),
 }
 
-impl Entry {
+impl TraceEntry {
     /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let texts = match self {
@@ -46,7 +47,7 @@ impl Entry {
     }
 
     /// Its trace as JSON; nothing if it has none, or Opik has it.
-    pub(super) fn trace(&self) -> Option<Pieces<'_>> {
+    pub(super) fn trace(&self) -> Option<Parts<'_>> {
         match self {
             Self::Generation { trace, content, traced: false, .. } => Some([trace, content, "}"]),
             _ => None,
@@ -54,7 +55,7 @@ impl Entry {
     }
 
     /// Its span as JSON.
-    pub(super) fn span(&self) -> Option<Pieces<'_>> {
+    pub(super) fn span(&self) -> Option<Parts<'_>> {
         match self {
             Self::Generation { span, content, .. } => Some([span, content, "}"]),
             Self::Score(_) => None,
@@ -62,7 +63,7 @@ impl Entry {
     }
 
     /// The score as JSON.
-    pub(super) fn as_score(&self) -> Option<Pieces<'_>> {
+    pub(super) fn as_score(&self) -> Option<Parts<'_>> {
         match self {
             Self::Score(score) => Some([score, "", ""]),
             Self::Generation { .. } => None,
@@ -292,7 +293,7 @@ fn usage_json(usage: &Usage) -> Value {
     })
 }
 
-/// When an experiment's or a caller's score makes no sense to Opik.
+/// Whether Opik accepts a score of this name and value.
 pub(super) fn is_score(name: &str, value: f64) -> bool {
     crate::trace::is_name(name, crate::trace::TAG_BYTES_MAX) && value.is_finite()
 }

@@ -1,28 +1,34 @@
-//! Traces of what helpers did, sent to Opik.
+//! Traces of helpers' tasks, sent to Opik.
 //!
-//! A sink is an observer. On the thread where a task ends it only writes the trace down and
-//! puts it into a bounded queue; one thread of its own sends what is there, in batches. The
-//! way of an item: event → [`item`] → queue → thread → [`post`] (or [`spool`], while there is
-//! no way through). Nothing that happens here fails or slows a task.
+//! A sink is an observer. On the thread where a task ends it only serializes the trace and puts
+//! it into a bounded queue; a thread of its own sends the queue, in batches. The way of an item:
+//! event → [`item`] → queue → thread → [`post`] (or [`spool`], while Opik cannot be reached).
+//! Nothing that happens here fails or slows a task.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[cfg(feature = "http")]
-use crate::backend::opik_file;
-use crate::config::Secret;
 use crate::error::Error;
 use crate::event::Observe;
+#[cfg(feature = "http")]
+use crate::opik_account;
+use crate::secret::Secret;
 
 #[cfg(not(feature = "http"))]
 mod absent;
+#[cfg(feature = "http")]
+mod backlog;
+#[cfg(feature = "http")]
+mod delivery;
 #[cfg(feature = "http")]
 mod item;
 #[cfg(feature = "http")]
 mod post;
 #[cfg(feature = "http")]
 mod queue;
+#[cfg(feature = "http")]
+mod shared;
 #[cfg(feature = "http")]
 mod sink;
 #[cfg(feature = "http")]
@@ -44,8 +50,8 @@ pub const DEFAULT_TRACE_QUEUE_ITEMS: usize = 4096;
 pub const DEFAULT_TRACE_QUEUE_BYTES: usize = 4 << 20;
 /// Default bound on the spool file, in bytes (8 MiB).
 pub const DEFAULT_SPOOL_BYTES: u64 = 8 << 20;
-/// Default of how long the end of a sink may take to send what is left. (A connection that is
-/// being opened just then cannot be interrupted, and takes up to 5 s more.)
+/// Default time for which the close of a sink sends what is left (2 s). A connection that is
+/// being opened at its end cannot be interrupted, and takes up to 5 s more.
 pub const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Least memory for a queue: what one full item may take, twice.
@@ -55,11 +61,12 @@ const QUEUE_BYTES_MIN: usize = 1 << 20;
 #[cfg(feature = "http")]
 const SPOOL_BYTES_MIN: u64 = 1 << 20;
 
-/// Where traces go, and within which bounds.
+/// The server, account and bounds of a trace sink.
 ///
-/// What is not set is looked up: in the environment (`OPIK_URL_OVERRIDE`, `OPIK_API_KEY`,
-/// `OPIK_WORKSPACE`, `OPIK_PROJECT_NAME`), then in the file `~/.opik.config`, as Opik's own
-/// clients do; then Comet's cloud is taken, which needs a key. `Debug` never shows the key.
+/// Settings that are not made are looked up: in the environment (`OPIK_URL_OVERRIDE`,
+/// `OPIK_API_KEY`, `OPIK_WORKSPACE`, `OPIK_PROJECT_NAME`), then in the file `~/.opik.config`, as
+/// Opik's own clients do; then Comet's cloud is used, which needs a key. `Debug` never shows the
+/// key.
 ///
 /// ```
 /// use automation_assistant::OpikConfig;
@@ -115,8 +122,8 @@ impl OpikConfig {
         }
     }
 
-    /// A configuration, if the environment or `~/.opik.config` names an Opik (by an address
-    /// or a key): for programs that trace where somebody set it up, and only there.
+    /// A configuration, if the environment or `~/.opik.config` names an Opik server or key;
+    /// `None` otherwise. For programs that trace only where tracing was set up.
     ///
     /// # Errors
     ///
@@ -124,8 +131,10 @@ impl OpikConfig {
     pub fn found() -> Result<Option<Self>, Error> {
         #[cfg(feature = "http")]
         {
-            let file = opik_file::OpikFile::of_user()?;
-            let any = opik_file::NAMES_AN_OPIK.iter().any(|name| file.or_env(name).is_some());
+            let env = crate::env::Env::of_process();
+            let file = opik_account::OpikFile::of_user(&env)?;
+            let mut names = opik_account::NAMES_AN_OPIK.iter();
+            let any = names.any(|name| file.or_env(&env, name).is_some());
             Ok(any.then(Self::new))
         }
         // A build without HTTP can trace nowhere.
@@ -188,46 +197,49 @@ impl OpikConfig {
         self
     }
 
-    /// How many traces and scores may wait; at least 1. When it is full, the oldest make
-    /// room, and are counted. Defaults to 4096.
+    /// How many traces and scores may be queued; at least 1. When the queue is full, the oldest
+    /// are dropped and counted. Defaults to 4096.
     pub fn queue_items(mut self, items: usize) -> Self {
         self.queue_items = items;
         self
     }
 
-    /// How much memory waiting traces may take, in bytes; at least 1 MiB. (The batch being
-    /// sent takes up to 1 MiB more.) Defaults to 4 MiB.
+    /// How much memory the queue may take, in bytes; at least 1 MiB. The batch in flight takes up
+    /// to 1 MiB more. Defaults to 4 MiB.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;
         self
     }
 
     /// A file for what could not be sent: it survives a restart, and is sent first, in
-    /// order, when Opik can be reached again. Each sink needs a file of its own; only its
-    /// owner can read it, and it holds prompts where a helper traces
-    /// [`Content`](crate::TraceMode::Content). Defaults to none.
+    /// order, when Opik can be reached again. Each sink needs a file of its own, which an
+    /// exclusive lock of the kernel keeps from others: [`OpikSink::new`] refuses a file that
+    /// another sink has, that has further names (hard links), or whose file system has no locks
+    /// (on Android they need Rust 1.98, or the feature `rustix`). Only its owner can read it,
+    /// and it holds prompts where a helper traces [`Content`](crate::TraceMode::Content).
+    /// Defaults to none.
     pub fn spool(mut self, file: impl Into<PathBuf>) -> Self {
         self.spool = Some(file.into());
         self
     }
 
-    /// Largest spool file, in bytes; at least 1 MiB. When it is full, the oldest quarter
-    /// makes room, and is counted. Defaults to 8 MiB.
+    /// Largest spool file, in bytes; at least 1 MiB. When it is full, the oldest quarter is
+    /// dropped and counted. Defaults to 8 MiB.
     pub fn spool_bytes(mut self, bytes: u64) -> Self {
         self.spool_bytes = bytes;
         self
     }
 
-    /// How long the end of the sink (the drop of its manager) may take to send what is left.
+    /// How long the close of the sink (the drop of its manager) may take to send what is left.
     /// Defaults to 2 s.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
     }
 
-    /// Adds someone who is told of what was sent and lost
+    /// Adds an observer, which is notified of what was sent and lost
     /// ([`EventKind::TraceExport`](crate::EventKind::TraceExport)), on the sink's thread. A
-    /// manager adds its own observers by itself. Defaults to none.
+    /// manager adds its own observers. Defaults to none.
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
         self.observers.push(observer);
         self
@@ -253,15 +265,15 @@ impl fmt::Debug for OpikConfig {
     }
 }
 
-/// What became of a sink's traces and scores, all since it was made.
+/// Counts of a sink's traces and scores since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct FlushReport {
-    /// Opik has them.
+    /// Sent: Opik has them.
     pub sent: u64,
-    /// They are lost: no room, refused, or the sink was closed.
+    /// Dropped: there was no room, Opik rejected them, or the sink was closed.
     pub dropped: u64,
-    /// They wait, in memory or in the spool.
+    /// Pending, in memory or in the spool.
     pub pending: u64,
 }
 
@@ -269,25 +281,25 @@ pub struct FlushReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct OpikStats {
-    /// Traces and scores that Opik has.
+    /// Traces and scores sent.
     pub sent: u64,
-    /// Those that are lost.
+    /// Traces and scores dropped.
     pub dropped: u64,
-    /// How often one was sent again.
+    /// How often a trace or score was sent again.
     pub retried: u64,
-    /// Those that wait, in memory or in the spool.
+    /// Traces and scores pending, in memory or in the spool.
     pub pending: u64,
-    /// Of those, the ones in the spool.
+    /// Pending ones in the spool.
     pub spooled: u64,
-    /// Memory taken by what waits, in bytes.
+    /// Memory of the queue, in bytes.
     pub queue_bytes: usize,
-    /// The most that `queue_bytes` has been.
+    /// The greatest value of `queue_bytes` so far.
     pub queue_bytes_max: usize,
-    /// The HTTP status for which the sink sends no more (401, 402 or 403): mend the key or
-    /// the account, and make a new sink.
+    /// The HTTP status after which the sink sends nothing more (401, 402 or 403): correct the key
+    /// or the account, and create a new sink.
     pub disabled_by: Option<u16>,
     /// The HTTP status of the last reply.
     pub last_status: Option<u16>,
-    /// Our words for the last failure.
+    /// A description of the last failure, without any text of the server.
     pub last_error: Option<&'static str>,
 }

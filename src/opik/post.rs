@@ -1,12 +1,12 @@
-//! One request to Opik, and what its answer means for what was sent.
+//! One request to Opik, and what its response means for the entries sent.
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::backend::http::{Limits, Request};
-use crate::backend::retry::asked_wait;
 use crate::cancel::CancelSignal;
-use crate::opik::item::Pieces;
+use crate::http::{Limits, Request, asked_wait};
+use crate::opik::item::Parts;
 use crate::opik::target::Target;
+use crate::sync::earlier;
 use crate::task_error::ErrorKind;
 
 /// Limit on name look-up, connecting and TLS of one request.
@@ -15,30 +15,30 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// Limit on silence within a reply, which is empty as a rule.
 const IDLE_LIMIT: Duration = Duration::from_secs(10);
-/// Longest wait asked for by a server that is heeded. Opik's windows are a minute long.
+/// Longest wait that a server can ask for. Opik's windows are a minute long.
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(300);
 /// How much of a reply's body is read, so that its connection can be used again.
 const BODY_BYTES_MAX: usize = 16 << 10;
 
-/// Which of Opik's lists something goes to.
+/// The list of Opik that an entry goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum List {
+pub(super) enum OpikList {
     Traces,
     Spans,
     Scores,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Opik has it.
-    Taken,
+    Accepted,
     /// Opik will never take it.
-    Refused {
+    Rejected {
         /// One item may be the reason: the others have a chance without it.
         by_item: bool,
     },
-    /// Opik takes nothing from us.
+    /// Opik accepts nothing from this sink.
     Disabled(u16),
     /// It may work later.
     Later {
@@ -49,11 +49,11 @@ pub(super) enum Verdict {
     },
 }
 
-/// A verdict with the facts behind it.
-pub(super) struct Outcome {
+/// An outcome with the facts behind it.
+pub(super) struct PostOutcome {
     pub(super) verdict: Verdict,
     pub(super) status: Option<u16>,
-    /// Our words for a failure.
+    /// A description of a failure.
     pub(super) words: Option<&'static str>,
     pub(super) kind: ErrorKind,
 }
@@ -62,24 +62,19 @@ impl Target {
     /// Sends JSON objects to one of the lists.
     pub(super) fn send(
         &self,
-        list: List,
-        items: &[Pieces<'_>],
+        list: OpikList,
+        items: &[Parts<'_>],
         cancel: &CancelSignal,
         until: Option<Instant>,
-    ) -> Outcome {
+    ) -> PostOutcome {
         let body = body(list, items);
         let url = match list {
-            List::Traces => &self.traces_url,
-            List::Spans => &self.spans_url,
-            List::Scores => &self.scores_url,
-        };
-        let own = Instant::now().checked_add(REQUEST_LIMIT);
-        let deadline = match (own, until) {
-            (Some(own), Some(until)) => Some(own.min(until)),
-            (own, until) => own.or(until),
+            OpikList::Traces => &self.traces_url,
+            OpikList::Spans => &self.spans_url,
+            OpikList::Scores => &self.scores_url,
         };
         let limits = Limits {
-            deadline,
+            deadline: earlier(Instant::now().checked_add(REQUEST_LIMIT), until),
             connect: CONNECT_LIMIT,
             first_byte: None,
             idle_before_payload: None,
@@ -89,10 +84,10 @@ impl Target {
             url,
             headers: &self.headers,
             body: Some(body.as_bytes()),
+            put: list == OpikList::Scores,
             accept: "application/json",
         };
-        let put = list == List::Scores;
-        match self.client.send_with(cancel, limits, &request, put) {
+        match self.client.send(cancel, limits, &request) {
             Ok(mut response) => {
                 let status = response.status();
                 let asked = asked(|name| response.header(name));
@@ -108,7 +103,7 @@ impl Target {
                 }
                 judge(status, asked)
             }
-            Err(_) => Outcome {
+            Err(_) => PostOutcome {
                 verdict: Verdict::Later { asked: None, suspect: false },
                 status: None,
                 words: Some(
@@ -122,13 +117,13 @@ impl Target {
 }
 
 /// The batch as JSON.
-fn body(list: List, items: &[Pieces<'_>]) -> String {
+fn body(list: OpikList, items: &[Parts<'_>]) -> String {
     let name = match list {
-        List::Traces => "traces",
-        List::Spans => "spans",
-        List::Scores => "scores",
+        OpikList::Traces => "traces",
+        OpikList::Spans => "spans",
+        OpikList::Scores => "scores",
     };
-    let texts = items.iter().flatten().map(|piece| piece.len()).sum::<usize>();
+    let texts = items.iter().flatten().map(|part| part.len()).sum::<usize>();
     // Beside the items: their commas, the name, and what stands around it.
     let mut body = String::with_capacity(texts + items.len() + name.len() + 8);
     body.push_str("{\"");
@@ -138,7 +133,7 @@ fn body(list: List, items: &[Pieces<'_>]) -> String {
         if at > 0 {
             body.push(',');
         }
-        item.iter().for_each(|piece| body.push_str(piece));
+        item.iter().for_each(|part| body.push_str(part));
     }
     body.push_str("]}");
     body
@@ -152,11 +147,11 @@ fn asked<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Duration> {
     wait.map(|wait| wait.min(ASKED_WAIT_MAX))
 }
 
-fn judge(status: u16, asked: Option<Duration>) -> Outcome {
+fn judge(status: u16, asked: Option<Duration>) -> PostOutcome {
     let later = |suspect| Verdict::Later { asked, suspect };
-    let refused = |by_item| Verdict::Refused { by_item };
+    let refused = |by_item| Verdict::Rejected { by_item };
     let (verdict, kind, words) = match status {
-        200..=299 => (Verdict::Taken, ErrorKind::Other, None),
+        200..=299 => (Verdict::Accepted, ErrorKind::Other, None),
         401 => (
             Verdict::Disabled(status),
             ErrorKind::Authentication,
@@ -192,7 +187,7 @@ fn judge(status: u16, asked: Option<Duration>) -> Outcome {
             Some("Opik refused a trace as it is: it is dropped"),
         ),
     };
-    Outcome { verdict, status: Some(status), words, kind }
+    PostOutcome { verdict, status: Some(status), words, kind }
 }
 
 #[cfg(test)]
@@ -202,12 +197,12 @@ mod tests {
     #[test]
     fn each_status_has_its_meaning() {
         let verdict = |status| judge(status, None).verdict;
-        assert_eq!(verdict(204), Verdict::Taken);
+        assert_eq!(verdict(204), Verdict::Accepted);
         for status in [400, 413, 422] {
-            assert_eq!(verdict(status), Verdict::Refused { by_item: true }, "{status}");
+            assert_eq!(verdict(status), Verdict::Rejected { by_item: true }, "{status}");
         }
         for status in [302, 404, 405, 409] {
-            assert_eq!(verdict(status), Verdict::Refused { by_item: false }, "{status}");
+            assert_eq!(verdict(status), Verdict::Rejected { by_item: false }, "{status}");
         }
         for status in [401, 402, 403] {
             assert_eq!(verdict(status), Verdict::Disabled(status));
@@ -236,7 +231,7 @@ mod tests {
     #[test]
     fn a_batch_is_json() {
         let items = [["{\"id\":1", ",\"x\":3", "}"], ["{\"id\":2", "", "}"]];
-        let body = body(List::Spans, &items);
+        let body = body(OpikList::Spans, &items);
         assert_eq!(body, "{\"spans\":[{\"id\":1,\"x\":3},{\"id\":2}]}");
     }
 }

@@ -1,10 +1,10 @@
-//! What waits to be sent, within its bounds, and the counts of what became of it.
+//! The bounded queue of entries, and their counts.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::opik::OpikStats;
-use crate::opik::item::Entry;
+use crate::opik::item::TraceEntry;
 
 /// Most items of one batch; Opik takes 1000.
 pub(super) const BATCH_ITEMS_MAX: usize = 100;
@@ -16,7 +16,7 @@ pub(super) const FLUSH_AFTER: Duration = Duration::from_secs(2);
 
 /// The queue; behind the sink's lock.
 pub(super) struct Queue {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<TraceEntry>,
     items_max: usize,
     bytes_max: usize,
     /// Memory of all entries, and of those in the thread's hand.
@@ -56,8 +56,8 @@ impl Queue {
         }
     }
 
-    /// Takes an entry in; gives out those that make room for it (itself, if there is none).
-    pub(super) fn push(&mut self, entry: Entry, now: Instant) -> Vec<Entry> {
+    /// Adds an entry; returns those that are dropped for it (itself, if it has no room at all).
+    pub(super) fn push(&mut self, entry: TraceEntry, now: Instant) -> Vec<TraceEntry> {
         let mut out = Vec::new();
         let bytes = entry.bytes();
         while self.entries.len() + self.in_hand >= self.items_max
@@ -94,7 +94,7 @@ impl Queue {
     }
 
     /// Hands a batch to the thread. It counts as waiting until [`Self::settle`].
-    pub(super) fn take_batch(&mut self) -> Vec<Entry> {
+    pub(super) fn take_batch(&mut self) -> Vec<TraceEntry> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         while let Some(next) = self.entries.front() {
@@ -125,9 +125,9 @@ impl Queue {
     }
 
     /// Everything in it, for dropping outside the lock; counted as dropped.
-    pub(super) fn drop_all(&mut self) -> VecDeque<Entry> {
+    pub(super) fn drop_all(&mut self) -> VecDeque<TraceEntry> {
         let all = std::mem::take(&mut self.entries);
-        self.bytes -= all.iter().map(Entry::bytes).sum::<usize>().min(self.bytes);
+        self.bytes -= all.iter().map(TraceEntry::bytes).sum::<usize>().min(self.bytes);
         self.dropped += all.len() as u64;
         self.first_at = None;
         all
@@ -157,8 +157,8 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn score(bytes: usize) -> Entry {
-        Entry::Score("x".repeat(bytes).into())
+    fn score(bytes: usize) -> TraceEntry {
+        TraceEntry::Score("x".repeat(bytes).into())
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(batch.len(), BATCH_ITEMS_MAX);
         assert_eq!((queue.pending(), queue.stats().queue_bytes), (200, 200 * one));
         assert_eq!(queue.push(score(100), now).len(), 1);
-        queue.settle(batch.len(), batch.iter().map(Entry::bytes).sum());
+        queue.settle(batch.len(), batch.iter().map(TraceEntry::bytes).sum());
         assert_eq!((queue.pending(), queue.stats().queue_bytes), (100, 100 * one));
     }
 }

@@ -1,43 +1,39 @@
-//! The sink's face: an observer, and a handle to ask, flush and close.
+//! The public handle of a sink: an observer that queues entries and starts the thread.
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use crate::backend::build::Env;
-use crate::backend::opik_file::OpikFile;
 use crate::cancel::CancelSignal;
 use crate::config::TraceMode;
+use crate::env::Env;
 use crate::error::Error;
 use crate::event::{Event, EventKind, Observe};
-use crate::opik::item::{Entry, is_score};
-use crate::opik::post::CONNECT_LIMIT;
+use crate::opik::item::{TraceEntry, is_score};
 use crate::opik::queue::Queue;
+use crate::opik::shared::{Kit, SinkShared, SinkState};
 use crate::opik::spool::Spool;
 use crate::opik::target::Target;
 use crate::opik::{FlushReport, OpikConfig, OpikStats, QUEUE_BYTES_MIN, SPOOL_BYTES_MIN, thread};
-use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard, lock, spawn_thread, wait_until};
+use crate::opik_account::OpikFile;
+use crate::sync::{Condvar, Mutex, lock, spawn_thread};
 use crate::trace::TraceId;
 
 /// Stack of the sink's thread, in bytes: it does what a helper's thread does for one call.
 const STACK_BYTES: usize = 512 << 10;
-/// How long the end of a sink waits for its thread beyond its own limits: for observers that
-/// are told, and for a file to be written.
-const JOIN_GRACE: Duration = Duration::from_secs(1);
 
 /// Sends traces of helpers' tasks to Opik.
 ///
-/// Made by [`ManagerBuilder::opik`](crate::ManagerBuilder::opik) for all helpers of a
-/// manager, or by hand, as an observer of single helpers. Which helper traces, and how much,
-/// says [`HelperConfig::trace`](crate::HelperConfig::trace). Each task that reached its
-/// backend becomes one trace with one span.
+/// [`ManagerBuilder::opik`](crate::ManagerBuilder::opik) creates one for all helpers of a
+/// manager; [`new`](Self::new) creates one as an observer of single helpers.
+/// [`HelperConfig::trace`](crate::HelperConfig::trace) sets which helpers trace, and how much.
+/// Each task that reached its backend becomes one trace with one span.
 ///
-/// One thread sends; it is started by the first helper that traces, and sleeps without a
-/// time-out while there is nothing to send. Traces go out 2 s after the first one, or when
-/// there are 100. While Opik cannot be reached they wait, in bounded memory and, where set,
-/// in a spool file; what finds no room is counted. What Opik refuses is dropped and counted;
-/// a refused key (401, 402, 403) ends the sending. No task ever fails or waits for this.
+/// One thread sends; it is started by the first helper that traces, and sleeps without a time-out
+/// while there is nothing to send. Traces go out 2 s after the first one, or when there are 100.
+/// While Opik cannot be reached they are kept, in bounded memory and, where set, in a spool file;
+/// entries without room there are dropped and counted, and so are those that Opik rejects. A
+/// rejected key (401, 402, 403) ends the sending. No task ever fails or waits for this.
 ///
 /// Cheap to clone; all clones are one sink. Dropping the last one (for a manager's sink:
 /// dropping the manager) sends what is left, for as long as
@@ -59,51 +55,21 @@ const JOIN_GRACE: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone)]
 pub struct OpikSink {
-    core: Arc<Core>,
-    _owner: Arc<Owner>,
+    shared: Arc<SinkShared>,
+    _last: Arc<CloseOnDrop>,
 }
 
-/// Closes the sink when its last handle is gone.
-struct Owner(Arc<Core>);
+/// Closes the sink when its last handle is dropped.
+struct CloseOnDrop(Arc<SinkShared>);
 
-impl Drop for Owner {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
     }
 }
 
-/// What the handles and the thread share.
-pub(super) struct Core {
-    pub(super) state: Mutex<State>,
-    /// There is something for the thread to do.
-    pub(super) work: Condvar,
-    /// Something was settled.
-    pub(super) progress: Condvar,
-    /// Cuts the request under way.
-    pub(super) cancel: CancelSignal,
-    pub(super) observers: Vec<Arc<dyn Observe>>,
-    project: Option<String>,
-    tags: Vec<String>,
-    close_timeout: Duration,
-    /// What the thread takes along when it starts.
-    kit: Mutex<Option<thread::Kit>>,
-    handle: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What the lock guards.
-pub(super) struct State {
-    pub(super) queue: Queue,
-    /// Somebody waits in `flush`: send now.
-    pub(super) urgent: bool,
-    /// When the closing must be over.
-    pub(super) closing: Option<Instant>,
-    started: bool,
-    thread: Option<ThreadId>,
-    exited: bool,
-}
-
-/// Says that the thread is over, however it ends.
-struct Exit(Arc<Core>);
+/// Marks the thread as ended, however it ends.
+struct Exit(Arc<SinkShared>);
 
 impl Drop for Exit {
     fn drop(&mut self) {
@@ -113,7 +79,7 @@ impl Drop for Exit {
 }
 
 impl OpikSink {
-    /// Makes a sink; it sends nothing and starts nothing yet.
+    /// Creates a sink; it sends nothing and starts no thread yet.
     ///
     /// # Errors
     ///
@@ -131,8 +97,9 @@ impl OpikSink {
                  trace finds no room"
             )));
         }
-        let file = if config.look_up { OpikFile::of_user()? } else { OpikFile::default() };
-        let read = |name: &str| file.or_env(name).filter(|_| config.look_up);
+        let env = Env::of_process();
+        let file = if config.look_up { OpikFile::of_user(&env)? } else { OpikFile::default() };
+        let read = |name: &str| file.or_env(&env, name).filter(|_| config.look_up);
         let target = Target::new(&config, &Env { read: &read })?;
         let spool = match &config.spool {
             Some(path) => Some(Spool::open(path, config.spool_bytes)?),
@@ -140,8 +107,8 @@ impl OpikSink {
         };
         let spooled = spool.as_ref().map_or(0, Spool::lines);
         let project = target.project.clone();
-        let core = Arc::new(Core {
-            state: Mutex::new(State {
+        let shared = Arc::new(SinkShared {
+            state: Mutex::new(SinkState {
                 queue: Queue::new(config.queue_items, config.queue_bytes, spooled),
                 urgent: false,
                 closing: None,
@@ -156,10 +123,10 @@ impl OpikSink {
             project,
             tags: config.tags,
             close_timeout: config.close_timeout,
-            kit: Mutex::new(Some(thread::Kit { target, spool })),
+            kit: Mutex::new(Some(Kit { target, spool })),
             handle: Mutex::new(None),
         });
-        Ok(Self { _owner: Arc::new(Owner(Arc::clone(&core))), core })
+        Ok(Self { _last: Arc::new(CloseOnDrop(Arc::clone(&shared))), shared })
     }
 
     /// Scores a trace; Opik shows it beside the trace. The value is commonly 0 to 1. `false`
@@ -177,79 +144,42 @@ impl OpikSink {
         value: f64,
         project: Option<&str>,
     ) -> bool {
-        let project = project.or(self.core.project.as_deref());
-        is_score(name, value) && self.core.push(Entry::score(trace, name, value, project))
+        let project = project.or(self.shared.project.as_deref());
+        is_score(name, value) && self.push(TraceEntry::score(trace, name, value, project))
     }
 
-    /// Sends what waits, at once; returns when all that was there is sent or dropped, or the
-    /// time is over. (Where Opik asks to wait, that is heeded.) Tells what became of all
-    /// traces and scores since the sink was made.
+    /// Sends everything pending at once; returns when it is sent or dropped, or after the
+    /// time-out. A wait that Opik asked for is respected. Returns the counts since the sink was
+    /// created.
     pub fn flush(&self, timeout: Duration) -> FlushReport {
-        self.core.flush(timeout)
+        self.shared.flush(timeout)
     }
 
-    /// The counts and the state just now.
+    /// The current counts and state.
     pub fn stats(&self) -> OpikStats {
-        self.core.lock().queue.stats()
+        self.shared.lock().queue.stats()
     }
 
-    /// Sends what is left, as far as the time allows, and ends the thread. What comes later
-    /// is dropped and counted. Called by the manager's drop.
-    pub(crate) fn close(&self) {
-        self.core.close();
-    }
-}
-
-impl Observe for OpikSink {
-    fn on_event(&self, event: &Event<'_>) {
-        let Some(facts) = event.trace.as_ref().filter(|facts| facts.mode != TraceMode::Off) else {
-            return;
-        };
-        match (event.kind, event.task) {
-            (EventKind::HelperSpawn, _) => self.core.start(),
-            (EventKind::TaskComplete, Some(task)) => {
-                let core = &self.core;
-                let project = core.project.as_deref();
-                let entry = Entry::generation(event, task, facts, project, &core.tags);
-                if let Some(entry) = entry {
-                    core.push(entry);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-impl fmt::Debug for OpikSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpikSink").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-impl Core {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// Starts the thread, if it does not run. If the system refuses one, what comes waits
-    /// (and the next one that comes tries again).
-    fn start(self: &Arc<Self>) {
-        if self.lock().started {
+    /// Starts the thread, if it does not run. Where the system refuses one, entries wait, and
+    /// the next one tries again.
+    fn start(&self) {
+        let shared = &self.shared;
+        if shared.lock().started {
             return;
         }
         // First this lock, then the state's; nobody takes them the other way round.
-        let mut handle = lock(&self.handle);
+        let mut handle = lock(&shared.handle);
         {
-            let mut state = self.lock();
+            let mut state = shared.lock();
             if state.started || state.closing.is_some() {
                 return;
             }
             state.started = true;
         }
-        let core = Arc::clone(self);
+        let of_thread = Arc::clone(shared);
         // The kit is taken on the thread: without one, it stays for the next try.
         let run = move || {
-            let exit = Exit(core);
+            let exit = Exit(of_thread);
             exit.0.lock().thread = Some(std::thread::current().id());
             let kit = lock(&exit.0.kit).take();
             if let Some(kit) = kit {
@@ -258,16 +188,17 @@ impl Core {
         };
         *handle = spawn_thread("aa-opik".into(), STACK_BYTES, run).ok();
         if handle.is_none() {
-            let mut state = self.lock();
+            let mut state = shared.lock();
             state.started = false;
             state.queue.last_error = Some("the system refused a thread for the sink");
         }
     }
 
-    /// Puts an entry into the queue; `false` if the sink takes none any more.
-    fn push(self: &Arc<Self>, entry: Entry) -> bool {
+    /// Puts an entry into the queue; `false` if the sink is closed.
+    fn push(&self, entry: TraceEntry) -> bool {
         self.start();
-        let mut state = self.lock();
+        let shared = &self.shared;
+        let mut state = shared.lock();
         if state.closing.is_some() {
             state.queue.dropped += 1;
             return false;
@@ -278,87 +209,41 @@ impl Core {
         drop(state);
         // The thread needs to know of the first, and of a full batch; of no other.
         if wake {
-            self.work.notify_one();
+            shared.work.notify_one();
         }
         drop(out);
         true
     }
 
-    fn report(state: &State) -> FlushReport {
-        let queue = &state.queue;
-        FlushReport { sent: queue.sent, dropped: queue.dropped, pending: queue.pending() }
+    /// Sends what is left, as far as the time allows, and ends the thread. Entries that come
+    /// later are dropped and counted. Called by the manager's drop.
+    pub(crate) fn close(&self) {
+        self.shared.close();
     }
+}
 
-    fn flush(&self, timeout: Duration) -> FlushReport {
-        let until = Instant::now().checked_add(timeout);
-        let mut state = self.lock();
-        let settled = |state: &State| state.queue.sent + state.queue.dropped;
-        let goal = settled(&state) + state.queue.pending();
-        // On the sink's own thread (an observer), waiting for it would be for ever.
-        let own = state.thread == Some(std::thread::current().id());
-        let waits = |state: &State| {
-            let runs = state.started && !state.exited && state.queue.disabled_by.is_none();
-            runs && settled(state) < goal
+impl Observe for OpikSink {
+    fn on_event(&self, event: &Event<'_>) {
+        let Some(facts) = event.trace.as_ref().filter(|facts| facts.mode != TraceMode::Off) else {
+            return;
         };
-        if !own {
-            state.urgent = true;
-            self.work.notify_one();
-        }
-        while !own && waits(&state) {
-            match wait_until(&self.progress, state, until) {
-                Some(woken) => state = woken,
-                None => {
-                    state = self.lock();
-                    break;
+        match (event.kind, event.task) {
+            (EventKind::HelperSpawn, _) => self.start(),
+            (EventKind::TaskComplete, Some(task)) => {
+                let shared = &self.shared;
+                let project = shared.project.as_deref();
+                let entry = TraceEntry::generation(event, task, facts, project, &shared.tags);
+                if let Some(entry) = entry {
+                    self.push(entry);
                 }
             }
-        }
-        Self::report(&state)
-    }
-
-    fn close(&self) {
-        let now = Instant::now();
-        let mut state = self.lock();
-        let until = now.checked_add(self.close_timeout);
-        let first = state.closing.is_none();
-        let until = *state.closing.get_or_insert(until.unwrap_or(now));
-        let own = state.thread == Some(std::thread::current().id());
-        drop(state);
-        self.work.notify_one();
-        let mut handle = lock(&self.handle).take();
-        if !first || own {
-            // Somebody else joins it, or it is this very thread, which ends by itself.
-            return;
-        }
-        if handle.is_none() {
-            // It never ran: nobody is left to send what waits.
-            let left = self.lock().queue.drop_all();
-            drop(left);
-            drop(lock(&self.kit).take());
-            return;
-        }
-        if !self.await_exit(Some(until)) {
-            drop(self.cancel.raise());
-            // Only opening a connection, or a foreign observer, can keep it now.
-            let last = Instant::now().checked_add(CONNECT_LIMIT + JOIN_GRACE);
-            if !self.await_exit(last) {
-                return;
-            }
-        }
-        if let Some(handle) = handle.take() {
-            drop(handle.join());
+            _ => {}
         }
     }
+}
 
-    /// Waits for the thread's end; `false` if the moment has come before.
-    fn await_exit(&self, until: Option<Instant>) -> bool {
-        let mut state = self.lock();
-        while !state.exited {
-            match wait_until(&self.progress, state, until) {
-                Some(woken) => state = woken,
-                None => return false,
-            }
-        }
-        true
+impl fmt::Debug for OpikSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpikSink").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }

@@ -1,29 +1,36 @@
 //! A file of what could not be sent: one JSON object a line, oldest first.
 //!
-//! Only the sink's thread reads and writes it. What was sent is forgotten in memory at once
-//! and in the file when all of it is sent; after a kill some may be sent again, under the
-//! same ids, which Opik takes for the same traces. A last line without its newline is what a
-//! kill left of a write: it is cut off.
+//! Only the sink's thread reads and writes it: an exclusive lock of the kernel keeps other
+//! sinks out. What was sent is forgotten in memory at once and in the file when all of it is
+//! sent; after a kill some may be sent again, under the same ids, which Opik takes for the same
+//! traces. A last line without its newline is what a kill left of a write: it is cut off.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::opik::item::{CONTENT_BYTES_MAX, Entry};
+use crate::files::lock::{self, Held};
+use crate::files::open::{self, Kinds, OPEN_ROUNDS_MAX, has_other_names, named, with_suffix};
+use crate::files::tail;
+use crate::opik::item::{CONTENT_BYTES_MAX, TraceEntry};
 use crate::opik::queue::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX};
 
 /// Longest line that is read: texts and all that stands around them.
 const LINE_BYTES_MAX: u64 = 4 * CONTENT_BYTES_MAX as u64;
 
-const LINK: &str = "it is a symbolic link, which is not followed: give the file's own path";
-const NO_FILE: &str = "it is no plain file: give the path of a file, or of none yet";
+const IN_USE: &str = "another sink uses it just now: give each sink a file of its own";
+const NO_LOCKS: &str = "its file system has no file locks, which keep other sinks out of it (on \
+                        Android they need Rust 1.98, or the feature `rustix`)";
+const OTHER_NAMES: &str = "it has further names (hard links), under which it may be somebody \
+                           else's: give the path of a file of its own";
+const NO_SPOOL: &str = "its last line is longer than any of ours: it is no trace spool";
 
 /// The file, open.
 pub(super) struct Spool {
     path: PathBuf,
-    lock: PathBuf,
-    file: File,
+    /// Under an exclusive lock.
+    file: Held,
     bytes_max: u64,
     len: u64,
     /// What stands before this was sent.
@@ -40,23 +47,14 @@ impl Spool {
     pub(super) fn open(path: &Path, bytes_max: u64) -> Result<Self, Error> {
         let what = || format!("cannot use the trace spool {}", path.display());
         let path = std::path::absolute(path).map_err(Error::io(what()))?;
-        let lock = take_lock(&path).map_err(Error::io(what()))?;
-        let opened = open_file(&path).and_then(|mut file| {
-            let (len, lines) = survey(&mut file)?;
-            // What a kill left of a last write.
-            file.set_len(len)?;
+        let opened = take_up(&path).and_then(|file| {
+            let lines = count_lines(&file)?;
+            let len = file.metadata()?.len();
             Ok((file, len, lines))
         });
-        match opened {
-            Ok((file, len, lines)) => {
-                let (head, taken, taken_lines) = (0, 0, 0);
-                Ok(Self { path, lock, file, bytes_max, len, head, taken, lines, taken_lines })
-            }
-            Err(source) => {
-                drop(fs::remove_file(lock));
-                Err(Error::Io { what: what(), source })
-            }
-        }
+        let (file, len, lines) = opened.map_err(Error::io(what()))?;
+        let (head, taken, taken_lines) = (0, 0, 0);
+        Ok(Self { path, file, bytes_max, len, head, taken, lines, taken_lines })
     }
 
     /// Lines that wait.
@@ -65,7 +63,7 @@ impl Spool {
     }
 
     /// Adds entries at the end; tells how many older ones made room for them.
-    pub(super) fn append(&mut self, entries: &[Entry]) -> io::Result<u64> {
+    pub(super) fn append(&mut self, entries: &[TraceEntry]) -> io::Result<u64> {
         let mut dropped = 0;
         for entry in entries {
             let line = entry.to_line();
@@ -73,8 +71,8 @@ impl Spool {
             if self.len + bytes > self.bytes_max {
                 dropped += self.make_room(bytes)?;
             }
-            self.file.seek(SeekFrom::Start(self.len))?;
-            if let Err(error) = self.file.write_all(line.as_bytes()) {
+            (&*self.file).seek(SeekFrom::Start(self.len))?;
+            if let Err(error) = (&*self.file).write_all(line.as_bytes()) {
                 // A full disk: no half line stays.
                 drop(self.file.set_len(self.len));
                 return Err(error);
@@ -86,9 +84,9 @@ impl Spool {
     }
 
     /// Hands out the oldest entries, with the number of lines that were none.
-    pub(super) fn take_batch(&mut self) -> io::Result<(Vec<Entry>, u64)> {
-        self.file.seek(SeekFrom::Start(self.head))?;
-        let mut reader = BufReader::new(&self.file);
+    pub(super) fn take_batch(&mut self) -> io::Result<(Vec<TraceEntry>, u64)> {
+        (&*self.file).seek(SeekFrom::Start(self.head))?;
+        let mut reader = BufReader::new(&*self.file);
         let (mut entries, mut bytes, mut damaged) = (Vec::new(), 0, 0);
         (self.taken, self.taken_lines) = (self.head, 0);
         while self.taken < self.len && entries.len() < BATCH_ITEMS_MAX && bytes < BATCH_BYTES_MAX {
@@ -99,7 +97,7 @@ impl Spool {
             }
             self.taken += length;
             self.taken_lines += 1;
-            match Entry::from_line(&line) {
+            match TraceEntry::from_line(&line) {
                 Some(entry) => {
                     bytes += entry.bytes();
                     entries.push(entry);
@@ -130,8 +128,8 @@ impl Spool {
         let held = self.taken - self.head;
         let mut from = self.taken;
         let mut dropped = 0;
-        self.file.seek(SeekFrom::Start(from))?;
-        let mut reader = BufReader::new(&self.file);
+        (&*self.file).seek(SeekFrom::Start(from))?;
+        let mut reader = BufReader::new(&*self.file);
         while held + (self.len - from) > keep_max && from < self.len {
             let length = read_line(&mut reader, &mut Vec::new())?;
             if length == 0 {
@@ -140,14 +138,16 @@ impl Spool {
             from += length;
             dropped += 1;
         }
-        let mut name = self.path.clone().into_os_string();
-        name.push(".new");
-        let new_path = PathBuf::from(name);
+        let new_path = with_suffix(&self.path, NEW);
         remove(&new_path)?;
-        let mut new = options().create_new(true).open(&new_path)?;
+        let new = Held(options().create_new(true).open(&new_path)?);
+        // Before it has the spool's name: nobody else may get there first.
+        if !lock::try_exclusive(&new)? {
+            return Err(busy());
+        }
         for (start, end) in [(self.head, self.taken), (from, self.len)] {
-            self.file.seek(SeekFrom::Start(start))?;
-            io::copy(&mut (&self.file).take(end - start), &mut new)?;
+            (&*self.file).seek(SeekFrom::Start(start))?;
+            io::copy(&mut (&*self.file).take(end - start), &mut &*new)?;
         }
         fs::rename(&new_path, &self.path)?;
         self.file = new;
@@ -160,11 +160,45 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        if self.len == 0 {
+        if self.len == 0 && matches!(named(&self.path, &self.file), Ok(Some(_))) {
             drop(fs::remove_file(&self.path));
         }
-        drop(fs::remove_file(&self.lock));
     }
+}
+
+/// The end of the name under which the spool is written anew.
+const NEW: &str = ".new";
+
+/// Opens the file, or makes it, locks it, and cuts off what a kill left of a last write.
+fn take_up(path: &Path) -> io::Result<Held> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // A name that is too long for this would be noticed only when the spool is full.
+    match fs::symlink_metadata(with_suffix(path, NEW)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    for _ in 0..OPEN_ROUNDS_MAX {
+        let file = Held(open::or_new(path, &options(), Kinds::Plain)?.0);
+        match lock::try_exclusive(&file) {
+            Ok(true) => {}
+            Ok(false) => return Err(busy()),
+            Err(error) => return Err(io::Error::new(error.kind(), format!("{NO_LOCKS}: {error}"))),
+        }
+        // The sink that had it may just have removed it, or put another in its place.
+        let Some(metadata) = named(path, &file)? else { continue };
+        if has_other_names(&metadata) {
+            return Err(refused(OTHER_NAMES));
+        }
+        tail::cut(&file, LINE_BYTES_MAX)?.ok_or_else(|| refused(NO_SPOOL))?;
+        return Ok(file);
+    }
+    Err(open::came_and_went())
+}
+
+fn busy() -> io::Error {
+    io::Error::new(ErrorKind::ResourceBusy, IN_USE)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -176,10 +210,8 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// For files that are their owner's alone.
 fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
+    let mut options = open::options();
     options.read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
 }
 
@@ -187,59 +219,14 @@ fn refused(why: &'static str) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, why)
 }
 
-/// Opens or makes the file; a link is never followed.
-fn open_file(path: &Path) -> io::Result<File> {
-    match fs::symlink_metadata(path) {
-        Ok(named) if named.file_type().is_symlink() => Err(refused(LINK)),
-        Ok(named) if !named.is_file() => Err(refused(NO_FILE)),
-        Ok(named) => {
-            let file = options().open(path)?;
-            // Something else may have taken its place between the two steps.
-            match same_file(&named, &file.metadata()?) {
-                true => Ok(file),
-                false => Err(refused(LINK)),
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            options().create_new(true).open(path)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(unix)]
-fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    one.dev() == other.dev() && one.ino() == other.ino()
-}
-
-#[cfg(not(unix))]
-fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    one.file_type() == other.file_type()
-}
-
-/// The length of all whole lines, and their number.
-fn survey(file: &mut File) -> io::Result<(u64, u64)> {
+fn count_lines(file: &File) -> io::Result<u64> {
     let mut reader = BufReader::new(file);
-    let (mut at, mut whole, mut lines) = (0, 0, 0);
-    loop {
-        let room = reader.fill_buf()?;
-        if room.is_empty() {
-            return Ok((whole, lines));
-        }
-        for (offset, byte) in room.iter().enumerate() {
-            if *byte == b'\n' {
-                whole = at + offset as u64 + 1;
-                lines += 1;
-            }
-        }
-        let length = room.len();
-        at += length as u64;
-        reader.consume(length);
+    reader.seek(SeekFrom::Start(0))?;
+    let mut lines = 0;
+    while reader.skip_until(b'\n')? > 0 {
+        lines += 1;
     }
+    Ok(lines)
 }
 
 /// Reads a line into `line`, its newline included; of a line that is too long only its
@@ -264,67 +251,21 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     Ok(length)
 }
 
-/// Puts up a lock file beside the spool, which names its process; one of a process that is
-/// gone is taken over.
-fn take_lock(path: &Path) -> io::Result<PathBuf> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock = PathBuf::from(name);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let own = std::process::id();
-    let content = format!("{own} {}\n", start_of(own).unwrap_or_default());
-    // Twice: once more after a lock was taken away.
-    for _ in 0..2 {
-        match options().create_new(true).open(&lock) {
-            Ok(mut file) => {
-                file.write_all(content.as_bytes())?;
-                return Ok(lock);
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                if is_held(&lock) {
-                    break;
-                }
-                remove(&lock)?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::new(
-        ErrorKind::ResourceBusy,
-        "another sink uses it just now: give each sink a file of its own",
-    ))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::lock::tests::without_locks;
+    use crate::files::open::tests::folder;
 
-/// Longest lock file that is read: two numbers.
-const LOCK_BYTES_MAX: u64 = 64;
-
-/// Whether a lock's process lives. Where there is no `/proc` that cannot be told, and the
-/// lock is taken over: two sinks on one file could lose traces there, but none is stuck.
-fn is_held(lock: &Path) -> bool {
-    let mut text = String::new();
-    let read =
-        File::open(lock).and_then(|file| file.take(LOCK_BYTES_MAX).read_to_string(&mut text));
-    if read.is_err() {
-        return false;
+    #[test]
+    fn where_there_are_no_locks_there_is_no_spool() {
+        let folder = folder("spool-lockless");
+        let path = folder.join("s");
+        let opened = without_locks(|| Spool::open(&path, 1 << 20).map(drop));
+        assert!(
+            matches!(opened, Err(Error::Io { source, .. }) if source.to_string().contains("no file locks"))
+        );
+        assert!(Spool::open(&path, 1 << 20).is_ok());
+        fs::remove_dir_all(folder).ok();
     }
-    let mut numbers = text.split_whitespace().map(|number| number.parse::<u64>().ok());
-    let (pid, start) = (numbers.next().flatten(), numbers.next().flatten());
-    let pid = pid.and_then(|pid| u32::try_from(pid).ok());
-    match pid.and_then(start_of) {
-        Some(now) => start == Some(now),
-        None => false,
-    }
-}
-
-/// The field of `/proc/PID/stat` that holds the start time, counted from the state, which
-/// follows the name in parentheses (proc(5): fields 22 and 3).
-const START_FIELD_AFTER_STATE: usize = 19;
-
-/// When a process began, in the system's ticks; nothing if it is gone.
-fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(START_FIELD_AFTER_STATE)?.parse().ok()
 }

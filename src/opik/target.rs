@@ -1,14 +1,14 @@
-//! Which Opik a configuration means: explicit, environment, file, default, in this order.
+//! The server, key and project of a sink: from its configuration, the environment, the file, or
+//! defaults, in this order.
 
-use crate::backend::build::{Env, header_value};
-use crate::backend::comet::{
+use crate::connections::Connections;
+use crate::env::{Env, header_value};
+use crate::error::Error;
+use crate::http::{Client, Endpoint, Setup};
+use crate::opik::OpikConfig;
+use crate::opik_account::{
     BASE_VARIABLE, DEFAULT_BASE, KEY_VARIABLE, WORKSPACE_VARIABLE, base_of_key, is_cloud,
 };
-use crate::backend::endpoint::Endpoint;
-use crate::backend::http::{Client, Setup};
-use crate::connections::Connections;
-use crate::error::Error;
-use crate::opik::OpikConfig;
 use crate::trace::{TAG_BYTES_MAX, is_name};
 
 const PROJECT_VARIABLE: &str = "OPIK_PROJECT_NAME";
@@ -20,7 +20,7 @@ const SCORES: &str = "/v1/private/traces/feedback-scores";
 /// Longest name of a project, in bytes.
 const PROJECT_BYTES_MAX: usize = 150;
 
-/// One Opik, checked.
+/// A validated target.
 pub(super) struct Target {
     pub(super) client: Client,
     pub(super) headers: Vec<(&'static str, String)>,

@@ -1,7 +1,11 @@
 //! A task on its way in ([`TaskRequest`]) and out ([`Task`]).
 
-use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::foreign::Foreign;
+use crate::tool::Tool;
 
 mod outcome;
 mod request;
@@ -13,15 +17,39 @@ pub use request::{Role, TaskRequest, Turn};
 
 /// A callback that only its owner can reach. The mutex is never locked: it makes the
 /// request (and so the errors that give it back) shareable between threads.
-pub(crate) struct Exclusive<T>(Mutex<T>);
+pub(crate) struct Exclusive<T>(Mutex<Foreign<T>>);
 
 impl<T> Exclusive<T> {
     fn new(inner: T) -> Self {
-        Self(Mutex::new(inner))
+        Self(Mutex::new(Foreign::new(inner)))
     }
 
-    pub(crate) fn into_inner(self) -> T {
+    pub(crate) fn into_inner(self) -> Foreign<T> {
         self.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A request's tools. A panic in the drop of one harms neither the others nor the thread.
+#[derive(Clone, Default)]
+pub(crate) struct Tools(Vec<Arc<dyn Tool>>);
+
+impl Tools {
+    fn push(&mut self, tool: Arc<dyn Tool>) {
+        self.0.push(tool);
+    }
+}
+
+impl Deref for Tools {
+    type Target = [Arc<dyn Tool>];
+
+    fn deref(&self) -> &[Arc<dyn Tool>] {
+        &self.0
+    }
+}
+
+impl Drop for Tools {
+    fn drop(&mut self) {
+        self.0.drain(..).map(Foreign::new).for_each(drop);
     }
 }
 
@@ -55,14 +83,6 @@ pub enum TaskState {
     Running,
     /// It has ended, well or not; the result can be read.
     Finished,
-}
-
-/// Seconds since 1970 as a float, negative before it.
-pub(crate) fn unix_seconds(at: SystemTime) -> f64 {
-    match at.duration_since(UNIX_EPOCH) {
-        Ok(since) => since.as_secs_f64(),
-        Err(before) => -before.duration().as_secs_f64(),
-    }
 }
 
 /// A duration in milliseconds, as telemetry and tasks tell it.

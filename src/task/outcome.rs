@@ -7,7 +7,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::unix_seconds;
+use crate::calendar::unix_time;
 use crate::id::{HelperId, TaskId};
 use crate::task_error::TaskError;
 
@@ -219,8 +219,8 @@ impl Serialize for Task {
         out.serialize_field("helper_id", &self.helper_id)?;
         out.serialize_field("prompt", &self.prompt)?;
         out.serialize_field("context", &self.context)?;
-        out.serialize_field("created_at", &unix_seconds(self.created_at))?;
-        out.serialize_field("completed_at", &self.completed_at.map(unix_seconds))?;
+        out.serialize_field("created_at", &unix_time(self.created_at))?;
+        out.serialize_field("completed_at", &self.completed_at.map(unix_time))?;
         out.serialize_field("result", &self.result)?;
         out.serialize_field("error", &self.error)?;
         out.serialize_field("model", &self.model)?;

@@ -1,23 +1,22 @@
-//! The audit file: opened with care, one write for each moment's lines, mended, rotated, never
-//! given up.
+//! The audit file: one write for each moment's lines; what does not arrive is counted, and no
+//! line is joined to a part of another.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::Duration;
 
 use super::line::{Line, Stamp, key};
-use super::lock::Lock;
-use super::open::{NO_PLAIN_FILE, open_file, rename, rotated, same_file};
-use super::tail::{ends_whole, last_line_end, mentions, stays_torn};
+use super::looks::Looks;
+use super::open::{
+    OPEN_WAIT_MAX, RUNNING_WAIT_MAX, Share, TORN_BYTES_MAX, check_rotation, in_other_hands, take_up,
+};
+use super::second::has_run_of;
 use super::{Fsync, Options, TelemetryStats};
-
-/// How many lines may go by before the file is looked for under its name again.
-const LINES_PER_CHECK: u32 = 256;
-
-/// How long may go by before it is looked for again.
-const TIME_PER_CHECK: Duration = Duration::from_secs(1);
+use crate::files::lock::{self, Changing, Held};
+use crate::files::open::{self, Kinds, has_other_names, same_file};
+use crate::files::tail;
 
 /// How often a write that a signal interrupted is begun again.
 const INTERRUPTS_MAX: usize = 16;
@@ -25,130 +24,66 @@ const INTERRUPTS_MAX: usize = 16;
 /// What opening found.
 pub(super) struct Opened {
     pub(super) file: AuditFile,
-    /// Bytes cut off the file's end; 0 if it was whole.
-    pub(super) bytes_dropped: u64,
-    /// Another run began in the same second.
+    /// Another run began in the same second, or may have.
     pub(super) shares_second: bool,
 }
 
 /// One writer's hold on the audit file. Guarded by a mutex one level up.
 pub(super) struct AuditFile {
-    path: PathBuf,
-    file: File,
+    pub(super) path: PathBuf,
+    pub(super) file: Held,
     /// Devices are written to and left alone otherwise.
-    regular: bool,
-    lock: Option<Lock>,
-    second: String,
-    options: Options,
+    pub(super) regular: bool,
+    pub(super) share: Share,
+    /// Others write to the file too: after each write we look what it came to stand behind.
+    pub(super) others: bool,
+    pub(super) options: Options,
     seq: u64,
-    /// The file does not end in a newline, and we may not cut it.
-    torn: bool,
-    size: u64,
+    /// The file does not end in a newline.
+    pub(super) torn: bool,
+    pub(super) size: u64,
     unsynced: u64,
-    lines_since_check: u32,
-    checked_at: Stamp,
-    /// Rotation failed; not tried again before the next check.
-    rotation_rests: bool,
+    pub(super) looks: Looks,
     lost_untold: u64,
+    /// Bytes cut off the file's end when it was opened.
+    pub(super) dropped_untold: u64,
     pub(super) stats: TelemetryStats,
 }
 
 impl AuditFile {
     /// Opens the file, makes folders, mends a torn end.
-    pub(super) fn open(path: &Path, second: String, options: Options) -> io::Result<Opened> {
+    pub(super) fn open(path: &Path, second: &str, options: Options) -> io::Result<Opened> {
         let path = std::path::absolute(path)?;
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let (file, metadata) = open_file(&path)?;
-        let regular = metadata.is_file();
-        // Without a lock file (the folder takes none), we must suppose that we are not alone.
-        let lock = if regular { Lock::put_up(&path, &second).ok() } else { None };
-        let mut audit = Self {
+        let taken = take_up(&path, OPEN_WAIT_MAX)?;
+        let regular = taken.metadata.is_file();
+        if let Some(rotation) = options.rotation.filter(|_| regular) {
+            check_rotation(&path, rotation.files.get())?;
+        }
+        let shares_second = regular
+            && (taken.others
+                || has_run_of(&path, &taken.file, &taken.metadata, second).unwrap_or(true));
+        let mut file = Self {
             path,
-            file,
+            file: taken.file,
             regular,
-            lock,
-            second,
+            share: taken.share,
+            others: taken.others,
             options,
             seq: 0,
-            torn: false,
-            size: metadata.len(),
+            torn: taken.torn,
+            size: taken.len,
             unsynced: 0,
-            lines_since_check: 0,
-            checked_at: Stamp::now(),
-            rotation_rests: false,
+            looks: Looks::new(Stamp::now()),
             lost_untold: 0,
+            dropped_untold: taken.bytes_dropped,
             stats: TelemetryStats::default(),
         };
-        let (bytes_dropped, shares_second) =
-            if regular { audit.settle_in(&metadata)? } else { (0, false) };
-        Ok(Opened { file: audit, bytes_dropped, shares_second })
-    }
-
-    /// Mends the end if we are alone, closes it if not, and looks for runs of this second.
-    fn settle_in(&mut self, metadata: &Metadata) -> io::Result<(u64, bool)> {
-        let others = self.lock.as_ref().and_then(|lock| lock.others().ok());
-        let alone = others.is_some_and(|others| !others.any);
-        let mut dropped = 0;
-        if alone {
-            dropped = self.mend_end()?;
-        }
-        if let Some(lock) = &mut self.lock {
-            lock.set_busy(false)?;
-            if others.is_some_and(|others| others.busy) {
-                lock.wait_while_busy();
-            }
-        }
-        if !alone {
-            self.torn = stays_torn(&mut self.file)?;
-            self.close_torn();
-        }
-        self.size = self.file.metadata()?.len();
-        let shares = others.is_some_and(|others| others.same_second)
-            || self.has_run_of_second(metadata).unwrap_or(true);
-        Ok((dropped, shares))
-    }
-
-    /// Cuts a torn end back to the last whole line. For the only writer alone.
-    fn mend_end(&mut self) -> io::Result<u64> {
-        if ends_whole(&mut self.file)? {
-            return Ok(0);
-        }
-        let len = self.file.metadata()?.len();
-        match last_line_end(&mut self.file, len)? {
-            Some(end) => {
-                self.file.set_len(end)?;
-                Ok(len - end)
-            }
-            None => {
-                self.torn = true;
-                self.close_torn();
-                Ok(0)
-            }
-        }
-    }
-
-    /// Ends a torn line with a newline of its own, now; if that fails, the next line does it.
-    fn close_torn(&mut self) {
-        if self.torn {
-            self.torn = !matches!((&self.file).write(b"\n"), Ok(1));
-        }
-    }
-
-    /// Whether a run in the file, or in the one rotated away last, began in our second.
-    fn has_run_of_second(&mut self, before: &Metadata) -> io::Result<bool> {
-        if before.len() > 0 {
-            return mentions(&mut self.file, before, &self.second);
-        }
-        match File::open(rotated(&self.path, 1)) {
-            Ok(mut file) => {
-                let metadata = file.metadata()?;
-                mentions(&mut file, &metadata, &self.second)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        file.stats.torn_closed += u64::from(taken.closed);
+        file.close_torn();
+        Ok(Opened { file, shares_second })
     }
 
     /// The path, made absolute.
@@ -178,27 +113,38 @@ impl AuditFile {
     }
 
     /// Numbers and writes one line or two; tells whether they arrived.
-    fn put(&mut self, lines: &mut [Line]) -> bool {
+    pub(super) fn put(&mut self, lines: &mut [Line]) -> bool {
         for line in &mut *lines {
             self.seq += 1;
             line.finish(self.seq);
         }
-        let (arrived, outcome) = match lines {
-            [first, second] => self.write_both(first, second),
-            [line] => self.write_one(line),
-            _ => (0, Err(ErrorKind::InvalidInput.into())),
-        };
+        let (arrived, outcome) = self.write(lines);
         self.stats.lines_written += arrived;
         self.unsynced += arrived;
-        self.lines_since_check += arrived as u32;
+        self.looks.count(arrived);
         let Err(error) = outcome else { return true };
         let lost = lines.len() as u64 - arrived;
         self.stats.lines_lost += lost;
         self.lost_untold += lost;
         self.stats.note(error);
-        // Look for the file before the next line.
-        self.lines_since_check = LINES_PER_CHECK;
+        self.looks.soon();
         false
+    }
+
+    /// How many lines arrived, and why not all.
+    fn write(&mut self, lines: &[Line]) -> (u64, io::Result<()>) {
+        self.close_torn();
+        if self.share == Share::Lost {
+            match lock::shared_within(&self.file, Duration::ZERO) {
+                Ok(true) => self.share = Share::Held,
+                _ => return (0, Err(in_other_hands())),
+            }
+        }
+        match lines {
+            [first, second] => self.write_both(first, second),
+            [line] => self.write_one(line),
+            _ => (0, Err(ErrorKind::InvalidInput.into())),
+        }
     }
 
     fn write_one(&mut self, line: &Line) -> (u64, io::Result<()>) {
@@ -211,7 +157,7 @@ impl AuditFile {
         let both = pieces.map(IoSlice::new);
         match self.written(|file| file.write_vectored(&both), &pieces) {
             // The disk was full just there, or the system writes one piece at a time.
-            (1, Err(_)) if !self.torn => {
+            (1, Err(error)) if error.kind() == ErrorKind::WriteZero && !self.torn => {
                 let (arrived, outcome) = self.write_one(second);
                 (1 + arrived, outcome)
             }
@@ -219,15 +165,14 @@ impl AuditFile {
         }
     }
 
-    /// One write(2): how many lines arrived, and why not all. A part of a line that went out
-    /// is taken back, or closed by the next.
+    /// One write(2): how many lines arrived, and why not all.
     fn written(
         &mut self,
         write: impl Fn(&mut &File) -> io::Result<usize>,
         lines: &[&[u8]],
     ) -> (u64, io::Result<()>) {
         for _ in 0..INTERRUPTS_MAX {
-            match write(&mut &self.file) {
+            match write(&mut &*self.file) {
                 Ok(written) => return self.took(written, lines),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return (0, Err(error)),
@@ -236,6 +181,7 @@ impl AuditFile {
         (0, Err(ErrorKind::Interrupted.into()))
     }
 
+    /// So many bytes were taken.
     fn took(&mut self, written: usize, lines: &[&[u8]]) -> (u64, io::Result<()>) {
         let (mut arrived, mut whole) = (0, 0);
         for line in lines {
@@ -244,55 +190,104 @@ impl AuditFile {
             }
             whole += line.len();
             arrived += 1;
+        }
+        let closed = self.torn && arrived > 0;
+        if closed {
+            self.torn = false;
+            self.stats.torn_closed += 1;
+        }
+        let mut outcome = Ok(());
+        if self.others || written > whole {
+            outcome = self.look_behind(written, whole, closed);
+            arrived -= u64::from(outcome.is_err() && arrived > 0);
+        } else {
+            self.size += whole as u64;
+        }
+        if whole < lines.iter().map(|line| line.len()).sum() {
+            let why = "only a part of the line was taken: the disk may be full";
+            outcome = outcome.and(Err(io::Error::new(ErrorKind::WriteZero, why)));
+        }
+        (arrived, outcome)
+    }
+
+    /// Sees to it that what was just written stands behind a newline, and that a part of a line
+    /// at its end does not stay. An error: its first line cannot be read.
+    fn look_behind(&mut self, written: usize, whole: usize, closed: bool) -> io::Result<()> {
+        let mut file = &*self.file;
+        // Appending moves the position to the end of what was appended.
+        let end = file.stream_position().unwrap_or(0);
+        let start = end.saturating_sub(written as u64);
+        let mut outcome = Ok(());
+        // Whether others wrote since our last line, and tore theirs.
+        if start > 0 && start != self.size && whole > 0 && !closed {
+            let mut before = [b'\n'];
+            file.seek(SeekFrom::Start(start - 1))?;
+            file.read_exact(&mut before)?;
+            if before != *b"\n" {
+                outcome = self.end_part_at(start);
+            }
+        }
+        self.size = start + whole as u64;
+        if written > whole {
+            self.torn = true;
+            self.mend(end);
+        }
+        outcome
+    }
+
+    /// Cuts off the part of a line that we wrote, and that ends there, if nobody else has the
+    /// file; if others have, it becomes a line that reads as none.
+    fn mend(&mut self, end: u64) {
+        let own = self.share == Share::Held
+            && self.file.metadata().is_ok_and(|metadata| !has_other_names(&metadata));
+        if own {
+            lock::unlock(&self.file);
+            if lock::try_exclusive(&self.file).unwrap_or(false) {
+                self.torn = !matches!(tail::cut(&self.file, TORN_BYTES_MAX), Ok(Some(_)));
+                lock::unlock(&self.file);
+            }
+            if !lock::shared_within(&self.file, RUNNING_WAIT_MAX).unwrap_or(false) {
+                self.share = Share::Lost;
+            }
+        }
+        if self.torn && self.end_part_at(end).is_ok() {
             self.torn = false;
         }
-        self.size += whole as u64;
-        if arrived as usize == lines.len() {
-            return (arrived, Ok(()));
-        }
-        self.take_back((written - whole) as u64);
-        let why = "only a part of the line was taken: the disk may be full";
-        (arrived, Err(io::Error::new(ErrorKind::WriteZero, why)))
     }
 
-    /// Removes the last `written` bytes, a part of a line, if nobody else writes.
-    fn take_back(&mut self, written: u64) {
-        if written == 0 {
+    /// Makes a newline of the last byte of a part of a line, whoever tore it: what stands behind
+    /// it is a line again. That byte has its place, so this is possible on a full disk; and two
+    /// who do it at once do the same.
+    fn end_part_at(&mut self, end: u64) -> io::Result<()> {
+        // What is open for appending can write nowhere else.
+        let (mut file, metadata) =
+            open::existing(&self.path, open::options().write(true), Kinds::Plain)?;
+        if !same_file(&metadata, &self.file.metadata()?) || metadata.len() < end || end == 0 {
+            return Err(io::Error::new(ErrorKind::NotFound, "behind a torn line"));
+        }
+        file.seek(SeekFrom::Start(end - 1))?;
+        file.write_all(b"\n")?;
+        self.stats.torn_closed += 1;
+        Ok(())
+    }
+
+    /// Ends a torn line, whoever tore it, with a newline of its own. If that fails, or others
+    /// are at it, the next line begins with one.
+    fn close_torn(&mut self) {
+        if !self.torn || !self.regular {
             return;
         }
-        let cut = self.while_busy(|audit, others_any| {
-            if others_any {
-                return Err(ErrorKind::WouldBlock.into());
-            }
-            let len = audit.file.metadata()?.len();
-            audit.file.set_len(len.saturating_sub(written))
-        });
-        // What was written may have begun with the newline that closed an older torn line.
-        self.torn |= cut.is_err();
-    }
-
-    /// Runs `work` while our lock file says that we change the file. `work` is told whether
-    /// there are other writers.
-    fn while_busy<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self, bool) -> io::Result<T>,
-    ) -> io::Result<T> {
-        let Some(lock) = &mut self.lock else {
-            return Err(ErrorKind::PermissionDenied.into());
-        };
-        lock.set_busy(true)?;
-        let others = lock.others();
-        let done = match others {
-            // Two that are busy at once both give way.
-            Ok(others) if others.busy => Err(ErrorKind::WouldBlock.into()),
-            Ok(others) => work(self, others.any),
-            Err(error) => Err(error),
-        };
-        if let Some(lock) = &mut self.lock {
-            // Should this fail, others wait their bound and go on.
-            let _ = lock.set_busy(false);
+        let changing = Changing::begin(&self.path, Duration::ZERO);
+        if changing.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            return;
         }
-        done
+        // Where there are no such locks, two newlines are the worst that can come of it.
+        if tail::ends_whole(&self.file).unwrap_or(false) {
+            self.torn = false;
+        } else if tail::close(&self.file) {
+            self.torn = false;
+            self.stats.torn_closed += 1;
+        }
     }
 
     /// Tells how many lines were lost, once lines arrive again.
@@ -303,6 +298,18 @@ impl AuditFile {
         line.count(key!("lines"), lost);
         if self.put(slice::from_mut(&mut line)) {
             self.lost_untold = 0;
+        }
+    }
+
+    /// Tells how many bytes of a torn end were cut off, if any were.
+    pub(super) fn tell_repaired(&mut self, at: Stamp, run_field: &str) {
+        if self.dropped_untold > 0 {
+            let mut line = Line::new();
+            line.begin(at, run_field, "tail_repaired");
+            line.count(key!("bytes_dropped"), self.dropped_untold);
+            if self.put(slice::from_mut(&mut line)) {
+                self.dropped_untold = 0;
+            }
         }
     }
 
@@ -329,103 +336,8 @@ impl AuditFile {
         Ok(())
     }
 
-    /// Finds out, now and then, whether the file still stands under its name, and keeps it
-    /// within its size.
-    fn look_after(&mut self, at: Stamp, run_field: &str) {
-        // A clock that was set back, or stands before 1970, counts as time gone by.
-        let waited = at.since.checked_sub(self.checked_at.since).unwrap_or(Duration::MAX);
-        let long = waited >= TIME_PER_CHECK || at.before_1970;
-        if self.lines_since_check >= LINES_PER_CHECK || long {
-            self.lines_since_check = 0;
-            self.checked_at = at;
-            self.rotation_rests = false;
-            self.check_name(run_field);
-        }
-        let Some(rotation) = self.options.rotation else { return };
-        if self.size >= rotation.bytes_max.get() && !self.rotation_rests {
-            if let Err(error) = self.rotate(rotation.files.get()) {
-                self.rotation_rests = true;
-                self.stats.note(error);
-            }
-        }
-    }
-
-    fn check_name(&mut self, run_field: &str) {
-        match self.is_ours() {
-            Ok(Some(size)) => self.size = size,
-            Ok(None) => match self.reopen() {
-                Ok(()) => {
-                    self.stats.reopened += 1;
-                    let mut line = Line::new();
-                    line.begin(Stamp::now(), run_field, "audit_reopened");
-                    self.put(slice::from_mut(&mut line));
-                }
-                // Lines go on into the file that is still open.
-                Err(error) => self.stats.note(error),
-            },
-            Err(error) => self.stats.note(error),
-        }
-    }
-
-    /// The size of the file under our name, if it is the one we write to.
-    fn is_ours(&self) -> io::Result<Option<u64>> {
-        match fs::symlink_metadata(&self.path) {
-            Ok(named) => {
-                let same = same_file(&named, &self.file.metadata()?);
-                Ok(same.then_some(named.len()))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Opens what stands under our name now, or makes it anew.
-    fn reopen(&mut self) -> io::Result<()> {
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let (mut file, metadata) = open_file(&self.path)?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, NO_PLAIN_FILE));
-        }
-        self.torn = stays_torn(&mut file)?;
-        self.size = metadata.len();
-        self.file = file;
-        if !self.lock.as_ref().is_some_and(Lock::stands) {
-            self.lock = Lock::put_up(&self.path, &self.second).ok();
-            if let Some(lock) = &mut self.lock {
-                lock.set_busy(false)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves the full file aside and begins a new one. Killed at any point, it leaves whole
-    /// files under their names; the oldest is the only one that goes.
-    fn rotate(&mut self, files: u32) -> io::Result<()> {
-        if self.is_ours()?.is_none() {
-            // Somebody else was faster.
-            return self.reopen();
-        }
-        self.while_busy(|audit, _| {
-            if audit.is_ours()?.is_none() {
-                return audit.reopen();
-            }
-            audit.sync_before_rotation();
-            // Up to the first number that is free, or the last, whose file goes.
-            let free = (1..files).find(|&number| !rotated(&audit.path, number).exists());
-            for number in (1..free.unwrap_or(files)).rev() {
-                rename(&rotated(&audit.path, number), &rotated(&audit.path, number + 1))?;
-            }
-            rename(&audit.path, &rotated(&audit.path, 1))?;
-            audit.reopen()?;
-            audit.stats.rotations += 1;
-            Ok(())
-        })
-    }
-
     /// Lines already promised to be on disk must not wait in a file we no longer sync.
-    fn sync_before_rotation(&mut self) {
+    pub(super) fn sync_if_promised(&mut self) {
         if self.options.fsync != Fsync::Never {
             if let Err(error) = self.sync() {
                 self.stats.note(error);
@@ -443,7 +355,7 @@ impl AuditFile {
         line.count(key!("lines_written"), self.stats.lines_written);
         line.count(key!("lines_lost"), self.stats.lines_lost);
         self.put(slice::from_mut(&mut line));
-        self.sync_before_rotation();
+        self.sync_if_promised();
     }
 }
 

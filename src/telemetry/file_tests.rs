@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::files::lock::tests::without_locks;
+use crate::files::open::tests::folder;
 
 fn open(path: &Path) -> AuditFile {
-    AuditFile::open(path, "20251122_164640".to_owned(), Options::default()).unwrap().file
+    AuditFile::open(path, "20251122_164640", Options::default()).unwrap().file
 }
 
 fn append(audit: &mut AuditFile) {
@@ -20,33 +22,168 @@ fn wholes(path: &Path) -> Vec<bool> {
     text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).collect()
 }
 
+/// The disk takes so many bytes of what is written next, and no more.
+fn tear(audit: &mut AuditFile, part: &[u8]) {
+    (&*audit.file).write_all(part).unwrap();
+    audit.torn = true;
+    audit.mend((&*audit.file).stream_position().unwrap());
+}
+
 #[test]
 fn a_part_of_a_line_is_taken_back_or_closed_where_others_write() {
-    let path = std::env::temp_dir().join(format!("aa-part-{}.jsonl", std::process::id()));
-    let part = |audit: &mut AuditFile| {
-        (&audit.file).write_all(b"{\"par").unwrap();
-        audit.take_back(5);
-    };
+    let folder = folder("part");
+    let path = folder.join("a");
     let mut audit = open(&path);
     append(&mut audit);
-    part(&mut audit);
+    tear(&mut audit, b"{\"par");
     append(&mut audit);
     assert_eq!(wholes(&path), [true, true], "alone, it takes the part back");
     let other = open(&path);
-    part(&mut audit);
-    assert!(audit.torn);
+    tear(&mut audit, b"{\"par");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.ends_with("}\n{\"pa\n"), "with another, the part becomes a line: {text}");
     append(&mut audit);
-    assert_eq!(wholes(&path), [true, true, false, true], "with another, it closes the line");
+    assert_eq!(wholes(&path), [true, true, false, true]);
     drop(other);
     // The newline that was to close an older part went with the part taken back.
-    (&audit.file).write_all(b"{\"par").unwrap();
-    audit.torn = true;
-    (&audit.file).write_all(b"\n{\"p").unwrap();
-    audit.take_back(4);
+    (&*audit.file).write_all(b"{\"par").unwrap();
+    tear(&mut audit, b"\n{\"p");
     append(&mut audit);
     assert_eq!(wholes(&path), [true, true, false, true, false, true]);
-    drop(audit);
-    fs::remove_file(&path).unwrap();
+    assert_eq!(audit.stats.torn_closed, 1);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_part_under_a_hard_link_or_without_locks_is_closed_and_never_cut() {
+    let folder = folder("nocut");
+    for (name, linked) in [("linked", true), ("lockless", false)] {
+        let path = folder.join(name);
+        let mut audit = if linked { open(&path) } else { without_locks(|| open(&path)) };
+        append(&mut audit);
+        if linked {
+            fs::hard_link(&path, folder.join("victim")).unwrap();
+        }
+        tear(&mut audit, b"{\"par");
+        append(&mut audit);
+        assert_eq!(wholes(&path), [true, false, true], "{name}");
+        assert_eq!(audit.stats.torn_closed, 1);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn who_wrote_behind_a_part_has_a_line_again_once_that_is_ended() {
+    let folder = folder("behind");
+    let path = folder.join("a");
+    let (mut one, mut other) = (open(&path), open(&path));
+    append(&mut one);
+    (&*one.file).write_all(b"{\"part").unwrap();
+    let end = (&*one.file).stream_position().unwrap();
+    append(&mut other);
+    one.torn = true;
+    one.mend(end);
+    assert_eq!(wholes(&path), [true, false, true]);
+    assert_eq!((one.stats.lines_written, other.stats.lines_written), (1, 1));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_line_that_another_s_torn_one_swallowed_gets_a_line_of_its_own() {
+    let folder = folder("joined");
+    let path = folder.join("a");
+    let (mut one, mut other) = (open(&path), open(&path));
+    append(&mut one);
+    // This one does not know yet that there is another; it looks within a second.
+    one.others = true;
+    for two in [false, true] {
+        let before = one.stats.lines_written;
+        (&*other.file).write_all(b"{\"torn").unwrap();
+        let mut lines = [Line::new(), Line::new()];
+        for line in &mut lines {
+            line.begin(one.looks.at(), "", "e");
+        }
+        let lines = if two { &mut lines[..] } else { &mut lines[..1] };
+        one.append(lines, one.looks.at(), false, "");
+        assert_eq!(one.stats.lines_written - before, lines.len() as u64);
+    }
+    append(&mut other);
+    let readable = wholes(&path).into_iter().filter(|whole| *whole).count() as u64;
+    assert_eq!(readable, one.stats.lines_written + other.stats.lines_written);
+    assert_eq!((one.stats.torn_closed, one.stats.lines_lost), (2, 0));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_torn_end_that_another_left_is_closed_before_the_next_line() {
+    let folder = folder("found");
+    let path = folder.join("a");
+    let (mut one, other) = (open(&path), open(&path));
+    append(&mut one);
+    (&*other.file).write_all(b"{\"torn").unwrap();
+    one.looks.soon();
+    append(&mut one);
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().nth(1), Some("{\"torn"), "{text}");
+    assert_eq!(wholes(&path), [true, false, true]);
+    assert_eq!((one.stats.torn_closed, one.stats.lines_written), (1, 2));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_line_that_stays_joined_to_a_torn_one_counts_as_lost() {
+    let folder = folder("stays");
+    let path = folder.join("a");
+    let (mut one, other) = (open(&path), open(&path));
+    one.others = true;
+    append(&mut one);
+    (&*other.file).write_all(b"{\"torn").unwrap();
+    // Moved away, it cannot be opened to end the part in its place.
+    let moved = folder.join("b");
+    fs::rename(&path, &moved).unwrap();
+    let mut lines = [Line::new(), Line::new()];
+    for line in &mut lines {
+        line.begin(one.looks.at(), "", "e");
+    }
+    one.append(&mut lines, one.looks.at(), false, "");
+    assert_eq!(wholes(&moved), [true, false, true]);
+    assert_eq!((one.stats.lines_written, one.stats.lines_lost), (2, 1));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_file_that_others_emptied_is_written_to_from_its_beginning() {
+    let folder = folder("emptied");
+    let path = folder.join("a");
+    let mut audit = open(&path);
+    audit.others = true;
+    append(&mut audit);
+    fs::write(&path, "").unwrap();
+    append(&mut audit);
+    append(&mut audit);
+    assert_eq!(wholes(&path), [true, true]);
+    assert_eq!((audit.stats.lines_written, audit.stats.lines_lost), (3, 0));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn nothing_is_written_without_the_lock_that_was_given_back() {
+    let folder = folder("lost");
+    let path = folder.join("a");
+    let mut audit = open(&path);
+    append(&mut audit);
+    let other = Held(File::open(&path).unwrap());
+    lock::unlock(&audit.file);
+    assert!(lock::try_exclusive(&other).unwrap());
+    tear(&mut audit, b"");
+    assert_eq!(audit.share, Share::Lost);
+    append(&mut audit);
+    assert_eq!((audit.stats.lines_written, audit.stats.lines_lost), (1, 1));
+    drop(other);
+    append(&mut audit);
+    // The line, and the news of the lost one.
+    assert_eq!((audit.stats.lines_written, audit.share), (3, Share::Held));
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -61,7 +198,7 @@ fn of_two_lines_the_first_may_arrive_alone() {
         [(3, 0, ""), (5, 0, ""), (one.len() - 1, 0, ""), (one.len(), 1, first), (22, 1, first)]
     {
         let before = fs::read_to_string(&path).unwrap();
-        (&audit.file).write_all(&[one, two].concat()[..written]).unwrap();
+        (&*audit.file).write_all(&[one, two].concat()[..written]).unwrap();
         let (count, outcome) = audit.took(written, &[one, two]);
         assert_eq!((count, outcome.is_err()), (arrived, true), "{written}");
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{before}{kept}"), "{written}");
@@ -79,8 +216,12 @@ fn a_moment_s_lines_are_numbered_and_counted_each() {
     for line in &mut lines {
         line.begin(Stamp::now(), "", "e");
     }
-    audit.torn = true;
+    // Somebody tore the end, and somebody is changing the file: the newline comes with the lines.
+    (&*audit.file).write_all(b"torn").unwrap();
+    (audit.torn, audit.size) = (true, 4);
+    let changing = Changing::begin(&path, Duration::ZERO).unwrap();
     audit.append(&mut lines, Stamp::now(), true, "");
+    drop(changing);
     assert!(!audit.torn);
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(text.len() as u64, audit.size);
@@ -88,6 +229,7 @@ fn a_moment_s_lines_are_numbered_and_counted_each() {
         text.lines().skip(1).filter_map(|line| line.split(':').next_back()).collect();
     assert_eq!(numbers, ["1}", "2}"], "{text}");
     assert_eq!((audit.stats.lines_written, audit.stats.lines_lost), (2, 0));
+    assert_eq!(audit.stats.torn_closed, 1);
     drop(audit);
     fs::remove_file(&path).unwrap();
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::event::Fact;
 use crate::id::{HelperId, TaskId};
+use crate::text::cut;
 
 /// Longest line, newline included, in bytes: two of the longest texts and all else. Ordinary
 /// lines take 200 to 400; a field that finds no room is left out whole, so that a line is
@@ -217,13 +218,13 @@ impl Line {
 
     fn cut_text(&mut self, text: &str) {
         self.raw("\"");
-        let cut = cut_at(text, TEXT_BYTES_MAX);
-        if is_plain(cut.as_bytes()) {
-            self.raw(cut);
+        let kept = cut(text, TEXT_BYTES_MAX);
+        if is_plain(kept.as_bytes()) {
+            self.raw(kept);
         } else {
-            self.escaped(cut.as_bytes());
+            self.escaped(kept.as_bytes());
         }
-        if cut.len() < text.len() {
+        if kept.len() < text.len() {
             self.raw("…");
         }
         self.raw("\"");
@@ -355,15 +356,6 @@ const fn eight_digits(number: u64) -> u64 {
     let quarters = high + ((halves - high * 100) << 16);
     let high = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
     high + ((quarters - high * 10) << 8)
-}
-
-/// The longest beginning of at most `bytes_max` bytes that ends between two characters.
-fn cut_at(text: &str, bytes_max: usize) -> &str {
-    if text.len() <= bytes_max {
-        return text;
-    }
-    let end = (0..=bytes_max).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,28 +9,30 @@
 //! survives a kill of the process. No prompt, reply or key is ever in it: texts of errors
 //! are our own words ([`TaskError::summary`](crate::TaskError::summary)).
 
-pub(crate) mod clock;
+mod fields;
 mod file;
 mod line;
-mod lock;
+mod look;
+mod looks;
 mod open;
-mod tail;
+mod second;
+mod stats;
 
 use std::fmt;
-use std::io;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::SystemTime;
 
+use crate::calendar::run_second;
 use crate::error::Error;
 use crate::event::{Event, EventKind, Observe};
 use crate::id::random_u64;
 use crate::sync::{Arc, Mutex, lock};
-use crate::task::Usage;
-use crate::task_error::TaskError;
+use fields::write_fields;
 use file::AuditFile;
-use line::{Line, Stamp, key};
+use line::{Line, Stamp};
+pub use stats::TelemetryStats;
 
 /// Where the examples keep their audit file. The library itself writes to no file that it
 /// was not given.
@@ -63,33 +65,6 @@ struct Options {
     rotation: Option<Rotation>,
 }
 
-/// What became of a [`Telemetry`]'s lines so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TelemetryStats {
-    /// Lines that the system took.
-    pub lines_written: u64,
-    /// Lines that could not be written.
-    pub lines_lost: u64,
-    /// How often the file was found gone or replaced, and opened anew.
-    pub reopened: u64,
-    /// How often the file was rotated.
-    pub rotations: u64,
-    /// How often the disk was waited for until it had all lines; see [`Fsync`].
-    pub syncs: u64,
-    /// What the system said when something failed last.
-    pub last_error: Option<String>,
-}
-
-impl TelemetryStats {
-    fn note(&mut self, error: io::Error) {
-        let text = self.last_error.get_or_insert_default();
-        // In place: a full disk fails for each line alike.
-        text.clear();
-        let _ = fmt::Write::write_fmt(text, format_args!("{error}"));
-    }
-}
-
 /// Writes what happens to an audit file, one line of JSON for each event.
 ///
 /// A cheap handle: clones write to the same run. Give one to the manager's builder. It has
@@ -102,8 +77,34 @@ impl TelemetryStats {
 /// line, a second, and a new file begun under the old name; lines in between stand in the
 /// renamed file, or are gone with the removed one.
 ///
-/// Several processes, and several `Telemetry` in one process, may write to one file: lines
-/// never mix (on local file systems, that is; network ones give no such promise).
+/// # Several writers
+///
+/// Several processes, and several `Telemetry` in one process, may write to one file. The kernel's
+/// advisory locks (`flock`) tell them apart; nothing is written for that, and a process that
+/// ends, however it ends, holds no lock any more. A writer holds a shared lock on the file it
+/// writes to. Rotation, and ending a torn line, hold an exclusive lock on the empty file
+/// `NAME.lock` beside it, which is made when it is first needed and never deleted, and on the
+/// folder. Where others hold these for 10 ms, the file is written on without rotation, and that
+/// is counted ([`TelemetryStats::rotations_skipped`]). A program of yours may hold the lock on
+/// `NAME.lock` to keep the files as they are for a while.
+///
+/// Lines never mix. A writer that could write only a part of a line cuts that part off if it is
+/// alone, and ends it with a newline if it is not; so does the next writer with a part that a
+/// killed one left. A line is counted as written only if it stands on a line of its own. (A
+/// writer looks for such parts from when it knows of others: it does when it opens the file
+/// after them, and otherwise within 256 lines or a second. From then on each of its writes takes
+/// one to three system calls more.)
+///
+/// A file with further names (hard links) is appended to, but never cut. On a file system
+/// without locks nothing is cut and nothing rotated. Network file systems may give no promise
+/// about any of this. On Android, std has the locks from Rust 1.98 on; with an older one, the
+/// feature `rustix` has them.
+///
+/// # Limits of the system
+///
+/// A process whose files may not grow beyond a size (`ulimit -f`, `RLIMIT_FSIZE`) is ended by
+/// the signal `SIGXFSZ` when a line would go beyond it, unless it ignores that signal; then such
+/// a line is lost, and counted. Rotation at a smaller size avoids both.
 ///
 /// ```
 /// # fn main() -> Result<(), automation_assistant::Error> {
@@ -141,6 +142,10 @@ impl TelemetryBuilder {
     /// Begins a new file when the present one has reached this many bytes, and keeps so many
     /// older ones (`audit.jsonl.1` is the youngest). Defaults to no rotation. Zero for either
     /// counts as one.
+    ///
+    /// An older file goes only if no process has it open; of several, the oldest such. With
+    /// several writers a file may grow beyond the size, by what each writes until it looks for
+    /// the file again (256 lines or a second).
     pub fn rotate(mut self, bytes_max: u64, files: u32) -> Self {
         let bytes_max = NonZeroU64::new(bytes_max).unwrap_or(NonZeroU64::MIN);
         let files = NonZeroU32::new(files).unwrap_or(NonZeroU32::MIN);
@@ -159,11 +164,13 @@ impl TelemetryBuilder {
     /// # Errors
     ///
     /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
-    /// symbolic link.
+    /// symbolic link, or another process holds an exclusive lock on it for half a second. With
+    /// rotation also if `NAME.lock` cannot be made or opened, or is no plain file, or a name is
+    /// too long for what rotation adds to it.
     pub fn build(self) -> Result<Telemetry, Error> {
         let now = SystemTime::now();
-        let (at, second) = (Stamp::new(now), clock::run_second(now));
-        let opened = AuditFile::open(&self.path, second.clone(), self.options)
+        let (at, second) = (Stamp::new(now), run_second(now));
+        let opened = AuditFile::open(&self.path, &second, self.options)
             .map_err(Error::io(format!("cannot write the audit file {}", self.path.display())))?;
         let run_id = if opened.shares_second {
             // 32 random bits: enough to tell apart the few runs of one second.
@@ -177,12 +184,7 @@ impl TelemetryBuilder {
             path: opened.file.path().to_owned(),
             file: Mutex::new(opened.file),
         }));
-        if opened.bytes_dropped > 0 {
-            let mut line = Line::new();
-            line.begin(at, &telemetry.0.run_field, "tail_repaired");
-            line.count(key!("bytes_dropped"), opened.bytes_dropped);
-            telemetry.0.append(slice::from_mut(&mut line), at, false);
-        }
+        lock(&telemetry.0.file).tell_repaired(at, &telemetry.0.run_field);
         Ok(telemetry)
     }
 }
@@ -192,13 +194,13 @@ impl Telemetry {
     ///
     /// If the file does not end in a newline (its last writer was killed, or the disk was
     /// full), the torn line is cut off and a `tail_repaired` line tells how many bytes that
-    /// were; if another process is writing to the file, nothing is cut, and the torn line is
-    /// closed with a newline. A new file can be read by its owner alone.
+    /// were; if another process has the file open, or it has further names (hard links), nothing
+    /// is cut, and the torn line is closed with a newline. A new file can be read by its owner
+    /// alone. Opening never waits for longer than half a second.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
-    /// symbolic link.
+    /// As [`TelemetryBuilder::build`].
     pub fn to_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::builder(path.as_ref()).build()
     }
@@ -214,7 +216,8 @@ impl Telemetry {
     }
 
     /// Names this run in each of its lines: `YYYYMMDD_HHMMSS` in UTC, with a suffix where
-    /// another run began in the same second.
+    /// another run may have begun in the same second: one that has the file open, or wrote to it
+    /// in that second.
     pub fn run_id(&self) -> &str {
         &self.0.run_id
     }
@@ -279,81 +282,6 @@ impl Observe for Telemetry {
             self.on_event(last);
         }
         true
-    }
-}
-
-/// Whether the debrief counts events of this kind: they always tell latency and success.
-fn is_counted(kind: EventKind) -> bool {
-    matches!(kind, EventKind::HelperSpawn | EventKind::BackendCall | EventKind::TaskComplete)
-}
-
-/// Costs are written in billionths of the price list's unit.
-const NANO_PER_UNIT: f64 = 1e9;
-
-fn write_fields(line: &mut Line, event: &Event<'_>) {
-    if let Some(id) = event.helper_id {
-        line.helper_id(key!("helper_id"), id);
-    }
-    let counted = is_counted(event.kind);
-    if counted || !event.backend.is_empty() {
-        line.text(key!("backend"), event.backend);
-    }
-    if counted || !event.latency.is_zero() {
-        line.millis(key!("latency_ms"), event.latency);
-    }
-    if counted || !event.success {
-        line.flag(key!("success"), event.success);
-    }
-    if let Some(id) = event.task_id {
-        line.task_id(key!("task_id"), id);
-    }
-    if let Some(error) = event.error {
-        write_error(line, error);
-    }
-    if let Some(status) = event.http_status.or(event.error.and_then(TaskError::status)) {
-        line.count(key!("http_status"), u64::from(status));
-    }
-    if let Some(attempt) = event.attempt {
-        line.count(key!("attempt"), u64::from(attempt));
-    }
-    if let Some(usage) = event.usage {
-        write_usage(line, usage);
-    }
-    if let Some(cost) = event.task.and_then(|task| task.cost) {
-        // As a whole number: six decimals would lose the tokens of a short task.
-        line.count(key!("cost_nano"), (cost * NANO_PER_UNIT).round() as u64);
-    }
-    if let Some(time) = event.queue {
-        line.millis(key!("queue_ms"), time);
-    }
-    if let Some(time) = event.first_byte {
-        line.millis(key!("first_byte_ms"), time);
-    }
-    if let Some(time) = event.waited {
-        line.millis(key!("waited_ms"), time);
-    }
-    for &(name, fact) in event.facts {
-        line.fact(name, fact);
-    }
-}
-
-fn write_error(line: &mut Line, error: &TaskError) {
-    // Never the message: a server said that, and it may quote prompt or key.
-    line.text(key!("error"), error.summary());
-    line.name(key!("error_kind"), error.kind().as_str());
-    if let Some(code) = error.code() {
-        line.text(key!("error_code"), code);
-    }
-}
-
-fn write_usage(line: &mut Line, usage: &Usage) {
-    line.count(key!("prompt_tokens"), usage.prompt_tokens);
-    line.count(key!("completion_tokens"), usage.completion_tokens);
-    if let Some(tokens) = usage.cached_tokens {
-        line.count(key!("cached_tokens"), tokens);
-    }
-    if let Some(tokens) = usage.reasoning_tokens {
-        line.count(key!("reasoning_tokens"), tokens);
     }
 }
 

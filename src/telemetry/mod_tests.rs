@@ -70,31 +70,6 @@ fn the_file_is_looked_for_after_256_lines_of_one_moment() {
 }
 
 #[test]
-fn a_lock_file_is_put_up_again_where_it_is_gone_and_only_there() {
-    let (telemetry, path) = telemetry("relock");
-    let locks = || {
-        let names = std::fs::read_dir(path.parent().unwrap()).unwrap();
-        let names = names.map(|entry| entry.unwrap().path());
-        names.filter(|path| path.extension().is_some_and(|end| end == "lock")).collect::<Vec<_>>()
-    };
-    let before = locks();
-    assert_eq!(before.len(), 1);
-    let mut at = NOW;
-    for (remove_lock, reopened) in [(false, 1), (true, 2)] {
-        std::fs::remove_file(&path).unwrap();
-        if remove_lock {
-            std::fs::remove_file(&before[0]).unwrap();
-        }
-        at += Duration::from_secs(2);
-        line_at(&telemetry, at);
-        assert_eq!(telemetry.stats().reopened, reopened);
-        assert_eq!(locks().len(), 1, "others can see us");
-        assert_eq!(locks() == before, !remove_lock);
-    }
-    gone(telemetry, &path);
-}
-
-#[test]
 fn events_tell_what_they_have_and_counted_ones_what_readers_count_on() {
     let (telemetry, path) = telemetry("fields");
     let bare = |kind| Event::new(kind);

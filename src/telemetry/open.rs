@@ -1,91 +1,162 @@
-//! Opening an audit file with care, and the names of rotated ones.
+//! Taking an audit file up: opened, held by a shared lock, its torn end cut or closed.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::lock::private;
+use crate::files::lock::{self, Changing, Held};
+use crate::files::open::{self, Kinds, OPEN_ROUNDS_MAX, has_other_names, named};
+use crate::files::tail;
 
-/// How often opening may find that the file has come or gone between two steps.
-const OPEN_ROUNDS_MAX: usize = 8;
+/// A torn end longer than this is no torn line of ours (ours are at most 1.5 KiB, other
+/// writers' perhaps more): it is closed with a newline, never cut.
+pub(super) const TORN_BYTES_MAX: u64 = 1 << 20;
 
-pub(super) const NO_PLAIN_FILE: &str =
-    "it is no plain file: give the path of a file, or of none yet";
-const IS_A_LINK: &str = "it is a symbolic link, which is not followed: give the file's own path";
-const CAME_AND_WENT: &str = "the file came and went while it was opened";
+/// Longest wait, at opening, for a writer that cuts the file's end just now, which takes
+/// microseconds. Then opening fails: we must not write behind what such a one has yet to cut.
+pub(super) const OPEN_WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// Opens for appending. A new file is its owner's alone; a link is never followed, not even
-/// one that takes a file's place between two steps.
-pub(super) fn open_file(path: &Path) -> io::Result<(File, Metadata)> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true);
-    private(&mut options);
+/// The same, and the wait for others that rotate the file, while lines wait. Short against the
+/// second that goes by before the next attempt.
+pub(super) const RUNNING_WAIT_MAX: Duration = Duration::from_millis(10);
+
+/// Our lock on the file that says "in use".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    Held,
+    /// Given back to see who else is there, and not got again: nothing may be written.
+    Lost,
+    /// There are no locks here: nothing is cut, renamed or dropped.
+    None,
+}
+
+/// A file taken up.
+pub(super) struct Taken {
+    pub(super) file: Held,
+    /// As it was found.
+    pub(super) metadata: Metadata,
+    pub(super) len: u64,
+    pub(super) share: Share,
+    /// Others write to it too, or may.
+    pub(super) others: bool,
+    /// Its end is torn, and to be closed.
+    pub(super) torn: bool,
+    /// Its end was torn, and could not be cut, but closed.
+    pub(super) closed: bool,
+    /// What was cut off its end.
+    pub(super) bytes_dropped: u64,
+}
+
+/// Opens the file for appending, and makes it where it is missing. Who is alone cuts a torn end;
+/// for one that cuts it already we wait so long.
+pub(super) fn take_up(path: &Path, wait: Duration) -> io::Result<Taken> {
     for _ in 0..OPEN_ROUNDS_MAX {
-        match fs::symlink_metadata(path) {
-            Ok(named) => {
-                check_kind(&named)?;
-                match options.open(path) {
-                    Ok(file) => {
-                        let metadata = file.metadata()?;
-                        if same_file(&named, &metadata) {
-                            return Ok((file, metadata));
-                        }
-                    }
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                match options.clone().create_new(true).open(path) {
-                    Ok(file) => {
-                        let metadata = file.metadata()?;
-                        return Ok((file, metadata));
-                    }
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Err(error) => return Err(error),
+        let (file, metadata) =
+            open::or_new(path, open::options().read(true).append(true), Kinds::PlainOrDevice)?;
+        let mut taken = Taken {
+            len: metadata.len(),
+            file: Held(file),
+            metadata,
+            share: Share::None,
+            others: false,
+            torn: false,
+            closed: false,
+            bytes_dropped: 0,
+        };
+        if !taken.metadata.is_file() || taken.settle(path, wait)? {
+            return Ok(taken);
         }
     }
-    Err(io::Error::other(CAME_AND_WENT))
+    Err(open::came_and_went())
 }
 
-/// Plain files and character devices (`/dev/null`): opening a pipe could wait for ever.
-fn check_kind(named: &Metadata) -> io::Result<()> {
-    let kind = named.file_type();
-    if kind.is_symlink() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, IS_A_LINK));
+impl Taken {
+    /// Whether the file, once it is ours, still stands under its name: not if others moved it
+    /// aside meanwhile.
+    fn settle(&mut self, path: &Path, wait: Duration) -> io::Result<bool> {
+        match lock::try_exclusive(&self.file) {
+            Ok(alone) => {
+                self.others = !alone;
+                if alone {
+                    let mended = self.mend();
+                    lock::unlock(&self.file);
+                    mended?;
+                }
+                match lock::shared_within(&self.file, wait) {
+                    Ok(true) => self.share = Share::Held,
+                    Ok(false) => return Err(in_other_hands()),
+                    Err(_) => self.others = true,
+                }
+            }
+            Err(_) => self.others = true,
+        }
+        let Some(metadata) = named(path, &self.file)? else { return Ok(false) };
+        self.len = metadata.len();
+        if self.others {
+            self.torn = tail::stays_torn(&self.file)?;
+        }
+        Ok(true)
     }
-    #[cfg(unix)]
-    if std::os::unix::fs::FileTypeExt::is_char_device(&kind) {
-        return Ok(());
-    }
-    if kind.is_file() {
+
+    fn mend(&mut self) -> io::Result<()> {
+        // Cutting fails where files may only be appended to (chattr +a).
+        let cut = match has_other_names(&self.metadata) {
+            true => Ok(None),
+            false => tail::cut(&self.file, TORN_BYTES_MAX),
+        };
+        match cut {
+            Ok(Some(bytes)) => self.bytes_dropped = bytes,
+            _ if tail::ends_whole(&self.file)? => {}
+            _ => {
+                self.closed = tail::close(&self.file);
+                self.torn = !self.closed;
+            }
+        }
         Ok(())
-    } else {
-        Err(io::Error::new(ErrorKind::InvalidInput, NO_PLAIN_FILE))
     }
 }
 
-/// Whether both tell of one file. Where files have no numbers, a name that is there will do.
-pub(super) fn same_file(one: &Metadata, other: &Metadata) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        one.dev() == other.dev() && one.ino() == other.ino()
-    }
-    #[cfg(not(unix))]
-    {
-        one.file_type() == other.file_type()
-    }
+/// Somebody holds an exclusive lock on the file.
+pub(super) fn in_other_hands() -> io::Error {
+    io::Error::new(ErrorKind::ResourceBusy, "another process holds an exclusive lock on it")
 }
 
 /// `audit.jsonl.1`, `audit.jsonl.2`: the higher the older.
 pub(super) fn rotated(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    PathBuf::from(name)
+    open::with_suffix(path, &format!(".{number}"))
+}
+
+/// Whether rotation could begin: there is a lock file, or can be, and room for all names.
+pub(super) fn check_rotation(path: &Path, files: u32) -> io::Result<()> {
+    let told =
+        |error: io::Error| io::Error::new(error.kind(), format!("it cannot be rotated: {error}"));
+    Changing::lock_file(path).map_err(told)?;
+    match fs::symlink_metadata(rotated(path, files)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(told(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The number under which the youngest of the older files finds room: the first that is free,
+/// or else the one whose file goes. That is the oldest that nobody has open, for who has it
+/// open may yet write to it; until the returned lock on it is gone, nobody can.
+pub(super) fn room_for_older(path: &Path, files: u32) -> io::Result<(u32, Option<Held>)> {
+    for number in 1..=files {
+        match fs::symlink_metadata(rotated(path, number)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((number, None)),
+            _ => {}
+        }
+    }
+    for number in (1..=files).rev() {
+        let path = rotated(path, number);
+        let opened = open::existing(&path, open::options().read(true).append(true), Kinds::Plain);
+        let Ok((file, _)) = opened else { continue };
+        if lock::try_exclusive(&file)? && named(&path, &file)?.is_some() {
+            return Ok((number, Some(Held(file))));
+        }
+    }
+    Err(io::Error::new(ErrorKind::ResourceBusy, "its older files are in use, or no plain files"))
 }
 
 /// Renames, if there is something to rename.
@@ -97,32 +168,5 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_renamed_where_nothing_is_and_what_cannot_be_renamed_is_told() {
-        let folder = std::env::temp_dir().join(format!("aa-rename-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(folder.join("full/of")).unwrap();
-        let (from, to) = (folder.join("from"), folder.join("to"));
-        rename(&from, &to).unwrap();
-        assert!(!to.exists());
-        fs::write(&from, "x").unwrap();
-        assert!(rename(&from, &folder.join("full")).is_err());
-        rename(&from, &to).unwrap();
-        assert!(to.exists() && !from.exists());
-        fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn what_cannot_be_opened_or_made_is_told_by_its_cause() {
-        let kind = |path: &Path| open_file(path).map_err(|error| error.kind()).err();
-        let nowhere = std::env::temp_dir().join(format!("aa-no-{}/audit", std::process::id()));
-        assert_eq!(kind(&nowhere), Some(ErrorKind::NotFound));
-        let below_a_file = std::env::current_exe().unwrap().join("audit");
-        #[cfg(unix)]
-        assert_eq!(kind(&below_a_file), Some(ErrorKind::NotADirectory));
-    }
-}
+#[path = "open_tests.rs"]
+mod tests;

@@ -13,7 +13,7 @@ use automation_assistant::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, LONG};
+use crate::support::{Cloud, LONG, Notes};
 
 /// Looked at again soon: the tests' devices change when they are told to.
 const SOON: Duration = Duration::from_millis(10);
@@ -303,4 +303,32 @@ fn the_audit_file_and_the_debrief_tell_what_was_decided() {
     }
     let refused = json!({"decision": "refuse", "pressure": "battery", "count": 2});
     assert!(debrief.to_json()["admissions"].as_array().unwrap().contains(&refused));
+}
+
+#[test]
+fn under_pressure_cloud_tasks_wait_are_refused_or_stay_here() {
+    let notes = Notes::new();
+    let manager = AutomationAssistantManager::builder().observer(notes.clone()).build().unwrap();
+    let cloud = manager.spawn_helper_with(HelperConfig::local(), Cloud).unwrap();
+    let local = create_local_helper(&manager, "local").unwrap();
+    // A strict policy over an empty device tree: nothing is known, so nothing goes out.
+    let nowhere = || DeviceWatch::new(DeviceReader::new().root("/nonexistent"));
+    let policy =
+        |action| AdmissionPolicy::new().min_battery_percent(20).strict(true).when_beyond(action);
+    let control = |action| AdmissionControl::new(policy(action)).device(nowhere());
+    let refused = control(CloudAction::Refuse).submit(&manager, cloud, "x").unwrap_err();
+    assert!(matches!(&refused, Error::NotAdmitted { .. }), "{refused:?}");
+    assert_eq!(refused.into_request().unwrap().prompt(), "x");
+    let (helper, _) =
+        control(CloudAction::UseLocal).local_helper(local).submit(&manager, cloud, "x").unwrap();
+    assert_eq!(helper, local);
+    let late =
+        control(CloudAction::Wait).max_wait(Duration::from_millis(5)).submit(&manager, cloud, "x");
+    assert!(matches!(late, Err(Error::NotAdmitted { .. })));
+    // The wait has two: its begin and its end.
+    assert_eq!(notes.of(EventKind::Admission).len(), 4);
+    // What stays on the device is never held back; what is not limited goes out.
+    control(CloudAction::Refuse).submit(&manager, local, "x").unwrap();
+    let open = AdmissionControl::new(AdmissionPolicy::new()).device(nowhere());
+    assert_eq!(open.submit(&manager, cloud, "x").unwrap().0, cloud);
 }

@@ -1,6 +1,10 @@
 //! The report: its text for people, its numbers for programs, its calm before odd files.
 #![allow(clippy::print_stdout, reason = "the harness shows it when the test fails")]
 
+mod damage;
+mod sections;
+mod sums;
+
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -156,7 +160,8 @@ fn odd_lines_are_counted_and_skipped() {
     assert_eq!((debrief.total_events(), debrief.success_count()), (2, 2));
     assert_eq!(debrief.total_runs(), 1);
     let lines = &debrief.to_json()["lines"];
-    assert_eq!((&lines["broken"], &lines["foreign"]), (&7.into(), &2.into()));
+    assert_eq!((&lines["broken"], &lines["foreign"]), (&6.into(), &2.into()));
+    assert_eq!((&lines["nul_bytes"], &lines["mended"]), (&10.into(), &0.into()));
     assert_eq!((&lines["too_long"], &lines["torn_end"]), (&1.into(), &false.into()));
     file.truncate(file.len() - 9);
     let torn = Debrief::from_reader(&file[..]).unwrap();
@@ -177,11 +182,6 @@ fn fields_that_are_missing_or_of_another_type_cost_no_line() {
     ] {
         let line = format!("{start}{rest}");
         let debrief = read(&line);
-        if line.contains("1e999") {
-            // No number that JSON readers take.
-            assert_eq!(debrief.to_json()["lines"]["broken"], 1);
-            continue;
-        }
         assert_eq!(debrief.success_count() == 1, success, "{line}");
         assert_eq!(debrief.total_events(), 1, "{line}");
         assert_eq!(debrief.backends()[0].avg_latency_ms, 0.0, "{line}");

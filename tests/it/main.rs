@@ -7,11 +7,12 @@
 #![allow(clippy::print_stdout)]
 
 mod admission;
+mod callbacks;
 mod core_edges;
 mod core_more;
 mod debrief;
-mod debrief_edges;
 mod device;
+mod drops;
 mod examples;
 mod face;
 mod flow;
@@ -20,11 +21,14 @@ mod graders;
 #[cfg(feature = "http")]
 mod http;
 mod limits;
+mod nesting;
 #[cfg(feature = "http")]
 mod opik;
 #[cfg(feature = "http")]
 mod real_model;
 mod resources;
+#[cfg(feature = "http")]
+mod sdk_judge;
 mod secrets;
 mod shutdown;
 mod soak;
@@ -32,5 +36,6 @@ mod support;
 mod telemetry;
 mod telemetry_edges;
 mod telemetry_kill;
+mod telemetry_places;
+mod tidy;
 mod together;
-mod together_faults;

@@ -37,9 +37,25 @@ fn brief(config: HelperConfig, base: &str) -> HelperConfig {
 }
 
 fn local(base: &str) -> (AutomationAssistantManager, HelperId) {
+    spawn(brief(HelperConfig::local(), base))
+}
+
+fn spawn(config: HelperConfig) -> (AutomationAssistantManager, HelperId) {
     let manager = AutomationAssistantManager::new(2);
-    let helper = manager.spawn_helper(brief(HelperConfig::local(), base)).unwrap();
+    let helper = manager.spawn_helper(config).unwrap();
     (manager, helper)
+}
+
+/// A helper for each API that the server speaks.
+fn every_api(base: &str) -> Vec<(&'static str, HelperConfig)> {
+    // Unlike the chat API, the other one has no seed.
+    let anthropic = HelperConfig::anthropic()
+        .api_endpoint(base)
+        .model("any")
+        .timeout(PATIENCE)
+        .custom_param("max_tokens", 24)
+        .custom_param("temperature", 0);
+    vec![("chat completions", brief(HelperConfig::local(), base)), ("messages", anthropic)]
 }
 
 fn ask(manager: &AutomationAssistantManager, helper: HelperId, request: TaskRequest) -> Task {
@@ -89,45 +105,53 @@ fn two_helpers_work_side_by_side_on_a_real_model() {
 }
 
 #[test]
-fn a_real_stream_arrives_in_pieces_that_make_up_the_answer() {
+fn a_real_stream_arrives_in_deltas_that_make_up_the_answer() {
     let Some(base) = endpoint() else { return };
-    let (manager, helper) = local(&base);
-    let pieces = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&pieces);
-    let request = TaskRequest::new("Count from one to ten.")
-        .on_text(move |text| heard.lock().unwrap().push(text.to_owned()));
-    let task = ask(&manager, helper, request);
-    let pieces = pieces.lock().unwrap();
-    assert!(pieces.len() > 1, "{:?}", task.error);
-    assert_eq!(task.result.unwrap(), pieces.concat());
-    assert!(task.usage.unwrap().completion_tokens > 0);
-    assert!(matches!(task.finish_reason, Some(FinishReason::Stop | FinishReason::Length)));
+    for (api, config) in every_api(&base) {
+        let (manager, helper) = spawn(config);
+        let deltas = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&deltas);
+        let request = TaskRequest::new("Count from one to ten.")
+            .on_text(move |text| heard.lock().unwrap().push(text.to_owned()));
+        let task = ask(&manager, helper, request);
+        let deltas = deltas.lock().unwrap();
+        assert!(deltas.len() > 1, "{api}: {:?}", task.error);
+        assert_eq!(task.result.unwrap(), deltas.concat(), "{api}");
+        let usage = task.usage.unwrap();
+        assert!(usage.prompt_tokens > 0 && usage.completion_tokens > 0, "{api}");
+        assert!(matches!(task.finish_reason, Some(FinishReason::Stop | FinishReason::Length)));
+        let whole = ask(&manager, helper, TaskRequest::new("Count from one to ten."));
+        assert!(!whole.result.unwrap().trim().is_empty(), "{api}");
+    }
 }
 
 #[test]
 fn a_real_model_calls_a_tool_with_and_without_a_stream() {
     let Some(base) = endpoint() else { return };
-    let (manager, helper) = local(&base);
-    for stream in [false, true] {
-        let (called, calls) = channel();
-        let called = Mutex::new(called);
-        let tool = FnTool::new(
-            "battery_level",
-            "Tells the battery's level in percent.",
-            json!({"type": "object", "properties": {}}),
-            move |_| {
-                called.lock().unwrap().send(()).map_err(|error| error.to_string())?;
-                Ok("71".to_owned())
-            },
-        );
-        let mut request = TaskRequest::new("How full is the battery?").tool(tool);
-        if stream {
-            request = request.on_text(|_| {});
+    for (api, config) in every_api(&base) {
+        // Room for the arguments: a call that is cut off is not run.
+        let (manager, helper) = spawn(config.custom_param("max_tokens", 128));
+        for stream in [false, true] {
+            let (called, calls) = channel();
+            let called = Mutex::new(called);
+            let tool = FnTool::new(
+                "battery_level",
+                "Tells the battery's level in percent.",
+                json!({"type": "object", "properties": {}}),
+                move |_| {
+                    called.lock().unwrap().send(()).map_err(|error| error.to_string())?;
+                    Ok("71".to_owned())
+                },
+            );
+            let mut request = TaskRequest::new("How full is the battery?").tool(tool);
+            if stream {
+                request = request.on_text(|_| {});
+            }
+            let task = ask(&manager, helper, request);
+            // A small model may forget to stop asking; that it asked is what counts.
+            assert!(calls.try_recv().is_ok(), "{api}: {task:?}");
+            assert!(task.attempts >= 2, "{api}: {task:?}");
         }
-        let task = ask(&manager, helper, request);
-        // A small model may forget to stop asking; that it asked is what counts.
-        assert!(calls.try_recv().is_ok(), "{task:?}");
-        assert!(task.attempts >= 2, "{task:?}");
     }
 }
 
@@ -146,30 +170,57 @@ fn a_real_model_obeys_a_schema() {
     assert!(["red", "green", "blue"].contains(&answer["colour"].as_str().unwrap()));
 }
 
+/// llama.cpp enforces schemas on its chat API alone: what comes elsewhere is prose, and says so.
+#[test]
+fn prose_in_place_of_json_is_told_as_such() {
+    let Some(base) = endpoint() else { return };
+    let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    for (api, config) in every_api(&base).into_iter().skip(1) {
+        let (manager, helper) = spawn(config);
+        let request = TaskRequest::new("Say a word.").reply_schema("word", schema.clone());
+        let task = ask(&manager, helper, request);
+        assert!(task.is_success(), "{api}: {:?}", task.error);
+        let error = task.parse_result::<Value>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{api}");
+        assert!(error.summary().contains("is not JSON"), "{api}: {error}");
+        assert_eq!(error.partial(), task.result.as_deref(), "{api}");
+    }
+}
+
 #[test]
 fn a_real_answer_is_cancelled_in_the_middle_and_the_helper_goes_on() {
     let Some(base) = endpoint() else { return };
-    let (manager, helper) = local(&base);
-    let (told, heard) = channel();
-    let request = TaskRequest::new("Write a very long story about the sea.")
-        .custom_param("max_tokens", 2000)
-        .on_text(move |text| drop(told.send(text.to_owned())));
-    let id = manager.submit_task(helper, request).unwrap();
-    heard.recv_timeout(PATIENCE).unwrap();
-    let began = Instant::now();
-    assert!(manager.cancel_task(helper, id));
-    let task = manager.wait_task(helper, id, PATIENCE).unwrap();
-    assert_eq!(task.error.unwrap().kind(), ErrorKind::Cancelled);
-    // The channel closes when the helper's thread has let go of the callback.
-    while heard.recv_timeout(PATIENCE).is_ok() {}
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    assert!(ask(&manager, helper, TaskRequest::new("Say yes.")).is_success());
+    for (api, config) in every_api(&base) {
+        let (manager, helper) = spawn(config);
+        let (told, heard) = channel();
+        let request = TaskRequest::new("Write a very long story about the sea.")
+            .custom_param("max_tokens", 2000)
+            .on_text(move |text| drop(told.send(text.to_owned())));
+        let id = manager.submit_task(helper, request).unwrap();
+        heard.recv_timeout(PATIENCE).unwrap();
+        let began = Instant::now();
+        assert!(manager.cancel_task(helper, id), "{api}");
+        let task = manager.wait_task(helper, id, PATIENCE).unwrap();
+        assert_eq!(task.error.unwrap().kind(), ErrorKind::Cancelled, "{api}");
+        // The channel closes when the helper's thread has let go of the callback.
+        while heard.recv_timeout(PATIENCE).is_ok() {}
+        assert!(began.elapsed() < Duration::from_secs(1), "{api}: {:?}", began.elapsed());
+        assert!(ask(&manager, helper, TaskRequest::new("Say yes.")).is_success(), "{api}");
+    }
 }
 
 #[test]
 fn a_real_server_s_refusal_has_its_kind() {
     let Some(base) = endpoint() else { return };
-    let (manager, helper) = local(&base);
-    let task = ask(&manager, helper, TaskRequest::new("word ".repeat(20_000)));
-    assert_eq!(task.error.unwrap().kind(), ErrorKind::ContextLengthExceeded);
+    for (api, config) in every_api(&base) {
+        let (manager, helper) = spawn(config);
+        for stream in [false, true] {
+            let mut request = TaskRequest::new("word ".repeat(20_000));
+            if stream {
+                request = request.on_text(|_| {});
+            }
+            let error = ask(&manager, helper, request).error.unwrap();
+            assert_eq!(error.kind(), ErrorKind::ContextLengthExceeded, "{api}");
+        }
+    }
 }

@@ -114,7 +114,11 @@ fn a_task_leaves_the_lines_that_readers_know() {
     assert_eq!(end["lines_written"], stats.lines_written);
     assert_eq!(stats.lines_written + 1, after.len() as u64);
     assert_eq!(folder.files(), ["deep"]);
-    assert_eq!(fs::read_dir(folder.join("deep/down")).unwrap().count(), 1, "the lock is gone");
+    assert_eq!(
+        fs::read_dir(folder.join("deep/down")).unwrap().count(),
+        1,
+        "no lock file without rotation"
+    );
 }
 
 #[test]
@@ -222,24 +226,8 @@ fn with_another_live_writer_nothing_is_cut_and_the_line_is_closed() {
     assert_eq!(debrief.total_runs(), 2);
     assert_eq!(debrief.to_json()["lines"]["broken"], 1);
     assert_eq!(debrief.to_json()["runs"]["ended"], 2);
-    assert_eq!(folder.files(), ["audit.jsonl"]);
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-#[test]
-fn the_lock_of_a_dead_writer_is_taken_away() {
-    let folder = Folder::new("stale");
-    let path = folder.join("audit.jsonl");
-    // No such process can be; and this one began at another time.
-    for lock in [format!("{}-1-0a.lock", u32::MAX), format!("{}-1-0b.lock", std::process::id())] {
-        fs::write(folder.join(&format!("audit.jsonl.{lock}")), "busy 20200101_000000\n").unwrap();
-    }
-    fs::write(&path, "{\"a\":1}\ntorn").unwrap();
-    let telemetry = Telemetry::to_file(&path).unwrap();
-    assert_eq!(lines(&path)[1]["bytes_dropped"], 4);
-    assert_eq!(folder.files().len(), 2);
-    drop(telemetry);
-    assert_eq!(folder.files(), ["audit.jsonl"]);
+    // Closing took the lock, which stays.
+    assert_eq!(folder.files(), ["audit.jsonl", "audit.jsonl.lock"]);
 }
 
 #[test]
@@ -272,7 +260,7 @@ fn the_file_is_its_owners_alone_and_no_link_is_followed() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let folder = Folder::new("mode");
     let path = folder.join("audit.jsonl");
-    let telemetry = Telemetry::to_file(&path).unwrap();
+    let telemetry = Telemetry::builder(&path).rotate(1 << 20, 1).build().unwrap();
     for file in folder.files() {
         let mode = fs::metadata(folder.join(&file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
@@ -351,7 +339,8 @@ fn rotation_keeps_sizes_and_counts_and_loses_nothing_young() {
     assert!(run.rotations > 3, "{run:?}");
     drop(telemetry);
     let names = ["audit.jsonl", "audit.jsonl.1", "audit.jsonl.2", "audit.jsonl.3"];
-    assert_eq!(folder.files(), names);
+    assert_eq!(folder.files(), [&names[..], &["audit.jsonl.lock"]].concat());
+    assert_eq!(fs::metadata(folder.join("audit.jsonl.lock")).unwrap().len(), 0);
     let mut seqs = Vec::new();
     for name in names.iter().rev() {
         let path = folder.join(name);

@@ -60,10 +60,15 @@ fn doctor_tells_each_thing_that_is_wrong() {
     one("OPIK_API_KEY", " ", "WRONG key        Comet: OPIK_API_KEY holds spaces only", "alone");
     for url in ["ftp://host/v1", "host:80/v1", "http://", "http://host:99999/v1"] {
         let begin = "WRONG endpoint   ChatGPT: OPENAI_BASE_URL is no http or https URL";
-        one("OPENAI_BASE_URL", url, begin, " -> write it like https://host/v1");
+        one("OPENAI_BASE_URL", url, begin, " -> write it like https://api.openai.com/v1");
     }
     let begin = "WRONG endpoint   Comet: OPIK_URL_OVERRIDE is no http or https URL";
-    one("OPIK_URL_OVERRIDE", "localhost", begin, " -> write it like https://host/opik/api");
+    one(
+        "OPIK_URL_OVERRIDE",
+        "localhost",
+        begin,
+        " -> write it like https://www.comet.com/opik/api",
+    );
     if cfg!(feature = "tls") {
         let todo = " -> correct SSL_CERT_FILE, or unset it to use the bundled roots";
         one("SSL_CERT_FILE", "no/such.pem", "WRONG roots      SSL_CERT_FILE no/such.pem", todo);

@@ -30,7 +30,7 @@ fn what_is_no_chat_completion_is_told_apart() {
         ("no choices", closing(200, "", r#"{"choices":[]}"#), K::Protocol, "no choices"),
         ("null choices", closing(200, "", r#"{"choices":null}"#), K::Protocol, "no choices"),
         ("no message", closing(200, "", r#"{"choices":[{}]}"#), K::Protocol, "no message"),
-        ("a list", closing(200, "", "[]"), K::Protocol, "no chat completion"),
+        ("a list", closing(200, "", "[]"), K::Protocol, "not of the API asked"),
         ("half JSON", closing(200, "", r#"{"choices":[{"mess"#), K::Truncated, "middle"),
         ("latin-1", closing(200, "", b"{\"choices\":\"\xe4\"}"), K::Protocol, "UTF-8"),
         ("utf-16", closing(200, "", b"\xff\xfe{\0"), K::Protocol, "UTF-8"),

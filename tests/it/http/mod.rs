@@ -1,5 +1,6 @@
 //! The HTTP backends through the public face, against scripted servers on loopback.
 
+mod anthropic;
 mod bad_server;
 mod cancel;
 mod environment;

@@ -155,31 +155,77 @@ fn a_refused_key_leaves_the_spool_for_a_better_one() {
     assert_eq!(flush(&second, LONG), (2, 0, 0));
 }
 
+/// Opens a sink on this spool; what it was refused for, if it was.
+fn refused(path: &std::path::Path) -> Option<String> {
+    let refused = OpikSink::new(opik(&nobody()).spool(path)).err();
+    refused.map(|error| format!("{error:?}"))
+}
+
 #[test]
-fn a_spool_is_one_sink_s_and_never_a_link() {
+fn a_spool_is_one_sink_s_alone() {
     let folder = Folder::new("opik-one");
     let path = folder.join("s");
     let first = OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
-    let why = OpikSink::new(opik(&nobody()).spool(&path)).unwrap_err().to_string();
-    assert!(why.contains("another sink"), "{why}");
+    for _ in 0..2 {
+        assert!(refused(&path).unwrap().contains("another sink"));
+    }
+    assert_eq!(folder.files(), ["s"], "the lock is the kernel's");
     drop(first);
-    OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
-    // A lock of a process that is gone is taken over.
-    let mut lock = path.clone().into_os_string();
-    lock.push(".lock");
-    if cfg!(target_os = "linux") {
-        fs::write(&lock, "4194304999 1\n").unwrap();
-        OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
+    assert_eq!(folder.files(), [""; 0]);
+    // As another process would hold it; what such a one leaves when it is killed is no lock.
+    let holder = fs::File::create(&path).unwrap();
+    holder.lock().unwrap();
+    assert!(refused(&path).unwrap().contains("another sink"));
+    holder.unlock().unwrap();
+    assert_eq!(refused(&path), None);
+}
+
+#[test]
+fn a_spool_that_was_moved_away_takes_no_other_file_with_it() {
+    let folder = Folder::new("opik-moved");
+    let path = folder.join("s");
+    let sink = OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
+    fs::rename(&path, folder.join("elsewhere")).unwrap();
+    fs::write(&path, "precious").unwrap();
+    drop(sink);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_spool_is_refused_and_left_as_it_is() {
+    use crate::telemetry_places::{in_time, pipe};
+    let folder = Folder::new("opik-odd");
+    let target = folder.join("target");
+    fs::write(&target, "precious, without a newline").unwrap();
+    std::os::unix::fs::symlink(&target, folder.join("link")).unwrap();
+    pipe(&folder.join("pipe"));
+    fs::create_dir(folder.join("dir")).unwrap();
+    // As long as no line of ours is.
+    fs::write(folder.join("photo"), vec![7; 5 << 20]).unwrap();
+    for (name, why) in [
+        ("link", "symbolic link"),
+        ("pipe", "no plain file"),
+        ("dir", "no plain file"),
+        ("photo", "no trace spool"),
+        (&"x".repeat(255), "File name too long"),
+    ] {
+        let path = folder.join(name);
+        let said = in_time(move || refused(&path)).unwrap();
+        assert!(said.contains(why), "{said}");
     }
-    #[cfg(unix)]
-    {
-        let target = folder.join("target");
-        fs::write(&target, "precious").unwrap();
-        let link = folder.join("link");
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        let why = OpikSink::new(opik(&nobody()).spool(&link)).unwrap_err().to_string();
-        assert!(why.contains("symbolic link"), "{why}");
-        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-    }
-    assert!(OpikSink::new(opik(&nobody()).spool(folder.join("."))).is_err());
+    let linked = folder.join("linked");
+    fs::hard_link(&target, &linked).unwrap();
+    assert!(refused(&linked).unwrap().contains("hard links"));
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious, without a newline");
+    assert_eq!(fs::metadata(folder.join("photo")).unwrap().len(), 5 << 20);
+    // A pipe in the place of the lock file that was, long ago, is none of our business.
+    pipe(&folder.join("s.lock"));
+    assert_eq!(
+        in_time({
+            let path = folder.join("s");
+            move || refused(&path)
+        }),
+        None
+    );
 }

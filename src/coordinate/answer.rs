@@ -1,0 +1,38 @@
+//! One helper's answer in a coordinated call.
+
+use crate::error::Error;
+use crate::id::HelperId;
+use crate::task::{Task, TaskRequest};
+use crate::task_error::ErrorKind;
+
+/// One helper's answer to a request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The helper that was asked.
+    pub helper_id: HelperId,
+    /// The ended task (which may have failed), or the reason why there is none.
+    pub outcome: Result<Task, Error>,
+}
+
+impl Answer {
+    /// The text, if the task succeeded.
+    pub fn text(&self) -> Option<&str> {
+        self.outcome.as_ref().ok().and_then(|task| task.result.as_deref())
+    }
+
+    /// Whether the task succeeded.
+    pub fn is_success(&self) -> bool {
+        self.text().is_some()
+    }
+}
+
+/// The request was not submitted: the call was over for this reason. Gives a copy back.
+pub(super) fn not_asked(why: ErrorKind, request: &TaskRequest) -> Error {
+    Error::NotAsked { why, request: Box::new(request.clone_without_callbacks()) }
+}
+
+/// The error of a call that was given no helper.
+pub(super) fn no_helper() -> Error {
+    Error::InvalidRequest("there is no helper to ask".into())
+}

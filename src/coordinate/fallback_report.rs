@@ -1,0 +1,72 @@
+//! The result of a request over ordered helpers.
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::id::HelperId;
+use crate::task::Task;
+use crate::task_error::ErrorKind;
+
+/// Why a helper gave no answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WhyNot {
+    /// Its task failed.
+    Failed(Box<Task>),
+    /// The task could not be submitted or waited for.
+    Refused(Error),
+    /// It was left out after failures that will repeat; so much of its cool-down was left.
+    CoolingDown(Duration),
+}
+
+impl WhyNot {
+    /// A short name in snake case, as in telemetry: the kind of the task's error, or one of
+    /// `queue_full`, `stopped`, `unknown_helper`, `invalid_request`, `refused`,
+    /// `cooling_down`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Failed(task) => task.error.as_ref().map_or("other", |e| e.kind().as_str()),
+            Self::Refused(Error::QueueFull(_)) => "queue_full",
+            Self::Refused(Error::Stopped(_)) => "stopped",
+            Self::Refused(Error::UnknownHelper(_)) => "unknown_helper",
+            Self::Refused(Error::InvalidRequest(_)) => "invalid_request",
+            Self::Refused(_) => "refused",
+            Self::CoolingDown(_) => "cooling_down",
+        }
+    }
+}
+
+/// A helper that was asked, or left out, and did not answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Tried {
+    /// The helper.
+    pub helper_id: HelperId,
+    /// Why it gave no answer.
+    pub why: WhyNot,
+}
+
+/// The result of a request over ordered helpers.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FallbackReport {
+    /// The successful task, if any helper had one.
+    pub task: Option<Task>,
+    /// The helpers without an answer, in the order in which they were asked or left out.
+    pub tried: Vec<Tried>,
+    /// Why no helper answered although not all were asked or waited for:
+    /// [`ErrorKind::Cancelled`], or [`ErrorKind::Timeout`] when the call's time was over.
+    pub ended_early: Option<ErrorKind>,
+}
+
+impl FallbackReport {
+    /// The text, if any helper answered.
+    pub fn text(&self) -> Option<&str> {
+        self.task.as_ref().and_then(|task| task.result.as_deref())
+    }
+
+    /// The helper that answered.
+    pub fn helper(&self) -> Option<HelperId> {
+        self.task.as_ref().map(|task| task.helper_id)
+    }
+}

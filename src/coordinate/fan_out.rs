@@ -1,0 +1,121 @@
+//! One request to several helpers at once.
+
+use super::answer::{Answer, no_helper, not_asked};
+use super::call::{CallWatch, Woken};
+use super::in_flight::{InFlight, end_all, take_completed};
+use super::together::Together;
+use crate::error::Error;
+use crate::id::HelperId;
+use crate::task::{Task, TaskRequest};
+
+/// How many successes a fan-out waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Every answer, successful or not.
+    All,
+    /// This many successes; the other tasks are cancelled then.
+    First(usize),
+}
+
+/// The result of a race.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Race {
+    /// The answers of all helpers, in the order of the helpers; losers end as cancelled.
+    pub answers: Vec<Answer>,
+    winner: Option<usize>,
+}
+
+impl Race {
+    /// The first success.
+    pub fn winner(&self) -> Option<&Answer> {
+        self.winner.map(|at| &self.answers[at])
+    }
+}
+
+impl Together<'_> {
+    /// Asks several helpers the same request, and collects all answers or the first few
+    /// successes. Answers are in the order of the helpers. The template's own callbacks are
+    /// not called; use [`Together::on_text`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for an empty list; every other failure is in the answers.
+    pub fn fan_out(
+        &self,
+        helpers: &[HelperId],
+        template: &TaskRequest,
+        want: Want,
+    ) -> Result<Vec<Answer>, Error> {
+        self.ask_all(helpers, template, want).map(|(answers, _)| answers)
+    }
+
+    /// Asks several helpers the same request; the first success wins, the other tasks are
+    /// cancelled. The template's own callbacks are not called; use [`Together::on_text`].
+    ///
+    /// # Errors
+    ///
+    /// As [`fan_out`](Self::fan_out).
+    pub fn race(&self, helpers: &[HelperId], template: &TaskRequest) -> Result<Race, Error> {
+        let (answers, winner) = self.ask_all(helpers, template, Want::First(1))?;
+        Ok(Race { answers, winner })
+    }
+
+    /// The answers, and the place of the first success.
+    fn ask_all(
+        &self,
+        helpers: &[HelperId],
+        template: &TaskRequest,
+        want: Want,
+    ) -> Result<(Vec<Answer>, Option<usize>), Error> {
+        if helpers.is_empty() {
+            return Err(no_helper());
+        }
+        let mut call = CallWatch::new(self, self.deadline);
+        let mut outcomes: Vec<Option<Result<Task, Error>>> = Vec::new();
+        let mut in_flight = Vec::new();
+        for (place, &helper) in helpers.iter().enumerate() {
+            if let Some(why) = call.over() {
+                outcomes.push(Some(Err(not_asked(why, template))));
+                continue;
+            }
+            match self.submit(self.request_for(template, helper, call.until()), helper) {
+                Ok(task) => {
+                    call.add(&task.shared);
+                    in_flight.push(InFlight { place, helper: place, task });
+                    outcomes.push(None);
+                }
+                Err(error) => outcomes.push(Some(Err(error))),
+            }
+        }
+        let enough = match want {
+            Want::All => usize::MAX,
+            Want::First(successes) => successes,
+        };
+        let (mut successes, mut first) = (0, None);
+        while !in_flight.is_empty() && successes < enough {
+            let (completed, look_again) = take_completed(&mut in_flight);
+            for (request, outcome) in completed {
+                if outcome.as_ref().is_ok_and(Task::is_success) {
+                    successes += 1;
+                    first = first.or(Some(request.place));
+                }
+                outcomes[request.place] = Some(outcome);
+            }
+            if in_flight.is_empty() || successes >= enough {
+                break;
+            }
+            if let Woken::Over = call.sleep(look_again) {
+                break;
+            }
+        }
+        for (request, outcome) in end_all(in_flight) {
+            outcomes[request.place] = Some(outcome);
+        }
+        let answer = |(outcome, &helper_id): (Option<_>, &HelperId)| Answer {
+            helper_id,
+            outcome: outcome.unwrap_or_else(|| Err(no_helper())),
+        };
+        Ok((outcomes.into_iter().zip(helpers).map(answer).collect(), first))
+    }
+}

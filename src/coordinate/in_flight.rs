@@ -1,0 +1,76 @@
+//! Tasks that a coordinated call has submitted and waits for.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::helper::shared::Shared;
+use crate::id::TaskId;
+use crate::sync::{Arc, earlier};
+use crate::task::Task;
+use crate::task_error::ErrorKind;
+
+/// How long the outcome of a cancelled task may take to become readable. It is readable at
+/// once, unless a thread is just notifying observers of it.
+const OUTCOME_SHOWS_WITHIN: Duration = Duration::from_secs(1);
+
+/// A submitted task and its helper.
+pub(super) struct Submitted {
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: TaskId,
+}
+
+impl Submitted {
+    /// Cancels the task and returns its outcome.
+    pub(super) fn end(&self) -> Result<Task, Error> {
+        self.shared.cancel(self.id);
+        self.shared.wait(self.id, OUTCOME_SHOWS_WITHIN)
+    }
+}
+
+/// A request in flight at one of the helpers of a call.
+pub(super) struct InFlight {
+    /// The place of its answer.
+    pub(super) place: usize,
+    /// The place of its helper among the call's helpers.
+    pub(super) helper: usize,
+    pub(super) task: Submitted,
+}
+
+/// A request whose task has ended.
+pub(super) type Completed = (InFlight, Result<Task, Error>);
+
+/// Takes out the requests that are completed; the moment, if any, is when to look again.
+pub(super) fn take_completed(in_flight: &mut Vec<InFlight>) -> (Vec<Completed>, Option<Instant>) {
+    let mut completed = Vec::new();
+    let mut look_again = None;
+    let mut at = 0;
+    while at < in_flight.len() {
+        let task = &in_flight[at].task;
+        match task.shared.poll(task.id) {
+            Ok(Err(moment)) => {
+                look_again = earlier(look_again, moment);
+                at += 1;
+            }
+            Ok(Ok(task)) => completed.push((in_flight.swap_remove(at), Ok(task))),
+            Err(error) => completed.push((in_flight.swap_remove(at), Err(error))),
+        }
+    }
+    (completed, look_again)
+}
+
+/// Cancels all of them first, then collects their outcomes.
+pub(super) fn end_all(in_flight: Vec<InFlight>) -> Vec<Completed> {
+    for request in &in_flight {
+        request.task.shared.cancel(request.task.id);
+    }
+    let end = |request: InFlight| {
+        let outcome = request.task.end();
+        (request, outcome)
+    };
+    in_flight.into_iter().map(end).collect()
+}
+
+/// Whether the next task at that helper will fail the same way for now.
+pub(super) fn will_repeat(kind: ErrorKind) -> bool {
+    kind.repeats_without_human() || matches!(kind, ErrorKind::Network | ErrorKind::RateLimited)
+}

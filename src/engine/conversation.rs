@@ -1,0 +1,313 @@
+//! One task as a conversation with a server: attempts, waits, rounds of tools, and the answer in
+//! the end.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use crate::backend::{Attempt, CallContext, Reply};
+use crate::backoff::Backoff;
+use crate::engine::body::read_complete;
+use crate::engine::draft::Completion;
+use crate::engine::failure::{Failure, Retry};
+use crate::engine::message::{Content, Round};
+use crate::engine::protocol::{Ask, Headers, Offer};
+use crate::engine::{Model, RemoteBackend, tools};
+use crate::http::{Limits, Request, Response};
+use crate::id::random_u64;
+use crate::task::Usage;
+use crate::task_error::{ErrorKind, TaskError};
+
+const JSON: &str = "application/json";
+/// Longest wait of our own choice between two attempts.
+const BACKOFF_MAX: Duration = Duration::from_secs(8);
+
+/// One task in progress.
+pub(crate) struct Conversation<'a> {
+    pub(super) backend: &'a RemoteBackend,
+    pub(super) call: &'a CallContext<'a>,
+    tools: Vec<Offer<'a>>,
+    /// What the model and its tools have said since the prompt.
+    pub(super) rounds: Vec<Round>,
+    /// Whether a call counts as begun. A task's first has begun with the task.
+    attempt_open: Cell<bool>,
+    /// Whether this attempt has delivered text to the task's owner.
+    pub(super) delivered: Cell<bool>,
+    /// Who runs the model, where a gateway names it.
+    provider: RefCell<Option<String>>,
+}
+
+/// What is known of an attempt, however it ended.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) status: Option<u16>,
+    pub(super) first_byte: Option<Duration>,
+    pub(super) usage: Option<Usage>,
+    /// Bytes of text that came.
+    pub(super) text_bytes: usize,
+    /// How long the server lets no more calls in, by its own word.
+    pub(super) pause: Option<Duration>,
+}
+
+impl<'a> Conversation<'a> {
+    /// # Errors
+    ///
+    /// Where a tool cannot be offered.
+    pub(crate) fn new(
+        backend: &'a RemoteBackend,
+        call: &'a CallContext<'a>,
+    ) -> Result<Self, TaskError> {
+        let offers = call.request().tools.iter().map(|tool| Offer::of(tool.as_ref()));
+        let tools = offers.collect::<Result<_, _>>();
+        Ok(Self {
+            backend,
+            call,
+            tools: tools.map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?,
+            rounds: Vec::new(),
+            attempt_open: Cell::new(true),
+            delivered: Cell::new(false),
+            provider: RefCell::default(),
+        })
+    }
+
+    /// Asks until the model has answered, running the tools that it wants in between.
+    pub(crate) fn run(mut self) -> Result<Reply, TaskError> {
+        let mut usage: Option<Usage> = None;
+        let mut rounds_left = self.backend.max_tool_rounds;
+        loop {
+            let answer = self.ask()?;
+            usage = match (usage, answer.usage) {
+                (Some(mut sum), Some(more)) => {
+                    sum.add(&more);
+                    Some(sum)
+                }
+                (before, now) => before.or(now),
+            };
+            if !answer.wants_tools() {
+                let model = answer.model.as_deref();
+                let model = model.and_then(|name| self.foreign_name(name, &answer.text));
+                let mut reply = Reply::new(answer.text);
+                reply.model = model;
+                reply.usage = usage;
+                reply.finish_reason = answer.finish;
+                reply.provider = self.provider.take();
+                return Ok(reply);
+            }
+            if rounds_left == 0 {
+                let rounds = self.backend.max_tool_rounds;
+                let what = format!(
+                    "the model still wants tools after {rounds} rounds: raise max_tool_rounds, \
+                     or give it tools that settle the matter"
+                );
+                return Err(TaskError::new(ErrorKind::Other, what).with_partial(answer.text));
+            }
+            rounds_left -= 1;
+            self.use_tools(answer)?;
+        }
+    }
+
+    /// Runs the tools that the model wants, in its order, and keeps what they returned.
+    fn use_tools(&mut self, answer: Completion) -> Result<(), TaskError> {
+        let offered = &self.call.request().tools;
+        if offered.is_empty() {
+            return Err(TaskError::new(
+                ErrorKind::Unsupported,
+                "the model wants a tool, but the request has none: add it with \
+                 TaskRequest::tool",
+            ));
+        }
+        let mut reply = answer.parts;
+        let before: usize = self.rounds.iter().map(|round| round.results.len()).sum();
+        let mut results = Vec::new();
+        for part in &mut reply {
+            let Content::Call(call) = &mut part.content else { continue };
+            self.call.check()?;
+            let mut result = tools::run(offered, call, self.backend.max_tool_output_bytes);
+            if tools::make_presentable(call, before + results.len()) {
+                // The provider's own form of it would be refused as the call was.
+                part.opaque = None;
+                result.id.clone_from(&call.id);
+            }
+            results.push(result);
+        }
+        self.rounds.push(Round { reply, results });
+        self.call.check()
+    }
+
+    /// Asks the server, again and again where that can help.
+    fn ask(&self) -> Result<Completion, TaskError> {
+        let mut backoff = None;
+        let mut waited: Option<Duration> = None;
+        let own = self.call.request().max_retries;
+        let mut retries_left = own.unwrap_or(self.backend.max_retries);
+        let mut may_change = true;
+        loop {
+            self.call.check()?;
+            let (permit, queued) = self.take_permit()?;
+            waited = match (waited, queued) {
+                (Some(a), Some(b)) => Some(a + b),
+                (a, b) => a.or(b),
+            };
+            if !self.attempt_open.replace(true) {
+                self.call.begin_attempt();
+            }
+            self.delivered.set(false);
+            let mut facts = Facts::default();
+            let outcome = self.attempt(&mut facts);
+            facts.text_bytes = outcome.as_ref().map_or(0, |answer| answer.text.len());
+            self.settle_permit(&permit, &facts, outcome.as_ref().err());
+            self.attempt_open.set(false);
+            self.call.end_attempt(&Attempt {
+                error: outcome.as_ref().err().map(|failure| &failure.error),
+                http_status: facts.status,
+                usage: facts.usage.as_ref(),
+                first_byte: facts.first_byte,
+                waited,
+                last: outcome.as_ref().is_ok_and(|answer| !answer.wants_tools()),
+            });
+            let failure = match outcome {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            waited = None;
+            let wait = match failure.retry {
+                // Whoever has heard half an answer must not hear it twice.
+                _ if self.delivered.get() => None,
+                Retry::Changed if std::mem::take(&mut may_change) => continue,
+                Retry::Never | Retry::Changed => None,
+                _ if retries_left == 0 => None,
+                Retry::After(wait) if wait > self.backend.max_retry_wait => None,
+                Retry::After(wait) if !wait.is_zero() => Some(wait),
+                Retry::After(_) | Retry::Soon => {
+                    backoff.get_or_insert_with(|| Backoff::new(BACKOFF_MAX, random_u64())).next()
+                }
+            };
+            // A wait that does not fit: the task ends now, and with its cause.
+            let fits = |wait| self.call.remaining().is_none_or(|left| wait < left);
+            let Some(wait) = wait.filter(|wait| fits(*wait)) else { return Err(failure.error) };
+            retries_left -= 1;
+            self.call.pause(wait)?;
+            waited = Some(wait);
+        }
+    }
+
+    /// No call is under way: what follows is a wait.
+    pub(super) fn withdraw_attempt(&self) {
+        if self.attempt_open.replace(false) {
+            self.call.withdraw_attempt();
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            deadline: self.call.deadline(),
+            connect: self.backend.connect_timeout,
+            first_byte: self.backend.first_byte_timeout,
+            idle_before_payload: self.backend.idle_timeout_set,
+            idle: self.backend.idle_timeout,
+        }
+    }
+
+    fn attempt(&self, facts: &mut Facts) -> Result<Completion, Failure> {
+        let ask = Ask {
+            model: self.model(facts)?,
+            request: self.call.request(),
+            system_prompt: self.call.system_prompt(),
+            params: &self.backend.params,
+            tools: &self.tools,
+            rounds: &self.rounds,
+            stream: self.call.wants_text(),
+        };
+        let body = self.backend.protocol.write(&ask);
+        let accept = if ask.stream { "text/event-stream, application/json" } else { JSON };
+        let url = self.backend.endpoint.join(self.backend.protocol.path());
+        let mut response = self.send(facts, &url, Some((&body, &ask)), accept)?;
+        // The prompt's copy is not needed while the model thinks.
+        drop(body);
+        let outcome = if ask.stream {
+            self.streamed(&mut response, facts)
+        } else {
+            self.complete(&mut response, facts)
+        };
+        outcome.and_then(|draft| draft.finish().map_err(Failure::last))
+    }
+
+    /// The model's name as the helper's configuration has it, or as the server listed it.
+    pub(super) fn asked_model(&self) -> Option<&'a str> {
+        match &self.backend.model {
+            Model::Named(name) => Some(name),
+            Model::FirstListed { found, .. } => found.get().map(String::as_str),
+        }
+    }
+
+    /// The model's name, asked from the server if need be.
+    fn model(&self, facts: &mut Facts) -> Result<&'a str, Failure> {
+        let (path, read, found) = match &self.backend.model {
+            Model::Named(name) => return Ok(name),
+            Model::FirstListed { path, read, found } => (path, read, found),
+        };
+        if let Some(name) = found.get() {
+            return Ok(name);
+        }
+        let url = self.backend.endpoint.join(path);
+        let mut response = self.send(facts, &url, None, JSON)?;
+        let json = read_complete(&mut response, self.backend.max_reply_bytes)?;
+        let name = read(&json).map_err(|rejected| self.failure(rejected, &response, ""))?;
+        match name {
+            Some(name) => Ok(found.get_or_init(|| name)),
+            None => Err(Failure::last(TaskError::new(
+                ErrorKind::NotFound,
+                "the server lists no model: load one there, or name one with HelperConfig::model",
+            ))),
+        }
+    }
+
+    /// Sends a request; returns once a reply begins that is no rejection.
+    fn send(
+        &self,
+        facts: &mut Facts,
+        url: &str,
+        post: Option<(&[u8], &Ask<'_>)>,
+        accept: &'static str,
+    ) -> Result<Response<'a>, Failure> {
+        let headers = &self.backend.headers;
+        let body = post.map(|(body, _)| body);
+        let request = Request { url, headers, body, put: false, accept };
+        let mut response = self.backend.client.send(self.call.cancel(), self.limits(), &request)?;
+        facts.status = Some(response.status());
+        facts.first_byte = response.first_byte();
+        let protocol = &self.backend.protocol;
+        if let Some(name) = protocol.provider_header().and_then(|name| response.header(name)) {
+            self.provider.replace(self.foreign_name(name, ""));
+        }
+        if !self.backend.limiters.is_empty() {
+            facts.pause = protocol.announced_pause(&ReplyHeaders(&response));
+        }
+        match response.status() {
+            200..=299 => {}
+            status @ 300..=399 => {
+                let error = TaskError::new(
+                    ErrorKind::Protocol,
+                    "the server sends us to another address, which is not followed: set \
+                     api_endpoint to the right one",
+                );
+                return Err(Failure::last(error.with_status(status)));
+            }
+            _ => return Err(self.rejection(&mut response, post.map(|(_, ask)| ask))),
+        }
+        match response.header("content-encoding") {
+            None | Some("" | "identity") => Ok(response),
+            Some(_) => Err(Failure::last(TaskError::new(
+                ErrorKind::Protocol,
+                "the server compressed its answer without being asked to",
+            ))),
+        }
+    }
+}
+
+struct ReplyHeaders<'r, 'c>(&'r Response<'c>);
+
+impl Headers for ReplyHeaders<'_, '_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.header(name)
+    }
+}

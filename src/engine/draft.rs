@@ -1,0 +1,311 @@
+//! An answer that grows, within bounds. Pure: no socket, no clock, no protocol.
+
+use crate::engine::error_body::ErrorBody;
+use crate::engine::message::{self, Content, ReplyPart};
+use crate::task::{FinishReason, Usage};
+use crate::task_error::{ErrorKind, TaskError};
+
+/// Most calls in one reply: a model that wants more has lost its way.
+pub(crate) const CALLS_MAX: usize = 64;
+
+/// What the model has said so far.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// All text.
+    text: String,
+    /// How much of the text the task's owner has not been given yet.
+    undelivered: usize,
+    /// The model's own words for not answering.
+    refusal: String,
+    /// What goes back with the tools' results; tool calls are found here alone.
+    pub(crate) parts: Vec<ReplyPart>,
+    pub(crate) model: Option<String>,
+    pub(crate) usage: TokenCounts,
+    pub(crate) finish: Option<FinishReason>,
+    /// The stream has said that it is complete.
+    pub(crate) is_done: bool,
+    /// What the events since this was last looked at show of the model's work.
+    pub(crate) progress: Option<Progress>,
+    /// Bytes kept so far, of every kind.
+    kept: usize,
+    bytes_max: usize,
+}
+
+/// What an event shows of the model's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The model works, and may go on in silence: no limit on idle time begins.
+    Working,
+    /// A piece of the answer came: the limit on idle time begins anew.
+    Delta,
+}
+
+/// Why a reply cannot be taken.
+#[derive(Debug)]
+pub(crate) enum BadReply {
+    /// It is larger than the helper takes.
+    TooLarge,
+    /// It wants more than [`CALLS_MAX`] calls.
+    TooManyCalls,
+    /// It is or holds a provider's error.
+    Provider(Box<ErrorBody>),
+    /// It broke off.
+    Truncated(&'static str),
+    /// It is no reply, for this reason, and will be none the next time.
+    Unreadable(TaskError),
+}
+
+impl From<ErrorBody> for BadReply {
+    fn from(error: ErrorBody) -> Self {
+        Self::Provider(Box::new(error))
+    }
+}
+
+impl BadReply {
+    /// A body that cannot be read, in words that hold none of it: it may hold the prompt.
+    pub(crate) fn unreadable(body: &[u8], fault: &serde_json::Error) -> Self {
+        use serde_json::error::Category;
+        let start = body.trim_ascii_start();
+        if start.is_empty() {
+            return Self::protocol("the server's answer is empty");
+        }
+        if start[0] == b'<' {
+            return Self::protocol(
+                "the server answered with a web page, not JSON: check api_endpoint (does it need \
+                 /v1 at its end?)",
+            );
+        }
+        if std::str::from_utf8(body).is_err() {
+            return Self::protocol(
+                "the server's answer is not in UTF-8: it speaks another protocol",
+            );
+        }
+        match fault.classify() {
+            Category::Eof => Self::Truncated("the server's answer ends in the middle"),
+            Category::Data => Self::protocol(
+                "the server's answer is JSON, but not of the API asked: check api_endpoint",
+            ),
+            _ => Self::protocol("the server's answer is not JSON: check api_endpoint"),
+        }
+    }
+
+    /// The same for one event: it is not the stream that ends, only this event's sense.
+    pub(crate) fn within_stream(self) -> Self {
+        match self {
+            Self::Truncated(_) | Self::Unreadable(_) => {
+                Self::protocol("a piece of the stream is not JSON")
+            }
+            other => other,
+        }
+    }
+
+    /// A reply that is not in the protocol, for this reason.
+    pub(crate) fn protocol(why: &'static str) -> Self {
+        Self::Unreadable(TaskError::new(ErrorKind::Protocol, why))
+    }
+}
+
+impl Draft {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self {
+            text: String::new(),
+            undelivered: 0,
+            refusal: String::new(),
+            parts: Vec::new(),
+            model: None,
+            usage: TokenCounts::default(),
+            finish: None,
+            is_done: false,
+            progress: None,
+            kept: 0,
+            bytes_max,
+        }
+    }
+
+    /// Counts bytes that are kept of this reply.
+    pub(crate) fn keep(&mut self, bytes: usize) -> Result<(), BadReply> {
+        self.kept = self.kept.saturating_add(bytes);
+        if self.kept > self.bytes_max { Err(BadReply::TooLarge) } else { Ok(()) }
+    }
+
+    /// Adds text for the task's owner.
+    pub(crate) fn push_text(&mut self, text: String) -> Result<(), BadReply> {
+        self.keep(text.len())?;
+        self.undelivered += text.len();
+        if self.text.is_empty() {
+            self.text = text;
+        } else {
+            self.text.push_str(&text);
+        }
+        Ok(())
+    }
+
+    /// Adds words of the model's for not answering.
+    pub(crate) fn push_refusal(&mut self, text: &str) -> Result<(), BadReply> {
+        self.keep(text.len())?;
+        self.refusal.push_str(text);
+        Ok(())
+    }
+
+    /// Adds a part that goes back with the tools' results.
+    pub(crate) fn push_part(&mut self, part: ReplyPart) -> Result<(), BadReply> {
+        let is_call = matches!(part.content, Content::Call(_));
+        if is_call && message::calls(&self.parts).count() == CALLS_MAX {
+            return Err(BadReply::TooManyCalls);
+        }
+        self.parts.push(part);
+        Ok(())
+    }
+
+    /// Notes the model's name.
+    pub(crate) fn set_model(&mut self, model: Option<String>) {
+        if let Some(model) = model.filter(|model| !model.is_empty()) {
+            self.model = Some(model);
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text that was added since this was asked last.
+    pub(crate) fn take_undelivered(&mut self) -> &str {
+        let from = self.text.len() - std::mem::take(&mut self.undelivered);
+        &self.text[from..]
+    }
+
+    /// The answer, unless it is none to the prompt.
+    pub(crate) fn finish(self) -> Result<Completion, TaskError> {
+        let filtered =
+            |what, partial| TaskError::new(ErrorKind::ContentFiltered, what).with_partial(partial);
+        if self.finish == Some(FinishReason::ContentFilter) {
+            let what = "the provider's content rules withheld the answer";
+            return Err(filtered(what, self.text));
+        }
+        let calls_any = message::calls(&self.parts).next().is_some();
+        if !self.refusal.is_empty() && self.text.is_empty() && !calls_any {
+            let what = "the model refused to answer; its words are the partial answer";
+            return Err(filtered(what, self.refusal));
+        }
+        if calls_any && self.finish == Some(FinishReason::Length) {
+            let what = "the limit on the answer's length cut off a tool call, which was not run: \
+                        raise the limit (max_tokens, max_completion_tokens)";
+            return Err(TaskError::new(ErrorKind::Truncated, what).with_partial(self.text));
+        }
+        let Self { text, parts, model, usage, finish, .. } = self;
+        Ok(Completion { text, parts, model, usage: usage.usage(), finish })
+    }
+}
+
+/// What the model said in one call.
+#[derive(Debug)]
+pub(crate) struct Completion {
+    pub(crate) text: String,
+    pub(crate) parts: Vec<ReplyPart>,
+    pub(crate) model: Option<String>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) finish: Option<FinishReason>,
+}
+
+impl Completion {
+    /// Whether the model wants tools called.
+    pub(crate) fn wants_tools(&self) -> bool {
+        message::calls(&self.parts).next().is_some()
+    }
+}
+
+/// Token counts as a provider reports them, all at once or in several events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TokenCounts {
+    /// Tokens read, cached ones included.
+    pub(crate) prompt: Option<u64>,
+    /// Tokens written, reasoning included.
+    pub(crate) completion: Option<u64>,
+    pub(crate) total: Option<u64>,
+    pub(crate) cached: Option<u64>,
+    pub(crate) reasoning: Option<u64>,
+}
+
+impl TokenCounts {
+    /// Takes a later report in. Reports are cumulative: a count that is there replaces the one
+    /// before, but a zero does not replace more.
+    pub(crate) fn merge(&mut self, later: &Self) {
+        let newer = |new: Option<u64>, old: Option<u64>| match (new, old) {
+            (Some(0), Some(_)) | (None, _) => old,
+            (new, _) => new,
+        };
+        self.prompt = newer(later.prompt, self.prompt);
+        self.completion = newer(later.completion, self.completion);
+        self.total = newer(later.total, self.total);
+        self.cached = newer(later.cached, self.cached);
+        self.reasoning = newer(later.reasoning, self.reasoning);
+    }
+
+    /// The usage, unless nothing was reported.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        if let (None, None, None) = (self.prompt, self.completion, self.total) {
+            return None;
+        }
+        let mut usage = Usage::new(self.prompt.unwrap_or(0), self.completion.unwrap_or(0));
+        usage.total_tokens = self.total.unwrap_or(usage.total_tokens);
+        usage.cached_tokens = self.cached;
+        usage.reasoning_tokens = self.reasoning;
+        Some(usage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lenient::{Count, lenient};
+
+    fn counts(prompt: Option<u64>, completion: Option<u64>) -> TokenCounts {
+        TokenCounts { prompt, completion, ..TokenCounts::default() }
+    }
+
+    #[test]
+    fn reports_of_usage_are_cumulative() {
+        let mut sum = counts(Some(10), Some(1));
+        sum.merge(&counts(None, Some(7)));
+        assert_eq!(sum, counts(Some(10), Some(7)));
+        sum.merge(&counts(Some(0), Some(9)));
+        assert_eq!(sum, counts(Some(10), Some(9)));
+        assert_eq!(sum.usage().map(|usage| usage.total_tokens), Some(19));
+        assert_eq!(TokenCounts::default().usage(), None);
+    }
+
+    #[test]
+    fn what_is_no_reply_gets_its_own_words() {
+        let why = |body: &[u8]| {
+            let fault = serde_json::from_slice::<TokenShape>(body).unwrap_err();
+            BadReply::unreadable(body, &fault)
+        };
+        for body in [&b""[..], b"<html>", b"\xff\xfe{", b"[1]", b"nope"] {
+            let BadReply::Unreadable(error) = why(body) else { panic!("{body:?}") };
+            assert_eq!(error.kind(), ErrorKind::Protocol);
+        }
+        assert!(matches!(why(br#"{"a":[{"mess"#), BadReply::Truncated(_)));
+        let BadReply::Unreadable(error) = why(b" <html>") else { panic!("no reason") };
+        assert!(error.summary().contains("web page"));
+    }
+
+    lenient! {
+        TokenShape { a: Count = "a" }
+    }
+
+    #[test]
+    fn text_and_calls_are_bounded_and_text_is_delivered_once() {
+        let mut draft = Draft::new(9);
+        draft.push_text("12345".to_owned()).unwrap();
+        assert_eq!(draft.take_undelivered(), "12345");
+        assert_eq!(draft.take_undelivered(), "");
+        draft.push_text("67".to_owned()).unwrap();
+        assert_eq!(draft.take_undelivered(), "67");
+        assert!(matches!(draft.push_text("890".to_owned()), Err(BadReply::TooLarge)));
+        assert_eq!(draft.text(), "1234567");
+        let mut draft = Draft::new(9);
+        let call = || ReplyPart { content: Content::Call(Default::default()), opaque: None };
+        let ended = (0..=CALLS_MAX).find_map(|_| draft.push_part(call()).err());
+        assert!(matches!(ended, Some(BadReply::TooManyCalls)));
+    }
+}

@@ -1,0 +1,99 @@
+//! What a conversation is made of, whatever protocol it is written in.
+
+use crate::task::{Role, TaskRequest};
+
+/// A part of a turn or prompt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part<'a> {
+    Text(&'a str),
+}
+
+/// An earlier turn, or the prompt itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub(crate) role: Role,
+    text: &'a str,
+}
+
+impl<'a> Message<'a> {
+    /// What the message holds, in order.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
+        std::iter::once(Part::Text(self.text))
+    }
+
+    /// All its text.
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+}
+
+/// The request's earlier turns and its prompt, in order.
+pub(crate) fn messages(request: &TaskRequest) -> impl Iterator<Item = Message<'_>> {
+    let turns = request.turns.iter().map(|turn| Message { role: turn.role, text: &turn.text });
+    turns.chain([Message { role: Role::User, text: &request.prompt }])
+}
+
+/// JSON of a provider's own that goes back to it verbatim in the next round (signatures,
+/// reasoning). Nobody else reads it.
+pub(crate) type Opaque = Box<str>;
+
+/// A part of what the model said.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReplyPart {
+    pub(crate) content: Content,
+    /// What goes back in this part's place, where the provider wants its own form of it back.
+    pub(crate) opaque: Option<Opaque>,
+}
+
+/// What a part of a reply says to us.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Content {
+    /// Nothing: it is the provider's own.
+    #[default]
+    None,
+    Text(String),
+    Call(ToolCall),
+}
+
+/// A tool call as the model wants it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ToolCall {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// A JSON object, if the model did well.
+    pub(crate) arguments: String,
+}
+
+/// What came of a tool call.
+#[derive(Debug, Clone)]
+pub(crate) struct ToolResult {
+    /// The id of its call.
+    pub(crate) id: String,
+    pub(crate) text: String,
+    /// The text says what went wrong.
+    pub(crate) is_error: bool,
+}
+
+/// A reply that wanted tools called, and what they returned.
+#[derive(Debug, Clone)]
+pub(crate) struct Round {
+    pub(crate) reply: Vec<ReplyPart>,
+    /// One for each of the reply's calls, in their order.
+    pub(crate) results: Vec<ToolResult>,
+}
+
+/// The tool calls among a reply's parts, in order.
+pub(crate) fn calls(parts: &[ReplyPart]) -> impl Iterator<Item = &ToolCall> {
+    parts.iter().filter_map(|part| match &part.content {
+        Content::Call(call) => Some(call),
+        Content::None | Content::Text(_) => None,
+    })
+}
+
+/// All text among a reply's parts.
+pub(crate) fn text(parts: &[ReplyPart]) -> impl Iterator<Item = &str> {
+    parts.iter().filter_map(|part| match &part.content {
+        Content::Text(text) => Some(text.as_str()),
+        Content::None | Content::Call(_) => None,
+    })
+}

@@ -1,0 +1,233 @@
+//! The conversation engine: what every provider behind HTTP shares. It speaks neutral types
+//! ([`message`], [`draft`]) to a [`protocol::Protocol`], which alone knows a provider's JSON.
+
+mod body;
+pub(crate) mod conversation;
+pub(crate) mod draft;
+pub(crate) mod error_body;
+pub(crate) mod failure;
+pub(crate) mod json;
+pub(crate) mod message;
+mod permit;
+pub(crate) mod protocol;
+mod receive;
+mod rejection;
+pub(crate) mod scrub;
+pub(crate) mod sse;
+mod tools;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::backend::{AiBackend, CallContext, Reply};
+use crate::config::{HelperConfig, HttpConfig};
+use crate::engine::conversation::Conversation;
+use crate::engine::draft::BadReply;
+use crate::engine::protocol::Protocol;
+use crate::env::{Env, header_value};
+use crate::error::Error;
+use crate::http::{Client, Endpoint, Setup};
+use crate::limits::RateLimiter;
+use crate::secret::Secret;
+use crate::task_error::{ErrorKind, TaskError};
+
+/// Where roots are named for all programs of a system.
+const ROOTS_VARIABLE: &str = "SSL_CERT_FILE";
+
+/// What a provider's file decides about a helper's backend.
+pub(crate) struct Plan {
+    name: String,
+    endpoint: Endpoint,
+    protocol: Box<dyn Protocol>,
+    model: Model,
+    headers: Vec<(&'static str, String)>,
+    /// What must never be shown of the headers.
+    keys: Vec<Secret>,
+}
+
+/// Which model is asked for.
+pub(crate) enum Model {
+    Named(String),
+    /// The first that the server lists; asked once, when first needed.
+    FirstListed {
+        /// The path of the list below the base URL.
+        path: &'static str,
+        read: ReadModels,
+        found: OnceLock<String>,
+    },
+}
+
+/// Reads the first usable name from a server's list of models.
+pub(crate) type ReadModels = fn(&[u8]) -> Result<Option<String>, BadReply>;
+
+impl Model {
+    pub(crate) fn first_listed(path: &'static str, read: ReadModels) -> Self {
+        Self::FirstListed { path, read, found: OnceLock::new() }
+    }
+}
+
+impl Plan {
+    /// A backend of this name, as status reports and telemetry show it.
+    pub(crate) fn new(
+        name: String,
+        endpoint: Endpoint,
+        protocol: impl Protocol + 'static,
+        model: Model,
+    ) -> Self {
+        let (headers, keys) = (Vec::with_capacity(3), Vec::new());
+        Self { name, endpoint, protocol: Box::new(protocol), model, headers, keys }
+    }
+
+    /// Sends a header with each request; `what` names its value in errors.
+    pub(crate) fn header(
+        mut self,
+        header: &'static str,
+        what: &str,
+        value: &str,
+    ) -> Result<Self, Error> {
+        self.headers.push((header, header_value(what, value)?));
+        Ok(self)
+    }
+
+    /// Sends the key in this header, behind this scheme (such as `Bearer `).
+    pub(crate) fn key(
+        mut self,
+        header: &'static str,
+        scheme: &str,
+        key: Option<Secret>,
+    ) -> Result<Self, Error> {
+        if let Some(key) = key {
+            let value = header_value("the API key", key.reveal())?;
+            self.headers.push((header, format!("{scheme}{value}")));
+            self.keys.push(key);
+        }
+        Ok(self)
+    }
+}
+
+/// A backend behind HTTP.
+pub(crate) struct RemoteBackend {
+    name: String,
+    client: Client,
+    endpoint: Endpoint,
+    protocol: Box<dyn Protocol>,
+    headers: Vec<(&'static str, String)>,
+    keys: Vec<Secret>,
+    model: Model,
+    params: Map<String, Value>,
+    connect_timeout: Duration,
+    first_byte_timeout: Option<Duration>,
+    idle_timeout: Duration,
+    /// The idle time-out, if it was set by hand: then it also holds before the first payload.
+    idle_timeout_set: Option<Duration>,
+    max_reply_bytes: usize,
+    max_retries: u32,
+    max_retry_wait: Duration,
+    max_tool_rounds: u32,
+    max_tool_output_bytes: usize,
+    /// The helper's own limits, and those that it shares.
+    limiters: Vec<RateLimiter>,
+}
+
+impl RemoteBackend {
+    /// The backend of this plan, within the configuration's bounds.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from ever making a request.
+    pub(crate) fn boxed(
+        config: &HelperConfig,
+        env: &Env<'_>,
+        plan: Plan,
+    ) -> Result<Box<dyn AiBackend>, Error> {
+        let Plan { name, endpoint, protocol, model, headers, keys } = plan;
+        if endpoint.is_https() && !cfg!(feature = "tls") {
+            return Err(Error::Unsupported { what: "an https endpoint", feature: "tls" });
+        }
+        let with_key = !keys.is_empty();
+        let in_the_clear = with_key && !endpoint.is_https() && !endpoint.is_loopback();
+        if in_the_clear && !config.http.allow_insecure_http {
+            return Err(Error::InvalidConfig(
+                "the key would go over plain http to another host, where anyone on the way can \
+                 read it: use https, or allow it with allow_insecure_http"
+                    .to_owned(),
+            ));
+        }
+        if let Some(key) = reserved(&*protocol, &config.custom_params) {
+            return Err(Error::InvalidConfig(reserved_text(key)));
+        }
+        let roots = config.http.root_certificates.clone();
+        let roots = roots.or_else(|| env.variable(ROOTS_VARIABLE).map(Into::into));
+        let connections = config.http.connections.clone().unwrap_or_default();
+        let setup = Setup { endpoint: &endpoint, with_key, roots: roots.as_deref(), env };
+        Ok(Box::new(Self {
+            name,
+            client: Client::new(&connections, &setup)?,
+            endpoint,
+            protocol,
+            headers,
+            keys,
+            model,
+            params: config.custom_params.clone(),
+            connect_timeout: config.http.connect_timeout,
+            first_byte_timeout: config.http.first_byte_timeout,
+            idle_timeout: config.effective_idle_timeout(),
+            idle_timeout_set: config.http.idle_timeout,
+            max_reply_bytes: config.max_reply_bytes,
+            max_retries: config.http.max_retries,
+            max_retry_wait: config.http.max_retry_wait,
+            max_tool_rounds: config.http.max_tool_rounds,
+            max_tool_output_bytes: config.http.max_tool_output_bytes,
+            limiters: limiters(&config.http)?,
+        }))
+    }
+}
+
+/// The accounts that a helper's calls go on.
+fn limiters(config: &HttpConfig) -> Result<Vec<RateLimiter>, Error> {
+    let mut all = Vec::new();
+    let own = [
+        config.requests_per_minute.map(|max| RateLimiter::new().requests_per_minute(max)),
+        config.tokens_per_minute.map(|max| RateLimiter::new().tokens_per_minute(max)),
+        config.token_budget.map(|max| RateLimiter::new().token_budget(max)),
+    ];
+    all.extend(own.into_iter().flatten());
+    all.extend(config.rate_limiter.clone());
+    let valid = all.iter().try_for_each(RateLimiter::validate);
+    valid.map(|()| all).map_err(|why| Error::InvalidConfig(why.to_owned()))
+}
+
+/// A parameter that the protocol writes itself.
+fn reserved(protocol: &dyn Protocol, params: &Map<String, Value>) -> Option<&'static str> {
+    protocol.reserved().iter().copied().find(|key| params.contains_key(*key))
+}
+
+fn reserved_text(key: &str) -> String {
+    format!(
+        "custom_params cannot set \"{key}\": the request's own methods do (turn, context, on_text)"
+    )
+}
+
+impl AiBackend for RemoteBackend {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        if let Some(key) = reserved(&*self.protocol, &call.request().custom_params) {
+            return Err(TaskError::new(ErrorKind::InvalidRequest, reserved_text(key)));
+        }
+        Conversation::new(self, call)?.run()
+    }
+
+    /// Opening a connection cannot be interrupted.
+    fn stop_grace(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    fn leaves_device(&self) -> bool {
+        !self.endpoint.is_loopback()
+    }
+}

@@ -1,0 +1,117 @@
+//! Waiting for the rate limits' permit for a call, and settling what the call used.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::conversation::{Conversation, Facts};
+use crate::engine::failure::{Failure, Retry};
+use crate::engine::message;
+use crate::limits::{NoPermit, Permit, RateLimiter, estimated_tokens};
+use crate::number::whole_seconds;
+use crate::task_error::{ErrorKind, TaskError};
+
+/// A permit for one call from each of the helper's limiters.
+pub(super) struct Permits(Vec<Permit>);
+
+impl Conversation<'_> {
+    /// Waits until the limits let a call in; tells how long that took, if it took any time.
+    pub(super) fn take_permit(&self) -> Result<(Permits, Option<Duration>), TaskError> {
+        let began = Instant::now();
+        let mut waited = false;
+        loop {
+            let wait = match self.admit() {
+                Ok(permit) => return Ok((permit, waited.then(|| began.elapsed()))),
+                Err(refused) => refused,
+            };
+            // No call is under way while it waits, and none will be if it is refused.
+            self.withdraw_attempt();
+            let wait = match wait {
+                NoPermit::Later(wait) => wait,
+                NoPermit::Spent { budget } => {
+                    let what = format!(
+                        "the token budget of {budget} is spent: raise token_budget, or make a \
+                         new limiter"
+                    );
+                    return Err(TaskError::new(ErrorKind::QuotaExceeded, what));
+                }
+            };
+            if self.call.remaining().is_some_and(|left| left <= wait) {
+                let what = format!(
+                    "the helper's own rate limit lets the next call through in {} s, which is \
+                     beyond the task's time",
+                    whole_seconds(wait)
+                );
+                return Err(TaskError::new(ErrorKind::RateLimited, what).with_retry_after(wait));
+            }
+            waited = true;
+            self.call.pause(wait)?;
+        }
+    }
+
+    /// Goes on all accounts, or on none.
+    fn admit(&self) -> Result<Permits, NoPermit> {
+        let limiters = &self.backend.limiters;
+        let mut permit = Permits(Vec::with_capacity(limiters.len()));
+        if limiters.is_empty() {
+            return Ok(permit);
+        }
+        let estimate = self.estimate();
+        for limiter in limiters {
+            match limiter.admit(Instant::now(), estimate) {
+                Ok(admitted) => permit.0.push(admitted),
+                Err(refused) => {
+                    let back = limiters.iter().zip(&permit.0);
+                    back.for_each(|(limiter, admitted)| limiter.withdraw(*admitted));
+                    return Err(refused);
+                }
+            }
+        }
+        Ok(permit)
+    }
+
+    /// A guess at what the model will have to read.
+    fn estimate(&self) -> u64 {
+        let messages: usize =
+            message::messages(self.call.request()).map(|message| message.text().len()).sum();
+        let system = self.call.system_prompt().map_or(0, str::len);
+        let rounds: usize = self
+            .rounds
+            .iter()
+            .map(|round| {
+                let text: usize = message::text(&round.reply).map(str::len).sum();
+                let calls = message::calls(&round.reply).map(|call| call.arguments.len());
+                let results = round.results.iter().map(|result| result.text.len());
+                text + calls.chain(results).sum::<usize>()
+            })
+            .sum();
+        estimated_tokens(system + messages + rounds)
+    }
+
+    /// Puts on the accounts what a call took, and what the server said about its limits.
+    pub(super) fn settle_permit(&self, permit: &Permits, facts: &Facts, failure: Option<&Failure>) {
+        if permit.0.is_empty() {
+            return;
+        }
+        let tokens = match (facts.usage, failure) {
+            (Some(usage), _) => usage.total_tokens,
+            (None, None) => self.estimate() + estimated_tokens(facts.text_bytes),
+            // The model was at work, but nobody says how much.
+            (None, Some(_)) if self.delivered.get() => self.estimate(),
+            (None, Some(_)) => 0,
+        };
+        let asked = match failure {
+            Some(Failure { retry: Retry::After(wait), error })
+                if error.kind() == ErrorKind::RateLimited =>
+            {
+                Some(*wait)
+            }
+            _ => None,
+        };
+        let now = Instant::now();
+        for (limiter, admitted) in self.backend.limiters.iter().zip(&permit.0) {
+            limiter.settle(now, *admitted, tokens);
+            for wait in [asked, facts.pause].into_iter().flatten() {
+                RateLimiter::pause(limiter, now, wait);
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The seam: what a provider's file implements, and the neutral view of a request that it gets.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::engine::draft::{BadReply, Draft};
+use crate::engine::error_body::ErrorBody;
+use crate::engine::json::Json;
+use crate::engine::message::{Message, Round, messages};
+use crate::engine::sse::SseEvent;
+use crate::task::{ReplySchema, TaskRequest};
+use crate::task_error::ErrorKind;
+use crate::tool::{self, Tool};
+
+/// A provider's protocol: how requests are written, and how replies, streams, errors and
+/// headers are read. One value serves all threads of a helper.
+pub(crate) trait Protocol: Send + Sync {
+    /// The path of its one call below the base URL, such as `/chat/completions`.
+    fn path(&self) -> &'static str;
+
+    /// Fields of a request that the protocol writes itself: parameters of these names are
+    /// refused.
+    fn reserved(&self) -> &'static [&'static str];
+
+    /// Writes a request's body.
+    fn write(&self, ask: &Ask<'_>) -> Vec<u8>;
+
+    /// Reads a complete reply that may be anything, an error too.
+    ///
+    /// # Errors
+    ///
+    /// What the reply is instead.
+    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply>;
+
+    /// A reader for the events of one stream.
+    fn stream(&self) -> Box<dyn ReadStream + '_>;
+
+    /// Reads an error from the body of a rejection, if there is one in it. Defaults to every
+    /// shape in use that is not one provider's alone.
+    fn read_error(&self, body: &[u8]) -> Option<ErrorBody> {
+        ErrorBody::parse(body)
+    }
+
+    /// The kind of failure that an error's code, type, or (where nothing else tells it) fixed
+    /// phrases name; nothing where the HTTP status says all.
+    fn kind_of_error(&self, status: u16, body: &ErrorBody) -> Option<ErrorKind>;
+
+    /// Whether this is a code of the protocol, and so no word of anybody's prompt.
+    fn is_known_code(&self, code: &str) -> bool;
+
+    /// How long the server lets no more calls in, by its rate-limit headers.
+    fn announced_pause(&self, headers: &dyn Headers) -> Option<Duration>;
+
+    /// The header that names a request to the provider's support.
+    fn request_id_header(&self) -> &'static str {
+        "x-request-id"
+    }
+
+    /// The header by which a gateway names who runs the model, if it has one.
+    fn provider_header(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether a rejection that may be retried as a rule may be so here; `names_wait` says
+    /// whether the server named a wait. (What the server says in so many words goes first.)
+    fn may_retry(&self, status: u16, kind: ErrorKind, names_wait: bool) -> bool {
+        let _ = (status, kind, names_wait);
+        true
+    }
+
+    /// Whether the protocol itself will write this request otherwise after such a refusal (it
+    /// notes that for good): then it is sent once more, at once, and that is no retry.
+    fn will_change(&self, status: u16, body: &ErrorBody, ask: &Ask<'_>) -> bool {
+        let _ = (status, body, ask);
+        false
+    }
+}
+
+/// Reads the events of one stream into a draft.
+pub(crate) trait ReadStream {
+    /// Takes one event in.
+    ///
+    /// # Errors
+    ///
+    /// What the stream says instead of going on.
+    fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply>;
+
+    /// The stream has ended without a word of its own that it is complete.
+    ///
+    /// # Errors
+    ///
+    /// Where what came is no complete reply.
+    fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply>;
+}
+
+/// A reply's headers.
+pub(crate) trait Headers {
+    /// A header's value, if it is plain text; names in lower case.
+    fn get(&self, name: &str) -> Option<&str>;
+}
+
+/// What is asked, for a protocol to write down.
+pub(crate) struct Ask<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) request: &'a TaskRequest,
+    pub(crate) system_prompt: Option<&'a str>,
+    /// The helper's own parameters; the request's win.
+    pub(crate) params: &'a Map<String, Value>,
+    /// The request's tools.
+    pub(crate) tools: &'a [Offer<'a>],
+    /// What the model and the tools have said since the prompt.
+    pub(crate) rounds: &'a [Round],
+    /// Whether the answer shall come as a stream.
+    pub(crate) stream: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// Instructions and context in one text: many chat templates of local models refuse a
+    /// second system message.
+    pub(crate) fn system(&self) -> Option<Cow<'a, str>> {
+        if self.request.context.is_empty() {
+            return self.system_prompt.map(Cow::Borrowed);
+        }
+        // Named as such, for the model.
+        let context = Json::written(|json| {
+            json.object(|json| json.key("context").value(&self.request.context));
+        });
+        let context = String::from_utf8_lossy(&context);
+        Some(match self.system_prompt {
+            Some(system) => format!("{system}\n\n{context}").into(),
+            None => context.into_owned().into(),
+        })
+    }
+
+    /// Earlier turns and the prompt.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = Message<'a>> + use<'a> {
+        messages(self.request)
+    }
+
+    pub(crate) fn schema(&self) -> Option<&'a ReplySchema> {
+        self.request.reply_schema.as_deref()
+    }
+
+    /// A parameter that the request or the helper sets.
+    pub(crate) fn param(&self, key: &str) -> Option<&'a Value> {
+        self.request.custom_params.get(key).or_else(|| self.params.get(key))
+    }
+
+    /// All parameters that are set, each once.
+    pub(crate) fn all_params(&self) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+        let own = &self.request.custom_params;
+        let helpers = self.params.iter().filter(|(key, _)| !own.contains_key(*key));
+        helpers.chain(own)
+    }
+}
+
+/// A tool on offer, as it was when its task began: what a model has seen of it must not change
+/// within a task.
+pub(crate) struct Offer<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) description: &'a str,
+    /// The schema of its arguments, always an object's.
+    pub(crate) schema: Value,
+}
+
+impl<'a> Offer<'a> {
+    /// # Errors
+    ///
+    /// Why the tool's schema cannot be sent.
+    pub(crate) fn of(tool: &'a dyn Tool) -> Result<Self, String> {
+        let schema = object_schema(tool::schema(tool)?);
+        Ok(Self { name: tool.name(), description: tool.description(), schema })
+    }
+}
+
+/// The schema of a tool's arguments. One without a type (a tool without parameters, say) is made
+/// an object's: servers refuse anything else.
+fn object_schema(mut schema: Value) -> Value {
+    if let Value::Object(map) = &mut schema {
+        if map.is_empty() {
+            map.insert("properties".to_owned(), Map::new().into());
+        }
+        map.entry("type").or_insert_with(|| "object".into());
+    }
+    schema
+}

@@ -1,0 +1,137 @@
+//! What a provider's error means, and what of a server's words may be shown.
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::engine::body::read_to;
+use crate::engine::conversation::Conversation;
+use crate::engine::error_body::ErrorBody;
+use crate::engine::failure::{Failure, Retry, kind_of, may_retry, provider_error};
+use crate::engine::message;
+use crate::engine::protocol::Ask;
+use crate::engine::scrub::Scrubber;
+use crate::http::{Response, asked_retry, asked_wait};
+use crate::task_error::ErrorKind;
+
+/// Most of an error's body that is read: its message is cut to less anyway.
+const ERROR_BYTES_MAX: usize = 16 << 10;
+/// Longest name that a server gives of itself or its model, in bytes.
+const NAME_BYTES_MAX: usize = 128;
+
+impl Conversation<'_> {
+    /// What a status of rejection means, with the body that explains it.
+    pub(super) fn rejection(&self, response: &mut Response<'_>, ask: Option<&Ask<'_>>) -> Failure {
+        let mut body = Vec::new();
+        if let Err(failure) = read_to(response, &mut body, ERROR_BYTES_MAX) {
+            // The status is known; only our own end of the call matters more.
+            if let ErrorKind::Cancelled | ErrorKind::Timeout = failure.error.kind() {
+                return failure;
+            }
+        }
+        let error = self.backend.protocol.read_error(&body);
+        let error = error.unwrap_or_else(|| ErrorBody::of_text(&body));
+        let mut failure = self.provider_failure(response, &error, "");
+        let protocol = &self.backend.protocol;
+        if ask.is_some_and(|ask| protocol.will_change(response.status(), &error, ask)) {
+            failure.retry = Retry::Changed;
+        }
+        failure
+    }
+
+    /// The failure that a provider's error means, whatever it came with, and whatever the
+    /// model had said before.
+    pub(super) fn provider_failure(
+        &self,
+        response: &Response<'_>,
+        body: &ErrorBody,
+        said: &str,
+    ) -> Failure {
+        let status = response.status();
+        let protocol = &*self.backend.protocol;
+        let wait = asked_wait(|name| response.header(name), SystemTime::now());
+        let asked = asked_retry(|name| response.header(name));
+        let kind = kind_of(status, body, protocol);
+        let mut error = provider_error(kind, status, body, wait);
+        let request_id = response.header(protocol.request_id_header());
+        if let Some(id) = request_id.filter(|id| !self.holds_ours(id, said)) {
+            error = error.with_request_id(id);
+        }
+        // A code that is known means what it says, whatever the prompt was about.
+        let shown = |code: &str| protocol.is_known_code(code) || !self.holds_ours(code, said);
+        if error.code().is_some_and(|code| !shown(code)) {
+            error = error.with_code("");
+        }
+        if let Some(message) = &body.message {
+            error = error.with_message(&self.scrub(message, said));
+        }
+        let again = may_retry(status, kind, asked)
+            && (asked.is_some() || protocol.may_retry(status, kind, wait.is_some()));
+        let retry = match (again, wait) {
+            (false, _) => Retry::Never,
+            (true, Some(wait)) => Retry::After(wait),
+            (true, None) => Retry::Soon,
+        };
+        Failure { error, retry }
+    }
+
+    /// A name that a server gave (of a model, of who runs it), unless it can be none, or holds
+    /// our key or a piece of what we sent. What the helper's own configuration names is its
+    /// beginning as a rule.
+    pub(super) fn foreign_name(&self, name: &str, said: &str) -> Option<String> {
+        let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || b"._-:/@+#(),=".contains(&b);
+        let name = name.trim();
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_name_byte) {
+            return None;
+        }
+        let asked = self.asked_model();
+        let rest = asked.and_then(|asked| name.strip_prefix(asked)).unwrap_or(name);
+        (!self.holds_key(name) && !self.holds_ours(rest, said)).then(|| name.to_owned())
+    }
+
+    fn holds_key(&self, text: &str) -> bool {
+        let mut scrubber = Scrubber::new(text);
+        self.backend.keys.iter().for_each(|key| scrubber.key(key.reveal()));
+        scrubber.found()
+    }
+
+    /// Whether a server's word holds a piece of what we sent.
+    fn holds_ours(&self, text: &str, said: &str) -> bool {
+        self.marked(text, said).found()
+    }
+
+    /// A server's words without our key and without what we sent.
+    fn scrub(&self, message: &str, said: &str) -> String {
+        self.marked(message, said).finish()
+    }
+
+    fn marked<'m>(&self, message: &'m str, said: &str) -> Scrubber<'m> {
+        let mut scrubber = Scrubber::new(message);
+        self.backend.keys.iter().for_each(|key| scrubber.key(key.reveal()));
+        let request = self.call.request();
+        scrubber.text(said);
+        scrubber.text(self.call.system_prompt().unwrap_or_default());
+        message::messages(request).for_each(|message| scrubber.text(message.text()));
+        for (key, value) in &request.context {
+            scrubber.text(key);
+            hide_value(&mut scrubber, value);
+        }
+        request.tools.iter().for_each(|tool| scrubber.text(tool.description()));
+        for round in &self.rounds {
+            message::text(&round.reply).for_each(|text| scrubber.text(text));
+            message::calls(&round.reply).for_each(|call| scrubber.text(&call.arguments));
+            round.results.iter().for_each(|result| scrubber.text(&result.text));
+        }
+        scrubber
+    }
+}
+
+/// Hides every text in a JSON value. Its depth is bounded by what its maker could build.
+fn hide_value(scrubber: &mut Scrubber<'_>, value: &Value) {
+    match value {
+        Value::String(text) => scrubber.text(text),
+        Value::Array(values) => values.iter().for_each(|value| hide_value(scrubber, value)),
+        Value::Object(map) => map.values().for_each(|value| hide_value(scrubber, value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

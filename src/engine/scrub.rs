@@ -1,0 +1,138 @@
+//! Takes keys and prompts out of what a server said.
+
+use crate::text::cut;
+
+/// What stands in place of something taken out.
+const REDACTED: &str = "[redacted]";
+/// A piece of a key this long is taken out.
+const KEY_WINDOW: usize = 6;
+/// A piece of a prompt or context this long is taken out: shorter ones are just words.
+const TEXT_WINDOW: usize = 12;
+/// Shortest whole text that is taken out.
+const WHOLE_MIN: usize = 4;
+/// Longest message that is looked at; what follows is dropped. A little more than errors
+/// keep, so that their cut, not this one, is what a reader sees.
+const MESSAGE_BYTES_MAX: usize = 640;
+
+/// Marks, in a message, what must not be told.
+pub(crate) struct Scrubber<'a> {
+    message: &'a str,
+    hidden: Vec<bool>,
+}
+
+impl<'a> Scrubber<'a> {
+    pub(crate) fn new(message: &'a str) -> Self {
+        let message = cut(message, MESSAGE_BYTES_MAX);
+        Self { message, hidden: vec![false; message.len()] }
+    }
+
+    /// Hides every piece of a key.
+    pub(crate) fn key(&mut self, key: &str) {
+        self.hide(key.as_bytes(), KEY_WINDOW);
+    }
+
+    /// Hides every longer piece of a text.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.hide(text.as_bytes(), TEXT_WINDOW);
+    }
+
+    /// Time is linear in the text: each of its windows is looked up among the message's.
+    fn hide(&mut self, text: &[u8], window: usize) {
+        let window = window.min(text.len());
+        let message = self.message.as_bytes();
+        if window < WHOLE_MIN || message.len() < window {
+            return;
+        }
+        let folded = message.to_ascii_lowercase();
+        let mut places: Vec<(&[u8], usize)> =
+            folded.windows(window).enumerate().map(|(at, piece)| (piece, at)).collect();
+        places.sort_unstable();
+        let mut starts = [false; 256];
+        for (piece, _) in &places {
+            starts[usize::from(piece[0])] = true;
+        }
+        // A piece found once needs no second look, however often the text repeats it.
+        let mut done = vec![false; places.len()];
+        let mut piece = Vec::with_capacity(window);
+        for found in text.windows(window) {
+            if !starts[usize::from(found[0].to_ascii_lowercase())] {
+                continue;
+            }
+            piece.clear();
+            piece.extend(found.iter().map(u8::to_ascii_lowercase));
+            let first = places.partition_point(|(other, _)| *other < piece.as_slice());
+            if done.get(first).is_none_or(|done| *done) {
+                continue;
+            }
+            for (other, at) in &places[first..] {
+                if *other != piece.as_slice() {
+                    break;
+                }
+                done[first] = true;
+                self.hidden[*at..at + window].fill(true);
+            }
+        }
+    }
+
+    /// Whether anything was hidden.
+    pub(crate) fn found(&self) -> bool {
+        self.hidden.contains(&true)
+    }
+
+    /// The message, with a mark in place of each hidden stretch.
+    pub(crate) fn finish(self) -> String {
+        let mut out = String::with_capacity(self.message.len());
+        let mut redacting = false;
+        for (at, c) in self.message.char_indices() {
+            // A character goes if any of its bytes does.
+            let hide = self.hidden[at..at + c.len_utf8()].contains(&true);
+            match (hide, redacting) {
+                (true, false) => out.push_str(REDACTED),
+                (false, _) => out.push(c),
+                (true, true) => {}
+            }
+            redacting = hide;
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scrubbed(message: &str, key: &str, text: &str) -> String {
+        let mut scrubber = Scrubber::new(message);
+        scrubber.key(key);
+        scrubber.text(text);
+        scrubber.finish()
+    }
+
+    #[test]
+    fn pieces_of_keys_and_prompts_go_and_words_stay() {
+        let key = "sk-abcdefghijkl";
+        assert_eq!(
+            scrubbed("bad key sk-abcdefghijkl!", key, "unrelated prompt text"),
+            "bad key [redacted]!"
+        );
+        assert_eq!(scrubbed("tail GHIJKL of it", key, ""), "tail [redacted] of it");
+        assert_eq!(
+            scrubbed("input 'Tell me my secret' is bad", key, "Please tell me my secret now"),
+            "input '[redacted]' is bad"
+        );
+        assert_eq!(scrubbed("me and you", key, "you and me"), "me and you");
+    }
+
+    #[test]
+    fn a_short_text_goes_only_as_a_whole() {
+        assert_eq!(scrubbed("you said hello there", "k", "hello"), "you said [redacted] there");
+        assert_eq!(scrubbed("ab is short", "k", "ab"), "ab is short");
+    }
+
+    #[test]
+    fn characters_are_never_split() {
+        let out = scrubbed("ääääääääääää und mehr", "k", "xääääääääääääx");
+        assert_eq!(out, "[redacted] und mehr");
+        assert!(Scrubber::new(&"ü".repeat(1000)).finish().len() <= MESSAGE_BYTES_MAX);
+    }
+}

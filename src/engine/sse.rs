@@ -1,0 +1,236 @@
+//! Server-sent events, pushed in as bytes in pieces of any size. Knows no JSON and no socket.
+
+/// Longest line, and longest event, in bytes: a chunk of a chat takes some hundred; a whole
+/// answer in one event fits too.
+pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// Longest name of an event that is kept: all that are known are shorter.
+const NAME_BYTES_MAX: usize = 128;
+
+/// What a stream said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SseEvent<'a> {
+    /// An event's name (empty where it has none) and its data.
+    Data {
+        /// The name.
+        event: &'a [u8],
+        /// The data, its lines joined.
+        data: &'a [u8],
+    },
+    /// A line that is none of this format's: its meaning is the protocol's business.
+    Stray(&'a [u8]),
+}
+
+/// Why a stream cannot be read on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ReadStop<E> {
+    /// A line or event is longer than the bound.
+    TooLong,
+    /// Whoever takes the events wants no more.
+    Taker(E),
+}
+
+/// Takes bytes in and gives events out. Holds one line and one event at most.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    /// The line that has not ended yet.
+    line: Vec<u8>,
+    /// The data of the event that has not ended yet.
+    data: Vec<u8>,
+    has_data: bool,
+    /// The event's name.
+    event: Vec<u8>,
+    /// The last byte was CR: an LF now belongs to it.
+    after_cr: bool,
+    /// The stream's first line has been seen (a byte order mark can only stand before it).
+    begun: bool,
+}
+
+impl Reader {
+    /// Takes the next bytes in.
+    pub(crate) fn feed<E>(
+        &mut self,
+        mut bytes: &[u8],
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
+        while !bytes.is_empty() {
+            if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
+                bytes = &bytes[1..];
+                continue;
+            }
+            let end = bytes.iter().position(|b| matches!(b, b'\r' | b'\n'));
+            let piece = &bytes[..end.unwrap_or(bytes.len())];
+            if self.line.len() + piece.len() > EVENT_BYTES_MAX {
+                return Err(ReadStop::TooLong);
+            }
+            let Some(end) = end else {
+                self.line.extend_from_slice(piece);
+                return Ok(());
+            };
+            self.after_cr = bytes[end] == b'\r';
+            bytes = &bytes[end + 1..];
+            if self.line.is_empty() {
+                self.end_line(piece, take)?;
+            } else {
+                self.line.extend_from_slice(piece);
+                let line = std::mem::take(&mut self.line);
+                self.end_line(&line, take)?;
+                // Keeps the allocation for the next line.
+                self.line = line;
+                self.line.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// The stream has ended: what was begun counts.
+    pub(crate) fn end<E>(
+        &mut self,
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.end_line(&line, take)?;
+        }
+        self.end_event(take)
+    }
+
+    fn end_line<E>(
+        &mut self,
+        line: &[u8],
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
+        let line = match std::mem::replace(&mut self.begun, true) {
+            true => line,
+            false => line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line),
+        };
+        match line.first() {
+            None => return self.end_event(take),
+            // A comment.
+            Some(b':') => return Ok(()),
+            Some(_) => {}
+        }
+        let colon = line.iter().position(|b| *b == b':').unwrap_or(line.len());
+        let (field, rest) = line.split_at(colon);
+        let value = rest.strip_prefix(b":").unwrap_or(rest);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match field {
+            b"data" => {
+                if self.data.len() + value.len() >= EVENT_BYTES_MAX {
+                    return Err(ReadStop::TooLong);
+                }
+                if std::mem::replace(&mut self.has_data, true) {
+                    self.data.push(b'\n');
+                }
+                self.data.extend_from_slice(value);
+                Ok(())
+            }
+            b"event" => {
+                self.event.clear();
+                self.event.extend_from_slice(&value[..value.len().min(NAME_BYTES_MAX)]);
+                Ok(())
+            }
+            b"id" | b"retry" => Ok(()),
+            _ => take(SseEvent::Stray(line)).map_err(ReadStop::Taker),
+        }
+    }
+
+    fn end_event<E>(
+        &mut self,
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
+        if !std::mem::take(&mut self.has_data) {
+            self.event.clear();
+            return Ok(());
+        }
+        let outcome = take(SseEvent::Data { event: &self.event, data: &self.data });
+        self.event.clear();
+        self.data.clear();
+        outcome.map_err(ReadStop::Taker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All events, errors marked, with the bytes fed in pieces of this size.
+    fn events(stream: &[u8], piece: usize) -> Vec<String> {
+        let mut reader = Reader::default();
+        let mut out = Vec::new();
+        let mut take = |event: SseEvent<'_>| -> Result<(), ()> {
+            let (event, data) = match event {
+                SseEvent::Data { event, data } => (event, data),
+                SseEvent::Stray(line) => (&b"?"[..], line),
+            };
+            let [event, data] = [event, data].map(String::from_utf8_lossy);
+            out.push(if event.is_empty() { data.into_owned() } else { format!("{event}|{data}") });
+            Ok(())
+        };
+        for bytes in stream.chunks(piece) {
+            reader.feed(bytes, &mut take).unwrap();
+        }
+        reader.end(&mut take).unwrap();
+        out
+    }
+
+    #[test]
+    fn every_edge_reads_the_same_in_pieces_of_any_size() {
+        let cases: &[(&str, &[&str])] = &[
+            ("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d", &["a", "b", "c", "d"]),
+            (": ping\n\ndata:a\n: x\ndata:  b\n\n", &["a\n b"]),
+            ("\u{feff}data: a\n\n\u{feff}data: b\n\n", &["a", "?|\u{feff}data: b"]),
+            ("id: 1\nretry: 5\nnonsense\ndata\n\ndata: \n\n", &["?|nonsense", "", ""]),
+            ("event: error\ndata: e\n\ndata: a\n\n", &["error|e", "a"]),
+            ("event: error\n\ndata: a\n\n", &["a"]),
+            ("error: {\"x\":1}\n", &["?|error: {\"x\":1}"]),
+            ("{\"a\":1}\r\n{\"b\":2}\r\n", &["?|{\"a\":1}", "?|{\"b\":2}"]),
+            ("{\"a\":1}", &["?|{\"a\":1}"]),
+            ("data: \u{e4}\u{1F600}\n\n", &["\u{e4}\u{1F600}"]),
+            ("", &[]),
+            ("\n\n\r\n", &[]),
+        ];
+        for (stream, expected) in cases {
+            for piece in [1, 2, 3, 7, 1000] {
+                assert_eq!(events(stream.as_bytes(), piece), *expected, "{stream:?} by {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_in_any_pieces_read_as_they_do_in_one() {
+        let alphabet = b"data: event:\r\n\n\n{}:error\xef\xbb\xbf\xff x";
+        let mut roll = 0x2545_F491_4F6C_DD1D_u64;
+        let mut next = |bound: usize| {
+            roll ^= roll << 13;
+            roll ^= roll >> 7;
+            roll ^= roll << 17;
+            (roll % bound as u64) as usize
+        };
+        for _ in 0..2000 {
+            let stream: Vec<u8> = (0..next(60)).map(|_| alphabet[next(alphabet.len())]).collect();
+            assert_eq!(events(&stream, 1 + next(9)), events(&stream, 1000), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn lines_and_events_without_end_are_refused() {
+        let mut take = |_: SseEvent<'_>| -> Result<(), ()> { Ok(()) };
+        let line = vec![b'x'; 64 << 10];
+        let mut reader = Reader::default();
+        let ended = (0..20).find_map(|_| reader.feed(&line, &mut take).err());
+        assert_eq!(ended, Some(ReadStop::TooLong));
+        let mut reader = Reader::default();
+        let data = [b"data: ".as_slice(), &line, b"\n"].concat();
+        let ended = (0..20).find_map(|_| reader.feed(&data, &mut take).err());
+        assert_eq!(ended, Some(ReadStop::TooLong));
+        assert!(reader.data.len() <= EVENT_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_taker_s_refusal_ends_the_stream() {
+        let mut reader = Reader::default();
+        let ended = reader.feed(b"data: a\n\n", &mut |_| Err("enough"));
+        assert_eq!(ended, Err(ReadStop::Taker("enough")));
+    }
+}

@@ -1,0 +1,44 @@
+//! What the environment says, and what of it can stand in a header.
+
+// Only backends behind HTTP read it.
+#![cfg_attr(not(feature = "http"), allow(dead_code))]
+
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// The environment, read while a helper is made and never after.
+pub(crate) struct Env<'a> {
+    pub(crate) read: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Env<'static> {
+    /// The environment as the process has it.
+    pub(crate) fn of_process() -> Self {
+        Self { read: &|name| std::env::var(name).ok() }
+    }
+}
+
+impl Env<'_> {
+    /// A variable's value; one that is empty counts as not set.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        let value = (self.read)(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
+        self.variable(name).as_deref().map(Secret::new)
+    }
+}
+
+/// A text that can stand in a header.
+pub(crate) fn header_value(what: &str, text: &str) -> Result<String, Error> {
+    let fits = !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    if fits {
+        return Ok(text.to_owned());
+    }
+    Err(Error::InvalidConfig(format!(
+        "{what} is empty or has characters that cannot be sent: copy it again, without line \
+         breaks or quotation marks"
+    )))
+}

@@ -1,0 +1,185 @@
+//! Opening files: never waiting, no link followed where we write, new files their owner's alone.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// How often opening may find that the file has come or gone between two steps.
+pub(crate) const OPEN_ROUNDS_MAX: usize = 8;
+
+pub(crate) const NO_PLAIN_FILE: &str =
+    "it is no plain file: give the path of a file, or of none yet";
+const IS_A_LINK: &str = "it is a symbolic link, which is not followed: give the file's own path";
+const CAME_AND_WENT: &str = "the file came and went while it was opened";
+
+/// `O_NONBLOCK`, for which std has no name: with it, open(2) of a pipe does not wait for the
+/// pipe's other end. It changes nothing for plain files.
+#[cfg(unix)]
+const NONBLOCK: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
+    // The kernel's include/uapi/asm-generic/fcntl.h; two processors have a file of their own.
+    if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
+        0x80
+    } else if cfg!(any(target_arch = "sparc", target_arch = "sparc64")) {
+        0x4000
+    } else {
+        0o4000
+    }
+} else if cfg!(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+)) {
+    // sys/fcntl.h of each.
+    0x4
+} else {
+    // Not known: what the name's kind tells before opening must do.
+    0
+};
+
+/// What kinds of file may be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kinds {
+    Plain,
+    /// `/dev/null` and its like as well.
+    PlainOrDevice,
+}
+
+/// Options that do not wait, and make files with mode 0600.
+pub(crate) fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(NONBLOCK);
+    }
+    options
+}
+
+/// Opens a file that is there. No link is followed, not even one that takes the file's place
+/// between two steps.
+pub(crate) fn existing(
+    path: &Path,
+    options: &OpenOptions,
+    kinds: Kinds,
+) -> io::Result<(File, Metadata)> {
+    let named = fs::symlink_metadata(path)?;
+    // Before opening too: to open a device can set it going.
+    check_kind(&named, kinds)?;
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if same_file(&named, &metadata) {
+        return Ok((file, metadata));
+    }
+    Err(io::Error::new(ErrorKind::NotFound, CAME_AND_WENT))
+}
+
+/// Opens a file, or makes it where there is none.
+pub(crate) fn or_new(
+    path: &Path,
+    options: &OpenOptions,
+    kinds: Kinds,
+) -> io::Result<(File, Metadata)> {
+    for _ in 0..OPEN_ROUNDS_MAX {
+        match existing(path, options, kinds) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            others => return others,
+        }
+        match options.clone().create_new(true).open(path) {
+            Ok(file) => {
+                let metadata = file.metadata()?;
+                return Ok((file, metadata));
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(came_and_went())
+}
+
+/// Opens a file for reading, through links too: one that its user named, and that we do not
+/// change. Reading it does not wait either.
+pub(crate) fn to_read(path: &Path, kinds: Kinds) -> io::Result<File> {
+    let check = |metadata: Metadata| match fits(&metadata, kinds) {
+        true => Ok(()),
+        false => Err(io::Error::new(ErrorKind::InvalidInput, "it is no file")),
+    };
+    fs::metadata(path).and_then(check)?;
+    let file = options().read(true).open(path)?;
+    file.metadata().and_then(check)?;
+    Ok(file)
+}
+
+/// The file that could not be opened, for it is always another.
+pub(crate) fn came_and_went() -> io::Error {
+    io::Error::other(CAME_AND_WENT)
+}
+
+fn check_kind(named: &Metadata, kinds: Kinds) -> io::Result<()> {
+    if named.is_symlink() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, IS_A_LINK));
+    }
+    match fits(named, kinds) {
+        true => Ok(()),
+        false => Err(io::Error::new(ErrorKind::InvalidInput, NO_PLAIN_FILE)),
+    }
+}
+
+fn fits(metadata: &Metadata, kinds: Kinds) -> bool {
+    #[cfg(unix)]
+    let device = std::os::unix::fs::FileTypeExt::is_char_device(&metadata.file_type());
+    #[cfg(not(unix))]
+    let device = false;
+    metadata.is_file() || (kinds == Kinds::PlainOrDevice && device)
+}
+
+/// What stands under the name, if it is this open file.
+pub(crate) fn named(path: &Path, file: &File) -> io::Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(named) => {
+            let same = same_file(&named, &file.metadata()?);
+            Ok(same.then_some(named))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether both tell of one file. Where files have no numbers, a name that is there will do.
+pub(crate) fn same_file(one: &Metadata, other: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        one.dev() == other.dev() && one.ino() == other.ino()
+    }
+    #[cfg(not(unix))]
+    {
+        one.file_type() == other.file_type()
+    }
+}
+
+/// Whether the file has further names (hard links): under one of them it may be somebody
+/// else's, who did not ask us to shorten it.
+pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::MetadataExt::nlink(metadata) > 1
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
+    }
+}
+
+/// The path with something added to its last name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+pub(crate) mod tests;

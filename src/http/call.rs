@@ -1,0 +1,323 @@
+//! The call that a thread is in: its limits in time, and the one connection it may use.
+//!
+//! ureq has no place to hand a call's own limits or cancel signal to a transport. Both run on
+//! the same thread, so they meet here. A connection belongs to one call at a time, and whoever
+//! cancels a call can only cut the connection while it still belongs to that call.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use super::lookup::{Found, Slot};
+use crate::cancel::{CancelGuard, CancelSignal};
+use crate::sync::lock;
+
+/// How far a call has come. Each phase has its own limit, on top of the call's deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallPhase {
+    /// Name look-up, connecting, proxy and TLS.
+    Connect,
+    /// The request is on its way.
+    Send,
+    /// The reply's first bytes are awaited: headers, and the first piece that tells something.
+    FirstByte,
+    /// The reply is on its way.
+    Body,
+}
+
+/// Why a call was ended by our side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallStop {
+    /// Its task was cancelled.
+    Cancelled,
+    /// The call's deadline has passed.
+    Deadline,
+    /// The limit of this phase has passed.
+    Limit(CallPhase),
+}
+
+/// A call's limits in time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// When all must be over.
+    pub(crate) deadline: Option<Instant>,
+    /// From the start to a connection that is ready for the request.
+    pub(crate) connect: Duration,
+    /// From the sent request to the reply's first payload.
+    pub(crate) first_byte: Option<Duration>,
+    /// From the reply's headers to its first payload.
+    pub(crate) idle_before_payload: Option<Duration>,
+    /// Between two pieces of payload.
+    pub(crate) idle: Duration,
+}
+
+/// What the thread that cancels can reach of a call.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    cancelled: AtomicBool,
+    held: Mutex<Awaited>,
+}
+
+/// What keeps a call waiting.
+#[derive(Debug, Default)]
+enum Awaited {
+    #[default]
+    Nothing,
+    Wire(Arc<Wire>),
+    Lookup(Arc<Slot>),
+}
+
+impl Link {
+    /// Wakes the call out of whatever it waits for. (Opening a TCP connection cannot be
+    /// interrupted; the connect time-out ends that.)
+    fn cancel(self: &Arc<Self>) {
+        // First the flag, then what is held; the call does it the other way round, so that
+        // one of the two always sees the other.
+        self.cancelled.store(true, Ordering::Release);
+        match std::mem::take(&mut *lock(&self.held)) {
+            Awaited::Nothing => {}
+            Awaited::Wire(wire) => wire.cut(self),
+            Awaited::Lookup(slot) => slot.put(Found::Cancelled),
+        }
+    }
+
+    fn hold(&self, held: Awaited) {
+        *lock(&self.held) = held;
+    }
+}
+
+/// A TCP connection that another thread can cut.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) stream: TcpStream,
+    owner: Mutex<WireOwner>,
+}
+
+#[derive(Debug)]
+struct WireOwner {
+    link: Weak<Link>,
+    cut: bool,
+}
+
+impl Wire {
+    /// A connection that this call has opened, and that is the call's from the start.
+    pub(super) fn new(stream: TcpStream, current: &Current) -> Arc<Self> {
+        let owner = WireOwner { link: Arc::downgrade(&current.link), cut: false };
+        Arc::new(Self { stream, owner: Mutex::new(owner) })
+    }
+
+    /// Ends every wait on this connection, unless it has gone over to another call.
+    fn cut(&self, link: &Arc<Link>) {
+        let mut owner = lock(&self.owner);
+        if owner.link.as_ptr() == Arc::as_ptr(link) {
+            owner.cut = true;
+            // An error means that it is closed already.
+            let _ = self.stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Makes the connection the current call's; `false` if it must not be used. The pool
+    /// asks this when it hands a connection out and when it takes it back.
+    pub(super) fn claim(&self) -> bool {
+        let Some(current) = Current::get() else { return false };
+        let mut owner = lock(&self.owner);
+        let ours = owner.link.as_ptr() == Arc::as_ptr(&current.link);
+        if owner.cut || (!ours && current.fresh_only.get()) {
+            return false;
+        }
+        owner.link = Arc::downgrade(&current.link);
+        true
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Current>>> = const { RefCell::new(None) };
+}
+
+/// The call that this thread is in.
+#[derive(Debug)]
+pub(super) struct Current {
+    link: Arc<Link>,
+    limits: Limits,
+    started: Instant,
+    phase: Cell<CallPhase>,
+    /// When the phase must be over.
+    until: Cell<Option<Instant>>,
+    stop: Cell<Option<CallStop>>,
+    /// Pooled connections are not to be trusted: the last one turned out dead.
+    pub(super) fresh_only: Cell<bool>,
+    /// This call opened a connection of its own.
+    pub(super) dialled: Cell<bool>,
+    first_byte: Cell<Option<Duration>>,
+    /// The connection that `link` holds, to spare the lock on every read.
+    held: RefCell<Option<Arc<Wire>>>,
+}
+
+impl Current {
+    pub(super) fn get() -> Option<Rc<Self>> {
+        CURRENT.with(|current| current.borrow().clone())
+    }
+
+    /// The same for code that can only fail: there is always a call where ureq is at work.
+    pub(super) fn here() -> Result<Rc<Self>, ureq::Error> {
+        Self::get().ok_or(ureq::Error::ConnectionFailed)
+    }
+
+    /// Hands this connection to whoever may cancel the call.
+    pub(super) fn hold(&self, wire: &Arc<Wire>) -> Result<(), ureq::Error> {
+        let mut held = self.held.borrow_mut();
+        if !held.as_ref().is_some_and(|held| Arc::ptr_eq(held, wire)) {
+            wire.claim();
+            self.link.hold(Awaited::Wire(Arc::clone(wire)));
+            *held = Some(Arc::clone(wire));
+        }
+        self.check_cancelled()
+    }
+
+    /// Shows whoever may cancel the call where the look-up's answer is awaited.
+    pub(super) fn hold_lookup(&self, slot: Arc<Slot>) -> Result<(), ureq::Error> {
+        self.link.hold(Awaited::Lookup(slot));
+        self.check_cancelled()
+    }
+
+    pub(super) fn let_go(&self) {
+        self.link.hold(Awaited::Nothing);
+    }
+
+    pub(super) fn check_cancelled(&self) -> Result<(), ureq::Error> {
+        if self.link.cancelled.load(Ordering::Acquire) {
+            return Err(self.stopped(CallStop::Cancelled));
+        }
+        Ok(())
+    }
+
+    /// Notes why the call ends, and makes the error that carries it through ureq. (Its kind
+    /// is one that no layer takes for the end of a body.)
+    pub(super) fn stopped(&self, stop: CallStop) -> ureq::Error {
+        if self.stop.get().is_none() {
+            self.stop.set(Some(stop));
+        }
+        ureq::Error::Io(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Time left for the next wait; `None` if there is no limit.
+    pub(super) fn left(&self) -> Result<Option<Duration>, ureq::Error> {
+        let deadline = self.limits.deadline.map(|at| (at, CallStop::Deadline));
+        let phase = self.until.get().map(|at| (at, CallStop::Limit(self.phase.get())));
+        let first = match (deadline, phase) {
+            (Some(a), Some(b)) => Some(if b.0 < a.0 { b } else { a }),
+            (a, b) => a.or(b),
+        };
+        let Some((at, stop)) = first else { return Ok(None) };
+        let left = at.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(self.stopped(stop)) } else { Ok(Some(left)) }
+    }
+
+    fn enter(&self, phase: CallPhase, limit: Option<Duration>) {
+        self.phase.set(phase);
+        // A limit beyond the clock's end is none.
+        self.until.set(limit.and_then(|limit| Instant::now().checked_add(limit)));
+    }
+
+    /// The connection stands; the request goes out.
+    pub(super) fn sending(&self) {
+        if self.phase.get() == CallPhase::Connect {
+            self.enter(CallPhase::Send, None);
+        }
+    }
+
+    /// The request is out; the reply is awaited.
+    pub(super) fn awaiting(&self) {
+        if self.phase.get() == CallPhase::Send {
+            self.enter(CallPhase::FirstByte, self.limits.first_byte);
+        }
+    }
+
+    /// Something came.
+    pub(super) fn received(&self) {
+        if self.first_byte.get().is_none() && self.phase.get() == CallPhase::FirstByte {
+            self.first_byte.set(Some(self.started.elapsed()));
+            if self.limits.first_byte.is_none() {
+                self.enter(CallPhase::FirstByte, self.limits.idle_before_payload);
+            }
+        }
+    }
+}
+
+/// One call, from here to its drop: registered with the thread and with the cancel signal.
+#[derive(Debug)]
+pub(super) struct Scope<'a> {
+    pub(super) current: Rc<Current>,
+    outer: Option<Rc<Current>>,
+    _guard: CancelGuard<'a>,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn enter(cancel: &'a CancelSignal, limits: Limits, fresh_only: bool) -> Self {
+        let link = Arc::new(Link::default());
+        let hook = Arc::clone(&link);
+        let current = Rc::new(Current {
+            link,
+            limits,
+            started: Instant::now(),
+            phase: Cell::new(CallPhase::Connect),
+            until: Cell::new(None),
+            stop: Cell::new(None),
+            fresh_only: Cell::new(fresh_only),
+            dialled: Cell::new(false),
+            first_byte: Cell::new(None),
+            held: RefCell::new(None),
+        });
+        current.enter(CallPhase::Connect, Some(limits.connect));
+        let guard = cancel.on_cancel(move || hook.cancel());
+        let outer = CURRENT.with(|slot| slot.replace(Some(Rc::clone(&current))));
+        Self { current, outer, _guard: guard }
+    }
+
+    /// Why our side ended the call, if it did.
+    pub(super) fn stop(&self) -> Option<CallStop> {
+        // A cut connection can look like the clean end of a body: the flag tells.
+        if self.current.link.cancelled.load(Ordering::Acquire) {
+            return Some(CallStop::Cancelled);
+        }
+        self.current.stop.get()
+    }
+
+    /// Whether the request is out, and so the connection stood.
+    #[cfg(feature = "tls")]
+    pub(super) fn awaits_reply(&self) -> bool {
+        matches!(self.current.phase.get(), CallPhase::FirstByte | CallPhase::Body)
+    }
+
+    /// The server works in silence: only the deadline holds.
+    pub(super) fn working(&self) {
+        self.current.enter(CallPhase::Body, None);
+    }
+
+    /// Payload came: the idle limit begins anew.
+    pub(super) fn progress(&self) {
+        self.current.enter(CallPhase::Body, Some(self.current.limits.idle));
+    }
+
+    /// Time from the start to the reply's first byte.
+    pub(super) fn first_byte(&self) -> Option<Duration> {
+        self.current.first_byte.get()
+    }
+
+    /// Ends the reply at this point in time at the latest.
+    pub(super) fn end_by(&self, limit: Duration) {
+        self.current.enter(CallPhase::Body, Some(limit));
+    }
+}
+
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        self.current.let_go();
+        let outer = self.outer.take();
+        CURRENT.with(|slot| *slot.borrow_mut() = outer);
+    }
+}

@@ -1,0 +1,201 @@
+//! A provider's base URL, checked once.
+
+use std::net::IpAddr;
+
+use crate::config::without_user_info;
+use crate::error::Error;
+
+/// Longest base URL.
+const URL_BYTES_MAX: usize = 2048;
+
+/// A base URL in its parts. What has passed the door can be used without a further check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Scheme, host, port and path, without a slash at its end.
+    url: String,
+    /// From the question mark on; empty if there is none.
+    query: String,
+    https: bool,
+    loopback: bool,
+}
+
+impl Endpoint {
+    /// Reads a base URL, or the full URL of one of the provider's calls (`tail`, such as
+    /// `/chat/completions`), which is then cut off.
+    pub(crate) fn parse(given: &str, tail: &str) -> Result<Self, Error> {
+        let text = given.trim();
+        let refuse = |why: &str| {
+            let shown = crate::text::clean(&without_user_info(text), 128);
+            Err(Error::InvalidConfig(format!("api_endpoint {shown:?}: {why}")))
+        };
+        if text.len() > URL_BYTES_MAX {
+            return Err(Error::InvalidConfig(format!(
+                "api_endpoint has {} bytes, at most {URL_BYTES_MAX} are accepted",
+                text.len()
+            )));
+        }
+        if text.bytes().any(|b| b <= b' ' || b >= 0x7f || b"\"<>\\^`{|}".contains(&b)) {
+            return refuse("it has characters that no URL can have: remove or encode them");
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return refuse("it is not a URL: write it like http://127.0.0.1:8080/v1");
+        };
+        let https = scheme.eq_ignore_ascii_case("https");
+        if !https && !scheme.eq_ignore_ascii_case("http") {
+            return refuse("its scheme must be http or https");
+        }
+        if rest.contains('#') {
+            return refuse("it has a fragment (#): leave that out");
+        }
+        let (rest, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return refuse("it has a user or password before the host: use api_key for keys");
+        }
+        let Some(host) = host_of(authority) else {
+            return refuse(
+                "it has no usable host and port: write it like http://127.0.0.1:8080/v1",
+            );
+        };
+        let path = path.trim_end_matches('/');
+        let path = path.strip_suffix(tail).unwrap_or(path).trim_end_matches('/');
+        let scheme = if https { "https" } else { "http" };
+        let url = format!("{scheme}://{}{path}", authority.to_ascii_lowercase());
+        if !is_usable(&url) {
+            return refuse("it is not a URL: write it like http://127.0.0.1:8080/v1");
+        }
+        Ok(Self { url, query: query.to_owned(), https, loopback: is_loopback(host) })
+    }
+
+    /// The same without this end of its path, if it has it.
+    pub(crate) fn without(mut self, end: &str) -> Self {
+        if let Some(rest) = self.url.strip_suffix(end) {
+            self.url.truncate(rest.trim_end_matches('/').len());
+        }
+        self
+    }
+
+    /// The URL of one call.
+    pub(crate) fn join(&self, tail: &str) -> String {
+        let mut url = String::with_capacity(self.url.len() + tail.len() + self.query.len());
+        url.push_str(&self.url);
+        url.push_str(tail);
+        url.push_str(&self.query);
+        url
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Whether it is this device itself.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// The host's name, without port.
+    pub(crate) fn host(&self) -> &str {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        host_of(rest.split('/').next().unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// Whether ureq accepts this URL.
+fn is_usable(url: &str) -> bool {
+    url.parse::<ureq::http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+}
+
+/// The host of `host`, `host:port` or `[v6]:port`; nothing if host or port make no sense.
+fn host_of(authority: &str) -> Option<&str> {
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, after) = rest.split_once(']')?;
+        host.parse::<std::net::Ipv6Addr>().ok()?;
+        (host, after)
+    } else {
+        authority.split_at(authority.find(':').unwrap_or(authority.len()))
+    };
+    let port_is_fine = match port.strip_prefix(':') {
+        Some(digits) => {
+            digits.bytes().all(|b| b.is_ascii_digit())
+                && digits.parse::<u16>().is_ok_and(|port| port > 0)
+        }
+        None => port.is_empty(),
+    };
+    let named = !host.is_empty() && !host.contains([',', ';', '%']);
+    (named && port_is_fine).then_some(host)
+}
+
+/// Whether this host can only be the device itself. A name that merely looks up to 127.0.0.1
+/// is not: what it means can change.
+fn is_loopback(host: &str) -> bool {
+    if host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V6(v6)) => match v6.to_ipv4_mapped() {
+            Some(v4) => v4.is_loopback(),
+            None => v6.is_loopback(),
+        },
+        Ok(IpAddr::V4(v4)) => v4.is_loopback(),
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAIL: &str = "/chat/completions";
+
+    #[test]
+    fn slashes_and_full_urls_mean_the_same_base() {
+        for given in [
+            "http://127.0.0.1:80/v1",
+            " http://127.0.0.1:80/v1/ ",
+            "HTTP://127.0.0.1:80/v1//",
+            "http://127.0.0.1:80/v1/chat/completions",
+            "http://127.0.0.1:80/v1/chat/completions/",
+        ] {
+            let endpoint = Endpoint::parse(given, TAIL).unwrap();
+            assert_eq!(endpoint.join(TAIL), "http://127.0.0.1:80/v1/chat/completions");
+            assert!(endpoint.is_loopback() && !endpoint.is_https());
+        }
+        let azure = Endpoint::parse("https://h/d/chat/completions?api-version=1", TAIL).unwrap();
+        assert_eq!(azure.join(TAIL), "https://h/d/chat/completions?api-version=1");
+        assert_eq!(azure.host(), "h");
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused_without_showing_its_secrets() {
+        for bad in [
+            "",
+            "localhost:8080",
+            "ftp://h/",
+            "http://",
+            "http:///v1",
+            "http://h:0/",
+            "http://h:99999/",
+            "http://h:+80/",
+            "http://[::1/",
+            "http://h/#f",
+            "http://h/\u{7f}",
+            "http://h y/",
+            "http://h\r\nx: y/",
+            "http://ü/",
+        ] {
+            assert!(Endpoint::parse(bad, TAIL).is_err(), "{bad}");
+        }
+        let shown = Endpoint::parse("http://me:secret@h/", TAIL).unwrap_err().to_string();
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn only_the_device_itself_is_loopback() {
+        for host in ["localhost", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example", "10.0.0.1", "0.0.0.0", "::2", "127.0.0.1.nip.io"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

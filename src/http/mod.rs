@@ -1,0 +1,230 @@
+//! HTTP over ureq, which is named here alone: connections, their limits in time, and what can go
+//! wrong with them. Knows no backend and no provider.
+
+use std::io::Read;
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
+use ureq::{Agent, BodyReader};
+
+use crate::cancel::CancelSignal;
+use crate::connections::Connections;
+use crate::env::Env;
+use crate::error::Error;
+
+mod agents;
+#[cfg(feature = "tls")]
+mod algorithms;
+mod call;
+mod connection;
+mod endpoint;
+mod fault;
+mod lookup;
+mod proxy;
+mod resolver;
+#[cfg(feature = "tls")]
+mod roots;
+mod socket;
+mod socks;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+mod wait;
+
+use call::Scope;
+pub(crate) use call::{CallPhase, Limits};
+pub(crate) use endpoint::Endpoint;
+pub(crate) use fault::Fault;
+pub(crate) use wait::{asked_retry, asked_wait, seconds, until_rfc3339};
+
+/// What a client is made for.
+pub(crate) struct Setup<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    /// Whether requests carry a key.
+    pub(crate) with_key: bool,
+    /// A PEM file of roots in place of the bundled ones.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
+    pub(crate) roots: Option<&'a std::path::Path>,
+    pub(crate) env: &'a Env<'a>,
+}
+
+/// Connections to one server, shared by a helper's threads.
+pub(crate) struct Client {
+    agent: Agent,
+    /// Lets other helpers find the agent.
+    _shared: agents::Shared,
+}
+
+/// One request.
+pub(crate) struct Request<'a> {
+    pub(crate) url: &'a str,
+    /// Names in lower case; values checked when the backend was made.
+    pub(crate) headers: &'a [(&'static str, String)],
+    /// What is posted; a request without is a GET.
+    pub(crate) body: Option<&'a [u8]>,
+    /// Whether the body is put instead of posted.
+    pub(crate) put: bool,
+    pub(crate) accept: &'static str,
+}
+
+impl Client {
+    /// Connections to the setup's server, shared with whoever can share them.
+    pub(crate) fn new(connections: &Connections, setup: &Setup<'_>) -> Result<Self, Error> {
+        let (agent, shared) = agents::find(connections, setup)?;
+        Ok(Self { agent, _shared: shared })
+    }
+
+    /// Sends a request and waits for the reply's status and headers.
+    pub(crate) fn send<'c>(
+        &self,
+        cancel: &'c CancelSignal,
+        limits: Limits,
+        request: &Request<'_>,
+    ) -> Result<Response<'c>, Fault> {
+        match self.send_once(cancel, limits, request, false) {
+            Ok(response) => Ok(response),
+            // A kept connection that the server had closed meanwhile: nobody's fault, and
+            // the server has not seen the request.
+            Err(Unsent { stale: true, .. }) => {
+                self.send_once(cancel, limits, request, true).map_err(|unsent| unsent.fault)
+            }
+            Err(unsent) => Err(unsent.fault),
+        }
+    }
+
+    fn send_once<'c>(
+        &self,
+        cancel: &'c CancelSignal,
+        limits: Limits,
+        request: &Request<'_>,
+        fresh_only: bool,
+    ) -> Result<Response<'c>, Unsent> {
+        let scope = Scope::enter(cancel, limits, fresh_only);
+        let outcome = match request.body {
+            Some(body) => self.agent.run(assemble(request, body)),
+            None => self.agent.run(assemble(request, ())),
+        };
+        match outcome {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                let status = parts.status.as_u16();
+                Ok(Response { status, headers: parts.headers, body: body.into_reader(), scope })
+            }
+            Err(fault) => {
+                let untouched = !scope.current.dialled.get() && scope.first_byte().is_none();
+                let stale = untouched && scope.stop().is_none() && is_io(&fault);
+                Err(Unsent { fault: explain(&scope, &fault), stale })
+            }
+        }
+    }
+}
+
+struct Unsent {
+    fault: Fault,
+    /// A pooled connection was dead before the reply began.
+    stale: bool,
+}
+
+/// What ended a call: our own side, or else what ureq says.
+fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
+    match scope.stop() {
+        Some(stop) => stop.into(),
+        None => Fault::of(
+            fault,
+            #[cfg(feature = "tls")]
+            scope,
+        ),
+    }
+}
+
+fn is_io(fault: &ureq::Error) -> bool {
+    matches!(fault, ureq::Error::Io(_))
+}
+
+fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
+    let mut out = HttpRequest::new(body);
+    let posts = request.body.is_some();
+    *out.method_mut() = match (posts, request.put) {
+        (false, _) => ureq::http::Method::GET,
+        (true, false) => ureq::http::Method::POST,
+        (true, true) => ureq::http::Method::PUT,
+    };
+    // The endpoint was checked when the backend was made; ureq refuses an empty URL.
+    *out.uri_mut() = request.url.parse().unwrap_or_default();
+    let headers = out.headers_mut();
+    headers.insert("accept", HeaderValue::from_static(request.accept));
+    if posts {
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+    }
+    for (name, value) in request.headers {
+        if let Ok(mut value) = HeaderValue::from_str(value) {
+            value.set_sensitive(true);
+            headers.insert(*name, value);
+        }
+    }
+    out
+}
+
+/// A reply that is being read. Reading it to its end gives its connection back to the pool;
+/// dropping it before closes the connection.
+pub(crate) struct Response<'c> {
+    status: u16,
+    headers: HeaderMap,
+    // Before `scope`: closing the connection is still part of the call.
+    body: BodyReader<'static>,
+    scope: Scope<'c>,
+}
+
+impl Response<'_> {
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// A header's value, if it is plain text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Time from the start of the call to the reply's first byte.
+    pub(crate) fn first_byte(&self) -> Option<Duration> {
+        self.scope.first_byte()
+    }
+
+    /// Says that the server shows itself at work and may go on in silence: no limit but the
+    /// deadline holds until there is progress.
+    pub(crate) fn working(&self) {
+        self.scope.working();
+    }
+
+    /// Says that something useful came: the idle limit begins anew.
+    pub(crate) fn progress(&self) {
+        self.scope.progress();
+    }
+
+    /// Ends the reply after this time at the latest.
+    pub(crate) fn end_by(&self, limit: Duration) {
+        self.scope.end_by(limit);
+    }
+
+    /// Reads a piece of the body; zero bytes at its end.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
+        let outcome = self.body.read(buffer);
+        if let (Ok(_), Some(stop)) = (&outcome, self.scope.stop()) {
+            return Err(stop.into());
+        }
+        outcome.map_err(|fault| {
+            let fault = fault.downcast::<ureq::Error>().unwrap_or_else(ureq::Error::Io);
+            match explain(&self.scope, &fault) {
+                Fault::ConnectionClosed
+                | Fault::ConnectionRefused
+                | Fault::Unreachable
+                | Fault::NameNotFound
+                | Fault::ProxyRefused(_)
+                | Fault::HandshakeFailed(_)
+                | Fault::TlsBroken { .. }
+                | Fault::Failed(_) => Fault::BodyCutOff,
+                fault => fault,
+            }
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! Whether connections go through a proxy, and through which.
+
+use ureq::Proxy;
+
+use super::Setup;
+use crate::config::without_user_info;
+use crate::error::Error;
+
+/// The variables that can name a proxy, in the order in which they are asked. Like ureq, and
+/// unlike curl, any of them serves any scheme.
+const VARIABLES: [&str; 6] =
+    ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+/// The variables that name hosts which are reached directly.
+const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
+/// The environment's proxy, or none: loopback never goes through one, and a key over plain
+/// http is never shown to one. A proxy that cannot be used is an error, not a way around it.
+pub(super) fn choose(setup: &Setup<'_>) -> Result<Option<Proxy>, Error> {
+    let endpoint = setup.endpoint;
+    if endpoint.is_loopback() || (setup.with_key && !endpoint.is_https()) {
+        return Ok(None);
+    }
+    let variable = |name: &&'static str| setup.env.variable(name).map(|value| (*name, value));
+    let Some((name, url)) = VARIABLES.iter().find_map(variable) else { return Ok(None) };
+    let exceptions = EXCEPTIONS.iter().find_map(variable);
+    if exceptions.is_some_and(|(_, list)| is_excepted(endpoint.host(), &list)) {
+        return Ok(None);
+    }
+    let refuse = |why: &str| {
+        let shown = crate::text::clean(&without_user_info(&url), 128);
+        Error::InvalidConfig(format!(
+            "the proxy {shown:?} of the environment variable {name} {why}: correct or unset it"
+        ))
+    };
+    let proxy = Proxy::new(&url).map_err(|_| refuse("is not a proxy's URL"))?;
+    match proxy.uri().scheme_str().unwrap_or_default() {
+        "http" | "socks" | "socks5" | "socks5h" => {}
+        "https" if cfg!(feature = "tls") => {}
+        "https" => return Err(Error::Unsupported { what: "an https proxy", feature: "tls" }),
+        _ => return Err(refuse("must be of the kind http, https, socks5 or socks5h")),
+    }
+    Ok(Some(proxy))
+}
+
+/// Whether a list such as `localhost, .example.com, *.local` holds a host. A name stands for
+/// itself and for everything below it, as it does for curl.
+fn is_excepted(host: &str, list: &str) -> bool {
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
+        let domain = entry.trim_start_matches('*').trim_start_matches('.');
+        let below = || {
+            let head = host.len().checked_sub(domain.len() + 1)?;
+            let is_domain = host.get(head + 1..)?.eq_ignore_ascii_case(domain);
+            Some(is_domain && host.as_bytes()[head] == b'.')
+        };
+        entry == "*" || host.eq_ignore_ascii_case(domain) || below().unwrap_or(false)
+    })
+}
+
+/// Whether this proxy speaks SOCKS.
+pub(super) fn is_socks(proxy: &Proxy) -> bool {
+    proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_name_hosts_and_what_is_below_them() {
+        let list = "localhost, example.com ,*.local,.corp,10.0.0.1";
+        for host in ["example.com", "api.EXAMPLE.com", "box.local", "a.corp", "10.0.0.1"] {
+            assert!(is_excepted(host, list), "{host}");
+        }
+        for host in ["badexample.com", "example.com.evil", "10.0.0.11", "\u{e4}example.com"] {
+            assert!(!is_excepted(host, list), "{host}");
+        }
+        assert!(is_excepted("anything", "*") && !is_excepted("anything", ""));
+    }
+}

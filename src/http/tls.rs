@@ -1,0 +1,231 @@
+//! TLS over a connection: rustls, driven by hand. ureq's own layer wants 14 KiB more of buffers
+//! for each connection, and brings what a client of ours never does (client certificates,
+//! verification switched off, a log of every message).
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use ureq::http::Uri;
+
+use super::algorithms;
+use super::resolver::bare;
+use super::stream::Stream;
+
+/// Servers whose sessions are remembered, so that a new connection to one of them is quicker
+/// by a signature or two. Helpers of one program seldom have more.
+const SERVERS_MAX: usize = 8;
+/// rustls keeps room for so many tickets of a server, and counts servers by it.
+const TICKETS_PER_SERVER: usize = 8;
+
+/// Puts TLS over connections to https endpoints and proxies.
+pub(super) struct Secure {
+    /// The user's own roots; the bundled ones if there are none.
+    roots: Option<Arc<RootCertStore>>,
+    /// Made for the first connection: a program may have none.
+    config: OnceCell<Arc<ClientConfig>>,
+}
+
+impl Secure {
+    pub(super) fn new(roots: Option<Arc<RootCertStore>>) -> Self {
+        Self { roots, config: OnceCell::new() }
+    }
+
+    fn config(&self) -> Result<Arc<ClientConfig>, ureq::Error> {
+        let made = self.config.get_or_try_init(|| {
+            let roots = self.roots.clone().unwrap_or_else(|| {
+                let bundled = webpki_roots::TLS_SERVER_ROOTS.to_vec();
+                Arc::new(RootCertStore { roots: bundled })
+            });
+            let mut config = ClientConfig::builder_with_provider(algorithms::ring())
+                .with_safe_default_protocol_versions()?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            config.resumption = Resumption::in_memory_sessions(SERVERS_MAX * TICKETS_PER_SERVER);
+            Ok(Arc::new(config))
+        });
+        made.cloned().map_err(|fault: rustls::Error| rejected(&fault))
+    }
+
+    /// A connection over this stream, before anything is said. (A function of its own, and the
+    /// connection behind a pointer: what it takes of the stack is given back before the
+    /// handshake, which goes deepest.)
+    #[inline(never)]
+    pub(super) fn wrap(&self, stream: Stream, target: &Uri) -> Result<Box<Tls>, ureq::Error> {
+        let host = bare(target.host().unwrap_or_default()).to_owned();
+        let name = ServerName::try_from(host)
+            .map_err(|_| ureq::Error::Tls("this host's name cannot stand in a certificate"))?;
+        let conn = ClientConnection::new(self.config()?, name).map_err(|fault| rejected(&fault))?;
+        Ok(Box::new(Tls { conn, stream, waiting: 0, over: false }))
+    }
+}
+
+impl fmt::Debug for Secure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secure")
+    }
+}
+
+/// A connection with TLS over it.
+pub(super) struct Tls {
+    conn: ClientConnection,
+    stream: Stream,
+    /// Bytes of plain text that rustls holds.
+    waiting: usize,
+    /// The peer sent close_notify.
+    over: bool,
+}
+
+impl Tls {
+    /// Proves that the peer is who it should be, and agrees on keys.
+    pub(super) fn handshake(&mut self) -> Result<(), ureq::Error> {
+        loop {
+            self.flush()?;
+            if !self.conn.is_handshaking() {
+                return Ok(());
+            }
+            if !self.receive()? {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, text: &[u8]) -> io::Result<()> {
+        self.conn.writer().write_all(text)?;
+        self.flush()
+    }
+
+    /// Waits until there is text to read, or the end of it.
+    pub(super) fn await_text(&mut self) -> Result<(), ureq::Error> {
+        // Records may bring no text, but want an answer.
+        while self.waiting == 0 && self.receive()? {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is there. An end without TLS's close_notify is an error, and told as one.
+    pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let amount = self.conn.reader().read(into)?;
+        self.waiting = self.waiting.saturating_sub(amount);
+        Ok(amount)
+    }
+
+    pub(super) fn is_open(&mut self) -> bool {
+        self.waiting == 0 && !self.over && self.stream.is_open()
+    }
+
+    /// Sends what rustls has to say.
+    fn flush(&mut self) -> io::Result<()> {
+        while self.conn.wants_write() {
+            if self.conn.write_tls(&mut self.stream)? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the peer and hears what it says; `false` if it will say no more.
+    fn receive(&mut self) -> Result<bool, ureq::Error> {
+        if self.conn.read_tls(&mut self.stream)? == 0 {
+            return Ok(false);
+        }
+        match self.conn.process_new_packets() {
+            Ok(state) => {
+                self.waiting = state.plaintext_bytes_to_read();
+                self.over = state.peer_has_closed();
+            }
+            Err(fault) => {
+                // The peer may as well know why. If it does not listen, so be it.
+                let _ = self.conn.write_tls(&mut self.stream);
+                return Err(rejected(&fault));
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Why TLS failed, in our own words: what rustls itself says can quote a certificate.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub(super) why: &'static str,
+    /// Whether it would be the same the next time.
+    pub(super) permanent: bool,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why)
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// rustls's rejection as the error that [`Fault`](super::Fault) is made of.
+fn rejected(fault: &rustls::Error) -> ureq::Error {
+    use rustls::Error::{AlertReceived, InvalidCertificate};
+    let wants_ours = |alert| {
+        matches!(alert, AlertDescription::CertificateRequired | AlertDescription::NoCertificate)
+    };
+    let permanent = match fault {
+        AlertReceived(alert) => wants_ours(*alert),
+        fault => matches!(fault, InvalidCertificate(_)),
+    };
+    io::Error::new(io::ErrorKind::InvalidData, Rejected { why: reason(fault), permanent }).into()
+}
+
+/// The reasons that people meet, in words that quote nothing of the server's.
+fn reason(fault: &rustls::Error) -> &'static str {
+    use rustls::Error;
+    match fault {
+        Error::InvalidCertificate(why) => certificate(why),
+        Error::NoCertificatesPresented => "the server showed no certificate",
+        Error::AlertReceived(AlertDescription::ProtocolVersion) | Error::PeerIncompatible(_) => {
+            "the server speaks no version or no algorithms of TLS that we do"
+        }
+        Error::AlertReceived(AlertDescription::HandshakeFailure) => {
+            "the server rejected the handshake: it may want algorithms that we have not"
+        }
+        Error::AlertReceived(AlertDescription::UnrecognisedName) => {
+            "the server does not know this host's name"
+        }
+        Error::AlertReceived(
+            AlertDescription::CertificateRequired | AlertDescription::NoCertificate,
+        ) => "the server wants a client's certificate, which is not supported",
+        Error::AlertReceived(_) => "the server broke off with a TLS alert",
+        Error::InvalidMessage(_) => "the server's message is no TLS",
+        Error::DecryptError => "what came could not be decrypted",
+        Error::PeerSentOversizedRecord => "the server's record is too long",
+        Error::PeerMisbehaved(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. } => "the server broke the rules of TLS",
+        Error::FailedToGetCurrentTime => "the device tells no time",
+        Error::FailedToGetRandomBytes => "the device has no random numbers",
+        _ => "TLS failed",
+    }
+}
+
+fn certificate(why: &CertificateError) -> &'static str {
+    use CertificateError as Why;
+    match why {
+        Why::Expired | Why::ExpiredContext { .. } => "the server's certificate has expired",
+        Why::NotValidYet | Why::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet"
+        }
+        Why::UnknownIssuer => "the server's certificate is signed by nobody that is trusted",
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name"
+        }
+        Why::BadSignature => "the server's certificate or its proof has a wrong signature",
+        Why::BadEncoding => "the server's certificate is damaged",
+        Why::UnhandledCriticalExtension => "the server's certificate demands what we do not know",
+        Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => {
+            "the server's certificate is not for servers"
+        }
+        _ => "the server's certificate does not hold",
+    }
+}

@@ -1,0 +1,137 @@
+//! What the handles of a sink and its thread share: the queue behind its lock, and the
+//! signals between them.
+
+use std::sync::Arc;
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use crate::cancel::CancelSignal;
+use crate::event::Observe;
+use crate::opik::FlushReport;
+use crate::opik::post::CONNECT_LIMIT;
+use crate::opik::queue::Queue;
+use crate::opik::spool::Spool;
+use crate::opik::target::Target;
+use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard, lock, wait_until};
+
+/// How long a close waits for the thread beyond the thread's own limits: for observers, and
+/// for a file to be written.
+const JOIN_GRACE: Duration = Duration::from_secs(1);
+
+/// Shared by all handles and the thread.
+pub(super) struct SinkShared {
+    pub(super) state: Mutex<SinkState>,
+    /// There is something for the thread to do.
+    pub(super) work: Condvar,
+    /// Something was settled, or the thread has ended.
+    pub(super) progress: Condvar,
+    /// Cuts the request in flight.
+    pub(super) cancel: CancelSignal,
+    pub(super) observers: Vec<Arc<dyn Observe>>,
+    pub(super) project: Option<String>,
+    pub(super) tags: Vec<String>,
+    pub(super) close_timeout: Duration,
+    /// What the thread takes along when it starts.
+    pub(super) kit: Mutex<Option<Kit>>,
+    pub(super) handle: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread works with.
+pub(super) struct Kit {
+    pub(super) target: Target,
+    pub(super) spool: Option<Spool>,
+}
+
+/// What the lock guards.
+pub(super) struct SinkState {
+    pub(super) queue: Queue,
+    /// A caller waits in `flush`: send now.
+    pub(super) urgent: bool,
+    /// The sink closes; the thread stops sending at this moment.
+    pub(super) closing: Option<Instant>,
+    pub(super) started: bool,
+    pub(super) thread: Option<ThreadId>,
+    pub(super) exited: bool,
+}
+
+impl SinkShared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, SinkState> {
+        lock(&self.state)
+    }
+
+    /// See [`OpikSink::flush`](crate::OpikSink::flush).
+    pub(super) fn flush(&self, timeout: Duration) -> FlushReport {
+        let until = Instant::now().checked_add(timeout);
+        let mut state = self.lock();
+        let settled = |state: &SinkState| state.queue.sent + state.queue.dropped;
+        let goal = settled(&state) + state.queue.pending();
+        // The sink's own thread (in an observer) would wait for itself.
+        let own = state.thread == Some(std::thread::current().id());
+        let waits = |state: &SinkState| {
+            let runs = state.started && !state.exited && state.queue.disabled_by.is_none();
+            runs && settled(state) < goal
+        };
+        if !own {
+            state.urgent = true;
+            self.work.notify_one();
+        }
+        while !own && waits(&state) {
+            match wait_until(&self.progress, state, until) {
+                Some(woken) => state = woken,
+                None => {
+                    state = self.lock();
+                    break;
+                }
+            }
+        }
+        let queue = &state.queue;
+        FlushReport { sent: queue.sent, dropped: queue.dropped, pending: queue.pending() }
+    }
+
+    /// See [`OpikSink::close`](crate::OpikSink).
+    pub(super) fn close(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let until = now.checked_add(self.close_timeout);
+        let first = state.closing.is_none();
+        let until = *state.closing.get_or_insert(until.unwrap_or(now));
+        let own = state.thread == Some(std::thread::current().id());
+        drop(state);
+        self.work.notify_one();
+        let mut handle = lock(&self.handle).take();
+        if !first || own {
+            // Somebody else joins it, or it is this very thread, which ends by itself.
+            return;
+        }
+        if handle.is_none() {
+            // It never ran: nobody is left to send what waits.
+            let left = self.lock().queue.drop_all();
+            drop(left);
+            drop(lock(&self.kit).take());
+            return;
+        }
+        if !self.await_exit(Some(until)) {
+            drop(self.cancel.raise());
+            // Only opening a connection, or a foreign observer, can keep it now.
+            let last = Instant::now().checked_add(CONNECT_LIMIT + JOIN_GRACE);
+            if !self.await_exit(last) {
+                return;
+            }
+        }
+        if let Some(handle) = handle.take() {
+            drop(handle.join());
+        }
+    }
+
+    /// Waits for the thread's end; `false` if the moment has come before.
+    fn await_exit(&self, until: Option<Instant>) -> bool {
+        let mut state = self.lock();
+        while !state.exited {
+            match wait_until(&self.progress, state, until) {
+                Some(woken) => state = woken,
+                None => return false,
+            }
+        }
+        true
+    }
+}

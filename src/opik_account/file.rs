@@ -1,0 +1,137 @@
+//! The configuration file of Opik's own clients: `~/.opik.config`, an INI file.
+
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use crate::env::Env;
+use crate::error::Error;
+use crate::files::open::{Kinds, to_read};
+
+const FILE_NAME: &str = ".opik.config";
+/// Largest file that is read. A real one has five lines.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+const SECTION: &str = "opik";
+
+/// The file's keys, each with the environment variable that goes before it.
+const KEYS: [(&str, &str); 4] = [
+    ("url_override", "OPIK_URL_OVERRIDE"),
+    ("api_key", "OPIK_API_KEY"),
+    ("workspace", "OPIK_WORKSPACE"),
+    ("project_name", "OPIK_PROJECT_NAME"),
+];
+
+/// Variables of which one says that there is an Opik.
+pub(crate) const NAMES_AN_OPIK: [&str; 2] = ["OPIK_URL_OVERRIDE", "OPIK_API_KEY"];
+
+/// What the file sets, under the names of the environment.
+#[derive(Default)]
+pub(crate) struct OpikFile {
+    values: Vec<(&'static str, String)>,
+}
+
+impl OpikFile {
+    /// The file in the user's home; empty if there is none.
+    pub(crate) fn of_user(env: &Env<'_>) -> Result<Self, Error> {
+        match env.variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" }) {
+            Some(home) => Self::read(&PathBuf::from(home).join(FILE_NAME)),
+            None => Ok(Self::default()),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self, Error> {
+        let mut bytes = Vec::new();
+        // A device too: a link to /dev/null is how some say that there is none.
+        let read = to_read(path, Kinds::PlainOrDevice)
+            .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(_) if bytes.len() as u64 <= FILE_BYTES_MAX => {
+                Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
+            }
+            Ok(_) => Err(Error::InvalidConfig(format!(
+                "{} has more than {FILE_BYTES_MAX} bytes: that is no Opik configuration",
+                path.display()
+            ))),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                Ok(Self::default())
+            }
+            Err(source) => {
+                let what = format!("cannot read the Opik configuration {}", path.display());
+                Err(Error::Io { what, source })
+            }
+        }
+    }
+
+    /// Takes what is known from the section; what is not known is skipped.
+    fn parse(text: &str) -> Self {
+        let mut values: Vec<(&'static str, String)> = Vec::new();
+        let mut inside = false;
+        for line in text.lines().map(str::trim) {
+            if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                inside = section.trim() == SECTION;
+                continue;
+            }
+            if !inside || line.starts_with(['#', ';']) {
+                continue;
+            }
+            let Some((key, value)) = line.split_once(['=', ':']) else { continue };
+            let (key, value) = (key.trim(), value.trim());
+            let known = KEYS.iter().find(|(name, _)| key.eq_ignore_ascii_case(name));
+            if let Some((_, variable)) = known.filter(|_| !value.is_empty()) {
+                values.retain(|(name, _)| name != variable);
+                values.push((variable, value.to_owned()));
+            }
+        }
+        Self { values }
+    }
+
+    /// A variable of the environment, or else what the file sets in its place.
+    pub(crate) fn or_env(&self, env: &Env<'_>, name: &str) -> Option<String> {
+        env.variable(name).or_else(|| self.value(name))
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        let found = self.values.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_section_counts_and_the_last_word_wins() {
+        let file = OpikFile::parse(
+            "api_key = outside\n[other]\napi_key=other\n[opik]\r\n# note\n\
+             URL_OVERRIDE = http://h:5173/api/\napi_key: first\napi_key = k*e=\nworkspace =\n\
+             unknown = x\nno pair\n; project_name = y\n",
+        );
+        let value = |name| file.value(name);
+        assert_eq!(value("OPIK_URL_OVERRIDE").as_deref(), Some("http://h:5173/api/"));
+        assert_eq!(value("OPIK_API_KEY").as_deref(), Some("k*e="));
+        assert_eq!(value("OPIK_WORKSPACE"), None);
+        assert_eq!(value("OPIK_PROJECT_NAME"), None);
+    }
+
+    #[test]
+    fn no_file_is_an_empty_one_and_a_folder_is_an_error() {
+        let gone = std::env::temp_dir().join("automation-assistant-no-such-folder/x");
+        assert!(OpikFile::read(&gone).unwrap().values.is_empty());
+        assert!(matches!(OpikFile::read(&std::env::temp_dir()), Err(Error::Io { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_its_place_is_an_error_and_no_hang() {
+        use crate::files::open::tests::{folder, unix};
+        let folder = folder("opik-config");
+        let path = folder.join(FILE_NAME);
+        unix::pipe(&path);
+        let read = unix::in_time(move || OpikFile::read(&path).map(drop));
+        assert!(matches!(read, Err(Error::Io { .. })));
+        assert!(OpikFile::read(Path::new("/dev/null")).unwrap().values.is_empty());
+        std::fs::remove_dir_all(folder).ok();
+    }
+}

@@ -1,0 +1,117 @@
+//! What the API's error types mean.
+
+use crate::engine::error_body::ErrorBody;
+use crate::lenient::{Text, lenient};
+use crate::providers::chat_completions;
+use crate::task_error::ErrorKind;
+
+/// What the API says where a month's own cap is reached: no wait of a task's helps.
+const SPEND_LIMIT: &str = "enforced_spend_limit_reached";
+/// The beginnings of what it says, under the type of a bad request, where the money is spent.
+const QUOTA_PHRASES: &[&str] =
+    &["your credit balance is too low", "you have reached your specified api usage limits"];
+/// The same for a prompt that the model cannot read.
+const CONTEXT_PHRASES: &[&str] = &["prompt is too long", "exceed context limit"];
+
+lenient! {
+    /// What the API says beside an error.
+    Detailed { error: DetailedError = "error" }
+}
+
+lenient! {
+    /// The error itself.
+    DetailedError { details: Details = "details" }
+}
+
+lenient! {
+    /// Its details.
+    Details { code: Text = "error_code" }
+}
+
+/// Reads an error, in the API's shape or that of another server behind its address.
+pub(super) fn read(body: &[u8]) -> Option<ErrorBody> {
+    let mut error = ErrorBody::parse(body)?;
+    let detailed: Detailed = serde_json::from_slice(body).unwrap_or_default();
+    error.detail_code = detailed.error.details.code.0;
+    Some(error)
+}
+
+/// The kind that an error's type names; a few are told apart by their fixed phrases alone.
+pub(super) fn kind_of(body: &ErrorBody) -> Option<ErrorKind> {
+    let message = body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
+    if body.detail_code.as_deref() == Some(SPEND_LIMIT) || says(QUOTA_PHRASES) {
+        return Some(ErrorKind::QuotaExceeded);
+    }
+    match body.kind.as_deref().and_then(kind_of_type) {
+        Some(ErrorKind::InvalidRequest) | None if says(CONTEXT_PHRASES) => {
+            Some(ErrorKind::ContextLengthExceeded)
+        }
+        // Servers that speak this API answer with the errors of the other one.
+        None => body.code_name().and_then(kind_of_type),
+        kind => kind,
+    }
+}
+
+/// The kind that a type (or another protocol's code) names, if it names one.
+pub(super) fn kind_of_type(kind: &str) -> Option<ErrorKind> {
+    Some(match kind {
+        "billing_error" => ErrorKind::QuotaExceeded,
+        "request_too_large" => ErrorKind::InvalidRequest,
+        "conflict_error" | "api_error" | "timeout_error" => ErrorKind::Server,
+        // The others are spelt alike in both.
+        _ => return chat_completions::kind_of_code(kind),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_come_from_types_and_fixed_phrases() {
+        use ErrorKind as K;
+        for (kind, message, expected) in [
+            ("invalid_request_error", "max_tokens: Field required", K::InvalidRequest),
+            (
+                "invalid_request_error",
+                "Your credit balance is too low to access the Anthropic API.",
+                K::QuotaExceeded,
+            ),
+            (
+                "invalid_request_error",
+                "You have reached your specified API usage limits.",
+                K::QuotaExceeded,
+            ),
+            (
+                "invalid_request_error",
+                "prompt is too long: 207791 tokens > 200000 maximum",
+                K::ContextLengthExceeded,
+            ),
+            (
+                "invalid_request_error",
+                "input length and `max_tokens` exceed context limit: 1 + 2 > 2",
+                K::ContextLengthExceeded,
+            ),
+            ("authentication_error", "invalid x-api-key", K::Authentication),
+            ("billing_error", "", K::QuotaExceeded),
+            ("permission_error", "", K::PermissionDenied),
+            ("not_found_error", "model: claude-0", K::NotFound),
+            ("conflict_error", "", K::Server),
+            ("request_too_large", "", K::InvalidRequest),
+            ("rate_limit_error", "", K::RateLimited),
+            ("api_error", "", K::Server),
+            ("timeout_error", "", K::Server),
+            ("overloaded_error", "Overloaded", K::Server),
+            ("exceed_context_size_error", "", K::ContextLengthExceeded),
+        ] {
+            let json =
+                format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"{message}"}}}}"#);
+            let body = ErrorBody::parse(json.as_bytes()).unwrap();
+            assert_eq!(kind_of(&body), Some(expected), "{kind} {message}");
+        }
+        let capped = br#"{"error":{"type":"rate_limit_error",
+            "details":{"error_code":"enforced_spend_limit_reached"}}}"#;
+        assert_eq!(kind_of(&read(capped).unwrap()), Some(K::QuotaExceeded));
+    }
+}

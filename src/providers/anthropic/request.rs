@@ -1,0 +1,166 @@
+//! A request of the Messages API, written straight into the body's bytes.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::engine::json::Json;
+use crate::engine::message::{Content, Part, ReplyPart, Round, ToolResult};
+use crate::engine::protocol::{Ask, Offer};
+use crate::task::{ReplySchema, Role};
+
+/// Fields that the protocol writes itself. A custom parameter of such a name is refused.
+pub(super) const RESERVED: &[&str] = &["messages", "stream"];
+/// Longest answer where no parameter says otherwise, in tokens. The API has no default; thinking
+/// counts, and takes a thousand by itself.
+const MAX_TOKENS: u32 = 4096;
+const OUTPUT_CONFIG: &str = "output_config";
+
+/// Writes one request.
+pub(super) fn write(ask: &Ask<'_>) -> Vec<u8> {
+    Json::written(|json| json.object(|json| members(ask, json)))
+}
+
+fn members(ask: &Ask<'_>, json: &mut Json) {
+    if ask.param("model").is_none() {
+        json.text("model", ask.model);
+    }
+    if ask.param("max_tokens").is_none() {
+        json.key("max_tokens").value(&MAX_TOKENS);
+    }
+    let system = system(ask);
+    if let Some(system) = &system {
+        json.text("system", system);
+    }
+    json.key("messages").array(|json| messages(ask, json));
+    if ask.stream {
+        json.key("stream").value(&true);
+    }
+    let has_tools = !ask.tools.is_empty();
+    if has_tools {
+        json.key("tools").array(|json| ask.tools.iter().for_each(|tool| offer(tool, json)));
+    }
+    if let Some(schema) = ask.schema() {
+        json.key(OUTPUT_CONFIG).value(&output_config(ask, schema));
+    }
+    // What the request says through its own methods wins over parameters of that name.
+    let ours = |key: &str| {
+        RESERVED.contains(&key)
+            || (key == "system" && system.is_some())
+            || (key == "tools" && has_tools)
+            || (key == OUTPUT_CONFIG && ask.schema().is_some())
+    };
+    for (key, value) in ask.all_params().filter(|(key, _)| !ours(key)) {
+        json.key(key).value(value);
+    }
+}
+
+/// Instructions, context, and turns of the role system, which is no role of a message here.
+fn system(ask: &Ask<'_>) -> Option<String> {
+    let mut all = ask.system().map(Cow::into_owned).unwrap_or_default();
+    for message in ask.messages().filter(|message| message.role == Role::System) {
+        if !all.is_empty() {
+            all.push_str("\n\n");
+        }
+        all.push_str(message.text());
+    }
+    (!all.trim().is_empty()).then_some(all)
+}
+
+/// The schema of the answer, beside what else the parameter of that name sets.
+fn output_config(ask: &Ask<'_>, schema: &ReplySchema) -> Map<String, Value> {
+    let given = ask.param(OUTPUT_CONFIG).and_then(Value::as_object);
+    let mut config = given.cloned().unwrap_or_default();
+    let mut closed = schema.schema.clone();
+    close_objects(&mut closed);
+    let mut format = Map::new();
+    format.insert("type".to_owned(), "json_schema".into());
+    format.insert("schema".to_owned(), closed);
+    config.insert("format".to_owned(), format.into());
+    config
+}
+
+/// The API takes only schemas whose objects say that they have no further properties. (The
+/// schema's depth was bounded when the request was submitted.)
+fn close_objects(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            map.values_mut().for_each(close_objects);
+            if map.get("type").is_some_and(|kind| kind == "object") {
+                map.entry("additionalProperties").or_insert(false.into());
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(close_objects),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Earlier turns, the prompt, and the rounds of tools.
+fn messages(ask: &Ask<'_>, json: &mut Json) {
+    for message in ask.messages().filter(|message| message.role != Role::System) {
+        for part in message.parts() {
+            let Part::Text(text) = part;
+            // The API refuses blank text; a blank turn says nothing.
+            if !text.trim().is_empty() {
+                json.object(|json| {
+                    json.text("role", message.role.as_str());
+                    json.text("content", text);
+                });
+            }
+        }
+    }
+    for Round { reply, results } in ask.rounds {
+        said("assistant", json, |json| reply.iter().for_each(|part| block(part, json)));
+        // All results in one message, and nothing else in that.
+        said("user", json, |json| results.iter().for_each(|result| returned(result, json)));
+    }
+}
+
+/// A message of blocks.
+fn said(role: &str, json: &mut Json, blocks: impl FnOnce(&mut Json)) {
+    json.object(|json| {
+        json.text("role", role);
+        json.key("content").array(blocks);
+    });
+}
+
+/// A part of what the model said when it wanted tools: its own block as it came, where there
+/// is one.
+fn block(part: &ReplyPart, json: &mut Json) {
+    match (&part.opaque, &part.content) {
+        (Some(own), _) => json.raw(own),
+        (None, Content::Text(text)) if !text.trim().is_empty() => json.object(|json| {
+            json.text("type", "text");
+            json.text("text", text);
+        }),
+        (None, Content::Call(call)) => json.object(|json| {
+            json.text("type", "tool_use");
+            json.text("id", &call.id);
+            json.text("name", &call.name);
+            // The engine has seen to it that they are an object.
+            json.key("input").raw(&call.arguments);
+        }),
+        (None, Content::Text(_) | Content::None) => {}
+    }
+}
+
+/// What a tool returned.
+fn returned(result: &ToolResult, json: &mut Json) {
+    json.object(|json| {
+        json.text("type", "tool_result");
+        json.text("tool_use_id", &result.id);
+        json.text("content", &result.text);
+        if result.is_error {
+            json.key("is_error").value(&true);
+        }
+    });
+}
+
+/// A tool on offer.
+fn offer(tool: &Offer<'_>, json: &mut Json) {
+    json.object(|json| {
+        json.text("name", tool.name);
+        json.text("description", tool.description);
+        json.key("input_schema").value(&tool.schema);
+    });
+}

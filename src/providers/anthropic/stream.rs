@@ -1,0 +1,236 @@
+//! A stream of the Messages API, put together. Pure: no socket, no clock.
+
+use serde_json::{Map, Value};
+
+use super::reply::{Block, Tokens, finish};
+use crate::engine::draft::{BadReply, Draft, Progress};
+use crate::engine::error_body::{ErrorBody, ErrorField, ErrorFields};
+use crate::engine::json::member;
+use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
+use crate::engine::protocol::ReadStream;
+use crate::engine::sse::SseEvent;
+use crate::lenient::{Count, Text, lenient};
+
+lenient! {
+    /// The data of any event.
+    Data {
+        kind: Text = "type",
+        index: Count = "index",
+        message: Start = "message",
+        delta: Delta = "delta",
+        usage: Tokens = "usage",
+        error: ErrorField = "error",
+    }
+}
+
+lenient! {
+    /// The message as it stands at the start.
+    Start {
+        model: Text = "model",
+        usage: Tokens = "usage",
+    }
+}
+
+lenient! {
+    /// A piece of a block, or of what is said at the end.
+    Delta {
+        text: Text = "text",
+        arguments: Text = "partial_json",
+        thinking: Text = "thinking",
+        signature: Text = "signature",
+        stop_reason: Text = "stop_reason",
+    }
+}
+
+/// The blocks of a growing message.
+#[derive(Default)]
+pub(super) struct Blocks {
+    blocks: Vec<(Option<u64>, Open)>,
+    tokens: Tokens,
+}
+
+/// A block so far.
+enum Open {
+    /// Where its text stands in the draft's.
+    Text {
+        from: usize,
+        to: usize,
+    },
+    Call {
+        call: ToolCall,
+        input: String,
+    },
+    Thinking {
+        start: Map<String, Value>,
+        thinking: String,
+        signature: String,
+    },
+    /// One that is not interpreted.
+    Own(Opaque),
+}
+
+impl ReadStream for Blocks {
+    fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
+        let (name, json) = match *event {
+            SseEvent::Data { event, data } => (event, data.trim_ascii()),
+            SseEvent::Stray(_) => return Ok(()),
+        };
+        // Some gateways end with the word of another protocol.
+        if json.is_empty() || json == b"[DONE]" {
+            return Ok(());
+        }
+        let data: Data = serde_json::from_slice(json)
+            .map_err(|fault| BadReply::unreadable(json, &fault).within_stream())?;
+        let kind = data.kind.0.unwrap_or_else(|| String::from_utf8_lossy(name).into_owned());
+        let fields = ErrorFields { error: data.error, ..ErrorFields::default() };
+        if let Some(error) = ErrorBody::of(fields, kind != "error") {
+            return Err(BadReply::from(error));
+        }
+        match kind.as_str() {
+            "error" => return Err(ErrorBody::parse(json).unwrap_or_default().into()),
+            "message_start" => {
+                draft.set_model(data.message.model.0);
+                self.count(&data.message.usage, draft);
+                draft.progress = Some(Progress::Working);
+            }
+            "content_block_start" => {
+                let json = std::str::from_utf8(json).unwrap_or_default();
+                let block = member(json, "content_block").unwrap_or_default();
+                self.open(data.index.0, block, draft)?;
+                self.show_progress(draft);
+            }
+            "content_block_delta" => {
+                self.extend(data.index.0, data.delta, draft)?;
+                self.show_progress(draft);
+            }
+            "message_delta" => {
+                draft.finish = finish(&data.delta.stop_reason)?.or(draft.finish);
+                self.count(&data.usage, draft);
+                self.show_progress(draft);
+            }
+            "message_stop" => draft.is_done = true,
+            // A ping, or what a later version brings.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply> {
+        let blocks = std::mem::take(&mut self.blocks);
+        if !blocks.iter().any(|(_, block)| matches!(block, Open::Call { .. })) {
+            return Ok(());
+        }
+        for (_, block) in blocks {
+            let part = block.into_part(draft.text());
+            draft.push_part(part)?;
+        }
+        Ok(())
+    }
+}
+
+impl Blocks {
+    fn count(&mut self, tokens: &Tokens, draft: &mut Draft) {
+        self.tokens.merge(tokens);
+        draft.usage = self.tokens.counts();
+    }
+
+    /// Until text has come, a model may think for as long as the task has time.
+    fn show_progress(&self, draft: &mut Draft) {
+        let is_begun = !draft.text().is_empty();
+        draft.progress = Some(if is_begun { Progress::Delta } else { Progress::Working });
+    }
+
+    fn open(&mut self, index: Option<u64>, own: &str, draft: &mut Draft) -> Result<(), BadReply> {
+        if own.is_empty() {
+            return Ok(());
+        }
+        draft.keep(own.len())?;
+        // A block of another shape is kept as it is.
+        let block: Block = serde_json::from_str(own).unwrap_or_default();
+        let open = match block.kind.as_str() {
+            "text" => {
+                let from = draft.text().len();
+                draft.push_text(block.text.0.unwrap_or_default())?;
+                Open::Text { from, to: draft.text().len() }
+            }
+            "tool_use" => Open::Call {
+                call: ToolCall {
+                    id: block.id.0.unwrap_or_default(),
+                    name: block.name.0.unwrap_or_default(),
+                    arguments: String::new(),
+                },
+                input: block.input.0.unwrap_or_default(),
+            },
+            "thinking" => Open::Thinking {
+                start: serde_json::from_str(own).unwrap_or_default(),
+                thinking: String::new(),
+                signature: String::new(),
+            },
+            _ => Open::Own(own.into()),
+        };
+        self.blocks.push((index, open));
+        Ok(())
+    }
+
+    fn extend(
+        &mut self,
+        index: Option<u64>,
+        delta: Delta,
+        draft: &mut Draft,
+    ) -> Result<(), BadReply> {
+        let text = delta.text.0.unwrap_or_default();
+        let from = draft.text().len();
+        let kept = [&delta.arguments, &delta.thinking, &delta.signature];
+        draft.keep(kept.iter().map(|text| text.as_str().len()).sum())?;
+        draft.push_text(text)?;
+        let now = draft.text().len();
+        let at = self.blocks.iter().rposition(|(other, _)| *other == index);
+        let Some(at) = at.or(self.blocks.len().checked_sub(1)) else {
+            // A server that opens no blocks.
+            self.blocks.push((index, Open::Text { from, to: now }));
+            return Ok(());
+        };
+        match &mut self.blocks[at].1 {
+            Open::Text { to, .. } if *to == from => *to = now,
+            Open::Call { call, .. } => call.arguments.push_str(delta.arguments.as_str()),
+            Open::Thinking { thinking, signature, .. } => {
+                thinking.push_str(delta.thinking.as_str());
+                signature.push_str(delta.signature.as_str());
+            }
+            Open::Text { .. } | Open::Own(_) if now > from => {
+                self.blocks.push((index, Open::Text { from, to: now }));
+            }
+            Open::Text { .. } | Open::Own(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    /// The part that goes back with the tools' results.
+    fn into_part(self, text: &str) -> ReplyPart {
+        match self {
+            Self::Text { from, to } => {
+                let text = text.get(from..to).unwrap_or_default().to_owned();
+                ReplyPart { content: Content::Text(text), opaque: None }
+            }
+            Self::Call { mut call, input } => {
+                if call.arguments.is_empty() {
+                    call.arguments = input;
+                }
+                ReplyPart { content: Content::Call(call), opaque: None }
+            }
+            Self::Thinking { mut start, thinking, signature } => {
+                // As the complete block reads: its texts are all that a start lacks.
+                for (key, gathered) in [("thinking", thinking), ("signature", signature)] {
+                    if !gathered.is_empty() || !start.contains_key(key) {
+                        start.insert(key.to_owned(), gathered.into());
+                    }
+                }
+                let opaque = Value::Object(start).to_string();
+                ReplyPart { content: Content::None, opaque: Some(opaque.into()) }
+            }
+            Self::Own(own) => ReplyPart { content: Content::None, opaque: Some(own) },
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A request of the Chat Completions API, written straight into the body's bytes.
+
+use crate::engine::json::Json;
+use crate::engine::message::{self, Part, Round, ToolCall};
+use crate::engine::protocol::{Ask, Offer};
+use crate::task::{ReplySchema, Role};
+
+/// Fields that the protocol writes itself. A custom parameter of such a name is refused.
+pub(super) const RESERVED: &[&str] = &["messages", "stream"];
+
+/// Writes one request. `stream_usage` asks for a stream that ends with its usage.
+pub(super) fn write(ask: &Ask<'_>, stream_usage: bool) -> Vec<u8> {
+    Json::written(|json| json.object(|json| members(ask, stream_usage, json)))
+}
+
+fn members(ask: &Ask<'_>, stream_usage: bool, json: &mut Json) {
+    if ask.param("model").is_none() {
+        json.text("model", ask.model);
+    }
+    json.key("messages").array(|json| messages(ask, json));
+    if ask.stream {
+        json.key("stream").value(&true);
+    }
+    if stream_usage {
+        json.key("stream_options").object(|json| json.key("include_usage").value(&true));
+    }
+    let has_tools = !ask.tools.is_empty();
+    if has_tools {
+        json.key("tools").array(|json| ask.tools.iter().for_each(|tool| offer(tool, json)));
+    }
+    let schema = ask.schema();
+    if let Some(schema) = schema {
+        json.key("response_format").object(|json| format(schema, json));
+    }
+    // What the request says through its own methods wins over parameters of that name.
+    let ours = |key: &str| {
+        RESERVED.contains(&key)
+            || (key == "tools" && has_tools)
+            || (key == "response_format" && schema.is_some())
+    };
+    for (key, value) in ask.all_params().filter(|(key, _)| !ours(key)) {
+        json.key(key).value(value);
+    }
+}
+
+/// The whole conversation: instructions and context, earlier turns, the prompt, and the rounds
+/// of tools.
+fn messages(ask: &Ask<'_>, json: &mut Json) {
+    if let Some(system) = ask.system() {
+        plain(Role::System, &system, json);
+    }
+    for message in ask.messages() {
+        for part in message.parts() {
+            let Part::Text(text) = part;
+            plain(message.role, text, json);
+        }
+    }
+    for Round { reply, results } in ask.rounds {
+        json.object(|json| {
+            json.text("role", Role::Assistant.as_str());
+            let text: String = message::text(reply).collect();
+            json.key("content").value(&(!text.is_empty()).then_some(text));
+            let calls = message::calls(reply);
+            json.key("tool_calls").array(|json| calls.for_each(|call| wanted(call, json)));
+        });
+        for result in results {
+            json.object(|json| {
+                json.text("role", "tool");
+                json.text("tool_call_id", &result.id);
+                json.text("content", &result.text);
+            });
+        }
+    }
+}
+
+/// A message with nothing but a text.
+fn plain(role: Role, text: &str, json: &mut Json) {
+    json.object(|json| {
+        json.text("role", role.as_str());
+        json.text("content", text);
+    });
+}
+
+/// A call that the model wanted.
+fn wanted(call: &ToolCall, json: &mut Json) {
+    json.object(|json| {
+        json.text("id", &call.id);
+        json.text("type", "function");
+        json.key("function").object(|json| {
+            json.text("name", &call.name);
+            json.text("arguments", &call.arguments);
+        });
+    });
+}
+
+/// A tool on offer.
+fn offer(tool: &Offer<'_>, json: &mut Json) {
+    json.object(|json| {
+        json.text("type", "function");
+        json.key("function").object(|json| {
+            json.text("name", tool.name);
+            json.text("description", tool.description);
+            json.key("parameters").value(&tool.schema);
+        });
+    });
+}
+
+/// The schema that the answer must follow.
+fn format(schema: &ReplySchema, json: &mut Json) {
+    json.text("type", "json_schema");
+    json.key("json_schema").object(|json| {
+        json.text("name", &schema.name);
+        json.key("strict").value(&true);
+        json.key("schema").value(&schema.schema);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskRequest;
+    use crate::tool::FnTool;
+    use serde_json::{Value, json};
+
+    fn written(request: &TaskRequest, params: Value, stream: bool) -> Value {
+        let Value::Object(params) = params else { panic!("an object") };
+        let tools = request.tools.iter().map(|tool| Offer::of(tool.as_ref()).unwrap());
+        let ask = Ask {
+            model: "m",
+            request,
+            system_prompt: request.system_prompt.as_deref(),
+            params: &params,
+            tools: &tools.collect::<Vec<_>>(),
+            rounds: &[],
+            stream,
+        };
+        serde_json::from_slice(&write(&ask, stream)).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_sent_that_nobody_asked_for() {
+        assert_eq!(
+            written(&TaskRequest::new("hi"), json!({}), false),
+            json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]})
+        );
+    }
+
+    #[test]
+    fn everything_asked_for_is_sent_and_the_request_wins() {
+        let request = TaskRequest::new("p")
+            .system_prompt("s")
+            .context("k", 1)
+            .turn(Role::User, "q")
+            .turn(Role::Assistant, "a")
+            .custom_param("seed", 2)
+            .custom_param("model", "other")
+            .reply_schema("n", json!({"type": "object"}))
+            .tool(FnTool::new("f", "does", json!({}), |_| Ok(String::new())));
+        let params = json!({"seed": 1, "temperature": 0.5, "tools": [], "stream": false});
+        assert_eq!(
+            written(&request, params, true),
+            json!({
+                "model": "other",
+                "messages": [
+                    {"role": "system", "content": "s\n\n{\"context\":{\"k\":1}}"},
+                    {"role": "user", "content": "q"},
+                    {"role": "assistant", "content": "a"},
+                    {"role": "user", "content": "p"},
+                ],
+                "stream": true,
+                "stream_options": {"include_usage": true},
+                "tools": [{"type": "function", "function":
+                    {"name": "f", "description": "does",
+                        "parameters": {"type": "object", "properties": {}}}}],
+                "response_format": {"type": "json_schema", "json_schema":
+                    {"name": "n", "strict": true, "schema": {"type": "object"}}},
+                "seed": 2,
+                "temperature": 0.5,
+            })
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! A model server on this device (llama.cpp, Ollama, LM Studio, vLLM), which speaks the Chat
+//! Completions API.
+
+use std::time::Duration;
+
+use crate::config::{BackendType, Provider, TraceMode};
+
+/// A small device may read a long prompt for minutes.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// The device may be swapping.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// A Local helper with an endpoint.
+pub(super) static SERVER: Provider = Provider {
+    backend_type: BackendType::Local,
+    label: "Local",
+    vendor: Some("local"),
+    key_variables: &[],
+    base_variable: None,
+    default_base: None,
+    default_model: None,
+    timeout: TIMEOUT,
+    idle_timeout: IDLE,
+    trace: TraceMode::Off,
+    settings: &[],
+    with_endpoint: None,
+    #[cfg(feature = "http")]
+    build: remote::build,
+    #[cfg(not(feature = "http"))]
+    build: super::not_linked,
+};
+
+#[cfg(feature = "http")]
+mod remote {
+    use super::SERVER;
+    use crate::backend::AiBackend;
+    use crate::config::HelperConfig;
+    use crate::engine::draft::BadReply;
+    use crate::engine::{Model, Plan, RemoteBackend};
+    use crate::env::Env;
+    use crate::error::Error;
+    use crate::lenient::{Text, lenient};
+    use crate::providers::chat_completions::{ChatCompletions, PATH};
+    use crate::providers::{base, key};
+
+    const MODELS: &str = "/models";
+
+    pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
+        let endpoint = base(config, &SERVER, env, PATH)?;
+        let (name, model) = match &config.model {
+            Some(model) => (SERVER.backend_name(model), Model::Named(model.clone())),
+            None => (SERVER.backend_name("server"), Model::first_listed(MODELS, first_model)),
+        };
+        let plan = Plan::new(name, endpoint, ChatCompletions::new(), model);
+        let plan = plan.key("authorization", "Bearer ", key(config, &SERVER, env))?;
+        RemoteBackend::boxed(config, env, plan)
+    }
+
+    lenient! {
+        /// The list of models that a server offers.
+        ModelList { data: Vec<ModelEntry> = "data" | "models" }
+    }
+
+    lenient! {
+        /// One model of the list.
+        ModelEntry { id: Text = "id" | "model" | "name" }
+    }
+
+    fn first_model(json: &[u8]) -> Result<Option<String>, BadReply> {
+        let list: ModelList =
+            serde_json::from_slice(json).map_err(|fault| BadReply::unreadable(json, &fault))?;
+        let mut names = list.data.into_iter().filter_map(|entry| entry.id.0);
+        Ok(names.find(|name| !name.is_empty() && !name.chars().any(char::is_control)))
+    }
+}

@@ -1,0 +1,100 @@
+//! Who can answer: one file each, and their one registry.
+//!
+//! A provider's file holds a static [`Provider`] (its data and how its backend is made) and, where
+//! it speaks HTTP, an implementation of [`Protocol`](crate::engine::protocol::Protocol), unless
+//! it speaks one that is there. `recipe.rs` is the shortest one that does everything, for
+//! whoever adds the next.
+
+mod anthropic;
+#[cfg(feature = "http")]
+mod chat_completions;
+mod comet;
+mod config_json;
+mod custom;
+mod embedded;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod fuzzing;
+mod local_server;
+mod openai;
+#[cfg(all(test, feature = "http"))]
+mod recipe;
+
+use crate::config::{BackendType, HelperConfig, Provider};
+
+/// Every provider. [`BackendType`]s, names in JSON and the words of errors are looked up here.
+static ALL: &[&Provider] =
+    &[&openai::CHATGPT, &comet::COMET, &embedded::LOCAL, &anthropic::ANTHROPIC, &custom::CUSTOM];
+
+impl Provider {
+    /// Every provider that this library knows.
+    pub fn all() -> &'static [&'static Provider] {
+        ALL
+    }
+}
+
+impl HelperConfig {
+    /// A configuration with every default. (The short forms, such as
+    /// [`chatgpt`](Self::chatgpt), link one provider's code alone; this one links them all.)
+    pub fn new(backend_type: BackendType) -> Self {
+        let found = ALL.iter().find(|provider| provider.backend_type == backend_type);
+        Self::of(found.unwrap_or(&&custom::CUSTOM))
+    }
+}
+
+/// Stands for a backend that this build has not linked.
+#[cfg(not(feature = "http"))]
+fn not_linked(
+    _: &HelperConfig,
+    _: &crate::env::Env<'_>,
+) -> Result<Box<dyn crate::backend::AiBackend>, crate::error::Error> {
+    Err(crate::error::Error::Unsupported { what: "a backend behind HTTP", feature: "http" })
+}
+
+#[cfg(feature = "http")]
+mod lookup {
+    use crate::config::{HelperConfig, Provider};
+    use crate::env::Env;
+    use crate::error::Error;
+    use crate::http::Endpoint;
+    use crate::secret::Secret;
+
+    /// The base URL: the configuration's, the environment's, or the provider's own. A full URL
+    /// of the call at `path` is taken for its base.
+    pub(super) fn base(
+        config: &HelperConfig,
+        provider: &Provider,
+        env: &Env<'_>,
+        path: &str,
+    ) -> Result<Endpoint, Error> {
+        let set = || provider.base_variable.and_then(|name| env.variable(name));
+        let given = config.api_endpoint.clone().or_else(set);
+        Endpoint::parse(given.as_deref().or(provider.default_base).unwrap_or_default(), path)
+    }
+
+    /// The key: the configuration's, or the environment's.
+    pub(super) fn key(config: &HelperConfig, provider: &Provider, env: &Env<'_>) -> Option<Secret> {
+        let mut variables = provider.key_variables.iter();
+        config.api_key.clone().or_else(|| variables.find_map(|name| env.secret(name)))
+    }
+
+    /// A key that only this device itself can do without.
+    pub(super) fn key_or_loopback(
+        config: &HelperConfig,
+        provider: &Provider,
+        env: &Env<'_>,
+        endpoint: &Endpoint,
+    ) -> Result<Option<Secret>, Error> {
+        match (key(config, provider, env), provider.key_variables.first()) {
+            (None, Some(variable)) if !endpoint.is_loopback() => {
+                Err(Error::MissingKey { variable })
+            }
+            (key, _) => Ok(key),
+        }
+    }
+}
+
+#[cfg(feature = "http")]
+use lookup::{base, key, key_or_loopback};
+
+#[cfg(test)]
+mod tests;

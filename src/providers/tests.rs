@@ -1,0 +1,86 @@
+//! What every provider's configuration accepts, refuses and needs.
+
+#![cfg(feature = "http")]
+
+use crate::config::HelperConfig;
+use crate::env::Env;
+use crate::error::Error;
+use std::time::Duration;
+
+fn made(config: HelperConfig, variables: &[(&str, &str)]) -> Result<String, Error> {
+    let read = |name: &str| {
+        let found = variables.iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    (config.provider().build)(&config, &Env { read: &read }).map(|backend| {
+        assert_eq!(backend.stop_grace(), Duration::from_secs(10));
+        backend.name().to_owned()
+    })
+}
+
+fn refusal(config: HelperConfig, variables: &[(&str, &str)]) -> String {
+    format!("{:?}", made(config, variables).unwrap_err())
+}
+
+const LOCAL: &str = "http://127.0.0.1:9/v1";
+
+#[test]
+fn names_tell_backend_and_model() {
+    let name = |config| made(config, &[]).unwrap();
+    assert_eq!(name(HelperConfig::chatgpt().api_endpoint(LOCAL)), "ChatGPT (gpt-4o-mini)");
+    assert_eq!(name(HelperConfig::local().api_endpoint(LOCAL)), "Local (server)");
+    assert_eq!(name(HelperConfig::local().api_endpoint(LOCAL).model("m")), "Local (m)");
+    assert_eq!(name(HelperConfig::comet().api_endpoint(LOCAL).model("m")), "Comet (m)");
+}
+
+#[test]
+fn a_missing_key_names_its_variable_and_loopback_needs_none() {
+    let endpoint = "https://h.example/v1";
+    if cfg!(feature = "tls") {
+        let config = HelperConfig::chatgpt().api_endpoint(endpoint);
+        assert!(refusal(config.clone(), &[]).contains("OPENAI_API_KEY"));
+        assert!(refusal(config.clone(), &[("OPENAI_API_KEY", " \n")]).contains("MissingKey"));
+        made(config, &[("OPENAI_API_KEY", "sk-1")]).unwrap();
+        assert!(refusal(HelperConfig::comet().model("m"), &[]).contains("OPIK_API_KEY"));
+    }
+    made(HelperConfig::chatgpt(), &[("OPENAI_BASE_URL", LOCAL)]).unwrap();
+    made(HelperConfig::comet().model("m"), &[("OPIK_URL_OVERRIDE", LOCAL)]).unwrap();
+}
+
+#[test]
+fn a_key_is_not_sent_in_the_clear_unless_allowed() {
+    let config = HelperConfig::local().api_endpoint("http://10.0.0.1/v1");
+    made(config.clone(), &[]).unwrap();
+    let with_key = config.api_key("sk-abcdef");
+    let why = refusal(with_key.clone(), &[]);
+    assert!(why.contains("InvalidConfig") && why.contains("allow_insecure_http"), "{why}");
+    assert!(!why.contains("abcdef"));
+    made(with_key.allow_insecure_http(true), &[]).unwrap();
+}
+
+#[test]
+fn https_without_tls_names_the_feature() {
+    if !cfg!(feature = "tls") {
+        let why = refusal(HelperConfig::chatgpt().api_key("k"), &[]);
+        assert!(why.contains("Unsupported") && why.contains("\"tls\""), "{why}");
+    }
+}
+
+#[test]
+fn what_cannot_work_is_refused_when_the_helper_is_made() {
+    let base = || HelperConfig::chatgpt().api_endpoint(LOCAL);
+    for config in [
+        base().api_key("a\u{e4}b"),
+        base().custom_param("messages", "x"),
+        base().custom_param("stream", true),
+        HelperConfig::comet().api_endpoint(LOCAL),
+        HelperConfig::chatgpt().api_endpoint("not a url"),
+    ] {
+        let why = refusal(config, &[]);
+        assert!(why.contains("InvalidConfig"), "{why}");
+    }
+    let why = refusal(base(), &[("OPENAI_API_KEY", "a\nb")]);
+    assert!(why.contains("InvalidConfig") && !why.contains("a\nb"), "{why}");
+    let config = base().organization("o");
+    made(config, &[("OPENAI_PROJECT_ID", "p")]).unwrap();
+}

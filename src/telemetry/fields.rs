@@ -1,0 +1,82 @@
+//! Which fields an event has in its line.
+
+use super::line::{Line, key};
+use crate::event::{Event, EventKind};
+use crate::task::Usage;
+use crate::task_error::TaskError;
+
+/// Whether the debrief counts events of this kind: they always tell latency and success.
+fn is_counted(kind: EventKind) -> bool {
+    matches!(kind, EventKind::HelperSpawn | EventKind::BackendCall | EventKind::TaskComplete)
+}
+
+/// Costs are written in billionths of the price list's unit.
+const NANO_PER_UNIT: f64 = 1e9;
+
+/// Adds what the event tells.
+pub(super) fn write_fields(line: &mut Line, event: &Event<'_>) {
+    if let Some(id) = event.helper_id {
+        line.helper_id(key!("helper_id"), id);
+    }
+    let counted = is_counted(event.kind);
+    if counted || !event.backend.is_empty() {
+        line.text(key!("backend"), event.backend);
+    }
+    if counted || !event.latency.is_zero() {
+        line.millis(key!("latency_ms"), event.latency);
+    }
+    if counted || !event.success {
+        line.flag(key!("success"), event.success);
+    }
+    if let Some(id) = event.task_id {
+        line.task_id(key!("task_id"), id);
+    }
+    if let Some(error) = event.error {
+        write_error(line, error);
+    }
+    if let Some(status) = event.http_status.or(event.error.and_then(TaskError::status)) {
+        line.count(key!("http_status"), u64::from(status));
+    }
+    if let Some(attempt) = event.attempt {
+        line.count(key!("attempt"), u64::from(attempt));
+    }
+    if let Some(usage) = event.usage {
+        write_usage(line, usage);
+    }
+    if let Some(cost) = event.task.and_then(|task| task.cost) {
+        // As a whole number: six decimals would lose the tokens of a short task.
+        line.count(key!("cost_nano"), (cost * NANO_PER_UNIT).round() as u64);
+    }
+    if let Some(time) = event.queue {
+        line.millis(key!("queue_ms"), time);
+    }
+    if let Some(time) = event.first_byte {
+        line.millis(key!("first_byte_ms"), time);
+    }
+    if let Some(time) = event.waited {
+        line.millis(key!("waited_ms"), time);
+    }
+    for &(name, fact) in event.facts {
+        line.fact(name, fact);
+    }
+}
+
+fn write_error(line: &mut Line, error: &TaskError) {
+    // Never the message: a server said that, and it may quote prompt or key.
+    line.text(key!("error"), error.summary());
+    line.name(key!("error_kind"), error.kind().as_str());
+    if let Some(code) = error.code() {
+        line.text(key!("error_code"), code);
+    }
+}
+
+fn write_usage(line: &mut Line, usage: &Usage) {
+    line.count(key!("prompt_tokens"), usage.prompt_tokens);
+    line.count(key!("completion_tokens"), usage.completion_tokens);
+    if let Some(tokens) = usage.cached_tokens {
+        line.count(key!("cached_tokens"), tokens);
+    }
+    if let Some(tokens) = usage.reasoning_tokens {
+        line.count(key!("reasoning_tokens"), tokens);
+    }
+}

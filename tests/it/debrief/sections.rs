@@ -1,0 +1,91 @@
+//! Which facts a report shows, and which sections it leaves out.
+
+use automation_assistant::Debrief;
+use serde_json::{Value, json};
+
+/// A line of one run; `fields` are added.
+fn line(event: &str, fields: Value) -> String {
+    let mut line = json!({"run_id": "20250101_000000", "event": event, "backend": "b"});
+    for (key, value) in fields.as_object().unwrap() {
+        line[key] = value.clone();
+    }
+    format!("{line}\n")
+}
+
+fn read(lines: &[String]) -> Debrief {
+    Debrief::from_reader(lines.concat().as_bytes()).unwrap()
+}
+
+#[test]
+fn tokens_are_those_of_calls_and_of_tasks_where_calls_tell_none() {
+    let call = |tokens: Value| line("backend_call", tokens);
+    let task = |tokens: Value| line("task_complete", tokens);
+    let prompt = |lines: &[String]| read(lines).to_json()["tokens"]["prompt"].clone();
+    let (five, nine) = (json!({"prompt_tokens": 5}), json!({"prompt_tokens": 9}));
+    assert_eq!(prompt(&[call(five.clone()), task(nine.clone())]), 5);
+    assert_eq!(prompt(&[call(json!({})), task(nine)]), 9);
+    let one = read(&[call(json!({"completion_tokens": 3})), call(five)]).to_json();
+    assert_eq!(one["tokens"], json!({"prompt": 5, "completion": 3, "told": 2, "missing": 0}));
+}
+
+#[test]
+fn a_kind_of_error_is_worth_a_sentence_from_one_in_a_hundred_on() {
+    let advised = |events: usize, errors: usize| {
+        let lines: Vec<_> = (0..events)
+            .map(|n| {
+                let failed = json!({"success": false, "error_kind": "timeout"});
+                line("backend_call", if n < errors { failed } else { json!({}) })
+            })
+            .collect();
+        let report = read(&lines).to_json();
+        !report["recommendations"].as_array().unwrap().is_empty()
+    };
+    assert!(advised(50, 1));
+    assert!(advised(200, 2));
+    assert!(!advised(200, 1));
+}
+
+#[test]
+fn what_there_is_none_of_is_not_told() {
+    let spawn = || line("helper_spawn", json!({}));
+    let text = read(&[spawn()]).to_text();
+    for absent in ["Tasks:", "Attempts:", "ended cleanly", "Lines skipped", "(other errors)"] {
+        assert!(!text.contains(absent), "{absent} in {text}");
+    }
+    let done = read(&[line("task_complete", json!({})), line("run_end", json!({"seq": 1}))]);
+    let text = done.to_text();
+    assert!(text.contains("Tasks: 1 done, 0 failed"), "{text}");
+    assert!(text.contains("Runs: 1 ended cleanly, 0 did not"), "{text}");
+    assert_eq!(text, done.to_string());
+    let failed = line("task_complete", json!({"success": false}));
+    let failed = read(&[failed.clone(), failed]);
+    assert_eq!((failed.tasks_done(), failed.tasks_failed()), (0, 2));
+    let shown = format!("{failed:?}");
+    assert!(shown.contains("total_events: 2") && shown.contains("error_count: 2"), "{shown}");
+}
+
+#[test]
+fn lines_of_every_skipped_sort_and_errors_beyond_the_first_ten_are_summed_up() {
+    let mut lines: Vec<_> = (0..12)
+        .map(|n| line("backend_call", json!({"success": false, "error": format!("e{n:02}")})))
+        .collect();
+    lines.push("no json\n".to_owned());
+    lines.push(format!("{{\"a\":\"{}\"}}\n", "x".repeat(70_000)));
+    lines.push("{}\n".to_owned());
+    let text = read(&lines).to_text();
+    assert!(text.contains("     2  (other errors)"), "{text}");
+    assert!(text.contains("Lines skipped: 3 (1 no JSON, 1 too long, 1 without run_id)"), "{text}");
+}
+
+#[test]
+fn exported_traces_are_told_from_the_first_one_on() {
+    for (key, told) in [
+        ("sent", "Traces: 1 sent, 0 dropped, 0 retried"),
+        ("dropped", "Traces: 0 sent, 1 dropped, 0 retried"),
+        ("retried", "Traces: 0 sent, 0 dropped, 1 retried"),
+    ] {
+        let text = read(&[line("trace_export", json!({ key: 1 }))]).to_text();
+        assert!(text.contains(told), "{text}");
+    }
+    assert!(!read(&[line("trace_export", json!({}))]).to_text().contains("Traces:"));
+}
