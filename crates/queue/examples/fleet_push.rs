@@ -35,8 +35,7 @@ fn push(queue: &JobQueue, jobs: u64) -> Result<(), automation_assistant_queue::E
     let printed = queue.bookmark(PRINTED)?;
     for first in (1..=jobs).step_by(STEP as usize) {
         let last = jobs.min(first + STEP - 1);
-        let step = (first..=last).map(|n| Job::new(format!("job number {n}")).key(key(n)));
-        let pushed = queue.push_all(step)?;
+        let pushed = queue.push_all((first..=last).map(job))?;
         for (n, job) in (first..).zip(&pushed) {
             // A known job beyond the bookmark: pushed by a run that was killed then.
             if job.is_new || n > printed {
@@ -48,6 +47,11 @@ fn push(queue: &JobQueue, jobs: u64) -> Result<(), automation_assistant_queue::E
         }
     }
     Ok(())
+}
+
+fn job(n: u64) -> Job {
+    // Whoever kills workers to see what happens does not mean that the job is poison.
+    Job::new(format!("job number {n}")).key(key(n)).max_deliveries(u32::MAX)
 }
 
 fn key(n: u64) -> String {

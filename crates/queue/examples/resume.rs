@@ -35,6 +35,11 @@ fn run() -> Result<(), String> {
     work(Path::new(&file), jobs, latency_ms).map_err(|error| error.to_string())
 }
 
+fn job(n: u64) -> Job {
+    // Whoever kills this does not mean that the job is poison.
+    Job::new(format!("job number {n}")).key(format!("job-{n}")).max_deliveries(u32::MAX)
+}
+
 fn work(file: &Path, jobs: u64, latency_ms: u64) -> Result<(), Box<dyn std::error::Error>> {
     let most = jobs.max(1_000);
     let limits = Limits::new().max_jobs(most).max_results(most).result_ttl(KEPT);
@@ -49,8 +54,7 @@ fn work(file: &Path, jobs: u64, latency_ms: u64) -> Result<(), Box<dyn std::erro
     // Known keys are known jobs: a push that a kill cut short goes on where it was.
     for first in (1..=jobs).step_by(STEP as usize) {
         let step = first..=jobs.min(first + STEP - 1);
-        let step = step.map(|n| Job::new(format!("job number {n}")).key(format!("job-{n}")));
-        queue.push_all(step)?;
+        queue.push_all(step.map(job))?;
     }
 
     let manager = AutomationAssistantManager::new(1);

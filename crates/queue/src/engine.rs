@@ -218,6 +218,8 @@ pub(crate) struct Exchanged {
     pub(crate) lapsed: Lapsed,
     /// Jobs waiting or leased.
     pub(crate) open: u64,
+    /// Outcomes that are yet to be reported to their workers' owners.
+    pub(crate) unreported: u64,
     /// When a job that waits between two deliveries, or a lease, is due.
     pub(crate) due: Option<Duration>,
 }

@@ -131,9 +131,7 @@ impl JobQueue {
             let len = rest.iter().take(STEP_JOBS).take_while(fits).count().max(1);
             let (step, later) = rest.split_at(len);
             let done = self.engine.push(step)?;
-            for (job, pushed) in step.iter().zip(&done) {
-                self.events.pushed(job, pushed);
-            }
+            self.events.pushed(done.iter().filter(|job| job.is_new).count() as u64);
             pushed.extend(done);
             rest = later;
         }

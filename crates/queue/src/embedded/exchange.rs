@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::tables::{Fresh, LANES, State, Tables, Tx};
 use super::{Embedded, Inner, Lease};
@@ -36,6 +36,7 @@ impl Embedded {
             }
             inner.takes = takes;
             out.open = tables.open_jobs()?;
+            out.unreported = tables.unreported.len()?;
             out.due = parked.map(Duration::from_millis);
             Ok(out)
         })?;
@@ -44,6 +45,7 @@ impl Embedded {
             remove_lease(&mut inner, end.hold);
         }
         out.held = ask.held.iter().map(|hold| renew(&mut inner, *hold, ask, now)).collect();
+        ask.reported.iter().for_each(|id| drop(inner.adopted.remove(id)));
         inner.leases.retain(|_, lease| lease.until > now);
         for job in &out.jobs {
             let lease = Lease {

@@ -8,7 +8,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom};
@@ -57,8 +57,10 @@ struct Inner {
     /// Takes in a row from higher lanes.
     takes: u64,
     notify: Vec<Notify>,
-    /// Whether a worker has taken over what earlier processes left unreported.
-    adopted: bool,
+    /// Workers of this process that report outcomes.
+    reporters: HashSet<String>,
+    /// Who reports outcomes that another recorded.
+    adopted: HashMap<JobId, String>,
 }
 
 /// A lease. Leases live in memory: whoever opens the file knows that the process that had it
@@ -94,7 +96,8 @@ impl Embedded {
                 leases: HashMap::new(),
                 takes: 0,
                 notify: Vec::new(),
-                adopted: false,
+                reporters: HashSet::new(),
+                adopted: HashMap::new(),
             }),
             work: Condvar::new(),
             ended: Condvar::new(),
@@ -344,8 +347,8 @@ impl Engine for Embedded {
         self.count_all()
     }
 
-    fn adopt_unreported(&self, _worker: &str, _lease: Duration) -> Result<Vec<JobId>, Error> {
-        self.list_unreported()
+    fn adopt_unreported(&self, worker: &str, _lease: Duration) -> Result<Vec<JobId>, Error> {
+        self.adopt(worker)
     }
 
     fn bookmark(&self, name: &str) -> Result<u64, Error> {
@@ -375,7 +378,8 @@ impl Engine for Embedded {
         true
     }
 
-    fn leave(&self, _worker: &str) -> Result<(), Error> {
+    fn leave(&self, worker: &str) -> Result<(), Error> {
+        self.lock().reporters.remove(worker);
         Ok(())
     }
 }

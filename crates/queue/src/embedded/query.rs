@@ -158,17 +158,25 @@ impl Embedded {
         Ok(stats)
     }
 
-    pub(super) fn list_unreported(&self) -> Result<Vec<JobId>, Error> {
+    pub(super) fn adopt(&self, worker: &str) -> Result<Vec<JobId>, Error> {
         let mut inner = self.lock();
-        // Later ones are of workers of this process, which report them themselves.
-        if inner.adopted {
-            return Ok(Vec::new());
-        }
-        let found = self.read(&mut inner, |tables| {
-            let ids = tables.unreported.iter()?;
-            ids.map(|entry| Ok(JobId::from_bits(entry?.1.value()))).collect()
+        let found = self.write(&mut inner, |tables, inner| {
+            let mut found = Vec::new();
+            for entry in tables.unreported.iter()? {
+                let id = JobId::from_bits(entry?.1.value());
+                let reporter = match inner.adopted.get(&id) {
+                    Some(adopter) => Some(adopter.clone()),
+                    None => tables.state(id)?.and_then(|state| state.worker),
+                };
+                // Whoever runs in this process reports its own.
+                if !reporter.is_some_and(|name| inner.reporters.contains(&name)) {
+                    found.push(id);
+                }
+            }
+            Ok(found)
         })?;
-        inner.adopted = true;
+        inner.reporters.insert(worker.to_owned());
+        inner.adopted.extend(found.iter().map(|id| (*id, worker.to_owned())));
         Ok(found)
     }
 

@@ -87,6 +87,7 @@ impl Redis {
         out.open = parts.number()?;
         self.lane_count.store(parts.number()?, Ordering::Relaxed);
         out.lapsed = Lapsed { redelivered: parts.number()?, dead: parts.number()? };
+        out.unreported = parts.number()?;
         out.lapsed.redelivered = out.lapsed.redelivered.saturating_sub(out.lapsed.dead);
         Ok(out)
     }

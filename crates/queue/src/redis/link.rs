@@ -10,7 +10,7 @@ use super::scripts::Script;
 use crate::error::Error;
 
 /// Connections kept for later calls.
-const IDLE_CONNECTIONS: usize = 4;
+const IDLE_CONNECTIONS: usize = 16;
 /// Pause between two tries: from, to.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_LAST: Duration = Duration::from_millis(500);

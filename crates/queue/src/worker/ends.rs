@@ -8,6 +8,7 @@ use super::Phase;
 use super::held::Done;
 use super::run::Run;
 use super::verdict::{Verdict, pause, verdict};
+use crate::clock::now_ms;
 use crate::engine::{Delivery, End, Ended, Hold, How};
 use crate::error::Error;
 use crate::outcome::{JobError, JobOutcome};
@@ -17,8 +18,8 @@ use crate::state::JobState;
 pub(super) struct Ending {
     pub(super) end: End,
     pub(super) outcome: Option<JobOutcome>,
-    pub(super) deliveries: u32,
-    pub(super) pushed_ms: u64,
+    /// From the job's push to this delivery.
+    pub(super) waited_ms: u64,
 }
 
 impl Run<'_> {
@@ -52,8 +53,7 @@ impl Run<'_> {
             _ => self.bounded(outcome),
         };
         let end = End { hold: held.hold, how };
-        let (deliveries, pushed_ms) = (held.deliveries, held.pushed_ms);
-        self.endings.push(Ending { end, outcome, deliveries, pushed_ms });
+        self.endings.push(Ending { end, outcome, waited_ms: held.waited_ms });
     }
 
     /// The outcome as a record; one that is too long becomes a failure.
@@ -74,8 +74,8 @@ impl Run<'_> {
 
     /// The queue has taken an end.
     pub(super) fn ended(&mut self, ending: Ending, ended: Ended) {
-        let Ending { end, outcome, deliveries, pushed_ms } = ending;
-        self.worker.queue.events.ended(&end, outcome.as_ref(), deliveries, pushed_ms, ended);
+        let Ending { end, outcome, waited_ms } = ending;
+        self.worker.queue.events.ended(&end, outcome.as_ref(), waited_ms, ended);
         match (ended, &end.how, outcome) {
             (Ended::Recorded, _, Some(outcome)) => {
                 self.count(&outcome);
@@ -135,8 +135,8 @@ impl Run<'_> {
 
     pub(super) fn end_early(&mut self, job: Delivery, how: How, outcome: Option<JobOutcome>) {
         let end = End { hold: job.hold, how };
-        let (deliveries, pushed_ms) = (job.deliveries, job.pushed_ms);
-        self.endings.push(Ending { end, outcome, deliveries, pushed_ms });
+        let waited_ms = now_ms().saturating_sub(job.pushed_ms);
+        self.endings.push(Ending { end, outcome, waited_ms });
     }
 
     fn sign(&self, mut outcome: JobOutcome, hold: Hold, key: Option<String>) -> JobOutcome {

@@ -36,7 +36,8 @@ pub(super) struct Held {
     pub(super) hold: Hold,
     pub(super) key: Option<String>,
     pub(super) deliveries: u32,
-    pub(super) pushed_ms: u64,
+    /// From its push to this delivery, by the wall clocks of both ends.
+    pub(super) waited_ms: u64,
     /// Its helper's place in the list.
     pub(super) slot: usize,
     pub(super) task: TaskId,

@@ -9,6 +9,7 @@ use automation_assistant::{Error as CoreError, ErrorKind, TaskError};
 use super::ends::Ending;
 use super::held::{Held, Message, Slots, waker};
 use super::{Phase, Worker, WorkerReport};
+use crate::clock::now_ms;
 use crate::engine::{Delivery, End, Exchange, Exchanged, Hold, How, Recover, Renewed};
 use crate::error::Error;
 use crate::id::JobId;
@@ -22,6 +23,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LAST: Duration = Duration::from_secs(2);
 /// How long a stop tries to hand jobs back.
 const HAND_BACK_WAIT: Duration = Duration::from_secs(5);
+/// Time between two looks of a worker that only waits for others to report.
+const REPORTS_POLL: Duration = Duration::from_millis(200);
 /// Longest sleep of a worker: it looks whether its helpers are there.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -49,6 +52,7 @@ pub(super) struct Run<'m> {
     adopt_at: Instant,
     reached: bool,
     open: Option<u64>,
+    unreported: u64,
     pub(super) report: WorkerReport,
 }
 
@@ -76,6 +80,7 @@ impl<'m> Run<'m> {
             adopt_at: now,
             reached: false,
             open: None,
+            unreported: 0,
             report: WorkerReport::default(),
         }
     }
@@ -124,7 +129,9 @@ impl<'m> Run<'m> {
 
     fn is_through(&self) -> bool {
         let idle = self.held.is_empty() && self.endings.is_empty() && self.reported.is_empty();
-        self.worker.until_empty && idle && self.open == Some(0)
+        // Also those of workers that died before they could report, once that shows.
+        let told = self.worker.on_outcome.is_none() || self.unreported == 0;
+        self.worker.until_empty && idle && self.open == Some(0) && told
     }
 
     /// Does one thing, if there is one to do.
@@ -185,11 +192,12 @@ impl<'m> Run<'m> {
             self.renew_at = now + self.worker.lease / RENEWALS_PER_LEASE;
         }
         self.open = Some(out.open);
+        self.unreported = out.unreported;
         if want > 0 {
             self.maybe_work = out.jobs.len() >= want;
             self.look_at = self.next_look(&out, now);
         }
-        self.worker.queue.events.lapsed(&self.worker.name, out.lapsed);
+        self.worker.queue.events.lapsed(out.lapsed);
         for (hold, renewed) in held.into_iter().zip(&out.held) {
             self.renewed(hold, *renewed);
         }
@@ -210,7 +218,9 @@ impl<'m> Run<'m> {
 
     fn next_look(&self, out: &Exchanged, now: Instant) -> Option<Instant> {
         let poll = (!self.woken).then_some(self.worker.poll);
-        let due = [out.due, poll].into_iter().flatten().min();
+        let waits = self.worker.until_empty && self.worker.on_outcome.is_some();
+        let reports = (waits && out.unreported > 0).then_some(REPORTS_POLL);
+        let due = [out.due, poll, reports].into_iter().flatten().min();
         due.map(|wait| now + wait)
     }
 
@@ -256,7 +266,7 @@ impl<'m> Run<'m> {
                     hold: job.hold,
                     key: job.key,
                     deliveries: job.deliveries,
-                    pushed_ms: job.pushed_ms,
+                    waited_ms: now_ms().saturating_sub(job.pushed_ms),
                     slot,
                     task,
                     cancelled: false,
@@ -322,9 +332,7 @@ impl<'m> Run<'m> {
         for (_, held) in self.held.drain() {
             if !held.lost {
                 let end = End { hold: held.hold, how: How::HandBack };
-                let (deliveries, pushed_ms) = (held.deliveries, held.pushed_ms);
-                let outcome = None;
-                self.endings.push(Ending { end, outcome, deliveries, pushed_ms });
+                self.endings.push(Ending { end, outcome: None, waited_ms: held.waited_ms });
             }
             self.slots.cancel(&held);
         }

@@ -26,7 +26,8 @@ fn helper(latency_ms: u32) -> (AutomationAssistantManager, HelperId) {
 }
 
 fn jobs(n: usize) -> impl Iterator<Item = Job> {
-    (1..=n).map(|n| Job::new(format!("job number {n}")).key(format!("job-{n}")))
+    let job = |n| Job::new(format!("job number {n}")).key(format!("job-{n}"));
+    (1..=n).map(move |n| job(n).max_deliveries(1_000))
 }
 
 fn program(name: &str, url: &str, more: &[&str]) -> Program {

@@ -7,5 +7,7 @@ mod fleet;
 mod resume;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "rediss")]
+mod tls;
 #[cfg(feature = "embedded")]
 mod worker;

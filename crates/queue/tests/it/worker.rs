@@ -10,7 +10,7 @@ use automation_assistant::{
     Reply, TaskError, create_local_helper,
 };
 use automation_assistant_queue::{
-    Error, Job, JobId, JobQueue, JobState, Limits, Stop, Worker, WorkerReport,
+    Error, Job, JobId, JobQueue, JobReport, JobState, Limits, Stop, Worker, WorkerReport,
 };
 use serde_json::json;
 
@@ -384,4 +384,37 @@ fn nothing_shows_a_prompt_or_an_answer() {
     ] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+#[test]
+fn the_audit_file_tells_of_jobs_and_the_report_of_the_audit_file() {
+    let folder = Folder::new();
+    let path = folder.file("audit.jsonl");
+    let telemetry = automation_assistant::Telemetry::to_file(&path).unwrap();
+    let bench = Bench::new(1, Limits::new(), |call| match call.prompt() {
+        "good" => echo(call),
+        "poison" => Err(TaskError::new(ErrorKind::Server, "it is down")),
+        _ => Err(TaskError::new(ErrorKind::ContentFiltered, "no")),
+    });
+    let queue = bench.queue.clone().telemetry(telemetry);
+    let jobs = ["good", "good", "poison", "bad"].map(|prompt| Job::new(prompt).max_deliveries(3));
+    queue.push_all(jobs).unwrap();
+    queue.push(Job::new("good").key("k")).unwrap();
+    queue.push(Job::new("good").key("k")).unwrap();
+    let worker = Worker::new(&queue, &bench.manager).helper(bench.helper);
+    let worker = worker.retry_pause(Duration::from_millis(1)).until_empty();
+    worker.run(&Stop::new()).unwrap();
+    drop(queue);
+    let report = JobReport::from_path(&path).unwrap();
+    assert_eq!((report.pushed, report.completed, report.failed), (5, 3, 1));
+    assert_eq!((report.redelivered, report.dead, report.done()), (2, 1, 4));
+    assert!(report.waited_p50_ms().unwrap() <= report.waited_p95_ms().unwrap());
+    assert!(report.to_string().starts_with("Jobs:\n  Pushed: 5\n"), "{report}");
+    assert!(report.to_markdown().contains("\n- Dead: 1\n"));
+    // The core counts them by name, and no more.
+    let debrief = automation_assistant::Debrief::from_path(&path).unwrap();
+    let counts = debrief.companion_events();
+    assert!(counts.contains(&("queue.done", 4)) && counts.contains(&("queue.dead", 1)));
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("good") && !text.contains("poison"), "{text}");
 }

@@ -30,8 +30,13 @@ fn a_thousand_workers_starve_no_job_and_the_server_stays_as_it_is() {
     let (workers, rate) = (size("AAQ_WORKERS", 1_000), size("AAQ_RATE", 1_000));
     let seconds = size("AAQ_SECONDS", 120);
     let Some(server) = RedisServer::start(&["--appendfsync", "everysec"]) else { return };
-    let limits = Limits::new().max_results(5_000);
-    let queue = RedisConfig::new(server.url(), "q").limits(limits).connect().unwrap();
+    // As on a thousand devices: a connection each.
+    let connect = || {
+        let limits = Limits::new().max_results(5_000);
+        let config = RedisConfig::new(server.url(), "q").limits(limits);
+        config.retry_for(Duration::from_secs(30)).connect().unwrap()
+    };
+    let queue = connect();
     let stop = Stop::new();
     let zero = Instant::now();
     // By priority: how long jobs waited and ran, in milliseconds.
@@ -40,13 +45,13 @@ fn a_thousand_workers_starve_no_job_and_the_server_stays_as_it_is() {
     let mut memory = Vec::new();
     let pushed = std::thread::scope(|scope| {
         for n in 0..workers {
-            let (queue, stop, waits, slept) = (&queue, &stop, &waits, &slept);
+            let (connect, stop, waits, slept) = (&connect, &stop, &waits, &slept);
             let run = move || {
                 let manager = AutomationAssistantManager::new(1);
                 let config = HelperConfig::local();
                 let helper = manager.spawn_helper(config).unwrap();
                 let mut chance = Chance(n as u64);
-                Worker::new(queue, &manager)
+                Worker::new(&connect(), &manager)
                     .helper(helper)
                     .lease(LEASE)
                     .on_outcome(|outcome| {

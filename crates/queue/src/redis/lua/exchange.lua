@@ -291,4 +291,5 @@ if want > 0 then
 end
 count()
 redis.call('ZADD', WORKERS, now + lease, worker)
-return {'ok', ends_out, held_out, jobs_out, redis.call('HLEN', OPEN), redis.call('SCARD', LANES), lapsed, lapsed_dead}
+return {'ok', ends_out, held_out, jobs_out, redis.call('HLEN', OPEN), redis.call('SCARD', LANES), lapsed, lapsed_dead,
+  redis.call('ZCARD', UNREPORTED)}
