@@ -9,6 +9,7 @@
 //! survives a kill of the process. No prompt, reply or key is ever in it: texts of errors
 //! are our own words ([`TaskError::summary`](crate::TaskError::summary)).
 
+mod companion;
 mod fields;
 mod file;
 mod line;
