@@ -59,7 +59,7 @@
 //!
 //! | modules | what they hold |
 //! |---|---|
-//! | `text`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, decimals, dates, percentiles, waits between attempts |
+//! | `text`, `url`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, URLs without secrets, decimals, dates, percentiles, waits between attempts |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
 //! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
 //! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
@@ -133,6 +133,7 @@ mod telemetry;
 mod text;
 mod tool;
 mod trace;
+mod url;
 
 pub use backend::{AiBackend, Attempt, CallContext, Reply};
 pub use cancel::{CancelGuard, CancelSignal};
