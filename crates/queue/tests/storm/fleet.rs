@@ -123,6 +123,15 @@ impl Fleet {
     }
 }
 
+/// Stops the workers also where the test fails: else it would wait for them for ever.
+struct StopAtEnd<'f>(&'f Stop);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 #[test]
 #[ignore = "long"]
 fn a_thousand_workers_starve_no_job_and_the_server_stays_as_it_is() {
@@ -138,6 +147,7 @@ fn a_thousand_workers_starve_no_job_and_the_server_stays_as_it_is() {
     };
     let queue = fleet.connect();
     let (pushed, memory) = std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&fleet.stop);
         for n in 0..workers {
             let fleet = &fleet;
             let thread = std::thread::Builder::new().stack_size(256 << 10);
@@ -148,7 +158,6 @@ fn a_thousand_workers_starve_no_job_and_the_server_stays_as_it_is() {
         while queue.stats().unwrap().finished < pushed.0 as u64 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(100));
         }
-        fleet.stop.stop();
         pushed
     });
     let stats = queue.stats().unwrap();
