@@ -27,10 +27,10 @@ say tests
 cargo test --quiet --locked
 cargo test --quiet --locked --all-features
 say "storms, in small"
-cargo build --quiet --locked --release --features redis --examples
-storm() { cargo test --quiet --locked --release --features redis --test storm -- --ignored --nocapture "$@"; }
-AAQ_KILLS=200 AAQ_JOBS=2000 storm embedded --skip child
-AAQ_JOBS=1000 AAQ_WORKERS=8 storm redis::
+# The build of the tests above, examples included.
+storm() { cargo test --quiet --locked --all-features --test storm -- --ignored --nocapture "$@"; }
+AAQ_KILLS=120 AAQ_JOBS=1500 storm embedded --skip child
+AAQ_JOBS=1000 AAQ_WORKERS=6 storm redis::
 ulimit -n "$(ulimit -Hn)"
-AAQ_WORKERS=300 AAQ_RATE=300 AAQ_SECONDS=15 storm fleet::
+AAQ_WORKERS=200 AAQ_RATE=200 AAQ_SECONDS=10 storm fleet::
 say done

@@ -76,14 +76,19 @@ fn workers_that_are_killed_lose_nothing_and_their_lines_are_printed_by_others() 
     let Some(server) = RedisServer::start(&["--appendfsync", "no"]) else { return };
     let url = server.url();
     queue(&url).push_all(jobs(150)).unwrap();
-    let mut lines = Vec::new();
+    let (mut lines, mut swallowed) = (Vec::new(), Vec::new());
     for _ in 0..6 {
         let victim = worker(&url, LEASE, 5);
         until("it is at work", || victim.count() >= 5);
-        lines.extend(victim.kill());
+        let mut told = victim.kill();
+        // Its last line may not have been known to be printed: it may come again.
+        swallowed.extend(told.pop());
+        lines.extend(told);
     }
     let mut workers: Vec<_> = (0..2).map(|_| worker(&url, LEASE, 5)).collect();
     workers.iter_mut().for_each(|worker| lines.extend(worker.end().0));
+    let again: Vec<_> = swallowed.into_iter().filter(|line| !lines.contains(line)).collect();
+    lines.extend(again);
     assert_each_once(&lines, "finished ", 150);
     let stats = queue(&url).stats().unwrap();
     assert_eq!((stats.finished, stats.dead, stats.waiting, stats.leased), (150, 0, 0, 0));

@@ -5,90 +5,12 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, ErrorKind, FnTool, HelperConfig, HelperId,
-    Reply, TaskError, create_local_helper,
-};
-use automation_assistant_queue::{
-    Error, Job, JobId, JobQueue, JobReport, JobState, Limits, Stop, Worker, WorkerReport,
-};
+use automation_assistant::{ErrorKind, FnTool, Reply, TaskError, create_local_helper};
+use automation_assistant_queue::{Error, Job, JobReport, JobState, Limits, Stop, Worker};
 use serde_json::json;
 
+use crate::support::bench::{Bench, echo, endless};
 use crate::support::{Folder, LONG, until};
-
-/// Answers with what a closure says.
-struct Says<F>(F);
-
-impl<F> AiBackend for Says<F>
-where
-    F: Fn(&CallContext<'_>) -> Result<Reply, TaskError> + Send + Sync,
-{
-    fn name(&self) -> &str {
-        "Says"
-    }
-
-    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
-        (self.0)(call)
-    }
-}
-
-/// A queue in a folder, a manager, a helper.
-struct Bench {
-    queue: JobQueue,
-    manager: AutomationAssistantManager,
-    helper: HelperId,
-    _folder: Folder,
-}
-
-impl Bench {
-    fn new(
-        threads: usize,
-        limits: Limits,
-        says: impl Fn(&CallContext<'_>) -> Result<Reply, TaskError> + Send + Sync + 'static,
-    ) -> Self {
-        let folder = Folder::new();
-        let queue = JobQueue::open_with(folder.file("q"), limits).unwrap();
-        let manager = AutomationAssistantManager::new(2);
-        let config = HelperConfig::local().max_concurrent_tasks(threads);
-        let helper = manager.spawn_helper_with(config, Says(says)).unwrap();
-        Self { queue, manager, helper, _folder: folder }
-    }
-
-    fn worker(&self) -> Worker<'_> {
-        Worker::new(&self.queue, &self.manager)
-            .helper(self.helper)
-            .retry_pause(Duration::from_millis(1))
-    }
-
-    fn run_all(&self) -> WorkerReport {
-        self.worker().until_empty().run(&Stop::new()).unwrap()
-    }
-
-    fn state(&self, id: JobId) -> JobState {
-        self.queue.status(id).unwrap().unwrap().state
-    }
-
-    /// Runs a worker beside a test, and stops it then.
-    fn beside<T>(&self, worker: Worker<'_>, test: impl FnOnce() -> T) -> (WorkerReport, T) {
-        let stop = Stop::new();
-        std::thread::scope(|scope| {
-            let running = scope.spawn(|| worker.run(&stop).unwrap());
-            let value = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test));
-            stop.stop();
-            let report = running.join().unwrap();
-            (report, value.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })
-    }
-}
-
-fn echo(call: &CallContext<'_>) -> Result<Reply, TaskError> {
-    Ok(Reply::new(call.prompt()))
-}
-
-/// Runs until it is cancelled.
-fn endless(call: &CallContext<'_>) -> Result<Reply, TaskError> {
-    call.pause(LONG).map(|()| Reply::new("too late"))
-}
 
 #[test]
 fn it_takes_as_many_jobs_as_its_helpers_have_idle_threads() {
@@ -336,54 +258,6 @@ fn a_worker_whose_helpers_are_gone_ends_and_its_jobs_wait() {
     });
     assert!(matches!(ended, Err(Error::Worker(_))), "{ended:?}");
     assert_eq!(bench.state(id), JobState::Submitted);
-}
-
-#[test]
-fn what_cannot_work_is_refused_before_it_begins() {
-    let bench = Bench::new(1, Limits::new(), echo);
-    let stop = Stop::new();
-    let rows = [
-        Worker::new(&bench.queue, &bench.manager),
-        Worker::new(&bench.queue, &bench.manager).helper("00000000".parse().unwrap()),
-        bench.worker().lease(Duration::from_millis(99)),
-        bench.worker().lease(Duration::from_secs(86_401)),
-        bench.worker().name(""),
-        bench.worker().name("-"),
-        bench.worker().name("a\nb"),
-        bench.worker().poll(Duration::ZERO),
-    ];
-    for worker in rows {
-        let shown = format!("{worker:?}");
-        assert!(matches!(worker.run(&stop), Err(Error::InvalidConfig(_))), "{shown}");
-    }
-    let no = |job: Job| matches!(bench.queue.push(job), Err(Error::InvalidJob(_)));
-    assert!(no(Job::new(" ")));
-    assert!(no(Job::new("x").key("")) && no(Job::new("x").key("k".repeat(257))));
-    assert!(no(Job::new("x").tool("a b")) && no(Job::new("x").timeout(Duration::ZERO)));
-    assert!(no(Job::new("x".repeat(1 << 20))));
-    let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
-    assert!(no(Job::new("x").context("deep", deep)));
-    assert!(JobQueue::open_with("/tmp", Limits::new().max_jobs(0)).is_err());
-}
-
-#[test]
-fn nothing_shows_a_prompt_or_an_answer() {
-    let secret = "hunter2";
-    let bench = Bench::new(1, Limits::new(), echo);
-    let job = Job::new(secret).context("k", secret).system_prompt(secret);
-    assert!(!format!("{job:?}").contains(secret));
-    let id = bench.queue.push(job).unwrap();
-    bench.run_all();
-    let outcome = bench.queue.result(id).unwrap().unwrap();
-    assert_eq!(outcome.result.as_deref(), Some(secret));
-    for shown in [
-        format!("{outcome:?}"),
-        format!("{:?}", bench.queue),
-        format!("{:?}", bench.queue.status(id).unwrap()),
-        format!("{:?}", bench.queue.stats().unwrap()),
-    ] {
-        assert!(!shown.contains(secret), "{shown}");
-    }
 }
 
 #[test]

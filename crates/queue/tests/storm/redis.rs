@@ -113,6 +113,62 @@ fn queue(url: &str) -> JobQueue {
     config.connect().unwrap()
 }
 
+/// Pushes through the weather, each step again and again until it is certain; gives how often
+/// again.
+fn push(queue: &JobQueue, jobs: usize) -> usize {
+    let job = |n| Job::new("x").key(format!("job-{n}")).max_deliveries(1_000);
+    let all: Vec<Job> = (1..=jobs).map(job).collect();
+    let mut again = 0;
+    for step in all.chunks(50) {
+        while queue.push_all(step.to_vec()).is_err() {
+            again += 1;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    again
+}
+
+impl Storm {
+    /// Until all is pushed and done.
+    fn rage(&mut self, is_pushed: impl Fn() -> bool) {
+        let (begun, mut next_word) = (Instant::now(), Instant::now());
+        let direct = queue(&self.server.url());
+        loop {
+            std::thread::sleep(BLOW_EVERY);
+            self.blow();
+            let Ok(stats) = direct.stats() else { continue };
+            if next_word < Instant::now() {
+                let (done, waiting) = (stats.finished, stats.waiting);
+                println!("{:?}: {done} finished, {waiting} waiting", begun.elapsed());
+                next_word = Instant::now() + Duration::from_secs(10);
+            }
+            if is_pushed() && stats.waiting + stats.leased == 0 {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(1_200), "{stats:?}");
+        }
+    }
+
+    /// How often each outcome was told, once all were. What the killed ones recorded and did
+    /// not print, one that lives prints some seconds later.
+    fn told(&self, jobs: usize) -> HashMap<String, usize> {
+        for (sleeper, _) in &self.stopped {
+            sleeper.signal("CONT");
+        }
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            std::thread::sleep(LEASE);
+            let living = self.workers.iter().chain(self.stopped.iter().map(|(worker, _)| worker));
+            let lines: Vec<String> =
+                living.flat_map(Program::lines).chain(self.lines.iter().cloned()).collect();
+            let told = tally(&lines, "finished ");
+            if told.len() >= jobs || Instant::now() > until {
+                return told;
+            }
+        }
+    }
+}
+
 #[test]
 #[ignore = "long"]
 fn each_job_has_one_outcome_in_any_weather() {
@@ -134,57 +190,12 @@ fn each_job_has_one_outcome_in_any_weather() {
         storm.workers.push(worker);
     }
     let begun = Instant::now();
-    // Pushed through the weather, each step again and again until it is certain.
-    let pushing = std::thread::spawn(move || {
-        let all: Vec<Job> = (1..=jobs)
-            .map(|n| Job::new("x").key(format!("job-{n}")).max_deliveries(1_000))
-            .collect();
-        let mut again = 0;
-        for step in all.chunks(50) {
-            while through.push_all(step.to_vec()).is_err() {
-                again += 1;
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-        again
-    });
-    let direct = queue(&storm.server.url());
-    let mut next_word = Instant::now();
-    loop {
-        std::thread::sleep(BLOW_EVERY);
-        storm.blow();
-        let Ok(stats) = direct.stats() else { continue };
-        if next_word < Instant::now() {
-            println!(
-                "{:?}: {} finished, {} waiting",
-                begun.elapsed(),
-                stats.finished,
-                stats.waiting
-            );
-            next_word = Instant::now() + Duration::from_secs(10);
-        }
-        if pushing.is_finished() && stats.waiting + stats.leased == 0 {
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(1_200), "{stats:?}");
-    }
-    let took = begun.elapsed();
-    let again = pushing.join().unwrap();
-    for (sleeper, _) in &storm.stopped {
-        sleeper.signal("CONT");
-    }
-    // What the killed ones recorded and did not print, one that lives prints within a lease.
-    let url = storm.server.url();
-    let until = Instant::now() + Duration::from_secs(30);
-    let mut told = HashMap::new();
-    while Instant::now() < until && told.len() < jobs {
-        std::thread::sleep(LEASE);
-        let living = storm.workers.iter().chain(storm.stopped.iter().map(|(worker, _)| worker));
-        let lines: Vec<String> =
-            living.flat_map(Program::lines).chain(storm.lines.iter().cloned()).collect();
-        told = tally(&lines, "finished ");
-    }
-    let stats = queue(&url).stats().unwrap();
+    let pushing = std::thread::spawn(move || push(&through, jobs));
+    storm.rage(|| pushing.is_finished());
+    let (took, again) = (begun.elapsed(), pushing.join().unwrap());
+    let told = storm.told(jobs);
+    let queue = queue(&storm.server.url());
+    let stats = queue.stats().unwrap();
     let repeated = told.values().filter(|count| **count > 1).count();
     println!(
         "{jobs} jobs, {workers} workers, {took:?}; {:?}; pushes repeated {again}; {} redelivered, \
@@ -196,7 +207,6 @@ fn each_job_has_one_outcome_in_any_weather() {
     assert_eq!(told.len(), jobs, "each was told at least once");
     // A line is told twice only where a kill may have swallowed it.
     assert!(repeated <= storm.blows["workers killed"], "{repeated}");
-    let queue = queue(&url);
     for n in 1..=jobs {
         let known = queue.push_all([Job::new("x").key(format!("job-{n}"))]).unwrap();
         assert!(!known[0].is_new);

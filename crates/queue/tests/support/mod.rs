@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "embedded")]
+#[allow(dead_code)]
+pub(crate) mod bench;
 #[cfg(feature = "redis")]
 pub(crate) mod program;
 #[cfg(feature = "redis")]
