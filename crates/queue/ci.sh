@@ -16,7 +16,7 @@ say() { printf '\n=== queue: %s (%ss)\n' "$*" "$SECONDS"; }
 
 say format
 cargo fmt --check
-for set in "--no-default-features" "" "--no-default-features --features redis" "--all-features"; do
+for set in "" "--no-default-features --features redis" "--all-features"; do
   say "clippy ${set:-(default features)}"
   # shellcheck disable=SC2086
   cargo clippy --quiet --locked --all-targets $set -- -D warnings

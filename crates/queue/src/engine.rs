@@ -14,11 +14,13 @@ use crate::state::{JobState, JobStatus, QueueStats};
 /// Longest time a job may wait between two deliveries, and longest lease.
 pub(crate) const LEASE_MAX: Duration = Duration::from_secs(86_400);
 /// Reasons kept of a job.
+#[cfg(feature = "embedded")]
 pub(crate) const REASONS_MAX: usize = 8;
 /// Longest reason, in bytes.
 pub(crate) const REASON_BYTES_MAX: usize = 256;
 /// After so many takes in a row from higher lanes, one from the lowest that waits (the core's
 /// rule for a helper's queue).
+#[cfg(feature = "embedded")]
 pub(crate) const TAKES_BEFORE_LOWEST: u64 = 8;
 
 /// A place that keeps jobs.

@@ -65,6 +65,9 @@
 #![doc = ""]
 #![doc = include_str!("../DESIGN.md")]
 
+#[cfg(not(any(feature = "embedded", feature = "redis")))]
+compile_error!("a queue needs an engine: choose the feature `embedded` or `redis`");
+
 mod base64;
 mod clock;
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! What tests share.
 
+// Not every test binary of every feature set uses all of it.
+#![allow(dead_code)]
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "embedded")]
-#[allow(dead_code)]
 pub(crate) mod bench;
 #[cfg(feature = "redis")]
 pub(crate) mod program;
@@ -42,7 +44,6 @@ impl Drop for Folder {
     }
 }
 
-#[allow(dead_code)]
 /// Looks until it is so; it must be so soon.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + LONG;
@@ -52,7 +53,6 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-#[allow(dead_code)]
 /// An example of this crate, as cargo built it beside this test.
 pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
