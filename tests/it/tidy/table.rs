@@ -41,7 +41,7 @@ pub const IMPORTS: [Row<'_>; 44] = [
     ("suspended", &["sync", "device"]),
     ("observers", &["sync", "foreign", "event", "suspended"]),
     ("telemetry", &["text", "calendar", "files", "sync", "id", "task_error", "task", "error", "event"]),
-    ("http", &["text", "url", "number", "calendar", "files", "sync", "cancel", "error", "env", "connections", "config"]),
+    ("http", &["text", "url", "number", "calendar", "files", "sync", "cancel", "error", "env", "connections"]),
     ("engine", &["text", "number", "backoff", "lenient", "foreign", "id", "tool", "task_error", "task", "error", "secret", "env", "limits", "backend", "config", "http"]),
     ("opik_account", &["files", "lenient", "error", "env"]),
     ("providers", &["lenient", "task_error", "task", "error", "secret", "env", "backend", "config", "http", "engine", "opik_account"]),
