@@ -44,14 +44,7 @@ struct OpenItem {
 
 impl ReadStream for Items {
     fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
-        let (name, json) = match *event {
-            SseEvent::Data { event, data } => (event, data.trim_ascii()),
-            SseEvent::Stray(_) => return Ok(()),
-        };
-        // Some gateways end with the word of the other API.
-        if json.is_empty() || json == b"[DONE]" {
-            return Ok(());
-        }
+        let Some((name, json)) = event.typed() else { return Ok(()) };
         let data: Data = serde_json::from_slice(json)
             .map_err(|fault| BadReply::unreadable(json, &fault).within_stream())?;
         let kind = data.kind.0.clone().filter(|kind| !kind.is_empty());
