@@ -173,7 +173,8 @@ pub use opik::{
 pub use prices::{Price, Prices};
 pub use status::{HelperStatus, HelperStatusReport};
 pub use task::{
-    FinishReason, OpenAiApi, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage,
+    FinishReason, OpenAiApi, Priority, Role, Task, TaskLookup, TaskRequest, TaskState, Turn,
+    Usage,
 };
 pub use task_error::{ErrorKind, TaskError};
 pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};

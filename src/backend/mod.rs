@@ -76,6 +76,8 @@ pub struct Reply {
     pub provider: Option<String>,
     /// Which of OpenAI's APIs answered.
     pub(crate) api: Option<OpenAiApi>,
+    /// The embedded engine's: it says back what it was asked.
+    pub(crate) echoed: bool,
 }
 
 impl Reply {
@@ -88,6 +90,7 @@ impl Reply {
             finish_reason: None,
             provider: None,
             api: None,
+            echoed: false,
         }
     }
 
@@ -169,6 +172,10 @@ pub(crate) trait AttemptLog {
     fn withdraw(&self);
     /// The call begun last has ended.
     fn end(&self, attempt: &Attempt<'_>);
+    /// The backend has sent this text: what is kept if the task fails.
+    fn keep_text(&self, delta: &str);
+    /// What the backend has sent so far is void.
+    fn forget_text(&self);
 }
 
 /// Everything a backend needs for one task.
@@ -274,7 +281,8 @@ impl CallContext<'_> {
         self.text_sent.get()
     }
 
-    /// Hands a piece of text to the request's owner, if it asked for that.
+    /// Delivers a delta of the answer's text to the request's owner, if it asked for that. If
+    /// the task fails afterwards, all text that was sent is in [`TaskError::partial`].
     ///
     /// # Errors
     ///
@@ -288,8 +296,11 @@ impl CallContext<'_> {
         if self.cancel.is_cancelled() {
             return Err(cancelled());
         }
-        if self.first_text.get().is_none() && !text.is_empty() {
-            self.first_text.set(Some(Instant::now()));
+        if !text.is_empty() {
+            if self.first_text.get().is_none() {
+                self.first_text.set(Some(Instant::now()));
+            }
+            self.attempts.keep_text(text);
         }
         let mut goes_on = ControlFlow::Continue(());
         self.call_back(text, |on_text| {
@@ -329,6 +340,10 @@ impl CallContext<'_> {
 
     /// Says that a further call to the provider begins. The first has begun with the task.
     pub fn begin_attempt(&self) {
+        // The new call sends its text from the start; what the owner has got stays.
+        if !self.text_sent.get() {
+            self.attempts.forget_text();
+        }
         self.attempts.begin();
     }
 

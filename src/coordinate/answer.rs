@@ -29,7 +29,7 @@ impl Answer {
 
 /// The request was not submitted: the call was over for this reason. Gives a copy back.
 pub(super) fn not_asked(why: ErrorKind, request: &TaskRequest) -> Error {
-    Error::NotAsked { why, request: Box::new(request.clone_without_callbacks()) }
+    Error::NotAsked { why, request: Box::new(request.clone()) }
 }
 
 /// The error of a call that was given no helper.

@@ -143,7 +143,7 @@ impl Batch<'_> {
         match (&over, &self.left_because) {
             (Some(why), _) | (None, Some(LeftBecause::Failed(why))) => not_asked(*why, request),
             (None, Some(LeftBecause::Stopped)) => {
-                Error::Stopped(Box::new(request.clone_without_callbacks()))
+                Error::Stopped(Box::new(request.clone()))
             }
             // No helper left, because none was there.
             (None, None) => Error::UnknownHelper(self.helpers[0]),

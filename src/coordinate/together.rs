@@ -124,7 +124,7 @@ impl<'a> Together<'a> {
         helper: HelperId,
         until: Option<Instant>,
     ) -> TaskRequest {
-        self.prepare(template.clone_without_callbacks(), helper, until)
+        self.prepare(template.clone(), helper, until)
     }
 
     /// The request with its deadline shortened to the call's, and its text streamed to

@@ -6,24 +6,30 @@ use std::time::Instant;
 use crate::backend::{Attempt, AttemptLog, CallContext, Reply};
 use crate::foreign::{Foreign, catch_panic};
 use crate::helper::shared::{Done, Next, Shared, YIELDS};
-use crate::id::TaskId;
+use crate::id::{HelperId, TaskId};
 use crate::sync::{Arc, thread_local, yield_now};
 use crate::task::OnText;
 use crate::task_error::{ErrorKind, TaskError};
 
 thread_local! {
-    /// Whether this thread is a helper's: such a thread never waits for helpers to end.
-    static ON_HELPER_THREAD: Cell<bool> = const { Cell::new(false) };
+    /// The helper whose thread this is, if any: such a thread never waits for helpers to end.
+    static HELPER: Cell<Option<HelperId>> = const { Cell::new(None) };
 }
 
 /// Whether the current thread is a helper's.
 pub(crate) fn on_helper_thread() -> bool {
-    ON_HELPER_THREAD.with(Cell::get)
+    HELPER.with(Cell::get).is_some()
+}
+
+/// Whether the current thread is one of this helper's.
+pub(crate) fn is_thread_of(helper: HelperId) -> bool {
+    HELPER.with(Cell::get) == Some(helper)
 }
 
 /// Writes down the calls of one task.
 struct TaskLog<'a> {
     shared: &'a Arc<Shared>,
+    slot: usize,
     number: u64,
 }
 
@@ -39,11 +45,19 @@ impl AttemptLog for TaskLog<'_> {
     fn end(&self, attempt: &Attempt<'_>) {
         self.shared.attempt_ends(self.number, attempt);
     }
+
+    fn keep_text(&self, delta: &str) {
+        self.shared.slots[self.slot].sent.keep(delta, self.shared.config.max_reply_bytes);
+    }
+
+    fn forget_text(&self) {
+        self.shared.slots[self.slot].sent.forget();
+    }
 }
 
 /// The life of a helper's thread.
 pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
-    ON_HELPER_THREAD.with(|flag| flag.set(true));
+    HELPER.with(|helper| helper.set(Some(shared.id)));
     work_until_stopped(shared, slot);
     let mut state = shared.lock();
     state.exited[slot] = true;
@@ -86,7 +100,7 @@ fn call_backend(
         let outcome = Err(TaskError::new(ErrorKind::Other, "the task has no request"));
         return Done { outcome, first_text: None, on_text };
     };
-    let log = TaskLog { shared, number };
+    let log = TaskLog { shared, slot, number };
     let call = CallContext {
         task_id: TaskId::new(shared.id, number),
         request,

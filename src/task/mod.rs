@@ -8,11 +8,14 @@ use crate::foreign::Foreign;
 use crate::tool::Tool;
 
 mod api;
+mod lookup;
 mod model_settings;
 mod outcome;
 mod request;
+mod turn;
 
 pub use api::OpenAiApi;
+pub use lookup::TaskLookup;
 
 pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]

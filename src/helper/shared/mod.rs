@@ -55,6 +55,7 @@ mod due;
 mod ends;
 mod notify;
 mod results;
+mod sent;
 mod stop;
 mod submit;
 mod take;
@@ -123,6 +124,8 @@ impl Watch {
 /// A thread's place: the signal that reaches it and the request it works on.
 pub(crate) struct ThreadSlot {
     pub(crate) cancel: CancelSignal,
+    /// Text that the backend has sent for the task that runs.
+    pub(crate) sent: sent::SentText,
     /// Written by the slot's thread, under the state's lock; read by that thread while it
     /// works, and by whoever ends the task in its place (to copy the prompt), also under the
     /// state's lock. So a writer never waits.
@@ -205,7 +208,11 @@ impl Shared {
         observers: SharedObservers,
     ) -> Self {
         let threads = config.max_concurrent_tasks;
-        let slot = || ThreadSlot { cancel: CancelSignal::new(), request: RwLock::new(None) };
+        let slot = || ThreadSlot {
+            cancel: CancelSignal::new(),
+            sent: sent::SentText::default(),
+            request: RwLock::new(None),
+        };
         Self {
             id: HelperId::next(),
             name: config.effective_name().to_owned(),

@@ -119,6 +119,9 @@ impl Shared {
         let mut held = self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner());
         let request = held.take();
         drop(held);
+        let sent = &self.slots[slot].sent;
+        let text = if done.outcome.is_err() { sent.copy() } else { String::new() };
+        sent.forget();
         let Some(running) = state.store.claim_running(number) else {
             if let Some(leftover) = QueuedCallback::leftover(request, done.on_text) {
                 state.push_callback(leftover);
@@ -127,7 +130,7 @@ impl Shared {
         };
         drop(state);
         let request = request.unwrap_or_else(|| TaskRequest::new(""));
-        let mut claim = Claim::running(number, running, request);
+        let mut claim = Claim::running(number, running, request, text);
         claim.on_text = done.on_text;
         claim.first_text = done.first_text;
         let callback = self.finish(claim, done.outcome);
