@@ -145,7 +145,9 @@ impl fmt::Display for Error {
                 }
                 why => return write!(f, "not asked: no helper is left after a failure ({why})"),
             }),
-            Self::CannotWait { why, .. } => write!(f, "not asked, for it might wait for ever: {why}"),
+            Self::CannotWait { why, .. } => {
+                write!(f, "not asked, for it might wait for ever: {why}")
+            }
             Self::InboxFull => f.write_str(
                 "the helper's inbox is full: its next task empties it, so submit one first",
             ),

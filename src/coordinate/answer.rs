@@ -21,6 +21,11 @@ impl Answer {
         self.outcome.as_ref().ok().and_then(|task| task.result.as_deref())
     }
 
+    /// Whether the embedded engine answered, which says back what it was asked: no model did.
+    pub fn echoed(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(|task| task.echoed)
+    }
+
     /// Whether the task succeeded.
     pub fn is_success(&self) -> bool {
         self.text().is_some()

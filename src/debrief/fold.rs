@@ -222,6 +222,7 @@ impl Counts {
             Counted::Task => {
                 self.tasks.done += u64::from(success);
                 self.tasks.failed += u64::from(!success);
+                self.tasks.echoed += u64::from(record.echoed());
                 self.task_tokens.add(record, success);
                 self.costs.add(record, success);
                 self.queue.add(record.number(NumberField::QueueMs).unwrap_or(0.0));

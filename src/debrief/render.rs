@@ -168,6 +168,10 @@ fn tasks(debrief: &Debrief) -> Vec<String> {
     if counts.tasks.done + counts.tasks.failed > 0 {
         facts.push(format!("Tasks: {} done, {} failed", counts.tasks.done, counts.tasks.failed));
     }
+    if counts.tasks.echoed > 0 {
+        let echoed = counts.tasks.echoed;
+        facts.push(format!("Echoes of the embedded engine, no model's answers: {echoed}"));
+    }
     if counts.calls > 0 {
         facts.push(format!("Attempts: {} (retried: {})", counts.calls, counts.retried));
     }

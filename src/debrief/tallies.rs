@@ -44,6 +44,8 @@ pub(super) struct ErrorCount {
 pub(super) struct Tasks {
     pub(super) done: u64,
     pub(super) failed: u64,
+    /// Of those done, answered by the embedded engine: no model answered.
+    pub(super) echoed: u64,
 }
 
 /// Tokens, as one sort of line reports them.

@@ -43,6 +43,9 @@ pub use absent::OpikSink;
 #[cfg(feature = "http")]
 pub use sink::OpikSink;
 
+pub use crate::config::TraceMode;
+pub use crate::trace::{ParseTraceIdError, TraceId};
+
 /// Default bound on traces and scores that wait to be sent.
 pub const DEFAULT_TRACE_QUEUE_ITEMS: usize = 4096;
 /// Default bound on the memory of what waits to be sent, in bytes (4 MiB). A trace without

@@ -1,6 +1,8 @@
-//! What a look-up says of a task.
+//! What a look-up says of a task, and how the plain enums of a task are printed.
 
-use super::Task;
+use std::fmt;
+
+use super::{Priority, Role, Task, TaskState};
 
 /// Where a task is; see [`AutomationHelper::look_up`](crate::AutomationHelper::look_up).
 #[derive(Debug, Clone)]
@@ -35,5 +37,37 @@ impl TaskLookup {
             Self::Finished(task) => Some(*task),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for TaskLookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Finished => "finished",
+        })
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        })
     }
 }

@@ -40,6 +40,22 @@ impl<T> Exclusive<T> {
     }
 }
 
+/// A request's `on_done`, which one call over several helpers takes out of a request that it has
+/// only borrowed.
+#[derive(Default)]
+pub(crate) struct OnDoneCell(Mutex<Option<Foreign<OnDone>>>);
+
+impl OnDoneCell {
+    fn new(callback: OnDone) -> Self {
+        Self(Mutex::new(Some(Foreign::new(callback))))
+    }
+
+    /// The callback, the first time.
+    pub(crate) fn take(&self) -> Option<Foreign<OnDone>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+    }
+}
+
 /// A request's tools. A panic in the drop of one harms neither the others nor the thread.
 #[derive(Clone, Default)]
 pub(crate) struct Tools(Vec<Arc<dyn Tool>>);

@@ -99,6 +99,12 @@ impl FinishReason {
     }
 }
 
+impl fmt::Display for FinishReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A finished task: what was asked, and what came of it.
 ///
 /// Exactly one of `result` and `error` is set. `Debug` shows lengths, never the texts;

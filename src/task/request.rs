@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::model_settings::ModelSettings;
-use super::{Exclusive, OnDone, OnText, Priority, Task, Tools};
+use super::{Exclusive, OnDoneCell, OnText, Priority, Task, Tools};
 use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 use crate::tool::Tool;
 use crate::trace::{TraceId, TraceNote};
@@ -88,7 +88,7 @@ pub struct TaskRequest {
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) on_text: Option<Exclusive<OnText>>,
-    pub(crate) on_done: Option<Exclusive<OnDone>>,
+    pub(crate) on_done: OnDoneCell,
     pub(crate) model_settings: ModelSettings,
 }
 
@@ -109,7 +109,7 @@ impl TaskRequest {
             timeout: None,
             deadline: None,
             on_text: None,
-            on_done: None,
+            on_done: OnDoneCell::default(),
             model_settings: ModelSettings::default(),
         }
     }
@@ -251,7 +251,7 @@ impl TaskRequest {
     /// is not there for tasks; a stop does not wait for it longer than it says.
     #[must_use]
     pub fn on_done(mut self, callback: impl FnOnce(&Task) + Send + 'static) -> Self {
-        self.on_done = Some(Exclusive::new(Box::new(callback)));
+        self.on_done = OnDoneCell::new(Box::new(callback));
         self
     }
 
@@ -281,7 +281,7 @@ impl Clone for TaskRequest {
             timeout: self.timeout,
             deadline: self.deadline,
             on_text: None,
-            on_done: None,
+            on_done: OnDoneCell::default(),
             model_settings: self.model_settings.clone(),
         }
     }

@@ -43,7 +43,7 @@ impl Claim {
             attempt_open: None,
             attempts: 0,
             unreported: None,
-            on_done: queued.request.on_done.take().map(Exclusive::into_inner),
+            on_done: queued.request.on_done.take(),
             slot: None,
             on_text: queued.request.on_text.take().map(Exclusive::into_inner),
             first_text: None,

@@ -87,7 +87,7 @@ impl Shared {
             began: now,
             deadline,
             own_deadline: queued.deadline.filter(|_| self.config.count_suspended_time),
-            on_done: queued.request.on_done.take().map(Exclusive::into_inner),
+            on_done: queued.request.on_done.take(),
             attempt_open: Some(now),
             attempts: 0,
             unreported: None,
