@@ -39,7 +39,7 @@ impl fmt::Debug for Speech<'_> {
 }
 
 type Callback = dyn FnMut(HelperId, Speech<'_>) -> ControlFlow<()> + Send;
-type ReasoningCallback = dyn FnMut(&str) + Send;
+type DeltaCallback = dyn FnMut(&str) + Send;
 type AnswerCallback<'a> = dyn FnMut(&Answer) + Send + 'a;
 
 /// The callback of [`Together::on_text`], shared by the requests of a call.
@@ -84,7 +84,7 @@ pub struct Together<'a> {
     pub(super) count_suspended_time: bool,
     pub(super) cancel: CancelHandle,
     pub(super) on_text: Option<SpeechCallback>,
-    pub(super) on_reasoning: Option<Arc<Mutex<ReasoningCallback>>>,
+    pub(super) on_reasoning: Option<Arc<Mutex<DeltaCallback>>>,
     on_answer: Option<Arc<Mutex<AnswerCallback<'a>>>>,
 }
 

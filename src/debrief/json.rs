@@ -40,10 +40,10 @@ pub(super) fn report(debrief: &Debrief) -> Value {
     set("top_errors", top_errors.into());
     set("other_errors", counts.other_errors.into());
     set("error_kinds", kinds.into());
-    set("tasks", {
-        let tasks = &counts.tasks;
-        json!({"done": tasks.done, "failed": tasks.failed, "echoed": tasks.echoed})
-    });
+    set("tasks", json!({"done": counts.tasks.done, "failed": counts.tasks.failed}));
+    if counts.tasks.echoed > 0 {
+        set("echoed_tasks", counts.tasks.echoed.into());
+    }
     set("attempts", json!({"calls": counts.calls, "retried": counts.retried}));
     set("tokens", tokens(debrief));
     set("cost", cost(debrief));

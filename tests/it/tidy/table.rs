@@ -48,7 +48,7 @@ pub const IMPORTS: [Row<'_>; 44] = [
     ("opik", &["url", "calendar", "backoff", "files", "sync", "foreign", "cancel", "id", "trace", "task_error", "task", "error", "secret", "env", "connections", "config", "event", "http", "opik_account"]),
     ("helper", &["sync", "foreign", "cancel", "id", "status", "task_error", "task", "error", "env", "backend", "config", "queue", "store", "event", "observers", "telemetry"]),
     ("manager", &["sync", "foreign", "id", "status", "task", "error", "connections", "backend", "config", "event", "observers", "telemetry", "opik", "helper"]),
-    ("coordinate", &["sync", "foreign", "id", "task_error", "task", "error", "device", "event", "suspended", "helper", "manager"]),
+    ("coordinate", &["number", "sync", "foreign", "id", "task_error", "task", "error", "device", "event", "suspended", "helper", "manager"]),
     ("experiment", &["percentile", "id", "trace", "task", "error", "config", "manager"]),
     ("fuzzing", &["config", "providers", "helper"]),
 ];
