@@ -2,7 +2,7 @@
 
 use crate::sync::{Mutex, lock};
 
-/// Room that an empty buffer keeps: most answers fit, and the next needs no allocation.
+/// The largest empty buffer that is kept: most answers fit, and the next needs no allocation.
 const KEPT_BYTES: usize = 1024;
 
 /// Filled by the task's thread, copied by whoever ends the task.
@@ -21,7 +21,9 @@ impl SentText {
     pub(crate) fn forget(&self) {
         let mut text = lock(&self.0);
         text.clear();
-        text.shrink_to(KEPT_BYTES);
+        if text.capacity() > KEPT_BYTES {
+            *text = String::new();
+        }
     }
 
     pub(super) fn copy(&self) -> String {
