@@ -9,6 +9,7 @@ use std::time::Duration;
 /// Loopback connects in microseconds; a busy machine may take a while to get there.
 const LIMIT: Duration = Duration::from_secs(5);
 
+#[cfg(feature = "http")]
 /// Listens on a free port of 127.0.0.1, after [`require`].
 pub fn listen() -> TcpListener {
     require();
