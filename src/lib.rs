@@ -1,19 +1,22 @@
 //! AI helpers for small programs: OS threads, a channel, blocking clients, no async runtime.
 //!
-//! A program makes an [`AutomationAssistantManager`], spawns helpers, submits prompts as
-//! tasks, and collects results:
+//! A program creates an [`AutomationAssistantManager`], spawns a helper, and asks it:
 //!
 //! ```
-//! use automation_assistant::{AutomationAssistantManager, create_local_helper};
-//! use std::time::Duration;
+//! use automation_assistant::{AutomationAssistantManager, HelperConfig};
 //!
 //! let manager = AutomationAssistantManager::new(5);
-//! let helper = create_local_helper(&manager, "echo")?;
-//! let task = manager.submit_task(helper, "hello")?;
-//! let done = manager.wait_task(helper, task, Duration::from_secs(5))?;
-//! assert_eq!(done.result.as_deref(), Some("Local Response: Echo of 'hello'"));
+//! let helper = manager.spawn(HelperConfig::local())?;
+//! let task = helper.ask("hello")?;
+//! assert_eq!(task.result.as_deref(), Some("Local Response: Echo of 'hello'"));
+//! assert!(task.echoed); // By the embedded engine: no model answered.
 //! # Ok::<(), automation_assistant::Error>(())
 //! ```
+//!
+//! [`spawn`](AutomationAssistantManager::spawn) returns a handle, [`AutomationHelper`], whose
+//! methods submit tasks, wait for them and cancel them;
+//! [`ask`](AutomationHelper::ask) is a submit and a wait in one. The manager has the same methods
+//! for programs that keep [`HelperId`]s. The [`guide`] has complete programs.
 //!
 //! A real model answers with `HelperConfig::chatgpt()` (key in `OPENAI_API_KEY`), or
 //! `HelperConfig::local().api_endpoint("http://127.0.0.1:8080/v1")` for a server on the
@@ -77,6 +80,7 @@
 //! | `opik` | events → traces in Opik |
 //! | `helper`, `manager` | the threads of a helper and their shared state; the registry of helpers |
 //! | `coordinate`, `experiment` | several helpers in one call; one set of prompts over several helpers |
+//! | `guide` | pages of the documentation |
 //! | `fuzzing` | entry points of the fuzz targets |
 //!
 //! A module imports only modules above it on the map, `tests/it/tidy` holds the exact list
@@ -104,6 +108,7 @@ mod foreign;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guide;
 mod helper;
 #[cfg(feature = "http")]
 mod http;

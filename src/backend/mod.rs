@@ -1,5 +1,7 @@
 //! What answers a task: the trait, and all that one call needs. Names no HTTP.
 
+mod sent;
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -9,6 +11,7 @@ use crate::cancel::CancelSignal;
 use crate::id::{HelperId, TaskId};
 use crate::task::{FinishReason, OnText, OpenAiApi, TaskRequest, Usage};
 use crate::task_error::{ErrorKind, TaskError};
+pub(crate) use sent::SentText;
 
 /// Something that answers tasks.
 ///
@@ -172,10 +175,6 @@ pub(crate) trait AttemptLog {
     fn withdraw(&self);
     /// The call begun last has ended.
     fn end(&self, attempt: &Attempt<'_>);
-    /// The backend has sent this text: what is kept if the task fails.
-    fn keep_text(&self, delta: &str);
-    /// What the backend has sent so far is void.
-    fn forget_text(&self);
 }
 
 /// Everything a backend needs for one task.
@@ -186,6 +185,9 @@ pub struct CallContext<'a> {
     pub(crate) cancel: &'a CancelSignal,
     pub(crate) deadline: Option<Instant>,
     pub(crate) on_text: RefCell<Option<OnText>>,
+    /// The text sent so far, for a task that fails.
+    pub(crate) sent: &'a SentText,
+    /// Whether any of it was delivered.
     pub(crate) text_sent: Cell<bool>,
     /// When the first piece of text came.
     pub(crate) first_text: Cell<Option<Instant>>,
@@ -300,7 +302,7 @@ impl CallContext<'_> {
             if self.first_text.get().is_none() {
                 self.first_text.set(Some(Instant::now()));
             }
-            self.attempts.keep_text(text);
+            self.sent.keep(text);
         }
         let mut goes_on = ControlFlow::Continue(());
         self.call_back(text, |on_text| {
@@ -342,7 +344,7 @@ impl CallContext<'_> {
     pub fn begin_attempt(&self) {
         // The new call sends its text from the start; what the owner has got stays.
         if !self.text_sent.get() {
-            self.attempts.forget_text();
+            self.sent.forget();
         }
         self.attempts.begin();
     }

@@ -29,7 +29,6 @@ pub(crate) fn is_thread_of(helper: HelperId) -> bool {
 /// Writes down the calls of one task.
 struct TaskLog<'a> {
     shared: &'a Arc<Shared>,
-    slot: usize,
     number: u64,
 }
 
@@ -44,14 +43,6 @@ impl AttemptLog for TaskLog<'_> {
 
     fn end(&self, attempt: &Attempt<'_>) {
         self.shared.attempt_ends(self.number, attempt);
-    }
-
-    fn keep_text(&self, delta: &str) {
-        self.shared.slots[self.slot].sent.keep(delta, self.shared.config.max_reply_bytes);
-    }
-
-    fn forget_text(&self) {
-        self.shared.slots[self.slot].sent.forget();
     }
 }
 
@@ -100,7 +91,7 @@ fn call_backend(
         let outcome = Err(TaskError::new(ErrorKind::Other, "the task has no request"));
         return Done { outcome, first_text: None, on_text };
     };
-    let log = TaskLog { shared, slot, number };
+    let log = TaskLog { shared, number };
     let call = CallContext {
         task_id: TaskId::new(shared.id, number),
         request,
@@ -108,6 +99,7 @@ fn call_backend(
         cancel: &shared.slots[slot].cancel,
         deadline,
         on_text: RefCell::new(on_text.map(Foreign::into_inner)),
+        sent: &shared.slots[slot].sent,
         text_sent: Cell::new(false),
         first_text: Cell::new(None),
         in_callback: Cell::new(false),

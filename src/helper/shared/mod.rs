@@ -34,7 +34,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::backend::AiBackend;
+use crate::backend::{AiBackend, SentText};
 use crate::cancel::CancelSignal;
 use crate::config::HelperConfig;
 use crate::error::Error;
@@ -55,7 +55,6 @@ mod due;
 mod ends;
 mod notify;
 mod results;
-mod sent;
 mod stop;
 mod submit;
 mod take;
@@ -125,7 +124,7 @@ impl Watch {
 pub(crate) struct ThreadSlot {
     pub(crate) cancel: CancelSignal,
     /// Text that the backend has sent for the task that runs.
-    pub(crate) sent: sent::SentText,
+    pub(crate) sent: SentText,
     /// Written by the slot's thread, under the state's lock; read by that thread while it
     /// works, and by whoever ends the task in its place (to copy the prompt), also under the
     /// state's lock. So a writer never waits.
@@ -208,9 +207,10 @@ impl Shared {
         observers: SharedObservers,
     ) -> Self {
         let threads = config.max_concurrent_tasks;
+        let reply_bytes_max = config.max_reply_bytes;
         let slot = || ThreadSlot {
             cancel: CancelSignal::new(),
-            sent: sent::SentText::default(),
+            sent: SentText::new(reply_bytes_max),
             request: RwLock::new(None),
         };
         Self {

@@ -6,7 +6,7 @@ use super::checks::Row;
 /// same order. A module may import modules above its own row only, and what it may import it
 /// does import. (`lib.rs` may import all, and no module may import `lib.rs`.)
 #[rustfmt::skip]
-pub const IMPORTS: [Row<'_>; 44] = [
+pub const IMPORTS: [Row<'_>; 45] = [
     ("text", &[]),
     ("url", &[]),
     ("number", &[]),
@@ -50,6 +50,7 @@ pub const IMPORTS: [Row<'_>; 44] = [
     ("manager", &["sync", "foreign", "id", "status", "task", "error", "connections", "backend", "config", "event", "observers", "telemetry", "opik", "helper"]),
     ("coordinate", &["number", "sync", "foreign", "id", "task_error", "task", "error", "device", "event", "suspended", "helper", "manager"]),
     ("experiment", &["percentile", "id", "trace", "task", "error", "config", "manager"]),
+    ("guide", &[]),
     ("fuzzing", &["config", "providers", "helper"]),
 ];
 

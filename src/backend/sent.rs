@@ -6,27 +6,33 @@ use crate::sync::{Mutex, lock};
 const KEPT_BYTES: usize = 1024;
 
 /// Filled by the task's thread, copied by whoever ends the task.
-#[derive(Default)]
-pub(crate) struct SentText(Mutex<String>);
+pub(crate) struct SentText {
+    text: Mutex<String>,
+    bytes_max: usize,
+}
 
 impl SentText {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { text: Mutex::new(String::new()), bytes_max }
+    }
+
     /// Appends a delta. What is longer than a reply may be is not kept.
-    pub(crate) fn keep(&self, delta: &str, bytes_max: usize) {
-        let mut text = lock(&self.0);
-        if text.len().saturating_add(delta.len()) <= bytes_max {
+    pub(super) fn keep(&self, delta: &str) {
+        let mut text = lock(&self.text);
+        if text.len().saturating_add(delta.len()) <= self.bytes_max {
             text.push_str(delta);
         }
     }
 
     pub(crate) fn forget(&self) {
-        let mut text = lock(&self.0);
+        let mut text = lock(&self.text);
         text.clear();
         if text.capacity() > KEPT_BYTES {
             *text = String::new();
         }
     }
 
-    pub(super) fn copy(&self) -> String {
-        lock(&self.0).clone()
+    pub(crate) fn copy(&self) -> String {
+        lock(&self.text).clone()
     }
 }
