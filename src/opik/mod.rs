@@ -2,7 +2,7 @@
 //!
 //! A sink is an observer. On the thread where a task ends it only serializes the trace and puts
 //! it into a bounded queue; a thread of its own sends the queue, in batches. The way of an item:
-//! event → [`item`] → queue → thread → [`post`] (or [`spool`], while Opik cannot be reached).
+//! event → `item` → queue → thread → `post` (or `spool`, while Opik cannot be reached).
 //! Nothing that happens here fails or slows a task.
 
 use std::fmt;
