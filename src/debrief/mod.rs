@@ -11,6 +11,7 @@ mod digits;
 mod fold;
 mod health;
 mod histogram;
+mod history;
 mod json;
 mod lines;
 mod order;
@@ -18,9 +19,11 @@ mod record;
 mod render;
 mod runs;
 mod scan;
+mod stats;
 mod tallies;
 
 pub use health::{Health, compute_stability_score};
+pub use stats::{BackendStats, TopError};
 
 use std::fmt;
 use std::fs::File;
@@ -30,70 +33,8 @@ use std::path::Path;
 use crate::error::Error;
 use fold::Counts;
 use health::failure_rate;
-use histogram::{Histogram, Row};
-use order::sort_short;
 use record::Record;
-use tallies::ErrorCount;
-
-/// How many of the most frequent errors a report lists.
-const TOP_ERRORS: usize = 10;
-
-/// One backend's calls over all runs: its `helper_spawn`, `backend_call` and `task_complete`
-/// events together.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct BackendStats {
-    /// The backend's name.
-    pub name: String,
-    /// Events of it.
-    pub calls: u64,
-    /// Of those, the ones that failed.
-    pub errors: u64,
-    /// Average of its latencies above zero, in milliseconds; 0 where there is none.
-    pub avg_latency_ms: f64,
-    /// The value that half of its latencies above zero do not exceed, in milliseconds: the
-    /// nearest-rank percentile, exact for up to 256 latencies and within 1 % beyond.
-    pub p50_latency_ms: f64,
-    /// The same for 95 %.
-    pub p95_latency_ms: f64,
-    /// Tokens of the prompts, as its calls reported them.
-    pub prompt_tokens: u64,
-    /// Tokens of the answers, as its calls reported them.
-    pub completion_tokens: u64,
-    /// Successful calls that reported no tokens, which is not zero tokens.
-    pub usage_missing: u64,
-    rows: Vec<Row>,
-}
-
-impl BackendStats {
-    /// Errors per call, from 0 to 1.
-    pub fn failure_rate(&self) -> f64 {
-        failure_rate(self.calls.saturating_sub(self.errors), self.errors)
-    }
-}
-
-/// An error and how often it occurred.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TopError {
-    /// Its text.
-    pub error: String,
-    /// Its kind, as [`ErrorKind::as_str`](crate::ErrorKind::as_str) has it, where lines name it.
-    pub error_kind: Option<String>,
-    /// The number of lines with it.
-    pub count: u64,
-}
-
-/// One part of the time, over all lines that report it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct TimePart {
-    name: &'static str,
-    key: &'static str,
-    count: u64,
-    total_ms: f64,
-    p50_ms: f64,
-    p95_ms: f64,
-}
+use stats::{Parts, Sums, TimePart};
 
 /// The report on an audit file.
 ///
@@ -116,27 +57,6 @@ pub struct Debrief {
     backends: Vec<BackendStats>,
     top_errors: Vec<TopError>,
     times: Vec<TimePart>,
-}
-
-/// The counts that reports show as they are.
-#[derive(Clone)]
-struct Sums {
-    runs: runs::RunTotals,
-    success: u64,
-    errors: u64,
-    other_errors: u64,
-    kinds: Vec<(String, u64)>,
-    tasks: tallies::Tasks,
-    calls: u64,
-    retried: u64,
-    tokens: tallies::Tokens,
-    costs: tallies::Costs,
-    fallbacks: tallies::Ways<3>,
-    admissions: tallies::Ways<2>,
-    traces: tallies::Traces,
-    results_dropped: u64,
-    unjoined: u64,
-    lines: tallies::LineCounts,
 }
 
 impl Debrief {
@@ -188,42 +108,8 @@ impl Debrief {
     }
 
     fn from_counts(counts: Counts) -> Self {
-        let mut backends: Vec<_> = counts.backends.into_iter().map(backend_stats).collect();
-        sort_short(&mut backends, |a, b| a.name < b.name);
-        let times = [
-            ("queue", "queue_ms", &counts.queue),
-            ("first byte", "first_byte_ms", &counts.first_byte),
-            ("rest of reply", "rest_ms", &counts.rest),
-            ("back-off", "waited_ms", &counts.waited),
-            ("device asleep", "suspended_ms", &counts.suspended),
-        ];
-        let times = times.into_iter().filter_map(|(name, key, times)| time_part(name, key, times));
-        let mut other_errors = counts.top_errors.others;
-        let mut top_errors = counts.top_errors.sorted();
-        let rest = top_errors.split_off(TOP_ERRORS.min(top_errors.len()));
-        other_errors += rest.iter().map(|error| error.count).sum::<u64>();
-        // Each call's own tokens, where calls report them; a task's are their sum.
-        let by_call = counts.call_tokens.told > 0 || counts.task_tokens.told == 0;
-        let sums = Sums {
-            runs: counts.run_totals,
-            success: counts.success,
-            errors: counts.errors,
-            other_errors,
-            kinds: counts.kinds,
-            tasks: counts.tasks,
-            calls: counts.calls,
-            retried: counts.retried,
-            tokens: if by_call { counts.call_tokens } else { counts.task_tokens },
-            costs: counts.costs,
-            fallbacks: counts.fallbacks,
-            admissions: counts.admissions,
-            traces: counts.traces,
-            results_dropped: counts.results_dropped,
-            unjoined: counts.unjoined,
-            lines: counts.lines,
-        };
-        let top_errors = top_errors.into_iter().map(top_error).collect();
-        Self { counts: sums, backends, top_errors, times: times.collect() }
+        let Parts { counts, backends, top_errors, times } = Parts::new(counts);
+        Self { counts, backends, top_errors, times }
     }
 
     /// Distinct runs. (A lower bound where more than 14,000 runs stand in no order.)
@@ -233,27 +119,27 @@ impl Debrief {
 
     /// Events counted: `helper_spawn`, `backend_call` and `task_complete`.
     pub fn total_events(&self) -> u64 {
-        self.counts.success.saturating_add(self.counts.errors)
+        self.counts.events.total()
     }
 
     /// Events that succeeded.
     pub fn success_count(&self) -> u64 {
-        self.counts.success
+        self.counts.events.done
     }
 
     /// Events that failed.
     pub fn error_count(&self) -> u64 {
-        self.counts.errors
+        self.counts.events.failed
     }
 
     /// Errors per event, from 0 to 1; 0 where there are no events.
     pub fn failure_rate(&self) -> f64 {
-        failure_rate(self.counts.success, self.counts.errors)
+        failure_rate(self.success_count(), self.error_count())
     }
 
     /// See [`compute_stability_score`].
     pub fn stability_score(&self) -> f64 {
-        compute_stability_score(self.counts.success, self.counts.errors)
+        compute_stability_score(self.success_count(), self.error_count())
     }
 
     /// The health that follows from the failure rate.
@@ -296,36 +182,6 @@ impl Debrief {
     pub fn to_json(&self) -> serde_json::Value {
         json::report(self)
     }
-}
-
-fn backend_stats(backend: fold::Backend) -> BackendStats {
-    BackendStats {
-        name: backend.name,
-        calls: backend.calls,
-        errors: backend.errors,
-        avg_latency_ms: backend.latency.average(),
-        p50_latency_ms: backend.latency.percentile(50),
-        p95_latency_ms: backend.latency.percentile(95),
-        prompt_tokens: backend.tokens.prompt,
-        completion_tokens: backend.tokens.completion,
-        usage_missing: backend.tokens.missing,
-        rows: backend.latency.rows(),
-    }
-}
-
-fn top_error(error: ErrorCount) -> TopError {
-    TopError { error: error.text, error_kind: error.kind, count: error.count }
-}
-
-fn time_part(name: &'static str, key: &'static str, times: &Histogram) -> Option<TimePart> {
-    (times.count() > 0).then(|| TimePart {
-        name,
-        key,
-        count: times.count(),
-        total_ms: times.sum(),
-        p50_ms: times.percentile(50),
-        p95_ms: times.percentile(95),
-    })
 }
 
 impl fmt::Display for Debrief {

@@ -21,9 +21,10 @@ pub(super) enum NumberField {
     Unjoined,
     SuspendedMs,
     CostNano,
+    Timestamp,
 }
 
-const NUMBERS: usize = NumberField::CostNano as usize + 1;
+const NUMBERS: usize = NumberField::Timestamp as usize + 1;
 
 /// The texts that the report reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,6 +206,7 @@ pub(super) fn field(key: &[u8]) -> Field {
         b"unjoined_threads" => N(NumberField::Unjoined),
         b"suspended_ms" => N(NumberField::SuspendedMs),
         b"cost_nano" => N(NumberField::CostNano),
+        b"timestamp" => N(NumberField::Timestamp),
         b"success" => Field::Success,
         _ => Field::Other,
     }

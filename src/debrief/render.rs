@@ -165,11 +165,11 @@ const NANO_PER_UNIT: u64 = 1_000_000_000;
 fn tasks(debrief: &Debrief) -> Vec<String> {
     let counts = &debrief.counts;
     let mut facts = Vec::new();
-    if counts.tasks.done + counts.tasks.failed > 0 {
+    if counts.tasks.total() > 0 {
         facts.push(format!("Tasks: {} done, {} failed", counts.tasks.done, counts.tasks.failed));
     }
-    if counts.calls > 0 {
-        facts.push(format!("Attempts: {} (retried: {})", counts.calls, counts.retried));
+    if counts.attempts.total() > 0 {
+        facts.push(format!("Attempts: {} (retried: {})", counts.attempts.total(), counts.retried));
     }
     let tokens = &counts.tokens;
     if tokens.told > 0 {
@@ -196,7 +196,7 @@ fn tasks(debrief: &Debrief) -> Vec<String> {
 }
 
 fn times(debrief: &Debrief) -> Vec<String> {
-    let row = |part: &super::TimePart| {
+    let row = |part: &super::stats::TimePart| {
         let (p50, p95, total) = (millis(part.p50_ms), millis(part.p95_ms), millis(part.total_ms));
         format!("{}: p50={p50}, p95={p95}, total={total} ({})", part.name, times_of(part.count))
     };
@@ -209,7 +209,7 @@ fn on_the_way(debrief: &Debrief) -> Vec<String> {
     for ([from, to, why], count) in &counts.fallbacks.list {
         facts.push(format!("Fallback: {from} → {to} ({why}): {}", times_of(*count)));
     }
-    for ([decision, pressure], count) in &counts.admissions.list {
+    for ([decision, pressure, _], count) in &counts.admissions.list {
         let decision = decision.replace('_', " ");
         facts.push(format!("Admission: {decision} ({pressure}): {}", times_of(*count)));
     }
@@ -271,10 +271,10 @@ fn audit_file(debrief: &Debrief) -> Vec<String> {
 /// One row between two round numbers, or between several where there are many; three dots
 /// for rows without any.
 fn histogram(stats: &BackendStats) -> Vec<String> {
+    let rows = stats.latency.rows();
     let filled = |rows: &[Row]| rows.iter().filter(|row| row.count > 0).count();
-    let merged: Vec<_> = stats
-        .rows
-        .chunks(filled(&stats.rows).div_ceil(ROWS_MAX).max(1))
+    let merged: Vec<_> = rows
+        .chunks(filled(&rows).div_ceil(ROWS_MAX).max(1))
         .filter_map(|chunk| {
             let (first, last) = (chunk.first()?, chunk.last()?);
             let count = chunk.iter().map(|row| row.count).sum();
