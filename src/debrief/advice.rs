@@ -17,6 +17,14 @@ pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
         .filter(|(_, count)| worth(*count))
         .filter_map(|(kind, count)| Some(format!("{kind} ({count}): {}", for_kind(kind)?)))
         .collect();
+    sentences.extend(losses(debrief));
+    sentences
+}
+
+/// The sentences about what was lost or left behind.
+pub(super) fn losses(debrief: &Debrief) -> Vec<String> {
+    let counts = &debrief.counts;
+    let mut sentences = Vec::new();
     if counts.results_dropped > 0 {
         sentences.push(
             "Results were dropped before anybody read them: read them sooner, or raise \

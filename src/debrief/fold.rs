@@ -191,7 +191,9 @@ impl Counts {
                 let to = name(TextField::ToWhom, TextField::To);
                 self.fallbacks.add(record, &[from, to, TextField::Why]);
             }
-            b"admission" => self.admissions.add(record, &[TextField::Decision, TextField::Pressure]),
+            b"admission" => {
+                self.admissions.add(record, &[TextField::Decision, TextField::Pressure])
+            }
             b"suspended" => {
                 self.suspended.add(record.number(NumberField::SuspendedMs).unwrap_or(0.0))
             }

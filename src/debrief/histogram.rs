@@ -70,6 +70,11 @@ impl Histogram {
         self.max
     }
 
+    /// Counts by bucket; none at all of nothing.
+    pub(super) fn buckets(&self) -> &[u64] {
+        &self.buckets
+    }
+
     /// The exact average; 0 of nothing.
     pub(super) fn average(&self) -> f64 {
         if self.count == 0 { 0.0 } else { self.sum / self.count as f64 }
@@ -94,6 +99,17 @@ impl Histogram {
         self.max
     }
 
+    /// The columns that have any value, 2^`step_bits` (at most 64) for each power of two. The
+    /// place is the power of two of a millisecond, times their number.
+    pub(super) fn columns(&self, step_bits: u32) -> Vec<Column> {
+        let step_bits = step_bits.min(STEP_BITS);
+        let width = 1 << (STEP_BITS - step_bits);
+        let first = i64::from(POWER_MIN) << step_bits;
+        let columns = self.buckets.chunks(width).zip(first..);
+        let columns = columns.map(|(counts, place)| Column { place, count: counts.iter().sum() });
+        columns.filter(|column| column.count > 0).collect()
+    }
+
     /// How many values lie between the round numbers 1, 2, 5, 10, 20 and so on of a
     /// nanosecond, `(from, to, count)`, from the lowest to the highest that has any. A value
     /// within 1 % of an edge may be counted on its other side.
@@ -116,6 +132,13 @@ impl Histogram {
         let last = rows.iter().rposition(|row| row.count > 0).map_or(0, |last| last + 1);
         rows.get(first..last).unwrap_or_default().to_vec()
     }
+}
+
+/// Values in a column of a power of two, or of a part of one: see [`Histogram::columns`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Column {
+    pub(super) place: i64,
+    pub(super) count: u64,
 }
 
 /// Values between two edges, in milliseconds.

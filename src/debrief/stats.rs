@@ -55,6 +55,13 @@ impl BackendStats {
     pub fn failure_rate(&self) -> f64 {
         failure_rate(self.calls.saturating_sub(self.errors), self.errors)
     }
+
+    /// How many events there are for each call or task, whichever there are more of: a call and
+    /// its task are two events, and one fact.
+    pub(super) fn repeats(&self) -> f64 {
+        let facts = self.attempts.total().max(self.tasks.total()).max(1);
+        self.calls as f64 / facts as f64
+    }
 }
 
 /// An error and how often it occurred.

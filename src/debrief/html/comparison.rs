@@ -1,0 +1,57 @@
+//! A comparison as a page.
+
+use std::cmp::Ordering;
+
+use super::write::{Name, Text};
+use super::{begin, end};
+use crate::debrief::Comparison;
+use crate::debrief::compare::{Change, Verdict};
+
+pub(in crate::debrief) fn comparison(comparison: &Comparison) -> String {
+    let mut page = begin("Telemetry comparison");
+    let class = if comparison.differs() { "warn" } else { "ok" };
+    let sign = if comparison.differs() { "▲ Changed" } else { "● Alike" };
+    page.add(format_args!(
+        "<div class=\"health {class}\"><strong>{sign}</strong><p>{}</p></div>\n",
+        Text(&comparison.headline())
+    ));
+    let [before, after] = comparison.health;
+    page.paragraph("", format_args!("Health: {before} before, {after} after."));
+    page.paragraph(
+        "soft",
+        "Not chance: were nothing changed, a difference at least as large would \
+        come less than once in a hundred times. Can be chance: it would come five times in a \
+        hundred or more often. Both hold for calls that are independent of each other; failures \
+        that come in bursts are not.",
+    );
+    for group in &comparison.groups {
+        page.heading(Name(&group.title));
+        let rows: Vec<_> = group.changes.iter().map(row).collect();
+        let heads = ["What", "Before", "After", "", "Chance?"];
+        page.table("words", &group.title.chars().take(72).collect::<String>(), &heads, &rows);
+    }
+    end(page)
+}
+
+fn row(change: &Change) -> Vec<String> {
+    let direction = match change.direction {
+        Some(Ordering::Greater) => "▲ more",
+        Some(Ordering::Less) => "▼ less",
+        Some(Ordering::Equal) => "= same",
+        None => "",
+    };
+    let verdict = match change.verdict {
+        Verdict::Untested => "–".to_owned(),
+        Verdict::NoChance(_) => {
+            format!("<b class=\"warn tone\">{}</b>", Text(&change.verdict.to_string()))
+        }
+        verdict => Text(&verdict.to_string()).to_string(),
+    };
+    vec![
+        Name(&change.what).to_string(),
+        Text(&change.before).to_string(),
+        Text(&change.after).to_string(),
+        direction.to_owned(),
+        verdict,
+    ]
+}

@@ -1,0 +1,302 @@
+//! Failures and latency over time and by run.
+
+use std::fmt::Write;
+
+use super::span::Span;
+use super::units::{Moment, Unit, count, percent, time};
+use super::write::{Name, Page};
+use crate::debrief::Debrief;
+use crate::debrief::history::Tally;
+
+/// Fewer events, or fewer columns with events, make no chart.
+const CHART_EVENTS_MIN: u64 = 12;
+const CHART_COLUMNS_MIN: usize = 4;
+
+/// The height of a chart, in its own units.
+const HEIGHT: f64 = 100.0;
+
+pub(super) fn over_time(debrief: &Debrief, span: Option<&Span>, page: &mut Page) {
+    page.heading("Over time");
+    let undated = debrief.counts.history.timeline.undated;
+    let Some(span) = span else {
+        page.paragraph("soft", "No event has a time.");
+        return;
+    };
+    page.paragraph("soft", format_args!("{}, by the {}.", span.period(), span.name()));
+    let filled = span.filled().count();
+    let events = span.filled().map(|(_, tally)| tally.events.total()).sum::<u64>();
+    if events < CHART_EVENTS_MIN || filled < CHART_COLUMNS_MIN {
+        let text = format!(
+            "{} in {} of {}: too few for a curve.",
+            plural(events, "event"),
+            filled,
+            plural(span.columns.len() as u64, "column")
+        );
+        page.paragraph("", text);
+    } else {
+        events_chart(span, page);
+        failures_chart(span, page);
+        latency_chart(span, page);
+    }
+    if span.strays > 0 {
+        page.paragraph(
+            "soft",
+            format_args!(
+                "{} lie far from all others in time and are not shown here. (Was a clock not set?)",
+                plural(span.strays, "event")
+            ),
+        );
+    }
+    if undated > 0 {
+        page.paragraph("soft", format_args!("{} have no time.", plural(undated, "event")));
+    }
+    table(span, page);
+}
+
+/// `1 event`, `2 events`.
+pub(super) fn plural(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A bar for each column: `size` is a part of the height, from 0 to 1.
+fn bars(class: &str, sizes: impl Iterator<Item = (usize, f64)>) -> String {
+    let mut path = String::new();
+    for (column, size) in sizes.filter(|(_, size)| *size > 0.0) {
+        // What is there is seen.
+        let top = (HEIGHT * (1.0 - size)).round().min(HEIGHT - 1.0);
+        let _ = write!(path, "M{column}.1 100V{top}h.8V100z");
+    }
+    format!("<path class=\"{class}\" d=\"{path}\"/>")
+}
+
+/// A chart with its caption and axes. `marks` are labels on the left, by height from 0 to 1.
+fn chart(page: &mut Page, span: &Span, caption: &str, body: &str, marks: &[(f64, String)]) {
+    let columns = span.columns.len();
+    let mut grid = String::new();
+    for (height, _) in marks {
+        let _ = write!(grid, "M0 {:.1}H{columns}", HEIGHT * (1.0 - height));
+    }
+    for column in span.midnights() {
+        let _ = write!(grid, "M{column} 0V100");
+    }
+    page.add(format_args!(
+        "<figure><figcaption>{caption}</figcaption><div class=\"plot\">\
+         <svg viewBox=\"0 0 {columns} 100\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
+         <path class=\"grid\" vector-effect=\"non-scaling-stroke\" d=\"{grid}\"/>{body}</svg>"
+    ));
+    for (height, label) in marks {
+        page.add(format_args!("<span style=\"bottom:{:.1}%\">{label}</span>", height * 100.0));
+    }
+    page.add("</div><div class=\"x\" aria-hidden=\"true\">");
+    for (column, label) in span.ticks() {
+        let left = column as f64 / columns as f64 * 100.0;
+        // What would stick out is moved in.
+        let class = match left {
+            left if left < 8.0 => " class=\"begin\"",
+            left if left > 92.0 => " class=\"end\"",
+            _ => "",
+        };
+        page.add(format_args!("<span{class} style=\"left:{left:.2}%\">{label}</span>"));
+    }
+    page.add("</div></figure>\n");
+}
+
+fn events_chart(span: &Span, page: &mut Page) {
+    let events = |tally: &Tally| tally.events.total();
+    let Some((column, most)) =
+        span.filled().map(|(column, tally)| (column, events(tally))).max_by_key(|(_, n)| *n)
+    else {
+        return;
+    };
+    let sizes = span.filled().map(|(column, tally)| (column, events(tally) as f64 / most as f64));
+    let caption = format!(
+        "<b>Events by the {}.</b> Most: {}, from {}.",
+        span.name(),
+        count(most),
+        span.label(column)
+    );
+    let marks = [(0.0, "0".to_owned()), (1.0, count(most))];
+    chart(page, span, &caption, &bars("fa", sizes), &marks);
+}
+
+fn failures_chart(span: &Span, page: &mut Page) {
+    let rate = |tally: &Tally| tally.events.failed as f64 / tally.events.total().max(1) as f64;
+    let worst = span.filled().max_by(|a, b| rate(a.1).total_cmp(&rate(b.1)));
+    let Some((column, tally)) = worst.filter(|(_, tally)| tally.events.failed > 0) else {
+        page.paragraph("", "<b>No event failed.</b>");
+        return;
+    };
+    // The end of the scale is round.
+    let top = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+    let top = top.into_iter().find(|top| *top >= rate(tally)).unwrap_or(1.0);
+    let with = span.filled().filter(|(_, tally)| tally.events.failed > 0).count();
+    let caption = format!(
+        "<b>Failed, of 100 events.</b> Worst: {} ({} of {}), from {}. In {} of {} no event failed.",
+        percent(tally.events.failed, tally.events.total()),
+        count(tally.events.failed),
+        count(tally.events.total()),
+        span.label(column),
+        span.filled().count() - with,
+        plural(span.filled().count() as u64, "column")
+    );
+    let sizes = span.filled().map(|(column, tally)| (column, rate(tally) / top));
+    let marks = [(0.0, "0 %".to_owned()), (1.0, percent((top * 100.0) as u64, 100))];
+    chart(page, span, &caption, &bars("fbad", sizes), &marks);
+}
+
+/// One and two, five and ten of every power of ten, of a nanosecond; in milliseconds.
+fn round_times() -> impl Iterator<Item = f64> {
+    let steps = [1.0, 2.0, 5.0];
+    (-6..12).flat_map(move |power| steps.map(|step| step * 10_f64.powi(power)))
+}
+
+fn latency_chart(span: &Span, page: &mut Page) {
+    let points: Vec<_> = span
+        .filled()
+        .filter(|(_, tally)| tally.calls.count() > 0)
+        .map(|(column, tally)| (column, tally.calls.percentile(50), tally.calls.percentile(95)))
+        .collect();
+    if points.len() < CHART_COLUMNS_MIN {
+        page.paragraph("soft", "Too few calls with a latency for a curve.");
+        return;
+    }
+    let low = points.iter().map(|point| point.1).fold(f64::MAX, f64::min);
+    let high = points.iter().map(|point| point.2).fold(0.0, f64::max);
+    let from = round_times().filter(|time| *time <= low).last().unwrap_or(low);
+    let to = round_times().find(|time| *time >= high && *time > from).unwrap_or(high);
+    let height = |time: f64| (time / from).ln() / (to / from).ln();
+    let curve = |class: &str, of: fn(&(usize, f64, f64)) -> f64| {
+        let mut path = String::new();
+        let mut last = None;
+        for point in &points {
+            let (x, y) = (point.0 as f64 + 0.5, HEIGHT * (1.0 - height(of(point))));
+            let joined = last.is_some_and(|last| last + 1 == point.0);
+            // A point of its own is a short line, which round ends make a dot.
+            let _ = match joined {
+                true => write!(path, "L{x} {y:.1}"),
+                false => write!(path, "M{x} {y:.1}h.01"),
+            };
+            last = Some(point.0);
+        }
+        format!("<path class=\"{class}\" vector-effect=\"non-scaling-stroke\" d=\"{path}\"/>")
+    };
+    let slowest = points.iter().max_by(|a, b| a.2.total_cmp(&b.2));
+    let slowest = slowest.map_or(String::new(), |(column, _, p95)| {
+        format!(" Slowest: p95 of {}, from {}.", time(*p95), span.label(*column))
+    });
+    let line = |class| {
+        format!(
+            "<svg width=\"26\" height=\"10\" aria-hidden=\"true\"><path class=\"{class}\" d=\"M2 5H24\"/></svg>"
+        )
+    };
+    let caption = format!(
+        "<b>Latency of calls.</b> {} half are faster (p50), {} 95 of 100 are faster (p95); \
+         each step up is as many times slower.{slowest}",
+        line("half"),
+        line("most")
+    );
+    let body = curve("most", |point| point.2) + &curve("half", |point| point.1);
+    // At most four labels between, evenly thinned out.
+    let times: Vec<_> =
+        round_times().filter(|time| *time >= from * 0.999 && *time <= to * 1.001).collect();
+    let step = times.len().div_ceil(5).max(1);
+    let marks: Vec<_> =
+        times.iter().step_by(step).map(|ms| (height(*ms), time_label(*ms))).collect();
+    chart(page, span, &caption, &body, &marks);
+}
+
+/// A round time: `500 ms`, `2 s`.
+pub(super) fn time_label(ms: f64) -> String {
+    let unit = Unit::of(ms);
+    // Minutes and hours have other round numbers.
+    let unit = if unit.ms > 1e3 { Unit { name: "s", ms: 1e3 } } else { unit };
+    format!("{} {}", count((ms / unit.ms).round() as u64), unit.name)
+}
+
+fn table(span: &Span, page: &mut Page) {
+    let unit = Unit::of_all(span.filled().map(|(_, tally)| tally.calls.percentile(95)));
+    let rows: Vec<_> = span
+        .filled()
+        .map(|(column, tally)| {
+            let mut row = vec![span.label(column)];
+            row.extend(tally_cells(tally, unit));
+            row
+        })
+        .collect();
+    let heads = tally_heads(unit);
+    let heads: Vec<_> =
+        std::iter::once("From (UTC)").chain(heads.iter().map(String::as_str)).collect();
+    let caption = format!("Events, failures and latency of calls by the {}", span.name());
+    page.folded(&caption, &heads, &rows);
+}
+
+fn tally_heads(unit: Unit) -> [String; 5] {
+    let name = unit.name;
+    ["Events", "Failed", "Failed, %"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("p50, {name}"), format!("p95, {name}")])
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap_or_default()
+}
+
+fn tally_cells(tally: &Tally, unit: Unit) -> [String; 5] {
+    let events = tally.events;
+    let times = [50, 95].map(|percent| match tally.calls.count() {
+        0 => "–".to_owned(),
+        _ => unit.of_time(tally.calls.percentile(percent)),
+    });
+    let [p50, p95] = times;
+    let rate = percent(events.failed, events.total());
+    [count(events.total()), count(events.failed), rate.trim_end_matches(" %").to_owned(), p50, p95]
+}
+
+pub(super) fn by_run(debrief: &Debrief, page: &mut Page) {
+    let history = &debrief.counts.history;
+    if history.runs.is_empty() {
+        return;
+    }
+    page.heading("By run");
+    if history.earlier_runs > 0 {
+        page.paragraph(
+            "soft",
+            format_args!(
+                "The latest {} of {}.",
+                history.runs.len(),
+                plural(debrief.total_runs(), "run")
+            ),
+        );
+    }
+    let unit = Unit::of_all(history.runs.iter().map(|run| run.tally.calls.percentile(95)));
+    let rows: Vec<_> = history
+        .runs
+        .iter()
+        .rev()
+        .map(|run| {
+            let moment = |at: f64| Moment::new(at as u64).minute();
+            let lasted =
+                run.first.zip(run.last).map(|(first, last)| time((last - first).max(0.0) * 1e3));
+            let mut row = vec![
+                Name(&run.id).to_string(),
+                run.first.filter(|at| *at >= 0.0).map_or("–".to_owned(), moment),
+                lasted.unwrap_or("–".to_owned()),
+                if run.ended { "clean" } else { "open" }.to_owned(),
+            ];
+            row.extend(tally_cells(&run.tally, unit));
+            row
+        })
+        .collect();
+    let heads = tally_heads(unit);
+    let heads: Vec<_> = ["Run", "Began (UTC)", "Lasted", "End"]
+        .into_iter()
+        .chain(heads.iter().map(String::as_str))
+        .collect();
+    page.table(
+        "",
+        "Runs, the latest first. End: “clean” has a run_end line, “open” was killed, \
+        still runs, or is of a writer that has none.",
+        &heads,
+        &rows,
+    );
+}
