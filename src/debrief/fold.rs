@@ -1,5 +1,7 @@
 //! The fold of lines into counts: one pass, and a bound on everything that is kept.
 
+use std::sync::Arc;
+
 use super::histogram::{Histogram, coarse_bucket_of};
 use super::history::History;
 use super::lines::FoundLine;
@@ -49,9 +51,23 @@ pub(super) struct Spent {
     pub(super) whole: f64,
 }
 
+/// What of a line counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    All,
+    /// That it is one of its run's lines.
+    RunAlone,
+    Nothing,
+}
+
+/// Judges each line. A function behind a pointer, so that a program links filters only where it
+/// makes one.
+type Filter = Arc<dyn Fn(&LineFields<'_>) -> Kept + Send + Sync>;
+
 /// All counts of a file.
 #[derive(Clone, Default)]
 pub(super) struct Counts {
+    filter: Option<Filter>,
     runs: Runs,
     pub(super) run_totals: RunTotals,
     pub(super) history: History,
@@ -89,6 +105,10 @@ pub(super) enum Counted {
 }
 
 impl Counts {
+    pub(super) fn filtered(filter: Filter) -> Self {
+        Self { filter: Some(filter), ..Self::default() }
+    }
+
     /// Adds a line. `record` is room for what stands in it.
     pub(super) fn add(&mut self, found: FoundLine<'_>, record: &mut Record) {
         let (line, ended) = match found {
@@ -174,10 +194,17 @@ impl Counts {
             self.lines.foreign += 1;
             return;
         };
+        let kept = self.filter.as_ref().map_or(Kept::All, |filter| filter(record));
+        if kept == Kept::Nothing {
+            return;
+        }
         let event = record.text(TextField::Event).unwrap_or_default().raw();
         let ends = event == b"run_end";
         let same = self.runs.line(run.raw(), record.count(NumberField::Seq), ends);
         self.history.line(run, same, record.number(NumberField::Timestamp), ends);
+        if kept == Kept::RunAlone {
+            return;
+        }
         match event {
             b"backend_call" => self.counted(record, Counted::Call),
             b"task_complete" => self.counted(record, Counted::Task),

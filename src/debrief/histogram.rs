@@ -99,15 +99,18 @@ impl Histogram {
         self.max
     }
 
-    /// The columns that have any value, 2^`step_bits` (at most 64) for each power of two. The
-    /// place is the power of two of a millisecond, times their number.
-    pub(super) fn columns(&self, step_bits: u32) -> Vec<Column> {
-        let step_bits = step_bits.min(STEP_BITS);
-        let width = 1 << (STEP_BITS - step_bits);
-        let first = i64::from(POWER_MIN) << step_bits;
-        let columns = self.buckets.chunks(width).zip(first..);
-        let columns = columns.map(|(counts, place)| Column { place, count: counts.iter().sum() });
-        columns.filter(|column| column.count > 0).collect()
+    /// The columns that have any value, `per_power` equal steps of the logarithm for each power
+    /// of two. The place is the logarithm of a column's beginning, in milliseconds and steps.
+    pub(super) fn columns(&self, per_power: u32) -> Vec<Column> {
+        let mut columns: Vec<Column> = Vec::new();
+        for (bucket, count) in self.buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let place = (middle_of(bucket).log2() * f64::from(per_power)).floor() as i64;
+            match columns.last_mut() {
+                Some(last) if last.place == place => last.count += count,
+                _ => columns.push(Column { place, count: *count }),
+            }
+        }
+        columns
     }
 
     /// How many values lie between the round numbers 1, 2, 5, 10, 20 and so on of a
@@ -134,7 +137,7 @@ impl Histogram {
     }
 }
 
-/// Values in a column of a power of two, or of a part of one: see [`Histogram::columns`].
+/// Values in a step of the logarithm: see [`Histogram::columns`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Column {
     pub(super) place: i64,

@@ -12,6 +12,7 @@ mod compare;
 mod console;
 mod digits;
 mod facts;
+mod filter;
 mod fold;
 mod health;
 mod histogram;
@@ -19,6 +20,7 @@ mod history;
 mod html;
 mod json;
 mod lines;
+mod live;
 mod markdown;
 mod order;
 mod prometheus;
@@ -29,7 +31,9 @@ mod stats;
 mod tallies;
 
 pub use compare::Comparison;
+pub use filter::LineFilter;
 pub use health::{Health, compute_stability_score};
+pub use live::LiveDebrief;
 pub use stats::{BackendStats, TopError};
 
 use std::fmt;

@@ -1,7 +1,12 @@
 //! The report: its text for people, its numbers for programs, its calm before odd files.
 #![allow(clippy::print_stdout, reason = "the harness shows it when the test fails")]
 
+mod compare;
+mod console;
 mod damage;
+mod live;
+mod page;
+mod prometheus;
 mod sections;
 mod sums;
 

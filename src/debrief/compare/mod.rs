@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::facts::{NANO_PER_UNIT, millis, percent};
 use super::stats::BackendStats;
-use super::{Debrief, html};
+use super::{Debrief, Health, html};
 use crate::number::fixed;
 use chance::{Share, ranks, shares};
 
@@ -29,7 +29,7 @@ const CHANCE_FROM: f64 = 0.05;
 /// probability then says less than it seems to.
 #[derive(Debug, Clone)]
 pub struct Comparison {
-    pub(super) health: [&'static str; 2],
+    pub(super) health: [Health; 2],
     pub(super) groups: Vec<Group>,
 }
 
@@ -143,7 +143,7 @@ impl Comparison {
         if !errors.is_empty() {
             groups.push(Group { title: "Kinds of error".to_owned(), changes: errors });
         }
-        Self { health: [before, after].map(|debrief| debrief.health().as_str()), groups }
+        Self { health: [before, after].map(Debrief::health), groups }
     }
 }
 
@@ -175,8 +175,8 @@ fn backend(before: &BackendStats, after: &BackendStats) -> Vec<Change> {
             changes.push(change(what, numbers, numbers.map(millis), verdict));
         };
         let verdict = Verdict::of(ranks(slower, faster, repeats));
-        times("Latency, half within (p50)", |stats| stats.p50_latency_ms, verdict);
-        times("95 % within (p95)", |stats| stats.p95_latency_ms, Verdict::Untested);
+        times("Latency p50", |stats| stats.p50_latency_ms, verdict);
+        times("Latency p95", |stats| stats.p95_latency_ms, Verdict::Untested);
     }
     let per_call = |stats: &BackendStats| {
         let tokens = stats.tokens.prompt as f64 + stats.tokens.completion as f64;

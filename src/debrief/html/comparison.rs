@@ -3,20 +3,26 @@
 use std::cmp::Ordering;
 
 use super::write::{Name, Text};
-use super::{begin, end};
+use super::{begin, end, sign};
 use crate::debrief::Comparison;
 use crate::debrief::compare::{Change, Verdict};
+
+/// Characters of a group's title that name its table.
+const TITLE_CHARS_MAX: usize = 72;
 
 pub(in crate::debrief) fn comparison(comparison: &Comparison) -> String {
     let mut page = begin("Telemetry comparison");
     let class = if comparison.differs() { "warn" } else { "ok" };
-    let sign = if comparison.differs() { "▲ Changed" } else { "● Alike" };
+    let result = if comparison.differs() { "▲ Changed" } else { "● Alike" };
     page.add(format_args!(
-        "<div class=\"health {class}\"><strong>{sign}</strong><p>{}</p></div>\n",
+        "<div class=\"health {class}\"><strong>{result}</strong><p>{}</p></div>\n",
         Text(&comparison.headline())
     ));
-    let [before, after] = comparison.health;
-    page.paragraph("", format_args!("Health: {before} before, {after} after."));
+    let [before, after] = comparison.health.map(sign);
+    page.paragraph(
+        "",
+        format_args!("Health: {} {} before, {} {} after.", before.0, before.1, after.0, after.1),
+    );
     page.paragraph(
         "soft",
         "Not chance: were nothing changed, a difference at least as large would \
@@ -27,8 +33,9 @@ pub(in crate::debrief) fn comparison(comparison: &Comparison) -> String {
     for group in &comparison.groups {
         page.heading(Name(&group.title));
         let rows: Vec<_> = group.changes.iter().map(row).collect();
-        let heads = ["What", "Before", "After", "", "Chance?"];
-        page.table("words", &group.title.chars().take(72).collect::<String>(), &heads, &rows);
+        let heads = ["What", "Before", "After", "Change", "Chance?"];
+        let title: String = group.title.chars().take(TITLE_CHARS_MAX).collect();
+        page.bare_table("words", &title, &heads, &rows);
     }
     end(page)
 }

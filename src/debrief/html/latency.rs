@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::busiest;
 use super::time::time_label;
-use super::units::{Unit, count, time};
+use super::units::{Unit, count, percent_cell, time};
 use super::write::{Name, Page, Text};
 use crate::debrief::Debrief;
 use crate::debrief::histogram::Column;
@@ -30,9 +30,7 @@ pub(super) fn distributions(debrief: &Debrief, page: &mut Page) {
     page.heading("Latency by backend");
     page.paragraph(
         "soft",
-        "All its events together (starts, calls, tasks), those that took no \
-        time left out. Lines mark p50 (solid), p95 (dashed) and p99 (dotted): 50, 95 and 99 of \
-        100 are at most as long. Each step to the right is as many times slower.",
+        "All of a backend’s events (starts, calls, tasks), without those that took no time. Lines mark p50 (solid), p95 (dashed) and p99 (dotted): 50, 95 and 99 of 100 are at most as long. The scale is logarithmic.",
     );
     let scale = Scale::new(&cards);
     page.add("<div class=\"cards\">");
@@ -44,32 +42,29 @@ pub(super) fn distributions(debrief: &Debrief, page: &mut Page) {
     ranges(&cards, page);
 }
 
-/// The axis that all distributions share: powers of two of a millisecond.
+/// The axis that all distributions share: equal steps of the logarithm.
 struct Scale {
-    /// Columns for each power of two, as a power of two.
-    step_bits: u32,
+    /// Columns for each power of two.
+    per_power: u32,
     first: i64,
     columns: usize,
 }
 
 impl Scale {
     fn new(cards: &[&BackendStats]) -> Option<Self> {
-        (0..=2).rev().find_map(|step_bits| {
-            let columns = cards.iter().flat_map(|stats| stats.latency.columns(step_bits));
+        [4, 2, 1].into_iter().find_map(|per_power| {
+            let columns = cards.iter().flat_map(|stats| stats.latency.columns(per_power));
             let places = columns.map(|column| column.place);
             let (first, last) = (places.clone().min()?, places.max()?);
             let columns = (last - first + 1) as usize;
             // The widest columns of all do for any latency.
-            (columns <= COLUMNS_MAX || step_bits == 0).then_some(Self { step_bits, first, columns })
+            (columns <= COLUMNS_MAX || per_power == 1).then_some(Self { per_power, first, columns })
         })
     }
 
-    /// Where a time stands, in columns. Within a power of two the columns are equally wide in
-    /// time, as the histogram's buckets are.
+    /// Where a time stands, in columns.
     fn at(&self, ms: f64) -> f64 {
-        let power = ms.log2().floor();
-        let place = power + ms / power.exp2() - 1.0;
-        place * f64::from(1 << self.step_bits) - self.first as f64
+        ms.log2() * f64::from(self.per_power) - self.first as f64
     }
 }
 
@@ -85,13 +80,9 @@ fn card(stats: &BackendStats, scale: Option<&Scale>, page: &mut Page) {
     }
     if latencies > 0 {
         page.add("<dl class=\"numbers\">");
-        for (name, ms) in [
-            ("p50", stats.p50_latency_ms),
-            ("p95", stats.p95_latency_ms),
-            ("p99", stats.p99_latency_ms),
-            ("most", stats.max_latency_ms),
-        ] {
-            page.add(format_args!("<div><dt>{name}</dt><dd>{}</dd></div>", time(ms)));
+        for (name, of) in TIMES {
+            let ms = time(of(stats));
+            page.add(format_args!("<div><dt>{name}</dt><dd>{ms}</dd></div>"));
         }
         page.add("</dl>");
     }
@@ -107,7 +98,7 @@ fn plural_of(number: u64, noun: &str) -> String {
 }
 
 fn distribution(stats: &BackendStats, scale: &Scale, page: &mut Page) {
-    let columns: Vec<Column> = stats.latency.columns(scale.step_bits);
+    let columns: Vec<Column> = stats.latency.columns(scale.per_power);
     let most = columns.iter().map(|column| column.count).max().unwrap_or(1).max(1);
     let mut path = String::new();
     for column in &columns {
@@ -167,46 +158,49 @@ fn labels(scale: &Scale) -> Vec<(f64, String)> {
     powers.iter().step_by(step).map(|ms| (scale.at(*ms) / end, time_label(*ms))).collect()
 }
 
+/// A column of times: its heading, and what stands in it.
+type TimeColumn = (&'static str, fn(&BackendStats) -> f64);
+
+const TIMES: [TimeColumn; 5] = [
+    ("average", |stats| stats.avg_latency_ms),
+    ("p50", |stats| stats.p50_latency_ms),
+    ("p95", |stats| stats.p95_latency_ms),
+    ("p99", |stats| stats.p99_latency_ms),
+    ("most", |stats| stats.max_latency_ms),
+];
+
+/// Columns of times with the unit of each.
+fn with_units<'a>(
+    columns: impl Iterator<Item = TimeColumn> + 'a,
+    all: &'a [&BackendStats],
+) -> Vec<(TimeColumn, Unit)> {
+    let unit = |column: &TimeColumn| Unit::of_all(all.iter().map(|stats| (column.1)(stats)));
+    columns.map(|column| (column, unit(&column))).collect()
+}
+
+fn heads(first: &[&str], columns: &[(TimeColumn, Unit)]) -> Vec<String> {
+    let times = columns.iter().map(|((name, _), unit)| format!("{name},\u{a0}{}", unit.name));
+    first.iter().map(|head| (*head).to_owned()).chain(times).collect()
+}
+
 fn table(debrief: &Debrief, page: &mut Page) {
-    let all = &debrief.backends;
-    let units = [
-        Unit::of_all(all.iter().map(|stats| stats.avg_latency_ms)),
-        Unit::of_all(all.iter().map(|stats| stats.p50_latency_ms)),
-        Unit::of_all(all.iter().map(|stats| stats.p95_latency_ms)),
-        Unit::of_all(all.iter().map(|stats| stats.p99_latency_ms)),
-        Unit::of_all(all.iter().map(|stats| stats.max_latency_ms)),
-    ];
-    let rows: Vec<_> = all
-        .iter()
-        .map(|stats| {
-            let rate = super::units::percent(stats.errors, stats.calls);
-            let mut row = vec![
-                Name(&stats.name).to_string(),
-                count(stats.calls),
-                count(stats.errors),
-                rate.trim_end_matches(" %").to_owned(),
-            ];
-            let times = [
-                stats.avg_latency_ms,
-                stats.p50_latency_ms,
-                stats.p95_latency_ms,
-                stats.p99_latency_ms,
-                stats.max_latency_ms,
-            ];
-            let some = stats.latency.count() > 0;
-            let cell =
-                |(unit, ms): (&Unit, f64)| if some { unit.of_time(ms) } else { "–".to_owned() };
-            row.extend(units.iter().zip(times).map(cell));
-            row
-        })
-        .collect();
-    let heads = ["average", "p50", "p95", "p99", "most"];
-    let heads: Vec<_> =
-        heads.iter().zip(units).map(|(head, unit)| format!("{head}, {}", unit.name)).collect();
-    let heads: Vec<_> = ["Backend", "Events", "Failed", "Failed, %"]
-        .into_iter()
-        .chain(heads.iter().map(String::as_str))
-        .collect();
+    let all: Vec<_> = debrief.backends.iter().collect();
+    let columns = with_units(TIMES.into_iter(), &all);
+    let row = |stats: &&BackendStats| {
+        let cell = |((_, of), unit): &(TimeColumn, Unit)| match stats.latency.count() {
+            0 => "–".to_owned(),
+            _ => unit.of_time(of(stats)),
+        };
+        let own = [
+            Name(&stats.name).to_string(),
+            count(stats.calls),
+            count(stats.errors),
+            percent_cell(stats.errors, stats.calls),
+        ];
+        own.into_iter().chain(columns.iter().map(cell)).collect()
+    };
+    let rows: Vec<Vec<String>> = all.iter().map(row).collect();
+    let heads = heads(&["Backend", "Events", "Failed", "Failed,\u{a0}%"], &columns);
     page.table("", "Events, failures and latencies of each backend", &heads, &rows);
 }
 
@@ -250,6 +244,7 @@ pub(super) fn where_time_went(debrief: &Debrief, page: &mut Page) {
     if !cards.is_empty() {
         let used: Vec<_> =
             PARTS.iter().filter(|part| cards.iter().any(|stats| (part.2)(stats) > 0.0)).collect();
+        page.paragraph("soft", "Each bar is the whole time of its backend.");
         page.add("<ul class=\"legend\">");
         for (name, fill, _) in &used {
             page.add(format_args!(
@@ -262,9 +257,10 @@ pub(super) fn where_time_went(debrief: &Debrief, page: &mut Page) {
         time_table(&cards, &used, page);
     }
     if let Some(asleep) = asleep {
-        page.paragraph("", format_args!(
-            "The device was asleep {} during tasks, {} in all (half within {}, 95 of 100 within {}).",
-            times(asleep.count), time(asleep.total_ms), time(asleep.p50_ms), time(asleep.p95_ms)));
+        let all = time(asleep.total_ms);
+        let how_often = times(asleep.count);
+        let text = format!("The device was asleep {how_often} during tasks, {all} in all.");
+        page.paragraph("", text);
     }
 }
 
@@ -301,20 +297,12 @@ fn stacked(stats: &BackendStats, page: &mut Page) {
 }
 
 fn time_table(cards: &[&BackendStats], used: &[&Part], page: &mut Page) {
-    let columns = used.iter().map(|part| part.2).chain([sum as fn(&BackendStats) -> f64]);
-    let columns: Vec<_> =
-        columns.map(|of| (of, Unit::of_all(cards.iter().map(|stats| of(stats))))).collect();
-    let names = used.iter().map(|part| part.0).chain(["in all"]);
-    let heads: Vec<_> =
-        names.zip(&columns).map(|(name, (_, unit))| format!("{name}, {}", unit.name)).collect();
-    let heads: Vec<_> =
-        std::iter::once("Backend").chain(heads.iter().map(String::as_str)).collect();
-    let rows: Vec<_> = cards
-        .iter()
-        .map(|stats| {
-            let cells = columns.iter().map(|(of, unit)| unit.of_time(of(stats)));
-            std::iter::once(Name(&stats.name).to_string()).chain(cells).collect()
-        })
-        .collect();
-    page.folded("The bars as numbers", &heads, &rows);
+    let parts = used.iter().map(|part| (part.0, part.2));
+    let columns = with_units(parts.chain([("in all", sum as fn(&BackendStats) -> f64)]), cards);
+    let row = |stats: &&BackendStats| {
+        let cells = columns.iter().map(|((_, of), unit)| unit.of_time(of(stats)));
+        std::iter::once(Name(&stats.name).to_string()).chain(cells).collect()
+    };
+    let rows: Vec<Vec<String>> = cards.iter().map(row).collect();
+    page.folded("The bars as numbers", &heads(&["Backend"], &columns), &rows);
 }

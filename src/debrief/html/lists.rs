@@ -19,8 +19,9 @@ pub(super) fn tokens_and_cost(debrief: &Debrief, page: &mut Page) {
     page.heading("Tokens and cost by model");
     page.paragraph(
         "soft",
-        "As providers reported them. What was not reported is not zero, and a \
-        task without a price is not free: both stand apart. The unit is the price lists’ own.",
+        "As replies reported them, or did not: what is not reported is not zero. Tasks whose \
+         model is not on the price list are unpriced, which is not free. The unit is the price \
+         list’s own.",
     );
     let row = |name: String, tokens: &Tokens, costs: &Costs| {
         let cost = if costs.priced == 0 { "–".to_owned() } else { money(costs.nano) };
@@ -43,12 +44,12 @@ pub(super) fn tokens_and_cost(debrief: &Debrief, page: &mut Page) {
         "Backend (model)",
         "Tokens read",
         "Tokens written",
-        "Replies with a count",
-        "Without",
+        "Reported by",
+        "Not by",
         "Cost",
         "Tasks priced",
         "Unpriced",
-        "No count",
+        "Not reported",
     ];
     page.table("", "Tokens and cost of each backend", &heads, &rows);
 }

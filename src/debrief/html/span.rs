@@ -1,7 +1,7 @@
 //! The span of time that a page shows, in columns of equal width.
 
 use super::units::{Moment, span};
-use crate::debrief::history::{SLOTS_MAX, Tally, Timeline};
+use crate::debrief::history::{SLOTS_MAX, Slot, Tally, Timeline};
 
 /// What lies apart from all else and holds less than this share of the events is left out: the
 /// lines of a device whose clock was not set would press all others into one column.
@@ -72,14 +72,20 @@ impl Span {
         }
     }
 
+    /// `the hour from 22 Nov 2025 16:00`.
+    pub(super) fn when(&self, column: usize) -> String {
+        format!("the {} from {}", self.name(), self.label(column))
+    }
+
     /// `22 Nov 2025 16:46 to 17:02 UTC`.
     pub(super) fn period(&self) -> String {
         let end = self.columns.len();
         let (from, to) = (Moment::new(self.begin(0)), Moment::new(self.begin(end)));
         match self.width {
             DAY.. => format!("{} to {} UTC", from.date(), Moment::new(self.begin(end - 1)).date()),
-            _ if from.date() == to.date() => format!("{} to {} UTC", from.minute(), to.clock()),
-            _ => format!("{} to {} UTC", from.minute(), to.minute()),
+            _ if from.date() != to.date() => format!("{} to {} UTC", from.minute(), to.minute()),
+            60.. => format!("{} to {} UTC", from.minute(), to.clock()),
+            _ => format!("{} {} to {} UTC", from.date(), from.second(), to.second()),
         }
     }
 
@@ -118,16 +124,18 @@ impl Span {
     }
 }
 
-/// Cuts off what lies beyond the widest gap, if it is little; returns how many events.
+/// Cuts off what lies beyond the widest gap, if it is little and the gap is longer than all that
+/// stays; returns how many events went.
 fn cut_stray(line: &mut Timeline) -> u64 {
-    let gap = |at: &usize| line.slots[*at].place - line.slots[*at - 1].place;
-    let Some(at) = (1..line.slots.len()).max_by_key(gap) else { return 0 };
-    let events = |slots: &[crate::debrief::history::Slot]| -> u64 {
-        slots.iter().map(|slot| slot.tally.events.total()).sum()
-    };
+    let places: Vec<_> = line.slots.iter().map(|slot| slot.place).collect();
+    let gap = |at: &usize| places[*at] - places[*at - 1];
+    let Some(at) = (1..places.len()).max_by_key(gap) else { return 0 };
+    let events = |slots: &[Slot]| slots.iter().map(|slot| slot.tally.events.total()).sum::<u64>();
     let (before, after) = (events(&line.slots[..at]), events(&line.slots[at..]));
+    let stays = if before < after { &places[at..] } else { &places[..at] };
+    let length = stays[stays.len() - 1] - stays[0];
     let fewer = before.min(after);
-    if fewer as f64 >= (before + after) as f64 * STRAY_SHARE {
+    if gap(&at) <= length || fewer as f64 >= (before + after) as f64 * STRAY_SHARE {
         return 0;
     }
     if before < after {

@@ -3,14 +3,17 @@
 use std::fmt::Write;
 
 use super::span::Span;
-use super::units::{Moment, Unit, count, percent, time};
+use super::units::{Moment, Unit, count, percent, percent_cell, time};
 use super::write::{Name, Page};
 use crate::debrief::Debrief;
-use crate::debrief::history::Tally;
+use crate::debrief::history::{RunRow, Tally};
 
 /// Fewer events, or fewer columns with events, make no chart.
 const CHART_EVENTS_MIN: u64 = 12;
 const CHART_COLUMNS_MIN: usize = 4;
+
+/// Runs that are shown at once; earlier ones unfold.
+const RUNS_SHOWN: usize = 10;
 
 /// The height of a chart, in its own units.
 const HEIGHT: f64 = 100.0;
@@ -22,15 +25,14 @@ pub(super) fn over_time(debrief: &Debrief, span: Option<&Span>, page: &mut Page)
         page.paragraph("soft", "No event has a time.");
         return;
     };
-    page.paragraph("soft", format_args!("{}, by the {}.", span.period(), span.name()));
     let filled = span.filled().count();
     let events = span.filled().map(|(_, tally)| tally.events.total()).sum::<u64>();
     if events < CHART_EVENTS_MIN || filled < CHART_COLUMNS_MIN {
         let text = format!(
-            "{} in {} of {}: too few for a curve.",
+            "{} in {} by the {}: too few for a curve.",
             plural(events, "event"),
-            filled,
-            plural(span.columns.len() as u64, "column")
+            plural(filled as u64, "column"),
+            span.name()
         );
         page.paragraph("", text);
     } else {
@@ -39,16 +41,12 @@ pub(super) fn over_time(debrief: &Debrief, span: Option<&Span>, page: &mut Page)
         latency_chart(span, page);
     }
     if span.strays > 0 {
-        page.paragraph(
-            "soft",
-            format_args!(
-                "{} lie far from all others in time and are not shown here. (Was a clock not set?)",
-                plural(span.strays, "event")
-            ),
-        );
+        let strays = count(span.strays);
+        let text = "Events far from all others in time, and not shown";
+        page.paragraph("soft", format_args!("{text}: {strays}. (Was a clock not set?)"));
     }
     if undated > 0 {
-        page.paragraph("soft", format_args!("{} have no time.", plural(undated, "event")));
+        page.paragraph("soft", format_args!("Events without a time: {}.", count(undated)));
     }
     table(span, page);
 }
@@ -110,10 +108,10 @@ fn events_chart(span: &Span, page: &mut Page) {
     };
     let sizes = span.filled().map(|(column, tally)| (column, events(tally) as f64 / most as f64));
     let caption = format!(
-        "<b>Events by the {}.</b> Most: {}, from {}.",
+        "<b>Events by the {}.</b> Most: {} in {}.",
         span.name(),
         count(most),
-        span.label(column)
+        span.when(column)
     );
     let marks = [(0.0, "0".to_owned()), (1.0, count(most))];
     chart(page, span, &caption, &bars("fa", sizes), &marks);
@@ -131,11 +129,11 @@ fn failures_chart(span: &Span, page: &mut Page) {
     let top = top.into_iter().find(|top| *top >= rate(tally)).unwrap_or(1.0);
     let with = span.filled().filter(|(_, tally)| tally.events.failed > 0).count();
     let caption = format!(
-        "<b>Failed, of 100 events.</b> Worst: {} ({} of {}), from {}. In {} of {} no event failed.",
+        "<b>Failed, of 100 events.</b> Worst: {} ({} of {}) in {}. In {} of {} no event failed.",
         percent(tally.events.failed, tally.events.total()),
         count(tally.events.failed),
         count(tally.events.total()),
-        span.label(column),
+        span.when(column),
         span.filled().count() - with,
         plural(span.filled().count() as u64, "column")
     );
@@ -182,7 +180,7 @@ fn latency_chart(span: &Span, page: &mut Page) {
     };
     let slowest = points.iter().max_by(|a, b| a.2.total_cmp(&b.2));
     let slowest = slowest.map_or(String::new(), |(column, _, p95)| {
-        format!(" Slowest: p95 of {}, from {}.", time(*p95), span.label(*column))
+        format!(" Slowest: p95 of {} in {}.", time(*p95), span.when(*column))
     });
     let line = |class| {
         format!(
@@ -190,8 +188,8 @@ fn latency_chart(span: &Span, page: &mut Page) {
         )
     };
     let caption = format!(
-        "<b>Latency of calls.</b> {} half are faster (p50), {} 95 of 100 are faster (p95); \
-         each step up is as many times slower.{slowest}",
+        "<b>Latency of calls.</b> {} half are at most as long (p50), {} 95 of 100 (p95); failed \
+         calls too, on a logarithmic scale.{slowest}",
         line("half"),
         line("most")
     );
@@ -215,41 +213,27 @@ pub(super) fn time_label(ms: f64) -> String {
 
 fn table(span: &Span, page: &mut Page) {
     let unit = Unit::of_all(span.filled().map(|(_, tally)| tally.calls.percentile(95)));
-    let rows: Vec<_> = span
-        .filled()
-        .map(|(column, tally)| {
-            let mut row = vec![span.label(column)];
-            row.extend(tally_cells(tally, unit));
-            row
-        })
-        .collect();
-    let heads = tally_heads(unit);
-    let heads: Vec<_> =
-        std::iter::once("From (UTC)").chain(heads.iter().map(String::as_str)).collect();
+    let row = |(column, tally)| [vec![span.label(column)], tally_cells(tally, unit)].concat();
+    let rows: Vec<_> = span.filled().map(row).collect();
     let caption = format!("Events, failures and latency of calls by the {}", span.name());
+    let heads = [vec!["From (UTC)".to_owned()], tally_heads(unit)].concat();
     page.folded(&caption, &heads, &rows);
 }
 
-fn tally_heads(unit: Unit) -> [String; 5] {
-    let name = unit.name;
-    ["Events", "Failed", "Failed, %"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain([format!("p50, {name}"), format!("p95, {name}")])
-        .collect::<Vec<_>>()
-        .try_into()
-        .unwrap_or_default()
+fn tally_heads(unit: Unit) -> Vec<String> {
+    let times = ["p50", "p95"].map(|name| format!("{name},\u{a0}{}", unit.name));
+    ["Events", "Failed", "Failed,\u{a0}%"].map(str::to_owned).into_iter().chain(times).collect()
 }
 
-fn tally_cells(tally: &Tally, unit: Unit) -> [String; 5] {
+fn tally_cells(tally: &Tally, unit: Unit) -> Vec<String> {
     let events = tally.events;
     let times = [50, 95].map(|percent| match tally.calls.count() {
         0 => "–".to_owned(),
         _ => unit.of_time(tally.calls.percentile(percent)),
     });
-    let [p50, p95] = times;
-    let rate = percent(events.failed, events.total());
-    [count(events.total()), count(events.failed), rate.trim_end_matches(" %").to_owned(), p50, p95]
+    let counts =
+        [count(events.total()), count(events.failed), percent_cell(events.failed, events.total())];
+    counts.into_iter().chain(times).collect()
 }
 
 pub(super) fn by_run(debrief: &Debrief, page: &mut Page) {
@@ -258,45 +242,33 @@ pub(super) fn by_run(debrief: &Debrief, page: &mut Page) {
         return;
     }
     page.heading("By run");
-    if history.earlier_runs > 0 {
-        page.paragraph(
-            "soft",
-            format_args!(
-                "The latest {} of {}.",
-                history.runs.len(),
-                plural(debrief.total_runs(), "run")
-            ),
-        );
-    }
     let unit = Unit::of_all(history.runs.iter().map(|run| run.tally.calls.percentile(95)));
-    let rows: Vec<_> = history
-        .runs
-        .iter()
-        .rev()
-        .map(|run| {
-            let moment = |at: f64| Moment::new(at as u64).minute();
-            let lasted =
-                run.first.zip(run.last).map(|(first, last)| time((last - first).max(0.0) * 1e3));
-            let mut row = vec![
-                Name(&run.id).to_string(),
-                run.first.filter(|at| *at >= 0.0).map_or("–".to_owned(), moment),
-                lasted.unwrap_or("–".to_owned()),
-                if run.ended { "clean" } else { "open" }.to_owned(),
-            ];
-            row.extend(tally_cells(&run.tally, unit));
-            row
-        })
-        .collect();
-    let heads = tally_heads(unit);
-    let heads: Vec<_> = ["Run", "Began (UTC)", "Lasted", "End"]
-        .into_iter()
-        .chain(heads.iter().map(String::as_str))
-        .collect();
-    page.table(
-        "",
-        "Runs, the latest first. End: “clean” has a run_end line, “open” was killed, \
-        still runs, or is of a writer that has none.",
-        &heads,
-        &rows,
-    );
+    let mut rows: Vec<_> = history.runs.iter().rev().map(|run| run_cells(run, unit)).collect();
+    let heads = ["Run", "Began (UTC)", "Lasted", "End"].map(str::to_owned).to_vec();
+    let heads = [heads, tally_heads(unit)].concat();
+    let earlier = rows.split_off(rows.len().min(RUNS_SHOWN));
+    let caption = "The latest first. A run ends clean with a run_end line; an open one was killed, \
+                   still runs, or has a writer that writes none.";
+    page.table("", caption, &heads, &rows);
+    if !earlier.is_empty() {
+        page.folded(&plural(earlier.len() as u64, "earlier run"), &heads, &earlier);
+    }
+    if history.earlier_runs > 0 {
+        let runs = plural(history.earlier_runs, "still earlier run");
+        page.paragraph("soft", format_args!("{runs} count above, but have no row."));
+    }
+}
+
+fn run_cells(run: &RunRow, unit: Unit) -> Vec<String> {
+    let none = || "–".to_owned();
+    let began = run.first.filter(|at| *at >= 0.0).map(|at| Moment::new(at as u64).minute());
+    let lasted = run.first.zip(run.last).map(|(first, last)| time((last - first).max(0.0) * 1e3));
+    let end = if run.ended { "clean" } else { "open" };
+    let own = vec![
+        Name(&run.id).to_string(),
+        began.unwrap_or_else(none),
+        lasted.unwrap_or_else(none),
+        end.to_owned(),
+    ];
+    [own, tally_cells(&run.tally, unit)].concat()
 }

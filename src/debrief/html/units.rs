@@ -18,14 +18,19 @@ pub(super) fn count(number: u64) -> String {
     out
 }
 
-/// `3.25 %`; what is there is never zero, and what is not all is never 100.
+/// `3.2 %`, with a space that does not break; what is there is never zero, and what is not all is never 100.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     let text = fixed(part as f64 / (whole as f64).max(1.0) * 100.0, 1);
     match text.as_str() {
-        "0.0" if part > 0 => "< 0.1 %".to_owned(),
-        "100.0" if part < whole => "> 99.9 %".to_owned(),
-        text => format!("{} %", text.trim_end_matches(".0")),
+        "0.0" if part > 0 => "under 0.1\u{a0}%".to_owned(),
+        "100.0" if part < whole => "over 99.9\u{a0}%".to_owned(),
+        text => format!("{}\u{a0}%", text.trim_end_matches(".0")),
     }
+}
+
+/// The same without its sign, for a column that has it in its heading.
+pub(super) fn percent_cell(part: u64, whole: u64) -> String {
+    percent(part, whole).trim_end_matches("\u{a0}%").to_owned()
 }
 
 /// A unit of time, and how many milliseconds it has.
@@ -70,17 +75,21 @@ impl Unit {
             _ => 3,
         };
         let text = fixed(value, places);
-        // More than a time can be: a line may hold any number.
-        if text.starts_with('>') || text == "inf" { VERY_LONG.to_owned() } else { text }
+        match text.as_str() {
+            "0.000" => "~0".to_owned(),
+            // More than a time can be: a line may hold any number.
+            text if text.starts_with('>') || text == "inf" => VERY_LONG.to_owned(),
+            _ => text,
+        }
     }
 }
 
-/// `310 ms`, `2.13 s`.
+/// `310 ms`, `2.13 s`, with a space that does not break.
 pub(super) fn time(ms: f64) -> String {
     let unit = Unit::of(ms);
     match unit.of_time(ms) {
         long if long == VERY_LONG => long,
-        text => format!("{text} {}", unit.name),
+        text => format!("{text}\u{a0}{}", unit.name),
     }
 }
 
@@ -155,11 +164,11 @@ mod tests {
             (0, 7, "0 %"),
             (1, 3, "33.3 %"),
             (1, 2, "50 %"),
-            (1, 100_000, "< 0.1 %"),
-            (99_999, 100_000, "> 99.9 %"),
+            (1, 100_000, "under 0.1 %"),
+            (99_999, 100_000, "over 99.9 %"),
             (7, 7, "100 %"),
         ] {
-            assert_eq!(percent(part, whole), text);
+            assert_eq!(percent(part, whole).replace('\u{a0}', " "), text);
         }
         for (ms, text) in [
             (0.0, "0.00 µs"),
@@ -172,13 +181,15 @@ mod tests {
             (9e7, "1.04 d"),
             (f64::MAX, "very long"),
         ] {
-            assert_eq!(time(ms), text, "{ms}");
+            assert_eq!(time(ms).replace('\u{a0}', " "), text, "{ms}");
         }
         assert_eq!(
             [1, 60, 900, 3600, 86_400, 604_800].map(span).join(", "),
             "second, minute, 15 minutes, hour, day, week"
         );
-        assert_eq!(Unit::of_all([0.1, 2000.0]).name, "s");
+        let unit = Unit::of_all([0.1, 2000.0]);
+        assert_eq!((unit.name, unit.of_time(0.0).as_str()), ("s", "0.00"));
+        assert_eq!([0.1, 1e4].map(|ms| unit.of_time(ms)), ["~0", "10.0"]);
     }
 
     #[test]

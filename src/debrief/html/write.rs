@@ -44,6 +44,9 @@ pub(super) struct Name<'a>(pub(super) &'a str);
 
 impl Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.trim().is_empty() {
+            return f.write_str("<bdi>(no name)</bdi>");
+        }
         let end = self.0.char_indices().nth(NAME_CHARS_MAX).map(|(at, _)| at);
         let (shown, more) = match end {
             Some(end) => (self.0.get(..end).unwrap_or_default(), "…"),
@@ -74,20 +77,32 @@ impl Page {
         let _ = writeln!(self.0, "<h2>{html}</h2>");
     }
 
-    /// A table that scrolls by itself where the page is narrow. The first cell of each row is
-    /// its heading; all cells are HTML.
+    /// A table with its caption.
     pub(super) fn table(
         &mut self,
         class: &str,
         caption: &str,
-        heads: &[&str],
+        heads: &[impl Display],
+        rows: &[Vec<String>],
+    ) {
+        self.paragraph("soft", Text(caption));
+        self.bare_table(class, caption, heads, rows);
+    }
+
+    /// A table that scrolls by itself where the page is narrow. The first cell of each row is
+    /// its heading; all cells are HTML.
+    pub(super) fn bare_table(
+        &mut self,
+        class: &str,
+        caption: &str,
+        heads: &[impl Display],
         rows: &[Vec<String>],
     ) {
         let caption = Text(caption);
         let _ = write!(
             self.0,
             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\
-             <table class=\"{class}\"><caption>{caption}</caption><thead><tr>"
+             <table class=\"{class}\"><thead><tr>"
         );
         for head in heads {
             let _ = write!(self.0, "<th scope=\"col\">{head}</th>");
@@ -107,9 +122,9 @@ impl Page {
     }
 
     /// A table behind a line that unfolds it.
-    pub(super) fn folded(&mut self, caption: &str, heads: &[&str], rows: &[Vec<String>]) {
+    pub(super) fn folded(&mut self, caption: &str, heads: &[impl Display], rows: &[Vec<String>]) {
         let _ = write!(self.0, "<details><summary>{}</summary>", Text(caption));
-        self.table("", caption, heads, rows);
+        self.bare_table("", caption, heads, rows);
         self.0.push_str("</details>\n");
     }
 }
