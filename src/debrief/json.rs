@@ -48,9 +48,9 @@ pub(super) fn report(debrief: &Debrief) -> Value {
     set("times", times.into());
     set("fallbacks", fallbacks.into());
     set("admissions", admissions.into());
-    let others = counts.others.list.iter();
+    let others = debrief.companion_events().into_iter();
     let others: Map<String, Value> =
-        others.map(|([event, ..], count)| (event.clone(), Value::from(*count))).collect();
+        others.map(|(event, count)| (event.to_owned(), count.into())).collect();
     set("other_events", others.into());
     set("trace_export", traces(debrief));
     set("results_dropped", counts.results_dropped.into());

@@ -178,6 +178,15 @@ impl Debrief {
         self.counts.tasks.failed
     }
 
+    /// Events that are not the library's own, by name, and how often each occurred, in the order
+    /// of their first: those that companion crates reported
+    /// ([`Telemetry::report`](crate::Telemetry::report)). After 16 names, further ones are
+    /// counted as one.
+    pub fn companion_events(&self) -> Vec<(&str, u64)> {
+        let list = self.counts.others.list.iter();
+        list.map(|([name, ..], count)| (name.as_str(), *count)).collect()
+    }
+
     /// The report for a console.
     pub fn to_text(&self) -> String {
         self.to_string()

@@ -6,6 +6,7 @@ mod cancel;
 mod environment;
 mod plain;
 mod rate;
+mod responses;
 mod retry;
 mod stream;
 #[cfg(feature = "tls")]
