@@ -45,7 +45,7 @@ fn latencies_spread_over_one_line_and_over_many_on_request() {
     let lines: String =
         [10.0, 10.0, 10.0, 10.0, 30.0, 300.0].map(|ms| line("b", ms, true)).concat();
     let debrief = read(&lines);
-    assert!(debrief.to_text().contains("    Spread: 10ms █▂ ▂ 500ms\n"), "{debrief}");
+    assert!(debrief.to_text().contains("    Spread: 10ms █▂  ▂ 500ms\n"), "{debrief}");
     assert!(!debrief.to_text().contains("Histogram"));
     let histograms = debrief.to_histograms();
     for row in [

@@ -204,7 +204,7 @@ fn three_calls_draw_no_curve() {
 
 /// The cells of the folded table of columns of time.
 fn columns(page: &str) -> Vec<Vec<String>> {
-    let table = page.split("Events, failures and latency of calls by the").nth(1).unwrap();
+    let table = page.split_once("Events, failures and latency of calls by the").unwrap().1;
     let body = table.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
     let cells = |row: &str| {
         row.split(['<', '>'])
