@@ -142,7 +142,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Err(message) => {
-            eprintln!("debrief: {message}");
+            eprintln!("debrief: {message}\n{USAGE}");
             return ExitCode::from(2);
         }
     };

@@ -1,7 +1,7 @@
 //! A live view of a file that a program still writes to.
 
 use std::fs::{File, Metadata};
-use std::io::{self, IsTerminal, Read, Seek, Write};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use automation_assistant::debrief::{LineFilter, LiveDebrief};
 
 /// The pause between two looks at the file.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Looks at a file that another one has replaced: its writer may notice a second late.
+const LOOKS_AT_REPLACED: u32 = 4;
 const BLOCK_BYTES: usize = 64 << 10;
 /// Rows of a terminal that does not say how many it has.
 const ROWS: usize = 24;
@@ -17,7 +19,7 @@ const ROWS: usize = 24;
 /// Shows the report until the reader of standard output goes away.
 pub(crate) fn follow(path: &Path, filter: LineFilter) -> io::Result<()> {
     let mut live = LiveDebrief::new(filter);
-    let mut tail = Tail { path, file: None, read: 0 };
+    let mut tail = Tail::new(path);
     let mut shown = None;
     if !path.exists() {
         eprintln!("debrief: waiting for {}", path.display());
@@ -44,7 +46,7 @@ fn show(report: &Debrief, before: u64) -> io::Result<()> {
         let text = report.to_text();
         let lines: Vec<_> = text.lines().take(rows.unwrap_or(ROWS).max(2) - 1).collect();
         // To the upper left corner, and erase all below.
-        write!(out, "\x1b[H\x1b[J{}\n", lines.join("\n"))?;
+        writeln!(out, "\x1b[H\x1b[J{}", lines.join("\n"))?;
     } else {
         let (events, failed) = (report.total_events(), report.error_count());
         let rate = report.failure_rate() * 100.0;
@@ -62,37 +64,52 @@ fn show(report: &Debrief, before: u64) -> io::Result<()> {
 struct Tail<'a> {
     path: &'a Path,
     file: Option<File>,
+    /// Bytes read of it, and of those the ones up to its last newline.
     read: u64,
+    whole: u64,
+    /// Looks since another file took its name.
+    looks_replaced: u32,
 }
 
-impl Tail<'_> {
+impl<'a> Tail<'a> {
+    fn new(path: &'a Path) -> Self {
+        Self { path, file: None, read: 0, whole: 0, looks_replaced: 0 }
+    }
+
     /// Adds all that is new; returns whether anything was.
     fn read_on(&mut self, live: &mut LiveDebrief) -> io::Result<bool> {
-        let mut grown = false;
-        loop {
-            grown |= self.read_to_end(live)?;
-            let there = match self.path.metadata() {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(grown),
-                there => there?,
-            };
-            let Some(file) = &mut self.file else {
-                self.file = Some(File::open(self.path)?);
-                self.read = 0;
-                continue;
-            };
+        let mut grown = self.read_to_end(live)?;
+        let there = match self.path.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(grown),
+            there => there?,
+        };
+        if let Some(file) = &mut self.file {
             let open = file.metadata()?;
-            if !is_same(&open, &there) {
-                // Rotated. What came to the old file last is read before it is let go.
-                grown |= self.read_to_end(live)?;
-                self.file = None;
-            } else if open.len() < self.read {
-                // Cut back: it is read from its new beginning.
-                file.rewind()?;
-                self.read = 0;
+            if is_same(&open, &there) {
+                if open.len() >= self.read {
+                    return Ok(grown);
+                }
+                // A torn end was cut off, or the file was emptied and is read from its beginning.
+                self.read = if open.len() >= self.whole { open.len() } else { 0 };
+                self.whole = self.read;
+                file.seek(SeekFrom::Start(self.read))?;
             } else {
-                return Ok(grown);
+                self.looks_replaced += 1;
+                if self.looks_replaced < LOOKS_AT_REPLACED {
+                    return Ok(grown);
+                }
+                self.file = None;
             }
+            // What was torn does not go on.
+            live.add(b"\n");
+            grown = true;
         }
+        if self.file.is_none() {
+            let path = self.path;
+            *self = Self { file: Some(File::open(path)?), ..Self::new(path) };
+        }
+        grown |= self.read_to_end(live)?;
+        Ok(grown)
     }
 
     fn read_to_end(&mut self, live: &mut LiveDebrief) -> io::Result<bool> {
@@ -100,15 +117,17 @@ impl Tail<'_> {
         let mut block = vec![0; BLOCK_BYTES];
         let before = self.read;
         loop {
-            match file.read(&mut block) {
+            let bytes = match file.read(&mut block) {
                 Ok(0) => return Ok(self.read > before),
-                Ok(read) => {
-                    live.add(&block[..read]);
-                    self.read += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(read) => &block[..read],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
+            };
+            live.add(bytes);
+            if let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') {
+                self.whole = self.read + end as u64 + 1;
             }
+            self.read += bytes.len() as u64;
         }
     }
 }

@@ -46,7 +46,7 @@ impl Options {
         let mut arguments = arguments.peekable();
         while let Some(argument) = arguments.next() {
             let name = argument.to_str().unwrap_or_default().to_owned();
-            let mut value = || arguments.next().ok_or(format!("{name} needs a value\n{USAGE}"));
+            let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
             let text = |value: OsString| {
                 value.into_string().map_err(|value| format!("{} is no text", value.display()))
             };
@@ -63,10 +63,10 @@ impl Options {
                 "--run" => found.run = Some(text(value()?)?),
                 "--backend" => found.backend = Some(text(value()?)?),
                 unknown if unknown.starts_with("--") => {
-                    return Err(format!("unknown option {unknown}\n{USAGE}"));
+                    return Err(format!("unknown option {unknown}"));
                 }
                 _ if audit.is_none() => audit = Some(PathBuf::from(argument)),
-                _ => return Err(format!("one audit file at a time\n{USAGE}")),
+                _ => return Err("one audit file at a time".to_owned()),
             }
         }
         found.audit = audit.unwrap_or_else(|| DEFAULT_AUDIT_PATH.into());
@@ -77,10 +77,10 @@ impl Options {
     fn check(self) -> Result<Self, String> {
         let files = self.html.is_some() || self.prometheus.is_some() || self.compare.is_some();
         if self.follow && (files || self.json) {
-            return Err(format!("--follow shows the report alone\n{USAGE}"));
+            return Err("--follow shows the report alone".to_owned());
         }
         if self.compare.is_some() && (self.json || self.prometheus.is_some()) {
-            return Err(format!("--compare prints text, Markdown or a page\n{USAGE}"));
+            return Err("--compare prints text, Markdown or a page".to_owned());
         }
         Ok(self)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::fold::Kept;
+use super::fold::LineScope;
 use super::record::{LineFields, NumberField, TextField};
 use crate::calendar::unix_time;
 
@@ -52,23 +52,23 @@ impl LineFilter {
         self
     }
 
-    pub(super) fn into_hook(self) -> Arc<dyn Fn(&LineFields<'_>) -> Kept + Send + Sync> {
+    pub(super) fn into_hook(self) -> Arc<dyn Fn(&LineFields<'_>) -> LineScope + Send + Sync> {
         Arc::new(move |line| self.judge(line))
     }
 
-    fn judge(&self, line: &LineFields<'_>) -> Kept {
+    fn judge(&self, line: &LineFields<'_>) -> LineScope {
         let at = line.number(NumberField::Timestamp);
         let early = self.since.is_some_and(|since| !at.is_some_and(|at| at >= since));
         let late = self.until.is_some_and(|until| !at.is_some_and(|at| at < until));
         let is = |name, text: &String| line.text(name).is_some_and(|found| found.decode() == *text);
         let other_run = self.run.as_ref().is_some_and(|run| !is(TextField::RunId, run));
         if early || late || other_run {
-            return Kept::Nothing;
+            return LineScope::Nothing;
         }
         let named = line.text(TextField::Backend).is_some();
         match &self.backend {
-            Some(backend) if named && !is(TextField::Backend, backend) => Kept::RunAlone,
-            _ => Kept::All,
+            Some(backend) if named && !is(TextField::Backend, backend) => LineScope::RunAlone,
+            _ => LineScope::All,
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Spent {
 
 /// What of a line counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum LineScope {
     All,
     /// That it is one of its run's lines.
     RunAlone,
@@ -62,7 +62,7 @@ pub(super) enum Kept {
 
 /// Judges each line. A function behind a pointer, so that a program links filters only where it
 /// makes one.
-type Filter = Arc<dyn Fn(&LineFields<'_>) -> Kept + Send + Sync>;
+type Filter = Arc<dyn Fn(&LineFields<'_>) -> LineScope + Send + Sync>;
 
 /// All counts of a file.
 #[derive(Clone, Default)]
@@ -194,15 +194,15 @@ impl Counts {
             self.lines.foreign += 1;
             return;
         };
-        let kept = self.filter.as_ref().map_or(Kept::All, |filter| filter(record));
-        if kept == Kept::Nothing {
+        let kept = self.filter.as_ref().map_or(LineScope::All, |filter| filter(record));
+        if kept == LineScope::Nothing {
             return;
         }
         let event = record.text(TextField::Event).unwrap_or_default().raw();
         let ends = event == b"run_end";
         let same = self.runs.line(run.raw(), record.count(NumberField::Seq), ends);
         self.history.line(run, same, record.number(NumberField::Timestamp), ends);
-        if kept == Kept::RunAlone {
+        if kept == LineScope::RunAlone {
             return;
         }
         match event {

@@ -58,7 +58,7 @@ impl Tally {
 
 /// One slot of time: `place` times the width after 1970.
 #[derive(Debug, Clone)]
-pub(super) struct Slot {
+pub(super) struct TimeSlot {
     pub(super) place: u64,
     pub(super) tally: Tally,
 }
@@ -66,7 +66,7 @@ pub(super) struct Slot {
 /// Counts by time. Only slots with events are kept.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Timeline {
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Vec<TimeSlot>,
     /// The width, by its place in [`WIDTHS`].
     step: usize,
     current: usize,
@@ -106,7 +106,7 @@ impl Timeline {
                 break index;
             }
             if self.slots.len() < SLOTS_MAX {
-                self.slots.insert(index, Slot { place, tally: Tally::default() });
+                self.slots.insert(index, TimeSlot { place, tally: Tally::default() });
                 break index;
             }
             self.widen();
@@ -121,12 +121,12 @@ impl Timeline {
         let narrow = self.width();
         self.step += 1;
         let factor = self.width() / narrow;
-        let mut merged: Vec<Slot> = Vec::new();
+        let mut merged: Vec<TimeSlot> = Vec::new();
         for slot in self.slots.drain(..) {
             let place = slot.place / factor;
             match merged.last_mut() {
                 Some(last) if last.place == place => last.tally.merge(&slot.tally),
-                _ => merged.push(Slot { place, ..slot }),
+                _ => merged.push(TimeSlot { place, ..slot }),
             }
         }
         self.slots = merged;

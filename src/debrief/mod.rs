@@ -45,7 +45,7 @@ use crate::error::Error;
 use fold::Counts;
 use health::failure_rate;
 use record::Record;
-use stats::{Parts, Sums, TimePart};
+use stats::{ReportParts, Sums, TimePart};
 
 /// The report on an audit file.
 ///
@@ -119,7 +119,7 @@ impl Debrief {
     }
 
     fn from_counts(counts: Counts) -> Self {
-        let Parts { counts, backends, top_errors, times } = Parts::new(counts);
+        let ReportParts { counts, backends, top_errors, times } = ReportParts::new(counts);
         Self { counts, backends, top_errors, times }
     }
 

@@ -177,7 +177,12 @@ fn on_the_way(debrief: &Debrief, out: &mut Exposition) {
         out.sample("admissions_total", &labels, count);
     }
     let others = counts.others.list.iter().map(|([event, ..], count)| (event.as_str(), *count));
-    out.by("other_events_total", "Events of other makers, by name.", "event", others);
+    out.by(
+        "other_events_total",
+        "Events that are not the library's own, by name.",
+        "event",
+        others,
+    );
     let traces = &counts.traces;
     let traces = [("sent", traces.sent), ("dropped", traces.dropped), ("retried", traces.retried)];
     out.by("trace_exports_total", "Traces, by what became of them.", "outcome", traces);

@@ -111,14 +111,14 @@ pub(super) struct Sums {
 }
 
 /// All that a report is made of.
-pub(super) struct Parts {
+pub(super) struct ReportParts {
     pub(super) counts: Sums,
     pub(super) backends: Vec<BackendStats>,
     pub(super) top_errors: Vec<TopError>,
     pub(super) times: Vec<TimePart>,
 }
 
-impl Parts {
+impl ReportParts {
     pub(super) fn new(counts: Counts) -> Self {
         // Each call's own tokens, where calls report them; a task's are their sum.
         let calls_tell = counts.backends.iter().any(|backend| backend.tokens.told > 0);

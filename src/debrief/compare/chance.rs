@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 
 /// A part of a whole, such as failed calls of all calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct Proportion {
     pub(super) part: u64,
     pub(super) whole: u64,
 }
@@ -25,7 +25,7 @@ const EQUAL_WITHIN: f64 = 1e-7;
 
 /// The probability of two shares so far apart: Fisher's exact test where some expected count is
 /// small, a z-test elsewhere. Nothing where there are too few.
-pub(super) fn shares(before: Share, after: Share) -> Option<f64> {
+pub(super) fn shares(before: Proportion, after: Proportion) -> Option<f64> {
     if before.whole.min(after.whole) < WHOLE_MIN {
         return None;
     }
@@ -42,12 +42,12 @@ pub(super) fn shares(before: Share, after: Share) -> Option<f64> {
     let rate = part / whole;
     let deviation =
         (rate * (1.0 - rate) * (1.0 / before.whole as f64 + 1.0 / after.whole as f64)).sqrt();
-    let rate_of = |share: Share| share.part as f64 / share.whole as f64;
+    let rate_of = |share: Proportion| share.part as f64 / share.whole as f64;
     Some(two_sided((rate_of(before) - rate_of(after)) / deviation))
 }
 
 /// Fisher's exact test: all tables with these sums that are at most as probable as this one.
-fn fisher(before: Share, after: Share) -> f64 {
+fn fisher(before: Proportion, after: Proportion) -> f64 {
     let whole = before.whole + after.whole;
     let mut part = before.part + after.part;
     let mut found = before.part;
@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn shares_differ_as_scipy_says() {
-        let test = |a, n, b, m| shares(Share { part: a, whole: n }, Share { part: b, whole: m });
+        let test =
+            |a, n, b, m| shares(Proportion { part: a, whole: n }, Proportion { part: b, whole: m });
         // scipy.stats.fisher_exact([[a, n - a], [b, m - b]]).pvalue
         near(test(1, 10, 9, 10), 0.001_093_333_910_671_372, 1e-6);
         near(test(0, 40, 4, 40), 0.115_567_976_327_469_96, 1e-6);

@@ -10,7 +10,7 @@ use super::facts::{NANO_PER_UNIT, millis, percent};
 use super::stats::BackendStats;
 use super::{Debrief, Health, html};
 use crate::number::fixed;
-use chance::{Share, ranks, shares};
+use chance::{Proportion, ranks, shares};
 
 /// Below this probability a difference is called no chance: one in a hundred.
 const NO_CHANCE_BELOW: f64 = 0.01;
@@ -48,12 +48,12 @@ pub(super) struct Change {
     pub(super) after: String,
     /// How the later number stands to the earlier one; nothing where one is missing.
     pub(super) direction: Option<Ordering>,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: ChanceVerdict,
 }
 
 /// What a test says of a difference.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum ChanceVerdict {
     /// There is no test for it.
     Untested,
     TooFew,
@@ -62,7 +62,7 @@ pub(super) enum Verdict {
     NoChance(f64),
 }
 
-impl Verdict {
+impl ChanceVerdict {
     fn of(probability: Option<f64>) -> Self {
         match probability {
             None => Self::TooFew,
@@ -73,7 +73,7 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for ChanceVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, p) = match self {
             Self::Untested => return Ok(()),
@@ -92,7 +92,7 @@ impl fmt::Display for Verdict {
 impl Comparison {
     /// Whether some tested difference is no chance.
     pub fn differs(&self) -> bool {
-        self.count(|verdict| matches!(verdict, Verdict::NoChance(_))) > 0
+        self.count(|verdict| matches!(verdict, ChanceVerdict::NoChance(_))) > 0
     }
 
     /// The comparison as Markdown.
@@ -105,15 +105,15 @@ impl Comparison {
         html::comparison(self)
     }
 
-    fn count(&self, is: impl Fn(Verdict) -> bool) -> usize {
+    fn count(&self, is: impl Fn(ChanceVerdict) -> bool) -> usize {
         let changes = self.groups.iter().flat_map(|group| &group.changes);
         changes.filter(|change| is(change.verdict)).count()
     }
 
     /// The result in one sentence.
     pub(super) fn headline(&self) -> String {
-        let tested = self.count(|verdict| verdict != Verdict::Untested);
-        let real = self.count(|verdict| matches!(verdict, Verdict::NoChance(_)));
+        let tested = self.count(|verdict| verdict != ChanceVerdict::Untested);
+        let real = self.count(|verdict| matches!(verdict, ChanceVerdict::NoChance(_)));
         match (tested, real) {
             (0, _) => "There is nothing to compare.".to_owned(),
             (tested, 0) => format!("No difference that cannot be chance ({tested} tested)."),
@@ -149,7 +149,7 @@ impl Comparison {
 
 fn overall(before: &Debrief, after: &Debrief) -> Group {
     let [a, b] = [before, after].map(|debrief| &debrief.counts);
-    let retried = |debrief: &Debrief| Share {
+    let retried = |debrief: &Debrief| Proportion {
         part: debrief.counts.retried,
         whole: debrief.counts.attempts.total(),
     };
@@ -174,9 +174,9 @@ fn backend(before: &BackendStats, after: &BackendStats) -> Vec<Change> {
             let numbers = [percentile(before), percentile(after)];
             changes.push(change(what, numbers, numbers.map(millis), verdict));
         };
-        let verdict = Verdict::of(ranks(slower, faster, repeats));
+        let verdict = ChanceVerdict::of(ranks(slower, faster, repeats));
         times("Latency p50", |stats| stats.p50_latency_ms, verdict);
-        times("Latency p95", |stats| stats.p95_latency_ms, Verdict::Untested);
+        times("Latency p95", |stats| stats.p95_latency_ms, ChanceVerdict::Untested);
     }
     let per_call = |stats: &BackendStats| {
         let tokens = stats.tokens.prompt as f64 + stats.tokens.completion as f64;
@@ -185,13 +185,13 @@ fn backend(before: &BackendStats, after: &BackendStats) -> Vec<Change> {
     let tokens = [per_call(before), per_call(after)];
     if tokens.iter().all(|tokens| tokens.is_finite()) {
         let texts = tokens.map(|tokens| fixed(tokens, 1));
-        changes.push(change("Tokens a call", tokens, texts, Verdict::Untested));
+        changes.push(change("Tokens a call", tokens, texts, ChanceVerdict::Untested));
     }
     let per_task = |stats: &BackendStats| stats.costs.nano as f64 / stats.costs.priced as f64;
     let costs = [per_task(before), per_task(after)];
     if costs.iter().all(|cost| cost.is_finite()) {
         let texts = costs.map(|cost| money(cost.round() as u64));
-        changes.push(change("Cost of a priced task", costs, texts, Verdict::Untested));
+        changes.push(change("Cost of a priced task", costs, texts, ChanceVerdict::Untested));
     }
     changes
 }
@@ -206,7 +206,7 @@ fn only_one(before: Option<BackendStats>, after: Option<BackendStats>) -> Change
         before: text(before),
         after: text(after),
         direction: None,
-        verdict: Verdict::Untested,
+        verdict: ChanceVerdict::Untested,
     }
 }
 
@@ -221,7 +221,7 @@ fn errors(before: &Debrief, after: &Debrief) -> Vec<Change> {
             kinds.push(kind.clone());
         }
     }
-    let share = |debrief: &Debrief, kind: &str| Share {
+    let share = |debrief: &Debrief, kind: &str| Proportion {
         part: count(debrief, kind),
         whole: debrief.total_events(),
     };
@@ -230,35 +230,35 @@ fn errors(before: &Debrief, after: &Debrief) -> Vec<Change> {
     kinds
         .iter()
         .filter_map(row)
-        .map(|change| Change { verdict: Verdict::Untested, ..change })
+        .map(|change| Change { verdict: ChanceVerdict::Untested, ..change })
         .collect()
 }
 
-fn failed(ends: super::tallies::Ends) -> Share {
-    Share { part: ends.failed, whole: ends.total() }
+fn failed(ends: super::tallies::Ends) -> Proportion {
+    Proportion { part: ends.failed, whole: ends.total() }
 }
 
 fn counts(what: &str, before: u64, after: u64) -> Change {
     let texts = [before, after].map(|count| count.to_string());
-    change(what, [before as f64, after as f64], texts, Verdict::Untested)
+    change(what, [before as f64, after as f64], texts, ChanceVerdict::Untested)
 }
 
 /// The change of a share; nothing where there is nothing on both sides.
-fn tested(what: &str, before: Share, after: Share) -> Option<Change> {
-    let rate = |share: Share| share.part as f64 / (share.whole as f64).max(1.0);
-    let text = |share: Share| match share.whole {
+fn tested(what: &str, before: Proportion, after: Proportion) -> Option<Change> {
+    let rate = |share: Proportion| share.part as f64 / (share.whole as f64).max(1.0);
+    let text = |share: Proportion| match share.whole {
         0 => "none".to_owned(),
         whole => format!("{} ({} of {whole})", percent(rate(share)), share.part),
     };
     if before.whole + after.whole == 0 {
         return None;
     }
-    let verdict = Verdict::of(shares(before, after));
+    let verdict = ChanceVerdict::of(shares(before, after));
     let texts = [before, after].map(text);
     Some(change(what, [before, after].map(rate), texts, verdict))
 }
 
-fn change(what: &str, numbers: [f64; 2], texts: [String; 2], verdict: Verdict) -> Change {
+fn change(what: &str, numbers: [f64; 2], texts: [String; 2], verdict: ChanceVerdict) -> Change {
     let [before, after] = texts;
     let direction = numbers[1].partial_cmp(&numbers[0]);
     Change { what: what.to_owned(), before, after, direction, verdict }

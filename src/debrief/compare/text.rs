@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt::{self, Write};
 
-use super::{Change, Comparison, Verdict};
+use super::{ChanceVerdict, Change, Comparison};
 use crate::debrief::console::wrapped;
 
 const TITLE: &str = "Automation Assistant Comparison";
@@ -20,7 +20,7 @@ impl fmt::Display for Comparison {
             for change in &group.changes {
                 let Change { what, before, after, .. } = change;
                 wrapped(f, "  ", &format!("{what}: {before} → {after}{}", sign(change)))?;
-                if change.verdict != Verdict::Untested {
+                if change.verdict != ChanceVerdict::Untested {
                     writeln!(f, "    {}", change.verdict)?;
                 }
             }

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::write::{Name, Text};
+use super::write::{EscapedText, Name};
 use super::{begin, end, sign};
 use crate::debrief::Comparison;
-use crate::debrief::compare::{Change, Verdict};
+use crate::debrief::compare::{ChanceVerdict, Change};
 
 /// Characters of a group's title that name its table.
 const TITLE_CHARS_MAX: usize = 72;
@@ -16,7 +16,7 @@ pub(in crate::debrief) fn comparison(comparison: &Comparison) -> String {
     let result = if comparison.differs() { "▲ Changed" } else { "● Alike" };
     page.add(format_args!(
         "<div class=\"health {class}\"><strong>{result}</strong><p>{}</p></div>\n",
-        Text(&comparison.headline())
+        EscapedText(&comparison.headline())
     ));
     let [before, after] = comparison.health.map(sign);
     page.paragraph(
@@ -48,16 +48,16 @@ fn row(change: &Change) -> Vec<String> {
         None => "",
     };
     let verdict = match change.verdict {
-        Verdict::Untested => "–".to_owned(),
-        Verdict::NoChance(_) => {
-            format!("<b class=\"warn tone\">{}</b>", Text(&change.verdict.to_string()))
+        ChanceVerdict::Untested => "–".to_owned(),
+        ChanceVerdict::NoChance(_) => {
+            format!("<b class=\"warn tone\">{}</b>", EscapedText(&change.verdict.to_string()))
         }
-        verdict => Text(&verdict.to_string()).to_string(),
+        verdict => EscapedText(&verdict.to_string()).to_string(),
     };
     vec![
         Name(&change.what).to_string(),
-        Text(&change.before).to_string(),
-        Text(&change.after).to_string(),
+        EscapedText(&change.before).to_string(),
+        EscapedText(&change.after).to_string(),
         direction.to_owned(),
         verdict,
     ]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::busiest;
 use super::time::time_label;
 use super::units::{Unit, count, percent_cell, time};
-use super::write::{Name, Page, Text};
+use super::write::{EscapedText, Name, Page};
 use crate::debrief::Debrief;
 use crate::debrief::histogram::Column;
 use crate::debrief::stats::BackendStats;
@@ -121,7 +121,7 @@ fn distribution(stats: &BackendStats, scale: &Scale, page: &mut Page) {
         "<div class=\"plot\"><svg viewBox=\"0 0 {} {HEIGHT}\" preserveAspectRatio=\"none\" \
          role=\"img\" aria-label=\"{}\"><path class=\"fa\" d=\"{path}\"/>",
         scale.columns,
-        Text(&label)
+        EscapedText(&label)
     ));
     page.add(format_args!(
         "<path class=\"grid\" vector-effect=\"non-scaling-stroke\" d=\"M0 {HEIGHT}H{}\"/>",
@@ -219,9 +219,9 @@ fn ranges(cards: &[&BackendStats], page: &mut Page) {
 }
 
 /// Parts of the time: name, class of its fill, its sum for a backend.
-type Part = (&'static str, &'static str, fn(&BackendStats) -> f64);
+type BarPart = (&'static str, &'static str, fn(&BackendStats) -> f64);
 
-const PARTS: [Part; 5] = [
+const PARTS: [BarPart; 5] = [
     ("in the queue", "queue", |stats| stats.spent.queue),
     ("back-off before a call", "backoff", |stats| stats.spent.back_off),
     ("to the first byte", "first", |stats| stats.spent.first_byte),
@@ -292,11 +292,11 @@ fn stacked(stats: &BackendStats, page: &mut Page) {
          aria-label=\"{}\">{rects}</svg></div></figure>\n",
         Name(&stats.name),
         time(all),
-        Text(label.trim_end_matches(", "))
+        EscapedText(label.trim_end_matches(", "))
     ));
 }
 
-fn time_table(cards: &[&BackendStats], used: &[&Part], page: &mut Page) {
+fn time_table(cards: &[&BackendStats], used: &[&BarPart], page: &mut Page) {
     let parts = used.iter().map(|part| (part.0, part.2));
     let columns = with_units(parts.chain([("in all", sum as fn(&BackendStats) -> f64)]), cards);
     let row = |stats: &&BackendStats| {

@@ -3,7 +3,7 @@
 use super::latency::times;
 use super::time::plural;
 use super::units::{count, percent};
-use super::write::{Name, Page, Text};
+use super::write::{EscapedText, Name, Page};
 use crate::debrief::stats::{BackendStats, TopError};
 use crate::debrief::tallies::{Costs, Tokens};
 use crate::debrief::{Debrief, advice, facts};
@@ -42,14 +42,14 @@ pub(super) fn tokens_and_cost(debrief: &Debrief, page: &mut Page) {
     }
     let heads = [
         "Backend (model)",
-        "Tokens read",
-        "Tokens written",
-        "Reported by",
-        "Not by",
+        "Prompt tokens",
+        "Completion tokens",
+        "Calls reported",
+        "Calls unreported",
         "Cost",
         "Tasks priced",
-        "Unpriced",
-        "Not reported",
+        "Tasks unpriced",
+        "Tasks unreported",
     ];
     page.table("", "Tokens and cost of each backend", &heads, &rows);
 }
@@ -69,7 +69,7 @@ pub(super) fn errors(debrief: &Debrief, page: &mut Page) {
     page.add("<ul class=\"errors\">\n");
     debrief.top_errors.iter().for_each(|error| one_error(debrief, error, page));
     for sentence in losses {
-        page.add(format_args!("<li><p>{}</p></li>\n", Text(&sentence)));
+        page.add(format_args!("<li><p>{}</p></li>\n", EscapedText(&sentence)));
     }
     page.add("</ul>\n");
     if debrief.counts.other_errors > 0 {
@@ -83,12 +83,12 @@ fn one_error(debrief: &Debrief, error: &TopError, page: &mut Page) {
     page.add(format_args!(
         "<li><b>{}</b> <bdi>{}</bdi> <span class=\"soft\">{share} of all failures</span>",
         times(error.count),
-        Text(&error.error)
+        EscapedText(&error.error)
     ));
     if let Some(kind) = &error.error_kind {
         page.add(format_args!(" <span class=\"kind\">{}</span>", Name(kind)));
         if let Some(advice) = advice::for_kind(kind) {
-            page.paragraph("", Text(advice));
+            page.paragraph("", EscapedText(advice));
         }
     }
     page.add("</li>\n");
@@ -111,7 +111,7 @@ pub(super) fn on_the_way(debrief: &Debrief, page: &mut Page) {
         };
         let rows: Vec<Vec<String>> = fallbacks.iter().map(row).collect();
         let heads = ["From", "To", "Because of", "Times"];
-        page.table("words", "Tasks that another helper took over", &heads, &rows);
+        page.table("words", "Fallbacks: tasks that another helper took over", &heads, &rows);
     }
     if !admissions.is_empty() {
         let row = |([decision, pressure, _], number): &([String; 3], u64)| {
@@ -120,7 +120,7 @@ pub(super) fn on_the_way(debrief: &Debrief, page: &mut Page) {
         };
         let rows: Vec<Vec<String>> = admissions.iter().map(row).collect();
         let heads = ["Decision", "Because of", "Times"];
-        page.table("words", "What the device’s state decided over tasks", &heads, &rows);
+        page.table("words", "Admission: what the device’s state decided over tasks", &heads, &rows);
     }
     if traced {
         page.paragraph(
@@ -188,11 +188,11 @@ pub(super) fn other_events(debrief: &Debrief, page: &mut Page) {
     if others.is_empty() {
         return;
     }
-    page.heading("Events of other makers");
+    page.heading("Events of companions");
     let row =
         |([event, ..], number): &([String; 3], u64)| vec![Name(event).to_string(), count(*number)];
     let rows: Vec<Vec<String>> = others.iter().map(row).collect();
-    page.table("", "Events by name, of companions and of programs", &["Event", "Times"], &rows);
+    page.table("", "Events that are not the library’s own, by name", &["Event", "Times"], &rows);
 }
 
 /// Why the health is what it is.

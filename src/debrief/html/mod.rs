@@ -16,7 +16,7 @@ pub(super) use comparison::comparison;
 use super::order::sort_short;
 use super::stats::BackendStats;
 use super::{Debrief, Health};
-use span::Span;
+use span::TimeSpan;
 use units::{count, percent};
 use write::Page;
 
@@ -40,7 +40,7 @@ const FILLS: &str = r#"<svg width="0" height="0" aria-hidden="true" style="posit
 
 pub(super) fn report(debrief: &Debrief) -> String {
     let mut page = begin("Telemetry debrief");
-    let span = Span::new(&debrief.counts.history.timeline);
+    let span = TimeSpan::new(&debrief.counts.history.timeline);
     if let Some(span) = &span {
         page.paragraph("soft", span.period());
     }
@@ -114,13 +114,13 @@ fn tiles(debrief: &Debrief, page: &mut Page) {
         tiles.push(("Tasks", count(tasks.total()), failed(tasks.failed, tasks.total())));
     }
     if calls.total() > 0 {
-        let retried = format!("{} repeated one before", count(counts.retried));
+        let retried = format!("{} were retries", count(counts.retried));
         tiles.push(("Calls", count(calls.total()), retried));
     }
     if counts.tokens.told > 0 {
         let tokens = &counts.tokens;
         let all = count(tokens.prompt.saturating_add(tokens.completion));
-        tiles.push(("Tokens", all, format!("{} written", count(tokens.completion))));
+        tiles.push(("Tokens", all, format!("{} of them completion", count(tokens.completion))));
     }
     if counts.costs.priced > 0 {
         let unpriced = counts.costs.unpriced + counts.costs.usage_missing;

@@ -1,7 +1,7 @@
 //! The span of time that a page shows, in columns of equal width.
 
-use super::units::{Moment, span};
-use crate::debrief::history::{SLOTS_MAX, Slot, Tally, Timeline};
+use super::units::{UtcMoment, span};
+use crate::debrief::history::{SLOTS_MAX, Tally, TimeSlot, Timeline};
 
 /// What lies apart from all else and holds less than this share of the events is left out: the
 /// lines of a device whose clock was not set would press all others into one column.
@@ -13,7 +13,7 @@ const LABELS_MAX: usize = 5;
 const DAY: u64 = 86_400;
 
 /// Columns side by side, with or without events.
-pub(super) struct Span {
+pub(super) struct TimeSpan {
     /// Seconds in a column.
     pub(super) width: u64,
     /// Of the first column, in widths after 1970.
@@ -23,7 +23,7 @@ pub(super) struct Span {
     pub(super) strays: u64,
 }
 
-impl Span {
+impl TimeSpan {
     /// Nothing where no event has a time.
     pub(super) fn new(timeline: &Timeline) -> Option<Self> {
         let mut line = timeline.clone();
@@ -64,7 +64,7 @@ impl Span {
 
     /// When a column begins: to the day, minute or second, as its width needs.
     pub(super) fn label(&self, column: usize) -> String {
-        let moment = Moment::new(self.begin(column));
+        let moment = UtcMoment::new(self.begin(column));
         match self.width {
             DAY.. => moment.date(),
             60.. => moment.minute(),
@@ -80,9 +80,11 @@ impl Span {
     /// `22 Nov 2025 16:46 to 17:02 UTC`.
     pub(super) fn period(&self) -> String {
         let end = self.columns.len();
-        let (from, to) = (Moment::new(self.begin(0)), Moment::new(self.begin(end)));
+        let (from, to) = (UtcMoment::new(self.begin(0)), UtcMoment::new(self.begin(end)));
         match self.width {
-            DAY.. => format!("{} to {} UTC", from.date(), Moment::new(self.begin(end - 1)).date()),
+            DAY.. => {
+                format!("{} to {} UTC", from.date(), UtcMoment::new(self.begin(end - 1)).date())
+            }
             _ if from.date() != to.date() => format!("{} to {} UTC", from.minute(), to.minute()),
             60.. => format!("{} to {} UTC", from.minute(), to.clock()),
             _ => format!("{} {} to {} UTC", from.date(), from.second(), to.second()),
@@ -102,7 +104,7 @@ impl Span {
         let fits = |step: &&u64| **step >= self.width && at(**step).count() <= LABELS_MAX;
         let Some(step) = steps.iter().chain(&longer).find(fits) else { return Vec::new() };
         let name = |column| {
-            let moment = Moment::new(self.begin(column));
+            let moment = UtcMoment::new(self.begin(column));
             let years = *step > 364 * DAY;
             match *step {
                 _ if years => moment.date(),
@@ -130,7 +132,8 @@ fn cut_stray(line: &mut Timeline) -> u64 {
     let places: Vec<_> = line.slots.iter().map(|slot| slot.place).collect();
     let gap = |at: &usize| places[*at] - places[*at - 1];
     let Some(at) = (1..places.len()).max_by_key(gap) else { return 0 };
-    let events = |slots: &[Slot]| slots.iter().map(|slot| slot.tally.events.total()).sum::<u64>();
+    let events =
+        |slots: &[TimeSlot]| slots.iter().map(|slot| slot.tally.events.total()).sum::<u64>();
     let (before, after) = (events(&line.slots[..at]), events(&line.slots[at..]));
     let stays = if before < after { &places[at..] } else { &places[..at] };
     let length = stays[stays.len() - 1] - stays[0];

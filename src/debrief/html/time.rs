@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::span::Span;
-use super::units::{Moment, Unit, count, percent, percent_cell, time};
+use super::span::TimeSpan;
+use super::units::{Unit, UtcMoment, count, percent, percent_cell, time};
 use super::write::{Name, Page};
 use crate::debrief::Debrief;
 use crate::debrief::history::{RunRow, Tally};
@@ -18,7 +18,7 @@ const RUNS_SHOWN: usize = 10;
 /// The height of a chart, in its own units.
 const HEIGHT: f64 = 100.0;
 
-pub(super) fn over_time(debrief: &Debrief, span: Option<&Span>, page: &mut Page) {
+pub(super) fn over_time(debrief: &Debrief, span: Option<&TimeSpan>, page: &mut Page) {
     page.heading("Over time");
     let undated = debrief.counts.history.timeline.undated;
     let Some(span) = span else {
@@ -68,7 +68,7 @@ fn bars(class: &str, sizes: impl Iterator<Item = (usize, f64)>) -> String {
 }
 
 /// A chart with its caption and axes. `marks` are labels on the left, by height from 0 to 1.
-fn chart(page: &mut Page, span: &Span, caption: &str, body: &str, marks: &[(f64, String)]) {
+fn chart(page: &mut Page, span: &TimeSpan, caption: &str, body: &str, marks: &[(f64, String)]) {
     let columns = span.columns.len();
     let mut grid = String::new();
     for (height, _) in marks {
@@ -99,7 +99,7 @@ fn chart(page: &mut Page, span: &Span, caption: &str, body: &str, marks: &[(f64,
     page.add("</div></figure>\n");
 }
 
-fn events_chart(span: &Span, page: &mut Page) {
+fn events_chart(span: &TimeSpan, page: &mut Page) {
     let events = |tally: &Tally| tally.events.total();
     let Some((column, most)) =
         span.filled().map(|(column, tally)| (column, events(tally))).max_by_key(|(_, n)| *n)
@@ -117,7 +117,7 @@ fn events_chart(span: &Span, page: &mut Page) {
     chart(page, span, &caption, &bars("fa", sizes), &marks);
 }
 
-fn failures_chart(span: &Span, page: &mut Page) {
+fn failures_chart(span: &TimeSpan, page: &mut Page) {
     let rate = |tally: &Tally| tally.events.failed as f64 / tally.events.total().max(1) as f64;
     let worst = span.filled().max_by(|a, b| rate(a.1).total_cmp(&rate(b.1)));
     let Some((column, tally)) = worst.filter(|(_, tally)| tally.events.failed > 0) else {
@@ -129,7 +129,7 @@ fn failures_chart(span: &Span, page: &mut Page) {
     let top = top.into_iter().find(|top| *top >= rate(tally)).unwrap_or(1.0);
     let with = span.filled().filter(|(_, tally)| tally.events.failed > 0).count();
     let caption = format!(
-        "<b>Failed, of 100 events.</b> Worst: {} ({} of {}) in {}. In {} of {} no event failed.",
+        "<b>Failure rate.</b> Worst: {} ({} of {}) in {}. In {} of {} no event failed.",
         percent(tally.events.failed, tally.events.total()),
         count(tally.events.failed),
         count(tally.events.total()),
@@ -148,7 +148,7 @@ fn round_times() -> impl Iterator<Item = f64> {
     (-6..12).flat_map(move |power| steps.map(|step| step * 10_f64.powi(power)))
 }
 
-fn latency_chart(span: &Span, page: &mut Page) {
+fn latency_chart(span: &TimeSpan, page: &mut Page) {
     let points: Vec<_> = span
         .filled()
         .filter(|(_, tally)| tally.calls.count() > 0)
@@ -211,7 +211,7 @@ pub(super) fn time_label(ms: f64) -> String {
     format!("{} {}", count((ms / unit.ms).round() as u64), unit.name)
 }
 
-fn table(span: &Span, page: &mut Page) {
+fn table(span: &TimeSpan, page: &mut Page) {
     let unit = Unit::of_all(span.filled().map(|(_, tally)| tally.calls.percentile(95)));
     let row = |(column, tally)| [vec![span.label(column)], tally_cells(tally, unit)].concat();
     let rows: Vec<_> = span.filled().map(row).collect();
@@ -261,7 +261,7 @@ pub(super) fn by_run(debrief: &Debrief, page: &mut Page) {
 
 fn run_cells(run: &RunRow, unit: Unit) -> Vec<String> {
     let none = || "–".to_owned();
-    let began = run.first.filter(|at| *at >= 0.0).map(|at| Moment::new(at as u64).minute());
+    let began = run.first.filter(|at| *at >= 0.0).map(|at| UtcMoment::new(at as u64).minute());
     let lasted = run.first.zip(run.last).map(|(first, last)| time((last - first).max(0.0) * 1e3));
     let end = if run.ended { "clean" } else { "open" };
     let own = vec![

@@ -10,7 +10,7 @@ pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -97,7 +97,7 @@ pub(super) fn time(ms: f64) -> String {
 pub(super) fn span(seconds: u64) -> String {
     let units =
         [(604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
-    let fits = |unit: &&(u64, &str)| seconds % unit.0 == 0;
+    let fits = |unit: &&(u64, &str)| seconds.is_multiple_of(unit.0);
     let (size, name) = units.iter().find(fits).copied().unwrap_or((1, "second"));
     match seconds / size {
         1 => name.to_owned(),
@@ -109,12 +109,12 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// A moment, from Unix seconds.
-pub(super) struct Moment(String);
+pub(super) struct UtcMoment(String);
 
 /// The last second of the year 9999: later years would not fit their four digits.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-impl Moment {
+impl UtcMoment {
     pub(super) fn new(seconds: u64) -> Self {
         Self(iso_micros(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND))))
     }
@@ -194,10 +194,10 @@ mod tests {
 
     #[test]
     fn moments_are_in_utc() {
-        let moment = Moment::new(1_763_830_000);
+        let moment = UtcMoment::new(1_763_830_000);
         assert_eq!(moment.minute(), "22 Nov 2025 16:46");
         assert_eq!((moment.second(), moment.day()), ("16:46:40".to_owned(), "22 Nov".to_owned()));
-        assert_eq!(Moment::new(0).date(), "1 Jan 1970");
-        assert_eq!(Moment::new(u64::MAX).minute(), "31 Dec 9999 23:59");
+        assert_eq!(UtcMoment::new(0).date(), "1 Jan 1970");
+        assert_eq!(UtcMoment::new(u64::MAX).minute(), "31 Dec 9999 23:59");
     }
 }

@@ -6,9 +6,9 @@ use std::fmt::{self, Display, Write};
 ///
 /// What steers the direction of writing, and characters that are none, show as their code
 /// point: a page's own words stand where they stand.
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(super) struct EscapedText<'a>(pub(super) &'a str);
 
-impl Display for Text<'_> {
+impl Display for EscapedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             match c {
@@ -52,7 +52,7 @@ impl Display for Name<'_> {
             Some(end) => (self.0.get(..end).unwrap_or_default(), "…"),
             None => (self.0, ""),
         };
-        write!(f, "<bdi>{}{more}</bdi>", Text(shown))
+        write!(f, "<bdi>{}{more}</bdi>", EscapedText(shown))
     }
 }
 
@@ -85,7 +85,7 @@ impl Page {
         heads: &[impl Display],
         rows: &[Vec<String>],
     ) {
-        self.paragraph("soft", Text(caption));
+        self.paragraph("soft", EscapedText(caption));
         self.bare_table(class, caption, heads, rows);
     }
 
@@ -98,7 +98,7 @@ impl Page {
         heads: &[impl Display],
         rows: &[Vec<String>],
     ) {
-        let caption = Text(caption);
+        let caption = EscapedText(caption);
         let _ = write!(
             self.0,
             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\
@@ -123,7 +123,7 @@ impl Page {
 
     /// A table behind a line that unfolds it.
     pub(super) fn folded(&mut self, caption: &str, heads: &[impl Display], rows: &[Vec<String>]) {
-        let _ = write!(self.0, "<details><summary>{}</summary>", Text(caption));
+        let _ = write!(self.0, "<details><summary>{}</summary>", EscapedText(caption));
         self.bare_table("", caption, heads, rows);
         self.0.push_str("</details>\n");
     }
@@ -144,7 +144,7 @@ mod tests {
             ("a\nb\tc", "a b c"),
             ("שלום", "שלום"),
         ] {
-            assert_eq!(Text(text).to_string(), html);
+            assert_eq!(EscapedText(text).to_string(), html);
         }
         assert_eq!(Name("a").to_string(), "<bdi>a</bdi>");
         let long = Name(&"<".repeat(1000)).to_string();
