@@ -221,9 +221,16 @@ pub(super) const WORD: usize = 8;
 
 /// How the keys of the last lines looked, by their place in the line. A writer repeats
 /// itself: comparing with what stood there before is cheaper than reading.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shape {
     pub(super) keys: [[SeenKey; 2]; SHAPE_FIELDS],
+}
+
+impl Default for Shape {
+    /// A loop: derived, it is kilobytes of stores, one for each field of each key.
+    fn default() -> Self {
+        Self { keys: [[SeenKey::default(); 2]; SHAPE_FIELDS] }
+    }
 }
 
 /// A key as it stands in a line, from its opening quote to its colon.
