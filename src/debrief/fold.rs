@@ -316,11 +316,24 @@ impl Counts {
 
     fn kind(&mut self, kind: Option<RawText<'_>>) {
         let Some(kind) = kind else { return };
-        if let Some(known) = self.kinds.iter_mut().find(|known| known.0.as_bytes() == kind.raw()) {
-            known.1 += 1;
-        } else if self.kinds.len() < KINDS_MAX {
-            self.kinds.push((clean(&kind.decode(), NAME_BYTES_MAX), 1));
+        let known = self.kinds.iter().position(|known| known.0.as_bytes() == kind.raw());
+        let place = known.unwrap_or_else(|| self.new_kind(kind));
+        if let Some(kind) = self.kinds.get_mut(place) {
+            kind.1 += 1;
         }
+    }
+
+    /// The place of a kind that does not stand in the list as it is written; beyond the list
+    /// where that is full.
+    #[cold]
+    fn new_kind(&mut self, kind: RawText<'_>) -> usize {
+        let name = clean(&kind.decode(), NAME_BYTES_MAX);
+        let known = self.kinds.iter().position(|known| known.0 == name);
+        let place = known.unwrap_or(self.kinds.len());
+        if known.is_none() && place < KINDS_MAX {
+            self.kinds.push((name, 0));
+        }
+        place
     }
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Writes the audit file of a made-up week to standard output: tests/report/week.py > week.jsonl
+An argument is the number of weeks, each with the same events; 223 make 2 million lines.
 
 What happens in it, all by a fixed seed, so that every run writes the same file:
 
@@ -13,6 +14,7 @@ What happens in it, all by a fixed seed, so that every run writes the same file:
                two sleeps
 """
 
+import datetime
 import json
 import random
 import sys
@@ -20,7 +22,7 @@ import sys
 START = 1_763_337_600  # Monday, 17 November 2025, 0:00 UTC
 HOUR, DAY = 3600, 86_400
 chance = random.Random(20_251_117)
-out = sys.stdout
+lines = []  # moment, day of the run, its clock, the fields
 
 # Name, share of tasks, median latency in ms, price of 1,000 tokens (None: not on the list).
 BACKENDS = [
@@ -36,16 +38,16 @@ class Run:
     """One run of the program: its lines carry its id and a sequence number."""
 
     def __init__(self, at):
-        day, second = divmod(int(at) - START, DAY)
-        clock = f"{second // HOUR:02}{second // 60 % 60:02}{second % 60:02}"
-        self.id, self.seq, self.tasks = f"202511{17 + day}_{clock}", 0, 0
+        self.day, second = divmod(int(at) - START, DAY)
+        self.clock = f"{second // HOUR:02}{second // 60 % 60:02}{second % 60:02}"
+        self.seq, self.tasks = 0, 0
         for name, *_ in BACKENDS:
             self.line(at, "helper_spawn", backend=name, latency_ms=0.08, success=True)
 
     def line(self, at, event, **fields):
         self.seq += 1
-        line = {"timestamp": round(at, 6), "run_id": self.id, "event": event, **fields}
-        out.write(json.dumps({**line, "seq": self.seq}, separators=(",", ":"), ensure_ascii=False) + "\n")
+        fields = json.dumps({"event": event, **fields, "seq": self.seq}, separators=(",", ":"), ensure_ascii=False)
+        lines.append((at, self.day, self.clock, fields[1:]))
 
 
 def state(at, backend):
@@ -142,7 +144,7 @@ def main():
                 run = Run(at)
             task(run, at, chance.choices(BACKENDS, [share for _, share, *_ in BACKENDS])[0])
             if chance.random() < 0.02:
-                run.line(at, "job_finished", queue="mail", attempts=1)
+                run.line(at, "queue.done", attempts=1)
             if hour // 24 == 5 and of_day == 23 and chance.random() < 0.4:
                 run.line(at, "admission", backend=LOCAL[0], decision="wait", pressure="network")
             if (hour // 24, of_day) == (6, 2) and second < 300:
@@ -151,4 +153,14 @@ def main():
             run.line(START + hour * HOUR + HOUR - 1, "trace_export", sent=40, dropped=0, retried=1)
 
 
+def write(weeks):
+    for week in range(weeks):
+        monday = datetime.date(2025, 11, 17) + datetime.timedelta(7 * week)
+        dates = [f"{monday + datetime.timedelta(day):%Y%m%d}" for day in range(7)]
+        sys.stdout.writelines(
+            f'{{"timestamp":{at + week * 7 * DAY:.6f},"run_id":"{dates[day]}_{clock}",{fields}\n'
+            for at, day, clock, fields in lines)
+
+
 main()
+write(int(sys.argv[1]) if len(sys.argv) > 1 else 1)

@@ -68,3 +68,22 @@ fn labels_are_escaped() {
             .all(|line| line.starts_with("# ") || line.starts_with("automation_assistant_"))
     );
 }
+
+#[test]
+fn a_text_written_in_several_ways_is_one_sample() {
+    let line = |kind: &str| {
+        let start = r#"{"run_id":"r","event":"backend_call","backend":"b","success":false"#;
+        format!(
+            "{start},\"error_kind\":\"{kind}\"}}
+"
+        )
+    };
+    let kinds = ["net", r"n\u0065t", "net ", r"a\u0001b", "a b", "a b"];
+    let debrief = read(&kinds.map(line).concat());
+    let text = debrief.to_prometheus();
+    for (kind, count) in [("net", 3), ("a b", 3)] {
+        let sample = format!("automation_assistant_error_kinds_total{{kind=\"{kind}\"}} {count}\n");
+        assert!(text.contains(&sample), "{text}");
+        assert_eq!(debrief.to_json()["error_kinds"][kind], count);
+    }
+}
