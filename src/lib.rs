@@ -189,7 +189,7 @@ pub mod limits {
 
 // Names of 0.1 that have moved into the modules. They go with 0.3.
 #[doc(hidden)]
-pub use debrief::{BackendStats, Health, TopError};
+pub use debrief::{BackendStats, Comparison, Health, TopError};
 #[doc(hidden)]
 pub use device::{
     Admission, AdmissionPolicy, Battery, BatterySource, ClockGap, ClockReading, ClockSource,

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::support::command;
 
+mod debrief;
 mod doctor;
 
 /// Each story takes seconds; under emulation ten times that. Then it is killed.
