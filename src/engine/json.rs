@@ -4,37 +4,53 @@
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-/// JSON that grows.
-pub(crate) struct Json(Vec<u8>);
+use crate::http::{Body, Insert};
+use crate::task::Image;
+
+/// JSON that grows. Pictures in it become base64 only when it is sent.
+pub(crate) struct Json {
+    bytes: Vec<u8>,
+    inserts: Vec<Insert>,
+}
 
 impl Json {
     /// The JSON that this writes.
-    pub(crate) fn written(write: impl FnOnce(&mut Self)) -> Vec<u8> {
-        let mut json = Self(Vec::with_capacity(256));
+    pub(crate) fn new(write: impl FnOnce(&mut Self)) -> Self {
+        let mut json = Self { bytes: Vec::with_capacity(256), inserts: Vec::new() };
         write(&mut json);
-        json.0
+        json
+    }
+
+    /// The JSON that this writes, which has no pictures.
+    pub(crate) fn written(write: impl FnOnce(&mut Self)) -> Vec<u8> {
+        Self::new(write).bytes
+    }
+
+    /// The JSON as a request's body.
+    pub(crate) fn body(&self) -> Body<'_> {
+        Body { bytes: &self.bytes, inserts: &self.inserts }
     }
 
     /// An object with the members that this writes.
     pub(crate) fn object(&mut self, members: impl FnOnce(&mut Self)) {
         self.separate();
-        self.0.push(b'{');
+        self.bytes.push(b'{');
         members(self);
-        self.0.push(b'}');
+        self.bytes.push(b'}');
     }
 
     /// An array with the elements that this writes.
     pub(crate) fn array(&mut self, elements: impl FnOnce(&mut Self)) {
         self.separate();
-        self.0.push(b'[');
+        self.bytes.push(b'[');
         elements(self);
-        self.0.push(b']');
+        self.bytes.push(b']');
     }
 
     /// The key of an object's next member; its value must follow.
     pub(crate) fn key(&mut self, key: &str) -> &mut Self {
         self.value(key);
-        self.0.push(b':');
+        self.bytes.push(b':');
         self
     }
 
@@ -47,18 +63,37 @@ impl Json {
     pub(crate) fn value(&mut self, value: &(impl Serialize + ?Sized)) {
         self.separate();
         // Memory takes all, and texts and JSON values can always be written.
-        let _ = serde_json::to_writer(&mut self.0, value);
+        let _ = serde_json::to_writer(&mut self.bytes, value);
+    }
+
+    /// A text: the picture's URL, or its bytes as a data URL.
+    pub(crate) fn image_url(&mut self, image: &Image) {
+        match image.url() {
+            Some(url) => self.value(url),
+            None => {
+                let media_type = image.media_type().unwrap_or_default();
+                self.encoded(&format!("data:{media_type};base64,"), image);
+            }
+        }
+    }
+
+    /// A text: this prefix and the picture's bytes as base64; nothing more for one behind a URL.
+    pub(crate) fn encoded(&mut self, prefix: &str, image: &Image) {
+        self.value(prefix);
+        // Before the text's closing quote.
+        let at = self.bytes.len() - 1;
+        self.inserts.extend(image.shared_bytes().map(|data| Insert { at, data: data.clone() }));
     }
 
     /// A value that is JSON already.
     pub(crate) fn raw(&mut self, json: &str) {
         self.separate();
-        self.0.extend_from_slice(json.as_bytes());
+        self.bytes.extend_from_slice(json.as_bytes());
     }
 
     fn separate(&mut self) {
-        if !matches!(self.0.last(), None | Some(b'{' | b'[' | b':')) {
-            self.0.push(b',');
+        if !matches!(self.bytes.last(), None | Some(b'{' | b'[' | b':')) {
+            self.bytes.push(b',');
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What a conversation is made of, whatever protocol it is written in.
 
-use crate::task::{Role, TaskRequest};
+use crate::task::{Image, Role, TaskRequest};
 
 /// A part of a turn or prompt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Part<'a> {
     Text(&'a str),
+    Image(&'a Image),
 }
 
 /// An earlier turn, or the prompt itself.
@@ -13,24 +14,38 @@ pub(crate) enum Part<'a> {
 pub(crate) struct Message<'a> {
     pub(crate) role: Role,
     text: &'a str,
+    images: &'a [Image],
 }
 
 impl<'a> Message<'a> {
-    /// What the message holds, in order.
+    /// What the message holds: its pictures, then its text, as models read them best. Blank
+    /// text beside pictures is left out, since servers refuse it.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
-        std::iter::once(Part::Text(self.text))
+        let text = Some(self.text).filter(|text| self.images.is_empty() || !text.trim().is_empty());
+        self.images.iter().map(Part::Image).chain(text.map(Part::Text))
     }
 
     /// All its text.
     pub(crate) fn text(&self) -> &'a str {
         self.text
     }
+
+    /// All its pictures.
+    pub(crate) fn images(&self) -> &'a [Image] {
+        self.images
+    }
 }
 
 /// The request's earlier turns and its prompt, in order.
 pub(crate) fn messages(request: &TaskRequest) -> impl Iterator<Item = Message<'_>> {
-    let turns = request.turns.iter().map(|turn| Message { role: turn.role, text: &turn.text });
-    turns.chain([Message { role: Role::User, text: &request.prompt }])
+    let turns = request.turns.iter().map(|turn| Message {
+        role: turn.role,
+        text: &turn.text,
+        images: turn.images(),
+    });
+    let prompt =
+        Message { role: Role::User, text: &request.prompt, images: request.images() };
+    turns.chain([prompt])
 }
 
 /// JSON of a provider's own that goes back to it verbatim in the next round (signatures,

@@ -25,7 +25,7 @@ pub(crate) trait Protocol: Send + Sync {
     fn reserved(&self) -> &'static [&'static str];
 
     /// Writes a request's body.
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8>;
+    fn write(&self, ask: &Ask<'_>) -> Json;
 
     /// Reads a complete reply that may be anything, an error too.
     ///

@@ -11,7 +11,8 @@ use crate::engine::failure::{Failure, Retry, kind_of, may_retry, provider_error}
 use crate::engine::message;
 use crate::engine::protocol::Ask;
 use crate::engine::scrub::Scrubber;
-use crate::http::{Response, asked_retry, asked_wait};
+use crate::http::{Response, asked_retry, asked_wait, encoded_head};
+use crate::task::Image;
 use crate::task_error::ErrorKind;
 
 /// Most of an error's body that is read: its message is cut to less anyway.
@@ -111,7 +112,10 @@ impl Conversation<'_> {
         let request = self.call.request();
         scrubber.text(said);
         scrubber.text(self.call.system_prompt().unwrap_or_default());
-        message::messages(request).for_each(|message| scrubber.text(message.text()));
+        for message in message::messages(request) {
+            scrubber.text(message.text());
+            message.images().iter().for_each(|image| hide_image(&mut scrubber, image));
+        }
         for (key, value) in &request.context {
             scrubber.text(key);
             hide_value(&mut scrubber, value);
@@ -123,6 +127,14 @@ impl Conversation<'_> {
             round.results.iter().for_each(|result| scrubber.text(&result.text));
         }
         scrubber
+    }
+}
+
+/// Hides a picture's URL, or the beginning of its bytes: what quotes more quotes that too.
+fn hide_image(scrubber: &mut Scrubber<'_>, image: &Image) {
+    match image.bytes() {
+        Some(bytes) => scrubber.text(&encoded_head(bytes)),
+        None => scrubber.text(image.url().unwrap_or_default()),
     }
 }
 

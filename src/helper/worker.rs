@@ -104,7 +104,13 @@ fn work(
         in_callback: Cell::new(false),
         attempts: &log,
     };
-    let outcome = quietly(|| shared.backend.process(&call));
+    let outcome = quietly(|| {
+        if request.all_images().next().is_some() && !shared.backend.accepts_images() {
+            call.withdraw_attempt();
+            return Err(no_images());
+        }
+        shared.backend.process(&call)
+    });
     let in_callback = call.in_callback.get();
     let first_text = call.first_text.get();
     // The callback is user data: its drop may panic too.
@@ -119,6 +125,13 @@ fn work(
         Err(TaskError::new(ErrorKind::Panicked, what))
     });
     (reply.and_then(|reply| within_bound(shared, reply)), first_text)
+}
+
+fn no_images() -> TaskError {
+    TaskError::new(
+        ErrorKind::Unsupported,
+        "the backend takes no pictures: ask a helper whose model sees, or leave them out",
+    )
 }
 
 /// Refuses a reply that is larger than the helper takes.

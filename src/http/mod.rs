@@ -5,7 +5,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
-use ureq::{Agent, BodyReader};
+use ureq::{Agent, SendBody};
 
 use crate::cancel::CancelSignal;
 use crate::connections::Connections;
@@ -15,6 +15,7 @@ use crate::error::Error;
 mod agents;
 #[cfg(feature = "tls")]
 mod algorithms;
+mod body;
 mod call;
 mod connection;
 mod endpoint;
@@ -32,6 +33,7 @@ mod tls;
 mod wait;
 
 use call::Scope;
+pub(crate) use body::{Body, Insert, encoded_head};
 pub(crate) use call::{CallPhase, Limits};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fault::Fault;
@@ -61,7 +63,7 @@ pub(crate) struct Request<'a> {
     /// Names in lower case; values checked when the backend was made.
     pub(crate) headers: &'a [(&'static str, String)],
     /// What is posted; a request without is a GET.
-    pub(crate) body: Option<&'a [u8]>,
+    pub(crate) body: Option<Body<'a>>,
     /// Whether the body is put instead of posted.
     pub(crate) put: bool,
     pub(crate) accept: &'static str,
@@ -101,7 +103,11 @@ impl Client {
     ) -> Result<Response<'c>, Unsent> {
         let scope = Scope::enter(cancel, limits, fresh_only);
         let outcome = match request.body {
-            Some(body) => self.agent.run(assemble(request, body)),
+            Some(Body { bytes, inserts: [] }) => self.agent.run(assemble(request, bytes)),
+            Some(body) => {
+                let mut reader = body.reader();
+                self.agent.run(assemble(request, SendBody::from_reader(&mut reader)))
+            }
             None => self.agent.run(assemble(request, ())),
         };
         match outcome {
@@ -144,6 +150,7 @@ fn is_io(fault: &ureq::Error) -> bool {
 fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
     let mut out = HttpRequest::new(body);
     let posts = request.body.is_some();
+    let length = request.body.map(|body| body.length());
     *out.method_mut() = match (posts, request.put) {
         (false, _) => ureq::http::Method::GET,
         (true, false) => ureq::http::Method::POST,
@@ -155,6 +162,10 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
     headers.insert("accept", HeaderValue::from_static(request.accept));
     if posts {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
+    }
+    // ureq cannot know how long a body is that it reads from us.
+    if let Some(length) = length {
+        headers.insert("content-length", length.into());
     }
     for (name, value) in request.headers {
         if let Ok(mut value) = HeaderValue::from_str(value) {
@@ -171,7 +182,7 @@ pub(crate) struct Response<'c> {
     status: u16,
     headers: HeaderMap,
     // Before `scope`: closing the connection is still part of the call.
-    body: BodyReader<'static>,
+    body: ureq::BodyReader<'static>,
     scope: Scope<'c>,
 }
 

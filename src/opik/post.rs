@@ -83,7 +83,7 @@ impl Target {
         let request = Request {
             url,
             headers: &self.headers,
-            body: Some(body.as_bytes()),
+            body: Some(body.as_bytes().into()),
             put: list == OpikList::Scores,
             accept: "application/json",
         };

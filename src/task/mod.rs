@@ -3,13 +3,20 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+mod check;
+mod image;
 mod outcome;
 mod request;
+mod turn;
 
+pub(crate) use check::RequestBounds;
+pub(crate) use image::sniff as sniff_image;
+pub use image::{Image, MAX_IMAGES};
 pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]
 pub(crate) use request::ReplySchema;
-pub use request::{Role, TaskRequest, Turn};
+pub use request::TaskRequest;
+pub use turn::{Role, Turn};
 
 /// A callback that only its owner can reach. The mutex is never locked: it makes the
 /// request (and so the errors that give it back) shareable between threads.

@@ -1,54 +1,17 @@
 //! A task on its way in: what is asked, and how.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::check::json_bytes;
+use super::image::Image;
+use super::turn::{Role, Turn};
 use super::{Exclusive, OnDone, OnText, Priority, Task};
 use crate::tool::Tool;
 use crate::trace::{TraceId, TraceNote};
-
-/// Who said something in a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Role {
-    /// Instructions to the model.
-    System,
-    /// The person, or the program in its place.
-    User,
-    /// The model.
-    Assistant,
-}
-
-impl Role {
-    /// The role's name in the OpenAI protocol.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
-}
-
-/// One earlier turn of a conversation, sent before the prompt.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Turn {
-    /// Who said it.
-    pub role: Role,
-    /// What was said.
-    pub text: String,
-}
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("role", &self.role).field("bytes", &self.text.len()).finish()
-    }
-}
 
 /// A JSON schema that the answer must follow (OpenAI's `response_format`).
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +40,7 @@ pub struct TaskRequest {
     pub(crate) context: Map<String, Value>,
     pub(crate) system_prompt: Option<String>,
     pub(crate) turns: Vec<Turn>,
+    pub(crate) images: Vec<Image>,
     pub(crate) custom_params: Map<String, Value>,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) reply_schema: Option<Box<ReplySchema>>,
@@ -97,6 +61,7 @@ impl TaskRequest {
             context: Map::new(),
             system_prompt: None,
             turns: Vec::new(),
+            images: Vec::new(),
             custom_params: Map::new(),
             tools: Vec::new(),
             reply_schema: None,
@@ -135,7 +100,7 @@ impl TaskRequest {
     /// prompt.
     #[must_use]
     pub fn turn(mut self, role: Role, text: impl Into<String>) -> Self {
-        self.turns.push(Turn { role, text: text.into() });
+        self.turns.push(Turn::new(role, text));
         self
     }
 
@@ -260,6 +225,7 @@ impl TaskRequest {
             context: self.context.clone(),
             system_prompt: self.system_prompt.clone(),
             turns: self.turns.clone(),
+            images: self.images.clone(),
             custom_params: self.custom_params.clone(),
             tools: self.tools.clone(),
             reply_schema: self.reply_schema.clone(),
@@ -277,6 +243,7 @@ impl TaskRequest {
     pub(crate) fn clone_for_record(&self) -> Self {
         let mut copy = Self::new(self.prompt.clone());
         copy.context = self.context.clone();
+        copy.images = self.images.clone();
         copy.note = self.note.clone();
         copy
     }
@@ -296,6 +263,18 @@ impl TaskRequest {
         &self.turns
     }
 
+    /// The pictures that belong to the prompt; those of earlier turns are in
+    /// [`Turn::images`]. A backend of your own gets them only if it says that it
+    /// [accepts them](crate::AiBackend::accepts_images).
+    pub fn images(&self) -> &[Image] {
+        &self.images
+    }
+
+    /// All pictures, those of earlier turns first.
+    pub(crate) fn all_images(&self) -> impl Iterator<Item = &Image> {
+        self.turns.iter().flat_map(Turn::images).chain(&self.images)
+    }
+
     /// The tools that the model may call. A [`Custom`](crate::BackendType::Custom) backend
     /// calls them itself.
     pub fn tools_ref(&self) -> &[Arc<dyn Tool>] {
@@ -312,78 +291,10 @@ impl TaskRequest {
         self.reply_schema.as_ref().map(|reply| (reply.name.as_str(), &reply.schema))
     }
 
-    /// Why the request cannot be accepted, or nothing. Read once, at the door.
-    pub(crate) fn problem(&self, prompt_max: usize, context_max: usize) -> Option<String> {
-        if self.prompt.trim().is_empty() {
-            return Some("the prompt is empty: say what the helper is to do".into());
-        }
-        let system = self.system_prompt.as_ref().map_or(0, String::len);
-        let turns: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
-        let prompt = self.prompt.len() + system + turns;
-        if prompt > prompt_max {
-            return Some(format!(
-                "the prompt (with system prompt and earlier turns) has {prompt} bytes, \
-                 the helper takes {prompt_max}: shorten it, or raise max_prompt_bytes"
-            ));
-        }
-        let mut values = self.context.values().chain(self.custom_params.values());
-        // Before anything else looks into them: all else goes as deep as they do.
-        if values.any(|value| is_deeper(value, MAX_JSON_DEPTH)) {
-            return Some(format!(
-                "context or custom_params are nested deeper than {MAX_JSON_DEPTH} levels: \
-                 flatten them"
-            ));
-        }
-        let context = if self.context.is_empty() { 0 } else { json_bytes(&self.context) };
-        if context > context_max {
-            return Some(format!(
-                "the context has {context} bytes as JSON, the helper takes {context_max}: \
-                 leave some out, or raise max_context_bytes"
-            ));
-        }
-        if self.timeout == Some(Duration::ZERO) {
-            return Some("a timeout of zero leaves no time to run: leave it out".into());
-        }
-        self.note.as_ref().and_then(|note| note.validate().err())
-    }
-
-    /// Bytes of text held, for the bound on kept results.
+    /// Bytes of text held, for the bound on kept results. Pictures are not counted: they are
+    /// dropped when the task ends.
     pub(crate) fn text_bytes(&self) -> usize {
         self.prompt.len() + if self.context.is_empty() { 0 } else { json_bytes(&self.context) }
-    }
-}
-
-/// How deep context and custom parameters may be nested: as deep as serde_json reads. What
-/// is deeper would run out of the helper's stack when it is written.
-const MAX_JSON_DEPTH: usize = 128;
-
-/// Whether the value is nested deeper than this. Looks no deeper itself.
-fn is_deeper(value: &Value, depth_max: usize) -> bool {
-    let Some(rest) = depth_max.checked_sub(1) else { return true };
-    match value {
-        Value::Array(values) => values.iter().any(|value| is_deeper(value, rest)),
-        Value::Object(map) => map.values().any(|value| is_deeper(value, rest)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-/// The value's length as JSON, without writing it anywhere.
-fn json_bytes(value: &impl Serialize) -> usize {
-    struct Count(usize);
-    impl Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // A map of JSON values always serializes; should it not, it is over every bound.
-    match serde_json::to_writer(&mut count, value) {
-        Ok(()) => count.0,
-        Err(_) => usize::MAX,
     }
 }
 
@@ -406,6 +317,7 @@ impl fmt::Debug for TaskRequest {
             .field("prompt_bytes", &self.prompt.len())
             .field("context_keys", &self.context.len())
             .field("turns", &self.turns.len())
+            .field("images", &self.all_images().count())
             .field("tools", &self.tools.len())
             .field("priority", &self.priority)
             .field("timeout", &self.timeout)

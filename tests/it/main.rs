@@ -18,6 +18,7 @@ mod flow;
 mod graders;
 #[cfg(feature = "http")]
 mod http;
+mod images;
 mod limits;
 #[cfg(feature = "http")]
 mod opik;

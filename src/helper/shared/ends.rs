@@ -172,6 +172,7 @@ impl Shared {
             end.queue = Some(claim.queue_time);
             if let Some(trace) = &mut end.trace {
                 trace.note = request.note.as_deref();
+                trace.images = &request.images;
                 trace.provider = provider.as_deref().or(trace.provider);
                 trace.first_text = began.zip(claim.first_text).map(|(from, to)| to - from);
             }

@@ -10,16 +10,17 @@ use crate::error::Error;
 use crate::id::TaskId;
 use crate::store::{Phase, Queued};
 use crate::sync::{MutexGuard, earlier, now, wait_until};
-use crate::task::TaskRequest;
+use crate::task::{RequestBounds, TaskRequest};
 
 impl Shared {
     /// Checks a request and puts it into the queue; waits for room this long.
     pub(crate) fn submit(&self, request: TaskRequest, patience: Duration) -> Result<TaskId, Error> {
-        let (prompt_max, context_max) =
-            (self.config.max_prompt_bytes, self.config.max_context_bytes);
-        if let Some(problem) = request.problem(prompt_max, context_max) {
-            return Err(Error::InvalidRequest(problem));
-        }
+        let bounds = RequestBounds {
+            prompt: self.config.max_prompt_bytes,
+            context: self.config.max_context_bytes,
+            image: self.config.max_image_bytes,
+        };
+        request.validate(bounds).map_err(Error::InvalidRequest)?;
         let submitted = now();
         let until = submitted.checked_add(patience);
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));

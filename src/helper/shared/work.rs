@@ -38,7 +38,6 @@ impl Shared {
     }
 
     /// The call that has begun was not made: nothing will be told of it.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn attempt_withdrawn(&self, number: u64) {
         if let Some(Phase::Running(running)) = self.lock().store.phase(number) {
             running.attempt_open = None;

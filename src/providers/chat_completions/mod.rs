@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
+use crate::engine::json::Json;
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::task_error::ErrorKind;
 
@@ -71,7 +72,7 @@ impl Protocol for ChatCompletions {
         request::RESERVED
     }
 
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8> {
+    fn write(&self, ask: &Ask<'_>) -> Json {
         request::write(ask, self.asks_usage(ask))
     }
 

@@ -1,7 +1,7 @@
 //! A request of the Chat Completions API, written straight into the body's bytes.
 
 use crate::engine::json::Json;
-use crate::engine::message::{self, Part, Round, ToolCall};
+use crate::engine::message::{self, Message, Part, Round, ToolCall};
 use crate::engine::protocol::{Ask, object_schema};
 use crate::task::{ReplySchema, Role};
 use crate::tool::Tool;
@@ -10,8 +10,8 @@ use crate::tool::Tool;
 pub(super) const RESERVED: &[&str] = &["messages", "stream"];
 
 /// Writes one request. `stream_usage` asks for a stream that ends with its usage.
-pub(super) fn write(ask: &Ask<'_>, stream_usage: bool) -> Vec<u8> {
-    Json::written(|json| json.object(|json| members(ask, stream_usage, json)))
+pub(super) fn write(ask: &Ask<'_>, stream_usage: bool) -> Json {
+    Json::new(|json| json.object(|json| members(ask, stream_usage, json)))
 }
 
 fn members(ask: &Ask<'_>, stream_usage: bool, json: &mut Json) {
@@ -51,9 +51,10 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
         plain(Role::System, &system, json);
     }
     for message in ask.messages() {
-        for part in message.parts() {
-            let Part::Text(text) = part;
-            plain(message.role, text, json);
+        if message.images().is_empty() {
+            plain(message.role, message.text(), json);
+        } else {
+            in_parts(&message, json);
         }
     }
     for Round { reply, results } in ask.rounds {
@@ -79,6 +80,27 @@ fn plain(role: Role, text: &str, json: &mut Json) {
     json.object(|json| {
         json.text("role", role.as_str());
         json.text("content", text);
+    });
+}
+
+/// A message of text and pictures.
+fn in_parts(message: &Message<'_>, json: &mut Json) {
+    json.object(|json| {
+        json.text("role", message.role.as_str());
+        json.key("content").array(|json| message.parts().for_each(|part| write_part(part, json)));
+    });
+}
+
+fn write_part(part: Part<'_>, json: &mut Json) {
+    json.object(|json| match part {
+        Part::Text(text) => {
+            json.text("type", "text");
+            json.text("text", text);
+        }
+        Part::Image(image) => {
+            json.text("type", "image_url");
+            json.key("image_url").object(|json| json.key("url").image_url(image));
+        }
     });
 }
 
@@ -133,7 +155,7 @@ mod tests {
             rounds: &[],
             stream,
         };
-        serde_json::from_slice(&write(&ask, stream)).unwrap()
+        serde_json::from_slice(&write(&ask, stream).body().sent()).unwrap()
     }
 
     #[test]

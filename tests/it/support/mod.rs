@@ -1,6 +1,7 @@
 //! What several tests need.
 
 pub mod chance;
+pub mod pictures;
 #[cfg(feature = "http")]
 pub mod server;
 #[cfg(feature = "tls")]

@@ -1,0 +1,99 @@
+//! What is checked of a request when it is submitted.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::image;
+use super::request::TaskRequest;
+
+/// A helper's bounds on a request, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestBounds {
+    /// The prompt, with system prompt and earlier turns.
+    pub(crate) prompt: usize,
+    /// The context as JSON.
+    pub(crate) context: usize,
+    /// Each picture.
+    pub(crate) image: usize,
+}
+
+impl TaskRequest {
+    /// Checks the request against a helper's bounds. Called once, at submission.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be accepted, and what to do.
+    pub(crate) fn validate(&self, bounds: RequestBounds) -> Result<(), String> {
+        if self.prompt.trim().is_empty() {
+            return Err("the prompt is empty: say what the helper is to do".into());
+        }
+        let system = self.system_prompt.as_ref().map_or(0, String::len);
+        let turns: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
+        let prompt = self.prompt.len() + system + turns;
+        let prompt_max = bounds.prompt;
+        if prompt > prompt_max {
+            return Err(format!(
+                "the prompt (with system prompt and earlier turns) has {prompt} bytes, \
+                 the helper takes {prompt_max}: shorten it, or raise max_prompt_bytes"
+            ));
+        }
+        let mut values = self.context.values().chain(self.custom_params.values());
+        // Before anything else looks into them: all else goes as deep as they do.
+        if values.any(|value| is_deeper(value, MAX_JSON_DEPTH)) {
+            return Err(format!(
+                "context or custom_params are nested deeper than {MAX_JSON_DEPTH} levels: \
+                 flatten them"
+            ));
+        }
+        let context = if self.context.is_empty() { 0 } else { json_bytes(&self.context) };
+        let context_max = bounds.context;
+        if context > context_max {
+            return Err(format!(
+                "the context has {context} bytes as JSON, the helper takes {context_max}: \
+                 leave some out, or raise max_context_bytes"
+            ));
+        }
+        if self.timeout == Some(Duration::ZERO) {
+            return Err("a timeout of zero leaves no time to run: leave it out".into());
+        }
+        image::validate(&self.turns, &self.images, bounds.image)?;
+        self.note.as_ref().map_or(Ok(()), |note| note.validate())
+    }
+}
+
+/// How deep context and custom parameters may be nested: as deep as serde_json reads. What
+/// is deeper would run out of the helper's stack when it is written.
+const MAX_JSON_DEPTH: usize = 128;
+
+/// Whether the value is nested deeper than this. Looks no deeper itself.
+fn is_deeper(value: &Value, depth_max: usize) -> bool {
+    let Some(rest) = depth_max.checked_sub(1) else { return true };
+    match value {
+        Value::Array(values) => values.iter().any(|value| is_deeper(value, rest)),
+        Value::Object(map) => map.values().any(|value| is_deeper(value, rest)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// The value's length as JSON, without writing it anywhere.
+pub(super) fn json_bytes(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // A map of JSON values always serializes; should it not, it is over every bound.
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}

@@ -1,0 +1,176 @@
+//! Pictures on the wire: in each protocol's form, whole, and never quoted back.
+
+
+use automation_assistant::{ErrorKind, HelperConfig, RateLimiter, TaskRequest, Turn};
+use serde_json::{Value, json};
+
+use super::{KEY, ask, chatgpt, failure, fails, spawn};
+use crate::support::LONG;
+use crate::support::pictures::{PNG, PNG_BASE64, png_of};
+use crate::support::server::{Act, Server, answer, answers};
+
+/// An Anthropic answer.
+const MESSAGE: &str = r#"{"type":"message","role":"assistant","model":"claude-x","content":
+    [{"type":"text","text":"ok"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#;
+const URL: &str = "https://h.example/a.png?sig=0123456789abcdef";
+
+fn request() -> TaskRequest {
+    let turns = [
+        Turn::user("earlier").image_url(URL),
+        Turn::assistant("a cat"),
+        // Without a word of its own.
+        Turn::user(" ").image_bytes("image/png", PNG.to_vec()),
+        Turn::user("plain"),
+    ];
+    TaskRequest::new("which?").turns(turns).image_bytes("image/png", PNG.to_vec()).image_url(URL)
+}
+
+fn chat_messages() -> Value {
+    let data = format!("data:image/png;base64,{PNG_BASE64}");
+    let image = |url: &str| json!({"type": "image_url", "image_url": {"url": url}});
+    let text = |text: &str| json!({"type": "text", "text": text});
+    json!([
+        {"role": "user", "content": [image(URL), text("earlier")]},
+        {"role": "assistant", "content": "a cat"},
+        {"role": "user", "content": [image(&data)]},
+        {"role": "user", "content": "plain"},
+        {"role": "user", "content": [image(&data), image(URL), text("which?")]},
+    ])
+}
+
+fn anthropic_messages() -> Value {
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let data = json!({"type": "image",
+        "source": {"type": "base64", "media_type": "image/png", "data": PNG_BASE64}});
+    let url = json!({"type": "image", "source": {"type": "url", "url": URL}});
+    json!([
+        {"role": "user", "content": [url, text("earlier")]},
+        {"role": "assistant", "content": "a cat"},
+        {"role": "user", "content": [data]},
+        {"role": "user", "content": "plain"},
+        {"role": "user", "content": [data, url, text("which?")]},
+    ])
+}
+
+#[test]
+fn every_protocol_writes_pictures_in_its_own_form() {
+    let chat: fn() -> (String, Value) = || (answer("ok"), chat_messages());
+    let rows = [
+        (HelperConfig::chatgpt(), chat),
+        (HelperConfig::comet().model("openai/m"), chat),
+        (HelperConfig::local().model("m"), chat),
+        (HelperConfig::anthropic().model("claude-x"), || (MESSAGE.into(), anthropic_messages())),
+    ];
+    for (config, expected) in rows {
+        let (reply, messages) = expected();
+        let server = Server::start([vec![Act::read(), Act::json(200, &reply)]]);
+        let (manager, helper) = spawn(config.api_endpoint(server.base()).api_key(KEY));
+        let task = ask(&manager, helper, request());
+        assert_eq!(task.result.as_deref(), Some("ok"), "{:?}", task.error);
+        drop(manager);
+        let seen = &server.finish()[0];
+        assert_eq!(seen.json()["messages"], messages);
+        assert_eq!(seen.header("content-length"), Some(&*seen.body.len().to_string()));
+        assert_eq!(seen.header("transfer-encoding"), None);
+    }
+}
+
+/// Bytes of base64 as another program would read them.
+fn decoded(text: &str) -> Vec<u8> {
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bits, mut count, mut out) = (0_u32, 0, Vec::new());
+    for letter in text.trim_end_matches('=').chars() {
+        bits = bits << 6 | letters.find(letter).unwrap() as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+        }
+    }
+    out
+}
+
+#[test]
+fn a_large_picture_arrives_whole_each_time_it_is_sent() {
+    let picture = png_of(1_000_001);
+    // Refused once; then on a kept connection that turns out dead; then anew.
+    let first = vec![Act::read(), Act::json(503, "{}"), Act::read(), Act::Reset];
+    let server = Server::start([first, answers("seen")]);
+    let config = chatgpt(&server).max_retries(2);
+    let (manager, helper) = spawn(config);
+    let request = TaskRequest::new("p").image_bytes("image/png", picture.clone());
+    let task = ask(&manager, helper, request);
+    assert_eq!(task.result.as_deref(), Some("seen"), "{:?}", task.error);
+    drop(manager);
+    let seen = server.finish();
+    assert_eq!(seen.len(), 3);
+    for sent in seen {
+        let json = sent.json();
+        let url = json["messages"][0]["content"][0]["image_url"]["url"].as_str().unwrap();
+        let data = url.strip_prefix("data:image/png;base64,").unwrap();
+        assert!(decoded(data) == picture, "the picture is another");
+    }
+}
+
+#[test]
+fn a_rejection_is_typed_and_tells_nothing_of_a_picture() {
+    let picture = || TaskRequest::new("p").image_bytes("image/png", PNG.to_vec()).image_url(URL);
+    let quotes = [
+        format!("Invalid image: data:image/png;base64,{PNG_BASE64}"),
+        format!("Invalid image: {}…", &PNG_BASE64[..20]),
+        format!("Error while downloading {URL}."),
+    ];
+    for quote in quotes {
+        let body = json!({"error": {"message": quote, "type": "invalid_request_error",
+            "param": null, "code": "invalid_image"}});
+        let server = Server::start([vec![Act::read(), Act::json(400, &body.to_string())]]);
+        let error = fails(chatgpt(&server), picture());
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+        let shown = format!("{error} {error:?} {}", error.message());
+        assert!(shown.contains("[redacted]"), "{shown}");
+        assert!(!shown.contains("iVBORw0KGgoA") && !shown.contains("0123456789ab"), "{shown}");
+    }
+    // A model that cannot see.
+    let blind = r#"{"error":{"code":500,"message":"image input is not supported - hint: if this is unexpected, you may need to provide the mmproj","type":"server_error"}}"#;
+    let server = Server::start([vec![Act::read(), Act::json(500, blind)]]);
+    let error = fails(chatgpt(&server), picture());
+    assert_eq!(error.kind(), ErrorKind::Server);
+    assert!(error.message().contains("image input is not supported"), "{error}");
+}
+
+#[test]
+fn sending_a_picture_is_cancelled_at_once() {
+    let (reached, meeting) = Act::meet();
+    let (close, closed) = Act::await_close();
+    // The head is read, the rest is not: what the socket does not take waits in the client.
+    let server = Server::start([vec![Act::Take(100), reached, close], answers("next")]);
+    let (manager, helper) = spawn(chatgpt(&server).max_image_bytes(32 << 20));
+    let request = TaskRequest::new("p").image_bytes("image/png", png_of(20 << 20));
+    let id = manager.submit_task(helper, request).unwrap();
+    meeting.reached();
+    assert!(manager.cancel_task(helper, id));
+    let task = manager.wait_task(helper, id, LONG).unwrap();
+    assert_eq!(failure(&task).kind(), ErrorKind::Cancelled);
+    // The helper's only thread is free again.
+    assert_eq!(ask(&manager, helper, "p").result.as_deref(), Some("next"));
+    meeting.go();
+    closed.recv_timeout(LONG).unwrap();
+}
+
+#[test]
+fn a_picture_counts_a_thousand_tokens_until_the_provider_tells() {
+    let silent = r#"{"choices":[{"message":{"content":"ok"}}]}"#;
+    let server = Server::start([vec![
+        Act::read(),
+        Act::json(200, silent),
+        Act::read(),
+        Act::json(200, &answer("told")),
+    ]]);
+    let limiter = RateLimiter::new().token_budget(1_000_000);
+    let (manager, helper) = spawn(chatgpt(&server).rate_limiter(&limiter));
+    assert!(ask(&manager, helper, request()).is_success());
+    let guessed = limiter.tokens_spent();
+    assert!((4000..4100).contains(&guessed), "{guessed}");
+    assert!(ask(&manager, helper, request()).is_success());
+    assert_eq!(limiter.tokens_spent(), guessed + 5);
+}
