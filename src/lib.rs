@@ -127,11 +127,12 @@ mod trace;
 pub use backend::{AiBackend, Attempt, CallContext, Reply};
 pub use cancel::{CancelGuard, CancelSignal};
 pub use config::{
-    BackendType, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_IMAGE_BYTES, DEFAULT_MAX_PROMPT_BYTES,
-    DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
-    DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
-    DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS,
-    MAX_NAME_BYTES, MIN_STACK_BYTES, Provider, TraceMode, WhenResultsFull,
+    BackendType, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_IMAGE_BYTES,
+    DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES,
+    DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT,
+    DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY,
+    DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES,
+    Provider, TraceMode, WhenResultsFull,
 };
 pub use connections::Connections;
 pub use coordinate::{
@@ -162,7 +163,9 @@ pub use opik::{
 };
 pub use prices::{Price, Prices};
 pub use status::{HelperStatus, HelperStatusReport};
-pub use task::{FinishReason, Image, MAX_IMAGES, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage};
+pub use task::{
+    FinishReason, Image, MAX_IMAGES, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage,
+};
 pub use task_error::{ErrorKind, TaskError};
 pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
 pub use tool::{FnTool, Tool};

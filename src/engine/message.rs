@@ -43,8 +43,7 @@ pub(crate) fn messages(request: &TaskRequest) -> impl Iterator<Item = Message<'_
         text: &turn.text,
         images: turn.images(),
     });
-    let prompt =
-        Message { role: Role::User, text: &request.prompt, images: request.images() };
+    let prompt = Message { role: Role::User, text: &request.prompt, images: request.images() };
     turns.chain([prompt])
 }
 

@@ -32,8 +32,8 @@ mod stream;
 mod tls;
 mod wait;
 
-use call::Scope;
 pub(crate) use body::{Body, Insert, encoded_head};
+use call::Scope;
 pub(crate) use call::{CallPhase, Limits};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fault::Fault;

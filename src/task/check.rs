@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::image;
 use super::request::TaskRequest;
+use super::request_images;
 
 /// A helper's bounds on a request, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +59,14 @@ impl TaskRequest {
         if self.timeout == Some(Duration::ZERO) {
             return Err("a timeout of zero leaves no time to run: leave it out".into());
         }
-        image::validate(&self.turns, &self.images, bounds.image)?;
+        request_images::validate(&self.turns, &self.images, bounds.image)?;
         self.note.as_ref().map_or(Ok(()), |note| note.validate())
+    }
+
+    /// Bytes of text held, for the bound on kept results. Pictures are not counted: they are
+    /// dropped when the task ends.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.prompt.len() + if self.context.is_empty() { 0 } else { json_bytes(&self.context) }
     }
 }
 
@@ -79,7 +85,7 @@ fn is_deeper(value: &Value, depth_max: usize) -> bool {
 }
 
 /// The value's length as JSON, without writing it anywhere.
-pub(super) fn json_bytes(value: &impl Serialize) -> usize {
+fn json_bytes(value: &impl Serialize) -> usize {
     struct Count(usize);
     impl Write for Count {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

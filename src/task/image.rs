@@ -1,20 +1,17 @@
-//! Pictures that a request holds, and the rules for them.
+//! A picture of a request, and what one must be.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::request::TaskRequest;
-use super::turn::{Role, Turn};
-
-/// Most pictures of one request, those of its earlier turns included.
-pub const MAX_IMAGES: usize = 16;
 /// Longest URL of a picture, in bytes: signed URLs of object stores have one or two thousand.
 const URL_BYTES_MAX: usize = 8 << 10;
 
 /// A picture of a request: its bytes, or the URL where the provider fetches it.
 ///
-/// Clones share the bytes. Made by [`TaskRequest::image_bytes`] and its like, read by a
-/// backend of your own through [`TaskRequest::images`] and [`Turn::images`].
+/// Clones share the bytes. Made by [`TaskRequest::image_bytes`](crate::TaskRequest::image_bytes)
+/// and its like, read by a backend of your own through
+/// [`TaskRequest::images`](crate::TaskRequest::images) and
+/// [`Turn::images`](crate::Turn::images).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image(Source);
 
@@ -31,7 +28,7 @@ impl Image {
         Self(Source::Bytes { media_type, bytes: Arc::new(bytes) })
     }
 
-    fn of_url(url: impl Into<String>) -> Self {
+    pub(super) fn of_url(url: impl Into<String>) -> Self {
         Self(Source::Url(url.into().into_boxed_str()))
     }
 
@@ -63,12 +60,17 @@ impl Image {
         }
     }
 
-    fn validate(&self, bytes_max: usize) -> Result<(), String> {
+    /// # Errors
+    ///
+    /// Why the picture cannot be accepted, and what to do, as the end of a sentence.
+    pub(super) fn validate(&self, bytes_max: usize) -> Result<(), String> {
         match &self.0 {
             Source::Bytes { media_type, bytes } => {
                 let length = bytes.len();
                 let Some(found) = sniff(bytes) else {
-                    return Err("is no PNG, JPEG, WebP or GIF by its first bytes: convert it".into());
+                    return Err(
+                        "is no PNG, JPEG, WebP or GIF by its first bytes: convert it".into()
+                    );
                 };
                 if found != &**media_type {
                     return Err(format!("is {found} by its first bytes: pass that media type"));
@@ -119,9 +121,11 @@ fn validate_url(url: &str) -> Result<(), String> {
         start.eq_ignore_ascii_case(scheme).then(|| &url[scheme.len()..])
     });
     if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#'])) {
-        return Err("has no URL that begins with http:// or https:// and a host: pass such a one, \
+        return Err(
+            "has no URL that begins with http:// or https:// and a host: pass such a one, \
                     or the picture's bytes"
-            .into());
+                .into(),
+        );
     }
     if url.len() > URL_BYTES_MAX {
         let length = url.len();
@@ -131,78 +135,4 @@ fn validate_url(url: &str) -> Result<(), String> {
         return Err("has a URL with spaces or control characters: percent-encode them".into());
     }
     Ok(())
-}
-
-/// Checks all pictures of a request.
-///
-/// # Errors
-///
-/// Which picture cannot be accepted, why, and what to do.
-pub(super) fn validate(turns: &[Turn], own: &[Image], bytes_max: usize) -> Result<(), String> {
-    if turns.iter().any(|turn| turn.role != Role::User && !turn.images.is_empty()) {
-        return Err("a turn that is not the user's has a picture: models take pictures from the \
-                    user alone, so put it into a turn of the user"
-            .into());
-    }
-    let all = || turns.iter().flat_map(|turn| &turn.images).chain(own);
-    let count = all().count();
-    if count > MAX_IMAGES {
-        return Err(format!(
-            "the request has {count} pictures (earlier turns included), {MAX_IMAGES} are the \
-             most: leave some out"
-        ));
-    }
-    for (number, image) in (1..).zip(all()) {
-        image.validate(bytes_max).map_err(|why| format!("picture {number} of {count} {why}"))?;
-    }
-    Ok(())
-}
-
-impl TaskRequest {
-    /// Adds a picture to the prompt: the bytes of a PNG, JPEG, WebP or GIF file, and its media
-    /// type (`image/png`, `image/jpeg`, `image/webp`, `image/gif`), which must fit the bytes.
-    ///
-    /// A request has at most [`MAX_IMAGES`] pictures, each of at most the helper's
-    /// [`max_image_bytes`](crate::HelperConfig::max_image_bytes). They are checked when the
-    /// request is submitted, and dropped when its task ends: a finished [`Task`](crate::Task)
-    /// holds none, so they do not count towards
-    /// [`max_result_bytes`](crate::HelperConfig::max_result_bytes). A backend that takes no
-    /// pictures (the embedded engine) ends the task as
-    /// [`Unsupported`](crate::ErrorKind::Unsupported); a model that cannot see is the
-    /// server's error.
-    #[must_use]
-    pub fn image_bytes(self, media_type: impl Into<String>, bytes: Vec<u8>) -> Self {
-        self.with_image(Image::of_bytes(media_type, bytes))
-    }
-
-    /// Adds a picture to the prompt that the provider fetches from this URL: `http` or `https`,
-    /// at most 8 KiB. The library passes it on and never fetches it.
-    #[must_use]
-    pub fn image_url(self, url: impl Into<String>) -> Self {
-        self.with_image(Image::of_url(url))
-    }
-
-    pub(crate) fn with_image(mut self, image: Image) -> Self {
-        self.images.push(image);
-        self
-    }
-}
-
-impl Turn {
-    /// Adds a picture to the turn; see [`TaskRequest::image_bytes`].
-    #[must_use]
-    pub fn image_bytes(self, media_type: impl Into<String>, bytes: Vec<u8>) -> Self {
-        self.with_image(Image::of_bytes(media_type, bytes))
-    }
-
-    /// Adds a picture to the turn that the provider fetches; see [`TaskRequest::image_url`].
-    #[must_use]
-    pub fn image_url(self, url: impl Into<String>) -> Self {
-        self.with_image(Image::of_url(url))
-    }
-
-    pub(crate) fn with_image(mut self, image: Image) -> Self {
-        self.images.push(image);
-        self
-    }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::check::json_bytes;
 use super::image::Image;
 use super::turn::{Role, Turn};
 use super::{Exclusive, OnDone, OnText, Priority, Task};
@@ -289,12 +288,6 @@ impl TaskRequest {
     /// Name and JSON schema that the answer must follow, if any.
     pub fn reply_schema_ref(&self) -> Option<(&str, &Value)> {
         self.reply_schema.as_ref().map(|reply| (reply.name.as_str(), &reply.schema))
-    }
-
-    /// Bytes of text held, for the bound on kept results. Pictures are not counted: they are
-    /// dropped when the task ends.
-    pub(crate) fn text_bytes(&self) -> usize {
-        self.prompt.len() + if self.context.is_empty() { 0 } else { json_bytes(&self.context) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! An earlier turn of a conversation.
+//! An earlier turn of a conversation, and who said it.
 
 use std::fmt;
 
@@ -50,6 +50,25 @@ impl Turn {
     /// What the model answered.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self::new(Role::Assistant, text)
+    }
+
+    /// Adds a picture to the turn; see
+    /// [`TaskRequest::image_bytes`](crate::TaskRequest::image_bytes).
+    #[must_use]
+    pub fn image_bytes(self, media_type: impl Into<String>, bytes: Vec<u8>) -> Self {
+        self.with_image(Image::of_bytes(media_type, bytes))
+    }
+
+    /// Adds a picture to the turn that the provider fetches; see
+    /// [`TaskRequest::image_url`](crate::TaskRequest::image_url).
+    #[must_use]
+    pub fn image_url(self, url: impl Into<String>) -> Self {
+        self.with_image(Image::of_url(url))
+    }
+
+    pub(crate) fn with_image(mut self, image: Image) -> Self {
+        self.images.push(image);
+        self
     }
 
     /// The turn's pictures. Only a turn of the [user](Role::User) may have any.

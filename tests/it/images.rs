@@ -142,10 +142,8 @@ fn a_backend_that_says_so_sees_all_pictures_and_no_other_gets_any() {
     };
     let (custom, helper) = one_helper(HelperConfig::local(), FnBackend(blind));
     let notes = Notes::new();
-    let embedded = AutomationHelper::builder(HelperConfig::local())
-        .observer(notes.clone())
-        .build()
-        .unwrap();
+    let embedded =
+        AutomationHelper::builder(HelperConfig::local()).observer(notes.clone()).build().unwrap();
     embedded.start().unwrap();
     let only_in_a_turn = look().turns([Turn::user("x").image_url("https://h/a.png")]);
     for request in [request(), only_in_a_turn] {
