@@ -50,6 +50,7 @@
 //! | modules | what they hold |
 //! |---|---|
 //! | `text`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, decimals, dates, percentiles, waits between attempts |
+//! | `splice` | bytes with base64 in between, made while they are read |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
 //! | `lenient` | JSON of many dialects |
 //! | `sync`, `cancel` | locks, threads and the clock, replaceable by a model checker; the signal that cancels a call |
@@ -114,6 +115,8 @@ mod providers;
 mod queue;
 mod secret;
 mod slept;
+#[cfg(feature = "http")]
+mod splice;
 mod status;
 mod store;
 mod sync;

@@ -1,23 +1,34 @@
 //! JSON written piece by piece, so that a provider's opaque JSON goes out as it came; and pieces
 //! of JSON found without reading them.
 
+#[cfg(test)]
+use std::io::Read;
+
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::http::{Body, Insert};
+use crate::http::Body;
+use crate::splice::Streamed;
 use crate::task::Image;
 
-/// JSON that grows. Pictures in it become base64 only when it is sent.
+/// JSON that grows.
 pub(crate) struct Json {
     bytes: Vec<u8>,
-    inserts: Vec<Insert>,
+    /// Pictures whose bytes belong into it as base64, each with its place.
+    images: Vec<(usize, Image)>,
+    /// All of it, once it is written, if it has pictures.
+    streamed: Option<Streamed>,
 }
 
 impl Json {
     /// The JSON that this writes.
     pub(crate) fn new(write: impl FnOnce(&mut Self)) -> Self {
-        let mut json = Self { bytes: Vec::with_capacity(256), inserts: Vec::new() };
+        let bytes = Vec::with_capacity(256);
+        let mut json = Self { bytes, images: Vec::new(), streamed: None };
         write(&mut json);
+        if let Some((_, image)) = json.images.first() {
+            json.streamed = Some(image.splice(std::mem::take(&mut json.bytes), &json.images));
+        }
         json
     }
 
@@ -28,7 +39,10 @@ impl Json {
 
     /// The JSON as a request's body.
     pub(crate) fn body(&self) -> Body<'_> {
-        Body { bytes: &self.bytes, inserts: &self.inserts }
+        match &self.streamed {
+            Some(streamed) => Body::Streamed(streamed),
+            None => Body::Bytes(&self.bytes),
+        }
     }
 
     /// An object with the members that this writes.
@@ -77,12 +91,11 @@ impl Json {
         }
     }
 
-    /// A text: this prefix and the picture's bytes as base64; nothing more for one behind a URL.
+    /// A text: this prefix and the picture's bytes as base64.
     pub(crate) fn encoded(&mut self, prefix: &str, image: &Image) {
         self.value(prefix);
         // Before the text's closing quote.
-        let at = self.bytes.len() - 1;
-        self.inserts.extend(image.shared_bytes().map(|data| Insert { at, data: data.clone() }));
+        self.images.push((self.bytes.len() - 1, image.clone()));
     }
 
     /// A value that is JSON already.
@@ -148,6 +161,17 @@ fn scalar_end(text: &str) -> Option<usize> {
 fn after<'t>(text: &'t str, value: &str) -> &'t str {
     let start = text.len() - text.trim_start().len();
     text.get(start + value.len()..).unwrap_or_default().trim_start()
+}
+
+#[cfg(test)]
+impl Json {
+    /// All that is sent.
+    pub(crate) fn sent(self) -> Vec<u8> {
+        match self.streamed {
+            Some(streamed) => (streamed.open)().bytes().map(Result::unwrap).collect(),
+            None => self.bytes,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ use crate::engine::failure::{Failure, Retry, kind_of, may_retry, provider_error}
 use crate::engine::message;
 use crate::engine::protocol::Ask;
 use crate::engine::scrub::Scrubber;
-use crate::http::{Response, asked_retry, asked_wait, encoded_head};
-use crate::task::Image;
+use crate::http::{Response, asked_retry, asked_wait};
 use crate::task_error::ErrorKind;
 
 /// Most of an error's body that is read: its message is cut to less anyway.
@@ -114,7 +113,7 @@ impl Conversation<'_> {
         scrubber.text(self.call.system_prompt().unwrap_or_default());
         for message in message::messages(request) {
             scrubber.text(message.text());
-            message.images().iter().for_each(|image| hide_image(&mut scrubber, image));
+            message.images().iter().for_each(|image| scrubber.text(&image.quotable()));
         }
         for (key, value) in &request.context {
             scrubber.text(key);
@@ -127,14 +126,6 @@ impl Conversation<'_> {
             round.results.iter().for_each(|result| scrubber.text(&result.text));
         }
         scrubber
-    }
-}
-
-/// Hides a picture's URL, or the beginning of its bytes: what quotes more quotes that too.
-fn hide_image(scrubber: &mut Scrubber<'_>, image: &Image) {
-    match image.bytes() {
-        Some(bytes) => scrubber.text(&encoded_head(bytes)),
-        None => scrubber.text(image.url().unwrap_or_default()),
     }
 }
 

@@ -4,8 +4,8 @@
 use std::io::Read;
 use std::time::Duration;
 
+use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
-use ureq::{Agent, SendBody};
 
 use crate::cancel::CancelSignal;
 use crate::connections::Connections;
@@ -32,7 +32,7 @@ mod stream;
 mod tls;
 mod wait;
 
-pub(crate) use body::{Body, Insert, encoded_head};
+pub(crate) use body::Body;
 use call::Scope;
 pub(crate) use call::{CallPhase, Limits};
 pub(crate) use endpoint::Endpoint;
@@ -103,10 +103,10 @@ impl Client {
     ) -> Result<Response<'c>, Unsent> {
         let scope = Scope::enter(cancel, limits, fresh_only);
         let outcome = match request.body {
-            Some(Body { bytes, inserts: [] }) => self.agent.run(assemble(request, bytes)),
-            Some(body) => {
-                let mut reader = body.reader();
-                self.agent.run(assemble(request, SendBody::from_reader(&mut reader)))
+            Some(Body::Bytes(bytes)) => self.agent.run(assemble(request, bytes)),
+            Some(Body::Streamed(body)) => {
+                scope.current.streamed.set(Some((body.open)()));
+                self.agent.run(assemble(request, &[][..]))
             }
             None => self.agent.run(assemble(request, ())),
         };
@@ -150,7 +150,6 @@ fn is_io(fault: &ureq::Error) -> bool {
 fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
     let mut out = HttpRequest::new(body);
     let posts = request.body.is_some();
-    let length = request.body.map(|body| body.length());
     *out.method_mut() = match (posts, request.put) {
         (false, _) => ureq::http::Method::GET,
         (true, false) => ureq::http::Method::POST,
@@ -163,9 +162,9 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
     if posts {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
     }
-    // ureq cannot know how long a body is that it reads from us.
-    if let Some(length) = length {
-        headers.insert("content-length", length.into());
+    // ureq cannot know how long a body is that it only reads.
+    if let Some(Body::Streamed(body)) = request.body {
+        headers.insert("content-length", body.length.into());
     }
     for (name, value) in request.headers {
         if let Ok(mut value) = HeaderValue::from_str(value) {

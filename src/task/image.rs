@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "http")]
+use crate::splice::{Insert, Streamed, encoded_head, splice};
+
 /// Longest URL of a picture, in bytes: signed URLs of object stores have one or two thousand.
 const URL_BYTES_MAX: usize = 8 << 10;
 
@@ -12,92 +15,179 @@ const URL_BYTES_MAX: usize = 8 << 10;
 /// and its like, read by a backend of your own through
 /// [`TaskRequest::images`](crate::TaskRequest::images) and
 /// [`Turn::images`](crate::Turn::images).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Image(Source);
+#[derive(Clone)]
+pub struct Image(Arc<dyn Picture>);
 
-#[derive(Clone, PartialEq, Eq)]
-enum Source {
-    // Not `Arc<[u8]>`: making one of a vector copies the bytes.
-    Bytes { media_type: Box<str>, bytes: Arc<Vec<u8>> },
-    Url(Box<str>),
+/// A kind of picture. Behind a pointer, so that a program that never makes one is not larger
+/// for what can be done with it.
+trait Picture: Send + Sync {
+    /// # Errors
+    ///
+    /// Why it cannot be accepted, and what to do, as the end of a sentence.
+    fn validate(&self, bytes_max: usize) -> Result<(), String>;
+
+    fn media_type(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> Option<&Arc<Vec<u8>>> {
+        None
+    }
+
+    fn url(&self) -> Option<&str> {
+        None
+    }
+
+    /// What a server that quotes the picture would quote.
+    #[cfg(feature = "http")]
+    fn quotable(&self) -> String;
+
+    /// See [`Image::splice`].
+    #[cfg(feature = "http")]
+    fn splice(&self, json: Vec<u8>, images: &[(usize, Image)]) -> Streamed {
+        let insert =
+            |(at, image): &(usize, Image)| image.0.bytes().map(|data| (*at, Arc::clone(data)));
+        let inserts = images.iter().filter_map(insert).map(|(at, data)| Insert { at, data });
+        splice(json, inserts.collect())
+    }
 }
+
+/// The bytes of a file.
+struct Bytes {
+    media_type: Box<str>,
+    // Not `Arc<[u8]>`: making one of a vector copies the bytes.
+    bytes: Arc<Vec<u8>>,
+}
+
+/// The URL where the provider fetches it.
+struct Url(Box<str>);
 
 impl Image {
     pub(crate) fn of_bytes(media_type: impl Into<String>, bytes: Vec<u8>) -> Self {
         let media_type = media_type.into().into_boxed_str();
-        Self(Source::Bytes { media_type, bytes: Arc::new(bytes) })
+        Self(Arc::new(Bytes { media_type, bytes: Arc::new(bytes) }))
     }
 
     pub(super) fn of_url(url: impl Into<String>) -> Self {
-        Self(Source::Url(url.into().into_boxed_str()))
+        Self(Arc::new(Url(url.into().into_boxed_str())))
     }
 
     /// The media type, such as `image/png`; nothing for a picture behind a URL.
     pub fn media_type(&self) -> Option<&str> {
-        match &self.0 {
-            Source::Bytes { media_type, .. } => Some(media_type),
-            Source::Url(_) => None,
-        }
+        self.0.media_type()
     }
 
     /// The bytes of its file; nothing for a picture behind a URL.
     pub fn bytes(&self) -> Option<&[u8]> {
-        self.shared_bytes().map(|bytes| bytes.as_slice())
+        self.0.bytes().map(|bytes| bytes.as_slice())
     }
 
     /// The URL, for a picture that the provider fetches.
     pub fn url(&self) -> Option<&str> {
-        match &self.0 {
-            Source::Bytes { .. } => None,
-            Source::Url(url) => Some(url),
-        }
+        self.0.url()
     }
 
-    pub(crate) fn shared_bytes(&self) -> Option<&Arc<Vec<u8>>> {
-        match &self.0 {
-            Source::Bytes { bytes, .. } => Some(bytes),
-            Source::Url(_) => None,
-        }
-    }
-
-    /// # Errors
-    ///
-    /// Why the picture cannot be accepted, and what to do, as the end of a sentence.
+    /// Checks the picture against a helper's bound.
     pub(super) fn validate(&self, bytes_max: usize) -> Result<(), String> {
-        match &self.0 {
-            Source::Bytes { media_type, bytes } => {
-                let length = bytes.len();
-                let Some(found) = sniff(bytes) else {
-                    return Err(
-                        "is no PNG, JPEG, WebP or GIF by its first bytes: convert it".into()
-                    );
-                };
-                if found != &**media_type {
-                    return Err(format!("is {found} by its first bytes: pass that media type"));
-                }
-                if length > bytes_max {
-                    return Err(format!(
-                        "has {length} bytes, the helper takes {bytes_max}: scale it down, \
-                         or raise max_image_bytes"
-                    ));
-                }
-                Ok(())
-            }
-            Source::Url(url) => validate_url(url),
-        }
+        self.0.validate(bytes_max)
+    }
+
+    /// What a server that quotes the picture would quote: its URL, or the beginning of its
+    /// bytes as base64.
+    #[cfg(feature = "http")]
+    pub(crate) fn quotable(&self) -> String {
+        self.0.quotable()
+    }
+
+    /// The JSON of a request, with the bytes of these pictures as base64 in their places, which
+    /// are in order.
+    #[cfg(feature = "http")]
+    pub(crate) fn splice(&self, json: Vec<u8>, images: &[(usize, Self)]) -> Streamed {
+        self.0.splice(json, images)
     }
 }
+
+impl Picture for Bytes {
+    fn validate(&self, bytes_max: usize) -> Result<(), String> {
+        let length = self.bytes.len();
+        let Some(found) = sniff(&self.bytes) else {
+            return Err("is no PNG, JPEG, WebP or GIF by its first bytes: convert it".into());
+        };
+        if found != &*self.media_type {
+            return Err(format!("is {found} by its first bytes: pass that media type"));
+        }
+        if length > bytes_max {
+            return Err(format!(
+                "has {length} bytes, the helper takes {bytes_max}: scale it down, or raise \
+                 max_image_bytes"
+            ));
+        }
+        Ok(())
+    }
+
+    fn media_type(&self) -> Option<&str> {
+        Some(&self.media_type)
+    }
+
+    fn bytes(&self) -> Option<&Arc<Vec<u8>>> {
+        Some(&self.bytes)
+    }
+
+    #[cfg(feature = "http")]
+    fn quotable(&self) -> String {
+        encoded_head(&self.bytes)
+    }
+}
+
+impl Picture for Url {
+    fn validate(&self, _: usize) -> Result<(), String> {
+        let url = &*self.0;
+        let rest = ["https://", "http://"].into_iter().find_map(|scheme| {
+            let start = url.get(..scheme.len())?;
+            start.eq_ignore_ascii_case(scheme).then(|| &url[scheme.len()..])
+        });
+        if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#'])) {
+            return Err("has no URL that begins with http:// or https:// and a host: pass such a \
+                        one, or the picture's bytes"
+                .into());
+        }
+        if url.len() > URL_BYTES_MAX {
+            let length = url.len();
+            return Err(format!("has a URL of {length} bytes: {URL_BYTES_MAX} are the most"));
+        }
+        if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err("has a URL with spaces or control characters: percent-encode them".into());
+        }
+        Ok(())
+    }
+
+    fn url(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+
+    #[cfg(feature = "http")]
+    fn quotable(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl PartialEq for Image {
+    fn eq(&self, other: &Self) -> bool {
+        (self.media_type(), self.bytes(), self.url())
+            == (other.media_type(), other.bytes(), other.url())
+    }
+}
+
+impl Eq for Image {}
 
 /// Lengths, never the bytes or the URL.
 impl fmt::Debug for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Image");
-        match &self.0 {
-            // The media type is the caller's text until it is checked.
-            Source::Bytes { bytes, .. } => {
-                out.field("media_type", &sniff(bytes)).field("bytes", &bytes.len())
-            }
-            Source::Url(url) => out.field("url_bytes", &url.len()),
+        match (self.bytes(), self.url()) {
+            // What the bytes tell: the media type is the caller's text until it is checked.
+            (Some(bytes), _) => out.field("media_type", &sniff(bytes)).field("bytes", &bytes.len()),
+            (None, url) => out.field("url_bytes", &url.map_or(0, str::len)),
         };
         out.finish()
     }
@@ -113,26 +203,4 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
         _ => None,
     }
-}
-
-fn validate_url(url: &str) -> Result<(), String> {
-    let rest = ["https://", "http://"].into_iter().find_map(|scheme| {
-        let start = url.get(..scheme.len())?;
-        start.eq_ignore_ascii_case(scheme).then(|| &url[scheme.len()..])
-    });
-    if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#'])) {
-        return Err(
-            "has no URL that begins with http:// or https:// and a host: pass such a one, \
-                    or the picture's bytes"
-                .into(),
-        );
-    }
-    if url.len() > URL_BYTES_MAX {
-        let length = url.len();
-        return Err(format!("has a URL of {length} bytes: {URL_BYTES_MAX} are the most"));
-    }
-    if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err("has a URL with spaces or control characters: percent-encode them".into());
-    }
-    Ok(())
 }

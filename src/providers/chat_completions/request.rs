@@ -155,7 +155,7 @@ mod tests {
             rounds: &[],
             stream,
         };
-        serde_json::from_slice(&write(&ask, stream).body().sent()).unwrap()
+        serde_json::from_slice(&write(&ask, stream).sent()).unwrap()
     }
 
     #[test]
