@@ -14,7 +14,7 @@ use crate::task::Image;
 /// JSON that grows.
 pub(crate) struct Json {
     bytes: Vec<u8>,
-    /// Pictures whose bytes belong into it as base64, each with its place.
+    /// Pictures whose bytes, if any, belong into it as base64, each with its place.
     images: Vec<(usize, Image)>,
     /// All of it, once it is written, if it has pictures.
     streamed: Option<Streamed>,
@@ -47,24 +47,22 @@ impl Json {
 
     /// An object with the members that this writes.
     pub(crate) fn object(&mut self, members: impl FnOnce(&mut Self)) {
-        self.separate();
-        self.bytes.push(b'{');
+        self.open(b'{');
         members(self);
-        self.bytes.push(b'}');
+        self.close(b'}');
     }
 
     /// An array with the elements that this writes.
     pub(crate) fn array(&mut self, elements: impl FnOnce(&mut Self)) {
-        self.separate();
-        self.bytes.push(b'[');
+        self.open(b'[');
         elements(self);
-        self.bytes.push(b']');
+        self.close(b']');
     }
 
     /// The key of an object's next member; its value must follow.
     pub(crate) fn key(&mut self, key: &str) -> &mut Self {
         self.value(key);
-        self.bytes.push(b':');
+        self.close(b':');
         self
     }
 
@@ -82,16 +80,10 @@ impl Json {
 
     /// A text: the picture's URL, or its bytes as a data URL.
     pub(crate) fn image_url(&mut self, image: &Image) {
-        match image.url() {
-            Some(url) => self.value(url),
-            None => {
-                let media_type = image.media_type().unwrap_or_default();
-                self.encoded(&format!("data:{media_type};base64,"), image);
-            }
-        }
+        self.encoded(&image.reference(), image);
     }
 
-    /// A text: this prefix and the picture's bytes as base64.
+    /// A text: this prefix, and the picture's bytes as base64 if it has any.
     pub(crate) fn encoded(&mut self, prefix: &str, image: &Image) {
         self.value(prefix);
         // Before the text's closing quote.
@@ -102,6 +94,18 @@ impl Json {
     pub(crate) fn raw(&mut self, json: &str) {
         self.separate();
         self.bytes.extend_from_slice(json.as_bytes());
+    }
+
+    // Out of line: objects and arrays are begun and ended in dozens of places.
+    #[inline(never)]
+    fn open(&mut self, begin: u8) {
+        self.separate();
+        self.bytes.push(begin);
+    }
+
+    #[inline(never)]
+    fn close(&mut self, end: u8) {
+        self.bytes.push(end);
     }
 
     fn separate(&mut self) {

@@ -20,9 +20,12 @@ pub(crate) struct Message<'a> {
 impl<'a> Message<'a> {
     /// What the message holds: its pictures, then its text, as models read them best. Blank
     /// text beside pictures is left out, since servers refuse it.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
-        let text = Some(self.text).filter(|text| self.images.is_empty() || !text.trim().is_empty());
-        self.images.iter().map(Part::Image).chain(text.map(Part::Text))
+    pub(crate) fn parts(&self) -> Vec<Part<'a>> {
+        let mut parts: Vec<_> = self.images.iter().map(Part::Image).collect();
+        if parts.is_empty() || !self.text.trim().is_empty() {
+            parts.push(Part::Text(self.text));
+        }
+        parts
     }
 
     /// All its text.

@@ -70,7 +70,7 @@ impl Conversation<'_> {
 
     /// A guess at what the model will have to read.
     fn estimate(&self) -> u64 {
-        let images = self.call.request().all_images().count() as u64 * TOKENS_PER_IMAGE;
+        let images = self.call.request().image_count() as u64 * TOKENS_PER_IMAGE;
         let messages: usize =
             message::messages(self.call.request()).map(|message| message.text().len()).sum();
         let system = self.call.system_prompt().map_or(0, str::len);

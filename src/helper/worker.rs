@@ -105,7 +105,7 @@ fn work(
         attempts: &log,
     };
     let outcome = quietly(|| {
-        if request.all_images().next().is_some() && !shared.backend.accepts_images() {
+        if request.image_count() > 0 && !shared.backend.accepts_images() {
             call.withdraw_attempt();
             return Err(no_images());
         }

@@ -20,7 +20,8 @@ pub(super) fn send_streamed(
     request: HttpRequest<SendBody<'_>>,
     next: MiddlewareNext<'_>,
 ) -> Result<HttpResponse<ureq::Body>, ureq::Error> {
-    let Some(mut body) = Current::here()?.streamed.take() else { return next.handle(request) };
-    let (parts, _) = request.into_parts();
-    next.handle(HttpRequest::from_parts(parts, SendBody::from_reader(&mut *body)))
+    match Current::here()?.streamed.take() {
+        Some(mut body) => next.handle(request.map(|_| SendBody::from_reader(&mut *body))),
+        None => next.handle(request),
+    }
 }

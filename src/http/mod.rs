@@ -102,12 +102,15 @@ impl Client {
         fresh_only: bool,
     ) -> Result<Response<'c>, Unsent> {
         let scope = Scope::enter(cancel, limits, fresh_only);
-        let outcome = match request.body {
-            Some(Body::Bytes(bytes)) => self.agent.run(assemble(request, bytes)),
-            Some(Body::Streamed(body)) => {
+        let bytes = request.body.map(|body| match body {
+            Body::Bytes(bytes) => bytes,
+            Body::Streamed(body) => {
                 scope.current.streamed.set(Some((body.open)()));
-                self.agent.run(assemble(request, &[][..]))
+                &[]
             }
+        });
+        let outcome = match bytes {
+            Some(bytes) => self.agent.run(assemble(request, bytes)),
             None => self.agent.run(assemble(request, ())),
         };
         match outcome {

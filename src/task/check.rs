@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::request::TaskRequest;
-use super::request_images;
+use super::turn;
 
 /// A helper's bounds on a request, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,7 @@ impl TaskRequest {
         if self.timeout == Some(Duration::ZERO) {
             return Err("a timeout of zero leaves no time to run: leave it out".into());
         }
-        request_images::validate(&self.turns, &self.images, bounds.image)?;
+        turn::validate(&self.turns, &self.images, bounds.image)?;
         self.note.as_ref().map_or(Ok(()), |note| note.validate())
     }
 

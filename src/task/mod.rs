@@ -4,21 +4,18 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 mod check;
-mod image;
 mod outcome;
 mod request;
 mod request_images;
 mod turn;
 
 pub(crate) use check::RequestBounds;
-pub use image::Image;
-pub(crate) use image::sniff as sniff_image;
 pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]
 pub(crate) use request::ReplySchema;
 pub use request::TaskRequest;
-pub use request_images::MAX_IMAGES;
-pub use turn::{Role, Turn};
+pub(crate) use turn::sniff as sniff_image;
+pub use turn::{Image, MAX_IMAGES, Role, Turn};
 
 /// A callback that only its owner can reach. The mutex is never locked: it makes the
 /// request (and so the errors that give it back) shareable between threads.

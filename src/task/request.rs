@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::image::Image;
-use super::turn::{Role, Turn};
+use super::turn::{Image, Role, Turn};
 use super::{Exclusive, OnDone, OnText, Priority, Task};
 use crate::tool::Tool;
 use crate::trace::{TraceId, TraceNote};
@@ -242,7 +241,6 @@ impl TaskRequest {
     pub(crate) fn clone_for_record(&self) -> Self {
         let mut copy = Self::new(self.prompt.clone());
         copy.context = self.context.clone();
-        copy.images = self.images.clone();
         copy.note = self.note.clone();
         copy
     }
@@ -267,11 +265,6 @@ impl TaskRequest {
     /// [accepts them](crate::AiBackend::accepts_images).
     pub fn images(&self) -> &[Image] {
         &self.images
-    }
-
-    /// All pictures, those of earlier turns first.
-    pub(crate) fn all_images(&self) -> impl Iterator<Item = &Image> {
-        self.turns.iter().flat_map(Turn::images).chain(&self.images)
     }
 
     /// The tools that the model may call. A [`Custom`](crate::BackendType::Custom) backend
@@ -310,7 +303,7 @@ impl fmt::Debug for TaskRequest {
             .field("prompt_bytes", &self.prompt.len())
             .field("context_keys", &self.context.len())
             .field("turns", &self.turns.len())
-            .field("images", &self.all_images().count())
+            .field("images", &self.image_count())
             .field("tools", &self.tools.len())
             .field("priority", &self.priority)
             .field("timeout", &self.timeout)

@@ -101,7 +101,11 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
     for message in ask.messages().filter(|message| message.role != Role::System) {
         let (role, text) = (message.role.as_str(), message.text());
         if !message.images().is_empty() {
-            said(role, json, |json| message.parts().for_each(|part| write_part(part, json)));
+            said(role, json, |json| {
+                for part in message.parts() {
+                    json.object(|json| write_part(part, json));
+                }
+            });
         } else if !text.trim().is_empty() {
             // The API refuses blank text; a blank turn says nothing.
             json.object(|json| {
@@ -118,7 +122,7 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
 }
 
 fn write_part(part: Part<'_>, json: &mut Json) {
-    json.object(|json| match part {
+    match part {
         Part::Text(text) => {
             json.text("type", "text");
             json.text("text", text);
@@ -127,7 +131,7 @@ fn write_part(part: Part<'_>, json: &mut Json) {
             json.text("type", "image");
             json.key("source").object(|json| source(image, json));
         }
-    });
+    }
 }
 
 fn source(image: &Image, json: &mut Json) {

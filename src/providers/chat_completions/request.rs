@@ -87,12 +87,16 @@ fn plain(role: Role, text: &str, json: &mut Json) {
 fn in_parts(message: &Message<'_>, json: &mut Json) {
     json.object(|json| {
         json.text("role", message.role.as_str());
-        json.key("content").array(|json| message.parts().for_each(|part| write_part(part, json)));
+        json.key("content").array(|json| {
+            for part in message.parts() {
+                json.object(|json| write_part(part, json));
+            }
+        });
     });
 }
 
 fn write_part(part: Part<'_>, json: &mut Json) {
-    json.object(|json| match part {
+    match part {
         Part::Text(text) => {
             json.text("type", "text");
             json.text("text", text);
@@ -101,7 +105,7 @@ fn write_part(part: Part<'_>, json: &mut Json) {
             json.text("type", "image_url");
             json.key("image_url").object(|json| json.key("url").image_url(image));
         }
-    });
+    }
 }
 
 /// A call that the model wanted.
