@@ -15,6 +15,8 @@ pub(crate) struct Draft {
     text: String,
     /// How much of the text the task's owner has not been given yet.
     undelivered: usize,
+    /// Reasoning that the task's owner has not been given yet.
+    reasoning: String,
     /// The model's own words for not answering.
     refusal: String,
     /// What goes back with the tools' results; tool calls are found here alone.
@@ -110,6 +112,7 @@ impl Draft {
         Self {
             text: String::new(),
             undelivered: 0,
+            reasoning: String::new(),
             refusal: String::new(),
             parts: Vec::new(),
             model: None,
@@ -140,11 +143,33 @@ impl Draft {
         Ok(())
     }
 
+    /// Adds reasoning, which is no part of the answer.
+    pub(crate) fn push_reasoning(&mut self, text: &str) {
+        self.reasoning.push_str(text);
+    }
+
+    /// The reasoning that was added since this was asked last.
+    pub(crate) fn take_reasoning(&mut self) -> String {
+        std::mem::take(&mut self.reasoning)
+    }
+
+    /// Notes that a piece of the answer came. Until text has come, a model may think for as
+    /// long as the task has time.
+    pub(crate) fn show_progress(&mut self) {
+        let is_begun = !self.text.is_empty();
+        self.progress = Some(if is_begun { Progress::Delta } else { Progress::Working });
+    }
+
     /// Adds words of the model's for not answering.
     pub(crate) fn push_refusal(&mut self, text: &str) -> Result<(), BadReply> {
         self.keep(text.len())?;
         self.refusal.push_str(text);
         Ok(())
+    }
+
+    /// Notes words of the model's for not answering that came as a whole.
+    pub(crate) fn set_refusal(&mut self, text: String) -> Result<(), BadReply> {
+        if self.refusal.is_empty() { self.push_refusal(&text) } else { Ok(()) }
     }
 
     /// Adds a part that goes back with the tools' results.

@@ -28,6 +28,8 @@ pub(crate) enum Retry {
     After(Duration),
     /// At once, for the request will be another one. Not counted as a retry.
     Changed,
+    /// At once, by the other protocol that the server named. Not counted as a retry.
+    Switched,
 }
 
 impl Failure {

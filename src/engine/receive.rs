@@ -65,8 +65,9 @@ impl Conversation<'_> {
         facts: &mut Facts,
     ) -> Result<Draft, Failure> {
         let mut draft = Draft::new(self.backend.max_reply_bytes);
-        let outcome = self.backend.protocol.read(json, &mut draft);
+        let outcome = self.protocol().read(json, &mut draft);
         facts.usage = draft.usage.usage();
+        self.call.send_reasoning(&draft.take_reasoning());
         match outcome {
             Ok(()) => Ok(draft),
             Err(rejected) => Err(self.failure(rejected, response, "")),
@@ -81,7 +82,7 @@ impl Conversation<'_> {
     ) -> Result<Draft, Failure> {
         let mut flow = Flow {
             events: Reader::default(),
-            reader: self.backend.protocol.stream(),
+            reader: self.protocol().stream(),
             draft: Draft::new(self.backend.max_reply_bytes),
         };
         let is_stream = response
@@ -214,6 +215,7 @@ impl Conversation<'_> {
 
     /// Hands new text to the task's owner.
     fn deliver(&self, draft: &mut Draft) -> Result<(), Failure> {
+        self.call.send_reasoning(&draft.take_reasoning());
         let text = draft.take_undelivered();
         if !text.is_empty() {
             self.delivered.set(true);

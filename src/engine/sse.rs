@@ -21,6 +21,17 @@ pub(crate) enum SseEvent<'a> {
     Stray(&'a [u8]),
 }
 
+impl<'a> SseEvent<'a> {
+    /// The name and the JSON of an event that carries a typed object. Nothing for a line of
+    /// another format, for an event without data, and for `[DONE]`, with which some gateways end
+    /// the streams of protocols that do not have it.
+    pub(crate) fn typed(self) -> Option<(&'a [u8], &'a [u8])> {
+        let SseEvent::Data { event, data } = self else { return None };
+        let json = data.trim_ascii();
+        (!json.is_empty() && json != b"[DONE]").then_some((event, json))
+    }
+}
+
 /// Why a stream cannot be read on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ReadStop<E> {

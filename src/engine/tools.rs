@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::engine::message::{ToolCall, ToolResult};
-use crate::observers::quietly;
+use crate::foreign::catch_panic;
 use crate::text::cut;
 use crate::tool::Tool;
 
@@ -22,7 +22,7 @@ pub(crate) fn run(tools: &[Arc<dyn Tool>], call: &ToolCall, output_max: usize) -
             failed(&format!("there is no such tool; there are: {}", names.join(", ")))
         }
         (Some(_), None) => failed("the arguments are not a JSON object; send one"),
-        (Some(tool), Some(arguments)) => match quietly(|| tool.call(&arguments)) {
+        (Some(tool), Some(arguments)) => match catch_panic(|| tool.call(&arguments)) {
             Some(Ok(text)) => (text, false),
             Some(Err(text)) => failed(&text),
             None => failed("the tool broke down"),
@@ -43,19 +43,17 @@ fn arguments(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok().filter(Value::is_object)
 }
 
-/// Makes a call fit to be sent back to the model: servers fail on arguments that are no JSON.
-/// Tells whether the call had to be changed.
+/// Makes a call fit to be sent back to the model: servers fail on arguments that are no JSON
+/// object. Tells whether such arguments had to be replaced.
 pub(crate) fn make_presentable(call: &mut ToolCall, number: usize) -> bool {
-    let mut changed = false;
-    if arguments(&call.arguments).is_none() || call.arguments.trim().is_empty() {
+    let is_broken = arguments(&call.arguments).is_none();
+    if is_broken || call.arguments.trim().is_empty() {
         call.arguments = "{}".to_owned();
-        changed = true;
     }
     if call.id.is_empty() {
         call.id = format!("call_{number}");
-        changed = true;
     }
-    changed
+    is_broken
 }
 
 fn shortened(mut text: String, bytes_max: usize) -> String {

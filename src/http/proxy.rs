@@ -3,8 +3,8 @@
 use ureq::Proxy;
 
 use super::Setup;
-use crate::config::without_user_info;
 use crate::error::Error;
+use crate::url::shown;
 
 /// The variables that can name a proxy, in the order in which they are asked. Like ureq, and
 /// unlike curl, any of them serves any scheme.
@@ -27,7 +27,7 @@ pub(super) fn choose(setup: &Setup<'_>) -> Result<Option<Proxy>, Error> {
         return Ok(None);
     }
     let refuse = |why: &str| {
-        let shown = crate::text::clean(&without_user_info(&url), 128);
+        let shown = crate::text::clean(&shown(&url), 128);
         Error::InvalidConfig(format!(
             "the proxy {shown:?} of the environment variable {name} {why}: correct or unset it"
         ))

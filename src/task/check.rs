@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::request::TaskRequest;
 use super::turn;
+use crate::nesting::{MAX_JSON_DEPTH, is_too_deep};
 
 /// A helper's bounds on a request, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -40,12 +40,10 @@ impl TaskRequest {
                  the helper takes {prompt_max}: shorten it, or raise max_prompt_bytes"
             ));
         }
-        let mut values = self.context.values().chain(self.custom_params.values());
         // Before anything else looks into them: all else goes as deep as they do.
-        if values.any(|value| is_deeper(value, MAX_JSON_DEPTH)) {
+        if let Some(what) = self.nested_too_deep() {
             return Err(format!(
-                "context or custom_params are nested deeper than {MAX_JSON_DEPTH} levels: \
-                 flatten them"
+                "{what} is nested deeper than {MAX_JSON_DEPTH} levels: flatten it"
             ));
         }
         let context = if self.context.is_empty() { 0 } else { json_bytes(&self.context) };
@@ -59,28 +57,26 @@ impl TaskRequest {
         if self.timeout == Some(Duration::ZERO) {
             return Err("a timeout of zero leaves no time to run: leave it out".into());
         }
+        self.model_settings.validate()?;
         turn::validate(&self.turns, &self.images, bounds.image)?;
         self.note.as_ref().map_or(Ok(()), |note| note.validate())
+    }
+
+    fn nested_too_deep(&self) -> Option<&'static str> {
+        if self.context.values().any(is_too_deep) {
+            return Some("the context");
+        }
+        if self.custom_params.values().any(is_too_deep) {
+            return Some("a custom_param");
+        }
+        let schema = self.reply_schema.as_ref().map(|reply| &reply.schema);
+        schema.is_some_and(is_too_deep).then_some("the reply_schema")
     }
 
     /// Bytes of text held, for the bound on kept results. Pictures are not counted: they are
     /// dropped when the task ends.
     pub(crate) fn text_bytes(&self) -> usize {
         self.prompt.len() + if self.context.is_empty() { 0 } else { json_bytes(&self.context) }
-    }
-}
-
-/// How deep context and custom parameters may be nested: as deep as serde_json reads. What
-/// is deeper would run out of the helper's stack when it is written.
-const MAX_JSON_DEPTH: usize = 128;
-
-/// Whether the value is nested deeper than this. Looks no deeper itself.
-fn is_deeper(value: &Value, depth_max: usize) -> bool {
-    let Some(rest) = depth_max.checked_sub(1) else { return true };
-    match value {
-        Value::Array(values) => values.iter().any(|value| is_deeper(value, rest)),
-        Value::Object(map) => map.values().any(|value| is_deeper(value, rest)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::model_settings::ModelSettings;
 use super::turn::{Image, Role, Turn};
-use super::{Exclusive, OnDone, OnText, Priority, Task};
+use super::{Exclusive, OnDone, OnText, Priority, Task, Tools};
+use crate::nesting::bounded;
 use crate::tool::Tool;
 use crate::trace::{TraceId, TraceNote};
 
@@ -40,7 +42,7 @@ pub struct TaskRequest {
     pub(crate) turns: Vec<Turn>,
     pub(crate) images: Vec<Image>,
     pub(crate) custom_params: Map<String, Value>,
-    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) tools: Tools,
     pub(crate) reply_schema: Option<Box<ReplySchema>>,
     pub(crate) max_retries: Option<u32>,
     pub(crate) note: Option<Box<TraceNote>>,
@@ -49,6 +51,7 @@ pub struct TaskRequest {
     pub(crate) deadline: Option<Duration>,
     pub(crate) on_text: Option<Exclusive<OnText>>,
     pub(crate) on_done: Option<Exclusive<OnDone>>,
+    pub(crate) model_settings: ModelSettings,
 }
 
 impl TaskRequest {
@@ -61,7 +64,7 @@ impl TaskRequest {
             turns: Vec::new(),
             images: Vec::new(),
             custom_params: Map::new(),
-            tools: Vec::new(),
+            tools: Tools::default(),
             reply_schema: None,
             max_retries: None,
             note: None,
@@ -70,20 +73,21 @@ impl TaskRequest {
             deadline: None,
             on_text: None,
             on_done: None,
+            model_settings: ModelSettings::default(),
         }
     }
 
     /// Adds one fact to the context. Context goes to the model as JSON in a system message.
     #[must_use]
     pub fn context(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.context.insert(key.into(), value.into());
+        self.context.insert(key.into(), bounded(value.into()));
         self
     }
 
     /// Adds all of a map to the context; later values win.
     #[must_use]
     pub fn context_map(mut self, map: impl IntoIterator<Item = (String, Value)>) -> Self {
-        self.context.extend(map);
+        self.context.extend(map.into_iter().map(|(key, value)| (key, bounded(value))));
         self
     }
 
@@ -113,7 +117,7 @@ impl TaskRequest {
     /// [`custom_param`](crate::HelperConfig::custom_param) of that name.
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.custom_params.insert(key.into(), value.into());
+        self.custom_params.insert(key.into(), bounded(value.into()));
         self
     }
 
@@ -135,7 +139,8 @@ impl TaskRequest {
     /// The name is one of letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
     #[must_use]
     pub fn reply_schema(mut self, name: impl Into<String>, schema: Value) -> Self {
-        self.reply_schema = Some(Box::new(ReplySchema { name: name.into(), schema }));
+        self.reply_schema =
+            Some(Box::new(ReplySchema { name: name.into(), schema: bounded(schema) }));
         self
     }
 
@@ -198,18 +203,15 @@ impl TaskRequest {
         self
     }
 
-    /// Asks for the text piece by piece, as it arrives. Runs on the helper's thread, outside
-    /// every lock; a panic in it ends the task as
-    /// [`Panicked`](crate::ErrorKind::Panicked).
-    #[must_use]
-    pub fn on_text(mut self, callback: impl FnMut(&str) + Send + 'static) -> Self {
-        self.on_text = Some(Exclusive::new(Box::new(callback)));
-        self
-    }
-
-    /// Called once when the task has ended and its result can be read, on the thread that
-    /// ended it (the helper's, or one that cancelled or stopped it), outside every lock. A
-    /// panic in it is counted and changes nothing.
+    /// Called once when the task has ended and its result can be read; if a stop ended it,
+    /// when the results of all that the stop ended can be read. Runs outside every lock on one
+    /// of the helper's own threads: an idle one is woken, and where all are busy the callback
+    /// waits for the first that is free. `cancel_task` runs the callback of the task that it
+    /// ends itself, unless it is called within a callback; a helper that was never started
+    /// leaves the others to whoever stops it. A panic in it is counted and changes nothing.
+    ///
+    /// A callback may submit, cancel, stop, or drop its manager. While it blocks, its thread
+    /// is not there for tasks; a stop does not wait for it longer than it says.
     #[must_use]
     pub fn on_done(mut self, callback: impl FnOnce(&Task) + Send + 'static) -> Self {
         self.on_done = Some(Exclusive::new(Box::new(callback)));
@@ -234,6 +236,7 @@ impl TaskRequest {
             deadline: self.deadline,
             on_text: None,
             on_done: None,
+            model_settings: self.model_settings.clone(),
         }
     }
 

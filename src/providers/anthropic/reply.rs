@@ -29,6 +29,7 @@ lenient! {
     Block {
         kind: Text = "type",
         text: Text = "text",
+        thinking: Text = "thinking",
         id: Text = "id",
         name: Text = "name",
         input: Raw = "input",
@@ -126,10 +127,14 @@ pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
         let own = member(json, "content").map(elements).unwrap_or_default();
         for (block, own) in blocks.iter().zip(own) {
             draft.keep(own.len())?;
-            draft.push_part(ReplyPart { content: content(block), opaque: Some(own.into()) })?;
+            // A call without an id is written anew, with the id that it gets.
+            let is_nameless = block.kind.as_str() == "tool_use" && block.id.as_str().is_empty();
+            let opaque = (!is_nameless).then(|| own.into());
+            draft.push_part(ReplyPart { content: content(block), opaque })?;
         }
     }
     for block in blocks {
+        draft.push_reasoning(block.thinking.as_str());
         if block.kind.as_str() == "text" {
             draft.push_text(block.text.0.unwrap_or_default())?;
         }

@@ -45,12 +45,12 @@ lenient! {
 /// The blocks of a growing message.
 #[derive(Default)]
 pub(super) struct Blocks {
-    blocks: Vec<(Option<u64>, Open)>,
+    blocks: Vec<(Option<u64>, OpenBlock)>,
     tokens: Tokens,
 }
 
 /// A block so far.
-enum Open {
+enum OpenBlock {
     /// Where its text stands in the draft's.
     Text {
         from: usize,
@@ -71,14 +71,7 @@ enum Open {
 
 impl ReadStream for Blocks {
     fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
-        let (name, json) = match *event {
-            SseEvent::Data { event, data } => (event, data.trim_ascii()),
-            SseEvent::Stray(_) => return Ok(()),
-        };
-        // Some gateways end with the word of another protocol.
-        if json.is_empty() || json == b"[DONE]" {
-            return Ok(());
-        }
+        let Some((name, json)) = event.typed() else { return Ok(()) };
         let data: Data = serde_json::from_slice(json)
             .map_err(|fault| BadReply::unreadable(json, &fault).within_stream())?;
         let kind = data.kind.0.unwrap_or_else(|| String::from_utf8_lossy(name).into_owned());
@@ -97,16 +90,16 @@ impl ReadStream for Blocks {
                 let json = std::str::from_utf8(json).unwrap_or_default();
                 let block = member(json, "content_block").unwrap_or_default();
                 self.open(data.index.0, block, draft)?;
-                self.show_progress(draft);
+                draft.show_progress();
             }
             "content_block_delta" => {
                 self.extend(data.index.0, data.delta, draft)?;
-                self.show_progress(draft);
+                draft.show_progress();
             }
             "message_delta" => {
                 draft.finish = finish(&data.delta.stop_reason)?.or(draft.finish);
                 self.count(&data.usage, draft);
-                self.show_progress(draft);
+                draft.show_progress();
             }
             "message_stop" => draft.is_done = true,
             // A ping, or what a later version brings.
@@ -117,7 +110,7 @@ impl ReadStream for Blocks {
 
     fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply> {
         let blocks = std::mem::take(&mut self.blocks);
-        if !blocks.iter().any(|(_, block)| matches!(block, Open::Call { .. })) {
+        if !blocks.iter().any(|(_, block)| matches!(block, OpenBlock::Call { .. })) {
             return Ok(());
         }
         for (_, block) in blocks {
@@ -134,12 +127,6 @@ impl Blocks {
         draft.usage = self.tokens.counts();
     }
 
-    /// Until text has come, a model may think for as long as the task has time.
-    fn show_progress(&self, draft: &mut Draft) {
-        let is_begun = !draft.text().is_empty();
-        draft.progress = Some(if is_begun { Progress::Delta } else { Progress::Working });
-    }
-
     fn open(&mut self, index: Option<u64>, own: &str, draft: &mut Draft) -> Result<(), BadReply> {
         if own.is_empty() {
             return Ok(());
@@ -151,9 +138,9 @@ impl Blocks {
             "text" => {
                 let from = draft.text().len();
                 draft.push_text(block.text.0.unwrap_or_default())?;
-                Open::Text { from, to: draft.text().len() }
+                OpenBlock::Text { from, to: draft.text().len() }
             }
-            "tool_use" => Open::Call {
+            "tool_use" => OpenBlock::Call {
                 call: ToolCall {
                     id: block.id.0.unwrap_or_default(),
                     name: block.name.0.unwrap_or_default(),
@@ -161,12 +148,12 @@ impl Blocks {
                 },
                 input: block.input.0.unwrap_or_default(),
             },
-            "thinking" => Open::Thinking {
+            "thinking" => OpenBlock::Thinking {
                 start: serde_json::from_str(own).unwrap_or_default(),
                 thinking: String::new(),
                 signature: String::new(),
             },
-            _ => Open::Own(own.into()),
+            _ => OpenBlock::Own(own.into()),
         };
         self.blocks.push((index, open));
         Ok(())
@@ -182,31 +169,32 @@ impl Blocks {
         let from = draft.text().len();
         let kept = [&delta.arguments, &delta.thinking, &delta.signature];
         draft.keep(kept.iter().map(|text| text.as_str().len()).sum())?;
+        draft.push_reasoning(delta.thinking.as_str());
         draft.push_text(text)?;
         let now = draft.text().len();
         let at = self.blocks.iter().rposition(|(other, _)| *other == index);
         let Some(at) = at.or(self.blocks.len().checked_sub(1)) else {
             // A server that opens no blocks.
-            self.blocks.push((index, Open::Text { from, to: now }));
+            self.blocks.push((index, OpenBlock::Text { from, to: now }));
             return Ok(());
         };
         match &mut self.blocks[at].1 {
-            Open::Text { to, .. } if *to == from => *to = now,
-            Open::Call { call, .. } => call.arguments.push_str(delta.arguments.as_str()),
-            Open::Thinking { thinking, signature, .. } => {
+            OpenBlock::Text { to, .. } if *to == from => *to = now,
+            OpenBlock::Call { call, .. } => call.arguments.push_str(delta.arguments.as_str()),
+            OpenBlock::Thinking { thinking, signature, .. } => {
                 thinking.push_str(delta.thinking.as_str());
                 signature.push_str(delta.signature.as_str());
             }
-            Open::Text { .. } | Open::Own(_) if now > from => {
-                self.blocks.push((index, Open::Text { from, to: now }));
+            OpenBlock::Text { .. } | OpenBlock::Own(_) if now > from => {
+                self.blocks.push((index, OpenBlock::Text { from, to: now }));
             }
-            Open::Text { .. } | Open::Own(_) => {}
+            OpenBlock::Text { .. } | OpenBlock::Own(_) => {}
         }
         Ok(())
     }
 }
 
-impl Open {
+impl OpenBlock {
     /// The part that goes back with the tools' results.
     fn into_part(self, text: &str) -> ReplyPart {
         match self {

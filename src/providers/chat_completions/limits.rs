@@ -7,7 +7,7 @@ use crate::http::seconds;
 
 /// How long a server lets no more calls in, by its headers: where nothing remains, until the
 /// reset.
-pub(super) fn announced_pause(headers: &dyn Headers) -> Option<Duration> {
+pub(in crate::providers) fn announced_pause(headers: &dyn Headers) -> Option<Duration> {
     let pause = |remaining, reset| {
         let left: u64 = headers.get(remaining)?.trim().parse().ok()?;
         (left == 0).then(|| headers.get(reset).and_then(go_duration)).flatten()

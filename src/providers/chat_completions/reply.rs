@@ -37,6 +37,7 @@ lenient! {
     ChatMessage {
         content: Text = "content",
         refusal: Text = "refusal",
+        reasoning: Text = "reasoning_content" | "reasoning",
         tool_calls: Vec<ToolCall> = "tool_calls" | "toolCalls",
     }
 }
@@ -148,6 +149,7 @@ pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
     };
     let text = message.content.0.unwrap_or_default();
     draft.push_refusal(message.refusal.as_str())?;
+    draft.push_reasoning(message.reasoning.as_str());
     let calls = message.tool_calls.into_iter().map(ToolCall::into).collect();
     draft.push_text(text)?;
     push_reply(calls, draft)

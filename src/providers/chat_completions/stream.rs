@@ -1,7 +1,7 @@
 //! A stream of chunks, put together. Pure: no socket, no clock.
 
 use super::reply::{Chat, ChatMessage, ToolCall, push_reply, read_error};
-use crate::engine::draft::{BadReply, CALLS_MAX, Draft, Progress};
+use crate::engine::draft::{BadReply, CALLS_MAX, Draft, Progress, TokenCounts};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::message;
 use crate::engine::protocol::ReadStream;
@@ -41,7 +41,10 @@ impl ReadStream for Chunks {
         if let Some(error) = chunk.take_error() {
             return Err(BadReply::from(error));
         }
-        draft.progress = Some(Progress::Delta);
+        // An event with nothing in it only keeps the connection alive.
+        let is_empty = chunk.choices.as_ref().is_none_or(Vec::is_empty)
+            && chunk.usage.counts() == TokenCounts::default();
+        draft.progress = (!is_empty).then_some(Progress::Delta);
         self.add(chunk, draft)
     }
 
@@ -79,6 +82,7 @@ impl Chunks {
     fn add_message(&mut self, message: ChatMessage, draft: &mut Draft) -> Result<(), BadReply> {
         draft.push_text(message.content.0.unwrap_or_default())?;
         draft.push_refusal(message.refusal.as_str())?;
+        draft.push_reasoning(message.reasoning.as_str());
         message.tool_calls.into_iter().try_for_each(|delta| self.add_call(delta, draft))
     }
 

@@ -7,6 +7,7 @@ mod environment;
 mod images;
 mod plain;
 mod rate;
+mod responses;
 mod retry;
 mod stream;
 #[cfg(feature = "tls")]
