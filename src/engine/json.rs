@@ -26,15 +26,16 @@ impl Json {
         let bytes = Vec::with_capacity(256);
         let mut json = Self { bytes, images: Vec::new(), streamed: None };
         write(&mut json);
-        if let Some((_, image)) = json.images.first() {
-            json.streamed = Some(image.splice(std::mem::take(&mut json.bytes), &json.images));
-        }
+        json.splice();
         json
     }
 
-    /// The JSON that this writes, which has no pictures.
-    pub(crate) fn written(write: impl FnOnce(&mut Self)) -> Vec<u8> {
-        Self::new(write).bytes
+    // Out of line: once for each protocol.
+    #[inline(never)]
+    fn splice(&mut self) {
+        if let Some((_, image)) = self.images.first() {
+            self.streamed = Some(image.splice(std::mem::take(&mut self.bytes), &self.images));
+        }
     }
 
     /// The JSON as a request's body.
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn values_are_separated_and_raw_json_stays_as_it_is() {
-        let json = Json::written(|json| {
+        let json = Json::new(|json| {
             json.object(|json| {
                 json.text("a", "b\"");
                 json.key("list").array(|json| {
@@ -197,7 +198,7 @@ mod tests {
             });
         });
         let expected = r#"{"a":"b\"","list":[1,{ "x":1.0 },[],{"y":true}],"z":{}}"#;
-        assert_eq!(String::from_utf8(json).unwrap(), expected);
+        assert_eq!(String::from_utf8(json.sent()).unwrap(), expected);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What a conversation is made of, whatever protocol it is written in.
 
+use crate::engine::json::Json;
 use crate::task::{Image, Role, TaskRequest};
 
-/// A part of a turn or prompt.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Part<'a> {
-    Text(&'a str),
-    Image(&'a Image),
+/// How a protocol writes the parts of a message.
+pub(crate) struct PartKind {
+    /// The type of a text.
+    pub(crate) text: &'static str,
+    /// Writes a picture as members of an object.
+    pub(crate) write_image: fn(&Image, &mut Json),
 }
 
 /// An earlier turn, or the prompt itself.
@@ -18,14 +20,26 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// What the message holds: its pictures, then its text, as models read them best. Blank
-    /// text beside pictures is left out, since servers refuse it.
-    pub(crate) fn parts(&self) -> Vec<Part<'a>> {
-        let mut parts: Vec<_> = self.images.iter().map(Part::Image).collect();
-        if parts.is_empty() || !self.text.trim().is_empty() {
-            parts.push(Part::Text(self.text));
+    /// Writes role and content as members of an object. The content is a text; with pictures it
+    /// is parts: the pictures, then the text, as models read them best. Blank text beside
+    /// pictures is left out, since servers refuse it.
+    pub(crate) fn write(&self, kind: &PartKind, json: &mut Json) {
+        json.text("role", self.role.as_str());
+        json.key("content");
+        if self.images.is_empty() {
+            return json.value(self.text);
         }
-        parts
+        json.array(|json| {
+            for image in self.images {
+                json.object(|json| (kind.write_image)(image, json));
+            }
+            if !self.text.trim().is_empty() {
+                json.object(|json| {
+                    json.text("type", kind.text);
+                    json.text("text", self.text);
+                });
+            }
+        });
     }
 
     /// All its text.

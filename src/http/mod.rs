@@ -167,7 +167,9 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
     }
     // ureq cannot know how long a body is that it only reads.
     if let Some(Body::Streamed(body)) = request.body {
-        headers.insert("content-length", body.length.into());
+        if let Ok(length) = HeaderValue::from_str(&body.length.to_string()) {
+            headers.insert("content-length", length);
+        }
     }
     for (name, value) in request.headers {
         if let Ok(mut value) = HeaderValue::from_str(value) {

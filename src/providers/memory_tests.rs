@@ -11,7 +11,7 @@ use crate::cancel::CancelSignal;
 use crate::config::{DEFAULT_MAX_IMAGE_BYTES, HelperConfig};
 use crate::env::Env;
 use crate::id::{HelperId, TaskId};
-use crate::task::TaskRequest;
+use crate::task::{OpenAiApi, TaskRequest};
 
 /// Buffers, headers, the request's text and its answer: about 50 KB. A picture's base64 would
 /// be 7 MB.
@@ -45,9 +45,12 @@ fn answer_once(listener: &TcpListener, reply: &str) -> u64 {
 #[test]
 fn a_picture_is_never_held_as_base64() {
     let chat = r#"{"choices":[{"message":{"content":"a cat"}}]}"#;
+    let response = r#"{"status":"completed","output":[{"type":"message","content":
+        [{"type":"output_text","text":"a cat"}]}]}"#;
     let message = r#"{"type":"message","content":[{"type":"text","text":"a cat"}]}"#;
     for (config, reply) in [
         (HelperConfig::chatgpt(), chat),
+        (HelperConfig::chatgpt().openai_api(OpenAiApi::Responses), response),
         (HelperConfig::anthropic().model("m").api_key("k"), message),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::request::TaskRequest;
-use super::turn;
+use super::turn::{self, ImageBounds};
 use crate::nesting::{MAX_JSON_DEPTH, is_too_deep};
 
 /// A helper's bounds on a request, in bytes.
@@ -16,8 +16,7 @@ pub(crate) struct RequestBounds {
     pub(crate) prompt: usize,
     /// The context as JSON.
     pub(crate) context: usize,
-    /// Each picture.
-    pub(crate) image: usize,
+    pub(crate) images: ImageBounds,
 }
 
 impl TaskRequest {
@@ -58,7 +57,7 @@ impl TaskRequest {
             return Err("a timeout of zero leaves no time to run: leave it out".into());
         }
         self.model_settings.validate()?;
-        turn::validate(&self.turns, &self.images, bounds.image)?;
+        turn::validate(&self.turns, &self.images, bounds.images)?;
         self.note.as_ref().map_or(Ok(()), |note| note.validate())
     }
 

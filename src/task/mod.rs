@@ -21,8 +21,8 @@ pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]
 pub(crate) use request::ReplySchema;
 pub use request::TaskRequest;
-pub(crate) use turn::sniff as sniff_image;
 pub use turn::{Image, MAX_IMAGES, Role, Turn};
+pub(crate) use turn::{ImageBounds, sniff as sniff_image};
 
 /// A callback that only its owner can reach. The mutex is never locked: it makes the
 /// request (and so the errors that give it back) shareable between threads.

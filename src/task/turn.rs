@@ -12,6 +12,15 @@ const URL_BYTES_MAX: usize = 8 << 10;
 /// Most pictures of one request, those of its earlier turns included.
 pub const MAX_IMAGES: usize = 16;
 
+/// A helper's bounds on pictures, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ImageBounds {
+    /// Each picture.
+    pub(crate) each: usize,
+    /// All pictures of tasks that wait.
+    pub(crate) queued: usize,
+}
+
 /// Who said something in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -125,7 +134,12 @@ trait Picture: Send + Sync {
     }
 
     /// See [`validate`].
-    fn validate_all(&self, turns: &[Turn], own: &[Image], bytes_max: usize) -> Result<(), String> {
+    fn validate_all(
+        &self,
+        turns: &[Turn],
+        own: &[Image],
+        bounds: ImageBounds,
+    ) -> Result<(), String> {
         if turns.iter().any(|turn| turn.role != Role::User && !turn.images.is_empty()) {
             return Err("a turn that is not the user's has a picture: models take pictures from \
                         the user alone, so put it into a turn of the user"
@@ -141,8 +155,17 @@ trait Picture: Send + Sync {
         }
         (1..).zip(all()).try_for_each(|(number, image)| {
             let named = |why| format!("picture {number} of {count} {why}");
-            image.0.validate(bytes_max).map_err(named)
-        })
+            image.0.validate(bounds.each).map_err(named)
+        })?;
+        let bytes: usize = all().map(Image::byte_count).sum();
+        let bytes_max = bounds.queued;
+        if bytes > bytes_max {
+            return Err(format!(
+                "the pictures have {bytes} bytes together, the helper lets {bytes_max} wait: \
+                 leave some out, or raise max_queued_image_bytes"
+            ));
+        }
+        Ok(())
     }
 
     /// See [`Image::reference`].
@@ -191,6 +214,10 @@ impl Image {
     /// The bytes of its file; nothing for a picture behind a URL.
     pub fn bytes(&self) -> Option<&[u8]> {
         self.0.bytes().map(|bytes| bytes.as_slice())
+    }
+
+    pub(crate) fn byte_count(&self) -> usize {
+        self.bytes().map_or(0, <[u8]>::len)
     }
 
     /// The URL, for a picture that the provider fetches.
@@ -332,10 +359,10 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
 /// # Errors
 ///
 /// Which picture cannot be accepted, why, and what to do.
-pub(super) fn validate(turns: &[Turn], own: &[Image], bytes_max: usize) -> Result<(), String> {
+pub(super) fn validate(turns: &[Turn], own: &[Image], bounds: ImageBounds) -> Result<(), String> {
     let of_turns = || turns.iter().find_map(|turn| turn.images.first());
     match own.first().or_else(of_turns) {
-        Some(any) => any.0.validate_all(turns, own, bytes_max),
+        Some(any) => any.0.validate_all(turns, own, bounds),
         None => Ok(()),
     }
 }

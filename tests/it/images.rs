@@ -126,6 +126,42 @@ fn the_bound_is_five_mebibytes_unless_set_and_json_can_set_it() {
 }
 
 #[test]
+fn the_pictures_that_wait_are_bounded_together() {
+    let of = |lengths: &[usize]| {
+        let add = |request: TaskRequest, length: &usize| {
+            request.image_bytes("image/png", png_of(*length))
+        };
+        lengths.iter().fold(look(), add)
+    };
+    let json = r#"{"backend_type": "local", "max_queued_image_bytes": 200}"#;
+    let config: HelperConfig = serde_json::from_str(json).unwrap();
+    let helper = AutomationHelper::new(config).unwrap();
+    let first = helper.submit_task(of(&[50, 50])).unwrap();
+    let turn = Turn::user("").image_bytes("image/png", png_of(51));
+    helper.submit_task(look().turns([turn])).unwrap();
+    let full = helper.submit_task(of(&[50])).unwrap_err();
+    assert!(matches!(full, Error::QueueFull(_)) && full.to_string().contains("queued_image"));
+    let request = full.into_request().unwrap();
+    // What has no bytes to hold finds room.
+    helper.submit_task(look()).unwrap();
+    helper.submit_task(look().image_url("https://h/a.png")).unwrap();
+    helper.submit_task(of(&[49])).unwrap();
+    assert!(helper.cancel_task(first));
+    helper.submit_task(request).unwrap();
+    helper.submit_task(of(&[50])).unwrap();
+    assert!(matches!(helper.submit_task(of(&[9])), Err(Error::QueueFull(_))));
+    // A request for which there will never be room is not told to wait.
+    match helper.submit_task(of(&[100, 101])) {
+        Err(Error::InvalidRequest(why)) => assert!(why.contains("max_queued_image_bytes"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let usual = AutomationHelper::new(HelperConfig::local()).unwrap();
+    let most = vec![5 << 20; MAX_IMAGES];
+    usual.submit_task(of(&most)).unwrap();
+    assert!(matches!(usual.submit_task(of(&[9])), Err(Error::QueueFull(_))));
+}
+
+#[test]
 fn a_backend_that_says_so_sees_all_pictures_and_no_other_gets_any() {
     let request = || {
         let turn = Turn::user("this").image_url("https://h/a.png");

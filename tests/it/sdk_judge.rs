@@ -3,8 +3,8 @@
 //! without its address in the environment these tests say so and pass.
 
 use automation_assistant::{
-    AutomationAssistantManager, ErrorKind, FnTool, HelperConfig, OpenAiApi, Role, Task, TaskRequest,
-    Turn,
+    AutomationAssistantManager, ErrorKind, FnTool, HelperConfig, OpenAiApi, Role, Task,
+    TaskRequest, Turn,
 };
 use serde_json::{Value, json};
 

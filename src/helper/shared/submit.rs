@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::id::TaskId;
 use crate::store::Queued;
 use crate::sync::{Arc, earlier, now, wait_until};
-use crate::task::{RequestBounds, TaskRequest};
+use crate::task::{ImageBounds, RequestBounds, TaskRequest};
 
 impl Shared {
     /// Checks a request and puts it into the queue; waits for room this long.
@@ -20,12 +20,16 @@ impl Shared {
         let bounds = RequestBounds {
             prompt: self.config.max_prompt_bytes,
             context: self.config.max_context_bytes,
-            image: self.config.max_image_bytes,
+            images: ImageBounds {
+                each: self.config.max_image_bytes,
+                queued: self.config.max_queued_image_bytes,
+            },
         };
         if let Err(why) = request.validate(bounds) {
             self.count_panics(|| drop(request));
             return Err(Error::InvalidRequest(why));
         }
+        let image_bytes = request.image_bytes_total();
         let submitted = now();
         let until = submitted.checked_add(patience);
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
@@ -38,7 +42,7 @@ impl Shared {
             if state.stopping {
                 return Err(Error::Stopped(Box::new(request)));
             }
-            if self.has_room(&state) {
+            if self.has_room(&state, image_bytes) {
                 break;
             }
             let looked = now();
@@ -55,7 +59,7 @@ impl Shared {
             let woken = wait_until(&self.room, state, wake);
             state = woken.unwrap_or_else(|| self.lock());
             state.room_waiters -= 1;
-            if until.is_some_and(|until| until <= now()) && !self.has_room(&state) {
+            if until.is_some_and(|until| until <= now()) && !self.has_room(&state, image_bytes) {
                 return Err(Error::QueueFull(Box::new(request)));
             }
         }
@@ -66,9 +70,13 @@ impl Shared {
         Ok(self.task_id(number))
     }
 
-    pub(super) fn has_room(&self, state: &State) -> bool {
-        let queued = state.store.queued();
-        if queued >= self.config.queue_capacity {
+    /// Whether a task with so many bytes of pictures may wait.
+    pub(super) fn has_room(&self, state: &State, image_bytes: usize) -> bool {
+        let store = &state.store;
+        let images_max = self.config.max_queued_image_bytes;
+        if store.queued() >= self.config.queue_capacity
+            || store.queued_image_bytes().saturating_add(image_bytes) > images_max
+        {
             return false;
         }
         match self.config.when_results_full {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::engine::json::Json;
-use crate::engine::message::{Content, Part, ReplyPart, Round, ToolResult};
+use crate::engine::message::{Content, PartKind, ReplyPart, Round, ToolResult};
 use crate::engine::protocol::{Ask, Offer};
 use crate::task::{Image, Role};
 
@@ -15,6 +15,7 @@ pub(super) const RESERVED: &[&str] = &["messages", "stream"];
 /// counts, and takes a thousand by itself.
 const MAX_TOKENS: u32 = 4096;
 const OUTPUT_CONFIG: &str = "output_config";
+const PARTS: PartKind = PartKind { text: "text", write_image };
 
 /// Writes one request.
 pub(super) fn write(ask: &Ask<'_>) -> Json {
@@ -103,19 +104,9 @@ fn close_objects(schema: &mut Value) {
 /// Earlier turns, the prompt, and the rounds of tools.
 fn messages(ask: &Ask<'_>, json: &mut Json) {
     for message in ask.messages().filter(|message| message.role != Role::System) {
-        let (role, text) = (message.role.as_str(), message.text());
-        if !message.images().is_empty() {
-            said(role, json, |json| {
-                for part in message.parts() {
-                    json.object(|json| write_part(part, json));
-                }
-            });
-        } else if !text.trim().is_empty() {
-            // The API refuses blank text; a blank turn says nothing.
-            json.object(|json| {
-                json.text("role", role);
-                json.text("content", text);
-            });
+        // The API refuses blank text; a blank turn says nothing.
+        if !message.images().is_empty() || !message.text().trim().is_empty() {
+            json.object(|json| message.write(&PARTS, json));
         }
     }
     for Round { reply, results } in ask.rounds {
@@ -125,17 +116,9 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
     }
 }
 
-fn write_part(part: Part<'_>, json: &mut Json) {
-    match part {
-        Part::Text(text) => {
-            json.text("type", "text");
-            json.text("text", text);
-        }
-        Part::Image(image) => {
-            json.text("type", "image");
-            json.key("source").object(|json| source(image, json));
-        }
-    }
+fn write_image(image: &Image, json: &mut Json) {
+    json.text("type", "image");
+    json.key("source").object(|json| source(image, json));
 }
 
 fn source(image: &Image, json: &mut Json) {

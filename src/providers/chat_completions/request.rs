@@ -1,12 +1,13 @@
 //! A request of the Chat Completions API, written straight into the body's bytes.
 
 use crate::engine::json::Json;
-use crate::engine::message::{self, Message, Part, Round, ToolCall};
+use crate::engine::message::{self, PartKind, Round, ToolCall};
 use crate::engine::protocol::{Ask, Offer};
-use crate::task::{ReplySchema, Role};
+use crate::task::{Image, ReplySchema, Role};
 
 /// Fields that the protocol writes itself. A custom parameter of such a name is refused.
 pub(super) const RESERVED: &[&str] = &["messages", "stream"];
+const PARTS: PartKind = PartKind { text: "text", write_image };
 
 /// Writes one request.
 pub(super) fn write(ask: &Ask<'_>, dialect: &Dialect<'_>) -> Json {
@@ -66,14 +67,13 @@ fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
 /// of tools.
 fn messages(ask: &Ask<'_>, json: &mut Json) {
     if let Some(system) = ask.system() {
-        plain(Role::System, &system, json);
+        json.object(|json| {
+            json.text("role", Role::System.as_str());
+            json.text("content", &system);
+        });
     }
     for message in ask.messages() {
-        if message.images().is_empty() {
-            plain(message.role, message.text(), json);
-        } else {
-            in_parts(&message, json);
-        }
+        json.object(|json| message.write(&PARTS, json));
     }
     for Round { reply, results } in ask.rounds {
         json.object(|json| {
@@ -93,37 +93,9 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
     }
 }
 
-/// A message with nothing but a text.
-fn plain(role: Role, text: &str, json: &mut Json) {
-    json.object(|json| {
-        json.text("role", role.as_str());
-        json.text("content", text);
-    });
-}
-
-/// A message of text and pictures.
-fn in_parts(message: &Message<'_>, json: &mut Json) {
-    json.object(|json| {
-        json.text("role", message.role.as_str());
-        json.key("content").array(|json| {
-            for part in message.parts() {
-                json.object(|json| write_part(part, json));
-            }
-        });
-    });
-}
-
-fn write_part(part: Part<'_>, json: &mut Json) {
-    match part {
-        Part::Text(text) => {
-            json.text("type", "text");
-            json.text("text", text);
-        }
-        Part::Image(image) => {
-            json.text("type", "image_url");
-            json.key("image_url").object(|json| json.key("url").image_url(image));
-        }
-    }
+fn write_image(image: &Image, json: &mut Json) {
+    json.text("type", "image_url");
+    json.key("image_url").object(|json| json.key("url").image_url(image));
 }
 
 /// A call that the model wanted.

@@ -1,6 +1,6 @@
 //! Pictures on the wire: in each protocol's form, whole, and never quoted back.
 
-use automation_assistant::{ErrorKind, HelperConfig, RateLimiter, TaskRequest, Turn};
+use automation_assistant::{ErrorKind, HelperConfig, OpenAiApi, RateLimiter, TaskRequest, Turn};
 use serde_json::{Value, json};
 
 use super::{KEY, ask, chatgpt, fails, failure, spawn};
@@ -11,6 +11,9 @@ use crate::support::server::{Act, Server, answer, answers};
 /// An Anthropic answer.
 const MESSAGE: &str = r#"{"type":"message","role":"assistant","model":"claude-x","content":
     [{"type":"text","text":"ok"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#;
+/// A response of the Responses API.
+const RESPONSE: &str = r#"{"object":"response","status":"completed","model":"m","output":
+    [{"type":"message","role":"assistant","content":[{"type":"output_text","text":"ok"}]}]}"#;
 const URL: &str = "https://h.example/a.png?sig=0123456789abcdef";
 
 fn request() -> TaskRequest {
@@ -37,6 +40,21 @@ fn chat_messages() -> Value {
     ])
 }
 
+fn responses_input() -> Value {
+    let data = format!("data:image/png;base64,{PNG_BASE64}");
+    let image = |url: &str| json!({"type": "input_image", "detail": "auto", "image_url": url});
+    let text = |text: &str| json!({"type": "input_text", "text": text});
+    let said =
+        |role: &str, content: Value| json!({"type": "message", "role": role, "content": content});
+    json!([
+        said("user", json!([image(URL), text("earlier")])),
+        said("assistant", json!("a cat")),
+        said("user", json!([image(&data)])),
+        said("user", json!("plain")),
+        said("user", json!([image(&data), image(URL), text("which?")])),
+    ])
+}
+
 fn anthropic_messages() -> Value {
     let text = |text: &str| json!({"type": "text", "text": text});
     let data = json!({"type": "image",
@@ -51,27 +69,48 @@ fn anthropic_messages() -> Value {
     ])
 }
 
+/// What a server answers, the member of a request that holds its messages, and what that holds.
+type Row = (String, &'static str, Value);
+
 #[test]
 fn every_protocol_writes_pictures_in_its_own_form() {
-    let chat: fn() -> (String, Value) = || (answer("ok"), chat_messages());
+    let chat: fn() -> Row = || (answer("ok"), "messages", chat_messages());
+    let responses: fn() -> Row = || (RESPONSE.to_owned(), "input", responses_input());
+    let anthropic: fn() -> Row = || (MESSAGE.to_owned(), "messages", anthropic_messages());
+    let local = || HelperConfig::local().model("m");
     let rows = [
         (HelperConfig::chatgpt(), chat),
+        (HelperConfig::chatgpt().openai_api(OpenAiApi::Responses), responses),
         (HelperConfig::comet().model("openai/m"), chat),
-        (HelperConfig::local().model("m"), chat),
-        (HelperConfig::anthropic().model("claude-x"), || (MESSAGE.into(), anthropic_messages())),
+        (local(), chat),
+        (local().openai_api(OpenAiApi::Responses), responses),
+        (HelperConfig::anthropic().model("claude-x"), anthropic),
     ];
     for (config, expected) in rows {
-        let (reply, messages) = expected();
+        let (reply, key, messages) = expected();
         let server = Server::start([vec![Act::read(), Act::json(200, &reply)]]);
         let (manager, helper) = spawn(config.api_endpoint(server.base()).api_key(KEY));
         let task = ask(&manager, helper, request());
         assert_eq!(task.result.as_deref(), Some("ok"), "{:?}", task.error);
         drop(manager);
         let seen = &server.finish()[0];
-        assert_eq!(seen.json()["messages"], messages);
+        assert_eq!(seen.json()[key], messages);
         assert_eq!(seen.header("content-length"), Some(&*seen.body.len().to_string()));
         assert_eq!(seen.header("transfer-encoding"), None);
     }
+}
+
+#[test]
+fn pictures_go_along_when_the_server_names_the_other_api() {
+    let instead = r#"{"error":{"message":"Use /v1/responses.","type":"invalid_request_error"}}"#;
+    let acts = vec![Act::read(), Act::json(400, instead), Act::read(), Act::json(200, RESPONSE)];
+    let server = Server::start([acts]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    assert_eq!(ask(&manager, helper, request()).result.as_deref(), Some("ok"));
+    drop(manager);
+    let seen = server.finish();
+    assert_eq!(seen[0].json()["messages"], chat_messages());
+    assert_eq!(seen[1].json()["input"], responses_input());
 }
 
 /// Bytes of base64 as another program would read them.
