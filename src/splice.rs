@@ -24,7 +24,8 @@ pub(crate) struct Insert {
 
 /// Bytes that can be read many times, and are made while they are read.
 pub(crate) struct Streamed {
-    pub(crate) length: u64,
+    /// How many there are, in digits.
+    pub(crate) content_length: String,
     /// Reads them from their beginning.
     pub(crate) open: Box<dyn Fn() -> Box<dyn Read>>,
 }
@@ -33,6 +34,7 @@ pub(crate) struct Streamed {
 pub(crate) fn splice(bytes: Vec<u8>, inserts: Vec<Insert>) -> Streamed {
     let inserted = inserts.iter().map(|insert| insert.data.len().div_ceil(3) as u64 * 4);
     let length = bytes.len() as u64 + inserted.sum::<u64>();
+    let content_length = length.to_string();
     let (bytes, inserts) = (Arc::new(bytes), Arc::new(inserts));
     let open = move || -> Box<dyn Read> {
         Box::new(Spliced {
@@ -45,7 +47,7 @@ pub(crate) fn splice(bytes: Vec<u8>, inserts: Vec<Insert>) -> Streamed {
             ready: 0..0,
         })
     };
-    Streamed { length, open: Box::new(open) }
+    Streamed { content_length, open: Box::new(open) }
 }
 
 /// The first bytes of data as base64, as many as an error message may quote.
@@ -119,7 +121,7 @@ mod tests {
                 read => all.extend_from_slice(&buffer[..read]),
             }
         }
-        assert_eq!(all.len() as u64, streamed.length);
+        assert_eq!(all.len().to_string(), streamed.content_length);
         assert_eq!(reader.read(&mut buffer).unwrap(), 0);
         String::from_utf8(all).unwrap()
     }

@@ -173,7 +173,11 @@ impl Json {
     /// All that is sent.
     pub(crate) fn sent(self) -> Vec<u8> {
         match self.streamed {
-            Some(streamed) => (streamed.open)().bytes().map(Result::unwrap).collect(),
+            Some(streamed) => {
+                let mut all = Vec::new();
+                (streamed.open)().read_to_end(&mut all).unwrap();
+                all
+            }
             None => self.bytes,
         }
     }

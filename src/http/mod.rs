@@ -167,7 +167,7 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
     }
     // ureq cannot know how long a body is that it only reads.
     if let Some(Body::Streamed(body)) = request.body {
-        if let Ok(length) = HeaderValue::from_str(&body.length.to_string()) {
+        if let Ok(length) = HeaderValue::from_str(&body.content_length) {
             headers.insert("content-length", length);
         }
     }

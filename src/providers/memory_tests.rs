@@ -1,5 +1,6 @@
 //! What a call with a picture takes of memory, counted. (The counter counts the allocations of
 //! one thread, so the call is made on the test's own.)
+#![allow(clippy::unwrap_used)]
 
 use std::cell::{Cell, RefCell};
 use std::io::{BufRead, BufReader, Read, Write};

@@ -36,6 +36,8 @@ const LEFT_KEPT: usize = 64;
 /// A task that waits.
 pub(crate) struct Queued {
     pub(crate) request: TaskRequest,
+    /// Bytes of its pictures.
+    pub(crate) image_bytes: usize,
     pub(crate) created_at: SystemTime,
     pub(crate) submitted: Instant,
     pub(crate) deadline: Option<Instant>,
@@ -140,7 +142,7 @@ impl Store {
         if let Some(deadline) = queued.deadline {
             self.next_expiry = earlier(self.next_expiry, Some(deadline));
         }
-        self.queued_image_bytes += queued.request.image_bytes_total();
+        self.queued_image_bytes += queued.image_bytes;
         self.lanes[lane_of(queued.request.priority)].push(number);
         self.tasks.push(number, Phase::Queued(queued));
         number
@@ -176,7 +178,7 @@ impl Store {
             return None;
         }
         let Phase::Queued(queued) = std::mem::replace(phase, Phase::Ending) else { return None };
-        self.queued_image_bytes -= queued.request.image_bytes_total();
+        self.queued_image_bytes -= queued.image_bytes;
         let tasks = &self.tasks;
         let lane = lane_of(queued.request.priority);
         self.lanes[lane].left(|number| is_queued(tasks, number));

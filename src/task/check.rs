@@ -20,12 +20,13 @@ pub(crate) struct RequestBounds {
 }
 
 impl TaskRequest {
-    /// Checks the request against a helper's bounds. Called once, at submission.
+    /// Checks the request against a helper's bounds, and gives the bytes of its pictures.
+    /// Called once, at submission.
     ///
     /// # Errors
     ///
     /// Why it cannot be accepted, and what to do.
-    pub(crate) fn validate(&self, bounds: RequestBounds) -> Result<(), String> {
+    pub(crate) fn validate(&self, bounds: RequestBounds) -> Result<usize, String> {
         if self.prompt.trim().is_empty() {
             return Err("the prompt is empty: say what the helper is to do".into());
         }
@@ -57,8 +58,8 @@ impl TaskRequest {
             return Err("a timeout of zero leaves no time to run: leave it out".into());
         }
         self.model_settings.validate()?;
-        turn::validate(&self.turns, &self.images, bounds.images)?;
-        self.note.as_ref().map_or(Ok(()), |note| note.validate())
+        self.note.as_ref().map_or(Ok(()), |note| note.validate())?;
+        turn::validate(&self.turns, &self.images, bounds.images)
     }
 
     fn nested_too_deep(&self) -> Option<&'static str> {

@@ -1,7 +1,7 @@
 //! The pictures of a request.
 
 use super::request::TaskRequest;
-use super::turn::{Image, Turn};
+use super::turn::Image;
 
 impl TaskRequest {
     /// Adds a picture to the prompt: the bytes of a PNG, JPEG, WebP or GIF file, and its media
@@ -32,18 +32,8 @@ impl TaskRequest {
         self
     }
 
-    /// All pictures, those of earlier turns included.
-    fn all_images(&self) -> impl Iterator<Item = &Image> {
-        self.turns.iter().flat_map(Turn::images).chain(&self.images)
-    }
-
-    /// How many pictures there are.
+    /// How many pictures there are, those of earlier turns included.
     pub(crate) fn image_count(&self) -> usize {
-        self.all_images().count()
-    }
-
-    /// How many bytes the pictures have.
-    pub(crate) fn image_bytes_total(&self) -> usize {
-        self.all_images().map(Image::byte_count).sum()
+        self.images.len() + self.turns.iter().map(|turn| turn.images().len()).sum::<usize>()
     }
 }

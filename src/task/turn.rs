@@ -139,7 +139,7 @@ trait Picture: Send + Sync {
         turns: &[Turn],
         own: &[Image],
         bounds: ImageBounds,
-    ) -> Result<(), String> {
+    ) -> Result<usize, String> {
         if turns.iter().any(|turn| turn.role != Role::User && !turn.images.is_empty()) {
             return Err("a turn that is not the user's has a picture: models take pictures from \
                         the user alone, so put it into a turn of the user"
@@ -157,7 +157,7 @@ trait Picture: Send + Sync {
             let named = |why| format!("picture {number} of {count} {why}");
             image.0.validate(bounds.each).map_err(named)
         })?;
-        let bytes: usize = all().map(Image::byte_count).sum();
+        let bytes: usize = all().filter_map(Image::bytes).map(<[u8]>::len).sum();
         let bytes_max = bounds.queued;
         if bytes > bytes_max {
             return Err(format!(
@@ -165,7 +165,7 @@ trait Picture: Send + Sync {
                  leave some out, or raise max_queued_image_bytes"
             ));
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// See [`Image::reference`].
@@ -214,10 +214,6 @@ impl Image {
     /// The bytes of its file; nothing for a picture behind a URL.
     pub fn bytes(&self) -> Option<&[u8]> {
         self.0.bytes().map(|bytes| bytes.as_slice())
-    }
-
-    pub(crate) fn byte_count(&self) -> usize {
-        self.bytes().map_or(0, <[u8]>::len)
     }
 
     /// The URL, for a picture that the provider fetches.
@@ -354,15 +350,19 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Checks all pictures of a request.
+/// Checks all pictures of a request, and gives the sum of their bytes.
 ///
 /// # Errors
 ///
 /// Which picture cannot be accepted, why, and what to do.
-pub(super) fn validate(turns: &[Turn], own: &[Image], bounds: ImageBounds) -> Result<(), String> {
+pub(super) fn validate(
+    turns: &[Turn],
+    own: &[Image],
+    bounds: ImageBounds,
+) -> Result<usize, String> {
     let of_turns = || turns.iter().find_map(|turn| turn.images.first());
     match own.first().or_else(of_turns) {
         Some(any) => any.0.validate_all(turns, own, bounds),
-        None => Ok(()),
+        None => Ok(0),
     }
 }

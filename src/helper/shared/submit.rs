@@ -12,6 +12,8 @@ use crate::task::{ImageBounds, RequestBounds, TaskRequest};
 
 impl Shared {
     /// Checks a request and puts it into the queue; waits for room this long.
+    // Out of line: in the midst of its caller it takes 1.4 KB more.
+    #[inline(never)]
     pub(crate) fn submit(
         self: &Arc<Self>,
         request: TaskRequest,
@@ -25,11 +27,13 @@ impl Shared {
                 queued: self.config.max_queued_image_bytes,
             },
         };
-        if let Err(why) = request.validate(bounds) {
-            self.count_panics(|| drop(request));
-            return Err(Error::InvalidRequest(why));
-        }
-        let image_bytes = request.image_bytes_total();
+        let image_bytes = match request.validate(bounds) {
+            Ok(image_bytes) => image_bytes,
+            Err(why) => {
+                self.count_panics(|| drop(request));
+                return Err(Error::InvalidRequest(why));
+            }
+        };
         let submitted = now();
         let until = submitted.checked_add(patience);
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
@@ -63,7 +67,8 @@ impl Shared {
                 return Err(Error::QueueFull(Box::new(request)));
             }
         }
-        let number = state.store.insert(Queued { request, created_at, submitted, deadline });
+        let number =
+            state.store.insert(Queued { request, image_bytes, created_at, submitted, deadline });
         let woken = state.wake(1);
         drop(state);
         self.send_tickets(woken);

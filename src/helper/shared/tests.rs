@@ -176,6 +176,7 @@ fn asleep(config: HelperConfig) -> (Arc<Shared>, Queued, std::sync::Arc<Sleeps>)
     Arc::get_mut(&mut observers).unwrap().suspended = SuspendedTime::as_if_always_asleep();
     let queued = Queued {
         request: TaskRequest::new("x"),
+        image_bytes: 0,
         created_at: SystemTime::now() - Duration::from_secs(3600),
         submitted: now(),
         deadline: Some(now() + MINUTE),
