@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::request::TaskRequest;
-use super::turn::{self, ImageBounds};
+use super::turn::{self, ImageBounds, RequestImages};
 use crate::nesting::{MAX_JSON_DEPTH, is_too_deep};
 
 /// A helper's bounds on a request, in bytes.
@@ -59,7 +59,8 @@ impl TaskRequest {
         }
         self.model_settings.validate()?;
         self.note.as_ref().map_or(Ok(()), |note| note.validate())?;
-        turn::validate(&self.turns, &self.images, bounds.images)
+        let (turns, own) = (&self.turns[..], &self.images[..]);
+        turn::validate(&RequestImages { turns, own, bounds: bounds.images })
     }
 
     fn nested_too_deep(&self) -> Option<&'static str> {

@@ -21,6 +21,15 @@ pub(crate) struct ImageBounds {
     pub(crate) queued: usize,
 }
 
+/// What is checked of a request's pictures. (Passed by reference: arguments on the stack make a
+/// program without pictures larger.)
+pub(super) struct RequestImages<'a> {
+    pub(super) turns: &'a [Turn],
+    /// Those of the prompt.
+    pub(super) own: &'a [Image],
+    pub(super) bounds: ImageBounds,
+}
+
 /// Who said something in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -134,12 +143,8 @@ trait Picture: Send + Sync {
     }
 
     /// See [`validate`].
-    fn validate_all(
-        &self,
-        turns: &[Turn],
-        own: &[Image],
-        bounds: ImageBounds,
-    ) -> Result<usize, String> {
+    fn validate_all(&self, images: &RequestImages<'_>) -> Result<usize, String> {
+        let RequestImages { turns, own, bounds } = *images;
         if turns.iter().any(|turn| turn.role != Role::User && !turn.images.is_empty()) {
             return Err("a turn that is not the user's has a picture: models take pictures from \
                         the user alone, so put it into a turn of the user"
@@ -355,14 +360,10 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
 /// # Errors
 ///
 /// Which picture cannot be accepted, why, and what to do.
-pub(super) fn validate(
-    turns: &[Turn],
-    own: &[Image],
-    bounds: ImageBounds,
-) -> Result<usize, String> {
-    let of_turns = || turns.iter().find_map(|turn| turn.images.first());
-    match own.first().or_else(of_turns) {
-        Some(any) => any.0.validate_all(turns, own, bounds),
+pub(super) fn validate(images: &RequestImages<'_>) -> Result<usize, String> {
+    let of_turns = || images.turns.iter().find_map(|turn| turn.images.first());
+    match images.own.first().or_else(of_turns) {
+        Some(any) => any.0.validate_all(images),
         None => Ok(0),
     }
 }

@@ -12,8 +12,6 @@ use crate::task::{ImageBounds, RequestBounds, TaskRequest};
 
 impl Shared {
     /// Checks a request and puts it into the queue; waits for room this long.
-    // Out of line: in the midst of its caller it takes 1.4 KB more.
-    #[inline(never)]
     pub(crate) fn submit(
         self: &Arc<Self>,
         request: TaskRequest,

@@ -1,6 +1,7 @@
 //! What several tests need.
 
 pub mod chance;
+pub mod loopback;
 pub mod pictures;
 #[cfg(feature = "http")]
 pub mod server;
