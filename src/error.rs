@@ -125,7 +125,7 @@ impl fmt::Display for Error {
             }
             Self::QueueFull(_) => f.write_str(
                 "the helper's queue is full: wait for room with submit_task_wait, \
-                 or raise queue_capacity",
+                 or raise queue_capacity (for pictures, max_queued_image_bytes)",
             ),
             Self::Stopped(_) => f.write_str("the helper was stopped and takes no more tasks"),
             Self::NotAdmitted { why, waited, cancelled, .. } => {

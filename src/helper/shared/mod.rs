@@ -272,6 +272,7 @@ impl Shared {
             provider: self.provider,
             project: self.config.trace_project(),
             note: None,
+            images: &[],
             first_text: None,
         });
         event

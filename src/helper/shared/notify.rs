@@ -43,6 +43,7 @@ impl Shared {
         end.facts = EventFacts::Task(TaskFacts { task, queue: claim.queue_time });
         if let Some(trace) = &mut end.trace {
             trace.note = claim.request.note.as_deref();
+            trace.images = &claim.request.images;
             trace.provider = provider.or(trace.provider);
             trace.first_text = claim.began.zip(claim.first_text).map(|(from, to)| to - from);
         }
