@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::{
     CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, RUN_GRACE, Shared, State, Watch, YIELDS,
 };
-use serde_json::json;
-
 use crate::backend::cancelled;
 use crate::error::Error;
 use crate::foreign;
