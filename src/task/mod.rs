@@ -11,6 +11,7 @@ mod api;
 mod model_settings;
 mod outcome;
 mod request;
+mod request_json;
 
 pub use api::OpenAiApi;
 
