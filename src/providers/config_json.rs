@@ -110,7 +110,8 @@ impl<'de> Visitor<'de> for ConfigVisitor {
         let mut key: Option<String> = None;
         while let Some(field) = map.next_key::<String>()? {
             match field.as_str() {
-                "backend_type" => backend_type = Some(given(&mut map)?),
+                // Its own error names the backends that there are, and quotes no text.
+                "backend_type" => backend_type = Some(map.next_value()?),
                 "name" => config.name = given(&mut map)?,
                 "max_concurrent_tasks" => put(&mut map, &mut config.max_concurrent_tasks)?,
                 "timeout_seconds" => config.timeout = seconds(&mut map)?,
@@ -192,5 +193,13 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(fault.contains("timeout_seconds"), "{fault}");
+    }
+
+    #[test]
+    fn an_unknown_backend_is_answered_with_the_known_ones() {
+        let fault = serde_json::from_str::<HelperConfig>(r#"{"backend_type":"sk-secret"}"#);
+        let fault = fault.unwrap_err().to_string();
+        assert!(fault.contains("backend_type; there are: chatgpt"), "{fault}");
+        assert!(!fault.contains("sk-secret"), "{fault}");
     }
 }

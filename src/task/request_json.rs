@@ -102,7 +102,7 @@ fn set(request: &mut TaskRequest, name: &str, value: Value) -> Result<(), &'stat
 }
 
 fn turn(value: Value) -> Result<Turn, &'static str> {
-    let [role, said] = exactly(value, ["role", "text"])?;
+    let [role, said] = pair(value, ["role", "text"])?;
     let roles = [Role::System, Role::User, Role::Assistant];
     let role = roles.into_iter().find(|known| role == known.as_str());
     let role = role.ok_or("has a role that is none of system, user, assistant")?;
@@ -110,7 +110,7 @@ fn turn(value: Value) -> Result<Turn, &'static str> {
 }
 
 fn reply_schema(value: Value) -> Result<ReplySchema, &'static str> {
-    let [name, schema] = exactly(value, ["name", "schema"])?;
+    let [name, schema] = pair(value, ["name", "schema"])?;
     Ok(ReplySchema { name: text(name)?, schema })
 }
 
@@ -123,15 +123,16 @@ fn priority(value: &Value) -> Result<Priority, &'static str> {
     }
 }
 
-/// The members of an object that has these and no others.
-fn exactly<const N: usize>(value: Value, names: [&str; N]) -> Result<[Value; N], &'static str> {
-    let mut members = object(value)?;
-    let values = names.map(|name| members.remove(name));
-    let complete = members.is_empty() && values.iter().all(Option::is_some);
-    if complete {
-        Ok(values.map(Option::unwrap_or_default))
-    } else {
-        Err("lacks a member, or has one too many")
+/// The two members of an object that has these and no others.
+fn pair(value: Value, names: [&str; 2]) -> Result<[Value; 2], &'static str> {
+    let mut values = [None, None];
+    for (name, value) in object(value)? {
+        let at = names.iter().position(|known| *known == name);
+        values[at.ok_or("has a member too many")?] = Some(value);
+    }
+    match values {
+        [Some(first), Some(second)] => Ok([first, second]),
+        _ => Err("lacks a member"),
     }
 }
 
