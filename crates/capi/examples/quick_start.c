@@ -1,16 +1,11 @@
-// One helper, one prompt, one answer. With OPENAI_API_KEY set it asks a model; without, the
+// One helper, one prompt, one answer. With OPENAI_API_KEY set a model answers; without, the
 // embedded engine says the prompt back.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "automation_assistant.h"
-
-#define CHECK(call)                                            \
-    if ((call) != AA_OK) {                                     \
-        fprintf(stderr, "%s: %s\n", #call, aa_last_error());   \
-        return EXIT_FAILURE;                                   \
-    }
+#include "check.h"
 
 int main(void) {
     const char *config = getenv("OPENAI_API_KEY") ? "{\"backend_type\": \"chatgpt\"}"

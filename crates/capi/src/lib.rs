@@ -51,6 +51,7 @@ pub extern "C" fn aa_version() -> *const c_char {
 
 /// Panics within, for the tests.
 #[cfg(feature = "_panic")]
+#[allow(clippy::panic)] // On purpose.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_test_panic() -> status::aa_status {
     status::status(|| panic!("on purpose"))

@@ -2,9 +2,9 @@
 """A model server that answers by script: OpenAI's Chat Completions on loopback.
 
 Prints its base URL, serves until its standard input ends. The last message decides:
-`stream …` comes in three deltas, `think …` with reasoning, `slow …` after a minute, `tool …` calls
-the first tool and then answers with its output, `fail 401` fails so; all else is said back.
-The key `sk-bad` is refused.
+`think …` comes with reasoning, `slow …` after a minute, `fail 401` fails so; all else is said
+back, in three deltas where a stream is asked for. A request with tools has the first one called
+(`tool {…}` with these arguments), and its output said. The key `sk-bad` is refused.
 """
 
 import json
@@ -38,8 +38,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.fail(int(rest), "scripted")
         if word == "slow":
             time.sleep(SLOW_SECONDS)
-        if word == "tool" and request.get("tools"):
-            function = {"name": request["tools"][0]["function"]["name"], "arguments": rest}
+        if request.get("tools"):
+            arguments = rest if word == "tool" else "{}"
+            function = {"name": request["tools"][0]["function"]["name"], "arguments": arguments}
             call = {"id": "call_1", "type": "function", "function": function}
             return self.say(request, None, tool_calls=[call])
         if word == "think":
