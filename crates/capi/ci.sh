@@ -99,4 +99,11 @@ OPENAI_API_KEY=sk-test OPENAI_BASE_URL=$SERVER examples/stream | tee "$scratch/s
 grep -q '^42 bytes' "$scratch/stream"
 examples/tool "$SERVER" 2>&1 | tee "$scratch/tool"
 grep -q 'the model asks for the sensor' "$scratch/tool"
+say "Python: the prototype's users"
+export AUTOMATION_ASSISTANT_LIB=$PWD/target/debug/libautomation_assistant_capi.so
+python3 -B -m unittest discover --start-directory python/tests
+say "Python 3.9"
+python3 -m pip install --quiet --disable-pip-version-check --target "$scratch/vermin" vermin
+PYTHONPATH=$scratch/vermin python3 -m vermin --quiet --no-tips --violations -t=3.9- \
+  python/*.py python/scripts/*.py
 say done
