@@ -72,6 +72,7 @@ build() {
 run() {
   local name=$1 tasks=$2
   shift 2
+  rm -f "$scratch"/*.jsonl
   AUDIT="$scratch/$name-nulls.jsonl" "$@" "$scratch/nulls-$name"
   # shellcheck disable=SC2086
   SERVER=$SERVER AUDIT="$scratch/$name-face.jsonl" "$@" "$scratch/face-$name" $tasks
@@ -103,7 +104,7 @@ say "Python: the prototype's users"
 export AUTOMATION_ASSISTANT_LIB=$PWD/target/debug/libautomation_assistant_capi.so
 python3 -B -m unittest discover --start-directory python/tests
 say "Python 3.9"
-python3 -m pip install --quiet --disable-pip-version-check --target "$scratch/vermin" vermin
-PYTHONPATH=$scratch/vermin python3 -m vermin --quiet --no-tips --violations -t=3.9- \
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$scratch/vermin" vermin
+PYTHONPATH=$scratch/vermin python3 "$scratch/vermin/bin/vermin" --quiet --no-tips --violations -t=3.9- \
   python/*.py python/scripts/*.py
 say done
