@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 use super::request::ReplySchema;
-use super::{Priority, Role, TaskRequest, Turn};
+use super::{Priority, Role, TaskRequest};
 use crate::nesting::bounded;
 
 /// A member's value that is of another kind than its name says, or out of bounds.
@@ -82,7 +82,7 @@ fn set(request: &mut TaskRequest, name: &str, value: Value) -> Result<(), &'stat
         "prompt" => request.prompt = text(value)?,
         "context" => request.context = object(value)?,
         "system_prompt" => request.system_prompt = Some(text(value)?),
-        "turns" => request.turns = list(value)?.into_iter().map(turn).collect::<Result<_, _>>()?,
+        "turns" => list(value)?.into_iter().try_for_each(|value| add_turn(request, value))?,
         "custom_params" => request.custom_params = object(value)?,
         "reply_schema" => request.reply_schema = Some(Box::new(reply_schema(value)?)),
         "max_retries" => request.max_retries = Some(number(&value)?),
@@ -101,12 +101,14 @@ fn set(request: &mut TaskRequest, name: &str, value: Value) -> Result<(), &'stat
     Ok(())
 }
 
-fn turn(value: Value) -> Result<Turn, &'static str> {
+fn add_turn(request: &mut TaskRequest, value: Value) -> Result<(), &'static str> {
     let [role, said] = pair(value, ["role", "text"])?;
     let roles = [Role::System, Role::User, Role::Assistant];
     let role = roles.into_iter().find(|known| role == known.as_str());
     let role = role.ok_or("has a role that is none of system, user, assistant")?;
-    Ok(Turn { role, text: text(said)? })
+    let before = std::mem::replace(request, TaskRequest::new(""));
+    *request = before.turn(role, text(said)?);
+    Ok(())
 }
 
 fn reply_schema(value: Value) -> Result<ReplySchema, &'static str> {
