@@ -91,7 +91,7 @@ mod cancel;
 mod config;
 mod connections;
 mod coordinate;
-mod debrief;
+pub mod debrief;
 mod device;
 #[cfg(feature = "http")]
 mod engine;
@@ -149,7 +149,7 @@ pub use coordinate::{
     AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,
     Pipeline, Race, Speech, Stage, Together, Tried, Want, WhyNot,
 };
-pub use debrief::{BackendStats, Debrief, Health, TopError, compute_stability_score};
+pub use debrief::{BackendStats, Comparison, Debrief, Health, TopError, compute_stability_score};
 pub use device::{
     Admission, AdmissionPolicy, Battery, BatterySource, ClockGap, ClockReading, ClockSource,
     CloudAction, DEFAULT_PROBE_LIMIT, DEFAULT_SNAPSHOT_AGE, DeviceProfile, DeviceReader,

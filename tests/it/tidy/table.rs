@@ -35,7 +35,7 @@ pub const IMPORTS: [Row<'_>; 44] = [
     ("config", &["url", "nesting", "error", "secret", "env", "connections", "limits", "prices", "backend"]),
     ("queue", &["sync", "task"]),
     ("store", &["sync", "foreign", "task_error", "task", "queue"]),
-    ("debrief", &["text", "number", "percentile", "task_error", "error"]),
+    ("debrief", &["text", "number", "calendar", "percentile", "task_error", "error"]),
     ("device", &["text", "number", "calendar", "sync", "tool", "config"]),
     ("event", &["id", "trace", "task_error", "task", "config"]),
     ("suspended", &["sync", "device"]),
