@@ -109,16 +109,24 @@ pub(crate) fn value<T>(otherwise: T, body: impl FnOnce() -> Result<T, Failure>) 
 /// The panic boundary. What a body shares with others is behind locks that the core repairs, or
 /// is a table of handles, whose every change is one step: nothing torn is seen after a panic.
 fn attempt<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, aa_status> {
-    let failure = match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(failure)) => failure,
-        Err(panic) => Failure::new(AA_PANIC, panic_message(panic.as_ref())),
-    };
-    // A thread that is ending has no place for it any more.
-    let _ = LAST.try_with(|last| *last.borrow_mut() = Some(to_c(failure.message)));
-    Err(failure.status)
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(failure)) => Err(note(failure)),
+        Err(panic) => Err(note(Failure::new(AA_PANIC, panic_message(panic.as_ref())))),
+    }
 }
 
+/// Keeps the words for [`aa_last_error`]. Apart, since it is the same code for every function.
+#[cold]
+#[inline(never)]
+fn note(failure: Failure) -> aa_status {
+    // A thread that is ending has no place for it any more.
+    let _ = LAST.try_with(|last| *last.borrow_mut() = Some(to_c(failure.message)));
+    failure.status
+}
+
+#[cold]
+#[inline(never)]
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

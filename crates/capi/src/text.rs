@@ -53,12 +53,16 @@ impl<T> Out<T> {
 
 /// The text as C has it.
 pub(crate) fn to_c(text: impl Into<String>) -> CString {
-    CString::new(text.into()).unwrap_or_else(|fault| {
-        let bytes = fault.into_vec();
-        let text = String::from_utf8_lossy(&bytes).replace('\0', NUL_STAND_IN);
-        // There is no NUL in it any more.
-        CString::new(text).unwrap_or_default()
-    })
+    without_nul(text.into())
+}
+
+fn without_nul(text: String) -> CString {
+    let mut bytes = text.into_bytes();
+    while let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        bytes.splice(at..=at, NUL_STAND_IN.bytes());
+    }
+    // There is no NUL in it.
+    CString::new(bytes).unwrap_or_default()
 }
 
 /// Gives a text to the caller, who frees it with [`aa_string_free`].
