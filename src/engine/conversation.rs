@@ -31,6 +31,8 @@ pub(crate) struct Conversation<'a> {
     attempt_open: Cell<bool>,
     /// Whether this attempt has delivered text to the task's owner.
     pub(super) delivered: Cell<bool>,
+    /// Whether the next request must go over a new connection.
+    wants_fresh: Cell<bool>,
     /// Who runs the model, where a gateway names it.
     provider: RefCell<Option<String>>,
 }
@@ -55,6 +57,7 @@ impl<'a> Conversation<'a> {
             rounds: Vec::new(),
             attempt_open: Cell::new(true),
             delivered: Cell::new(false),
+            wants_fresh: Cell::new(false),
             provider: RefCell::default(),
         }
     }
@@ -165,6 +168,10 @@ impl<'a> Conversation<'a> {
                 Retry::Changed if std::mem::take(&mut may_change) => continue,
                 Retry::Never | Retry::Changed => None,
                 _ if retries_left == 0 => None,
+                Retry::Fresh => {
+                    self.wants_fresh.set(true);
+                    Some(Duration::ZERO)
+                }
                 Retry::After(wait) if wait > self.backend.max_retry_wait => None,
                 Retry::After(wait) if !wait.is_zero() => Some(wait),
                 Retry::After(_) | Retry::Soon => {
@@ -260,7 +267,8 @@ impl<'a> Conversation<'a> {
     ) -> Result<Response<'a>, Failure> {
         let headers = &self.backend.headers;
         let body = post.map(|(body, _)| body);
-        let request = Request { url, headers, body, put: false, accept };
+        let fresh = self.wants_fresh.take();
+        let request = Request { url, headers, body, put: false, accept, fresh };
         let mut response = self.backend.client.send(self.call.cancel(), self.limits(), &request)?;
         facts.status = Some(response.status());
         facts.first_byte = response.first_byte();
@@ -280,6 +288,12 @@ impl<'a> Conversation<'a> {
                      api_endpoint to the right one",
                 );
                 return Err(Failure::last(error.with_status(status)));
+            }
+            407 => {
+                let what = "the proxy wants a name and a password, or others: put them into \
+                            its variable, as in http://name:password@host:port";
+                let error = TaskError::new(ErrorKind::Network, what);
+                return Err(Failure::last(error.with_status(407)));
             }
             _ => return Err(self.rejection(&mut response, post.map(|(_, ask)| ask))),
         }

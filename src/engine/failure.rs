@@ -26,6 +26,8 @@ pub(crate) enum Retry {
     Soon,
     /// The server names the wait.
     After(Duration),
+    /// At once, over a new connection: the one that was kept turned out to be closed.
+    Fresh,
     /// At once, for the request will be another one. Not counted as a retry.
     Changed,
 }
@@ -48,6 +50,25 @@ impl Failure {
         }
         self
     }
+}
+
+/// What it means that there is no way through a proxy.
+fn proxy(name: &str, why: Fault) -> Failure {
+    let (what, may_pass) = match why {
+        Fault::ProxyRefused(refusal) => (refusal.what, refusal.may_pass),
+        Fault::ConnectionRefused => ("nobody listens there".to_owned(), true),
+        Fault::NameNotFound => ("its name could not be looked up".to_owned(), true),
+        Fault::Unreachable => ("it cannot be reached".to_owned(), true),
+        Fault::PhaseTimedOut(_) => ("no answer within connect_timeout".to_owned(), true),
+        Fault::HandshakeFailed(why) => (format!("no secure connection to it: {why}"), false),
+        _ => ("the connection to it broke".to_owned(), true),
+    };
+    let what = format!(
+        "no way through the proxy {name}: {what}; check the proxy's variables (HTTPS_PROXY, \
+         HTTP_PROXY, ALL_PROXY, NO_PROXY)"
+    );
+    let error = TaskError::new(ErrorKind::Network, what);
+    if may_pass { Failure::again(error) } else { Failure::last(error) }
 }
 
 /// What a failure of HTTP means for a task, in words that say what to do.
@@ -83,6 +104,13 @@ impl From<Fault> for Failure {
             Fault::ConnectionClosed => {
                 network("the server closed the connection before it answered")
             }
+            Fault::KeptConnectionClosed => Self {
+                retry: Retry::Fresh,
+                ..network(
+                    "the server closed a connection that was kept from before, and did not \
+                     answer: it may have read the request",
+                )
+            },
             Fault::BodyCutOff => Self::again(TaskError::new(
                 ErrorKind::Truncated,
                 "the connection broke in the middle of the answer",
@@ -100,10 +128,8 @@ impl From<Fault> for Failure {
                 let error = TaskError::new(ErrorKind::Network, what);
                 if permanent { Self::last(error) } else { Self::again(error) }
             }
-            Fault::ProxyRefused(said) => {
-                let what = "the proxy refused to connect: check its variables";
-                Self::last(TaskError::new(ErrorKind::Network, what).with_message(&said))
-            }
+            Fault::Proxy { name, why } => proxy(&name, *why),
+            Fault::ProxyRefused(refusal) => proxy("of the environment", Fault::ProxyRefused(refusal)),
             Fault::HeadersTooLong => last(ErrorKind::Protocol, "the reply's headers are too long"),
             Fault::NotHttp => last(
                 ErrorKind::Protocol,

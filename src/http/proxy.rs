@@ -1,8 +1,12 @@
-//! Whether connections go through a proxy, and through which.
+//! Whether connections go through a proxy, through which, and how.
 
 use ureq::Proxy;
+use ureq::unversioned::transport::ConnectionDetails;
 
-use super::Setup;
+use super::resolver::default_port;
+use super::stream::Stream;
+pub(super) use super::tunnel::Rewrite;
+use super::{Setup, socks, tunnel};
 use crate::config::without_user_info;
 use crate::error::Error;
 
@@ -56,9 +60,33 @@ fn is_excepted(host: &str, list: &str) -> bool {
     })
 }
 
-/// Whether this proxy speaks SOCKS.
-pub(super) fn is_socks(proxy: &Proxy) -> bool {
-    proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks"))
+/// A proxy's host and port, for errors.
+pub(super) fn name(proxy: &Proxy) -> String {
+    let port = proxy.uri().port_u16().unwrap_or_else(|| default_port(proxy.uri()));
+    format!("{}:{port}", proxy.uri().host().unwrap_or_default())
+}
+
+/// Whether TLS is spoken with the proxy itself.
+pub(super) fn is_secure(proxy: &Proxy) -> bool {
+    proxy.uri().scheme_str() == Some("https")
+}
+
+/// Opens the way through the proxy at the other end of this stream; gives what requests must
+/// say more on that way, if anything.
+pub(super) fn open(
+    stream: &mut Stream,
+    proxy: &Proxy,
+    details: &ConnectionDetails,
+) -> Result<Option<Rewrite>, ureq::Error> {
+    let is_socks = proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks"));
+    if is_socks {
+        socks::open(stream, proxy, details.uri, details.addrs.first())?;
+    } else if details.needs_tls() {
+        tunnel::open(stream, proxy, details.uri)?;
+    } else {
+        return Ok(Some(Rewrite::new(proxy, details.uri)));
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -1,22 +1,34 @@
-//! What bytes go over: a socket, or a proxy's tunnel.
+//! What bytes go over: a socket, or TLS over it.
 
 use std::io::{self, Read, Write};
 
-use ureq::unversioned::transport::TransportAdapter;
-
 use super::socket::Socket;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 
-/// A connection that bytes go over, before any TLS.
+/// A connection, with or without TLS.
 pub(super) enum Stream {
-    Direct(Socket),
-    Proxied(TransportAdapter),
+    Plain(Socket),
+    #[cfg(feature = "tls")]
+    Secure(Box<Tls>),
 }
 
 impl Stream {
+    /// Whether another request may go over it.
     pub(super) fn is_open(&mut self) -> bool {
         match self {
-            Self::Direct(socket) => socket.is_open(),
-            Self::Proxied(tunnel) => tunnel.get_mut().is_open(),
+            Self::Plain(socket) => socket.is_open(),
+            #[cfg(feature = "tls")]
+            Self::Secure(tls) => tls.is_open(),
+        }
+    }
+
+    /// Whether a read would not wait for the network. (With TLS it may bring no text.)
+    pub(super) fn has_input(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.has_input(),
+            #[cfg(feature = "tls")]
+            Self::Secure(tls) => tls.has_input(),
         }
     }
 }
@@ -24,8 +36,9 @@ impl Stream {
 impl Read for Stream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Direct(socket) => socket.read(into),
-            Self::Proxied(tunnel) => tunnel.read(into),
+            Self::Plain(socket) => socket.read(into),
+            #[cfg(feature = "tls")]
+            Self::Secure(tls) => tls.read(into),
         }
     }
 }
@@ -33,12 +46,17 @@ impl Read for Stream {
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Direct(socket) => socket.write(bytes),
-            Self::Proxied(tunnel) => tunnel.write(bytes),
+            Self::Plain(socket) => socket.write(bytes),
+            #[cfg(feature = "tls")]
+            Self::Secure(tls) => tls.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Self::Plain(_) => Ok(()),
+            #[cfg(feature = "tls")]
+            Self::Secure(tls) => tls.flush(),
+        }
     }
 }
