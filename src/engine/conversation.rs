@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::backend::{Attempt, CallContext, Reply};
 use crate::backoff::Backoff;
 use crate::engine::body::read_complete;
-use crate::engine::draft::Completion;
+use crate::engine::draft::{Completion, Draft};
 use crate::engine::failure::{Failure, Retry};
 use crate::engine::message::{Content, Round};
 use crate::engine::protocol::{Ask, Headers};
@@ -47,6 +47,16 @@ pub(super) struct Facts {
     pub(super) text_bytes: usize,
     /// How long the server lets no more calls in, by its own word.
     pub(super) pause: Option<Duration>,
+    /// How much of the reply was odd but understood.
+    pub(super) oddities: u32,
+}
+
+impl Facts {
+    /// Notes what a reply has told so far.
+    pub(super) fn note(&mut self, draft: &Draft) {
+        self.usage = draft.usage.usage();
+        self.oddities = draft.oddities;
+    }
 }
 
 impl<'a> Conversation<'a> {
@@ -108,6 +118,7 @@ impl<'a> Conversation<'a> {
                  TaskRequest::tool",
             ));
         }
+        let opaque_is_call = self.backend.protocol.opaque_is_call();
         let mut reply = answer.parts;
         let before: usize = self.rounds.iter().map(|round| round.results.len()).sum();
         let mut results = Vec::new();
@@ -117,7 +128,7 @@ impl<'a> Conversation<'a> {
             let mut result = tools::run(offered, call, self.backend.max_tool_output_bytes);
             if tools::make_presentable(call, before + results.len()) {
                 // The provider's own form of it would be refused as the call was.
-                part.opaque = None;
+                part.opaque = part.opaque.take().filter(|_| !opaque_is_call);
                 result.id.clone_from(&call.id);
             }
             results.push(result);

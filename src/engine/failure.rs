@@ -129,7 +129,9 @@ impl From<Fault> for Failure {
                 if permanent { Self::last(error) } else { Self::again(error) }
             }
             Fault::Proxy { name, why } => proxy(&name, *why),
-            Fault::ProxyRefused(refusal) => proxy("of the environment", Fault::ProxyRefused(refusal)),
+            Fault::ProxyRefused(refusal) => {
+                proxy("of the environment", Fault::ProxyRefused(refusal))
+            }
             Fault::HeadersTooLong => last(ErrorKind::Protocol, "the reply's headers are too long"),
             Fault::NotHttp => last(
                 ErrorKind::Protocol,
@@ -190,7 +192,8 @@ fn kind_of_status(status: u16) -> ErrorKind {
 /// HTTP 200 and say in their body what they are.
 fn telling_status(status: u16, body: &ErrorBody) -> Option<u16> {
     let told = body.numeric_code().filter(|code| (400..600).contains(code));
-    if status >= 400 { Some(status) } else { told }
+    // What the body names as such goes first: gateways answer 400 or 500 for all.
+    body.status.or(if status >= 400 { Some(status) } else { told })
 }
 
 /// The kind of a rejection: what the protocol finds in the body is finer than a status.

@@ -54,7 +54,7 @@ impl Conversation<'_> {
     ) -> Failure {
         let status = response.status();
         let protocol = &*self.backend.protocol;
-        let wait = asked_wait(|name| response.header(name), SystemTime::now());
+        let wait = asked_wait(|name| response.header(name), SystemTime::now()).or(body.wait);
         let asked = asked_retry(|name| response.header(name));
         let kind = kind_of(status, body, protocol);
         let mut error = provider_error(kind, status, body, wait);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::engine::message::{ToolCall, ToolResult};
+use crate::lenient::json_value;
 use crate::observers::quietly;
 use crate::text::cut;
 use crate::tool::Tool;
@@ -40,15 +41,17 @@ fn arguments(text: &str) -> Option<Value> {
     if text.trim().is_empty() {
         return Some(Value::Object(Map::new()));
     }
-    serde_json::from_str(text).ok().filter(Value::is_object)
+    serde_json::from_str(text).ok().or_else(|| json_value(text)).filter(Value::is_object)
 }
 
 /// Makes a call fit to be sent back to the model: servers fail on arguments that are no JSON.
 /// Tells whether the call had to be changed.
 pub(crate) fn make_presentable(call: &mut ToolCall, number: usize) -> bool {
     let mut changed = false;
-    if arguments(&call.arguments).is_none() || call.arguments.trim().is_empty() {
-        call.arguments = "{}".to_owned();
+    let is_strict = serde_json::from_str::<Value>(&call.arguments).is_ok();
+    let arguments = arguments(&call.arguments);
+    if !is_strict || arguments.is_none() {
+        call.arguments = arguments.unwrap_or_else(|| Map::new().into()).to_string();
         changed = true;
     }
     if call.id.is_empty() {

@@ -168,7 +168,11 @@ impl Transport for Connection {
         if let (true, Some(rewrite)) = (begins, &inner.rewrite) {
             inner.buffers.filled_output += rewrite.apply(&mut inner.buffers.output);
         }
-        if inner.buffers.filled_output >= inner.buffers.output.len() { inner.send() } else { Ok(()) }
+        if inner.buffers.filled_output >= inner.buffers.output.len() {
+            inner.send()
+        } else {
+            Ok(())
+        }
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {

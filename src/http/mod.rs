@@ -36,7 +36,7 @@ use call::Scope;
 pub(crate) use call::{CallPhase, Limits};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fault::Fault;
-pub(crate) use wait::{asked_retry, asked_wait, seconds, until_rfc3339};
+pub(crate) use wait::{asked_retry, asked_wait, duration, until_reset, until_rfc3339};
 
 /// What a client is made for.
 pub(crate) struct Setup<'a> {
@@ -87,9 +87,7 @@ impl Client {
         let outcome = match self.send_once(cancel, limits, request, request.fresh) {
             // A kept connection that the server had closed meanwhile, found out before it took
             // a byte: nobody can have read anything.
-            Err(Unsent { is_untouched: true, .. }) => {
-                self.send_once(cancel, limits, request, true)
-            }
+            Err(Unsent { is_untouched: true, .. }) => self.send_once(cancel, limits, request, true),
             outcome => outcome,
         };
         outcome.map_err(|unsent| unsent.fault)

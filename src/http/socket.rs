@@ -12,7 +12,7 @@ use super::call::{Current, Wire};
 const READ_SLACK: Duration = Duration::from_millis(20);
 /// How long a request may be stuck on its way out before a look is taken for an answer. A
 /// server that has answered may take nothing more of it, and keep the connection.
-const SEND_LOOK: Duration = Duration::from_secs(1);
+const SEND_LOOK: Duration = Duration::from_millis(500);
 
 /// The time-outs that the socket has now, to spare the calls that would not change them.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
 //! What the API's error types mean.
 
 use crate::engine::error_body::ErrorBody;
-use crate::lenient::{Text, lenient};
 use crate::providers::chat_completions;
 use crate::task_error::ErrorKind;
 
@@ -12,29 +11,6 @@ const QUOTA_PHRASES: &[&str] =
     &["your credit balance is too low", "you have reached your specified api usage limits"];
 /// The same for a prompt that the model cannot read.
 const CONTEXT_PHRASES: &[&str] = &["prompt is too long", "exceed context limit"];
-
-lenient! {
-    /// What the API says beside an error.
-    Detailed { error: DetailedError = "error" }
-}
-
-lenient! {
-    /// The error itself.
-    DetailedError { details: Details = "details" }
-}
-
-lenient! {
-    /// Its details.
-    Details { code: Text = "error_code" }
-}
-
-/// Reads an error, in the API's shape or that of another server behind its address.
-pub(super) fn read(body: &[u8]) -> Option<ErrorBody> {
-    let mut error = ErrorBody::parse(body)?;
-    let detailed: Detailed = serde_json::from_slice(body).unwrap_or_default();
-    error.detail_code = detailed.error.details.code.0;
-    Some(error)
-}
 
 /// The kind that an error's type names; a few are told apart by their fixed phrases alone.
 pub(super) fn kind_of(body: &ErrorBody) -> Option<ErrorKind> {
@@ -112,6 +88,6 @@ mod tests {
         }
         let capped = br#"{"error":{"type":"rate_limit_error",
             "details":{"error_code":"enforced_spend_limit_reached"}}}"#;
-        assert_eq!(kind_of(&read(capped).unwrap()), Some(K::QuotaExceeded));
+        assert_eq!(kind_of(&ErrorBody::parse(capped).unwrap()), Some(K::QuotaExceeded));
     }
 }

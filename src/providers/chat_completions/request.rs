@@ -1,7 +1,8 @@
 //! A request of the Chat Completions API, written straight into the body's bytes.
 
+use super::back;
 use crate::engine::json::Json;
-use crate::engine::message::{self, Part, Round, ToolCall};
+use crate::engine::message::{self, Content, Part, ReplyPart, Round};
 use crate::engine::protocol::{Ask, object_schema};
 use crate::task::{ReplySchema, Role};
 use crate::tool::Tool;
@@ -61,8 +62,13 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
             json.text("role", Role::Assistant.as_str());
             let text: String = message::text(reply).collect();
             json.key("content").value(&(!text.is_empty()).then_some(text));
-            let calls = message::calls(reply);
-            json.key("tool_calls").array(|json| calls.for_each(|call| wanted(call, json)));
+            for part in reply {
+                match &part.content {
+                    Content::Call(_) => {}
+                    _ => back::write(part.opaque.as_ref(), json),
+                }
+            }
+            json.key("tool_calls").array(|json| reply.iter().for_each(|part| wanted(part, json)));
         });
         for result in results {
             json.object(|json| {
@@ -82,8 +88,9 @@ fn plain(role: Role, text: &str, json: &mut Json) {
     });
 }
 
-/// A call that the model wanted.
-fn wanted(call: &ToolCall, json: &mut Json) {
+/// A call that the model wanted, with what its server wants back of it.
+fn wanted(part: &ReplyPart, json: &mut Json) {
+    let Content::Call(call) = &part.content else { return };
     json.object(|json| {
         json.text("id", &call.id);
         json.text("type", "function");
@@ -91,6 +98,7 @@ fn wanted(call: &ToolCall, json: &mut Json) {
             json.text("name", &call.name);
             json.text("arguments", &call.arguments);
         });
+        back::write(part.opaque.as_ref(), json);
     });
 }
 

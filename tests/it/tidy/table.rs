@@ -13,7 +13,7 @@ pub const IMPORTS: [Row<'_>; 41] = [
     ("percentile", &[]),
     ("backoff", &[]),
     ("files", &[]),
-    ("lenient", &[]),
+    ("lenient", &["number"]),
     ("sync", &[]),
     ("cancel", &["sync"]),
     ("id", &[]),
@@ -81,9 +81,8 @@ pub const NAMED_BY: [(&str, &[&str]); 9] = [
 
 /// Names that still stand for several types. `OpikSink` and `Tickets` have a twin each for
 /// another build; the others go when their files are next written, and no new one is added.
-pub const SHARED_NAMES: [&str; 9] = [
-    "Inner", "Lookup", "Message", "OpikSink", "Shared", "Slot", "State", "Ticket", "Tickets",
-];
+pub const SHARED_NAMES: [&str; 9] =
+    ["Inner", "Lookup", "Message", "OpikSink", "Shared", "Slot", "State", "Ticket", "Tickets"];
 
 /// Files longer than the bound, and why they are.
 pub const LONG_FILES: [(&str, &str); 10] = [
