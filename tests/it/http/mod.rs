@@ -8,6 +8,7 @@ mod field;
 mod plain;
 mod rate;
 mod retry;
+mod speed;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
