@@ -1,10 +1,10 @@
 //! The signal that a running call should stop.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, now, wait_until};
+use crate::foreign::{self, Foreign};
+use crate::sync::{Arc, AtomicBool, Condvar, Mutex, Ordering, lock, now, wait_until};
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -13,31 +13,33 @@ type Hook = Box<dyn FnOnce() + Send>;
 /// A backend asks it ([`is_cancelled`](Self::is_cancelled)), waits on it
 /// ([`wait`](Self::wait)), or leaves a hook with it that wakes what blocks the thread
 /// ([`on_cancel`](Self::on_cancel)).
-pub struct CancelSignal {
+pub struct CancelSignal(Arc<Signal>);
+
+struct Signal {
     raised: AtomicBool,
-    state: Mutex<State>,
+    hooks: Mutex<Hooks>,
     changed: Condvar,
 }
 
-struct State {
-    hooks: Vec<(u64, Hook)>,
-    next_hook: u64,
+struct Hooks {
+    waiting: Vec<(u64, Foreign<Hook>)>,
+    next: u64,
     /// Hooks run outside the lock; whoever withdraws one waits until they are through.
-    hooks_run: bool,
+    run: bool,
 }
 
 impl CancelSignal {
     pub(crate) fn new() -> Self {
-        Self {
+        Self(Arc::new(Signal {
             raised: AtomicBool::new(false),
-            state: Mutex::new(State { hooks: Vec::new(), next_hook: 0, hooks_run: false }),
+            hooks: Mutex::new(Hooks { waiting: Vec::new(), next: 0, run: false }),
             changed: Condvar::new(),
-        }
+        }))
     }
 
     /// Whether the call should stop.
     pub fn is_cancelled(&self) -> bool {
-        self.raised.load(Ordering::Acquire)
+        self.0.raised.load(Ordering::Acquire)
     }
 
     /// Waits until the signal is raised (`true`) or the time is over (`false`). Sleeps in
@@ -45,10 +47,10 @@ impl CancelSignal {
     pub fn wait(&self, timeout: Duration) -> bool {
         // A wait that overflows the clock is as good as one without end.
         let until = now().checked_add(timeout);
-        let mut state = lock(&self.state);
+        let mut hooks = lock(&self.0.hooks);
         while !self.is_cancelled() {
-            let Some(woken) = wait_until(&self.changed, state, until) else { return false };
-            state = woken;
+            let Some(woken) = wait_until(&self.0.changed, hooks, until) else { return false };
+            hooks = woken;
         }
         true
     }
@@ -56,40 +58,42 @@ impl CancelSignal {
     /// Leaves a hook that runs once when the signal is raised, on the thread that raises it
     /// (or here and now, if it is raised already). Dropping the guard withdraws it, and waits
     /// until it is through if it just runs. A hook must be short and must not block; a panic
-    /// in it is caught.
+    /// in it is caught. A task that a hook ends is ended once the hook has returned.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> CancelGuard<'_> {
-        let mut state = lock(&self.state);
-        let id = state.next_hook;
-        state.next_hook += 1;
+        let hook: Foreign<Hook> = Foreign::new(Box::new(hook));
+        let mut hooks = lock(&self.0.hooks);
+        let id = hooks.next;
+        hooks.next += 1;
         if self.is_cancelled() {
-            drop(state);
-            run(Box::new(hook));
+            drop(hooks);
+            run(hook);
         } else {
-            state.hooks.push((id, Box::new(hook)));
+            hooks.waiting.push((id, hook));
         }
-        CancelGuard { signal: self, id }
+        CancelGuard { signal: &self.0, id }
     }
 
     /// Raises the signal. The hooks are handed out, to be run once the caller holds no lock:
     /// they belong to the task that runs now, and its guards wait for them.
-    pub(crate) fn raise(&self) -> RaisedHooks<'_> {
-        let mut state = lock(&self.state);
-        self.raised.store(true, Ordering::Release);
-        self.changed.notify_all();
-        let hooks = std::mem::take(&mut state.hooks);
-        state.hooks_run |= !hooks.is_empty();
-        RaisedHooks { signal: self, hooks }
+    pub(crate) fn raise(&self) -> RaisedHooks {
+        let mut hooks = lock(&self.0.hooks);
+        self.0.raised.store(true, Ordering::Release);
+        self.0.changed.notify_all();
+        let waiting = std::mem::take(&mut hooks.waiting);
+        hooks.run |= !waiting.is_empty();
+        RaisedHooks { signal: Arc::clone(&self.0), hooks: waiting }
     }
 
     /// Makes the signal ready for the next task of its thread.
     pub(crate) fn reset(&self) {
-        self.raised.store(false, Ordering::Release);
+        self.0.raised.store(false, Ordering::Release);
     }
 }
 
-fn run(hook: Hook) {
-    // The panic hook has told of it already; the cancelled call is over either way.
-    let _ = catch_unwind(AssertUnwindSafe(hook));
+/// Runs a hook as an observer is called: what it ends is ended after it.
+fn run(hook: Foreign<Hook>) {
+    // The panic hook has reported it already; the cancelled call is over either way.
+    foreign::observe(hook.into_inner());
 }
 
 impl fmt::Debug for CancelSignal {
@@ -100,12 +104,12 @@ impl fmt::Debug for CancelSignal {
 
 /// The hooks of a raised signal; they run when this is dropped.
 #[must_use = "the hooks run when this is dropped: drop it outside every lock"]
-pub(crate) struct RaisedHooks<'a> {
-    signal: &'a CancelSignal,
-    hooks: Vec<(u64, Hook)>,
+pub(crate) struct RaisedHooks {
+    signal: Arc<Signal>,
+    hooks: Vec<(u64, Foreign<Hook>)>,
 }
 
-impl Drop for RaisedHooks<'_> {
+impl Drop for RaisedHooks {
     fn drop(&mut self) {
         if self.hooks.is_empty() {
             return;
@@ -113,32 +117,36 @@ impl Drop for RaisedHooks<'_> {
         for (_, hook) in self.hooks.drain(..) {
             run(hook);
         }
-        lock(&self.signal.state).hooks_run = false;
+        lock(&self.signal.hooks).run = false;
         self.signal.changed.notify_all();
     }
 }
 
 /// Withdraws a hook when dropped; see [`CancelSignal::on_cancel`].
-#[derive(Debug)]
 #[must_use = "dropping the guard withdraws the hook"]
 pub struct CancelGuard<'a> {
-    signal: &'a CancelSignal,
+    signal: &'a Signal,
     id: u64,
+}
+
+impl fmt::Debug for CancelGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelGuard").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
-        let mut state = lock(&self.signal.state);
-        let before = state.hooks.len();
-        state.hooks.retain(|(id, _)| *id != self.id);
-        if state.hooks.len() < before {
+        let mut hooks = lock(&self.signal.hooks);
+        let at = hooks.waiting.iter().position(|(id, _)| *id == self.id);
+        if let Some(withdrawn) = at.map(|at| hooks.waiting.remove(at)) {
+            drop(hooks);
+            drop(withdrawn);
             return;
         }
-        while state.hooks_run {
-            state = match self.signal.changed.wait(state) {
-                Ok(state) => state,
-                Err(poisoned) => poisoned.into_inner(),
-            };
+        while hooks.run {
+            hooks =
+                self.signal.changed.wait(hooks).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
     }
 }

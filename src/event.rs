@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::TraceMode;
 use crate::id::{HelperId, TaskId};
-use crate::task::{Task, Usage};
+use crate::task::{OpenAiApi, Task, Usage};
 use crate::task_error::TaskError;
 use crate::trace::TraceNote;
 
@@ -93,6 +93,8 @@ pub struct Event<'a> {
     pub first_byte: Option<Duration>,
     /// Time waited before this attempt (back-off, rate limit).
     pub waited: Option<Duration>,
+    /// Which of OpenAI's APIs was asked.
+    pub api: Option<OpenAiApi>,
     /// Further facts, by name.
     pub facts: &'a [(&'static str, Fact<'a>)],
     /// The whole task, on [`EventKind::TaskComplete`]. It holds prompt and reply: an
@@ -141,6 +143,7 @@ impl<'a> Event<'a> {
             queue: None,
             first_byte: None,
             waited: None,
+            api: None,
             facts: &[],
             task: None,
             trace: None,
@@ -182,15 +185,19 @@ impl fmt::Debug for Event<'_> {
 
 /// Watches what happens.
 ///
-/// Called on the thread where it happens, outside every lock, before the outcome can be
-/// read: a slow observer slows the task. A panic in an observer is caught and counted.
+/// Called outside every lock on the thread where the event happens: for a task's end that is
+/// the thread that ends the task (the helper's, or one that cancels it, stops the helper, or
+/// finds the task's deadline passed). Called before the outcome can be read, so once `wait_task`
+/// has returned, every observer has. A slow observer delays the task that its event is about,
+/// and that thread; other tasks go on. A task that an observer ends is ended when the observer
+/// has returned. A panic in an observer is caught and counted.
 pub trait Observe: Send + Sync {
-    /// Told of each event.
+    /// Called for each event.
     fn on_event(&self, event: &Event<'_>) {
         let _ = event;
     }
 
-    /// Told of several events that came at one moment on one thread, such as a task's last
+    /// Called for several events that came at one moment on one thread, such as a task's last
     /// call and the task's end. An observer that deals with them together, in one write say,
     /// does so and returns `true`. Defaults to `false`: [`on_event`](Self::on_event) is called
     /// for each.

@@ -37,9 +37,19 @@
 //!
 //! # Panics
 //!
-//! Panics in backends, tools, callbacks and observers are caught: the task ends as
-//! [`ErrorKind::Panicked`], or the panic is counted. With `panic = "abort"` in the profile
-//! nothing can be caught, and any of these panics ends the process.
+//! Panics in backends, tools, callbacks and observers, and in the drop of what they hold, are
+//! caught: the task ends as [`ErrorKind::Panicked`], or the panic is counted. With
+//! `panic = "abort"` in the profile nothing can be caught, and any of these panics ends the
+//! process; so does, by a rule of Rust, a callback that panics and then drops a value of its
+//! own that panics too.
+//!
+//! # Callbacks
+//!
+//! [`TaskRequest::on_done`] runs on the helper's own threads, outside every lock, once the
+//! outcome can be read. It may submit, cancel, stop, block, or drop its manager: ends that
+//! callbacks cause are queued, whatever their number, and a stop waits for no callback longer
+//! than it says. `cancel_task` runs the callback of the task that it ends; no submit, wait,
+//! look-up or status call runs any.
 //!
 //! # Map of the house
 //!
@@ -49,16 +59,16 @@
 //!
 //! | modules | what they hold |
 //! |---|---|
-//! | `text`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, decimals, dates, percentiles, waits between attempts |
+//! | `text`, `url`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, URLs without secrets, decimals, dates, percentiles, waits between attempts |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
-//! | `lenient` | JSON of many dialects |
-//! | `sync`, `cancel` | locks, threads and the clock, replaceable by a model checker; the signal that cancels a call |
+//! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
+//! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
 //! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
 //! | `secret`, `env`, `connections`, `limits`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
 //! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
 //! | `debrief` | audit lines → report |
 //! | `device` | battery, memory, network, clocks and temperature; the admission policy; tools for a model |
-//! | `event`, `slept`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
+//! | `event`, `suspended`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
 //! | `telemetry` | events → audit lines |
 //! | `http` | HTTP over ureq, which is named here alone: connections, limits in time, cancelling, proxies, TLS |
 //! | `engine` | what every provider behind HTTP shares: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
@@ -90,6 +100,7 @@ mod error;
 mod event;
 mod experiment;
 mod files;
+mod foreign;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -101,6 +112,7 @@ mod id;
 mod lenient;
 mod limits;
 mod manager;
+mod nesting;
 mod number;
 mod observers;
 mod opik;
@@ -111,9 +123,9 @@ mod prices;
 mod providers;
 mod queue;
 mod secret;
-mod slept;
 mod status;
 mod store;
+mod suspended;
 mod sync;
 mod task;
 mod task_error;
@@ -121,6 +133,7 @@ mod telemetry;
 mod text;
 mod tool;
 mod trace;
+mod url;
 
 pub use backend::{AiBackend, Attempt, CallContext, Reply};
 pub use cancel::{CancelGuard, CancelSignal};
@@ -159,7 +172,9 @@ pub use opik::{
 };
 pub use prices::{Price, Prices};
 pub use status::{HelperStatus, HelperStatusReport};
-pub use task::{FinishReason, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage};
+pub use task::{
+    FinishReason, OpenAiApi, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage,
+};
 pub use task_error::{ErrorKind, TaskError};
 pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
 pub use tool::{FnTool, Tool};

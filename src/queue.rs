@@ -27,15 +27,12 @@ pub(crate) fn lane_of(priority: Priority) -> usize {
     }
 }
 
-/// Wakes one thread to look for a task (or to see that its helper was stopped).
-#[cfg(not(shuttle))]
-struct Ticket;
-
-/// The two ends of a helper's ticket channel, which has one place for each thread.
+/// The two ends of a helper's ticket channel, which has one place for each thread. A ticket
+/// wakes one thread to look for a task or a callback, or to see that its helper was stopped.
 #[cfg(not(shuttle))]
 pub(crate) struct Tickets {
-    sender: Sender<Ticket>,
-    receiver: Receiver<Ticket>,
+    sender: Sender<()>,
+    receiver: Receiver<()>,
 }
 
 #[cfg(not(shuttle))]
@@ -48,8 +45,8 @@ impl Tickets {
     /// Wakes one thread, if one sleeps.
     pub(crate) fn send(&self) {
         // Full: then every thread that sleeps has a ticket on its way, and every other one
-        // looks into the store before it sleeps.
-        let _ = self.sender.try_send(Ticket);
+        // looks for work before it sleeps.
+        let _ = self.sender.try_send(());
     }
 
     /// Blocks until a ticket comes.
@@ -111,19 +108,19 @@ mod tests {
         use std::time::Duration;
 
         let tickets = Tickets::new(1);
-        let (told, heard) = std::sync::mpsc::channel();
+        let (woken, wakes) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             let tickets = &tickets;
             scope.spawn(move || {
                 tickets.receive();
-                told.send(()).unwrap();
+                woken.send(()).unwrap();
             });
-            // One that did not sleep would be heard of in microseconds.
-            assert!(heard.recv_timeout(Duration::from_millis(10)).is_err());
+            // One that did not sleep would be noticed in microseconds.
+            assert!(wakes.recv_timeout(Duration::from_millis(10)).is_err());
             // Those beyond one for each thread are not kept.
             tickets.send();
             tickets.send();
-            heard.recv().unwrap();
+            wakes.recv().unwrap();
         });
     }
 }

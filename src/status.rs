@@ -97,7 +97,17 @@ pub struct HelperStatusReport {
     pub threads: usize,
     /// Threads that a stop could not join in time.
     pub unjoined_threads: usize,
-    /// Panics in `on_done` callbacks.
+    /// Callbacks of ended tasks ([`on_done`](crate::TaskRequest::on_done), and the drop of what
+    /// a request brought) that wait for a thread.
+    pub waiting_callbacks: usize,
+    /// How long the latest callback had waited when it began, in milliseconds; 0 where none
+    /// came yet.
+    pub callback_delay_ms: f64,
+    /// The longest that a callback has waited, in milliseconds.
+    pub callback_delay_max_ms: f64,
+    /// Panics in `on_done` callbacks, in drops of what a request brought, and in what else a
+    /// helper asks its backend ([`stop_grace`](crate::AiBackend::stop_grace),
+    /// [`leaves_device`](crate::AiBackend::leaves_device)).
     pub callback_panics: u64,
     /// Panics in observers.
     pub observer_panics: u64,
@@ -105,7 +115,7 @@ pub struct HelperStatusReport {
 
 impl Serialize for HelperStatusReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("HelperStatusReport", 14)?;
+        let mut out = serializer.serialize_struct("HelperStatusReport", 17)?;
         out.serialize_field("helper_id", &self.helper_id)?;
         out.serialize_field("name", &self.name)?;
         out.serialize_field("backend", &self.backend)?;
@@ -118,6 +128,9 @@ impl Serialize for HelperStatusReport {
         out.serialize_field("dropped_results", &self.dropped_results)?;
         out.serialize_field("threads", &self.threads)?;
         out.serialize_field("unjoined_threads", &self.unjoined_threads)?;
+        out.serialize_field("waiting_callbacks", &self.waiting_callbacks)?;
+        out.serialize_field("callback_delay_ms", &self.callback_delay_ms)?;
+        out.serialize_field("callback_delay_max_ms", &self.callback_delay_max_ms)?;
         out.serialize_field("callback_panics", &self.callback_panics)?;
         out.serialize_field("observer_panics", &self.observer_panics)?;
         out.end()

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
+
 /// A function that a model may call while it works on a task ("function calling").
 ///
 /// Runs on the helper's thread. A panic in it is caught; the model is told that the tool
@@ -15,7 +17,9 @@ pub trait Tool: Send + Sync {
     /// What it does and when to use it, for the model.
     fn description(&self) -> &str;
 
-    /// The JSON schema of its arguments (an object schema).
+    /// The JSON schema of its arguments (an object schema). Nested deeper than 128 levels it
+    /// cannot be sent: tasks that offer the tool end as
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest).
     fn parameters(&self) -> Value;
 
     /// Does the work. The text goes back to the model.
@@ -24,6 +28,17 @@ pub trait Tool: Send + Sync {
     ///
     /// The text of a failure also goes back to the model, so that it can try otherwise.
     fn call(&self, arguments: &Value) -> Result<String, String>;
+}
+
+/// The schema of a tool's arguments, or why it cannot be sent.
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub(crate) fn schema(tool: &dyn Tool) -> Result<Value, String> {
+    let schema = bounded(tool.parameters());
+    if !is_too_deep(&schema) {
+        return Ok(schema);
+    }
+    let name = tool.name();
+    Err(format!("the parameters of tool {name} are nested deeper than {MAX_JSON_DEPTH} levels"))
 }
 
 impl fmt::Debug for dyn Tool + '_ {
@@ -68,6 +83,7 @@ impl<F: Fn(&Value) -> Result<String, String> + Send + Sync> FnTool<F> {
         parameters: Value,
         call: F,
     ) -> Self {
+        let parameters = bounded(parameters);
         Self { name: name.into(), description: description.into(), parameters, call }
     }
 }

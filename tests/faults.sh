@@ -46,16 +46,16 @@ AA_TEST_RESOURCE=threads faulty "threads refused" clone3:error=EAGAIN:when=3+ re
 
 # File systems without locks, and files that may only be appended to.
 AA_TEST_TRACED=1 faulty "no file locks" flock:error=ENOLCK \
-  telemetry_places::without_locks_nothing_is_cut_or_rotated
+  telemetry::places::without_locks_nothing_is_cut_or_rotated
 AA_TEST_TRACED=1 faulty "nothing can be cut" ftruncate:error=EPERM \
-  telemetry_places::where_nothing_can_be_cut_it_is_closed
+  telemetry::places::where_nothing_can_be_cut_it_is_closed
 
 # A writer that is alone makes one system call for each moment's lines, and no other, but some
 # at its beginning and end and at every 256 lines.
 echo "=== one write a moment"
 AA_TEST_CHILD_WORK=five_hundred AA_TEST_CHILD_FILE="$scratch/audit.jsonl" timeout "$case_seconds" \
   strace -f -qq -o "$scratch/trace" -P "$scratch/audit.jsonl" \
-  "$it" --exact telemetry_kill::child --ignored > /dev/null
+  "$it" --exact telemetry::kill::child --ignored > /dev/null
 calls=$(grep -cv 'resumed>' "$scratch/trace") writes=$(grep -c 'writev(' "$scratch/trace")
 echo "$writes writes for 500 tasks, $((calls - writes)) other calls"
 [ "$writes" -eq 500 ] && [ "$((calls - writes))" -lt 40 ] || {

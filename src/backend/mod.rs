@@ -2,11 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelSignal;
 use crate::id::{HelperId, TaskId};
-use crate::task::{FinishReason, OnText, TaskRequest, Usage};
+use crate::task::{FinishReason, OnText, OpenAiApi, TaskRequest, Usage};
 use crate::task_error::{ErrorKind, TaskError};
 
 /// Something that answers tasks.
@@ -73,12 +74,21 @@ pub struct Reply {
     pub finish_reason: Option<FinishReason>,
     /// Who runs the model, where a gateway told (such as `openai`).
     pub provider: Option<String>,
+    /// Which of OpenAI's APIs answered.
+    pub(crate) api: Option<OpenAiApi>,
 }
 
 impl Reply {
     /// An answer of this text, with nothing else known.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), model: None, usage: None, finish_reason: None, provider: None }
+        Self {
+            text: text.into(),
+            model: None,
+            usage: None,
+            finish_reason: None,
+            provider: None,
+            api: None,
+        }
     }
 
     /// The same with the model's name.
@@ -137,6 +147,8 @@ pub struct Attempt<'a> {
     pub first_byte: Option<Duration>,
     /// Time waited before the call (back-off, rate limit).
     pub waited: Option<Duration>,
+    /// Which of OpenAI's APIs was asked.
+    pub(crate) api: Option<OpenAiApi>,
     /// Nothing but the task's end can follow it.
     pub(crate) last: bool,
 }
@@ -253,7 +265,8 @@ impl CallContext<'_> {
 
     /// Whether the request's owner asked for text piece by piece.
     pub fn wants_text(&self) -> bool {
-        self.on_text.try_borrow().is_ok_and(|callback| callback.is_some())
+        let wants = |on_text: &OnText| on_text.text.is_some();
+        self.on_text.try_borrow().is_ok_and(|callbacks| callbacks.as_ref().is_some_and(wants))
     }
 
     /// Whether any text was handed on already; after that a retry would repeat it.
@@ -265,7 +278,8 @@ impl CallContext<'_> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Cancelled`] once the task is cancelled: stop working.
+    /// [`ErrorKind::Cancelled`] once the task is cancelled, and where the callback breaks off:
+    /// stop working.
     ///
     /// # Panics
     ///
@@ -277,16 +291,40 @@ impl CallContext<'_> {
         if self.first_text.get().is_none() && !text.is_empty() {
             self.first_text.set(Some(Instant::now()));
         }
-        // A callback cannot reach its own call again, so the borrow is free.
-        if let Ok(mut callback) = self.on_text.try_borrow_mut() {
-            if let (Some(callback), false) = (callback.as_mut(), text.is_empty()) {
+        let mut goes_on = ControlFlow::Continue(());
+        self.call_back(text, |on_text| {
+            if let Some(callback) = &mut on_text.text {
                 self.text_sent.set(true);
-                self.in_callback.set(true);
-                callback(text);
-                self.in_callback.set(false);
+                goes_on = (**callback)(text);
             }
+        });
+        match goes_on {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(cancelled()),
         }
-        Ok(())
+    }
+
+    /// Delivers a delta of the model's reasoning to the request's owner, if it asked for that.
+    ///
+    /// # Panics
+    ///
+    /// With whatever the owner's callback panics.
+    pub fn send_reasoning(&self, text: &str) {
+        self.call_back(text, |on_text| {
+            if let Some(callback) = &mut on_text.reasoning {
+                (**callback)(text);
+            }
+        });
+    }
+
+    fn call_back(&self, text: &str, call: impl FnOnce(&mut OnText)) {
+        // A callback cannot reach its own call again, so the borrow is free.
+        let Ok(mut callbacks) = self.on_text.try_borrow_mut() else { return };
+        if let (Some(callbacks), false) = (callbacks.as_mut(), text.is_empty()) {
+            self.in_callback.set(true);
+            call(callbacks);
+            self.in_callback.set(false);
+        }
     }
 
     /// Says that a further call to the provider begins. The first has begun with the task.

@@ -1,19 +1,19 @@
 //! What a helper is to be: its backend, its bounds, its times.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::connections::Connections;
-use crate::error::Error;
-use crate::limits::RateLimiter;
+use crate::nesting::bounded;
 use crate::prices::Prices;
 use crate::secret::Secret;
+use crate::url::shown;
 
 mod bounds;
+mod check;
+mod http;
 mod kinds;
 mod provider;
 
@@ -25,6 +25,7 @@ pub use bounds::{
     MIN_STACK_BYTES,
 };
 pub(crate) use bounds::{IDLE, TIMEOUT};
+pub(crate) use http::HttpConfig;
 pub use kinds::{BackendType, TraceMode, WhenResultsFull};
 pub use provider::Provider;
 
@@ -67,33 +68,6 @@ pub struct HelperConfig {
     pub(crate) http: HttpConfig,
 }
 
-/// The part of a configuration that only the HTTP backends read.
-#[derive(Debug, Clone)]
-#[cfg_attr(not(feature = "http"), allow(dead_code))]
-pub(crate) struct HttpConfig {
-    pub(crate) connect_timeout: Duration,
-    pub(crate) first_byte_timeout: Option<Duration>,
-    pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) max_retries: u32,
-    pub(crate) max_retry_wait: Duration,
-    pub(crate) max_tool_rounds: u32,
-    pub(crate) max_tool_output_bytes: usize,
-    pub(crate) allow_insecure_http: bool,
-    pub(crate) root_certificates: Option<PathBuf>,
-    pub(crate) organization: Option<String>,
-    pub(crate) project: Option<String>,
-    pub(crate) workspace: Option<String>,
-    /// Settings that only one provider has, by name; see `Provider::settings`.
-    pub(crate) settings: Vec<(&'static str, String)>,
-    pub(crate) connections: Option<Connections>,
-    /// An account shared with other helpers.
-    pub(crate) rate_limiter: Option<RateLimiter>,
-    /// This helper's own limits.
-    pub(crate) requests_per_minute: Option<u32>,
-    pub(crate) tokens_per_minute: Option<u64>,
-    pub(crate) token_budget: Option<u64>,
-}
-
 impl HelperConfig {
     /// A configuration for this provider, with every default.
     pub(crate) fn of(provider: &'static Provider) -> Self {
@@ -118,26 +92,7 @@ impl HelperConfig {
             count_suspended_time: true,
             prices: None,
             trace: None,
-            http: HttpConfig {
-                connect_timeout: DEFAULT_CONNECT_TIMEOUT,
-                first_byte_timeout: None,
-                idle_timeout: None,
-                max_retries: DEFAULT_MAX_RETRIES,
-                max_retry_wait: DEFAULT_MAX_RETRY_WAIT,
-                max_tool_rounds: DEFAULT_MAX_TOOL_ROUNDS,
-                max_tool_output_bytes: DEFAULT_MAX_TOOL_OUTPUT_BYTES,
-                allow_insecure_http: false,
-                root_certificates: None,
-                organization: None,
-                project: None,
-                workspace: None,
-                settings: Vec::new(),
-                connections: None,
-                rate_limiter: None,
-                requests_per_minute: None,
-                tokens_per_minute: None,
-                token_budget: None,
-            },
+            http: HttpConfig::default(),
         }
     }
 
@@ -195,14 +150,14 @@ impl HelperConfig {
     /// for the embedded engine `latency_ms` (how long it pretends to work).
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.custom_params.insert(key.into(), value.into());
+        self.custom_params.insert(key.into(), bounded(value.into()));
         self
     }
 
     /// Several [`custom_param`](Self::custom_param)s; later values win.
     #[must_use]
     pub fn custom_params(mut self, params: impl IntoIterator<Item = (String, Value)>) -> Self {
-        self.custom_params.extend(params);
+        self.custom_params.extend(params.into_iter().map(|(key, value)| (key, bounded(value))));
         self
     }
 
@@ -299,154 +254,6 @@ impl HelperConfig {
         self
     }
 
-    /// Limit on name look-up, connecting and TLS together. Defaults to 10 s.
-    #[must_use]
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.http.connect_timeout = timeout;
-        self
-    }
-
-    /// Limit from the sent request to the reply's first payload (the first event of a
-    /// stream; headers and comments are none). Defaults to none: a slow model may take all of
-    /// the task's time to read the prompt.
-    #[must_use]
-    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
-        self.http.first_byte_timeout = Some(timeout);
-        self
-    }
-
-    /// Limit on silence within a reply; keep-alive comments of a stream do not break it.
-    /// Where it is set, and `first_byte_timeout` is not, it also holds between the reply's
-    /// headers and its first payload. Defaults to 30 s; 60 s at Anthropic and
-    /// a Local model server.
-    #[must_use]
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.http.idle_timeout = Some(timeout);
-        self
-    }
-
-    /// How often a failed call is tried again, within the task's time. Defaults to 2.
-    #[must_use]
-    pub fn max_retries(mut self, retries: u32) -> Self {
-        self.http.max_retries = retries;
-        self
-    }
-
-    /// Longest wait that a server may ask for before a retry; if it asks for more, the task
-    /// ends and tells when to come back. Defaults to 120 s.
-    #[must_use]
-    pub fn max_retry_wait(mut self, wait: Duration) -> Self {
-        self.http.max_retry_wait = wait;
-        self
-    }
-
-    /// How many rounds of tool calls one task may take. Defaults to 8.
-    #[must_use]
-    pub fn max_tool_rounds(mut self, rounds: u32) -> Self {
-        self.http.max_tool_rounds = rounds;
-        self
-    }
-
-    /// How much of one tool's output the model gets, in bytes; the rest is cut off, and the
-    /// model is told so. Defaults to 64 KiB.
-    #[must_use]
-    pub fn max_tool_output_bytes(mut self, bytes: usize) -> Self {
-        self.http.max_tool_output_bytes = bytes;
-        self
-    }
-
-    /// Most requests in any 60 seconds, retries included; what is above waits, within its
-    /// task's time. At least 1. Defaults to no limit.
-    #[must_use]
-    pub fn requests_per_minute(mut self, requests: u32) -> Self {
-        self.http.requests_per_minute = Some(requests);
-        self
-    }
-
-    /// Most tokens, read and written, in any 60 seconds; see [`RateLimiter`]. At least 1.
-    /// Defaults to no limit.
-    #[must_use]
-    pub fn tokens_per_minute(mut self, tokens: u64) -> Self {
-        self.http.tokens_per_minute = Some(tokens);
-        self
-    }
-
-    /// Most tokens in this helper's life; once they are spent, tasks end as
-    /// [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call. At least 1.
-    /// Defaults to no limit.
-    #[must_use]
-    pub fn token_budget(mut self, tokens: u64) -> Self {
-        self.http.token_budget = Some(tokens);
-        self
-    }
-
-    /// Limits that this helper shares with others, on top of its own. Defaults to none.
-    #[must_use]
-    pub fn rate_limiter(mut self, limiter: &RateLimiter) -> Self {
-        self.http.rate_limiter = Some(limiter.clone());
-        self
-    }
-
-    /// Which connections it shares with other helpers. Defaults to its manager's; without a
-    /// manager, to its own.
-    #[must_use]
-    pub fn connections(mut self, connections: &Connections) -> Self {
-        self.http.connections = Some(connections.clone());
-        self
-    }
-
-    /// Allows to send a key, and prompts, over plain http to another host. Whoever is on the
-    /// way can read them. Defaults to `false`.
-    #[must_use]
-    pub fn allow_insecure_http(mut self, allow: bool) -> Self {
-        self.http.allow_insecure_http = allow;
-        self
-    }
-
-    /// A PEM file of root certificates, in place of the bundled ones. Defaults to the file
-    /// that `SSL_CERT_FILE` names, then to the bundled Mozilla roots.
-    #[must_use]
-    pub fn root_certificates(mut self, pem_file: impl Into<PathBuf>) -> Self {
-        self.http.root_certificates = Some(pem_file.into());
-        self
-    }
-
-    /// OpenAI organization. Defaults to `OPENAI_ORG_ID`, then to none.
-    #[must_use]
-    pub fn organization(mut self, id: impl Into<String>) -> Self {
-        self.http.organization = Some(id.into());
-        self
-    }
-
-    /// OpenAI project, or Opik project. Defaults to `OPENAI_PROJECT_ID` or
-    /// `OPIK_PROJECT_NAME`, then to none.
-    #[must_use]
-    pub fn project(mut self, id: impl Into<String>) -> Self {
-        self.http.project = Some(id.into());
-        self
-    }
-
-    /// Comet workspace. Defaults to `OPIK_WORKSPACE`, then to none.
-    #[must_use]
-    pub fn workspace(mut self, name: impl Into<String>) -> Self {
-        self.http.workspace = Some(name.into());
-        self
-    }
-
-    /// Sets one of the provider's own settings.
-    pub(crate) fn setting(mut self, name: &'static str, value: String) -> Self {
-        self.http.settings.retain(|(other, _)| *other != name);
-        self.http.settings.push((name, value));
-        self
-    }
-
-    /// One of the provider's own settings.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(crate) fn setting_of(&self, name: &str) -> Option<&str> {
-        let found = self.http.settings.iter().find(|(other, _)| *other == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
     /// The name, or its default.
     pub(crate) fn effective_name(&self) -> &str {
         self.name.as_deref().unwrap_or(self.asked.name())
@@ -492,75 +299,6 @@ impl HelperConfig {
     pub(crate) fn effective_idle_timeout(&self) -> Duration {
         self.http.idle_timeout.unwrap_or(self.provider().idle_timeout)
     }
-
-    /// Refuses what cannot work in any backend. The endpoint is the backend's to check.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let refuse = |why: String| Err(Error::InvalidConfig(why));
-        let name = self.effective_name();
-        if name.trim().is_empty() || name.len() > MAX_NAME_BYTES {
-            return refuse(format!("the name must have 1 to {MAX_NAME_BYTES} bytes"));
-        }
-        let named = [("name", Some(name)), ("model", self.model.as_deref())];
-        let optional = [
-            ("api_endpoint", self.api_endpoint.as_deref()),
-            ("api_key", self.api_key.as_ref().map(Secret::reveal)),
-            ("organization", self.http.organization.as_deref()),
-            ("project", self.http.project.as_deref()),
-            ("workspace", self.http.workspace.as_deref()),
-        ];
-        let settings = self.http.settings.iter().map(|(name, text)| (*name, Some(text.as_str())));
-        if let Some((foreign, _)) =
-            settings.clone().find(|(name, _)| !self.provider().settings.contains(name))
-        {
-            return refuse(format!("{foreign} is no setting of a {} helper", self.asked.name()));
-        }
-        for (field, text) in named.into_iter().chain(optional).chain(settings) {
-            let Some(text) = text else { continue };
-            if text.trim().is_empty() {
-                return refuse(format!("{field} is empty: leave it out, or give it a value"));
-            }
-            if text.chars().any(char::is_control) {
-                return refuse(format!("{field} has control characters: remove them"));
-            }
-        }
-        let threads = self.max_concurrent_tasks;
-        if threads == 0 || threads > MAX_CONCURRENT_TASKS {
-            return refuse(format!(
-                "max_concurrent_tasks is {threads}: it must be 1 to {MAX_CONCURRENT_TASKS}"
-            ));
-        }
-        let counts = [
-            ("queue_capacity", self.queue_capacity),
-            ("max_prompt_bytes", self.max_prompt_bytes),
-            ("max_reply_bytes", self.max_reply_bytes),
-            ("max_results", self.max_results),
-            ("max_result_bytes", self.max_result_bytes),
-        ];
-        for (field, count) in counts {
-            if count == 0 {
-                return refuse(format!("{field} is zero: it must be at least 1"));
-            }
-        }
-        let times = [
-            ("timeout", Some(self.effective_timeout())),
-            ("connect_timeout", Some(self.http.connect_timeout)),
-            ("first_byte_timeout", self.http.first_byte_timeout),
-            ("idle_timeout", self.http.idle_timeout),
-        ];
-        for (field, time) in times {
-            if time == Some(Duration::ZERO) {
-                return refuse(format!("{field} is zero: it leaves no time to work"));
-            }
-        }
-        if self.stack_bytes < MIN_STACK_BYTES {
-            return refuse(format!(
-                "stack_bytes is {}: it must be at least {MIN_STACK_BYTES}, or a deep call \
-                 ends the whole process",
-                self.stack_bytes
-            ));
-        }
-        Ok(())
-    }
 }
 
 /// Everything but the key (and the system prompt, of which the length is told).
@@ -572,7 +310,7 @@ impl fmt::Debug for HelperConfig {
             .field("max_concurrent_tasks", &self.max_concurrent_tasks)
             .field("timeout", &self.effective_timeout())
             .field("api_key", &self.api_key)
-            .field("api_endpoint", &self.api_endpoint.as_deref().map(without_user_info))
+            .field("api_endpoint", &self.api_endpoint.as_deref().map(shown))
             .field("model", &self.model)
             .field("custom_params", &self.custom_params.keys().collect::<Vec<_>>())
             .field("system_prompt_bytes", &self.system_prompt.as_ref().map(String::len))
@@ -588,29 +326,5 @@ impl fmt::Debug for HelperConfig {
             .field("trace", &self.effective_trace())
             .field("http", &self.http)
             .finish()
-    }
-}
-
-/// A URL without what stands before its host or after its path: both can hold secrets.
-pub(crate) fn without_user_info(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{path}")
-        }
-        None => url.rsplit('@').next().unwrap_or_default().to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_lose_their_secrets() {
-        assert_eq!(without_user_info("https://u:p@h:1/v1?key=k#f"), "https://h:1/v1");
-        assert_eq!(without_user_info("u:p@h"), "h");
     }
 }

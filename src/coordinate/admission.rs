@@ -10,7 +10,7 @@ use crate::event::{Event, EventKind, Fact};
 use crate::helper::shared::{Shared, Watch};
 use crate::id::{HelperId, TaskId};
 use crate::manager::AutomationAssistantManager;
-use crate::slept::Slept;
+use crate::suspended::SuspendedTime;
 use crate::task::TaskRequest;
 
 /// Default limit on waiting for the device to get better.
@@ -77,14 +77,15 @@ enum Paused {
 struct Wait<'a> {
     began: (SystemTime, Instant),
     /// Who knows of the device's sleep, where that counts.
-    slept: Option<&'a Slept>,
+    suspended: Option<&'a SuspendedTime>,
 }
 
 impl Wait<'_> {
     fn time(&self) -> Duration {
         let (wall, began) = self.began;
-        let slept = self.slept.map_or(Duration::ZERO, |slept| slept.since(wall, began));
-        began.elapsed().saturating_add(slept)
+        let suspended =
+            self.suspended.map_or(Duration::ZERO, |suspended| suspended.since(wall, began));
+        began.elapsed().saturating_add(suspended)
     }
 }
 
@@ -160,15 +161,15 @@ impl AdmissionControl {
     ) -> Result<(HelperId, TaskId), Error> {
         let mut request = request.into();
         let shared = manager.shared(helper)?;
-        if !shared.backend.leaves_device() {
+        if !shared.leaves_device() {
             return manager.submit_task(helper, request).map(|task| (helper, task));
         }
         self.check_local(manager)?;
-        let slept = &shared.observers.slept;
-        slept.watch();
+        let suspended = &shared.observers.suspended;
+        suspended.watch();
         let wait = Wait {
             began: (SystemTime::now(), Instant::now()),
-            slept: Some(slept).filter(|_| shared.config.count_suspended_time),
+            suspended: Some(suspended).filter(|_| shared.config.count_suspended_time),
         };
         let patience = request.deadline.map_or(self.max_wait, |own| own.min(self.max_wait));
         // What it waits for to get better.
@@ -249,7 +250,7 @@ impl AdmissionControl {
         manager: &AutomationAssistantManager,
         helpers: &[HelperId],
     ) -> Result<Vec<HelperId>, Error> {
-        let leaves = |shared: &Shared| shared.backend.leaves_device();
+        let leaves = |shared: &Shared| shared.leaves_device();
         let known = |id: &HelperId| manager.shared(*id).ok();
         if !helpers.iter().filter_map(known).any(|shared| leaves(&shared)) {
             return Ok(helpers.to_vec());
@@ -278,7 +279,7 @@ impl AdmissionControl {
     /// not when the battery is low for the first time.
     fn check_local(&self, manager: &AutomationAssistantManager) -> Result<(), Error> {
         let shared = self.local.and_then(|local| manager.shared(local).ok());
-        match shared.filter(|shared| shared.backend.leaves_device()) {
+        match shared.filter(|shared| shared.leaves_device()) {
             None => Ok(()),
             Some(shared) => Err(Error::InvalidConfig(format!(
                 "the helper given to AdmissionControl::local_helper, {} ({}), sends its tasks to \
@@ -353,7 +354,7 @@ fn report(
     let mut event = Event::new(EventKind::Admission).helper(shared.id, &shared.backend_name);
     event.facts = facts.get(..facts.len() - usize::from(to.is_empty())).unwrap_or_default();
     event.waited = waited;
-    shared.observers.tell(&event);
+    shared.observers.notify(&event);
 }
 
 impl fmt::Debug for AdmissionControl {
@@ -375,9 +376,9 @@ mod tests {
     fn time_in_which_the_device_slept_is_waited_too_where_it_counts() {
         let hour = Duration::from_secs(3600);
         let began = (SystemTime::now() - hour, Instant::now());
-        let slept = Slept::as_if_always_asleep();
-        let sleepless = Wait { began, slept: None }.time();
-        assert!(sleepless < hour / 60, "{sleepless:?}");
-        assert!(Wait { began, slept: Some(&slept) }.time() > sleepless + hour / 3600);
+        let suspended = SuspendedTime::as_if_always_asleep();
+        let without = Wait { began, suspended: None }.time();
+        assert!(without < hour / 60, "{without:?}");
+        assert!(Wait { began, suspended: Some(&suspended) }.time() > without + hour / 3600);
     }
 }

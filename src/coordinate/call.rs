@@ -9,7 +9,7 @@ use super::together::Together;
 use crate::error::Error;
 use crate::helper::shared::Shared;
 use crate::manager::WatchSet;
-use crate::slept::Slept;
+use crate::suspended::SuspendedTime;
 use crate::sync::{Arc, earlier};
 use crate::task::Task;
 use crate::task_error::ErrorKind;
@@ -30,7 +30,7 @@ pub(super) struct CallWatch<'a> {
     began: (SystemTime, Instant),
     deadline: Option<Instant>,
     /// Knows the suspended time, where that counts.
-    slept: Option<&'a Slept>,
+    suspended: Option<&'a SuspendedTime>,
 }
 
 impl<'a> CallWatch<'a> {
@@ -40,19 +40,20 @@ impl<'a> CallWatch<'a> {
         together.cancel.add(watch.watch());
         let began = (SystemTime::now(), Instant::now());
         let deadline = began.1.checked_add(time);
-        let slept = &together.manager.observers().slept;
-        slept.watch();
-        let slept = Some(slept).filter(|_| together.count_suspended_time);
-        Self { watch, cancel: &together.cancel, began, deadline, slept }
+        let suspended = &together.manager.observers().suspended;
+        suspended.watch();
+        let suspended = Some(suspended).filter(|_| together.count_suspended_time);
+        Self { watch, cancel: &together.cancel, began, deadline, suspended }
     }
 
     /// The call's end on the clock of `Instant`, earlier by the suspended time.
     pub(super) fn until(&self) -> Option<Instant> {
         let deadline = self.deadline?;
-        let slept =
-            self.slept.map_or(Duration::ZERO, |slept| slept.since(self.began.0, self.began.1));
+        let suspended = self
+            .suspended
+            .map_or(Duration::ZERO, |suspended| suspended.since(self.began.0, self.began.1));
         // Suspended for longer than the clock can go back: over since it began.
-        Some(deadline.checked_sub(slept).unwrap_or(self.began.1))
+        Some(deadline.checked_sub(suspended).unwrap_or(self.began.1))
     }
 
     /// Watches this helper too.

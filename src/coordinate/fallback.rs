@@ -11,8 +11,8 @@ use super::fallback_report::{FallbackReport, Tried, WhyNot};
 use super::together::{Speech, Together};
 use crate::error::Error;
 use crate::event::{Event, EventKind, Fact};
+use crate::foreign::catch_panic;
 use crate::id::HelperId;
-use crate::observers::quietly;
 use crate::task::TaskRequest;
 
 /// Default share of the whole time that is kept for each helper that follows.
@@ -253,11 +253,11 @@ impl FallbackCall<'_> {
         if !self.starts_again.swap(false, Ordering::SeqCst) {
             return;
         }
-        if quietly(|| on_text.call(helper, Speech::StartsAgain)).is_none() {
-            if let Ok(shared) = self.together.manager.shared(helper) {
-                shared.count_callback_panic();
-            }
-        }
+        let call = || on_text.call(helper, Speech::StartsAgain);
+        match self.together.manager.shared(helper) {
+            Ok(shared) => shared.fence(call),
+            Err(_) => catch_panic(call),
+        };
     }
 
     /// The report; an error if the request itself is at fault.
@@ -294,7 +294,7 @@ fn report_switch(together: &Together<'_>, before: &Tried, to: HelperId) {
     ];
     let mut event = Event::new(EventKind::Fallback).helper(shared.id, &shared.backend_name);
     event.facts = &facts;
-    shared.observers.tell(&event);
+    shared.observers.notify(&event);
 }
 
 impl fmt::Debug for Fallback {

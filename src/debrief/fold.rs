@@ -56,6 +56,8 @@ pub(super) struct Counts {
     pub(super) fallbacks: Ways<3>,
     /// Decision, pressure.
     pub(super) admissions: Ways<2>,
+    /// Events of companions, by name.
+    pub(super) companions: Ways<1>,
     /// How often, and how long in all, the device slept during tasks.
     pub(super) suspended: Histogram,
     pub(super) traces: Traces,
@@ -186,6 +188,8 @@ impl Counts {
             }
             b"lines_lost" => add(&mut self.lines.lost, record, NumberField::Lines),
             b"audit_reopened" => self.lines.reopened += 1,
+            // Of a companion; see Telemetry::report.
+            name if name.contains(&b'.') => self.companions.add(record, [TextField::Event]),
             _ => {}
         }
     }

@@ -47,6 +47,12 @@ pub(super) fn report(debrief: &Debrief) -> Value {
     set("times", times.into());
     set("fallbacks", fallbacks.into());
     set("admissions", admissions.into());
+    let companions: Map<String, Value> = debrief
+        .companion_events()
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .collect();
+    set("companion_events", companions.into());
     set("trace_export", traces(debrief));
     set("results_dropped", counts.results_dropped.into());
     set("unjoined_threads", counts.unjoined.into());

@@ -133,6 +133,7 @@ struct Sums {
     costs: tallies::Costs,
     fallbacks: tallies::Ways<3>,
     admissions: tallies::Ways<2>,
+    companions: tallies::Ways<1>,
     traces: tallies::Traces,
     results_dropped: u64,
     unjoined: u64,
@@ -217,6 +218,7 @@ impl Debrief {
             costs: counts.costs,
             fallbacks: counts.fallbacks,
             admissions: counts.admissions,
+            companions: counts.companions,
             traces: counts.traces,
             results_dropped: counts.results_dropped,
             unjoined: counts.unjoined,
@@ -279,6 +281,14 @@ impl Debrief {
     /// Tasks that ended with an error.
     pub fn tasks_failed(&self) -> u64 {
         self.counts.tasks.failed
+    }
+
+    /// Events that companion crates reported ([`Telemetry::report`](crate::Telemetry::report)),
+    /// and how often, in the order of their first. After 16 names, further ones are counted as
+    /// one.
+    pub fn companion_events(&self) -> Vec<(&str, u64)> {
+        let list = self.counts.companions.list.iter();
+        list.map(|([name], count)| (name.as_str(), *count)).collect()
     }
 
     /// The report for a console.

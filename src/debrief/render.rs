@@ -213,6 +213,9 @@ fn on_the_way(debrief: &Debrief) -> Vec<String> {
         let decision = decision.replace('_', " ");
         facts.push(format!("Admission: {decision} ({pressure}): {}", times_of(*count)));
     }
+    for (name, count) in debrief.companion_events() {
+        facts.push(format!("{name}: {}", times_of(count)));
+    }
     let traces = &counts.traces;
     let (sent, dropped, retried) = (traces.sent, traces.dropped, traces.retried);
     if (sent, dropped, retried) != (0, 0, 0) {

@@ -8,13 +8,14 @@ use crate::backend::{Attempt, CallContext, Reply};
 use crate::backoff::Backoff;
 use crate::engine::body::read_complete;
 use crate::engine::draft::{Completion, Draft};
+use crate::engine::error_body::ErrorBody;
 use crate::engine::failure::{Failure, Retry};
 use crate::engine::message::{Content, Round};
-use crate::engine::protocol::{Ask, Headers};
+use crate::engine::protocol::{Ask, Headers, Offer, Protocol};
 use crate::engine::{Model, RemoteBackend, tools};
 use crate::http::{Limits, Request, Response};
 use crate::id::random_u64;
-use crate::task::Usage;
+use crate::task::{OpenAiApi, Usage};
 use crate::task_error::{ErrorKind, TaskError};
 
 const JSON: &str = "application/json";
@@ -25,6 +26,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(8);
 pub(crate) struct Conversation<'a> {
     pub(super) backend: &'a RemoteBackend,
     pub(super) call: &'a CallContext<'a>,
+    tools: Vec<Offer<'a>>,
     /// What the model and its tools have said since the prompt.
     pub(super) rounds: Vec<Round>,
     /// Whether a call counts as begun. A task's first has begun with the task.
@@ -35,6 +37,10 @@ pub(crate) struct Conversation<'a> {
     wants_fresh: Cell<bool>,
     /// Who runs the model, where a gateway names it.
     provider: RefCell<Option<String>>,
+    /// What is spoken: the one chosen, or the one that the server named instead.
+    protocol: Cell<Option<&'a dyn Protocol>>,
+    /// Why the protocol was changed.
+    switched_for: RefCell<Option<TaskError>>,
 }
 
 /// What is known of an attempt, however it ended.
@@ -49,6 +55,8 @@ pub(super) struct Facts {
     pub(super) pause: Option<Duration>,
     /// How much of the reply was odd but understood.
     pub(super) oddities: u32,
+    /// Which of OpenAI's APIs was asked.
+    pub(super) api: Option<OpenAiApi>,
 }
 
 impl Facts {
@@ -60,16 +68,27 @@ impl Facts {
 }
 
 impl<'a> Conversation<'a> {
-    pub(crate) fn new(backend: &'a RemoteBackend, call: &'a CallContext<'a>) -> Self {
-        Self {
+    /// # Errors
+    ///
+    /// Where a tool cannot be offered.
+    pub(crate) fn new(
+        backend: &'a RemoteBackend,
+        call: &'a CallContext<'a>,
+    ) -> Result<Self, TaskError> {
+        let offers = call.request().tools.iter().map(|tool| Offer::of(tool.as_ref()));
+        let tools = offers.collect::<Result<_, _>>();
+        Ok(Self {
             backend,
             call,
+            tools: tools.map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?,
             rounds: Vec::new(),
             attempt_open: Cell::new(true),
             delivered: Cell::new(false),
             wants_fresh: Cell::new(false),
             provider: RefCell::default(),
-        }
+            protocol: Cell::new(None),
+            switched_for: RefCell::default(),
+        })
     }
 
     /// Asks until the model has answered, running the tools that it wants in between.
@@ -93,6 +112,7 @@ impl<'a> Conversation<'a> {
                 reply.usage = usage;
                 reply.finish_reason = answer.finish;
                 reply.provider = self.provider.take();
+                reply.api = self.protocol().api();
                 return Ok(reply);
             }
             if rounds_left == 0 {
@@ -118,7 +138,7 @@ impl<'a> Conversation<'a> {
                  TaskRequest::tool",
             ));
         }
-        let opaque_is_call = self.backend.protocol.opaque_is_call();
+        let opaque_is_call = self.protocol().opaque_is_call();
         let mut reply = answer.parts;
         let before: usize = self.rounds.iter().map(|round| round.results.len()).sum();
         let mut results = Vec::new();
@@ -127,10 +147,10 @@ impl<'a> Conversation<'a> {
             self.call.check()?;
             let mut result = tools::run(offered, call, self.backend.max_tool_output_bytes);
             if tools::make_presentable(call, before + results.len()) {
-                // The provider's own form of it would be refused as the call was.
+                // The provider's own form of such arguments would be refused.
                 part.opaque = part.opaque.take().filter(|_| !opaque_is_call);
-                result.id.clone_from(&call.id);
             }
+            result.id.clone_from(&call.id);
             results.push(result);
         }
         self.rounds.push(Round { reply, results });
@@ -166,6 +186,7 @@ impl<'a> Conversation<'a> {
                 usage: facts.usage.as_ref(),
                 first_byte: facts.first_byte,
                 waited,
+                api: facts.api,
                 last: outcome.as_ref().is_ok_and(|answer| !answer.wants_tools()),
             });
             let failure = match outcome {
@@ -177,6 +198,10 @@ impl<'a> Conversation<'a> {
                 // Whoever has heard half an answer must not hear it twice.
                 _ if self.delivered.get() => None,
                 Retry::Changed if std::mem::take(&mut may_change) => continue,
+                Retry::Switched => {
+                    self.switched_for.replace(Some(failure.error));
+                    continue;
+                }
                 Retry::Never | Retry::Changed => None,
                 _ if retries_left == 0 => None,
                 Retry::Fresh => {
@@ -191,10 +216,22 @@ impl<'a> Conversation<'a> {
             };
             // A wait that does not fit: the task ends now, and with its cause.
             let fits = |wait| self.call.remaining().is_none_or(|left| wait < left);
-            let Some(wait) = wait.filter(|wait| fits(*wait)) else { return Err(failure.error) };
+            let Some(wait) = wait.filter(|wait| fits(*wait)) else {
+                return Err(self.first_error(failure.error));
+            };
             retries_left -= 1;
             self.call.pause(wait)?;
             waited = Some(wait);
+        }
+    }
+
+    /// What a task ends with whose last attempt failed so: where the protocol was changed and
+    /// the other one failed too, what the server said first.
+    fn first_error(&self, last: TaskError) -> TaskError {
+        match last.kind() {
+            ErrorKind::Cancelled | ErrorKind::Timeout => last,
+            _ if self.delivered.get() || !self.rounds.is_empty() => last,
+            _ => self.switched_for.take().unwrap_or(last),
         }
     }
 
@@ -215,18 +252,49 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn attempt(&self, facts: &mut Facts) -> Result<Completion, Failure> {
-        let ask = Ask {
-            model: self.model(facts)?,
-            request: self.call.request(),
+    /// What is asked of a model of this name.
+    fn ask_of<'s>(&'s self, model: &'s str) -> Ask<'s> {
+        let request = self.call.request();
+        let (settings, backend) = (&request.model_settings, self.backend);
+        let effort = settings.reasoning_effort.as_deref();
+        Ask {
+            model,
+            request,
             system_prompt: self.call.system_prompt(),
-            params: &self.backend.params,
+            params: &backend.params,
+            max_output_tokens: settings.max_output_tokens.or(backend.max_output_tokens),
+            effort: effort.or(backend.reasoning_effort.as_deref()),
+            tools: &self.tools,
             rounds: &self.rounds,
             stream: self.call.wants_text(),
-        };
-        let body = self.backend.protocol.write(&ask);
+        }
+    }
+
+    /// The protocol of this task.
+    pub(super) fn protocol(&self) -> &'a dyn Protocol {
+        self.protocol.get().unwrap_or_else(|| {
+            let model = self.asked_model().unwrap_or_default();
+            let chosen = self.backend.protocols.choose(&self.ask_of(model));
+            self.protocol.set(Some(chosen));
+            chosen
+        })
+    }
+
+    /// Speaks the protocol that the server named in its rejection of the first request, if it
+    /// named one. Once a task.
+    pub(super) fn switch(&self, ask: &Ask<'_>, status: u16, body: &ErrorBody) -> bool {
+        let may = self.rounds.is_empty() && self.switched_for.borrow().is_none();
+        let instead = self.backend.protocols.instead(ask, status, body).filter(|_| may);
+        instead.inspect(|protocol| self.protocol.set(Some(*protocol))).is_some()
+    }
+
+    fn attempt(&self, facts: &mut Facts) -> Result<Completion, Failure> {
+        let ask = self.ask_of(self.model(facts)?);
+        let protocol = self.protocol();
+        facts.api = protocol.api();
+        let body = protocol.write(&ask);
         let accept = if ask.stream { "text/event-stream, application/json" } else { JSON };
-        let url = self.backend.endpoint.join(self.backend.protocol.path());
+        let url = self.backend.endpoint.join(&protocol.path(&ask));
         let mut response = self.send(facts, &url, Some((&body, &ask)), accept)?;
         // The prompt's copy is not needed while the model thinks.
         drop(body);
@@ -235,7 +303,11 @@ impl<'a> Conversation<'a> {
         } else {
             self.complete(&mut response, facts)
         };
-        outcome.and_then(|draft| draft.finish().map_err(Failure::last))
+        let completion = outcome.and_then(|draft| draft.finish().map_err(Failure::last))?;
+        if self.switched_for.borrow().is_some() {
+            self.backend.protocols.remember(&ask, protocol);
+        }
+        Ok(completion)
     }
 
     /// The model's name as the helper's configuration has it, or as the server listed it.
@@ -283,7 +355,7 @@ impl<'a> Conversation<'a> {
         let mut response = self.backend.client.send(self.call.cancel(), self.limits(), &request)?;
         facts.status = Some(response.status());
         facts.first_byte = response.first_byte();
-        let protocol = &self.backend.protocol;
+        let protocol = self.protocol();
         if let Some(name) = protocol.provider_header().and_then(|name| response.header(name)) {
             self.provider.replace(self.foreign_name(name, ""));
         }

@@ -2,7 +2,7 @@
 
 use crate::engine::error_body::ErrorBody;
 use crate::engine::message::{self, Content, ReplyPart};
-use crate::lenient::{Fault, Joiner};
+use crate::lenient::{Joiner, JsonFault};
 use crate::task::{FinishReason, Usage};
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -24,6 +24,9 @@ pub(crate) struct Draft {
     pub(crate) has_reasoned: bool,
     /// How much was odd but understood.
     pub(crate) oddities: u32,
+    /// Reasoning that the task's owner has not been given yet.
+    reasoning: String,
+    reasoning_joiner: Joiner,
     /// The model's own words for not answering.
     refusal: String,
     /// What goes back with the tools' results; tool calls are found here alone.
@@ -72,7 +75,7 @@ impl From<ErrorBody> for BadReply {
 
 impl BadReply {
     /// A body that cannot be read, in words that hold none of it: it may hold the prompt.
-    pub(crate) fn unreadable(body: &[u8], fault: Fault) -> Self {
+    pub(crate) fn unreadable(body: &[u8], fault: JsonFault) -> Self {
         let start = body.trim_ascii_start();
         match start.first() {
             None => return Self::protocol("the server's answer is empty"),
@@ -88,8 +91,10 @@ impl BadReply {
             _ if !matches!(start[0], b'{' | b'[' | b'"') && std::str::from_utf8(body).is_err() => {
                 Self::protocol("the server's answer is not in UTF-8: it speaks another protocol")
             }
-            Fault::Ended => Self::Truncated("the server's answer ends in the middle"),
-            Fault::NotJson => Self::protocol("the server's answer is not JSON: check api_endpoint"),
+            JsonFault::Ended => Self::Truncated("the server's answer ends in the middle"),
+            JsonFault::NotJson => {
+                Self::protocol("the server's answer is not JSON: check api_endpoint")
+            }
         }
     }
 
@@ -123,6 +128,8 @@ impl Draft {
             has_said: false,
             has_reasoned: false,
             oddities: 0,
+            reasoning: String::new(),
+            reasoning_joiner: Joiner::default(),
             refusal: String::new(),
             parts: Vec::new(),
             model: None,
@@ -170,11 +177,34 @@ impl Draft {
         self.oddities = self.oddities.saturating_add(count);
     }
 
+    /// Adds reasoning, which is no part of the answer.
+    pub(crate) fn push_reasoning(&mut self, text: &str) {
+        self.has_reasoned |= !text.is_empty();
+        self.reasoning_joiner.join_to(text, &mut self.reasoning);
+    }
+
+    /// The reasoning that was added since this was asked last.
+    pub(crate) fn take_reasoning(&mut self) -> String {
+        std::mem::take(&mut self.reasoning)
+    }
+
+    /// Notes that a piece of the answer came. Until text has come, a model may think for as
+    /// long as the task has time.
+    pub(crate) fn show_progress(&mut self) {
+        let is_begun = !self.text.is_empty();
+        self.progress = Some(if is_begun { Progress::Delta } else { Progress::Working });
+    }
+
     /// Adds words of the model's for not answering.
     pub(crate) fn push_refusal(&mut self, text: &str) -> Result<(), BadReply> {
         self.keep(text.len())?;
         self.refusal.push_str(text);
         Ok(())
+    }
+
+    /// Notes words of the model's for not answering that came as a whole.
+    pub(crate) fn set_refusal(&mut self, text: String) -> Result<(), BadReply> {
+        if self.refusal.is_empty() { self.push_refusal(&text) } else { Ok(()) }
     }
 
     /// Adds a part that goes back with the tools' results.
@@ -320,19 +350,19 @@ mod tests {
     #[test]
     fn what_is_no_reply_gets_its_own_words() {
         for (body, fault) in [
-            (&b""[..], Fault::Ended),
-            (b"<html>", Fault::NotJson),
-            (b"\xff\xfe{", Fault::NotJson),
-            (b"nope", Fault::NotJson),
+            (&b""[..], JsonFault::Ended),
+            (b"<html>", JsonFault::NotJson),
+            (b"\xff\xfe{", JsonFault::NotJson),
+            (b"nope", JsonFault::NotJson),
         ] {
             let BadReply::Unreadable(error) = BadReply::unreadable(body, fault) else {
                 panic!("{body:?}")
             };
             assert_eq!(error.kind(), ErrorKind::Protocol);
         }
-        let half = BadReply::unreadable(br#"{"a":[{"mess"#, Fault::Ended);
+        let half = BadReply::unreadable(br#"{"a":[{"mess"#, JsonFault::Ended);
         assert!(matches!(half, BadReply::Truncated(_)));
-        let page = BadReply::unreadable(b" <html>", Fault::NotJson);
+        let page = BadReply::unreadable(b" <html>", JsonFault::NotJson);
         let BadReply::Unreadable(error) = page else { panic!("no reason") };
         assert!(error.summary().contains("web page"));
     }

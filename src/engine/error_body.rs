@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::http::duration;
-use crate::lenient::{Code, Lenient, Name, Reader, Text, read, read_partly, utf8};
+use crate::lenient::{Code, JsonReader, Lenient, Name, Text, read, read_partly, utf8};
 
 /// What separates the messages of several errors.
 const AND: &str = "; ";
@@ -110,8 +110,8 @@ impl ErrorBody {
         self.fill(other);
     }
 
-    fn of_object(from: &mut Reader<'_>) -> Self {
-        let mut parts = Parts::default();
+    fn of_object(from: &mut JsonReader<'_>) -> Self {
+        let mut parts = ErrorParts::default();
         from.object(|from, key| parts.take(key, from));
         parts.join()
     }
@@ -122,8 +122,9 @@ impl Lenient for ErrorBody {
         true
     }
 
-    fn read(from: &mut Reader<'_>) -> Self {
-        match from.peek() {
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        *self = match from.peek() {
+            b'{' | b'[' if from.is_deep() => return from.skip_odd(),
             b'{' => Self::of_object(from),
             b'[' => {
                 let mut all = Self::default();
@@ -139,7 +140,7 @@ impl Lenient for ErrorBody {
                 let is_true = from.raw() == "true";
                 Self { is_error: is_true, is_bare: is_true, ..Self::default() }
             }
-        }
+        };
     }
 }
 
@@ -158,17 +159,17 @@ impl Lenient for ErrorField {
         true
     }
 
-    fn read(from: &mut Reader<'_>) -> Self {
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
         let value = from.raw();
         let is_nothing = matches!(value, "false" | "0" | "\"\"" | "{}" | "[]");
-        let error: ErrorBody = read_partly(value);
-        Self((!is_nothing).then(|| Box::new(ErrorBody { is_error: true, ..error })))
+        let error = || ErrorBody { is_error: true, ..ErrorBody::read(&mut from.within(value)) };
+        self.0 = (!is_nothing).then(|| Box::new(error()));
     }
 }
 
 /// The members of an object that is an error, or holds one.
 #[derive(Default)]
-struct Parts {
+struct ErrorParts {
     own: ErrorBody,
     error: ErrorField,
     errors: ErrorBody,
@@ -177,14 +178,14 @@ struct Parts {
     place: Option<String>,
 }
 
-impl Parts {
-    fn take(&mut self, key: &str, from: &mut Reader<'_>) {
+impl ErrorParts {
+    fn take(&mut self, key: &str, from: &mut JsonReader<'_>) {
         let own = &mut self.own;
         match key {
             _ if from.null() => {}
             "message" | "msg" | "error_msg" | "status_msg" | "error_message" => match from.peek() {
                 // An error within it, or somebody else's object.
-                b'{' => own.fill(ErrorBody::of_object(from)),
+                b'{' => own.fill(ErrorBody::read(from)),
                 _ => own.message = own.message.take().or(Text::read(from).whole()),
             },
             "type" => own.kind = Name::read(from).0.filter(|kind| !is_no_type(kind)),
@@ -206,7 +207,7 @@ impl Parts {
     }
 
     /// A status is HTTP's, a code of the server's own, or a word.
-    fn take_status(&mut self, from: &mut Reader<'_>) {
+    fn take_status(&mut self, from: &mut JsonReader<'_>) {
         let own = &mut self.own;
         match Code::read(from) {
             Code::Number(number) => match u16::try_from(number) {
@@ -261,7 +262,7 @@ fn is_no_type(kind: &str) -> bool {
 }
 
 /// Where in a request something is wrong, as in `["body", "stream_options"]`.
-fn place(from: &mut Reader<'_>) -> Option<String> {
+fn place(from: &mut JsonReader<'_>) -> Option<String> {
     if from.peek() != b'[' {
         return Name::read(from).0;
     }

@@ -30,6 +30,8 @@ pub(crate) enum Retry {
     Fresh,
     /// At once, for the request will be another one. Not counted as a retry.
     Changed,
+    /// At once, by the other protocol that the server named. Not counted as a retry.
+    Switched,
 }
 
 impl Failure {
@@ -129,9 +131,7 @@ impl From<Fault> for Failure {
                 if permanent { Self::last(error) } else { Self::again(error) }
             }
             Fault::Proxy { name, why } => proxy(&name, *why),
-            Fault::ProxyRefused(refusal) => {
-                proxy("of the environment", Fault::ProxyRefused(refusal))
-            }
+            refused @ Fault::ProxyRefused(_) => proxy("of the environment", refused),
             Fault::HeadersTooLong => last(ErrorKind::Protocol, "the reply's headers are too long"),
             Fault::NotHttp => last(
                 ErrorKind::Protocol,

@@ -58,6 +58,8 @@ pub(crate) enum Content {
 /// A tool call as the model wants it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ToolCall {
+    /// Pairs the call with its result. The engine makes one up where it is empty: a part whose
+    /// [`opaque`](ReplyPart::opaque) form would then hold another one must have none.
     pub(crate) id: String,
     pub(crate) name: String,
     /// A JSON object, if the model did well.

@@ -26,7 +26,7 @@ use crate::backend::{AiBackend, CallContext, Reply};
 use crate::config::{HelperConfig, HttpConfig};
 use crate::engine::conversation::Conversation;
 use crate::engine::draft::BadReply;
-use crate::engine::protocol::Protocol;
+use crate::engine::protocol::Protocols;
 use crate::env::{Env, header_value};
 use crate::error::Error;
 use crate::http::{Client, Endpoint, Setup};
@@ -41,7 +41,7 @@ const ROOTS_VARIABLE: &str = "SSL_CERT_FILE";
 pub(crate) struct Plan {
     name: String,
     endpoint: Endpoint,
-    protocol: Box<dyn Protocol>,
+    protocols: Box<dyn Protocols>,
     model: Model,
     headers: Vec<(&'static str, String)>,
     /// What must never be shown of the headers.
@@ -74,11 +74,11 @@ impl Plan {
     pub(crate) fn new(
         name: String,
         endpoint: Endpoint,
-        protocol: impl Protocol + 'static,
+        protocols: impl Protocols + 'static,
         model: Model,
     ) -> Self {
         let (headers, keys) = (Vec::with_capacity(3), Vec::new());
-        Self { name, endpoint, protocol: Box::new(protocol), model, headers, keys }
+        Self { name, endpoint, protocols: Box::new(protocols), model, headers, keys }
     }
 
     /// Sends a header with each request; `what` names its value in errors.
@@ -113,11 +113,13 @@ pub(crate) struct RemoteBackend {
     name: String,
     client: Client,
     endpoint: Endpoint,
-    protocol: Box<dyn Protocol>,
+    protocols: Box<dyn Protocols>,
     headers: Vec<(&'static str, String)>,
     keys: Vec<Secret>,
     model: Model,
     params: Map<String, Value>,
+    max_output_tokens: Option<u32>,
+    reasoning_effort: Option<String>,
     connect_timeout: Duration,
     first_byte_timeout: Option<Duration>,
     idle_timeout: Duration,
@@ -143,7 +145,7 @@ impl RemoteBackend {
         env: &Env<'_>,
         plan: Plan,
     ) -> Result<Box<dyn AiBackend>, Error> {
-        let Plan { name, endpoint, protocol, model, headers, keys } = plan;
+        let Plan { name, endpoint, protocols, model, headers, keys } = plan;
         if endpoint.is_https() && !cfg!(feature = "tls") {
             return Err(Error::Unsupported { what: "an https endpoint", feature: "tls" });
         }
@@ -156,7 +158,7 @@ impl RemoteBackend {
                     .to_owned(),
             ));
         }
-        if let Some(key) = reserved(&*protocol, &config.custom_params) {
+        if let Some(key) = reserved(&*protocols, &config.custom_params) {
             return Err(Error::InvalidConfig(reserved_text(key)));
         }
         let roots = config.http.root_certificates.clone();
@@ -167,11 +169,13 @@ impl RemoteBackend {
             name,
             client: Client::new(&connections, &setup)?,
             endpoint,
-            protocol,
+            protocols,
             headers,
             keys,
             model,
             params: config.custom_params.clone(),
+            max_output_tokens: config.http.max_output_tokens,
+            reasoning_effort: config.http.reasoning_effort.clone(),
             connect_timeout: config.http.connect_timeout,
             first_byte_timeout: config.http.first_byte_timeout,
             idle_timeout: config.effective_idle_timeout(),
@@ -201,8 +205,8 @@ fn limiters(config: &HttpConfig) -> Result<Vec<RateLimiter>, Error> {
 }
 
 /// A parameter that the protocol writes itself.
-fn reserved(protocol: &dyn Protocol, params: &Map<String, Value>) -> Option<&'static str> {
-    protocol.reserved().iter().copied().find(|key| params.contains_key(*key))
+fn reserved(protocols: &dyn Protocols, params: &Map<String, Value>) -> Option<&'static str> {
+    protocols.reserved().into_iter().find(|key| params.contains_key(*key))
 }
 
 fn reserved_text(key: &str) -> String {
@@ -217,10 +221,10 @@ impl AiBackend for RemoteBackend {
     }
 
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
-        if let Some(key) = reserved(&*self.protocol, &call.request().custom_params) {
+        if let Some(key) = reserved(&*self.protocols, &call.request().custom_params) {
             return Err(TaskError::new(ErrorKind::InvalidRequest, reserved_text(key)));
         }
-        Conversation::new(self, call).run()
+        Conversation::new(self, call)?.run()
     }
 
     /// Opening a connection cannot be interrupted.

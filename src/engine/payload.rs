@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::engine::draft::{BadReply, Draft};
-use crate::engine::error_body::ErrorBody;
+use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::sse::SseEvent;
-use crate::lenient::utf8;
+use crate::lenient::{Lenient, Parsed, Text, read, utf8};
 
 /// The end of a stream, as an event's data.
 const DONE: &[u8] = b"[done]";
@@ -61,6 +61,85 @@ pub(crate) fn payload<'e>(
     }
     draft.note_oddities(u32::from(!data.is_empty()));
     Ok(Payload::Nothing)
+}
+
+/// Reads a complete reply, which is one object; whether nothing but `[DONE]` follows it, with
+/// which some servers end a whole reply as they end a stream, is odd.
+///
+/// # Errors
+///
+/// What the body is instead.
+pub(crate) fn whole<'b, T: Lenient>(
+    body: &'b [u8],
+    draft: &mut Draft,
+) -> Result<(Cow<'b, str>, T), BadReply> {
+    let text = utf8(body);
+    let Parsed { value, rest, oddities } = one(&text, body)?;
+    draft.note_oddities(oddities + u32::from(matches!(text, Cow::Owned(_))));
+    if !rest.is_empty() {
+        let rest = rest.trim_start_matches("data:").trim();
+        if !rest.as_bytes().eq_ignore_ascii_case(DONE) {
+            return Err(BadReply::protocol("the server's answer is more than one JSON object"));
+        }
+        draft.note_oddities(1);
+    }
+    Ok((text, value))
+}
+
+/// Reads the object that this text begins with, which came as these bytes.
+///
+/// # Errors
+///
+/// What the text is instead.
+pub(crate) fn one<'t, T: Lenient>(text: &'t str, bytes: &[u8]) -> Result<Parsed<'t, T>, BadReply> {
+    if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+        let is_json = read::<Text>(text).is_ok_and(|found| found.rest.is_empty());
+        if is_json {
+            return Err(BadReply::foreign());
+        }
+    }
+    read(text).map_err(|fault| BadReply::unreadable(bytes, fault))
+}
+
+/// An event's name, its JSON, and what that holds.
+pub(crate) type Typed<'e, T> = (Cow<'e, str>, Cow<'e, str>, T);
+
+/// The name and the object of an event of a protocol whose events carry typed objects; nothing
+/// where it says nothing. (Some gateways end such streams with the word of another protocol.)
+///
+/// # Errors
+///
+/// The error that the event is instead, or why it cannot be read.
+pub(crate) fn object<'e, T: Lenient>(
+    event: &SseEvent<'e>,
+    draft: &mut Draft,
+) -> Result<Option<Typed<'e, T>>, BadReply> {
+    let Payload::Json(json) = payload(event, draft)? else { return Ok(None) };
+    let name = match *event {
+        SseEvent::Data { event, .. } => String::from_utf8_lossy(event),
+        SseEvent::Stray(_) => Cow::default(),
+    };
+    let unreadable = |fault| BadReply::unreadable(json.as_bytes(), fault).within_stream();
+    let Parsed { value, oddities, .. } = read(&json).map_err(unreadable)?;
+    draft.note_oddities(oddities);
+    Ok(Some((name, json, value)))
+}
+
+/// # Errors
+///
+/// The error that an event of this kind is or holds.
+pub(crate) fn check(kind: &str, error: ErrorField, json: &str) -> Result<(), BadReply> {
+    let within = error.error();
+    let is_error = kind == "error" || within.is_some();
+    if !is_error && !kind.is_empty() && !json.starts_with('[') {
+        return Ok(());
+    }
+    // What stands around an error belongs to it.
+    let error = ErrorBody::parse(json.as_bytes()).or(within);
+    match error.or_else(|| is_error.then(ErrorBody::default)) {
+        Some(error) => Err(ErrorBody { is_bare: false, ..error }.into()),
+        None => Ok(()),
+    }
 }
 
 /// The error that an event's data is or holds. In a stream a text alone is an error like any

@@ -10,15 +10,20 @@ use crate::engine::error_body::ErrorBody;
 use crate::engine::json::Json;
 use crate::engine::message::{Message, Round, messages};
 use crate::engine::sse::SseEvent;
-use crate::task::{ReplySchema, TaskRequest};
+use crate::task::{OpenAiApi, ReplySchema, TaskRequest};
 use crate::task_error::ErrorKind;
-use crate::tool::Tool;
+use crate::tool::{self, Tool};
 
 /// A provider's protocol: how requests are written, and how replies, streams, errors and
 /// headers are read. One value serves all threads of a helper.
 pub(crate) trait Protocol: Send + Sync {
-    /// The path of its one call below the base URL, such as `/chat/completions`.
-    fn path(&self) -> &'static str;
+    /// The path of the call below the base URL, such as `/chat/completions`.
+    fn path(&self, ask: &Ask<'_>) -> Cow<'static, str>;
+
+    /// Which of OpenAI's APIs it is, if it is one.
+    fn api(&self) -> Option<OpenAiApi> {
+        None
+    }
 
     /// Fields of a request that the protocol writes itself: parameters of these names are
     /// refused.
@@ -84,6 +89,37 @@ pub(crate) trait Protocol: Send + Sync {
     }
 }
 
+/// The protocols that a helper may speak: one as a rule, which is its own list.
+pub(crate) trait Protocols: Send + Sync {
+    /// The one for a task, by what is asked.
+    fn choose(&self, ask: &Ask<'_>) -> &dyn Protocol;
+
+    /// The one to ask instead, where such a rejection of a task's first request by the chosen
+    /// one names it.
+    fn instead(&self, ask: &Ask<'_>, status: u16, body: &ErrorBody) -> Option<&dyn Protocol> {
+        let _ = (ask, status, body);
+        None
+    }
+
+    /// Notes that this protocol has answered in place of the one that would be chosen.
+    fn remember(&self, ask: &Ask<'_>, answered: &dyn Protocol) {
+        let _ = (ask, answered);
+    }
+
+    /// Names of parameters that one of them writes itself.
+    fn reserved(&self) -> Vec<&'static str>;
+}
+
+impl<P: Protocol> Protocols for P {
+    fn choose(&self, _: &Ask<'_>) -> &dyn Protocol {
+        self
+    }
+
+    fn reserved(&self) -> Vec<&'static str> {
+        Protocol::reserved(self).to_vec()
+    }
+}
+
 /// Reads the events of one stream into a draft.
 pub(crate) trait ReadStream {
     /// Takes one event in.
@@ -114,6 +150,12 @@ pub(crate) struct Ask<'a> {
     pub(crate) system_prompt: Option<&'a str>,
     /// The helper's own parameters; the request's win.
     pub(crate) params: &'a Map<String, Value>,
+    /// The greatest number of tokens that may be written.
+    pub(crate) max_output_tokens: Option<u32>,
+    /// How hard the model shall think.
+    pub(crate) effort: Option<&'a str>,
+    /// The request's tools.
+    pub(crate) tools: &'a [Offer<'a>],
     /// What the model and the tools have said since the prompt.
     pub(crate) rounds: &'a [Round],
     /// Whether the answer shall come as a stream.
@@ -143,10 +185,6 @@ impl<'a> Ask<'a> {
         messages(self.request)
     }
 
-    pub(crate) fn tools(&self) -> impl ExactSizeIterator<Item = &'a dyn Tool> + use<'a> {
-        self.request.tools.iter().map(AsRef::as_ref)
-    }
-
     pub(crate) fn schema(&self) -> Option<&'a ReplySchema> {
         self.request.reply_schema.as_deref()
     }
@@ -162,12 +200,38 @@ impl<'a> Ask<'a> {
         let helpers = self.params.iter().filter(|(key, _)| !own.contains_key(*key));
         helpers.chain(own)
     }
+
+    /// Writes the parameters as members of an object, but for those of names that the protocol
+    /// has written: what the request says through its own methods wins.
+    pub(crate) fn write_params(&self, json: &mut Json, is_written: impl Fn(&str) -> bool) {
+        for (key, value) in self.all_params().filter(|(key, _)| !is_written(key)) {
+            json.key(key).value(value);
+        }
+    }
+}
+
+/// A tool on offer, as it was when its task began: what a model has seen of it must not change
+/// within a task.
+pub(crate) struct Offer<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) description: &'a str,
+    /// The schema of its arguments, always an object's.
+    pub(crate) schema: Value,
+}
+
+impl<'a> Offer<'a> {
+    /// # Errors
+    ///
+    /// Why the tool's schema cannot be sent.
+    pub(crate) fn of(tool: &'a dyn Tool) -> Result<Self, String> {
+        let schema = object_schema(tool::schema(tool)?);
+        Ok(Self { name: tool.name(), description: tool.description(), schema })
+    }
 }
 
 /// The schema of a tool's arguments. One without a type (a tool without parameters, say) is made
 /// an object's: servers refuse anything else.
-pub(crate) fn object_schema(tool: &dyn Tool) -> Value {
-    let mut schema = tool.parameters();
+fn object_schema(mut schema: Value) -> Value {
     if let Value::Object(map) = &mut schema {
         if map.is_empty() {
             map.insert("properties".to_owned(), Map::new().into());

@@ -72,7 +72,7 @@ impl Conversation<'_> {
         facts: &mut Facts,
     ) -> Result<Draft, Failure> {
         let mut draft = Draft::new(self.backend.max_reply_bytes);
-        let mut outcome = self.backend.protocol.read(body, &mut draft);
+        let mut outcome = self.protocol().read(body, &mut draft);
         if outcome.is_ok() {
             outcome = draft.end_text();
         }
@@ -120,7 +120,7 @@ impl Conversation<'_> {
     fn flow(&self) -> Flow<'_> {
         Flow {
             events: Reader::default(),
-            reader: self.backend.protocol.stream(),
+            reader: self.protocol().stream(),
             draft: Draft::new(self.backend.max_reply_bytes),
         }
     }
@@ -272,6 +272,7 @@ impl Conversation<'_> {
 
     /// Hands new text to the task's owner.
     fn deliver(&self, draft: &mut Draft) -> Result<(), Failure> {
+        self.call.send_reasoning(&draft.take_reasoning());
         let text = draft.take_undelivered();
         if !text.is_empty() && self.call.wants_text() {
             self.delivered.set(true);

@@ -34,12 +34,16 @@ impl Conversation<'_> {
                 Ok(0) | Err(_) => break,
             }
         }
-        let error = self.backend.protocol.read_error(&body);
+        let protocol = self.protocol();
+        let error = protocol.read_error(&body);
         let error = error.unwrap_or_else(|| ErrorBody::of_text(&body));
         let mut failure = self.provider_failure(response, &error, "");
-        let protocol = &self.backend.protocol;
-        if ask.is_some_and(|ask| protocol.will_change(response.status(), &error, ask)) {
-            failure.retry = Retry::Changed;
+        if let Some(ask) = ask {
+            if protocol.will_change(response.status(), &error, ask) {
+                failure.retry = Retry::Changed;
+            } else if self.switch(ask, response.status(), &error) {
+                failure.retry = Retry::Switched;
+            }
         }
         failure
     }
@@ -53,7 +57,7 @@ impl Conversation<'_> {
         said: &str,
     ) -> Failure {
         let status = response.status();
-        let protocol = &*self.backend.protocol;
+        let protocol = self.protocol();
         let wait = asked_wait(|name| response.header(name), SystemTime::now()).or(body.wait);
         let asked = asked_retry(|name| response.header(name));
         let kind = kind_of(status, body, protocol);

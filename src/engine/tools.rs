@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::engine::message::{ToolCall, ToolResult};
+use crate::foreign::catch_panic;
 use crate::lenient::json_value;
-use crate::observers::quietly;
 use crate::text::cut;
 use crate::tool::Tool;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(tools: &[Arc<dyn Tool>], call: &ToolCall, output_max: usize) -
             failed(&format!("there is no such tool; there are: {}", names.join(", ")))
         }
         (Some(_), None) => failed("the arguments are not a JSON object; send one"),
-        (Some(tool), Some(arguments)) => match quietly(|| tool.call(&arguments)) {
+        (Some(tool), Some(arguments)) => match catch_panic(|| tool.call(&arguments)) {
             Some(Ok(text)) => (text, false),
             Some(Err(text)) => failed(&text),
             None => failed("the tool broke down"),
@@ -44,21 +44,19 @@ fn arguments(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok().or_else(|| json_value(text)).filter(Value::is_object)
 }
 
-/// Makes a call fit to be sent back to the model: servers fail on arguments that are no JSON.
-/// Tells whether the call had to be changed.
+/// Makes a call fit to be sent back to the model: servers fail on arguments that are no JSON
+/// object. Tells whether such arguments had to be replaced.
 pub(crate) fn make_presentable(call: &mut ToolCall, number: usize) -> bool {
-    let mut changed = false;
     let is_strict = serde_json::from_str::<Value>(&call.arguments).is_ok();
     let arguments = arguments(&call.arguments);
+    let is_fine = is_strict && arguments.is_some() || call.arguments.trim().is_empty();
     if !is_strict || arguments.is_none() {
         call.arguments = arguments.unwrap_or_else(|| Map::new().into()).to_string();
-        changed = true;
     }
     if call.id.is_empty() {
         call.id = format!("call_{number}");
-        changed = true;
     }
-    changed
+    !is_fine
 }
 
 fn shortened(mut text: String, bytes_max: usize) -> String {

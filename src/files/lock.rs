@@ -59,6 +59,13 @@ pub(crate) fn unlock(file: &File) {
     let _ = kernel::unlock(file);
 }
 
+/// An exclusive lock on the file's folder, if others leave it to us until `wait` is over. An
+/// error: it cannot be opened or locked here.
+pub(crate) fn folder_within(path: &Path, wait: Duration) -> io::Result<Option<Held>> {
+    let folder = Held(File::open(path.parent().unwrap_or(path))?);
+    Ok(within(wait, || try_exclusive(&folder))?.then_some(folder))
+}
+
 /// Tries until `wait` is over, and once at least.
 fn within(wait: Duration, mut attempt: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
     let since = Instant::now();
@@ -119,13 +126,10 @@ impl Changing {
         if !try_exclusive(&name)? || named(&lock_path, &name)?.is_none() {
             return Ok(None);
         }
-        let folder = path.parent().and_then(|folder| File::open(folder).ok()).map(Held);
-        let folder = match folder.as_ref().map(|folder| try_exclusive(folder)) {
-            Some(Ok(false)) => return Ok(None),
-            Some(Ok(true)) => folder,
-            _ => None,
-        };
-        Ok(Some(Self { _name: name, _folder: folder }))
+        match folder_within(path, Duration::ZERO) {
+            Ok(None) => Ok(None),
+            folder => Ok(Some(Self { _name: name, _folder: folder.ok().flatten() })),
+        }
     }
 }
 

@@ -6,24 +6,21 @@ pub(crate) mod worker;
 pub use shared::{INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::backend::AiBackend;
 use crate::config::HelperConfig;
 use crate::env::Env;
 use crate::error::Error;
-use crate::event::{EventKind, Fact, Observe};
+use crate::event::{EventKind, Observe};
+use crate::foreign::{Foreign, catch_panic};
 use crate::helper::shared::Shared;
 use crate::id::{HelperId, TaskId};
-use crate::observers::{Observers, SharedObservers};
+use crate::observers::{Observer, Observers, SharedObservers};
 use crate::status::{HelperStatus, HelperStatusReport};
-use crate::sync::{Arc, lock, now, wait_until};
+use crate::sync::{Arc, lock, now};
 use crate::task::{Task, TaskRequest, TaskState};
 use crate::telemetry::Telemetry;
-
-/// How long a stop waits for threads beyond what their backend asks for
-/// ([`AiBackend::stop_grace`]). A thread that works on nothing ends in microseconds.
-const STOP_WAIT: Duration = Duration::from_millis(800);
 
 /// A helper: OS threads that take tasks from a queue and call a backend.
 ///
@@ -48,14 +45,14 @@ const STOP_WAIT: Duration = Duration::from_millis(800);
 pub struct AutomationHelper {
     shared: Arc<Shared>,
     /// Stops the helper when the last owner is gone; handles have none.
-    _owner: Option<Arc<Owner>>,
+    _stop: Option<Arc<StopOnDrop>>,
 }
 
-struct Owner(Arc<Shared>);
+struct StopOnDrop(Arc<Shared>);
 
-impl Drop for Owner {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        stop(&self.0);
+        self.0.stop();
     }
 }
 
@@ -63,14 +60,14 @@ impl Drop for Owner {
 #[must_use]
 pub struct HelperBuilder {
     config: HelperConfig,
-    backend: Option<Box<dyn AiBackend>>,
-    observers: Vec<std::sync::Arc<dyn Observe>>,
+    backend: Option<Foreign<Box<dyn AiBackend>>>,
+    observers: Vec<Observer>,
 }
 
 impl HelperBuilder {
     /// Answers tasks with this backend; the configuration's type is not looked at.
     pub fn backend(mut self, backend: impl AiBackend + 'static) -> Self {
-        self.backend = Some(Box::new(backend));
+        self.backend = Some(Foreign::new(Box::new(backend)));
         self
     }
 
@@ -79,9 +76,9 @@ impl HelperBuilder {
         self.observer(std::sync::Arc::new(telemetry))
     }
 
-    /// Adds someone who is told of every event.
+    /// Adds someone who is notified of every event.
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
-        self.observers.push(observer);
+        self.observers.push(Foreign::new(observer));
         self
     }
 
@@ -121,7 +118,7 @@ impl AutomationHelper {
 
     pub(crate) fn make(
         config: HelperConfig,
-        backend: Option<Box<dyn AiBackend>>,
+        backend: Option<Foreign<Box<dyn AiBackend>>>,
         observers: SharedObservers,
     ) -> Result<Self, Error> {
         config.check()?;
@@ -130,19 +127,24 @@ impl AutomationHelper {
             Some(backend) => (backend, None),
             None => {
                 let provider = config.provider();
-                ((provider.build)(&config, &Env::of_process())?, provider.vendor)
+                let backend = (provider.build)(&config, &Env::of_process())?;
+                (Foreign::new(backend), provider.vendor)
             }
         };
-        let mut shared = Shared::new(config, backend, observers);
+        let Some(name) = catch_panic(|| backend.name().to_owned()) else {
+            let why = "the backend panicked when it was asked for its name";
+            return Err(Error::InvalidConfig(why.into()));
+        };
+        let mut shared = Shared::new(config, backend, name, observers);
         shared.provider = provider;
         let shared = Arc::new(shared);
-        let owner = Arc::new(Owner(Arc::clone(&shared)));
-        Ok(Self { shared, _owner: Some(owner) })
+        let stop = Arc::new(StopOnDrop(Arc::clone(&shared)));
+        Ok(Self { shared, _stop: Some(stop) })
     }
 
     /// A handle that does not keep the helper running.
     pub(crate) fn handle(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), _owner: None }
+        Self { shared: Arc::clone(&self.shared), _stop: None }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -163,11 +165,13 @@ impl AutomationHelper {
     /// [`Terminated`](crate::ErrorKind::Terminated); results stay readable.
     ///
     /// Waits for the threads, but not for longer than 0.8 s plus the backend's
-    /// [`stop_grace`](AiBackend::stop_grace); a thread still in foreign code then is left
-    /// to itself and counted ([`HelperStatusReport::unjoined_threads`]). Called from a
-    /// helper's own thread it gives the signal and returns.
+    /// [`stop_grace`](AiBackend::stop_grace); a thread still in foreign code then, a callback
+    /// included, is left to itself and counted
+    /// ([`HelperStatusReport::unjoined_threads`]). Called from a helper's own thread, from a
+    /// callback or from an observer it gives the signal and returns. A helper that was never
+    /// started runs its callbacks here.
     pub fn stop(&self) {
-        stop(&self.shared);
+        self.shared.stop();
     }
 
     /// Puts a task into the queue.
@@ -303,74 +307,25 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
             Ok(handle) => handles.push(handle),
             Err(source) => {
                 shared.lock().threads -= threads - slot;
-                shared.thread_ended.notify_all();
+                shared.stop_goes_on.notify_all();
                 drop(handles);
-                stop(shared);
+                shared.stop();
                 let what = format!("starting thread {slot} of helper {}", shared.id);
                 return Err(Error::Io { what, source });
             }
         }
     }
     drop(handles);
-    // Told before the status shows it: whoever sees a ready helper can read of its spawn.
+    // Reported before the status shows it: whoever sees a ready helper can read of its spawn.
     let event = shared.event(EventKind::HelperSpawn).outcome(now().duration_since(began), None);
-    shared.observers.tell(&event);
+    shared.observers.notify(&event);
     let mut state = shared.lock();
     state.started = true;
-    let stopped = state.stop_told.then_some(state.unjoined);
+    let stopped = state.stop_reported.then_some(state.unjoined);
     drop(state);
-    // A stop that was quicker than this has left the telling of it to us.
+    // A stop that was quicker than this has left the report of it to us.
     if let Some(left) = stopped {
-        tell_stop(shared, began, left);
+        shared.notify_stop(began, left);
     }
     Ok(())
-}
-
-fn stop(shared: &Arc<Shared>) {
-    shared.signal_stop();
-    join(shared, now());
-}
-
-/// Waits for the threads of a helper that was told to stop at the given moment, and tells
-/// the observers. On a helper's own thread it does not wait.
-pub(crate) fn join(shared: &Arc<Shared>, signalled: Instant) {
-    let left = if worker::on_helper_thread() { 0 } else { await_threads(shared, signalled) };
-    let mut state = shared.lock();
-    state.unjoined += left;
-    let first = !std::mem::replace(&mut state.stop_told, true);
-    let was_started = state.started;
-    drop(state);
-    if first && was_started {
-        tell_stop(shared, signalled, left);
-    }
-}
-
-/// Joins the threads that end in time; gives the number of those left to themselves.
-fn await_threads(shared: &Arc<Shared>, signalled: Instant) -> usize {
-    let until = signalled.checked_add(STOP_WAIT.saturating_add(shared.backend.stop_grace()));
-    {
-        let mut state = shared.lock();
-        while state.threads > 0 {
-            let Some(woken) = wait_until(&shared.thread_ended, state, until) else { break };
-            state = woken;
-        }
-    }
-    let mut left = 0;
-    let handles = std::mem::take(&mut *lock(&shared.handles));
-    for (slot, handle) in handles.into_iter().enumerate() {
-        if shared.lock().exited[slot] {
-            // Past all foreign code: the join takes microseconds.
-            let _ = handle.join();
-        } else {
-            left += 1;
-        }
-    }
-    left
-}
-
-fn tell_stop(shared: &Shared, since: Instant, left: usize) {
-    let facts = [("unjoined_threads", Fact::Count(left as u64))];
-    let mut event = shared.event(EventKind::HelperStop).outcome(now().duration_since(since), None);
-    event.facts = &facts;
-    shared.observers.tell(&event);
 }

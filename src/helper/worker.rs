@@ -1,12 +1,14 @@
-//! What a helper's thread does: take a ticket, work on a task, again.
+//! What a helper's thread does: take a ticket, run callbacks, work on tasks, again.
 
 use std::cell::{Cell, RefCell};
+use std::time::Instant;
 
 use crate::backend::{Attempt, AttemptLog, CallContext, Reply};
-use crate::helper::shared::{Next, Shared, YIELDS};
+use crate::foreign::{Foreign, catch_panic};
+use crate::helper::shared::{Done, Next, Shared, YIELDS};
 use crate::id::TaskId;
-use crate::observers::quietly;
 use crate::sync::{Arc, thread_local, yield_now};
+use crate::task::OnText;
 use crate::task_error::{ErrorKind, TaskError};
 
 thread_local! {
@@ -21,7 +23,7 @@ pub(crate) fn on_helper_thread() -> bool {
 
 /// Writes down the calls of one task.
 struct TaskLog<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     number: u64,
 }
 
@@ -42,15 +44,14 @@ impl AttemptLog for TaskLog<'_> {
 /// The life of a helper's thread.
 pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
     ON_HELPER_THREAD.with(|flag| flag.set(true));
-    take_tickets(shared, slot);
+    work_until_stopped(shared, slot);
     let mut state = shared.lock();
     state.exited[slot] = true;
     state.threads -= 1;
-    shared.thread_ended.notify_all();
+    shared.stop_goes_on.notify_all();
 }
 
-/// Works until told to stop.
-fn take_tickets(shared: &Shared, slot: usize) {
+fn work_until_stopped(shared: &Arc<Shared>, slot: usize) {
     let mut yields_left = 0;
     loop {
         match shared.begin_next(slot, yields_left == 0) {
@@ -61,35 +62,29 @@ fn take_tickets(shared: &Shared, slot: usize) {
             }
             // Only now: one ticket may stand for many tasks.
             Next::Nothing => shared.tickets.receive(),
-            Next::Late => {}
+            Next::Ended => {}
+            Next::QueuedCallback(callback) => shared.run(callback),
             Next::Task { number, deadline, on_text } => {
                 yields_left = YIELDS;
-                let (outcome, first_text) = work(shared, slot, number, deadline, on_text);
-                let (claim, leftover) = shared.claim_own(slot, number);
-                drop(leftover);
-                if let Some(mut claim) = claim {
-                    claim.first_text = first_text;
-                    shared.finish(claim, outcome);
-                }
+                let done = call_backend(shared, slot, number, deadline, on_text);
+                shared.end_own(slot, number, done);
             }
         }
     }
 }
 
-/// How a task's call came out, and when its first piece of text came.
-type Outcome = (Result<Reply, TaskError>, Option<std::time::Instant>);
-
 /// Calls the backend, with everything foreign fenced in.
-fn work(
-    shared: &Shared,
+fn call_backend(
+    shared: &Arc<Shared>,
     slot: usize,
     number: u64,
-    deadline: Option<std::time::Instant>,
-    on_text: Option<crate::task::OnText>,
-) -> Outcome {
-    let place = shared.slots[slot].request.read().unwrap_or_else(|p| p.into_inner());
-    let Some(request) = place.as_ref() else {
-        return (Err(TaskError::new(ErrorKind::Other, "the task has no request")), None);
+    deadline: Option<Instant>,
+    on_text: Option<Foreign<OnText>>,
+) -> Done {
+    let held = shared.slots[slot].request.read().unwrap_or_else(|p| p.into_inner());
+    let Some(request) = held.as_ref() else {
+        let outcome = Err(TaskError::new(ErrorKind::Other, "the task has no request"));
+        return Done { outcome, first_text: None, on_text };
     };
     let log = TaskLog { shared, number };
     let call = CallContext {
@@ -98,18 +93,16 @@ fn work(
         system_prompt: request.system_prompt.as_deref().or(shared.config.system_prompt.as_deref()),
         cancel: &shared.slots[slot].cancel,
         deadline,
-        on_text: RefCell::new(on_text),
+        on_text: RefCell::new(on_text.map(Foreign::into_inner)),
         text_sent: Cell::new(false),
         first_text: Cell::new(None),
         in_callback: Cell::new(false),
         attempts: &log,
     };
-    let outcome = quietly(|| shared.backend.process(&call));
+    let outcome = catch_panic(|| shared.backend.process(&call));
     let in_callback = call.in_callback.get();
     let first_text = call.first_text.get();
-    // The callback is user data: its drop may panic too.
-    let callback = call.on_text;
-    quietly(move || drop(callback));
+    let on_text = call.on_text.into_inner().map(Foreign::new);
     let reply = outcome.unwrap_or_else(|| {
         let what = if in_callback {
             "the on_text callback panicked"
@@ -118,7 +111,8 @@ fn work(
         };
         Err(TaskError::new(ErrorKind::Panicked, what))
     });
-    (reply.and_then(|reply| within_bound(shared, reply)), first_text)
+    let outcome = reply.and_then(|reply| within_bound(shared, reply));
+    Done { outcome, first_text, on_text }
 }
 
 /// Refuses a reply that is larger than the helper takes.

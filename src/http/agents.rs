@@ -12,7 +12,7 @@ use std::sync::OnceLock as Cell;
 use ureq::{Agent, Proxy};
 
 use super::connection::{self, Connect};
-use super::{Setup, proxy, resolver};
+use super::{Setup, USER_AGENT, proxy, resolver};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::sync::lock;
@@ -25,11 +25,10 @@ const IDLE_PER_HOST_MAX: usize = 16;
 /// Most idle connections kept altogether. Their buffers are given back while they are idle,
 /// but each has a socket (and over TLS a session, and what rustls reads into, 4 KiB or more).
 const IDLE_MAX: usize = 32;
-pub(super) const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
 
 /// What tells agents apart. (Connections within one are told apart by their server.)
 #[derive(PartialEq)]
-struct Kind {
+struct AgentKind {
     proxy: Option<Proxy>,
     roots: Option<PathBuf>,
 }
@@ -39,11 +38,11 @@ pub(super) type Shared = Arc<Cell<Agent>>;
 
 /// All agents of some helpers. They live as long as a helper holds them.
 #[derive(Default)]
-struct Agents(Mutex<Vec<(Kind, Weak<Cell<Agent>>)>>);
+struct Agents(Mutex<Vec<(AgentKind, Weak<Cell<Agent>>)>>);
 
 /// The agent for this setup, and what keeps it alive.
 pub(super) fn find(connections: &Connections, setup: &Setup<'_>) -> Result<(Agent, Shared), Error> {
-    let kind = Kind {
+    let kind = AgentKind {
         proxy: proxy::choose(setup)?,
         roots: setup.roots.filter(|_| setup.endpoint.is_https()).map(PathBuf::from),
     };
@@ -60,7 +59,7 @@ pub(super) fn find(connections: &Connections, setup: &Setup<'_>) -> Result<(Agen
 }
 
 impl Agents {
-    fn cell(&self, kind: &Kind) -> Shared {
+    fn cell(&self, kind: &AgentKind) -> Shared {
         let mut list = lock(&self.0);
         list.retain(|(_, cell)| cell.strong_count() > 0);
         let found = list.iter().find(|(other, _)| other == kind);
@@ -68,14 +67,14 @@ impl Agents {
             return cell;
         }
         let cell = Shared::default();
-        let kind = Kind { proxy: kind.proxy.clone(), roots: kind.roots.clone() };
+        let kind = AgentKind { proxy: kind.proxy.clone(), roots: kind.roots.clone() };
         list.push((kind, Arc::downgrade(&cell)));
         cell
     }
 }
 
 #[cfg(feature = "tls")]
-fn make(kind: &Kind) -> Result<Agent, Error> {
+fn make(kind: &AgentKind) -> Result<Agent, Error> {
     let roots = kind.roots.as_deref().map(super::roots::read).transpose()?;
     let secure = super::tls::Secure::new(roots);
     let connect = Connect { secure };
@@ -83,11 +82,11 @@ fn make(kind: &Kind) -> Result<Agent, Error> {
 }
 
 #[cfg(not(feature = "tls"))]
-fn make(kind: &Kind) -> Agent {
+fn make(kind: &AgentKind) -> Agent {
     Agent::with_parts(config(kind), Connect {}, resolver::Lookup::default())
 }
 
-fn config(kind: &Kind) -> ureq::config::Config {
+fn config(kind: &AgentKind) -> ureq::config::Config {
     Agent::config_builder()
         .http_status_as_error(false)
         // A redirect could carry prompts, if not the key, to another host.

@@ -6,8 +6,11 @@
 //! each thread that ever made one.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io;
+use std::net::SocketAddr;
 
+use ureq::Error;
+use ureq::http::Uri;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::call::Current;
@@ -42,9 +45,9 @@ impl Connector for Connect {
         &self,
         details: &ConnectionDetails,
         _: Option<()>,
-    ) -> Result<Option<Connection>, ureq::Error> {
+    ) -> Result<Option<Connection>, Error> {
         let (stream, rewrite) = match details.config.proxy() {
-            None => (Stream::Plain(Socket::dial(&details.addrs)?), None),
+            None => (socket(&details.addrs)?, None),
             Some(proxy) => self.through(proxy, details)?,
         };
         let stream = if details.needs_tls() { self.secured(stream, details.uri)? } else { stream };
@@ -60,38 +63,42 @@ impl Connect {
         &self,
         proxy: &ureq::Proxy,
         details: &ConnectionDetails,
-    ) -> Result<(Stream, Option<proxy::Rewrite>), ureq::Error> {
+    ) -> Result<(Box<dyn Stream>, Option<proxy::Rewrite>), Error> {
         let current = Current::here()?;
         current.proxy.replace(Some(proxy::name(proxy)));
         let addresses = details.resolver.resolve(proxy.uri(), details.config, details.timeout)?;
-        let mut stream = Stream::Plain(Socket::dial(&addresses)?);
+        let mut stream = socket(&addresses)?;
         if proxy::is_secure(proxy) {
             stream = self.secured(stream, proxy.uri())?;
         }
-        let rewrite = proxy::open(&mut stream, proxy, details)?;
+        let rewrite = proxy::open(&mut *stream, proxy, details)?;
         current.proxy.replace(None);
         Ok((stream, rewrite))
     }
 
     #[cfg(feature = "tls")]
-    fn secured(&self, stream: Stream, target: &ureq::http::Uri) -> Result<Stream, ureq::Error> {
+    fn secured(&self, stream: Box<dyn Stream>, target: &Uri) -> Result<Box<dyn Stream>, Error> {
         let mut tls = self.secure.wrap(stream, target)?;
         tls.handshake()?;
-        Ok(Stream::Secure(tls))
+        Ok(tls)
     }
 
     /// (For https ureq itself refuses a connection that has no TLS.)
     #[cfg(not(feature = "tls"))]
-    fn secured(&self, stream: Stream, _: &ureq::http::Uri) -> Result<Stream, ureq::Error> {
+    fn secured(&self, stream: Box<dyn Stream>, _: &Uri) -> Result<Box<dyn Stream>, Error> {
         Ok(stream)
     }
+}
+
+fn socket(addresses: &[SocketAddr]) -> Result<Box<dyn Stream>, Error> {
+    Ok(Box::new(Socket::dial(addresses)?))
 }
 
 /// A connection ready for requests.
 pub(super) struct Connection(Box<Inner>);
 
 struct Inner {
-    stream: Stream,
+    stream: Box<dyn Stream>,
     buffers: Buffer,
     /// The server takes nothing more of the request: it has answered, or it is gone. Whatever
     /// comes of the answer, this connection serves no other request.
@@ -109,7 +116,7 @@ impl fmt::Debug for Connection {
 impl Inner {
     /// Sends what is gathered. A server that answers before it has read everything, and closes,
     /// makes this fail: then the rest is left unsent, for the answer may be there.
-    fn send(&mut self) -> Result<(), ureq::Error> {
+    fn send(&mut self) -> Result<(), Error> {
         while !self.is_deaf {
             match self.send_on() {
                 Ok(()) => break,
@@ -136,15 +143,9 @@ impl Inner {
 
     /// Whether the server has answered, or ended the connection, while the request was stuck on
     /// its way. (An interim answer is none.)
-    fn is_answered(&mut self) -> Result<bool, ureq::Error> {
-        if !self.stream.has_input() {
+    fn is_answered(&mut self) -> Result<bool, Error> {
+        if !self.stream.has_input() || !self.stream.has_text()? {
             return Ok(false);
-        }
-        #[cfg(feature = "tls")]
-        if let Stream::Secure(tls) = &mut self.stream {
-            if !tls.has_text()? {
-                return Ok(false);
-            }
         }
         let amount = self.stream.read(self.buffers.input_append_buf())?;
         self.buffers.input_appended(amount);
@@ -161,7 +162,7 @@ impl Transport for Connection {
     }
 
     /// Gathers output: it is sent when the buffer is full, or an answer is awaited.
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
         let inner = &mut *self.0;
         let begins = Current::here()?.sending();
         inner.buffers.filled_output += amount;
@@ -175,7 +176,7 @@ impl Transport for Connection {
         }
     }
 
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         let inner = &mut *self.0;
         inner.send()?;
         let current = Current::here()?;
@@ -203,7 +204,7 @@ impl Transport for Connection {
     }
 
     fn is_tls(&self) -> bool {
-        !matches!(self.0.stream, Stream::Plain(_))
+        self.0.stream.is_tls()
     }
 }
 

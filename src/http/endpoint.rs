@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::config::without_user_info;
 use crate::error::Error;
+use crate::url::{host_of, shown};
 
 /// Longest base URL.
 const URL_BYTES_MAX: usize = 2048;
@@ -25,7 +25,7 @@ impl Endpoint {
     pub(crate) fn parse(given: &str, tail: &str) -> Result<Self, Error> {
         let text = given.trim();
         let refuse = |why: &str| {
-            let shown = crate::text::clean(&without_user_info(text), 128);
+            let shown = crate::text::clean(&shown(text), 128);
             Err(Error::InvalidConfig(format!("api_endpoint {shown:?}: {why}")))
         };
         if text.len() > URL_BYTES_MAX {
@@ -67,6 +67,11 @@ impl Endpoint {
         Ok(Self { url, query: query.to_owned(), https, loopback: is_loopback(host) })
     }
 
+    /// Whether its path ends so.
+    pub(crate) fn ends_with(&self, end: &str) -> bool {
+        self.url.ends_with(end)
+    }
+
     /// The same without this end of its path, if it has it.
     pub(crate) fn without(mut self, end: &str) -> Self {
         if let Some(rest) = self.url.strip_suffix(end) {
@@ -80,7 +85,12 @@ impl Endpoint {
         let mut url = String::with_capacity(self.url.len() + tail.len() + self.query.len());
         url.push_str(&self.url);
         url.push_str(tail);
+        let from = url.len();
         url.push_str(&self.query);
+        // The tail may have a query of its own.
+        if tail.contains('?') && !self.query.is_empty() {
+            url.replace_range(from..=from, "&");
+        }
         url
     }
 
@@ -103,26 +113,6 @@ impl Endpoint {
 /// Whether ureq accepts this URL.
 fn is_usable(url: &str) -> bool {
     url.parse::<ureq::http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
-}
-
-/// The host of `host`, `host:port` or `[v6]:port`; nothing if host or port make no sense.
-fn host_of(authority: &str) -> Option<&str> {
-    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, after) = rest.split_once(']')?;
-        host.parse::<std::net::Ipv6Addr>().ok()?;
-        (host, after)
-    } else {
-        authority.split_at(authority.find(':').unwrap_or(authority.len()))
-    };
-    let port_is_fine = match port.strip_prefix(':') {
-        Some(digits) => {
-            digits.bytes().all(|b| b.is_ascii_digit())
-                && digits.parse::<u16>().is_ok_and(|port| port > 0)
-        }
-        None => port.is_empty(),
-    };
-    let named = !host.is_empty() && !host.contains([',', ';', '%']);
-    (named && port_is_fine).then_some(host)
 }
 
 /// Whether this host can only be the device itself. A name that merely looks up to 127.0.0.1
@@ -162,6 +152,7 @@ mod tests {
         }
         let azure = Endpoint::parse("https://h/d/chat/completions?api-version=1", TAIL).unwrap();
         assert_eq!(azure.join(TAIL), "https://h/d/chat/completions?api-version=1");
+        assert_eq!(azure.join("/x?y=2"), "https://h/d/x?y=2&api-version=1");
         assert_eq!(azure.host(), "h");
     }
 

@@ -38,6 +38,9 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use fault::Fault;
 pub(crate) use wait::{asked_retry, asked_wait, duration, until_reset, until_rfc3339};
 
+/// How we name ourselves to servers and proxies.
+const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
+
 /// What a client is made for.
 pub(crate) struct Setup<'a> {
     pub(crate) endpoint: &'a Endpoint,

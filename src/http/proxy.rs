@@ -7,8 +7,8 @@ use super::resolver::default_port;
 use super::stream::Stream;
 pub(super) use super::tunnel::Rewrite;
 use super::{Setup, socks, tunnel};
-use crate::config::without_user_info;
 use crate::error::Error;
+use crate::url::shown;
 
 /// The variables that can name a proxy, in the order in which they are asked. Like ureq, and
 /// unlike curl, any of them serves any scheme.
@@ -31,7 +31,7 @@ pub(super) fn choose(setup: &Setup<'_>) -> Result<Option<Proxy>, Error> {
         return Ok(None);
     }
     let refuse = |why: &str| {
-        let shown = crate::text::clean(&without_user_info(&url), 128);
+        let shown = crate::text::clean(&shown(&url), 128);
         Error::InvalidConfig(format!(
             "the proxy {shown:?} of the environment variable {name} {why}: correct or unset it"
         ))
@@ -74,7 +74,7 @@ pub(super) fn is_secure(proxy: &Proxy) -> bool {
 /// Opens the way through the proxy at the other end of this stream; gives what requests must
 /// say more on that way, if anything.
 pub(super) fn open(
-    stream: &mut Stream,
+    stream: &mut dyn Stream,
     proxy: &Proxy,
     details: &ConnectionDetails,
 ) -> Result<Option<Rewrite>, ureq::Error> {

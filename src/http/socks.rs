@@ -1,7 +1,7 @@
 //! SOCKS 5 (RFC 1928, with a name and password as in RFC 1929) over a connection of ours,
 //! so that it keeps to the call's limits and can be cut like any other.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 
 use ureq::Proxy;
@@ -28,7 +28,7 @@ fn refused(what: &str) -> ureq::Error {
 /// Asks the proxy at the other end of this connection for one to the target: by its address
 /// where it was looked up here, by its name otherwise.
 pub(super) fn open(
-    proxy_end: &mut Stream,
+    proxy_end: &mut dyn Stream,
     proxy: &Proxy,
     target: &Uri,
     address: Option<&SocketAddr>,
@@ -107,7 +107,7 @@ fn push_text(message: &mut Vec<u8>, text: &str) -> Result<(), ureq::Error> {
     Ok(())
 }
 
-fn receive<const N: usize>(from: &mut Stream) -> Result<[u8; N], ureq::Error> {
+fn receive<const N: usize>(from: &mut dyn Stream) -> Result<[u8; N], ureq::Error> {
     let mut bytes = [0; N];
     match from.read_exact(&mut bytes) {
         Ok(()) => Ok(bytes),

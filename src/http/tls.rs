@@ -56,7 +56,11 @@ impl Secure {
     /// connection behind a pointer: what it takes of the stack is given back before the
     /// handshake, which goes deepest.)
     #[inline(never)]
-    pub(super) fn wrap(&self, stream: Stream, target: &Uri) -> Result<Box<Tls>, ureq::Error> {
+    pub(super) fn wrap(
+        &self,
+        stream: Box<dyn Stream>,
+        target: &Uri,
+    ) -> Result<Box<Tls>, ureq::Error> {
         let host = bare(target.host().unwrap_or_default()).to_owned();
         let name = ServerName::try_from(host)
             .map_err(|_| ureq::Error::Tls("this host's name cannot stand in a certificate"))?;
@@ -74,7 +78,7 @@ impl fmt::Debug for Secure {
 /// A connection with TLS over it.
 pub(super) struct Tls {
     conn: ClientConnection,
-    stream: Stream,
+    stream: Box<dyn Stream>,
     /// Bytes of plain text that rustls holds.
     waiting: usize,
     /// The peer sent close_notify.
@@ -112,19 +116,6 @@ impl Tls {
         Ok(())
     }
 
-    /// Takes in what has come, without waiting for text; says whether there is any, or the end.
-    pub(super) fn has_text(&mut self) -> io::Result<bool> {
-        Ok(self.waiting > 0 || !self.receive()? || self.waiting > 0)
-    }
-
-    pub(super) fn is_open(&mut self) -> bool {
-        self.waiting == 0 && !self.over && !self.is_deaf && self.stream.is_open()
-    }
-
-    pub(super) fn has_input(&self) -> bool {
-        self.waiting > 0 || self.stream.has_input()
-    }
-
     /// Waits for the peer and hears what it says; `false` if it will say no more.
     fn receive(&mut self) -> io::Result<bool> {
         if self.conn.read_tls(&mut self.stream)? == 0 {
@@ -142,6 +133,25 @@ impl Tls {
             }
         }
         Ok(true)
+    }
+}
+
+impl Stream for Tls {
+    fn is_open(&mut self) -> bool {
+        self.waiting == 0 && !self.over && !self.is_deaf && self.stream.is_open()
+    }
+
+    fn has_input(&self) -> bool {
+        self.waiting > 0 || self.stream.has_input()
+    }
+
+    fn has_text(&mut self) -> io::Result<bool> {
+        let is_over = self.waiting == 0 && !self.receive()?;
+        Ok(is_over || self.waiting > 0)
+    }
+
+    fn is_tls(&self) -> bool {
+        true
     }
 }
 

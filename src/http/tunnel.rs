@@ -1,8 +1,6 @@
 //! Ways through an http proxy: a tunnel for https (CONNECT, RFC 9110), and for plain http
 //! requests that name their whole address.
 
-use std::io::{Read, Write};
-
 use ureq::Proxy;
 use ureq::http::Uri;
 
@@ -40,11 +38,15 @@ impl Rewrite {
 }
 
 /// Asks the proxy at the other end of this stream for a connection to the target.
-pub(super) fn open(stream: &mut Stream, proxy: &Proxy, target: &Uri) -> Result<(), ureq::Error> {
+pub(super) fn open(
+    stream: &mut dyn Stream,
+    proxy: &Proxy,
+    target: &Uri,
+) -> Result<(), ureq::Error> {
     let host = target.host().ok_or(ureq::Error::HostNotFound)?;
     let port = target.port_u16().unwrap_or_else(|| default_port(target));
     let authorization = authorization(proxy);
-    let agent = super::agents::USER_AGENT;
+    let agent = super::USER_AGENT;
     let request = format!(
         "CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\nuser-agent: {agent}\r\n\
          {authorization}\r\n"
@@ -66,7 +68,7 @@ fn refused(what: &str, may_pass: bool) -> ureq::Error {
 }
 
 /// The status of the proxy's answer, whose headers are read to their end.
-fn status(stream: &mut Stream) -> Result<u16, ureq::Error> {
+fn status(stream: &mut dyn Stream) -> Result<u16, ureq::Error> {
     let mut head = Vec::new();
     let mut piece = [0; 512];
     while !head.windows(HEAD_END.len()).any(|bytes| bytes == HEAD_END) {

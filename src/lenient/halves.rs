@@ -41,15 +41,24 @@ pub(crate) struct Joiner {
 impl Joiner {
     /// The next piece with its halves put together; one at its end waits for the next piece.
     pub(crate) fn join(&mut self, piece: String) -> String {
-        if piece.is_empty() || (self.waiting.is_none() && !piece.contains(MARK)) {
+        if self.is_plain(&piece) {
             return piece;
         }
         let mut out = String::with_capacity(piece.len());
+        self.join_to(&piece, &mut out);
+        out
+    }
+
+    /// The same, added to a text.
+    pub(crate) fn join_to(&mut self, piece: &str, out: &mut String) {
+        if self.is_plain(piece) {
+            return out.push_str(piece);
+        }
         let mut chars = piece.chars().peekable();
         while let Some(one) = chars.next() {
             let unit = if one == MARK { chars.peek().and_then(|next| half(*next)) } else { None };
             let Some(unit) = unit else {
-                self.give_up(&mut out);
+                self.give_up(out);
                 out.push(one);
                 continue;
             };
@@ -59,10 +68,13 @@ impl Joiner {
                     self.waiting = None;
                     out.push(one);
                 }
-                None => self.begin(unit, &mut out),
+                None => self.begin(unit, out),
             }
         }
-        out
+    }
+
+    fn is_plain(&self, piece: &str) -> bool {
+        piece.is_empty() || (self.waiting.is_none() && !piece.contains(MARK))
     }
 
     /// A half that does not complete the one before.

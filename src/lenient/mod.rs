@@ -9,7 +9,7 @@ mod values;
 use std::borrow::Cow;
 
 pub(crate) use halves::{Joiner, whole};
-pub(crate) use reader::{Fault, Reader};
+pub(crate) use reader::{JsonFault, JsonReader};
 pub(crate) use values::{Code, Count, Name, Own, Raw, Text, json_value};
 
 /// What can be read from any JSON value.
@@ -17,15 +17,22 @@ pub(crate) trait Lenient: Default {
     /// Whether a value that begins with this byte is of the type.
     fn fits(first: u8) -> bool;
 
+    /// Reads a value that is not null into this place (values are read where they stay: moving
+    /// large ones costs more than reading them). One of another type is skipped.
+    fn read_into(&mut self, from: &mut JsonReader<'_>);
+
     /// Reads a value that is not null. One of another type becomes the default.
-    fn read(from: &mut Reader<'_>) -> Self;
+    fn read(from: &mut JsonReader<'_>) -> Self {
+        let mut value = Self::default();
+        value.read_into(from);
+        value
+    }
 }
 
-/// Reads a member's value into a place, unless it is null.
-#[inline]
-pub(crate) fn put<T: Lenient>(place: &mut T, from: &mut Reader<'_>) {
+/// Reads a value into a place, unless it is null.
+fn put<T: Lenient>(place: &mut T, from: &mut JsonReader<'_>) {
     if !from.null() {
-        *place = T::read(from);
+        place.read_into(from);
     }
 }
 
@@ -34,13 +41,21 @@ impl<T: Lenient> Lenient for Option<T> {
         T::fits(first)
     }
 
-    fn read(from: &mut Reader<'_>) -> Self {
-        if T::fits(from.peek()) {
-            return Some(T::read(from));
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        match T::fits(from.peek()) {
+            true => self.insert(T::default()).read_into(from),
+            false => from.skip_odd(),
         }
-        from.skip();
-        from.note_oddity();
-        None
+    }
+}
+
+impl<T: Lenient> Lenient for Box<T> {
+    fn fits(first: u8) -> bool {
+        T::fits(first)
+    }
+
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        (**self).read_into(from);
     }
 }
 
@@ -50,24 +65,24 @@ impl<T: Lenient> Lenient for Vec<T> {
     }
 
     /// One object where a list is expected is a list of one.
-    fn read(from: &mut Reader<'_>) -> Self {
-        let mut all = Self::new();
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        self.clear();
+        let mut add = |from: &mut JsonReader<'_>| {
+            if self.is_empty() {
+                // Most lists have one element.
+                self.reserve_exact(1);
+            }
+            self.push(T::default());
+            self.last_mut().into_iter().for_each(|last| put(last, from));
+        };
         match from.peek() {
-            b'[' => from.list(|from| {
-                let mut one = T::default();
-                put(&mut one, from);
-                all.push(one);
-            }),
+            b'[' => from.list(add),
             b'{' => {
                 from.note_oddity();
-                all.push(T::read(from));
+                add(from);
             }
-            _ => {
-                from.skip();
-                from.note_oddity();
-            }
+            _ => from.skip_odd(),
         }
-        all
     }
 }
 
@@ -87,18 +102,15 @@ macro_rules! lenient {
                 first == b'{'
             }
 
-            fn read(from: &mut $crate::lenient::Reader<'_>) -> Self {
-                let mut out = Self::default();
+            fn read_into(&mut self, from: &mut $crate::lenient::JsonReader<'_>) {
                 if !Self::fits(from.peek()) {
-                    from.skip();
-                    from.note_oddity();
-                    return out;
+                    return from.skip_odd();
                 }
                 from.object(|from, key| match key {
-                    $($key $(| $alias)* => $crate::lenient::put(&mut out.$field, from),)*
+                    _ if from.null() => {}
+                    $($key $(| $alias)* => self.$field.read_into(from),)*
                     _ => from.skip(),
                 });
-                out
             }
         }
     };
@@ -112,7 +124,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
 
 /// What was read.
 #[derive(Debug)]
-pub(crate) struct Found<'j, T> {
+pub(crate) struct Parsed<'j, T> {
     pub(crate) value: T,
     /// What follows the value, without white space around it.
     pub(crate) rest: &'j str,
@@ -125,19 +137,18 @@ pub(crate) struct Found<'j, T> {
 /// # Errors
 ///
 /// Where the text is no JSON, or ends within the value.
-pub(crate) fn read<T: Lenient>(text: &str) -> Result<Found<'_, T>, Fault> {
-    let mut from = Reader::new(text);
-    let mut value = T::default();
+pub(crate) fn read<T: Lenient>(text: &str) -> Result<Parsed<'_, T>, JsonFault> {
+    let (mut from, mut value) = (JsonReader::new(text), T::default());
     put(&mut value, &mut from);
     match from.fault() {
         Some(fault) => Err(fault),
-        None => Ok(Found { value, rest: from.rest().trim(), oddities: from.oddities() }),
+        None => Ok(Parsed { value, rest: from.rest().trim(), oddities: from.oddities() }),
     }
 }
 
 /// Reads the first value of a text as far as it came: an error may end anywhere.
 pub(crate) fn read_partly<T: Lenient>(text: &str) -> T {
     let mut value = T::default();
-    put(&mut value, &mut Reader::new(text));
+    put(&mut value, &mut JsonReader::new(text));
     value
 }

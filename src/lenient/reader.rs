@@ -8,10 +8,12 @@ use super::halves;
 
 /// Deepest nesting that is read, as in serde_json.
 const DEPTH_MAX: u32 = 127;
+/// From this depth on nothing is read that may hold another of its kind: a helper's stack is small.
+const DEEP: u32 = 24;
 
 /// Why a text is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum JsonFault {
     /// It ends in the middle.
     Ended,
     /// It breaks the rules where its meaning is not plain.
@@ -20,21 +22,31 @@ pub(crate) enum Fault {
 
 /// A reader at some place of a text. After a fault there is nothing more to read.
 #[derive(Debug)]
-pub(crate) struct Reader<'j> {
+pub(crate) struct JsonReader<'j> {
     text: &'j str,
     at: usize,
     depth: u32,
-    fault: Option<Fault>,
+    fault: Option<JsonFault>,
     oddities: u32,
 }
 
-impl<'j> Reader<'j> {
+impl<'j> JsonReader<'j> {
     pub(crate) fn new(text: &'j str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self { text, at: 0, depth: 0, fault: None, oddities: 0 }
     }
 
-    pub(crate) fn fault(&self) -> Option<Fault> {
+    /// A reader of a value that this one has skipped, as deep as that stands.
+    pub(crate) fn within(&self, value: &'j str) -> Self {
+        Self { depth: self.depth, ..Self::new(value) }
+    }
+
+    /// Whether what may hold another of its kind is too deep here to be read.
+    pub(crate) fn is_deep(&self) -> bool {
+        self.depth >= DEEP
+    }
+
+    pub(crate) fn fault(&self) -> Option<JsonFault> {
         self.fault
     }
 
@@ -65,14 +77,14 @@ impl<'j> Reader<'j> {
         }
     }
 
-    fn fail(&mut self, fault: Fault) {
+    fn fail(&mut self, fault: JsonFault) {
         self.fault.get_or_insert(fault);
         self.at = self.text.len();
     }
 
     /// Notes that something else was expected here.
     fn unexpected(&mut self) {
-        let fault = if self.peek() == 0 { Fault::Ended } else { Fault::NotJson };
+        let fault = if self.peek() == 0 { JsonFault::Ended } else { JsonFault::NotJson };
         self.fail(fault);
     }
 
@@ -92,8 +104,19 @@ impl<'j> Reader<'j> {
         is_next
     }
 
+    /// Skips a value of a type that was not expected.
+    pub(crate) fn skip_odd(&mut self) {
+        self.skip();
+        self.note_oddity();
+    }
+
     /// Reads an object; `member` must take each value.
     pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, &str)) {
+        self.members(&mut member);
+    }
+
+    /// (One piece of code for objects of all types.)
+    fn members(&mut self, member: &mut dyn FnMut(&mut Self, &str)) {
         self.enclosed(b'{', b'}', |reader| {
             if !reader.take(b'"') {
                 return reader.unexpected();
@@ -107,7 +130,11 @@ impl<'j> Reader<'j> {
     }
 
     /// Reads a list; `element` must take each value.
-    pub(crate) fn list(&mut self, element: impl FnMut(&mut Self)) {
+    pub(crate) fn list(&mut self, mut element: impl FnMut(&mut Self)) {
+        self.elements(&mut element);
+    }
+
+    fn elements(&mut self, element: &mut dyn FnMut(&mut Self)) {
         self.enclosed(b'[', b']', element);
     }
 
@@ -116,7 +143,7 @@ impl<'j> Reader<'j> {
             return self.unexpected();
         }
         if self.depth == DEPTH_MAX {
-            return self.fail(Fault::NotJson);
+            return self.fail(JsonFault::NotJson);
         }
         self.depth += 1;
         let mut is_first = true;
@@ -167,7 +194,7 @@ impl<'j> Reader<'j> {
             text.push_str(rest.get(..length).unwrap_or_default());
             self.at += length;
             match rest.as_bytes().get(length) {
-                None => return self.fail(Fault::Ended),
+                None => return self.fail(JsonFault::Ended),
                 Some(b'"') => {
                     self.at += 1;
                     return;
@@ -188,7 +215,7 @@ impl<'j> Reader<'j> {
 
     /// Reads what follows a backslash.
     fn escape(&mut self, text: &mut String) {
-        let Some(sign) = self.rest().chars().next() else { return self.fail(Fault::Ended) };
+        let Some(sign) = self.rest().chars().next() else { return self.fail(JsonFault::Ended) };
         self.at += sign.len_utf8();
         let one = match sign {
             'b' => '\u{8}',
@@ -212,8 +239,8 @@ impl<'j> Reader<'j> {
     fn unicode(&mut self, text: &mut String) {
         let Some(unit) = self.hex(0) else {
             return match self.rest().len() < 4 {
-                true => self.fail(Fault::Ended),
-                false => self.fail(Fault::NotJson),
+                true => self.fail(JsonFault::Ended),
+                false => self.fail(JsonFault::NotJson),
             };
         };
         self.at += 4;
@@ -265,7 +292,7 @@ impl<'j> Reader<'j> {
             let rest = self.rest().as_bytes();
             let length = plain_length(rest);
             let step = match rest.get(length) {
-                None => return self.fail(Fault::Ended),
+                None => return self.fail(JsonFault::Ended),
                 Some(b'"') => {
                     self.at += length + 1;
                     return;
@@ -288,7 +315,7 @@ impl<'j> Reader<'j> {
         loop {
             let sign = self.peek();
             match sign {
-                0 => return self.fail(Fault::Ended),
+                0 => return self.fail(JsonFault::Ended),
                 b'"' => {
                     self.at += 1;
                     self.skip_string();
@@ -296,14 +323,14 @@ impl<'j> Reader<'j> {
                 }
                 b'{' | b'[' => {
                     if self.depth + depth == DEPTH_MAX {
-                        return self.fail(Fault::NotJson);
+                        return self.fail(JsonFault::NotJson);
                     }
                     open = open << 1 | u128::from(sign == b'{');
                     depth += 1;
                 }
                 b'}' | b']' => {
                     if (open & 1 == 1) != (sign == b'}') {
-                        return self.fail(Fault::NotJson);
+                        return self.fail(JsonFault::NotJson);
                     }
                     open >>= 1;
                     depth -= 1;
@@ -333,8 +360,8 @@ impl<'j> Reader<'j> {
             _ if is_number && word.bytes().all(|byte| b"0123456789+-.eE".contains(&byte)) => {}
             "" => return self.unexpected(),
             // The beginning of a word, and no more.
-            _ if length == rest.len() => return self.fail(Fault::Ended),
-            _ => return self.fail(Fault::NotJson),
+            _ if length == rest.len() => return self.fail(JsonFault::Ended),
+            _ => return self.fail(JsonFault::NotJson),
         }
         self.at += length;
     }
@@ -365,105 +392,5 @@ fn plain_length(bytes: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(json: &str) -> (String, Option<Fault>, u32) {
-        let mut reader = Reader::new(json);
-        assert!(reader.take(b'"'));
-        let text = reader.string().into_owned();
-        (text, reader.fault(), reader.oddities())
-    }
-
-    #[test]
-    fn plain_runs_end_where_they_should_at_every_place() {
-        for special in [b'"', b'\\', 0, 0x1f] {
-            for place in 0..20 {
-                let mut bytes = vec![b'x'; 20];
-                bytes[place] = special;
-                // After it nothing counts, before it nothing looks like it.
-                bytes[..place].fill(0x80);
-                bytes[place + 1..].fill(b'"');
-                assert_eq!(plain_length(&bytes), place, "{special}");
-            }
-        }
-        assert_eq!(plain_length(b"\x20\x7f\xff!#[]abcdefg"), 14);
-    }
-
-    #[test]
-    fn texts_are_read_as_serde_json_reads_them() {
-        for json in [
-            r#""""#,
-            r#""plain""#,
-            r#""\"\\\/\b\f\n\r\t\u00e4\u20ac\ud83d\ude00""#,
-            r#""long enough for a word, then \n one more, and \u0041 end""#,
-            "\"\u{e4}\u{1f600} and so on and on\"",
-        ] {
-            let expected: String = serde_json::from_str(json).unwrap();
-            assert_eq!(text(json), (expected, None, 0), "{json}");
-        }
-    }
-
-    #[test]
-    fn what_is_odd_is_read_and_counted_and_what_makes_no_sense_is_a_fault() {
-        assert_eq!(text("\"a\u{1b}b\n\""), ("a\u{1b}b\n".into(), None, 2));
-        assert_eq!(text(r#""it\'s""#), ("it\\'s".into(), None, 1));
-        assert_eq!(text(r#""\ud83d""#).2, 1);
-        for ended in ["\"", "\"abc", "\"a\\", "\"a\\u00"] {
-            assert_eq!(text(ended).1, Some(Fault::Ended), "{ended}");
-        }
-        assert_eq!(text("\"\\uzzzz\"").1, Some(Fault::NotJson));
-    }
-
-    #[test]
-    fn values_are_skipped_whole() {
-        for json in [
-            r#"{"a":[1,{"b":"]}\""}],"c":null}"#,
-            "-1.5e+3",
-            "NaN",
-            "\"\\\u{e4}\"",
-            "[[[]]]",
-            "true",
-            "-Infinity",
-        ] {
-            let more = format!(" {json} ,");
-            let mut reader = Reader::new(&more);
-            assert_eq!(reader.raw(), json);
-            assert_eq!((reader.rest(), reader.fault()), (" ,", None));
-        }
-        for (json, fault) in [
-            ("", Fault::Ended),
-            ("[1,", Fault::Ended),
-            ("tru", Fault::Ended),
-            ("[1}", Fault::NotJson),
-            ("ping,", Fault::NotJson),
-            ("1x,", Fault::NotJson),
-        ] {
-            let mut reader = Reader::new(json);
-            reader.skip();
-            assert_eq!((reader.fault(), reader.rest()), (Some(fault), ""), "{json}");
-        }
-        let deep = "[".repeat(200);
-        let mut reader = Reader::new(&deep);
-        reader.skip();
-        assert_eq!(reader.fault(), Some(Fault::NotJson));
-    }
-
-    #[test]
-    fn members_and_elements_are_given_one_by_one() {
-        let mut seen = Vec::new();
-        let mut reader = Reader::new("\u{feff} { \"a\" : [1, 2,] , \"b\\n\":{} } x");
-        reader.object(|reader, key| {
-            let key = key.to_owned();
-            let mut values = Vec::new();
-            match reader.peek() {
-                b'[' => reader.list(|reader| values.push(reader.raw().to_owned())),
-                _ => values.push(reader.raw().to_owned()),
-            }
-            seen.push((key, values));
-        });
-        assert_eq!(seen[0], ("a".into(), vec!["1".to_owned(), "2".to_owned()]));
-        assert_eq!(seen[1], ("b\n".into(), vec!["{}".to_owned()]));
-        assert_eq!((reader.rest(), reader.fault(), reader.oddities()), (" x", None, 1));
-    }
-}
+#[path = "reader_tests.rs"]
+mod tests;

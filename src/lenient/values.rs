@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::{Lenient, Reader, whole};
+use super::{JsonReader, Lenient, whole};
 use crate::number::decimal;
 
 /// A text. A number or word is its own spelling, an object with a `text` is that text, parts
@@ -27,39 +27,40 @@ impl Lenient for Text {
         true
     }
 
-    fn read(from: &mut Reader<'_>) -> Self {
-        match from.peek() {
-            b'"' => Self(string(from)),
-            b'[' => Self(of_list(from)),
-            b'{' => {
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        self.0 = match from.peek() {
+            b'"' => string(from),
+            b'[' if !from.is_deep() => of_list(from),
+            b'{' if !from.is_deep() => {
                 from.note_oddity();
                 let raw = from.raw();
-                let part = Part::of(raw);
-                Self(part.text.0.or_else(|| (!part.has_text).then(|| raw.to_owned())))
+                let part = TextPart::of(from, raw);
+                part.text.0.or_else(|| (!part.has_text).then(|| raw.to_owned()))
             }
             _ => {
                 from.note_oddity();
-                Self(Some(from.raw().to_owned()))
+                Some(from.raw().to_owned())
             }
-        }
+        };
     }
 }
 
-fn string(from: &mut Reader<'_>) -> Option<String> {
+fn string(from: &mut JsonReader<'_>) -> Option<String> {
     from.take_string().map(std::borrow::Cow::into_owned)
 }
 
 /// The text of a list: of its parts, or its JSON where it has other things than parts.
-fn of_list(from: &mut Reader<'_>) -> Option<String> {
+fn of_list(from: &mut JsonReader<'_>) -> Option<String> {
     let raw = from.raw();
     let (mut all, mut is_parts, mut any, mut dropped) = (String::new(), true, false, 0);
-    Reader::new(raw).list(|element| {
+    from.within(raw).list(|element| {
         any = true;
         match element.peek() {
             _ if element.null() => {}
             b'"' => all.extend(string(element)),
             b'{' => {
-                let part = Part::of(element.raw());
+                let raw = element.raw();
+                let part = TextPart::of(element, raw);
                 is_parts &= part.has_text || part.kind.0.is_some();
                 match part.is_thought() {
                     true => {}
@@ -86,17 +87,18 @@ fn of_list(from: &mut Reader<'_>) -> Option<String> {
 
 /// A part of a text in parts, or an object in a text's place.
 #[derive(Default)]
-struct Part {
+struct TextPart {
     kind: Name,
     text: Text,
     /// It says that it has a text, which may be null.
     has_text: bool,
 }
 
-impl Part {
-    fn of(json: &str) -> Self {
+impl TextPart {
+    /// Of an object that the reader has skipped.
+    fn of<'j>(from: &JsonReader<'j>, json: &'j str) -> Self {
         let (mut part, mut other) = (Self::default(), Text::default());
-        Reader::new(json).object(|from, key| match key {
+        from.within(json).object(|from, key| match key {
             "type" => super::put(&mut part.kind, from),
             "text" => {
                 part.has_text = true;
@@ -137,15 +139,11 @@ impl Lenient for Name {
         first == b'"' || first == b'-' || first.is_ascii_digit()
     }
 
-    fn read(from: &mut Reader<'_>) -> Self {
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
         match from.peek() {
-            b'"' => Self(string(from).map(whole)),
-            first if Self::fits(first) => Self(Some(from.raw().to_owned())),
-            _ => {
-                from.skip();
-                from.note_oddity();
-                Self(None)
-            }
+            b'"' => self.0 = string(from).map(whole),
+            first if Self::fits(first) => self.0 = Some(from.raw().to_owned()),
+            _ => from.skip_odd(),
         }
     }
 }
@@ -160,11 +158,11 @@ impl Lenient for Raw {
         true
     }
 
-    fn read(from: &mut Reader<'_>) -> Self {
-        match from.peek() {
-            b'"' => Self(string(from)),
-            _ => Self(Some(from.raw().to_owned())),
-        }
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        self.0 = match from.peek() {
+            b'"' => string(from),
+            _ => Some(from.raw().to_owned()),
+        };
     }
 }
 
@@ -178,11 +176,11 @@ impl Lenient for Own {
     }
 
     /// What would be refused (a control character in a text, say) is written anew.
-    fn read(from: &mut Reader<'_>) -> Self {
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
         let raw = from.raw();
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(raw).is_ok();
         let mended = || json_value(raw).map(|value| value.to_string().into());
-        Self(if is_json { Some(raw.into()) } else { mended() })
+        self.0 = if is_json { Some(raw.into()) } else { mended() };
     }
 }
 
@@ -200,14 +198,14 @@ impl Lenient for Code {
         Name::fits(first)
     }
 
-    fn read(from: &mut Reader<'_>) -> Self {
-        match Name::read(from).0 {
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        *self = match Name::read(from).0 {
             Some(text) if !text.is_empty() => match number(&text) {
                 Some(number) => Self::Number(number),
                 None => Self::Name(text),
             },
             _ => Self::None,
-        }
+        };
     }
 }
 
@@ -220,13 +218,11 @@ impl Lenient for Count {
         Name::fits(first)
     }
 
-    fn read(from: &mut Reader<'_>) -> Self {
-        let is_text = from.peek() == b'"';
-        let count = Name::read(from).0.and_then(|text| number(text.trim()));
-        if is_text {
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        if from.peek() == b'"' {
             from.note_oddity();
         }
-        Self(count)
+        self.0 = Name::read(from).0.and_then(|text| number(text.trim()));
     }
 }
 
@@ -240,13 +236,13 @@ fn number(text: &str) -> Option<u64> {
 
 /// Any JSON value, read leniently; nothing where the text is not exactly one.
 pub(crate) fn json_value(text: &str) -> Option<Value> {
-    let mut from = Reader::new(text);
+    let mut from = JsonReader::new(text);
     let value = value(&mut from);
     (from.fault().is_none() && from.rest().trim().is_empty()).then_some(value)
 }
 
 /// (The reader bounds the depth.)
-fn value(from: &mut Reader<'_>) -> Value {
+fn value(from: &mut JsonReader<'_>) -> Value {
     match from.peek() {
         b'"' => string(from).map(whole).into(),
         b'{' => {

@@ -6,6 +6,8 @@ use super::registry::{AutomationAssistantManager, DEFAULT_MAX_HELPERS};
 use super::trace_sink::MakeSink;
 use crate::error::Error;
 use crate::event::Observe;
+use crate::foreign::Foreign;
+use crate::observers::Observer;
 use crate::opik::{OpikConfig, OpikSink};
 use crate::telemetry::Telemetry;
 
@@ -13,7 +15,7 @@ use crate::telemetry::Telemetry;
 #[must_use]
 pub struct ManagerBuilder {
     max_helpers: usize,
-    observers: Vec<std::sync::Arc<dyn Observe>>,
+    observers: Vec<Observer>,
     opik: Option<(Box<OpikConfig>, MakeSink)>,
 }
 
@@ -31,7 +33,7 @@ impl ManagerBuilder {
 
     /// Adds an observer, which is notified of every event of every helper. Defaults to none.
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
-        self.observers.push(observer);
+        self.observers.push(Foreign::new(observer));
         self
     }
 
@@ -61,9 +63,9 @@ impl ManagerBuilder {
         let mut observers = self.observers;
         let opik = match self.opik {
             Some((mut config, make)) => {
-                config.observers.extend(observers.iter().cloned());
+                config.observers.extend(observers.iter().map(|observer| (**observer).clone()));
                 let sink = make(*config)?;
-                observers.push(sink.observer());
+                observers.push(Foreign::new(sink.observer()));
                 Some(sink)
             }
             None => None,

@@ -7,11 +7,11 @@ use crate::backend::AiBackend;
 use crate::config::HelperConfig;
 use crate::connections::Connections;
 use crate::error::Error;
-use crate::event::Observe;
+use crate::foreign::Foreign;
+use crate::helper::AutomationHelper;
 use crate::helper::shared::Shared;
-use crate::helper::{self, AutomationHelper};
 use crate::id::HelperId;
-use crate::observers::{Observers, SharedObservers};
+use crate::observers::{Observer, Observers, SharedObservers};
 use crate::opik::OpikSink;
 use crate::status::HelperStatusReport;
 use crate::sync::{Arc, Mutex, lock, now};
@@ -72,7 +72,7 @@ impl AutomationAssistantManager {
         Self::make(max_helpers, Vec::new())
     }
 
-    pub(super) fn make(max_helpers: usize, observers: Vec<std::sync::Arc<dyn Observe>>) -> Self {
+    pub(super) fn make(max_helpers: usize, observers: Vec<Observer>) -> Self {
         Self {
             max_helpers,
             registry: Mutex::new(Registry { helpers: Vec::new(), reserved: 0 }),
@@ -121,13 +121,13 @@ impl AutomationAssistantManager {
         config: HelperConfig,
         backend: impl AiBackend + 'static,
     ) -> Result<HelperId, Error> {
-        self.spawn(config, Some(Box::new(backend)))
+        self.spawn(config, Some(Foreign::new(Box::new(backend))))
     }
 
     fn spawn(
         &self,
         mut config: HelperConfig,
-        backend: Option<Box<dyn AiBackend>>,
+        backend: Option<Foreign<Box<dyn AiBackend>>>,
     ) -> Result<HelperId, Error> {
         {
             let mut registry = lock(&self.registry);
@@ -137,7 +137,7 @@ impl AutomationAssistantManager {
             registry.reserved += 1;
         }
         config.http.connections.get_or_insert_with(|| self.connections.clone());
-        // Gives the place back on every return, and at a panic in a backend's `name`.
+        // Gives the place back on every return.
         let reservation = Reservation(self);
         let helper = AutomationHelper::make(config, backend, Arc::clone(&self.observers))?;
         helper.start()?;
@@ -177,7 +177,10 @@ impl AutomationAssistantManager {
             helper.shared().signal_stop();
         }
         for (_, helper) in &helpers {
-            helper::join(helper.shared(), signalled);
+            helper.shared().end_all();
+        }
+        for (_, helper) in &helpers {
+            helper.shared().join(signalled);
         }
     }
 

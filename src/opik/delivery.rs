@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::event::{Event, EventKind, Fact};
-use crate::observers::quietly;
+use crate::foreign;
 use crate::opik::item::{Parts, TraceEntry};
 use crate::opik::post::{OpikList, PostOutcome, Verdict};
 use crate::opik::shared::SinkShared;
@@ -149,7 +149,7 @@ impl<'a> Delivery<'a> {
         event.error = error.as_ref();
         event.facts = &facts;
         for observer in &self.shared.observers {
-            quietly(|| observer.on_event(&event));
+            foreign::observe(|| observer.on_event(&event));
         }
     }
 }

@@ -250,7 +250,7 @@ impl OpikConfig {
 impl fmt::Debug for OpikConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpikConfig")
-            .field("url", &self.url.as_deref().map(crate::config::without_user_info))
+            .field("url", &self.url.as_deref().map(crate::url::shown))
             .field("api_key", &self.api_key)
             .field("workspace", &self.workspace)
             .field("project", &self.project)

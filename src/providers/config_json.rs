@@ -33,6 +33,8 @@ const FIELDS: &[&str] = &[
     "idle_timeout_seconds",
     "max_retries",
     "max_tool_rounds",
+    "max_output_tokens",
+    "reasoning_effort",
     "requests_per_minute",
     "tokens_per_minute",
     "token_budget",
@@ -134,6 +136,8 @@ impl<'de> Visitor<'de> for ConfigVisitor {
                 }
                 "idle_timeout_seconds" => config.http.idle_timeout = seconds(&mut map)?,
                 "max_retries" => put(&mut map, &mut config.http.max_retries)?,
+                "max_output_tokens" => config.http.max_output_tokens = given(&mut map)?,
+                "reasoning_effort" => config.http.reasoning_effort = given(&mut map)?,
                 "max_tool_rounds" => put(&mut map, &mut config.http.max_tool_rounds)?,
                 "requests_per_minute" => config.http.requests_per_minute = given(&mut map)?,
                 "tokens_per_minute" => config.http.tokens_per_minute = given(&mut map)?,

@@ -8,10 +8,10 @@ use crate::engine::failure::{kind_of, may_retry, provider_error};
 use crate::engine::protocol::Protocol;
 use crate::engine::scrub::Scrubber;
 use crate::engine::sse::{Reader, SseEvent};
-use crate::http::duration;
-use crate::http::{asked_retry, asked_wait};
+use crate::http::{asked_retry, asked_wait, duration};
 use crate::providers::anthropic::Messages;
 use crate::providers::chat_completions::ChatCompletions;
+use crate::providers::responses::Responses;
 
 /// A key whose pieces no message may hold after scrubbing.
 const KEY: &str = "sk-0a1b2c3d4e5f6g7h8i9j";
@@ -21,8 +21,8 @@ const PIECE: usize = 6;
 const REPLY_BYTES_MAX: usize = 100;
 
 /// The protocols that read foreign bytes.
-fn protocols() -> [Box<dyn Protocol>; 2] {
-    [Box::new(ChatCompletions::new()), Box::new(Messages)]
+fn protocols() -> [Box<dyn Protocol>; 3] {
+    [Box::new(ChatCompletions::new()), Box::new(Messages), Box::new(Responses::new(None))]
 }
 
 /// A stream's events, each with its name, and whether it was read to its end.

@@ -1,8 +1,9 @@
 //! A model server on this device (llama.cpp, Ollama, LM Studio, vLLM), which speaks the Chat
-//! Completions API.
+//! Completions API, and Responses too as a rule.
 
 use std::time::Duration;
 
+use super::openai_settings::{CACHE_KEY, SETTING};
 use crate::config::{BackendType, Provider, TraceMode};
 
 /// A small device may read a long prompt for minutes.
@@ -22,7 +23,7 @@ pub(super) static SERVER: Provider = Provider {
     timeout: TIMEOUT,
     idle_timeout: IDLE,
     trace: TraceMode::Off,
-    settings: &[],
+    settings: &[SETTING, CACHE_KEY],
     with_endpoint: None,
     #[cfg(feature = "http")]
     build: remote::build,
@@ -40,18 +41,21 @@ mod remote {
     use crate::env::Env;
     use crate::error::Error;
     use crate::lenient::{Name, lenient, read, utf8};
-    use crate::providers::chat_completions::{ChatCompletions, PATH};
-    use crate::providers::{base, key};
+    use crate::providers::chat_completions::ChatCompletions;
+    use crate::providers::openai_api::OpenAi;
+    use crate::providers::{NO_PATH, base, key};
 
     const MODELS: &str = "/models";
 
     pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
-        let endpoint = base(config, &SERVER, env, PATH)?;
+        let endpoint = base(config, &SERVER, env, NO_PATH)?;
+        let (protocols, endpoint) =
+            OpenAi::new(config, ChatCompletions::of_local_server(), endpoint)?;
         let (name, model) = match &config.model {
             Some(model) => (SERVER.backend_name(model), Model::Named(model.clone())),
             None => (SERVER.backend_name("server"), Model::first_listed(MODELS, first_model)),
         };
-        let plan = Plan::new(name, endpoint, ChatCompletions::new(), model);
+        let plan = Plan::new(name, endpoint, protocols, model);
         let plan = plan.key("authorization", "Bearer ", key(config, &SERVER, env))?;
         RemoteBackend::boxed(config, env, plan)
     }

@@ -16,8 +16,13 @@ mod embedded;
 pub(crate) mod fuzzing;
 mod local_server;
 mod openai;
+#[cfg(feature = "http")]
+mod openai_api;
+mod openai_settings;
 #[cfg(all(test, feature = "http"))]
 mod recipe;
+#[cfg(feature = "http")]
+mod responses;
 
 use crate::config::{BackendType, HelperConfig, Provider};
 
@@ -71,6 +76,9 @@ mod lookup {
         Endpoint::parse(given.as_deref().or(provider.default_base).unwrap_or_default(), path)
     }
 
+    /// For [`base`]: the endpoint's path is the caller's to look at.
+    pub(super) const NO_PATH: &str = "";
+
     /// The key: the configuration's, or the environment's.
     pub(super) fn key(config: &HelperConfig, provider: &Provider, env: &Env<'_>) -> Option<Secret> {
         let mut variables = provider.key_variables.iter();
@@ -94,7 +102,7 @@ mod lookup {
 }
 
 #[cfg(feature = "http")]
-use lookup::{base, key, key_or_loopback};
+use lookup::{NO_PATH, base, key, key_or_loopback};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! ChatGPT: the OpenAI API, and any server that speaks it.
 
+use super::openai_settings::{CACHE_KEY, SETTING};
 use crate::config::{BackendType, HelperConfig, IDLE, Provider, TIMEOUT, TraceMode};
 
 /// The OpenAI API.
@@ -14,7 +15,7 @@ pub(super) static CHATGPT: Provider = Provider {
     timeout: TIMEOUT,
     idle_timeout: IDLE,
     trace: TraceMode::Off,
-    settings: &[],
+    settings: &[SETTING, CACHE_KEY],
     with_endpoint: None,
     #[cfg(feature = "http")]
     build: remote::build,
@@ -37,22 +38,21 @@ mod remote {
     use crate::engine::{Model, Plan, RemoteBackend};
     use crate::env::Env;
     use crate::error::Error;
-    use crate::providers::chat_completions::{ChatCompletions, PATH};
-    use crate::providers::{base, key_or_loopback};
+    use crate::providers::chat_completions::ChatCompletions;
+    use crate::providers::openai_api::OpenAi;
+    use crate::providers::{NO_PATH, base, key_or_loopback};
 
     const ORGANIZATION_VARIABLE: &str = "OPENAI_ORG_ID";
     const PROJECT_VARIABLE: &str = "OPENAI_PROJECT_ID";
 
     pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
-        let endpoint = base(config, &CHATGPT, env, PATH)?;
+        let endpoint = base(config, &CHATGPT, env, NO_PATH)?;
         let key = key_or_loopback(config, &CHATGPT, env, &endpoint)?;
+        let (protocols, endpoint) = OpenAi::new(config, ChatCompletions::new(), endpoint)?;
         let model = config.model_or_default();
         let (name, model) = (CHATGPT.backend_name(model), Model::Named(model.to_owned()));
-        let mut plan = Plan::new(name, endpoint, ChatCompletions::new(), model).key(
-            "authorization",
-            "Bearer ",
-            key,
-        )?;
+        let mut plan =
+            Plan::new(name, endpoint, protocols, model).key("authorization", "Bearer ", key)?;
         let ids = [
             ("openai-organization", &config.http.organization, ORGANIZATION_VARIABLE),
             ("openai-project", &config.http.project, PROJECT_VARIABLE),

@@ -7,6 +7,7 @@
 //! the same in pieces, each an event `piece`, until an event `over`. An error is
 //! `{"oops": "words", "sort": "tired"}`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::json;
@@ -18,7 +19,7 @@ use crate::engine::draft::{BadReply, Draft, Progress, TokenCounts};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::message::{self, Content, ReplyPart, ToolCall};
 use crate::engine::payload::{Payload, payload};
-use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream, object_schema};
+use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::engine::sse::SseEvent;
 use crate::engine::{Model, Plan, RemoteBackend};
 use crate::env::Env;
@@ -57,13 +58,15 @@ mod tests;
 
 /// Where the server is, who we are, what is asked for: then the engine does the rest.
 fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
-    let endpoint = base(config, &RECIPE, env, Recipe.path())?;
+    let endpoint = base(config, &RECIPE, env, PATH)?;
     let key = key_or_loopback(config, &RECIPE, env, &endpoint)?;
     let model = config.model_or_default();
     let (name, model) = (RECIPE.backend_name(model), Model::Named(model.to_owned()));
     let plan = Plan::new(name, endpoint, Recipe, model).key("x-recipe-key", "", key)?;
     RemoteBackend::boxed(config, env, plan)
 }
+
+const PATH: &str = "/cook";
 
 /// The protocol.
 struct Recipe;
@@ -89,8 +92,8 @@ lenient! {
 }
 
 impl Protocol for Recipe {
-    fn path(&self) -> &'static str {
-        "/cook"
+    fn path(&self, _: &Ask<'_>) -> Cow<'static, str> {
+        PATH.into()
     }
 
     fn reserved(&self) -> &'static [&'static str] {
@@ -105,8 +108,7 @@ impl Protocol for Recipe {
             lines.extend(message::calls(&round.reply).map(|call| format!("call: {}", call.id)));
             lines.extend(round.results.iter().map(|result| format!("result: {}", result.text)));
         }
-        let tools: Vec<_> =
-            ask.tools().map(|tool| json!([tool.name(), object_schema(tool)])).collect();
+        let tools: Vec<_> = ask.tools.iter().map(|tool| json!([tool.name, tool.schema])).collect();
         let mut body =
             json!({"model": ask.model, "lines": lines, "live": ask.stream, "tools": tools});
         for (key, value) in ask.all_params() {

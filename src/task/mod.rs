@@ -1,10 +1,18 @@
 //! A task on its way in ([`TaskRequest`]) and out ([`Task`]).
 
-use std::sync::Mutex;
+use std::ops::{ControlFlow, Deref};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::foreign::Foreign;
+use crate::tool::Tool;
+
+mod api;
+mod model_settings;
 mod outcome;
 mod request;
+
+pub use api::OpenAiApi;
 
 pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]
@@ -13,20 +21,58 @@ pub use request::{Role, TaskRequest, Turn};
 
 /// A callback that only its owner can reach. The mutex is never locked: it makes the
 /// request (and so the errors that give it back) shareable between threads.
-pub(crate) struct Exclusive<T>(Mutex<T>);
+pub(crate) struct Exclusive<T>(Mutex<Foreign<T>>);
 
 impl<T> Exclusive<T> {
     fn new(inner: T) -> Self {
-        Self(Mutex::new(inner))
+        Self(Mutex::new(Foreign::new(inner)))
     }
 
-    pub(crate) fn into_inner(self) -> T {
+    fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn into_inner(self) -> Foreign<T> {
         self.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-/// Called with each piece of text as it arrives.
-pub(crate) type OnText = Box<dyn FnMut(&str) + Send>;
+/// A request's tools. A panic in the drop of one harms neither the others nor the thread.
+#[derive(Clone, Default)]
+pub(crate) struct Tools(Vec<Arc<dyn Tool>>);
+
+impl Tools {
+    fn push(&mut self, tool: Arc<dyn Tool>) {
+        self.0.push(tool);
+    }
+}
+
+impl Deref for Tools {
+    type Target = [Arc<dyn Tool>];
+
+    fn deref(&self) -> &[Arc<dyn Tool>] {
+        &self.0
+    }
+}
+
+impl Drop for Tools {
+    fn drop(&mut self) {
+        self.0.drain(..).map(Foreign::new).for_each(drop);
+    }
+}
+
+type TextCallback = Box<dyn FnMut(&str) -> ControlFlow<()> + Send>;
+type ReasoningCallback = Box<dyn FnMut(&str) + Send>;
+
+/// The callbacks for what arrives while the task runs. The drop of each is fenced by itself.
+#[derive(Default)]
+pub(crate) struct OnText {
+    /// Called with each delta of the answer; a break ends the task as cancelled.
+    pub(crate) text: Option<Foreign<TextCallback>>,
+    /// Called with each delta of the model's reasoning.
+    pub(crate) reasoning: Option<Foreign<ReasoningCallback>>,
+}
+
 /// Called once when the task has ended.
 pub(crate) type OnDone = Box<dyn FnOnce(&Task) + Send>;
 

@@ -7,6 +7,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::OpenAiApi;
 use crate::calendar::unix_time;
 use crate::id::{HelperId, TaskId};
 use crate::task_error::TaskError;
@@ -131,6 +132,8 @@ pub struct Task {
     pub cost: Option<f64>,
     /// Why the model stopped, where known.
     pub finish_reason: Option<FinishReason>,
+    /// Which of OpenAI's APIs answered; `None` where neither was asked, or the task failed.
+    pub api: Option<OpenAiApi>,
     /// How many times the backend was called; 0 for a task that never ran.
     pub attempts: u32,
     /// Time spent in the queue, in milliseconds.
@@ -205,6 +208,7 @@ impl fmt::Debug for Task {
             .field("usage", &self.usage)
             .field("cost", &self.cost)
             .field("finish_reason", &self.finish_reason)
+            .field("api", &self.api)
             .field("attempts", &self.attempts)
             .field("queue_ms", &self.queue_ms)
             .field("latency_ms", &self.latency_ms)
@@ -214,7 +218,7 @@ impl fmt::Debug for Task {
 
 impl Serialize for Task {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Task", 15)?;
+        let mut out = serializer.serialize_struct("Task", 16)?;
         out.serialize_field("task_id", &self.task_id)?;
         out.serialize_field("helper_id", &self.helper_id)?;
         out.serialize_field("prompt", &self.prompt)?;
@@ -227,6 +231,7 @@ impl Serialize for Task {
         out.serialize_field("usage", &self.usage)?;
         out.serialize_field("cost", &self.cost)?;
         out.serialize_field("finish_reason", &self.finish_reason.map(FinishReason::as_str))?;
+        out.serialize_field("api", &self.api)?;
         out.serialize_field("attempts", &self.attempts)?;
         out.serialize_field("queue_ms", &self.queue_ms)?;
         out.serialize_field("latency_ms", &self.latency_ms)?;

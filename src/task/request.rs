@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Exclusive, OnDone, OnText, Priority, Task};
+use super::model_settings::ModelSettings;
+use super::{Exclusive, OnDone, OnText, Priority, Task, Tools};
+use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 use crate::tool::Tool;
 use crate::trace::{TraceId, TraceNote};
 
@@ -78,7 +80,7 @@ pub struct TaskRequest {
     pub(crate) system_prompt: Option<String>,
     pub(crate) turns: Vec<Turn>,
     pub(crate) custom_params: Map<String, Value>,
-    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) tools: Tools,
     pub(crate) reply_schema: Option<Box<ReplySchema>>,
     pub(crate) max_retries: Option<u32>,
     pub(crate) note: Option<Box<TraceNote>>,
@@ -87,6 +89,7 @@ pub struct TaskRequest {
     pub(crate) deadline: Option<Duration>,
     pub(crate) on_text: Option<Exclusive<OnText>>,
     pub(crate) on_done: Option<Exclusive<OnDone>>,
+    pub(crate) model_settings: ModelSettings,
 }
 
 impl TaskRequest {
@@ -98,7 +101,7 @@ impl TaskRequest {
             system_prompt: None,
             turns: Vec::new(),
             custom_params: Map::new(),
-            tools: Vec::new(),
+            tools: Tools::default(),
             reply_schema: None,
             max_retries: None,
             note: None,
@@ -107,20 +110,21 @@ impl TaskRequest {
             deadline: None,
             on_text: None,
             on_done: None,
+            model_settings: ModelSettings::default(),
         }
     }
 
     /// Adds one fact to the context. Context goes to the model as JSON in a system message.
     #[must_use]
     pub fn context(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.context.insert(key.into(), value.into());
+        self.context.insert(key.into(), bounded(value.into()));
         self
     }
 
     /// Adds all of a map to the context; later values win.
     #[must_use]
     pub fn context_map(mut self, map: impl IntoIterator<Item = (String, Value)>) -> Self {
-        self.context.extend(map);
+        self.context.extend(map.into_iter().map(|(key, value)| (key, bounded(value))));
         self
     }
 
@@ -150,7 +154,7 @@ impl TaskRequest {
     /// [`custom_param`](crate::HelperConfig::custom_param) of that name.
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.custom_params.insert(key.into(), value.into());
+        self.custom_params.insert(key.into(), bounded(value.into()));
         self
     }
 
@@ -172,7 +176,8 @@ impl TaskRequest {
     /// The name is one of letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
     #[must_use]
     pub fn reply_schema(mut self, name: impl Into<String>, schema: Value) -> Self {
-        self.reply_schema = Some(Box::new(ReplySchema { name: name.into(), schema }));
+        self.reply_schema =
+            Some(Box::new(ReplySchema { name: name.into(), schema: bounded(schema) }));
         self
     }
 
@@ -235,18 +240,15 @@ impl TaskRequest {
         self
     }
 
-    /// Asks for the text piece by piece, as it arrives. Runs on the helper's thread, outside
-    /// every lock; a panic in it ends the task as
-    /// [`Panicked`](crate::ErrorKind::Panicked).
-    #[must_use]
-    pub fn on_text(mut self, callback: impl FnMut(&str) + Send + 'static) -> Self {
-        self.on_text = Some(Exclusive::new(Box::new(callback)));
-        self
-    }
-
-    /// Called once when the task has ended and its result can be read, on the thread that
-    /// ended it (the helper's, or one that cancelled or stopped it), outside every lock. A
-    /// panic in it is counted and changes nothing.
+    /// Called once when the task has ended and its result can be read; if a stop ended it,
+    /// when the results of all that the stop ended can be read. Runs outside every lock on one
+    /// of the helper's own threads: an idle one is woken, and where all are busy the callback
+    /// waits for the first that is free. `cancel_task` runs the callback of the task that it
+    /// ends itself, unless it is called within a callback; a helper that was never started
+    /// leaves the others to whoever stops it. A panic in it is counted and changes nothing.
+    ///
+    /// A callback may submit, cancel, stop, or drop its manager. While it blocks, its thread
+    /// is not there for tasks; a stop does not wait for it longer than it says.
     #[must_use]
     pub fn on_done(mut self, callback: impl FnOnce(&Task) + Send + 'static) -> Self {
         self.on_done = Some(Exclusive::new(Box::new(callback)));
@@ -270,6 +272,7 @@ impl TaskRequest {
             deadline: self.deadline,
             on_text: None,
             on_done: None,
+            model_settings: self.model_settings.clone(),
         }
     }
 
@@ -312,58 +315,55 @@ impl TaskRequest {
         self.reply_schema.as_ref().map(|reply| (reply.name.as_str(), &reply.schema))
     }
 
-    /// Why the request cannot be accepted, or nothing. Read once, at the door.
-    pub(crate) fn problem(&self, prompt_max: usize, context_max: usize) -> Option<String> {
+    /// Whether the request can be accepted, or why not. Asked once, when it is submitted.
+    pub(crate) fn validate(&self, prompt_max: usize, context_max: usize) -> Result<(), String> {
+        let refuse = Err;
         if self.prompt.trim().is_empty() {
-            return Some("the prompt is empty: say what the helper is to do".into());
+            return refuse("the prompt is empty: say what the helper is to do".into());
         }
         let system = self.system_prompt.as_ref().map_or(0, String::len);
         let turns: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
         let prompt = self.prompt.len() + system + turns;
         if prompt > prompt_max {
-            return Some(format!(
+            return refuse(format!(
                 "the prompt (with system prompt and earlier turns) has {prompt} bytes, \
                  the helper takes {prompt_max}: shorten it, or raise max_prompt_bytes"
             ));
         }
-        let mut values = self.context.values().chain(self.custom_params.values());
         // Before anything else looks into them: all else goes as deep as they do.
-        if values.any(|value| is_deeper(value, MAX_JSON_DEPTH)) {
-            return Some(format!(
-                "context or custom_params are nested deeper than {MAX_JSON_DEPTH} levels: \
-                 flatten them"
+        if let Some(what) = self.nested_too_deep() {
+            return refuse(format!(
+                "{what} is nested deeper than {MAX_JSON_DEPTH} levels: flatten it"
             ));
         }
         let context = if self.context.is_empty() { 0 } else { json_bytes(&self.context) };
         if context > context_max {
-            return Some(format!(
+            return refuse(format!(
                 "the context has {context} bytes as JSON, the helper takes {context_max}: \
                  leave some out, or raise max_context_bytes"
             ));
         }
         if self.timeout == Some(Duration::ZERO) {
-            return Some("a timeout of zero leaves no time to run: leave it out".into());
+            return refuse("a timeout of zero leaves no time to run: leave it out".into());
         }
-        self.note.as_ref().and_then(|note| note.validate().err())
+        self.model_settings.validate()?;
+        self.note.as_ref().and_then(|note| note.validate().err()).map_or(Ok(()), refuse)
+    }
+
+    fn nested_too_deep(&self) -> Option<&'static str> {
+        if self.context.values().any(is_too_deep) {
+            return Some("the context");
+        }
+        if self.custom_params.values().any(is_too_deep) {
+            return Some("a custom_param");
+        }
+        let schema = self.reply_schema.as_ref().map(|reply| &reply.schema);
+        schema.is_some_and(is_too_deep).then_some("the reply_schema")
     }
 
     /// Bytes of text held, for the bound on kept results.
     pub(crate) fn text_bytes(&self) -> usize {
         self.prompt.len() + if self.context.is_empty() { 0 } else { json_bytes(&self.context) }
-    }
-}
-
-/// How deep context and custom parameters may be nested: as deep as serde_json reads. What
-/// is deeper would run out of the helper's stack when it is written.
-const MAX_JSON_DEPTH: usize = 128;
-
-/// Whether the value is nested deeper than this. Looks no deeper itself.
-fn is_deeper(value: &Value, depth_max: usize) -> bool {
-    let Some(rest) = depth_max.checked_sub(1) else { return true };
-    match value {
-        Value::Array(values) => values.iter().any(|value| is_deeper(value, rest)),
-        Value::Object(map) => map.values().any(|value| is_deeper(value, rest)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -56,6 +56,9 @@ pub(super) fn write_fields(line: &mut Line, event: &Event<'_>) {
     if let Some(time) = event.waited {
         line.millis(key!("waited_ms"), time);
     }
+    if let Some(api) = event.api {
+        line.name(key!("api"), api.as_str());
+    }
     for &(name, fact) in event.facts {
         line.fact(name, fact);
     }

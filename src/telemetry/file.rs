@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::line::{Line, Stamp, key};
 use super::looks::Looks;
 use super::open::{
-    OPEN_WAIT_MAX, RUNNING_WAIT_MAX, Share, TORN_BYTES_MAX, check_rotation, in_other_hands, take_up,
+    RUNNING_WAIT_MAX, Share, TORN_BYTES_MAX, check_rotation, in_other_hands, take_up_first,
 };
 use super::second::has_run_of;
 use super::{Fsync, Options, TelemetryStats};
@@ -57,7 +57,7 @@ impl AuditFile {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let taken = take_up(&path, OPEN_WAIT_MAX)?;
+        let taken = take_up_first(&path)?;
         let regular = taken.metadata.is_file();
         if let Some(rotation) = options.rotation.filter(|_| regular) {
             check_rotation(&path, rotation.files.get())?;

@@ -106,6 +106,7 @@ fn a_line_that_another_s_torn_one_swallowed_gets_a_line_of_its_own() {
         let lines = if two { &mut lines[..] } else { &mut lines[..1] };
         one.append(lines, one.looks.at(), false, "");
         assert_eq!(one.stats.lines_written - before, lines.len() as u64);
+        assert_eq!(one.size, fs::metadata(&path).unwrap().len());
     }
     append(&mut other);
     let readable = wholes(&path).into_iter().filter(|whole| *whole).count() as u64;
@@ -138,9 +139,10 @@ fn a_line_that_stays_joined_to_a_torn_one_counts_as_lost() {
     one.others = true;
     append(&mut one);
     (&*other.file).write_all(b"{\"torn").unwrap();
-    // Moved away, it cannot be opened to end the part in its place.
+    // Moved away, it cannot be opened to end the part in its place; what is there is not ours.
     let moved = folder.join("b");
     fs::rename(&path, &moved).unwrap();
+    fs::write(&path, "x".repeat(5000)).unwrap();
     let mut lines = [Line::new(), Line::new()];
     for line in &mut lines {
         line.begin(one.looks.at(), "", "e");
@@ -148,6 +150,7 @@ fn a_line_that_stays_joined_to_a_torn_one_counts_as_lost() {
     one.append(&mut lines, one.looks.at(), false, "");
     assert_eq!(wholes(&moved), [true, false, true]);
     assert_eq!((one.stats.lines_written, one.stats.lines_lost), (2, 1));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "x".repeat(5000));
     fs::remove_dir_all(folder).unwrap();
 }
 
@@ -163,6 +166,19 @@ fn a_file_that_others_emptied_is_written_to_from_its_beginning() {
     append(&mut audit);
     assert_eq!(wholes(&path), [true, true]);
     assert_eq!((audit.stats.lines_written, audit.stats.lines_lost), (3, 0));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_part_that_is_gone_is_not_ended() {
+    let folder = folder("gone");
+    let path = folder.join("a");
+    let mut audit = open(&path);
+    append(&mut audit);
+    let len = fs::metadata(&path).unwrap().len();
+    assert!(audit.end_part_at(len + 1).is_err(), "somebody cut the file");
+    assert!(audit.end_part_at(0).is_err());
+    assert_eq!(wholes(&path), [true]);
     fs::remove_dir_all(folder).unwrap();
 }
 

@@ -110,3 +110,7 @@ impl AuditFile {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "look_tests.rs"]
+mod tests;

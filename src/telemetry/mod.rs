@@ -9,6 +9,7 @@
 //! survives a kill of the process. No prompt, reply or key is ever in it: texts of errors
 //! are our own words ([`TaskError::summary`](crate::TaskError::summary)).
 
+mod companion;
 mod fields;
 mod file;
 mod line;
@@ -84,8 +85,8 @@ struct Options {
 /// ends, however it ends, holds no lock any more. A writer holds a shared lock on the file it
 /// writes to. Rotation, and ending a torn line, hold an exclusive lock on the empty file
 /// `NAME.lock` beside it, which is made when it is first needed and never deleted, and on the
-/// folder. Where others hold these for 10 ms, the file is written on without rotation, and that
-/// is counted ([`TelemetryStats::rotations_skipped`]). A program of yours may hold the lock on
+/// folder, which opening locks for a moment too. Where others hold these for 10 ms, the file is
+/// written on without rotation, and that is counted ([`TelemetryStats::rotations_skipped`]). A program of yours may hold the lock on
 /// `NAME.lock` to keep the files as they are for a while.
 ///
 /// Lines never mix. A writer that could write only a part of a line cuts that part off if it is

@@ -48,6 +48,15 @@ pub(super) struct Taken {
     pub(super) bytes_dropped: u64,
 }
 
+/// Opens the file as [`take_up`] does, one at a time: of several that come at once, one lock is
+/// given back before the other is there, and each might think that it is alone.
+pub(super) fn take_up_first(path: &Path) -> io::Result<Taken> {
+    let folder = lock::folder_within(path, RUNNING_WAIT_MAX);
+    let mut taken = take_up(path, OPEN_WAIT_MAX)?;
+    taken.others |= !matches!(folder, Ok(Some(_)));
+    Ok(taken)
+}
+
 /// Opens the file for appending, and makes it where it is missing. Who is alone cuts a torn end;
 /// for one that cuts it already we wait so long.
 pub(super) fn take_up(path: &Path, wait: Duration) -> io::Result<Taken> {

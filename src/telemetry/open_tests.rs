@@ -36,6 +36,8 @@ fn room_is_where_nothing_stands_or_the_oldest_file_that_nobody_has_open() {
     drop(third);
     assert_eq!(room(3), Some(3));
     drop(others);
+    let below_a_file = path.with_extension("1").join("a");
+    assert!(room_for_older(&below_a_file, 3).is_err(), "no folder, no room");
     // What is no file of ours does not go.
     fs::remove_file(rotated(&path, 3)).unwrap();
     fs::create_dir(rotated(&path, 3)).unwrap();
@@ -64,6 +66,8 @@ fn who_is_alone_cuts_a_torn_end_and_who_is_not_leaves_it_to_be_closed() {
     // Under its other name the file may be somebody else's.
     fs::hard_link(&path, folder.join("b")).unwrap();
     assert_eq!(row(&take_up(&path, OPEN_WAIT_MAX).unwrap()), (Share::Held, false, false, 0));
+    assert_eq!(fs::read_to_string(&path).unwrap(), torn.clone() + "\n");
+    assert!(!take_up(&path, OPEN_WAIT_MAX).unwrap().closed, "it is whole now");
     assert_eq!(fs::read_to_string(&path).unwrap(), torn + "\n");
     fs::remove_dir_all(&folder).unwrap();
 }

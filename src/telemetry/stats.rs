@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-/// What became of a [`Telemetry`]'s lines so far.
+/// What became of a [`Telemetry`](super::Telemetry)'s lines so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TelemetryStats {
@@ -23,7 +23,7 @@ pub struct TelemetryStats {
     /// How many torn lines were ended with a newline, because other writers, or a hard link,
     /// or the lack of file locks, forbid to cut them off.
     pub torn_closed: u64,
-    /// How often the disk was waited for until it had all lines; see [`Fsync`].
+    /// How often the disk was waited for until it had all lines; see [`Fsync`](super::Fsync).
     pub syncs: u64,
     /// What the system said when something failed last.
     pub last_error: Option<String>,

@@ -4,11 +4,13 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use automation_assistant::{
-    AutomationAssistantManager, AutomationHelper, Error, ErrorKind, EventKind, HelperConfig,
-    HelperStatus, Priority, Reply, TaskError, TaskRequest, TaskState, Usage, create_local_helper,
+    AutomationAssistantManager, AutomationHelper, CallContext, Error, ErrorKind, FnTool,
+    HelperConfig, HelperStatus, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, Price, Prices, Priority,
+    Reply, Role, TaskError, TaskRequest, TaskState, Usage, create_local_helper,
 };
+use serde_json::{Value, json};
 
-use crate::support::{FnBackend, LONG, Notes, gate, one_helper, patient};
+use crate::support::{FnBackend, LONG, gate, one_helper};
 
 #[test]
 fn an_echo_comes_back_with_all_that_is_known() {
@@ -114,7 +116,7 @@ fn statuses_follow_the_life_of_a_helper() {
 
 #[test]
 fn a_failure_that_will_repeat_shows_until_the_next_success() {
-    let backend = FnBackend(|call: &automation_assistant::CallContext<'_>| match call.prompt() {
+    let backend = FnBackend(|call: &CallContext<'_>| match call.prompt() {
         "bad key" => Err(TaskError::new(ErrorKind::Authentication, "the key was refused")),
         "flaky" => Err(TaskError::new(ErrorKind::Network, "no network")),
         other => Ok(Reply::new(other)),
@@ -173,7 +175,7 @@ fn callbacks_are_called_outside_every_lock() {
 
 #[test]
 fn panics_end_their_task_and_nothing_else() {
-    let backend = FnBackend(|call: &automation_assistant::CallContext<'_>| {
+    let backend = FnBackend(|call: &CallContext<'_>| {
         assert_ne!(call.prompt(), "boom", "planted");
         call.send_text("piece")?;
         Ok(Reply::new("fine"))
@@ -208,88 +210,8 @@ fn panics_end_their_task_and_nothing_else() {
 }
 
 #[test]
-fn events_tell_each_call_and_each_end_before_the_result_shows() {
-    let notes = Notes::new();
-    let manager = AutomationAssistantManager::builder().observer(notes.clone()).build().unwrap();
-    let backend = FnBackend(|call: &automation_assistant::CallContext<'_>| {
-        let failed = TaskError::new(ErrorKind::Server, "overloaded");
-        call.end_attempt(&automation_assistant::Attempt::new(Some(&failed)));
-        call.begin_attempt();
-        let usage = Usage::new(3, 4);
-        Ok(Reply::new("ok").with_usage(usage).with_model("m"))
-    });
-    let helper = manager.spawn_helper_with(HelperConfig::local(), backend).unwrap();
-    let id = manager.submit_task(helper, "x").unwrap();
-    let task = manager.wait_task(helper, id, LONG).unwrap();
-    assert_eq!((task.attempts, task.model.as_deref()), (2, Some("m")));
-    assert_eq!(task.usage.unwrap().total_tokens, 7);
-    assert_eq!(notes.of(EventKind::HelperSpawn), [(true, None)]);
-    assert_eq!(notes.of(EventKind::BackendCall), [(false, Some("server")), (true, None)]);
-    assert_eq!(notes.of(EventKind::TaskComplete), [(true, None)]);
-    manager.terminate_all();
-    assert_eq!(notes.of(EventKind::HelperStop), [(true, None)]);
-}
-
-#[test]
-fn a_panicking_observer_is_counted_and_hurts_nobody() {
-    struct Angry;
-    impl automation_assistant::Observe for Angry {
-        fn on_event(&self, _: &automation_assistant::Event<'_>) {
-            panic!("planted");
-        }
-    }
-    let helper = AutomationHelper::builder(HelperConfig::local())
-        .observer(std::sync::Arc::new(Angry))
-        .build()
-        .unwrap();
-    helper.start().unwrap();
-    let id = helper.submit_task("x").unwrap();
-    assert!(helper.wait_task(id, LONG).unwrap().is_success());
-    assert_eq!(helper.get_status().observer_panics, 3);
-}
-
-#[test]
-fn simulated_latency_is_cancellable_and_obeys_the_time() {
-    let config = HelperConfig::local().custom_param("latency_ms", 60_000);
-    let helper = AutomationHelper::new(config).unwrap();
-    helper.start().unwrap();
-    let request = TaskRequest::new("x").timeout(Duration::from_millis(5));
-    let id = helper.submit_task(request).unwrap();
-    let error = helper.wait_task(id, LONG).unwrap().error.unwrap();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
-    let id = helper.submit_task("y").unwrap();
-    assert!(helper.cancel_task(id));
-    assert!(!helper.cancel_task(id), "it has ended already");
-    let task = helper.get_task_result(id).expect("cancelling ends it at once");
-    assert_eq!(task.error.unwrap().kind(), ErrorKind::Cancelled);
-}
-
-#[test]
-fn a_cancelled_running_task_keeps_its_prompt_and_its_thread_works_on() {
-    let notes = Notes::new();
-    let (backend, begun) = patient();
-    let helper = AutomationHelper::builder(HelperConfig::local())
-        .backend(backend)
-        .observer(notes.clone())
-        .build()
-        .unwrap();
-    helper.start().unwrap();
-    for n in 0..50 {
-        let id = helper.submit_task(format!("task {n}")).unwrap();
-        begun.recv_timeout(LONG).unwrap();
-        assert!(helper.cancel_task(id));
-        let task = helper.get_task_result(id).unwrap();
-        assert_eq!(task.prompt, format!("task {n}"));
-        assert_eq!(task.attempts, 1);
-    }
-    assert_eq!(notes.of(EventKind::BackendCall).len(), 50);
-    assert_eq!(notes.of(EventKind::TaskComplete).len(), 50);
-}
-
-#[test]
 fn json_in_an_answer_is_read_into_a_type() {
-    let backend =
-        FnBackend(|call: &automation_assistant::CallContext<'_>| Ok(Reply::new(call.prompt())));
+    let backend = FnBackend(|call: &CallContext<'_>| Ok(Reply::new(call.prompt())));
     let (manager, helper) = one_helper(HelperConfig::local(), backend);
     let run = |prompt: &str| {
         let id = manager.submit_task(helper, prompt).unwrap();
@@ -301,4 +223,82 @@ fn json_in_an_answer_is_read_into_a_type() {
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(!error.to_string().contains("secret"));
     assert_eq!(error.partial(), Some("[1, \"secret\"]"));
+}
+
+#[test]
+fn an_inbox_holds_what_it_says_to_the_byte() {
+    let manager = AutomationAssistantManager::new(2);
+    let backend = FnBackend(|call: &CallContext<'_>| {
+        let bytes: usize = call.prompt().parse().unwrap_or_default();
+        Ok(Reply::new("x".repeat(bytes)))
+    });
+    let from = manager.spawn_helper_with(HelperConfig::local().name("from"), backend).unwrap();
+    let send = |bytes: usize, to| {
+        let id = manager.submit_task(from, bytes.to_string()).unwrap();
+        manager.wait_task(from, id, LONG).unwrap();
+        manager.send_result(from, id, to)
+    };
+    let to = create_local_helper(&manager, "to").unwrap();
+    send(INBOX_BYTES_MAX - 1, to).unwrap();
+    send(1, to).unwrap();
+    assert!(matches!(send(1, to), Err(Error::InboxFull)));
+    let id = manager.submit_task(to, "read").unwrap();
+    let task = manager.wait_task(to, id, LONG).unwrap();
+    let inbox = task.context["inbox"].as_array().unwrap();
+    assert_eq!(
+        (inbox.len(), &inbox[1]["from"], &inbox[1]["text"]),
+        (2, &"from".into(), &"x".into())
+    );
+    for _ in 0..INBOX_MESSAGES_MAX {
+        send(1, to).unwrap();
+    }
+    assert!(matches!(send(1, to), Err(Error::InboxFull)));
+}
+
+#[test]
+fn a_custom_backend_sees_all_that_was_asked() {
+    let backend = FnBackend(|call: &CallContext<'_>| {
+        let request = call.request();
+        let [tool] = request.tools_ref() else { panic!("one tool") };
+        let [turn] = request.turns_ref() else { panic!("one turn") };
+        let (name, schema) = request.reply_schema_ref().unwrap();
+        let told = tool.call(&json!({})).unwrap();
+        let seed = &request.custom_params_ref()["seed"];
+        let said = turn.role.as_str();
+        Ok(Reply::new(format!("{told} {said} {} {seed} {name} {schema}", turn.text)))
+    });
+    let (manager, helper) = one_helper(HelperConfig::local(), backend);
+    let request = TaskRequest::new("now")
+        .turn(Role::User, "before")
+        .custom_param("seed", 7)
+        .reply_schema("shape", json!({"type": "object"}))
+        .tool(FnTool::new("clock", "the time", json!({}), |_: &Value| Ok("noon".to_owned())));
+    let id = manager.submit_task(helper, request).unwrap();
+    let task = manager.wait_task(helper, id, LONG).unwrap();
+    assert_eq!(task.result.as_deref(), Some(r#"noon user before 7 shape {"type":"object"}"#));
+}
+
+#[test]
+fn a_price_that_is_no_amount_makes_no_cost() {
+    for (price, cost) in [(f64::INFINITY, None), (-1.0, None), (f64::NAN, None), (0.0, Some(0.0))] {
+        let prices = Prices::new().model("m", Price::per_million(price, price));
+        let backend = FnBackend(|_: &CallContext<'_>| {
+            Ok(Reply::new("x").with_model("m").with_usage(Usage::new(1, 1)))
+        });
+        let (manager, helper) = one_helper(HelperConfig::local().prices(prices), backend);
+        let id = manager.submit_task(helper, "x").unwrap();
+        assert_eq!(manager.wait_task(helper, id, LONG).unwrap().cost, cost, "{price}");
+    }
+}
+
+#[test]
+fn helpers_show_who_they_are() {
+    let builder = AutomationHelper::builder(HelperConfig::local().name("solo"));
+    let shown = format!("{builder:?}");
+    assert!(shown.starts_with("HelperBuilder") && shown.contains("solo"), "{shown}");
+    let helper = builder.build().unwrap();
+    let shown = format!("{helper:?}");
+    for part in ["solo", "Local (local-mock)", "Initializing", &helper.helper_id().to_string()] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
 }

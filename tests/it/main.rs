@@ -7,10 +7,12 @@
 #![allow(clippy::print_stdout)]
 
 mod admission;
-mod core_edges;
-mod core_more;
+mod callbacks;
+mod cancel;
+mod deadlines;
 mod debrief;
 mod device;
+mod drops;
 mod examples;
 mod face;
 mod flow;
@@ -19,11 +21,15 @@ mod graders;
 #[cfg(feature = "http")]
 mod http;
 mod limits;
+mod nested_ends;
+mod nesting;
+mod observers;
 #[cfg(feature = "http")]
 mod opik;
 #[cfg(feature = "http")]
 mod real_model;
 mod resources;
+mod results;
 #[cfg(feature = "http")]
 mod sdk_judge;
 mod secrets;
@@ -31,8 +37,5 @@ mod shutdown;
 mod soak;
 mod support;
 mod telemetry;
-mod telemetry_edges;
-mod telemetry_kill;
-mod telemetry_places;
 mod tidy;
 mod together;

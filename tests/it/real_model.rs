@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AutomationAssistantManager, Debrief, ErrorKind, FinishReason, FnTool, HelperConfig, HelperId,
-    Task, TaskRequest, Telemetry,
+    OpenAiApi, Task, TaskRequest, Telemetry,
 };
 use serde_json::{Value, json};
 
@@ -48,14 +48,24 @@ fn spawn(config: HelperConfig) -> (AutomationAssistantManager, HelperId) {
 
 /// A helper for each API that the server speaks.
 fn every_api(base: &str) -> Vec<(&'static str, HelperConfig)> {
-    // Unlike the chat API, the other one has no seed.
+    // Unlike the chat API, the others have no seed.
     let anthropic = HelperConfig::anthropic()
         .api_endpoint(base)
         .model("any")
         .timeout(PATIENCE)
         .custom_param("max_tokens", 24)
         .custom_param("temperature", 0);
-    vec![("chat completions", brief(HelperConfig::local(), base)), ("messages", anthropic)]
+    let responses = HelperConfig::local()
+        .api_endpoint(base)
+        .openai_api(OpenAiApi::Responses)
+        .timeout(PATIENCE)
+        .custom_param("max_output_tokens", 24)
+        .custom_param("temperature", 0);
+    vec![
+        ("chat completions", brief(HelperConfig::local(), base)),
+        ("messages", anthropic),
+        ("responses", responses),
+    ]
 }
 
 fn ask(manager: &AutomationAssistantManager, helper: HelperId, request: TaskRequest) -> Task {
@@ -130,7 +140,7 @@ fn a_real_model_calls_a_tool_with_and_without_a_stream() {
     let Some(base) = endpoint() else { return };
     for (api, config) in every_api(&base) {
         // Room for the arguments: a call that is cut off is not run.
-        let (manager, helper) = spawn(config.custom_param("max_tokens", 128));
+        let (manager, helper) = spawn(config.max_output_tokens(128));
         for stream in [false, true] {
             let (called, calls) = channel();
             let called = Mutex::new(called);
@@ -194,7 +204,7 @@ fn a_real_answer_is_cancelled_in_the_middle_and_the_helper_goes_on() {
         let (manager, helper) = spawn(config);
         let (told, heard) = channel();
         let request = TaskRequest::new("Write a very long story about the sea.")
-            .custom_param("max_tokens", 2000)
+            .max_output_tokens(2000)
             .on_text(move |text| drop(told.send(text.to_owned())));
         let id = manager.submit_task(helper, request).unwrap();
         heard.recv_timeout(PATIENCE).unwrap();

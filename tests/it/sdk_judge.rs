@@ -3,7 +3,7 @@
 //! without its address in the environment these tests say so and pass.
 
 use automation_assistant::{
-    AutomationAssistantManager, ErrorKind, FnTool, HelperConfig, Role, Task, TaskRequest,
+    AutomationAssistantManager, ErrorKind, FnTool, HelperConfig, OpenAiApi, Role, Task, TaskRequest,
 };
 use serde_json::{Value, json};
 
@@ -37,8 +37,21 @@ fn helpers(judge: &str) -> Vec<(&'static str, HelperConfig)> {
                 .organization("org-1")
                 .project("proj-1")
                 .custom_param("temperature", 0.7)
-                .custom_param("max_completion_tokens", 100)
+                .max_output_tokens(100)
+                .prompt_cache_key("key-1")
                 .custom_param("seed", 7),
+        ),
+        ("responses, bare", chat().openai_api(OpenAiApi::Responses)),
+        (
+            "responses, full",
+            chat()
+                .openai_api(OpenAiApi::Responses)
+                .system_prompt("be brief")
+                .max_output_tokens(2000)
+                .reasoning_effort("low")
+                .prompt_cache_key("key-1")
+                .custom_param("metadata", json!({"k": "v"}))
+                .custom_param("reasoning", json!({"summary": "auto"})),
         ),
         ("messages, bare", anthropic()),
         (
@@ -49,7 +62,7 @@ fn helpers(judge: &str) -> Vec<(&'static str, HelperConfig)> {
                 .custom_param("temperature", 0.7)
                 .custom_param("stop_sequences", json!(["\n\n"]))
                 .custom_param("cache_control", json!({"type": "ephemeral"}))
-                .custom_param("output_config", json!({"effort": "low"})),
+                .reasoning_effort("low"),
         ),
         (
             "messages, newest version",

@@ -166,3 +166,32 @@ fn stop_waits_no_longer_than_it_says() {
     manager.terminate_all();
     assert!(began.elapsed() < Duration::from_millis(2000), "{:?}", began.elapsed());
 }
+
+#[test]
+fn a_stop_waits_for_threads_and_no_longer() {
+    let quick = || {
+        let helper = AutomationHelper::new(HelperConfig::local()).unwrap();
+        helper.start().unwrap();
+        let began = Instant::now();
+        helper.stop();
+        assert_eq!((helper.get_status().threads, helper.get_status().unjoined_threads), (0, 0));
+        // Half the time that a stop has for threads that do not end.
+        began.elapsed() < Duration::from_millis(400)
+    };
+    assert!((0..10).any(|_| quick()));
+}
+
+#[test]
+fn a_thread_refused_by_the_system_is_an_error_and_ends_what_waits() {
+    // More stack than there are addresses.
+    let helper = AutomationHelper::new(HelperConfig::local().stack_bytes(1 << 60)).unwrap();
+    let id = helper.submit_task("early").unwrap();
+    let error = helper.start().unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+    assert!(error.to_string().contains("thread 0"), "{error}");
+    let status = helper.get_status();
+    assert_eq!((status.status, status.threads), (HelperStatus::Terminated, 0));
+    assert_eq!(status.unjoined_threads, 0);
+    let task = helper.get_task_result(id).unwrap();
+    assert_eq!(task.error.unwrap().kind(), ErrorKind::Terminated);
+}

@@ -1,55 +1,51 @@
-//! How tasks end: claimed once, told to the observers, published.
+//! How tasks end: claimed once, reported to the observers, published.
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{RUN_GRACE, Shared, State};
+use super::callbacks::QueuedCallback;
+use super::{Shared, State};
 use crate::backend::Reply;
 use crate::cancel::RaisedHooks;
 use crate::config::WhenResultsFull;
-use crate::event::{Event, EventKind, Fact};
-use crate::observers::quietly;
-use crate::store::{Phase, Queued, Running, Untold};
-use crate::sync::{Ordering, now};
-use crate::task::{Exclusive, OnDone, Task, TaskRequest, Usage, millis};
-use crate::task_error::{ErrorKind, TaskError};
+use crate::foreign::{self, Foreign};
+use crate::store::{Phase, Queued, Running, Unreported};
+use crate::sync::{Arc, now};
+use crate::task::{Exclusive, OnDone, OnText, Task, TaskRequest, Usage, millis};
+use crate::task_error::TaskError;
 
-/// A claimed end of a task: all that is needed to tell and to publish it.
+/// A claimed end of a task: all that is needed to report and to publish it.
 pub(crate) struct Claim {
-    pub(crate) number: u64,
-    request: TaskRequest,
-    created_at: SystemTime,
-    queue_time: Duration,
-    began: Option<Instant>,
-    attempt_open: Option<Instant>,
+    pub(super) number: u64,
+    pub(super) request: TaskRequest,
+    pub(super) created_at: SystemTime,
+    pub(super) queue_time: Duration,
+    pub(super) began: Option<Instant>,
+    pub(super) attempt_open: Option<Instant>,
     attempts: u32,
-    untold: Option<Untold>,
-    on_done: Option<OnDone>,
+    pub(super) unreported: Option<Unreported>,
+    on_done: Option<Foreign<OnDone>>,
     slot: Option<usize>,
+    /// The request's callback, where the task's own thread brings it back.
+    pub(super) on_text: Option<Foreign<OnText>>,
     /// When the first piece of text came.
-    pub(crate) first_text: Option<Instant>,
-}
-
-/// What ends at once when the lock is gone: hooks to run, tasks to publish.
-#[derive(Default)]
-pub(crate) struct Afterwards<'a> {
-    pub(super) hooks: Vec<RaisedHooks<'a>>,
-    pub(super) ends: Vec<(Claim, TaskError)>,
+    pub(super) first_text: Option<Instant>,
 }
 
 impl Claim {
-    pub(super) fn queued(number: u64, queued: Queued) -> Self {
+    pub(super) fn queued(number: u64, mut queued: Queued) -> Self {
         Self {
             number,
             created_at: queued.created_at,
             queue_time: now().duration_since(queued.submitted),
-            request: queued.request,
             began: None,
             attempt_open: None,
             attempts: 0,
-            untold: None,
-            on_done: None,
+            unreported: None,
+            on_done: queued.request.on_done.take().map(Exclusive::into_inner),
             slot: None,
+            on_text: queued.request.on_text.take().map(Exclusive::into_inner),
             first_text: None,
+            request: queued.request,
         }
     }
 
@@ -62,194 +58,155 @@ impl Claim {
             began: Some(running.began),
             attempt_open: running.attempt_open,
             attempts: running.attempts,
-            untold: running.untold,
+            unreported: running.unreported,
             on_done: running.on_done,
             slot: Some(running.slot),
+            on_text: None,
             first_text: None,
         }
     }
 }
 
+/// A task that somebody ends for its thread, or before any has begun it.
+#[must_use = "its end is claimed: conclude it"]
+pub(super) struct Ended {
+    /// The end and its reason; nothing where the task's own thread was asked to end it.
+    claim: Option<(Claim, TaskError)>,
+    hooks: Option<RaisedHooks>,
+}
+
+impl Ended {
+    /// Whether the task's own thread is to make the end.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.claim.is_none()
+    }
+}
+
 impl Shared {
-    /// Claims a running task's end, or leaves the reason with its thread where that is just
-    /// telling observers; raises its signal either way. Needs [`Self::finish_all`] after.
-    pub(super) fn end_running<'a>(
-        &'a self,
-        state: &mut State,
-        number: u64,
-        why: TaskError,
-        after: &mut Afterwards<'a>,
-    ) -> bool {
-        let Some(Phase::Running(running)) = state.store.phase(number) else { return false };
-        let slot = running.slot;
-        if running.logging {
+    /// Claims the end of a task that waits or runs. One whose thread is just reporting a call
+    /// gets the reason left with that thread, which ends it then. A running task's signal is
+    /// raised either way.
+    pub(super) fn claim(&self, state: &mut State, number: u64, why: TaskError) -> Option<Ended> {
+        if let Some(queued) = state.store.claim_queued(number) {
+            if state.room_waiters > 0 {
+                self.room.notify_one();
+            }
+            return Some(Ended { claim: Some((Claim::queued(number, queued), why)), hooks: None });
+        }
+        let Some(Phase::Running(running)) = state.store.phase(number) else { return None };
+        let slot = &self.slots[running.slot];
+        if running.reporting {
             if running.end_with.is_some() {
-                return false;
+                return None;
             }
             running.end_with = Some(why);
-            after.hooks.push(self.slots[slot].cancel.raise());
-            return true;
+            return Some(Ended { claim: None, hooks: Some(slot.cancel.raise()) });
         }
-        let Some(running) = state.store.claim_running(number) else { return false };
+        let running = state.store.claim_running(number)?;
         // The thread has the request. Its copy is made under the lock, for when the lock is
-        // gone the thread may come back and take the next task. Never waits, see `Slot`.
-        let request = match self.slots[slot].request.try_read() {
+        // gone the thread may come back and take the next task. Never waits, see `ThreadSlot`.
+        let request = match slot.request.try_read() {
             Ok(held) => held.as_ref().map(TaskRequest::clone_for_record),
             Err(_) => None,
         };
         let request = request.unwrap_or_else(|| TaskRequest::new(""));
-        after.hooks.push(self.slots[slot].cancel.raise());
-        after.ends.push((Claim::running(number, running, request), why));
-        true
+        let claim = Claim::running(number, running, request);
+        Some(Ended { claim: Some((claim, why)), hooks: Some(slot.cancel.raise()) })
     }
 
-    pub(super) fn end_queued(
+    /// Publishes a claimed end; gives the callback that is to follow it. Call it without the
+    /// lock. Within an observer, which may be called for every end, it is put off until that
+    /// has returned: or else an observer that ends tasks would nest without bound.
+    pub(super) fn conclude(self: &Arc<Self>, ended: Ended) -> Option<Box<QueuedCallback>> {
+        if !foreign::in_observer() {
+            return self.conclude_now(ended);
+        }
+        let shared = Arc::clone(self);
+        foreign::after_observers(move || {
+            let callback = shared.conclude_now(ended);
+            shared.queue_callback(callback);
+        });
+        None
+    }
+
+    fn conclude_now(&self, ended: Ended) -> Option<Box<QueuedCallback>> {
+        drop(ended.hooks);
+        let (claim, why) = ended.claim?;
+        self.finish(claim, Err(why))
+    }
+
+    /// Reports to the observers how a claimed task ended, and makes that readable; gives the
+    /// callback that is to follow.
+    pub(crate) fn finish(
         &self,
-        state: &mut State,
-        number: u64,
-        why: TaskError,
-        after: &mut Afterwards<'_>,
-    ) -> bool {
-        let Some(queued) = state.store.claim_queued(number) else { return false };
-        if state.room_waiters > 0 {
-            self.room.notify_one();
-        }
-        after.ends.push((Claim::queued(number, queued), why));
-        true
-    }
-
-    /// Runs hooks and publishes ends. Call it without the lock.
-    pub(super) fn finish_all(&self, after: Afterwards<'_>) {
-        drop(after.hooks);
-        for (claim, why) in after.ends {
-            self.finish(claim, Err(why));
-        }
-    }
-
-    /// Tells the observers how a claimed task ended, makes that readable, and calls back.
-    pub(crate) fn finish(&self, claim: Claim, outcome: Result<Reply, TaskError>) {
-        let Claim { number, mut request, began, attempt_open, untold, mut on_done, slot, .. } =
-            claim;
+        mut claim: Claim,
+        outcome: Result<Reply, TaskError>,
+    ) -> Option<Box<QueuedCallback>> {
         let now = now();
-        let latency = began.map_or(Duration::ZERO, |began| now.duration_since(began));
-        let mut attempts = claim.attempts;
-        let on_done = on_done.take().or_else(|| request.on_done.take().map(Exclusive::into_inner));
+        let completed_at = SystemTime::now();
+        let submitted = claim.began.unwrap_or(now).checked_sub(claim.queue_time).unwrap_or(now);
+        self.notify_suspended((claim.created_at, submitted), (completed_at, now));
+        let request_bytes = claim.request.text_bytes();
         let (reply, error) = match outcome {
             Ok(reply) => (Some(reply), None),
             Err(error) => (None, Some(error)),
         };
-        attempts += u32::from(attempt_open.is_some());
-        let completed_at = SystemTime::now();
-        let submitted = began.unwrap_or(now).checked_sub(claim.queue_time).unwrap_or(now);
-        self.tell_sleep((claim.created_at, submitted), (completed_at, now));
-        let request_bytes = request.text_bytes();
         let provider = reply.as_ref().and_then(|reply| reply.provider.clone());
+        let api = reply.as_ref().and_then(|reply| reply.api);
         let (result, model, usage, finish_reason) = match reply {
             Some(reply) => (Some(reply.text), reply.model, reply.usage, reply.finish_reason),
             None => (None, None, None, None),
         };
-        let cost = self.cost(model.as_deref(), usage.as_ref());
+        let latency = claim.began.map_or(Duration::ZERO, |began| now.duration_since(began));
         let task = Task {
-            task_id: self.task_id(number),
+            task_id: self.task_id(claim.number),
             helper_id: self.id,
-            prompt: std::mem::take(&mut request.prompt),
-            context: std::mem::take(&mut request.context),
+            prompt: std::mem::take(&mut claim.request.prompt),
+            context: std::mem::take(&mut claim.request.context),
             created_at: claim.created_at,
             completed_at: Some(completed_at),
             result,
             error,
+            cost: self.cost(model.as_deref(), usage.as_ref()),
             model,
             usage,
-            cost,
             finish_reason,
-            attempts,
+            api,
+            attempts: claim.attempts + u32::from(claim.attempt_open.is_some()),
             queue_ms: millis(claim.queue_time),
             latency_ms: millis(latency),
         };
         if self.observers.any() {
-            let mut end = self.event(EventKind::TaskComplete).outcome(latency, task.error.as_ref());
-            end.at = completed_at;
-            end.queue = Some(claim.queue_time);
-            if let Some(trace) = &mut end.trace {
-                trace.note = request.note.as_deref();
-                trace.provider = provider.as_deref().or(trace.provider);
-                trace.first_text = began.zip(claim.first_text).map(|(from, to)| to - from);
-            }
-            let open = attempt_open.map(|opened| now.duration_since(opened));
-            self.tell_end(&task, end, open, untold.as_ref());
+            self.notify_end(&claim, &task, provider.as_deref(), now);
         }
         let bytes = task.text_bytes(request_bytes);
-        let for_callback = on_done.as_ref().map(|_| task.clone());
-        self.publish(number, task, bytes, slot);
-        if let (Some(on_done), Some(task)) = (on_done, for_callback) {
-            if quietly(move || on_done(&task)).is_none() {
-                self.callback_panics.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        // Turns, tools and the like: user data, dropped where no lock is held.
-        drop(request);
-    }
-
-    /// Tells the observers if the device slept while a task was here, from a moment (by the
-    /// wall clock and the steady one) to another.
-    fn tell_sleep(&self, from: (SystemTime, Instant), to: (SystemTime, Instant)) {
-        if self.observers.any() {
-            // Notes it; what the task is charged was decided before.
-            let _ = self.observers.slept.between(from, to);
-        }
-        if let Some(slept) = self.observers.slept.to_tell() {
-            let facts = [("suspended_ms", Fact::Number(millis(slept)))];
-            let mut event = self.event(EventKind::Suspended);
-            event.facts = &facts;
-            self.observers.tell(&event);
-        }
-    }
-
-    /// Tells the observers of a task's end, and with it of its last call: where the backend
-    /// told nothing of that (it has been `open` so long), or it went well just now.
-    fn tell_end<'a>(
-        &'a self,
-        task: &'a Task,
-        mut end: Event<'a>,
-        open: Option<Duration>,
-        untold: Option<&'a Untold>,
-    ) {
-        let of_task = |event: &mut Event<'a>| {
-            event.task_id = Some(task.task_id);
-            event.attempt = Some(task.attempts);
-        };
-        of_task(&mut end);
-        end.usage = task.usage.as_ref();
-        end.task = Some(task);
-        let mut call = self.event(EventKind::BackendCall);
-        of_task(&mut call);
-        call.at = end.at;
-        if let Some(open) = open {
-            call = call.outcome(open, task.error.as_ref());
-            call.usage = end.usage;
-        } else if let Some(untold) = untold {
-            call = call.outcome(untold.latency, None);
-            call.at = untold.at;
-            call.http_status = untold.http_status;
-            call.usage = untold.usage.as_ref();
-            call.first_byte = untold.first_byte;
-            call.waited = untold.waited;
-        } else {
-            return self.observers.tell(&end);
-        }
-        self.observers.tell_all(&[call, end]);
+        let on_done = claim.on_done.take().map(|on_done| (on_done, task.clone()));
+        let callback = QueuedCallback::new(
+            on_done,
+            std::mem::take(&mut claim.request.tools),
+            claim.on_text.take(),
+        );
+        self.publish(claim.number, task, bytes, claim.slot, callback.is_some());
+        callback
     }
 
     /// What tokens cost, where a price list knows the model that answered (or else the one
     /// that was asked for).
-    pub(super) fn cost(&self, model: Option<&str>, usage: Option<&Usage>) -> Option<f64> {
+    fn cost(&self, model: Option<&str>, usage: Option<&Usage>) -> Option<f64> {
         let prices = self.config.prices.as_ref()?;
         let cost = prices.cost(model.or(self.config.model.as_deref())?, usage?)?;
         // A price that is no number makes no cost.
         (cost.is_finite() && cost >= 0.0).then_some(cost)
     }
 
-    pub(super) fn publish(&self, number: u64, task: Task, bytes: usize, slot: Option<usize>) {
+    fn publish(
+        &self,
+        number: u64,
+        task: Task,
+        bytes: usize,
+        slot: Option<usize>,
+        has_callback: bool,
+    ) {
         let (max, bytes_max) = (self.config.max_results, self.config.max_result_bytes);
         // What was accepted when there was room is kept, however long its result came out.
         let unread_too = self.config.when_results_full == WhenResultsFull::DropOldest;
@@ -268,6 +225,7 @@ impl Shared {
             }
         }
         state.store.publish(number, task, bytes);
+        state.callbacks_held += usize::from(has_callback);
         // In a steady state one goes for each that comes: no allocation for that one.
         let first = state.store.evict(max, bytes_max, unread_too);
         let mut more = Vec::new();
@@ -280,54 +238,14 @@ impl Shared {
         for watch in &state.watches {
             watch.fire();
         }
+        let woken = self.if_stop_is_through(&mut state);
         drop(state);
         // Without the lock, which whoever wakes up wants at once.
         if awaited {
             self.finished.notify_all();
         }
-        for (task, unread) in evicted() {
-            if !unread {
-                continue;
-            }
-            let mut event = self.event(EventKind::ResultDropped);
-            event.task_id = Some(task.task_id);
-            self.observers.tell(&event);
-        }
+        self.send_tickets(woken);
+        let unread = evicted().filter(|(_, unread)| *unread);
+        unread.for_each(|(task, _)| self.notify_dropped(task.task_id));
     }
-
-    /// Whether the time is over for a running task whose backend did not notice.
-    pub(super) fn is_overdue(&self, running: &Running, now: Instant) -> bool {
-        let over = |at: Instant| at.checked_add(RUN_GRACE).is_some_and(|at| at <= now);
-        if running.end_with.is_some() {
-            return false;
-        }
-        if running.deadline.is_some_and(over) {
-            return true;
-        }
-        let Some(sleepless) = running.sleepless else { return false };
-        let submitted = running.began.checked_sub(running.queue_time).unwrap_or(running.began);
-        let slept = self.observers.slept.since(running.created_at, submitted);
-        !slept.is_zero() && sleepless.checked_sub(slept).is_none_or(over)
-    }
-
-    /// How long the device slept while the task waited, as far as that counts.
-    pub(super) fn slept_since(&self, queued: &Queued) -> Duration {
-        if queued.deadline.is_none() || !self.config.count_suspended_time {
-            return Duration::ZERO;
-        }
-        self.observers.slept.since(queued.created_at, queued.submitted)
-    }
-
-    pub(super) fn queued_is_late(&self, queued: &Queued, now: Instant) -> bool {
-        let Some(deadline) = queued.deadline else { return false };
-        deadline.saturating_duration_since(now) <= self.slept_since(queued)
-    }
-}
-
-pub(super) fn expired_in_queue() -> TaskError {
-    TaskError::new(
-        ErrorKind::Timeout,
-        "the deadline passed while the task waited in the queue: give it longer, \
-         or the helper more threads",
-    )
 }

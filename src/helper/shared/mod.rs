@@ -2,12 +2,36 @@
 //!
 //! Invariants:
 //! - A task's end is claimed under the lock (its phase becomes `Ending`) by exactly one
-//!   party, which then, without the lock, tells the observers, and then publishes.
+//!   party, which then, without the lock, notifies the observers, and then publishes.
 //! - No foreign code (backend, observer, callback, drop of user data) runs under the lock.
-//! - A thread sleeps only after it found the store empty, and counts itself a sleeper under
-//!   that same lock; whoever puts a task into the store sends a ticket if there is a sleeper,
-//!   and counts it off: so no task waits while a thread sleeps.
+//! - A thread sleeps only after it found neither a callback nor a task, and counts itself a
+//!   sleeper under that same lock; whoever brings one sends a ticket if there is a sleeper,
+//!   and counts it off: so nothing waits while a thread sleeps.
+//!
+//! # How ends and callbacks flow
+//!
+//! ```text
+//! claim ──> observers ──> publish ──> callback queue ──> a thread of the helper
+//! (lock)    (no lock)     (lock)      (lock)             (no lock)
+//! ```
+//!
+//! - Who ends a task: its own thread with the backend's answer (`take`), `cancel_task`
+//!   (`results`), whoever looks at a task that is due (`due`), a stop (`stop`). Each claims
+//!   one task, publishes it, and goes on with the next, so that a slow observer holds up its
+//!   own task and no other.
+//! - A sweep that ends several queues their callbacks after the last of them. At a stopped
+//!   helper, where several threads may sweep at once, no callback runs before the last task
+//!   has ended.
+//! - Callbacks run on the helper's threads, before tasks (`callbacks`). `cancel_task` runs the
+//!   one of its own task itself; a stop runs those that no thread is there for. Nobody else
+//!   runs any: a submit, a wait, a look-up or a status call only queues.
+//! - What a callback ends in turn is claimed, reported and published at once, and its
+//!   callbacks go to the end of the queue. What an observer ends is claimed at once and
+//!   published when the observer has returned. So nothing nests (`foreign`).
+//! - A thread of a stopped helper goes when every task has ended and every callback has been
+//!   taken. The stop waits for that as long as it waits for threads, and no longer.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::backend::AiBackend;
@@ -15,21 +39,28 @@ use crate::cancel::CancelSignal;
 use crate::config::HelperConfig;
 use crate::error::Error;
 use crate::event::{Event, EventKind, TraceFacts};
+use crate::foreign::Foreign;
 use crate::id::{HelperId, TaskId};
 use crate::observers::SharedObservers;
 use crate::queue::Tickets;
 use crate::store::Store;
 use crate::sync::{
-    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock, wait_until,
+    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, RwLock, lock, wait_until,
 };
 use crate::task::TaskRequest;
 
+mod attempts;
+mod callbacks;
+mod due;
 mod ends;
+mod notify;
 mod results;
+mod stop;
 mod submit;
-mod work;
+mod take;
 
-pub(crate) use work::Next;
+use callbacks::QueuedCallback;
+pub(crate) use take::{Done, Next};
 
 /// How long past its time a running task's backend may take to say so itself, before
 /// whoever asks for the task ends it: the backend knows better what it was waiting for.
@@ -39,8 +70,8 @@ pub(crate) const RUN_GRACE: Duration = Duration::from_millis(250);
 /// while the device sleeps, and nothing wakes a waiting thread when the device wakes up.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long `cancel_task` waits where the task's thread itself must end it, because it just
-/// tells observers of a call.
+/// How long `cancel_task` waits where the task's thread itself must end it, because it is just
+/// reporting a call to the observers.
 const CANCEL_HANDOVER: Duration = Duration::from_millis(100);
 
 /// How often a wait lets other threads go first before it sleeps, and a helper's thread after
@@ -56,7 +87,7 @@ pub const INBOX_BYTES_MAX: usize = 64 << 10;
 const INBOX_KEY: &str = "inbox";
 
 /// What one helper's result says to another helper.
-pub(crate) struct Message {
+pub(crate) struct InboxMessage {
     pub(crate) from: String,
     pub(crate) text: String,
 }
@@ -90,7 +121,7 @@ impl Watch {
 }
 
 /// A thread's place: the signal that reaches it and the request it works on.
-pub(crate) struct Slot {
+pub(crate) struct ThreadSlot {
     pub(crate) cancel: CancelSignal,
     /// Written by the slot's thread, under the state's lock; read by that thread while it
     /// works, and by whoever ends the task in its place (to copy the prompt), also under the
@@ -108,7 +139,7 @@ pub(crate) struct State {
     /// The threads are there, and the observers know.
     pub(crate) started: bool,
     pub(crate) stopping: bool,
-    pub(crate) stop_told: bool,
+    pub(crate) stop_reported: bool,
     /// Threads that have not ended, those about to be started included.
     pub(crate) threads: usize,
     pub(crate) exited: Vec<bool>,
@@ -124,7 +155,24 @@ pub(crate) struct State {
     awaited: Vec<u64>,
     room_waiters: usize,
     watches: Vec<Arc<Watch>>,
-    inbox: Vec<Message>,
+    inbox: Vec<InboxMessage>,
+    /// What is to be called, by the order in which it came.
+    callbacks: VecDeque<Box<QueuedCallback>>,
+    last_callback: u64,
+    /// Callbacks of published ends that are not in the queue yet: their sweep goes on.
+    callbacks_held: usize,
+    /// How long after it was queued the latest callback began, and the longest of these times.
+    callback_delay: Duration,
+    callback_delay_max: Duration,
+}
+
+impl State {
+    /// Counts off this many sleeping threads at most; gives how many tickets are to be sent.
+    fn wake(&mut self, most: usize) -> usize {
+        let woken = most.min(self.sleepers);
+        self.sleepers -= woken;
+        woken
+    }
 }
 
 pub(crate) struct Shared {
@@ -133,7 +181,7 @@ pub(crate) struct Shared {
     pub(crate) backend_name: String,
     /// Who answers, for traces, where the helper's kind tells it.
     pub(crate) provider: Option<&'static str>,
-    pub(crate) backend: Box<dyn AiBackend>,
+    pub(crate) backend: Foreign<Box<dyn AiBackend>>,
     pub(crate) config: HelperConfig,
     pub(crate) timeout: Duration,
     pub(crate) observers: SharedObservers,
@@ -142,37 +190,38 @@ pub(crate) struct Shared {
     finished: Condvar,
     /// There may be room for a task.
     room: Condvar,
-    /// A thread has ended.
-    pub(crate) thread_ended: Condvar,
+    /// A thread has ended, or a stop's last outcome is published.
+    pub(crate) stop_goes_on: Condvar,
     pub(crate) tickets: Tickets,
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) slots: Vec<ThreadSlot>,
     pub(crate) handles: Mutex<Vec<JoinHandle<()>>>,
     callback_panics: AtomicU64,
 }
 impl Shared {
     pub(crate) fn new(
         config: HelperConfig,
-        backend: Box<dyn AiBackend>,
+        backend: Foreign<Box<dyn AiBackend>>,
+        backend_name: String,
         observers: SharedObservers,
     ) -> Self {
         let threads = config.max_concurrent_tasks;
-        let slot = || Slot { cancel: CancelSignal::new(), request: RwLock::new(None) };
+        let slot = || ThreadSlot { cancel: CancelSignal::new(), request: RwLock::new(None) };
         Self {
             id: HelperId::next(),
             name: config.effective_name().to_owned(),
-            backend_name: backend.name().to_owned(),
+            backend_name,
             provider: None,
             backend,
             timeout: config.effective_timeout(),
             config,
             observers,
             state: Mutex::new(State {
-                store: Store::new(),
+                store: Store::default(),
                 running: vec![None; threads],
                 starting: false,
                 started: false,
                 stopping: false,
-                stop_told: false,
+                stop_reported: false,
                 threads: 0,
                 exited: vec![false; threads],
                 unjoined: 0,
@@ -186,10 +235,15 @@ impl Shared {
                 room_waiters: 0,
                 watches: Vec::new(),
                 inbox: Vec::new(),
+                callbacks: VecDeque::new(),
+                last_callback: 0,
+                callbacks_held: 0,
+                callback_delay: Duration::ZERO,
+                callback_delay_max: Duration::ZERO,
             }),
             finished: Condvar::new(),
             room: Condvar::new(),
-            thread_ended: Condvar::new(),
+            stop_goes_on: Condvar::new(),
             tickets: Tickets::new(threads),
             slots: (0..threads).map(|_| slot()).collect(),
             handles: Mutex::new(Vec::new()),
@@ -221,9 +275,15 @@ impl Shared {
         self.config.name.as_deref().unwrap_or(&self.backend_name)
     }
 
-    /// Counts a callback that panicked on a thread of the caller.
-    pub(crate) fn count_callback_panic(&self) {
-        self.callback_panics.fetch_add(1, Ordering::Relaxed);
+    /// Wakes sleeping threads that were counted off.
+    fn send_tickets(&self, tickets: usize) {
+        (0..tickets).for_each(|_| self.tickets.send());
+    }
+
+    /// Whether its backend sends anything to another device. One that panics when it is asked
+    /// is taken to do so.
+    pub(crate) fn leaves_device(&self) -> bool {
+        self.fence(|| self.backend.leaves_device()).unwrap_or(true)
     }
 
     /// How many threads have no task, running or waiting.

@@ -2,66 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use super::ends::{Afterwards, expired_in_queue};
 use super::{
-    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, LOOK_AGAIN, Message, RUN_GRACE, Shared,
-    State, Watch, YIELDS,
+    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, InboxMessage, RUN_GRACE, Shared, State,
+    Watch, YIELDS,
 };
-use crate::backend::{cancelled, timed_out};
+use crate::backend::cancelled;
 use crate::error::Error;
+use crate::foreign;
+use crate::helper::worker;
 use crate::id::TaskId;
 use crate::status::{HelperStatus, HelperStatusReport};
-use crate::store::{Lookup, Phase};
+use crate::store::Phase;
 use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now};
-use crate::task::{Task, TaskState};
+use crate::task::{Task, TaskState, millis};
 
 impl Shared {
-    /// Ends the task if its time is over and nobody noticed. The lock is given back anew.
-    pub(super) fn touch<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        number: u64,
-    ) -> MutexGuard<'a, State> {
-        // What has ended is asked for most: it costs no look at the clock.
-        if !matches!(state.store.phase(number), Some(Phase::Queued(_) | Phase::Running(_))) {
-            return state;
-        }
-        self.touch_at(state, number, now())
-    }
-
-    pub(super) fn touch_at<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        number: u64,
-        now: Instant,
-    ) -> MutexGuard<'a, State> {
-        let mut after = Afterwards::default();
-        let ended = match state.store.phase(number) {
-            Some(Phase::Queued(queued)) if self.queued_is_late(queued, now) => {
-                self.end_queued(&mut state, number, expired_in_queue(), &mut after)
-            }
-            Some(Phase::Running(running)) if self.is_overdue(running, now) => {
-                self.end_running(&mut state, number, timed_out(), &mut after)
-            }
-            _ => false,
-        };
-        if !ended {
-            return state;
-        }
-        drop(state);
-        self.finish_all(after);
-        self.lock()
-    }
-
-    /// When to look at a task again: at its end, or soon where the device's sleep counts.
-    pub(super) fn look_again(&self, over: Option<Instant>, has_deadline: bool) -> Option<Instant> {
-        let counts = has_deadline && self.config.count_suspended_time;
-        if counts { earlier(over, now().checked_add(LOOK_AGAIN)) } else { over }
-    }
-
     /// A copy of the finished task; `Ok(None)` while it is not finished, together with the
     /// moment by which it should be looked at again.
-    pub(crate) fn poll(&self, id: TaskId) -> Result<Result<Task, Option<Instant>>, Error> {
+    pub(crate) fn poll(
+        self: &Arc<Self>,
+        id: TaskId,
+    ) -> Result<Result<Task, Option<Instant>>, Error> {
         let number = self.number(id)?;
         let state = self.lock();
         let mut state = self.touch(state, number);
@@ -74,38 +35,40 @@ impl Shared {
         id: TaskId,
         number: u64,
     ) -> Result<Result<Task, Option<Instant>>, Error> {
-        match state.store.look(number) {
-            Lookup::Dropped => Err(Error::ResultDropped(id)),
-            Lookup::Unknown => Err(Error::UnknownTask(id)),
-            Lookup::Found(Phase::Queued(queued)) => {
+        let Some(phase) = state.store.phase(number) else {
+            let dropped = state.store.was_dropped(number);
+            return Err(if dropped { Error::ResultDropped(id) } else { Error::UnknownTask(id) });
+        };
+        match phase {
+            Phase::Queued(queued) => {
                 Ok(Err(self.look_again(queued.deadline, queued.deadline.is_some())))
             }
-            Lookup::Found(Phase::Running(running)) => {
+            Phase::Running(running) => {
                 // An end that its thread was asked for already is not asked for again.
                 let asked = running.end_with.is_some();
                 let over = running.deadline.and_then(|at| at.checked_add(RUN_GRACE));
-                let again = self.look_again(over, running.sleepless.is_some());
+                let again = self.look_again(over, running.own_deadline.is_some());
                 Ok(Err(if asked { None } else { again }))
             }
-            Lookup::Found(Phase::Finished { .. }) => match state.store.read(number) {
+            Phase::Finished { .. } => match state.store.read(number) {
                 Some(task) => {
-                    self.tell_room(state);
+                    self.notify_room(state);
                     Ok(Ok(task))
                 }
                 None => Err(Error::UnknownTask(id)),
             },
-            Lookup::Found(Phase::Ending | Phase::Free) => Ok(Err(None)),
+            Phase::Ending => Ok(Err(None)),
         }
     }
 
     /// Reading a result can make room for a task; see [`WhenResultsFull::RefuseTasks`].
-    pub(super) fn tell_room(&self, state: &State) {
+    pub(super) fn notify_room(&self, state: &State) {
         if state.room_waiters > 0 {
             self.room.notify_all();
         }
     }
 
-    pub(crate) fn wait(&self, id: TaskId, timeout: Duration) -> Result<Task, Error> {
+    pub(crate) fn wait(self: &Arc<Self>, id: TaskId, timeout: Duration) -> Result<Task, Error> {
         let number = self.number(id)?;
         let mut looked = now();
         let until = looked.checked_add(timeout);
@@ -158,24 +121,24 @@ impl Shared {
         self.lock().watches.retain(|other| !Arc::ptr_eq(other, watch));
     }
 
-    pub(crate) fn take(&self, id: TaskId) -> Option<Task> {
+    pub(crate) fn take(self: &Arc<Self>, id: TaskId) -> Option<Task> {
         let number = self.number(id).ok()?;
         let state = self.lock();
         let mut state = self.touch(state, number);
         let task = state.store.remove(number);
-        self.tell_room(&state);
+        self.notify_room(&state);
         task
     }
 
     pub(crate) fn clear(&self) -> usize {
         let mut state = self.lock();
         let tasks = state.store.clear();
-        self.tell_room(&state);
+        self.notify_room(&state);
         drop(state);
         tasks.len()
     }
 
-    pub(crate) fn task_state(&self, id: TaskId) -> Option<TaskState> {
+    pub(crate) fn task_state(self: &Arc<Self>, id: TaskId) -> Option<TaskState> {
         let number = self.number(id).ok()?;
         let state = self.lock();
         let mut state = self.touch(state, number);
@@ -183,24 +146,23 @@ impl Shared {
             Phase::Queued(_) => Some(TaskState::Queued),
             Phase::Running(_) | Phase::Ending => Some(TaskState::Running),
             Phase::Finished { .. } => Some(TaskState::Finished),
-            Phase::Free => None,
         }
     }
 
-    pub(crate) fn cancel(&self, id: TaskId) -> bool {
+    pub(crate) fn cancel(self: &Arc<Self>, id: TaskId) -> bool {
         let Ok(number) = self.number(id) else { return false };
         let state = self.lock();
         let mut state = self.touch(state, number);
-        let mut after = Afterwards::default();
-        let ended = self.end_queued(&mut state, number, cancelled(), &mut after)
-            || self.end_running(&mut state, number, cancelled(), &mut after);
+        let Some(ended) = self.claim(&mut state, number, cancelled()) else { return false };
         drop(state);
-        let handed_over = ended && after.ends.is_empty();
-        self.finish_all(after);
-        if handed_over && !crate::helper::worker::on_helper_thread() {
+        let handed_over = ended.is_handed_over();
+        if let Some(callback) = self.conclude(ended) {
+            self.run_own(callback);
+        }
+        if handed_over && !worker::on_helper_thread() && !foreign::in_observer() {
             self.await_end(number);
         }
-        ended
+        true
     }
 
     /// Waits a moment for an end that the task's own thread was asked for.
@@ -217,9 +179,9 @@ impl Shared {
         status_of(&self.lock())
     }
 
-    pub(crate) fn report(&self) -> HelperStatusReport {
+    pub(crate) fn report(self: &Arc<Self>) -> HelperStatusReport {
         let state = self.lock();
-        let (state, _) = self.end_expired(state, now());
+        let (state, _) = self.end_due(state, now());
         HelperStatusReport {
             helper_id: self.id,
             name: self.name.clone(),
@@ -233,13 +195,16 @@ impl Shared {
             dropped_results: state.dropped_unread,
             threads: state.threads,
             unjoined_threads: state.unjoined,
+            waiting_callbacks: state.callbacks.len() + state.callbacks_held,
+            callback_delay_ms: millis(state.callback_delay),
+            callback_delay_max_ms: millis(state.callback_delay_max),
             callback_panics: self.callback_panics.load(Ordering::Relaxed),
             observer_panics: self.observers.panics(),
         }
     }
 
     /// Puts a message where the next task begun sees it.
-    pub(crate) fn put_message(&self, message: Message) -> Result<(), Error> {
+    pub(crate) fn put_message(&self, message: InboxMessage) -> Result<(), Error> {
         if message.text.len() > INBOX_BYTES_MAX {
             return Err(Error::InvalidRequest(format!(
                 "the result has {} bytes, an inbox holds {INBOX_BYTES_MAX} (INBOX_BYTES_MAX): \

@@ -1,31 +1,34 @@
 //! The way in: a request becomes a task that waits.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use super::ends::{Afterwards, Claim, expired_in_queue};
 use super::{Shared, State};
-use crate::backend::timed_out;
 use crate::config::WhenResultsFull;
 use crate::error::Error;
 use crate::id::TaskId;
-use crate::store::{Phase, Queued};
-use crate::sync::{MutexGuard, earlier, now, wait_until};
+use crate::store::Queued;
+use crate::sync::{Arc, earlier, now, wait_until};
 use crate::task::TaskRequest;
 
 impl Shared {
     /// Checks a request and puts it into the queue; waits for room this long.
-    pub(crate) fn submit(&self, request: TaskRequest, patience: Duration) -> Result<TaskId, Error> {
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        request: TaskRequest,
+        patience: Duration,
+    ) -> Result<TaskId, Error> {
         let (prompt_max, context_max) =
             (self.config.max_prompt_bytes, self.config.max_context_bytes);
-        if let Some(problem) = request.problem(prompt_max, context_max) {
-            return Err(Error::InvalidRequest(problem));
+        if let Err(why) = request.validate(prompt_max, context_max) {
+            self.count_panics(|| drop(request));
+            return Err(Error::InvalidRequest(why));
         }
         let submitted = now();
         let until = submitted.checked_add(patience);
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
         let created_at = SystemTime::now();
         if self.observers.any() || (deadline.is_some() && self.config.count_suspended_time) {
-            self.observers.slept.watch();
+            self.observers.suspended.watch();
         }
         let mut state = self.lock();
         loop {
@@ -36,7 +39,7 @@ impl Shared {
                 break;
             }
             let looked = now();
-            let (unlocked, ended_any) = self.end_expired(state, looked);
+            let (unlocked, ended_any) = self.end_due(state, looked);
             state = unlocked;
             if ended_any {
                 continue;
@@ -54,12 +57,9 @@ impl Shared {
             }
         }
         let number = state.store.insert(Queued { request, created_at, submitted, deadline });
-        let sleeper = state.sleepers > 0;
-        state.sleepers -= usize::from(sleeper);
+        let woken = state.wake(1);
         drop(state);
-        if sleeper {
-            self.tickets.send();
-        }
+        self.send_tickets(woken);
         Ok(self.task_id(number))
     }
 
@@ -77,32 +77,5 @@ impl Shared {
                     && state.store.unread_bytes() < self.config.max_result_bytes
             }
         }
-    }
-
-    /// Ends every queued task whose deadline is over, and every running one whose backend
-    /// did not notice. Gives the lock back anew, and whether there was any.
-    pub(super) fn end_expired<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        now: Instant,
-    ) -> (MutexGuard<'a, State>, bool) {
-        let mut after = Afterwards::default();
-        for (number, queued) in state.store.claim_expired(now) {
-            after.ends.push((Claim::queued(number, queued), expired_in_queue()));
-        }
-        // Who waits for room need not be told: it wakes up at that moment by itself.
-        for slot in 0..state.running.len() {
-            let Some(number) = state.running[slot] else { continue };
-            let Some(Phase::Running(running)) = state.store.phase(number) else { continue };
-            if self.is_overdue(running, now) {
-                self.end_running(&mut state, number, timed_out(), &mut after);
-            }
-        }
-        if after.ends.is_empty() && after.hooks.is_empty() {
-            return (state, false);
-        }
-        drop(state);
-        self.finish_all(after);
-        (self.lock(), true)
     }
 }

@@ -7,8 +7,8 @@ use super::ends::Claim;
 use super::*;
 use crate::backend::{Reply, cancelled};
 use crate::config::WhenResultsFull;
-use crate::slept::Slept;
 use crate::store::{Phase, Queued};
+use crate::suspended::SuspendedTime;
 use crate::sync::{Ordering, earlier, now};
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -130,31 +130,31 @@ fn a_result_that_is_read_gives_its_place_to_a_submit_that_sleeps() {
         let id = helper.submit_task("x").unwrap();
         assert!(helper.cancel_task(id));
         wakes_a_waiting_submit(&helper, || free(id));
-        let queued = helper.shared().lock().store.claim_all_queued();
-        for (number, queued) in queued {
-            helper.shared().finish(Claim::queued(number, queued), Err(cancelled()));
-        }
+        let (number, queued) = helper.shared().lock().store.take_next().unwrap();
+        helper.shared().finish(Claim::queued(number, queued), Err(cancelled()));
         helper.clear_results();
     }
 }
 
 /// A helper on a device that has slept ever since it was switched on, and a task that came
 /// an hour ago by the wall clock, just now by `Instant`.
-fn asleep(config: HelperConfig) -> (Shared, Queued, std::sync::Arc<Sleeps>) {
-    let backend = Box::new(Gate(std::sync::Mutex::new(std::sync::mpsc::channel().1)));
-    let told = std::sync::Arc::<Sleeps>::default();
-    let mut observers = crate::observers::Observers::new(vec![told.clone()]);
-    Arc::get_mut(&mut observers).unwrap().slept = Slept::as_if_always_asleep();
+fn asleep(config: HelperConfig) -> (Arc<Shared>, Queued, std::sync::Arc<Sleeps>) {
+    let backend: Box<dyn AiBackend> =
+        Box::new(Gate(std::sync::Mutex::new(std::sync::mpsc::channel().1)));
+    let reported = std::sync::Arc::<Sleeps>::default();
+    let mut observers = crate::observers::Observers::new(vec![Foreign::new(reported.clone())]);
+    Arc::get_mut(&mut observers).unwrap().suspended = SuspendedTime::as_if_always_asleep();
     let queued = Queued {
         request: TaskRequest::new("x"),
         created_at: SystemTime::now() - Duration::from_secs(3600),
         submitted: now(),
         deadline: Some(now() + MINUTE),
     };
-    (Shared::new(config, backend, observers), queued, told)
+    let shared = Shared::new(config, Foreign::new(backend), "Gate".to_owned(), observers);
+    (Arc::new(shared), queued, reported)
 }
 
-/// How many sleeps the observers were told of.
+/// How many suspensions were reported to the observers.
 #[derive(Default)]
 struct Sleeps(AtomicU64);
 
@@ -173,14 +173,15 @@ fn sleep_counts_against_a_deadline_and_where_it_shall() {
     {
         let (shared, mut queued, _) = asleep(HelperConfig::local().count_suspended_time(counts));
         queued.deadline = queued.deadline.filter(|_| deadline);
-        assert_eq!(!shared.slept_since(&queued).is_zero(), counted, "{counts} {deadline}");
+        assert_eq!(!shared.suspended_since(&queued).is_zero(), counted, "{counts} {deadline}");
     }
 }
 
 #[test]
 fn a_task_that_runs_while_the_device_sleeps_is_charged_too() {
     for counts in [true, false] {
-        let (shared, mut queued, told) = asleep(HelperConfig::local().count_suspended_time(counts));
+        let (shared, mut queued, reported) =
+            asleep(HelperConfig::local().count_suspended_time(counts));
         // It is not late yet when its thread takes it up.
         let long_ago = std::mem::replace(&mut queued.created_at, SystemTime::now());
         let number = shared.lock().store.insert(queued);
@@ -195,9 +196,9 @@ fn a_task_that_runs_while_the_device_sleeps_is_charged_too() {
         let task = shared.lock().store.read(number);
         let kind = task.and_then(|task| task.error).map(|error| error.kind());
         assert_eq!(kind, counts.then_some(ErrorKind::Timeout));
-        // Told once, whether it was charged or not.
+        // Reported once, whether it was charged or not.
         shared.cancel(shared.task_id(number));
-        assert_eq!(told.0.load(Ordering::Relaxed), 1);
+        assert_eq!(reported.0.load(Ordering::Relaxed), 1);
     }
 }
 
@@ -213,7 +214,7 @@ fn a_sleep_shorter_than_what_is_left_ends_nothing() {
     running.created_at = long_ago;
     running.deadline = None;
     for (left, overdue) in [(MINUTE * 60 * 24 * 365, false), (Duration::ZERO, true)] {
-        running.sleepless = Some(now() + left);
+        running.own_deadline = Some(now() + left);
         assert_eq!(shared.is_overdue(running, now()), overdue);
     }
 }
@@ -247,7 +248,7 @@ fn a_thread_that_was_woken_sleeps_no_more() {
 fn one_message_may_fill_the_inbox_and_none_may_be_larger() {
     let (shared, ..) = asleep(HelperConfig::local());
     let put = |bytes: usize| {
-        shared.put_message(Message { from: "other".to_owned(), text: "x".repeat(bytes) })
+        shared.put_message(InboxMessage { from: "other".to_owned(), text: "x".repeat(bytes) })
     };
     assert!(matches!(put(INBOX_BYTES_MAX + 1), Err(Error::InvalidRequest(_))));
     put(INBOX_BYTES_MAX).unwrap();

@@ -1,5 +1,6 @@
 //! The protocol as the engine sees it, and where its server is.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{ANTHROPIC, DEFAULT_VERSION, KEY_VARIABLE, TOKEN_VARIABLE, VERSION};
@@ -46,8 +47,8 @@ pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBa
 pub(in crate::providers) struct Messages;
 
 impl Protocol for Messages {
-    fn path(&self) -> &'static str {
-        PATH
+    fn path(&self, _: &Ask<'_>) -> Cow<'static, str> {
+        PATH.into()
     }
 
     fn reserved(&self) -> &'static [&'static str] {

@@ -1,14 +1,11 @@
 //! A complete reply of the Messages API, and the pieces that streams share with it.
 
-use std::borrow::Cow;
-
 use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::json::elements;
 use crate::engine::message::{Content, ReplyPart, ToolCall};
-use crate::lenient::{
-    Count, Found, Name, Own, Raw, Text, lenient, read as read_json, read_partly, utf8, whole,
-};
+use crate::engine::payload;
+use crate::lenient::{Count, Name, Own, Raw, Text, lenient, read_partly, whole};
 use crate::providers::chat_completions::{self, Finish};
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
@@ -106,18 +103,7 @@ pub(super) fn finish(stop_reason: &Name) -> Result<Option<FinishReason>, BadRepl
 
 /// Takes a complete reply in.
 pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
-    let text = utf8(body);
-    if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
-        if read_json::<Text>(&text).is_ok_and(|found| found.rest.is_empty()) {
-            return Err(BadReply::foreign());
-        }
-    }
-    let found = read_json(&text).map_err(|fault| BadReply::unreadable(body, fault))?;
-    let Found { value, rest, oddities } = found;
-    draft.note_oddities(oddities + u32::from(matches!(text, Cow::Owned(_))));
-    if !rest.is_empty() {
-        return Err(BadReply::protocol("the server's answer is more than one JSON object"));
-    }
+    let (text, value) = payload::whole(body, draft)?;
     take(value, &text, draft)
 }
 
@@ -148,11 +134,14 @@ pub(super) fn take(reply: Reply, json: &str, draft: &mut Draft) -> Result<(), Ba
     if blocks.iter().any(|block| block.kind.as_str() == "tool_use") {
         for (block, own) in blocks.iter().zip(elements(&own)) {
             draft.keep(own.len())?;
-            draft.push_part(ReplyPart { content: content_of(block), opaque: Some(own.into()) })?;
+            // A call without an id is written anew, with the id that it gets.
+            let is_nameless = block.kind.as_str() == "tool_use" && block.id.as_str().is_empty();
+            let opaque = (!is_nameless).then(|| own.into());
+            draft.push_part(ReplyPart { content: content_of(block), opaque })?;
         }
     }
     for block in blocks {
-        draft.has_reasoned |= !block.thinking.as_str().is_empty();
+        draft.push_reasoning(block.thinking.as_str());
         if block.kind.as_str() == "text" {
             draft.push_text(block.text.0.unwrap_or_default())?;
         }

@@ -6,9 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::engine::json::Json;
 use crate::engine::message::{Content, Part, ReplyPart, Round, ToolResult};
-use crate::engine::protocol::{Ask, object_schema};
-use crate::task::{ReplySchema, Role};
-use crate::tool::Tool;
+use crate::engine::protocol::{Ask, Offer};
+use crate::task::Role;
 
 /// Fields that the protocol writes itself. A custom parameter of such a name is refused.
 pub(super) const RESERVED: &[&str] = &["messages", "stream"];
@@ -26,8 +25,8 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
     if ask.param("model").is_none() {
         json.text("model", ask.model);
     }
-    if ask.param("max_tokens").is_none() {
-        json.key("max_tokens").value(&MAX_TOKENS);
+    if ask.max_output_tokens.is_some() || ask.param("max_tokens").is_none() {
+        json.key("max_tokens").value(&ask.max_output_tokens.unwrap_or(MAX_TOKENS));
     }
     let system = system(ask);
     if let Some(system) = &system {
@@ -37,23 +36,23 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
     if ask.stream {
         json.key("stream").value(&true);
     }
-    let has_tools = ask.tools().len() > 0;
+    let has_tools = !ask.tools.is_empty();
     if has_tools {
-        json.key("tools").array(|json| ask.tools().for_each(|tool| offer(tool, json)));
+        json.key("tools").array(|json| ask.tools.iter().for_each(|tool| offer(tool, json)));
     }
-    if let Some(schema) = ask.schema() {
-        json.key(OUTPUT_CONFIG).value(&output_config(ask, schema));
+    let configures_output = ask.schema().is_some() || ask.effort.is_some();
+    if configures_output {
+        json.key(OUTPUT_CONFIG).value(&output_config(ask));
     }
     // What the request says through its own methods wins over parameters of that name.
     let ours = |key: &str| {
         RESERVED.contains(&key)
             || (key == "system" && system.is_some())
             || (key == "tools" && has_tools)
-            || (key == OUTPUT_CONFIG && ask.schema().is_some())
+            || (key == OUTPUT_CONFIG && configures_output)
+            || (key == "max_tokens" && ask.max_output_tokens.is_some())
     };
-    for (key, value) in ask.all_params().filter(|(key, _)| !ours(key)) {
-        json.key(key).value(value);
-    }
+    ask.write_params(json, ours);
 }
 
 /// Instructions, context, and turns of the role system, which is no role of a message here.
@@ -68,16 +67,21 @@ fn system(ask: &Ask<'_>) -> Option<String> {
     (!all.trim().is_empty()).then_some(all)
 }
 
-/// The schema of the answer, beside what else the parameter of that name sets.
-fn output_config(ask: &Ask<'_>, schema: &ReplySchema) -> Map<String, Value> {
+/// The schema of the answer and the effort, beside what else the parameter of that name sets.
+fn output_config(ask: &Ask<'_>) -> Map<String, Value> {
     let given = ask.param(OUTPUT_CONFIG).and_then(Value::as_object);
     let mut config = given.cloned().unwrap_or_default();
-    let mut closed = schema.schema.clone();
-    close_objects(&mut closed);
-    let mut format = Map::new();
-    format.insert("type".to_owned(), "json_schema".into());
-    format.insert("schema".to_owned(), closed);
-    config.insert("format".to_owned(), format.into());
+    if let Some(effort) = ask.effort {
+        config.insert("effort".to_owned(), effort.into());
+    }
+    if let Some(schema) = ask.schema() {
+        let mut closed = schema.schema.clone();
+        close_objects(&mut closed);
+        let mut format = Map::new();
+        format.insert("type".to_owned(), "json_schema".into());
+        format.insert("schema".to_owned(), closed);
+        config.insert("format".to_owned(), format.into());
+    }
     config
 }
 
@@ -158,10 +162,10 @@ fn returned(result: &ToolResult, json: &mut Json) {
 }
 
 /// A tool on offer.
-fn offer(tool: &dyn Tool, json: &mut Json) {
+fn offer(tool: &Offer<'_>, json: &mut Json) {
     json.object(|json| {
-        json.text("name", tool.name());
-        json.text("description", tool.description());
-        json.key("input_schema").value(&object_schema(tool));
+        json.text("name", tool.name);
+        json.text("description", tool.description);
+        json.key("input_schema").value(&tool.schema);
     });
 }

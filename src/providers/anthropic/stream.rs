@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 
 use super::reply::{self, Block, Tokens, finish};
 use crate::engine::draft::{BadReply, Draft, Progress};
-use crate::engine::error_body::{ErrorBody, ErrorField};
+use crate::engine::error_body::ErrorField;
 use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
-use crate::engine::payload::{Payload, payload};
+use crate::engine::payload::{check, object};
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::SseEvent;
-use crate::lenient::{Count, Found, Name, Own, Raw, Text, lenient, read, read_partly, whole};
+use crate::lenient::{Count, Name, Own, Raw, Text, lenient, read_partly, whole};
 
 lenient! {
     /// The data of any event.
@@ -46,12 +46,12 @@ lenient! {
 /// The blocks of a growing message.
 #[derive(Default)]
 pub(super) struct Blocks {
-    blocks: Vec<(Option<u64>, Open)>,
+    blocks: Vec<(Option<u64>, OpenBlock)>,
     tokens: Tokens,
 }
 
 /// A block so far.
-enum Open {
+enum OpenBlock {
     /// Where its text stands in the draft's.
     Text {
         from: usize,
@@ -72,20 +72,15 @@ enum Open {
 
 impl ReadStream for Blocks {
     fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
-        let name = match *event {
-            SseEvent::Data { event, .. } => event,
-            SseEvent::Stray(_) => b"",
-        };
-        match payload(event, draft)? {
-            Payload::Json(json) => self.take(&String::from_utf8_lossy(name), &json, draft),
-            // Some gateways end with the word of another protocol.
-            Payload::Done | Payload::Nothing => Ok(()),
-        }
+        let Some((name, json, mut data)) = object::<Data>(event, draft)? else { return Ok(()) };
+        let kind = data.kind.0.take().unwrap_or_else(|| name.into_owned());
+        check(&kind, std::mem::take(&mut data.error), &json)?;
+        self.take(&kind, data, &json, draft)
     }
 
     fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply> {
         let blocks = std::mem::take(&mut self.blocks);
-        if !blocks.iter().any(|(_, block)| matches!(block, Open::Call { .. })) {
+        if !blocks.iter().any(|(_, block)| matches!(block, OpenBlock::Call { .. })) {
             return Ok(());
         }
         for (_, block) in blocks {
@@ -97,20 +92,15 @@ impl ReadStream for Blocks {
 }
 
 impl Blocks {
-    /// Takes an event's JSON in.
-    fn take(&mut self, name: &str, json: &str, draft: &mut Draft) -> Result<(), BadReply> {
-        let unreadable = |fault| BadReply::unreadable(json.as_bytes(), fault).within_stream();
-        let Found { value: data, oddities, .. } = read::<Data>(json).map_err(unreadable)?;
-        draft.note_oddities(oddities);
-        let kind = data.kind.0.unwrap_or_else(|| name.to_owned());
-        let error = data.error.error();
-        if error.is_some() || kind == "error" || json.starts_with('[') {
-            let error = ErrorBody::parse(json.as_bytes()).or(error);
-            let is_error = kind == "error" || error.is_some();
-            let error = ErrorBody { is_bare: false, ..error.unwrap_or_default() };
-            return if is_error { Err(error.into()) } else { Ok(()) };
-        }
-        match kind.as_str() {
+    /// Takes an event in that is no error.
+    fn take(
+        &mut self,
+        kind: &str,
+        data: Data,
+        json: &str,
+        draft: &mut Draft,
+    ) -> Result<(), BadReply> {
+        match kind {
             "message_start" => {
                 draft.set_model(data.message.model.0);
                 self.count(&data.message.usage, draft);
@@ -118,16 +108,16 @@ impl Blocks {
             }
             "content_block_start" => {
                 self.open(data.index.0, data.block.0.as_deref().unwrap_or_default(), draft)?;
-                self.show_progress(draft);
+                draft.show_progress();
             }
             "content_block_delta" => {
                 self.extend(data.index.0, data.delta, draft)?;
-                self.show_progress(draft);
+                draft.show_progress();
             }
             "message_delta" => {
                 self.count(&data.usage, draft);
                 draft.finish = finish(&data.delta.stop_reason)?.or(draft.finish);
-                self.show_progress(draft);
+                draft.show_progress();
             }
             "message_stop" => draft.is_done = true,
             // A reply that is no stream.
@@ -146,12 +136,6 @@ impl Blocks {
         draft.usage = self.tokens.counts();
     }
 
-    /// Until text has come, a model may think for as long as the task has time.
-    fn show_progress(&self, draft: &mut Draft) {
-        let is_begun = !draft.text().is_empty();
-        draft.progress = Some(if is_begun { Progress::Delta } else { Progress::Working });
-    }
-
     fn open(&mut self, index: Option<u64>, own: &str, draft: &mut Draft) -> Result<(), BadReply> {
         if own.is_empty() {
             return Ok(());
@@ -163,9 +147,9 @@ impl Blocks {
             "text" => {
                 let from = draft.text().len();
                 draft.push_text(block.text.0.unwrap_or_default())?;
-                Open::Text { from, to: draft.text().len() }
+                OpenBlock::Text { from, to: draft.text().len() }
             }
-            "tool_use" => Open::Call {
+            "tool_use" => OpenBlock::Call {
                 call: ToolCall {
                     id: block.id.0.unwrap_or_default(),
                     name: block.name.0.unwrap_or_default(),
@@ -173,12 +157,12 @@ impl Blocks {
                 },
                 input: block.input.0.unwrap_or_default(),
             },
-            "thinking" => Open::Thinking {
+            "thinking" => OpenBlock::Thinking {
                 start: serde_json::from_str(own).unwrap_or_default(),
                 thinking: String::new(),
                 signature: String::new(),
             },
-            _ => Open::Own(own.into()),
+            _ => OpenBlock::Own(own.into()),
         };
         self.blocks.push((index, open));
         Ok(())
@@ -195,32 +179,32 @@ impl Blocks {
         let arguments = delta.arguments.0.unwrap_or_default();
         let kept = [arguments.as_str(), delta.thinking.as_str(), delta.signature.as_str()];
         draft.keep(kept.iter().map(|text| text.len()).sum())?;
-        draft.has_reasoned |= !delta.thinking.as_str().is_empty();
+        draft.push_reasoning(delta.thinking.as_str());
         draft.push_text(text)?;
         let now = draft.text().len();
         let at = self.blocks.iter().rposition(|(other, _)| *other == index);
         let Some(at) = at.or(self.blocks.len().checked_sub(1)) else {
             // A server that opens no blocks.
-            self.blocks.push((index, Open::Text { from, to: now }));
+            self.blocks.push((index, OpenBlock::Text { from, to: now }));
             return Ok(());
         };
         match &mut self.blocks[at].1 {
-            Open::Text { to, .. } if *to == from => *to = now,
-            Open::Call { call, .. } => call.arguments.push_str(&arguments),
-            Open::Thinking { thinking, signature, .. } => {
+            OpenBlock::Text { to, .. } if *to == from => *to = now,
+            OpenBlock::Call { call, .. } => call.arguments.push_str(&arguments),
+            OpenBlock::Thinking { thinking, signature, .. } => {
                 thinking.push_str(delta.thinking.as_str());
                 signature.push_str(delta.signature.as_str());
             }
-            Open::Text { .. } | Open::Own(_) if now > from => {
-                self.blocks.push((index, Open::Text { from, to: now }));
+            OpenBlock::Text { .. } | OpenBlock::Own(_) if now > from => {
+                self.blocks.push((index, OpenBlock::Text { from, to: now }));
             }
-            Open::Text { .. } | Open::Own(_) => {}
+            OpenBlock::Text { .. } | OpenBlock::Own(_) => {}
         }
         Ok(())
     }
 }
 
-impl Open {
+impl OpenBlock {
     /// The part that goes back with the tools' results.
     fn into_part(self, text: &str) -> ReplyPart {
         match self {

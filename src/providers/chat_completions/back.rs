@@ -1,17 +1,52 @@
 //! What a server wants back, as it gave it, with the tools' results: signatures and reasoning.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::json::{Json, elements};
 use crate::engine::message::Opaque;
-use crate::lenient::{Own, Reader};
+use crate::lenient::{JsonReader, Lenient, Own, Text, read_partly, whole};
 
 /// Members of a message or call that go back, each with its JSON so far.
 #[derive(Debug, Default)]
 pub(super) struct Back(Vec<(&'static str, Grown)>);
 
-/// JSON that may come in pieces.
+/// A member that goes back, or a piece of it.
+#[derive(Debug, Default)]
+pub(super) enum Piece {
+    #[default]
+    None,
+    Text(String),
+    Other(Opaque),
+}
+
+impl Lenient for Piece {
+    fn fits(_: u8) -> bool {
+        true
+    }
+
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        *self = match from.peek() {
+            b'"' => Self::Text(Text::read(from).0.unwrap_or_default()),
+            _ => Own::read(from).0.map_or(Self::None, Self::Other),
+        };
+    }
+}
+
+impl Piece {
+    /// What it says to people.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::None => "".into(),
+            Self::Text(text) => text.into(),
+            Self::Other(json) => read_partly::<Text>(json).0.unwrap_or_default().into(),
+        }
+    }
+}
+
+/// A member so far.
 #[derive(Debug)]
 enum Grown {
     /// Texts are joined.
@@ -19,28 +54,33 @@ enum Grown {
     /// Lists are joined too, pieces of one element within them.
     List(Vec<Opaque>),
     /// Of anything else the last counts.
-    Whole(Opaque),
+    Other(Opaque),
 }
 
 impl Grown {
-    fn new(json: Opaque) -> Self {
-        match json.as_bytes().first() {
-            Some(b'"') => Self::Text(text(&json)),
-            Some(b'[') => Self::List(elements(&json).into_iter().map(Opaque::from).collect()),
-            _ => Self::Whole(json),
-        }
+    fn new(piece: Piece) -> Option<Self> {
+        Some(match piece {
+            Piece::None => return None,
+            Piece::Text(text) => Self::Text(text),
+            Piece::Other(json) if json.starts_with('[') => {
+                Self::List(elements(&json).into_iter().map(Opaque::from).collect())
+            }
+            Piece::Other(json) => Self::Other(json),
+        })
     }
 
-    fn grow(&mut self, json: Opaque) {
-        match (self, Self::new(json)) {
+    fn grow(&mut self, piece: Self) {
+        match (self, piece) {
             (Self::Text(text), Self::Text(more)) => text.push_str(&more),
-            (Self::List(list), Self::List(more)) => more.into_iter().for_each(|element| match list
-                .last_mut()
-                .and_then(|last| joined(last, &element))
-            {
-                Some(both) => *list.last_mut().unwrap_or(&mut Opaque::default()) = both,
-                None => list.push(element),
-            }),
+            (Self::List(list), Self::List(more)) => {
+                for element in more {
+                    let both = list.last().and_then(|last| joined(last, &element));
+                    match (list.last_mut(), both) {
+                        (Some(last), Some(both)) => *last = both,
+                        _ => list.push(element),
+                    }
+                }
+            }
             (place, new) => *place = new,
         }
     }
@@ -51,16 +91,23 @@ impl Back {
     pub(super) fn add(
         &mut self,
         key: &'static str,
-        own: Own,
+        piece: Piece,
         draft: &mut Draft,
     ) -> Result<(), BadReply> {
-        let Some(json) = own.0 else { return Ok(()) };
-        draft.keep(json.len())?;
-        draft.has_reasoned |=
-            key.starts_with("reasoning") && !matches!(&*json, "\"\"" | "[]" | "{}");
+        draft.keep(match &piece {
+            Piece::None => return Ok(()),
+            Piece::Text(text) => text.len(),
+            Piece::Other(json) => json.len(),
+        })?;
+        let is_nothing = match &piece {
+            Piece::Other(json) => matches!(&**json, "[]" | "{}"),
+            _ => true,
+        };
+        draft.has_reasoned |= key.starts_with("reasoning") && !is_nothing;
+        let Some(new) = Grown::new(piece) else { return Ok(()) };
         match self.0.iter_mut().find(|(other, _)| *other == key) {
-            Some((_, grown)) => grown.grow(json),
-            None => self.0.push((key, Grown::new(json))),
+            Some((_, grown)) => grown.grow(new),
+            None => self.0.push((key, new)),
         }
         Ok(())
     }
@@ -72,14 +119,14 @@ impl Back {
         }
         let json = Json::written(|json| {
             json.object(|json| {
-                for (key, grown) in &self.0 {
+                for (key, grown) in self.0 {
                     let json = json.key(key);
                     match grown {
-                        Grown::Text(text) => json.value(text),
+                        Grown::Text(text) => json.value(&whole(text)),
                         Grown::List(list) => {
                             json.array(|json| list.iter().for_each(|one| json.raw(one)));
                         }
-                        Grown::Whole(own) => json.raw(own),
+                        Grown::Other(own) => json.raw(&own),
                     }
                 }
             });
@@ -91,12 +138,8 @@ impl Back {
 /// Writes the members that [`Back::into_opaque`] gave into an object.
 pub(super) fn write(opaque: Option<&Opaque>, json: &mut Json) {
     if let Some(opaque) = opaque {
-        Reader::new(opaque).object(|from, key| json.key(key).raw(from.raw()));
+        JsonReader::new(opaque).object(|from, key| json.key(key).raw(from.raw()));
     }
-}
-
-fn text(json: &str) -> String {
-    serde_json::from_str(json).unwrap_or_default()
 }
 
 /// Two pieces of one element of `reasoning_details`, if they are that: they have the same index
@@ -124,11 +167,12 @@ fn joined(first: &str, second: &str) -> Option<Opaque> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lenient::read;
 
     fn back(members: &[(&'static str, &str)]) -> Option<String> {
         let (mut back, mut draft) = (Back::default(), Draft::new(1000));
         for (key, json) in members {
-            back.add(key, Own(Some((*json).into())), &mut draft).unwrap();
+            back.add(key, read(json).unwrap().value, &mut draft).unwrap();
         }
         back.into_opaque().map(String::from)
     }

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::back::Back;
+use super::back::{Back, Piece};
 use crate::engine::draft::{BadReply, CALLS_MAX, Draft};
 use crate::engine::message::{self, Opaque};
-use crate::lenient::{Count, Name, Own, Raw, lenient, whole};
+use crate::lenient::{Count, Name, Raw, lenient, whole};
 
 lenient! {
     /// The model's wish to call a tool, or a piece of it.
@@ -16,7 +16,7 @@ lenient! {
         // Without the object that should be around them.
         name: Name = "name",
         arguments: Raw = "arguments",
-        extra_content: Own = "extra_content",
+        extra_content: Piece = "extra_content",
     }
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Call {
     index: Option<u64>,
     call: message::ToolCall,
     back: Back,
-    extra: Own,
+    extra: Piece,
 }
 
 impl From<ToolCall> for Call {
@@ -227,122 +227,127 @@ mod tests {
         calls.iter().map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into())).collect()
     }
 
+    /// An id, a name, arguments.
+    type Wanted<'a> = (&'a str, &'a str, &'a str);
+
+    /// How pieces are marked, the pieces, and the calls that they are.
+    const ROWS: &[(&str, &[&str], &[Wanted<'_>])] = &[
+        (
+            "by index",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"f","arguments":""}}"#,
+                r#"{"index":1,"id":"b","function":{"name":"g","arguments":"{"}}"#,
+                r#"{"index":0,"function":{"arguments":"{}"}}"#,
+                r#"{"index":1,"function":{"arguments":"}"}}"#,
+            ],
+            &[("a", "f", "{}"), ("b", "g", "{}")],
+        ),
+        (
+            "always index 0",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}"#,
+                r#"{"index":0,"id":"b","function":{"name":"f","arguments":"{"}}"#,
+                r#"{"index":0,"function":{"arguments":"}"}}"#,
+            ],
+            &[("a", "f", "{}"), ("b", "f", "{}")],
+        ),
+        (
+            "no index",
+            &[
+                r#"{"id":"a","function":{"name":"f","arguments":"{"}}"#,
+                r#"{"id":"a","function":{"name":"f","arguments":"}"}}"#,
+                r#"{"id":"b","function":{"name":"g","arguments":"{}"}}"#,
+            ],
+            &[("a", "f", "{}"), ("b", "g", "{}")],
+        ),
+        (
+            "no id",
+            &[
+                r#"{"index":0,"function":{"name":"f","arguments":"{}"}}"#,
+                r#"{"index":1,"function":{"name":"f","arguments":"{"}}"#,
+                r#"{"index":1,"function":{"arguments":"}"}}"#,
+                r#"{"index":1,"function":{"name":"g","arguments":"{}"}}"#,
+            ],
+            &[("", "f", "{}"), ("", "f", "{}"), ("", "g", "{}")],
+        ),
+        (
+            "a new id for each piece",
+            &[
+                r#"{"index":0,"id":"1","function":{"name":"f","arguments":""}}"#,
+                r#"{"index":0,"id":"2","function":{"arguments":"{\"x\":"}}"#,
+                r#"{"index":0,"id":"3","function":{"name":"","arguments":"1}"}}"#,
+            ],
+            &[("1", "f", "{\"x\":1}")],
+        ),
+        (
+            "a whole call, and another, at index 0",
+            &[
+                r#"{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":1}"}}"#,
+                r#"{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":2}"}}"#,
+                r#"{"index":0,"function":{"name":"f","arguments":"{}"}}"#,
+                r#"{"index":0,"id":"f","function":{"name":"f","arguments":"{\"x\":3}"}}"#,
+                r#"{"index":0,"id":"f","function":{"name":"f","arguments":"{\"x\":4}"}}"#,
+            ],
+            &[
+                ("", "f", "{\"x\":1}"),
+                ("", "f", "{\"x\":2}"),
+                ("", "f", "{}"),
+                ("f", "f", "{\"x\":3}"),
+                ("f_2", "f", "{\"x\":4}"),
+            ],
+        ),
+        (
+            "a name in pieces",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"get_"}}"#,
+                r#"{"index":0,"function":{"name":"weather","arguments":"{"}}"#,
+                r#"{"index":0,"function":{"arguments":"}"}}"#,
+            ],
+            &[("a", "get_weather", "{}")],
+        ),
+        (
+            "a name again and again",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}"#,
+                r#"{"index":0,"id":"a","function":{"name":"f","arguments":"}"}}"#,
+            ],
+            &[("a", "f", "{}")],
+        ),
+        (
+            "nothing in the arguments' place first",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}"#,
+                r#"{"index":0,"function":{"arguments":"{\"x\":1}"}}"#,
+            ],
+            &[("a", "f", "{\"x\":1}")],
+        ),
+        (
+            "a call said twice",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":1}"}}"#,
+                r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":1}"}}"#,
+            ],
+            &[("a", "f", "{\"x\":1}")],
+        ),
+        (
+            "one id for two",
+            &[
+                r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":1}"}}"#,
+                r#"{"index":1,"id":"a","function":{"name":"g","arguments":"{\"x\":2}"}}"#,
+            ],
+            &[("a", "f", "{\"x\":1}"), ("a_2", "g", "{\"x\":2}")],
+        ),
+        ("no call", &[r#"{"id":"a","type":"function"}"#, r#"{"id":"b","function":null}"#], &[]),
+        (
+            "no function around it",
+            &[r#"{"id":"a","name":"f","arguments":{"x":1.0}}"#],
+            &[("a", "f", "{\"x\":1.0}")],
+        ),
+    ];
+
     #[test]
     fn calls_are_put_together_however_their_pieces_are_marked() {
-        let rows: &[(&str, &[&str], &[(&str, &str, &str)])] = &[
-            (
-                "by index",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"f","arguments":""}}"#,
-                    r#"{"index":1,"id":"b","function":{"name":"g","arguments":"{"}}"#,
-                    r#"{"index":0,"function":{"arguments":"{}"}}"#,
-                    r#"{"index":1,"function":{"arguments":"}"}}"#,
-                ],
-                &[("a", "f", "{}"), ("b", "g", "{}")],
-            ),
-            (
-                "always index 0",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}"#,
-                    r#"{"index":0,"id":"b","function":{"name":"f","arguments":"{"}}"#,
-                    r#"{"index":0,"function":{"arguments":"}"}}"#,
-                ],
-                &[("a", "f", "{}"), ("b", "f", "{}")],
-            ),
-            (
-                "no index",
-                &[
-                    r#"{"id":"a","function":{"name":"f","arguments":"{"}}"#,
-                    r#"{"id":"a","function":{"name":"f","arguments":"}"}}"#,
-                    r#"{"id":"b","function":{"name":"g","arguments":"{}"}}"#,
-                ],
-                &[("a", "f", "{}"), ("b", "g", "{}")],
-            ),
-            (
-                "no id",
-                &[
-                    r#"{"index":0,"function":{"name":"f","arguments":"{}"}}"#,
-                    r#"{"index":1,"function":{"name":"f","arguments":"{"}}"#,
-                    r#"{"index":1,"function":{"arguments":"}"}}"#,
-                    r#"{"index":1,"function":{"name":"g","arguments":"{}"}}"#,
-                ],
-                &[("", "f", "{}"), ("", "f", "{}"), ("", "g", "{}")],
-            ),
-            (
-                "a new id for each piece",
-                &[
-                    r#"{"index":0,"id":"1","function":{"name":"f","arguments":""}}"#,
-                    r#"{"index":0,"id":"2","function":{"arguments":"{\"x\":"}}"#,
-                    r#"{"index":0,"id":"3","function":{"name":"","arguments":"1}"}}"#,
-                ],
-                &[("1", "f", "{\"x\":1}")],
-            ),
-            (
-                "a whole call, and another, at index 0",
-                &[
-                    r#"{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":1}"}}"#,
-                    r#"{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":2}"}}"#,
-                    r#"{"index":0,"function":{"name":"f","arguments":"{}"}}"#,
-                    r#"{"index":0,"id":"f","function":{"name":"f","arguments":"{\"x\":3}"}}"#,
-                    r#"{"index":0,"id":"f","function":{"name":"f","arguments":"{\"x\":4}"}}"#,
-                ],
-                &[
-                    ("", "f", "{\"x\":1}"),
-                    ("", "f", "{\"x\":2}"),
-                    ("", "f", "{}"),
-                    ("f", "f", "{\"x\":3}"),
-                    ("f_2", "f", "{\"x\":4}"),
-                ],
-            ),
-            (
-                "a name in pieces",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"get_"}}"#,
-                    r#"{"index":0,"function":{"name":"weather","arguments":"{"}}"#,
-                    r#"{"index":0,"function":{"arguments":"}"}}"#,
-                ],
-                &[("a", "get_weather", "{}")],
-            ),
-            (
-                "a name again and again",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}"#,
-                    r#"{"index":0,"id":"a","function":{"name":"f","arguments":"}"}}"#,
-                ],
-                &[("a", "f", "{}")],
-            ),
-            (
-                "nothing in the arguments' place first",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}"#,
-                    r#"{"index":0,"function":{"arguments":"{\"x\":1}"}}"#,
-                ],
-                &[("a", "f", "{\"x\":1}")],
-            ),
-            (
-                "a call said twice",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":1}"}}"#,
-                    r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":1}"}}"#,
-                ],
-                &[("a", "f", "{\"x\":1}")],
-            ),
-            (
-                "one id for two",
-                &[
-                    r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":1}"}}"#,
-                    r#"{"index":1,"id":"a","function":{"name":"g","arguments":"{\"x\":2}"}}"#,
-                ],
-                &[("a", "f", "{\"x\":1}"), ("a_2", "g", "{\"x\":2}")],
-            ),
-            ("no call", &[r#"{"id":"a","type":"function"}"#, r#"{"id":"b","function":null}"#], &[]),
-            (
-                "no function around it",
-                &[r#"{"id":"a","name":"f","arguments":{"x":1.0}}"#],
-                &[("a", "f", "{\"x\":1.0}")],
-            ),
-        ];
-        for (what, pieces, wanted) in rows {
+        for (what, pieces, wanted) in ROWS {
             assert_eq!(calls(pieces), expected(wanted), "{what}");
         }
     }

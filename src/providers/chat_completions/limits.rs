@@ -14,7 +14,7 @@ const LIMITED: [(&str, &str); 3] = [
 ];
 
 /// How long a server lets no more calls in, by its headers.
-pub(super) fn announced_pause(headers: &dyn Headers) -> Option<Duration> {
+pub(in crate::providers) fn announced_pause(headers: &dyn Headers) -> Option<Duration> {
     let pause = |(remaining, reset)| {
         let left: u64 = headers.get(remaining)?.trim().parse().ok()?;
         let header = |name: &str| headers.get(name);

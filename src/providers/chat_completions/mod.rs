@@ -11,16 +11,19 @@ mod reply;
 mod request;
 mod stream;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
+use crate::task::OpenAiApi;
 use crate::task_error::ErrorKind;
 
 pub(super) use errors::kind_of_code;
 pub(super) use finish::{Finish, finish};
+pub(super) use limits::announced_pause;
 
 /// The path below a base URL that ends in `/v1`.
 pub(super) const PATH: &str = "/chat/completions";
@@ -34,6 +37,9 @@ pub(super) struct ChatCompletions {
     provider_header: Option<&'static str>,
     /// Whether HTTP 409 is worth another try.
     retries_conflicts: bool,
+    /// The field for the greatest number of tokens that may be written.
+    limit: &'static str,
+    cache_key: Option<String>,
     /// Whether streams are asked to report their usage. Cleared for good when the server
     /// refuses the field.
     asks_stream_usage: AtomicBool,
@@ -45,6 +51,8 @@ impl ChatCompletions {
             path: PATH,
             provider_header: None,
             retries_conflicts: true,
+            limit: "max_completion_tokens",
+            cache_key: None,
             asks_stream_usage: AtomicBool::new(true),
         }
     }
@@ -56,6 +64,18 @@ impl ChatCompletions {
         Self { path, provider_header, retries_conflicts: false, ..Self::new() }
     }
 
+    /// The same for a server on the device: the older field's name is the one that all of them
+    /// read.
+    pub(super) fn of_local_server() -> Self {
+        Self { limit: "max_tokens", ..Self::new() }
+    }
+
+    /// The same with a key under which the provider keeps what it has read of a prompt.
+    pub(super) fn cache_key(mut self, key: Option<&str>) -> Self {
+        self.cache_key = key.map(str::to_owned);
+        self
+    }
+
     /// Whether this request asks its stream for the usage.
     fn asks_usage(&self, ask: &Ask<'_>) -> bool {
         ask.stream
@@ -65,8 +85,12 @@ impl ChatCompletions {
 }
 
 impl Protocol for ChatCompletions {
-    fn path(&self) -> &'static str {
-        self.path
+    fn path(&self, _: &Ask<'_>) -> Cow<'static, str> {
+        self.path.into()
+    }
+
+    fn api(&self) -> Option<OpenAiApi> {
+        Some(OpenAiApi::ChatCompletions)
     }
 
     fn reserved(&self) -> &'static [&'static str] {
@@ -74,7 +98,9 @@ impl Protocol for ChatCompletions {
     }
 
     fn write(&self, ask: &Ask<'_>) -> Vec<u8> {
-        request::write(ask, self.asks_usage(ask))
+        let stream_usage = self.asks_usage(ask);
+        let cache_key = self.cache_key.as_deref();
+        request::write(ask, &request::Dialect { stream_usage, limit: self.limit, cache_key })
     }
 
     fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {

@@ -1,14 +1,13 @@
 //! The replies of the OpenAI protocol, as many servers speak it.
 
-use std::borrow::Cow;
-
-use super::back::Back;
+use super::back::{Back, Piece};
 use super::calls::{Call, ToolCall, finished};
 use super::finish::{Finish, finish};
 use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::message::{Content, ReplyPart};
-use crate::lenient::{Code, Count, Found, Name, Own, Text, lenient, read as read_json, utf8};
+use crate::engine::payload::whole;
+use crate::lenient::{Code, Count, Name, Text, lenient};
 use crate::task::FinishReason;
 
 lenient! {
@@ -16,8 +15,8 @@ lenient! {
     Chat {
         model: Name = "model",
         choices: Option<Vec<Choice>> = "choices",
-        usage: Tokens = "usage",
-        groq: Groq = "x_groq",
+        usage: Reported = "usage",
+        groq: Option<Box<Groq>> = "x_groq",
         error: ErrorField = "error",
         base: BaseResponse = "base_resp",
     }
@@ -26,7 +25,7 @@ lenient! {
 lenient! {
     /// Where Groq's streams have their usage and errors.
     Groq {
-        usage: Tokens = "usage",
+        usage: Reported = "usage",
         error: ErrorField = "error",
     }
 }
@@ -46,7 +45,7 @@ lenient! {
         text: Text = "text",
         finish_reason: Name = "finish_reason" | "finishReason",
         error: ErrorField = "error",
-        usage: Tokens = "usage",
+        usage: Reported = "usage",
     }
 }
 
@@ -57,11 +56,11 @@ lenient! {
         refusal: Text = "refusal",
         tool_calls: Vec<ToolCall> = "tool_calls" | "toolCalls",
         reasoning: Text = "reasoning",
-        reasoning_content: Own = "reasoning_content" | "reasoningContent",
-        reasoning_details: Own = "reasoning_details",
-        extra_content: Own = "extra_content",
+        reasoning_content: Piece = "reasoning_content" | "reasoningContent",
+        reasoning_details: Piece = "reasoning_details",
+        extra_content: Piece = "extra_content",
         error: ErrorField = "error",
-        usage: Tokens = "usage",
+        usage: Reported = "usage",
     }
 }
 
@@ -85,6 +84,9 @@ lenient! {
     }
 }
 
+/// Tokens where they are seldom reported: in every chunk of a stream there is a place for them.
+type Reported = Option<Box<Tokens>>;
+
 impl Tokens {
     fn counts(&self) -> TokenCounts {
         TokenCounts {
@@ -98,17 +100,25 @@ impl Tokens {
 }
 
 impl Chat {
+    /// Whether it says nothing of the answer.
+    pub(super) fn is_empty(&self) -> bool {
+        let counts = self.usage.as_ref().map(|usage| usage.counts());
+        self.choices.as_ref().is_none_or(Vec::is_empty)
+            && counts.unwrap_or_default() == TokenCounts::default()
+    }
+
     /// Takes in what is not said in a choice; gives the error that stands in their place or
     /// beside them.
     pub(super) fn begin(&mut self, text: &str, draft: &mut Draft) -> Option<ErrorBody> {
         draft.set_model(std::mem::take(&mut self.model).0);
-        draft.usage.merge(&self.groq.usage.counts());
-        draft.usage.merge(&self.usage.counts());
-        let (error, groq) = (std::mem::take(&mut self.error), std::mem::take(&mut self.groq.error));
+        let groq = self.groq.take().unwrap_or_default();
+        count(&groq.usage, draft);
+        count(&self.usage, draft);
+        let error = std::mem::take(&mut self.error);
         let is_fine = matches!(self.base.code, Code::None | Code::Number(0));
         let error = error.error();
         if error.is_none() && is_fine && self.choices.is_some() {
-            return groq.error();
+            return groq.error.error();
         }
         // What stands around the error belongs to it.
         ErrorBody::parse_beside(text.as_bytes(), self.choices.is_some()).or(error)
@@ -116,13 +126,15 @@ impl Chat {
 }
 
 impl Choice {
-    /// What is said in this choice.
-    pub(super) fn take_message(&mut self) -> Option<ChatMessage> {
+    /// What is said in this choice: whole, where both are there, or the piece that is new.
+    pub(super) fn take_message(&mut self, whole: bool) -> Option<ChatMessage> {
         let text = std::mem::take(&mut self.text);
         let older =
             || text.0.is_some().then(|| ChatMessage { content: text, ..Default::default() });
-        // Some servers answer in the form of a stream's chunk.
-        self.message.take().or_else(|| self.delta.take()).or_else(older)
+        // Some servers answer in the form of a stream's chunk, and others the other way round.
+        let (message, delta) = (self.message.take(), self.delta.take());
+        let said = if whole { message.or(delta) } else { delta.or(message) };
+        said.or_else(older)
     }
 
     /// Takes in the reason why the model stopped, and what was used.
@@ -131,7 +143,7 @@ impl Choice {
     ///
     /// Where the model has failed.
     pub(super) fn end(self, draft: &mut Draft) -> Result<(), BadReply> {
-        draft.usage.merge(&self.usage.counts());
+        count(&self.usage, draft);
         if let Some(error) = self.error.error() {
             return Err(BadReply::from(ErrorBody { is_bare: false, ..error }));
         }
@@ -155,14 +167,18 @@ impl ChatMessage {
         back: &mut Back,
         draft: &mut Draft,
     ) -> Result<Vec<ToolCall>, BadReply> {
-        draft.usage.merge(&self.usage.counts());
+        count(&self.usage, draft);
         draft.has_said |= self.content.0.is_some() || self.refusal.0.is_some();
         draft.push_text(self.content.0.unwrap_or_default())?;
         draft.push_refusal(&self.refusal.whole().unwrap_or_default())?;
         if let Some(error) = self.error.error() {
             return Err(BadReply::from(ErrorBody { is_bare: false, ..error }));
         }
-        draft.has_reasoned |= !self.reasoning.as_str().is_empty();
+        // Some servers have it under both names.
+        match self.reasoning.as_str() {
+            "" => draft.push_reasoning(&self.reasoning_content.text()),
+            reasoning => draft.push_reasoning(reasoning),
+        }
         back.add("reasoning_content", self.reasoning_content, draft)?;
         back.add("reasoning_details", self.reasoning_details, draft)?;
         back.add("extra_content", self.extra_content, draft)?;
@@ -170,29 +186,14 @@ impl ChatMessage {
     }
 }
 
-/// Reads a reply or chunk that came as these bytes.
-pub(super) fn parse<'t>(text: &'t str, bytes: &[u8]) -> Result<Found<'t, Chat>, BadReply> {
-    if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
-        let is_json = read_json::<Text>(text).is_ok_and(|found| found.rest.is_empty());
-        if is_json {
-            return Err(BadReply::foreign());
-        }
-    }
-    read_json(text).map_err(|fault| BadReply::unreadable(bytes, fault))
+/// Takes in what tokens are reported, if any are.
+fn count(usage: &Reported, draft: &mut Draft) {
+    usage.iter().for_each(|tokens| draft.usage.merge(&tokens.counts()));
 }
 
 /// Takes a complete reply in.
 pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
-    let text = utf8(body);
-    let Found { value: mut chat, rest, oddities } = parse(&text, body)?;
-    draft.note_oddities(oddities + u32::from(matches!(text, Cow::Owned(_))));
-    if !rest.is_empty() {
-        // Some servers end a whole reply as they end a stream.
-        if rest.trim_start_matches("data:").trim() != "[DONE]" {
-            return Err(BadReply::protocol("the server's answer is more than one JSON object"));
-        }
-        draft.note_oddities(1);
-    }
+    let (text, mut chat): (_, Chat) = whole(body, draft)?;
     let error = chat.begin(&text, draft);
     // The first of several answers; servers need not send them in order.
     let choices = chat.choices.take().unwrap_or_default().into_iter();
@@ -201,7 +202,7 @@ pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
         return Err(error.map_or_else(none, BadReply::from));
     };
     let mut back = Back::default();
-    let message = choice.take_message();
+    let message = choice.take_message(true);
     // What was said before an error stays readable.
     let calls = message.map(|message| message.take(&mut back, draft)).transpose()?;
     if let Some(error) = error {

@@ -3,19 +3,27 @@
 use super::back;
 use crate::engine::json::Json;
 use crate::engine::message::{self, Content, Part, ReplyPart, Round};
-use crate::engine::protocol::{Ask, object_schema};
+use crate::engine::protocol::{Ask, Offer};
 use crate::task::{ReplySchema, Role};
-use crate::tool::Tool;
 
 /// Fields that the protocol writes itself. A custom parameter of such a name is refused.
 pub(super) const RESERVED: &[&str] = &["messages", "stream"];
 
-/// Writes one request. `stream_usage` asks for a stream that ends with its usage.
-pub(super) fn write(ask: &Ask<'_>, stream_usage: bool) -> Vec<u8> {
-    Json::written(|json| json.object(|json| members(ask, stream_usage, json)))
+/// Writes one request.
+pub(super) fn write(ask: &Ask<'_>, dialect: &Dialect<'_>) -> Vec<u8> {
+    Json::written(|json| json.object(|json| members(ask, dialect, json)))
 }
 
-fn members(ask: &Ask<'_>, stream_usage: bool, json: &mut Json) {
+/// What differs between servers, and what only one of them has.
+pub(super) struct Dialect<'a> {
+    /// Whether a stream shall end with its usage.
+    pub(super) stream_usage: bool,
+    /// The field for the greatest number of tokens that may be written.
+    pub(super) limit: &'static str,
+    pub(super) cache_key: Option<&'a str>,
+}
+
+fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
     if ask.param("model").is_none() {
         json.text("model", ask.model);
     }
@@ -23,26 +31,36 @@ fn members(ask: &Ask<'_>, stream_usage: bool, json: &mut Json) {
     if ask.stream {
         json.key("stream").value(&true);
     }
-    if stream_usage {
+    if dialect.stream_usage {
         json.key("stream_options").object(|json| json.key("include_usage").value(&true));
     }
-    let has_tools = ask.tools().len() > 0;
+    let has_tools = !ask.tools.is_empty();
     if has_tools {
-        json.key("tools").array(|json| ask.tools().for_each(|tool| offer(tool, json)));
+        json.key("tools").array(|json| ask.tools.iter().for_each(|tool| offer(tool, json)));
     }
     let schema = ask.schema();
     if let Some(schema) = schema {
         json.key("response_format").object(|json| format(schema, json));
+    }
+    if let Some(tokens) = ask.max_output_tokens {
+        json.key(dialect.limit).value(&tokens);
+    }
+    if let Some(effort) = ask.effort {
+        json.text("reasoning_effort", effort);
+    }
+    if let Some(key) = dialect.cache_key {
+        json.text("prompt_cache_key", key);
     }
     // What the request says through its own methods wins over parameters of that name.
     let ours = |key: &str| {
         RESERVED.contains(&key)
             || (key == "tools" && has_tools)
             || (key == "response_format" && schema.is_some())
+            || (key == dialect.limit && ask.max_output_tokens.is_some())
+            || (key == "reasoning_effort" && ask.effort.is_some())
+            || (key == "prompt_cache_key" && dialect.cache_key.is_some())
     };
-    for (key, value) in ask.all_params().filter(|(key, _)| !ours(key)) {
-        json.key(key).value(value);
-    }
+    ask.write_params(json, ours);
 }
 
 /// The whole conversation: instructions and context, earlier turns, the prompt, and the rounds
@@ -103,13 +121,13 @@ fn wanted(part: &ReplyPart, json: &mut Json) {
 }
 
 /// A tool on offer.
-fn offer(tool: &dyn Tool, json: &mut Json) {
+fn offer(tool: &Offer<'_>, json: &mut Json) {
     json.object(|json| {
         json.text("type", "function");
         json.key("function").object(|json| {
-            json.text("name", tool.name());
-            json.text("description", tool.description());
-            json.key("parameters").value(&object_schema(tool));
+            json.text("name", tool.name);
+            json.text("description", tool.description);
+            json.key("parameters").value(&tool.schema);
         });
     });
 }
@@ -133,15 +151,21 @@ mod tests {
 
     fn written(request: &TaskRequest, params: Value, stream: bool) -> Value {
         let Value::Object(params) = params else { panic!("an object") };
+        let tools = request.tools.iter().map(|tool| Offer::of(tool.as_ref()).unwrap());
         let ask = Ask {
             model: "m",
             request,
             system_prompt: request.system_prompt.as_deref(),
             params: &params,
+            max_output_tokens: None,
+            effort: None,
+            tools: &tools.collect::<Vec<_>>(),
             rounds: &[],
             stream,
         };
-        serde_json::from_slice(&write(&ask, stream)).unwrap()
+        let dialect =
+            Dialect { stream_usage: stream, limit: "max_completion_tokens", cache_key: None };
+        serde_json::from_slice(&write(&ask, &dialect)).unwrap()
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use super::back::Back;
 use super::calls::Calls;
-use super::reply::{Chat, parse, push_reply};
+use super::reply::{Chat, push_reply};
 use crate::engine::draft::{BadReply, Draft, Progress};
 use crate::engine::error_body::ErrorBody;
-use crate::engine::payload::{Payload, payload};
+use crate::engine::payload::{Payload, one, payload};
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::SseEvent;
-use crate::lenient::{Found, Reader};
+use crate::lenient::{JsonReader, Parsed};
 
 /// A growing answer, beside its text.
 #[derive(Default)]
@@ -44,10 +44,11 @@ impl Chunks {
             if rest.starts_with('[') {
                 return self.list(rest, draft);
             }
-            let Found { value: chunk, rest: next, oddities } =
-                parse(rest, rest.as_bytes()).map_err(BadReply::within_stream)?;
+            let Parsed::<Chat> { value: chunk, rest: next, oddities } =
+                one(rest, rest.as_bytes()).map_err(BadReply::within_stream)?;
             draft.note_oddities(oddities + u32::from(!next.is_empty()));
-            draft.progress = Some(Progress::Delta);
+            // One with nothing in it only keeps the connection alive.
+            draft.progress = (!chunk.is_empty()).then_some(Progress::Delta);
             self.add(chunk, rest, draft)?;
             rest = next;
         }
@@ -56,7 +57,7 @@ impl Chunks {
 
     /// Takes a list of chunks in; what is no object in it is skipped.
     fn list(&mut self, text: &str, draft: &mut Draft) -> Result<(), BadReply> {
-        let mut from = Reader::new(text);
+        let mut from = JsonReader::new(text);
         let mut outcome = Ok(());
         from.list(|from| {
             let element = from.raw();
@@ -82,7 +83,7 @@ impl Chunks {
             }
             // Some servers send the whole message once more at the end.
             let repeated = choice.delta.is_none() && !draft.text().is_empty();
-            if let (Some(message), false) = (choice.take_message(), repeated) {
+            if let (Some(message), false) = (choice.take_message(false), repeated) {
                 let calls = message.take(&mut self.back, draft)?;
                 calls.into_iter().try_for_each(|piece| self.calls.add(piece, draft))?;
             }

@@ -7,6 +7,7 @@ mod environment;
 mod field;
 mod plain;
 mod rate;
+mod responses;
 mod retry;
 mod speed;
 mod stream;

@@ -158,15 +158,17 @@ fn a_broken_connection_in_mid_stream_is_a_truncation() {
 }
 
 #[test]
-fn keep_alive_comments_do_not_break_the_silence() {
+fn keep_alives_do_not_break_the_silence() {
     let idle = |server: &Server| chatgpt(server).idle_timeout(Duration::from_millis(150));
-    for before in [String::new(), delta("half")] {
-        let script =
-            vec![Act::read(), Act::stream_head(), Act::write(before), Act::trickle(": ping\n\n")];
-        let (task, _) = play(idle, script);
-        let error = failure(&task);
-        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-        assert!(error.summary().contains("idle_timeout"), "{error}");
+    for ping in [": ping\n\n", "event: ping\ndata: {}\n\n"] {
+        for before in [String::new(), delta("half")] {
+            let script =
+                vec![Act::read(), Act::stream_head(), Act::write(before), Act::trickle(ping)];
+            let (task, _) = play(idle, script);
+            let error = failure(&task);
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{ping:?}: {error}");
+            assert!(error.summary().contains("idle_timeout"), "{ping:?}: {error}");
+        }
     }
 }
 

@@ -194,7 +194,7 @@ fn a_spool_that_was_moved_away_takes_no_other_file_with_it() {
 #[cfg(unix)]
 #[test]
 fn what_is_no_spool_is_refused_and_left_as_it_is() {
-    use crate::telemetry_places::{in_time, pipe};
+    use crate::telemetry::places::{in_time, pipe};
     let folder = Folder::new("opik-odd");
     let target = folder.join("target");
     fs::write(&target, "precious, without a newline").unwrap();

@@ -1,16 +1,18 @@
 //! One thread of a soak: spawns helpers, submits, cancels, waits, stops.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AutomationHelper, Error, FnTool, HelperConfig, HelperId, Priority, TaskId, TaskRequest,
     WhenResultsFull,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::moody::Moody;
-use super::{CONNECT_TIMEOUT, DRIVERS, HELPER_TIMEOUT, HELPERS_EACH, LATE_MAX, World};
+use super::moody::{BadDrop, Moody};
+use super::{
+    CONNECT_TIMEOUT, DRIVERS, HELPER_TIMEOUT, HELPERS_EACH, LATE_MAX, Ledger, Recent, World,
+};
 use crate::support::chance::Chance;
 
 /// How many finished tasks a helper keeps: few, so that some must make room.
@@ -20,6 +22,8 @@ const OFFERS_MAX: usize = 2_000;
 const ROOM_WAIT: Duration = Duration::from_millis(20);
 /// How many tasks are remembered for others to meddle with.
 const RECENT_MAX: usize = 64;
+/// A callback that holds its thread when a stop gives up waiting for it.
+const LONGER_THAN_A_STOP: Duration = Duration::from_millis(1500);
 /// What the provider's certificate is held against.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/root.pem");
 /// A port of loopback that nobody serves: it is reserved, so no test gets it by chance.
@@ -31,6 +35,8 @@ pub(super) struct Life {
     handle: AutomationHelper,
     refuses: bool,
     tasks: Vec<(usize, TaskId)>,
+    /// Those that callbacks have submitted.
+    more: Arc<Mutex<Vec<(usize, TaskId)>>>,
     /// Results were taken or cleared: not knowing them is right.
     cleared: bool,
 }
@@ -75,7 +81,7 @@ fn spawn(world: &World, chance: &mut Chance) -> Life {
         1 | 2 => {
             let custom = HelperConfig::local().max_reply_bytes(64 << 10);
             let custom = config(custom).max_concurrent_tasks(threads);
-            world.manager.spawn_helper_with(custom, Moody(world.seed))
+            world.manager.spawn_helper_with(custom, Moody(world.seed, BadDrop))
         }
         _ => {
             let base = match (kind, world.provider) {
@@ -102,7 +108,7 @@ fn spawn(world: &World, chance: &mut Chance) -> Life {
     };
     let id = spawned.unwrap();
     let handle = world.manager.get_helper(id).unwrap();
-    Life { id, handle, refuses, tasks: Vec::new(), cleared: false }
+    Life { id, handle, refuses, tasks: Vec::new(), more: Arc::default(), cleared: false }
 }
 
 /// Stops a helper, looks at what it leaves, and spawns another in its place.
@@ -137,44 +143,109 @@ fn request(world: &World, chance: &mut Chance, life: &Life, n: usize) -> TaskReq
     }
     let timeout = timeout.unwrap_or(HELPER_TIMEOUT);
     if chance.one_in(3) {
-        let panics = chance.one_in(12);
-        request = request.on_text(move |_| assert!(!panics, "on purpose"));
+        let (panics, bad) = (chance.one_in(12), chance.one_in(12).then(|| BadDrop));
+        request = request.on_text(move |_| {
+            let _ = &bad;
+            assert!(!panics, "on purpose");
+        });
     }
     if chance.one_in(3) {
-        request = request
-            .tool(FnTool::new("echo", "", json!({}), |value| Ok(value.to_string())))
-            .tool(FnTool::new("breaks", "", json!({}), |_| panic!("on purpose")));
+        let bad = chance.one_in(12).then(|| BadDrop);
+        let echo = move |value: &Value| {
+            let _ = &bad;
+            Ok(value.to_string())
+        };
+        request = request.tool(FnTool::new("echo", "", json!({}), echo)).tool(FnTool::new(
+            "breaks",
+            "",
+            json!({}),
+            |_| panic!("on purpose"),
+        ));
     }
     let ledger = Arc::clone(&world.ledger);
-    let handle = life.handle.clone();
-    let (panics, stops, asks) = (chance.one_in(20), chance.one_in(400), chance.one_in(30));
+    let act = act(world, chance, life, n);
     request.on_done(move |task| {
         ledger.ended(n, task, (deadline, timeout));
-        if asks {
-            let _ = handle.get_status();
-        }
-        if stops {
-            handle.stop();
-        }
-        assert!(!panics, "on purpose");
+        act();
     })
+}
+
+/// What a callback does when its task has ended.
+fn act(world: &World, chance: &mut Chance, life: &Life, n: usize) -> Box<dyn FnOnce() + Send> {
+    let helper = life.handle.clone();
+    let recent = Arc::clone(&world.recent);
+    match chance.below(1200) {
+        0..=59 => Box::new(|| panic!("on purpose")),
+        60..=119 => {
+            let bad = BadDrop;
+            Box::new(move || {
+                let _held = &bad;
+            })
+        }
+        120..=159 => Box::new(move || drop(helper.get_status())),
+        160..=219 => {
+            let at = chance.below(RECENT_MAX);
+            Box::new(move || {
+                let one = recent.lock().unwrap().get(at).cloned();
+                one.map(|one| one.helper.cancel_task(one.task));
+            })
+        }
+        // All or nothing.
+        220..=224 => Box::new(move || {
+            let all = recent.lock().unwrap().clone();
+            for one in &all {
+                one.helper.cancel_task(one.task);
+            }
+        }),
+        225..=227 => Box::new(move || helper.stop()),
+        228..=267 => {
+            let (ledger, more, n) =
+                (Arc::clone(&world.ledger), Arc::clone(&life.more), n + world.tasks);
+            Box::new(move || submit_more(&ledger, &more, &helper, n))
+        }
+        // Stands for whatever else a program may do there.
+        268..=279 => {
+            let time = chance.millis(1, 100);
+            Box::new(move || std::thread::sleep(time))
+        }
+        280 => Box::new(|| std::thread::sleep(LONGER_THAN_A_STOP)),
+        _ => Box::new(|| {}),
+    }
+}
+
+/// Submits a task from a callback; it may be refused.
+fn submit_more(
+    ledger: &Arc<Ledger>,
+    more: &Mutex<Vec<(usize, TaskId)>>,
+    helper: &AutomationHelper,
+    n: usize,
+) {
+    let own = Arc::clone(ledger);
+    let request = TaskRequest::new(format!("soak-{n}."))
+        .on_done(move |task| own.ended(n, task, (None, HELPER_TIMEOUT)));
+    // Held until it is noted: what was accepted before a stop can be looked at after it.
+    let mut more = more.lock().unwrap();
+    if let Ok(id) = helper.submit_task(request) {
+        ledger.accepted(n);
+        more.push((n, id));
+    }
 }
 
 /// Submits until the task is accepted; the helper may have been stopped by a callback.
 fn submit(world: &World, chance: &mut Chance, life: &mut Life, n: usize) {
     let mut request = request(world, chance, life, n);
     for offer in 0..OFFERS_MAX {
-        world.ledger.submitting(n);
         let outcome = if offer == 0 {
             world.manager.submit_task(life.id, request)
         } else {
             world.manager.submit_task_wait(life.id, request, ROOM_WAIT)
         };
         let error = match outcome {
-            Ok(id) => {
-                life.tasks.push((n, id));
+            Ok(task) => {
+                world.ledger.accepted(n);
+                life.tasks.push((n, task));
                 let mut recent = world.recent.lock().unwrap();
-                recent.push_back((life.id, id));
+                recent.push_back(Recent { id: life.id, helper: life.handle.clone(), task });
                 if recent.len() > RECENT_MAX {
                     recent.pop_front();
                 }
@@ -201,8 +272,8 @@ fn meddle(world: &World, chance: &mut Chance, life: &mut Life) {
     let recent = {
         let recent = world.recent.lock().unwrap();
         let at = chance.below(recent.len());
-        let some = |n: usize| recent[(at + n) % recent.len()];
-        [some(0), some(1), some(2)]
+        let some = |n: usize| &recent[(at + n) % recent.len()];
+        [some(0), some(1), some(2)].map(|recent| (recent.id, recent.task))
     };
     let (helper, id) = recent[0];
     match chance.below(60) {
@@ -238,10 +309,12 @@ fn meddle(world: &World, chance: &mut Chance, life: &mut Life) {
 /// Looks at what a stopped helper leaves: every task's outcome, or word that it was dropped.
 pub(super) fn verify(world: &World, life: Life) {
     let fault = |what: String| world.ledger.fault(format!("helper {}: {what}", life.id));
-    for (n, id) in &life.tasks {
+    let more = life.more.lock().unwrap().clone();
+    let tasks: Vec<_> = life.tasks.iter().chain(&more).collect();
+    for (n, id) in &tasks {
         match life.handle.wait_task(*id, LATE_MAX) {
             Ok(task) => world.ledger.check(Some(*n), &task),
-            Err(Error::ResultDropped(_)) if life.tasks.len() > RESULTS_KEPT => {}
+            Err(Error::ResultDropped(_)) if tasks.len() > RESULTS_KEPT => {}
             Err(Error::UnknownTask(_)) if life.cleared => {}
             Err(error) => fault(format!("task {n}: {error:?}")),
         }
@@ -250,9 +323,12 @@ pub(super) fn verify(world: &World, life: Life) {
     // A thread that a loaded machine kept longer than the stop waits is left and counted; that
     // it ends all the same, the system's own count of threads tells in the end.
     world.ledger.left_threads(report.unjoined_threads);
-    let all = report.completed_tasks == life.tasks.len() as u64;
+    if report.threads > 0 {
+        world.leaving.lock().unwrap().push(life.handle.clone());
+    }
+    let all = report.completed_tasks == tasks.len() as u64;
     if report.queued_tasks + report.active_tasks > 0 || !all {
-        fault(format!("{} tasks, but {report:?}", life.tasks.len()));
+        fault(format!("{} tasks, but {report:?}", tasks.len()));
     }
     if life.refuses && report.dropped_results > 0 {
         fault(format!("unread results were dropped: {report:?}"));

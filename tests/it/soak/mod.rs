@@ -1,6 +1,7 @@
 //! Load and faults: many tasks over many helpers, a provider that misbehaves on schedule,
-//! backends and callbacks that panic, cancels, stops and respawns, all at once, and three other
-//! processes that write to the same rotating audit file.
+//! backends and callbacks that panic, callbacks that cancel, stop, submit and block, drops that
+//! panic, cancels, stops and respawns, all at once, and three other processes that write to the
+//! same rotating audit file.
 //!
 //! Afterwards every accepted task has exactly one outcome, none came later than its time
 //! allows, the audit file tells the same story, and threads, file descriptors and memory are
@@ -27,12 +28,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
-    AutomationAssistantManager, Debrief, ErrorKind, Event, HelperId, HelperStatus, Observe, Task,
-    TaskId,
+    AutomationAssistantManager, AutomationHelper, Debrief, ErrorKind, Event, HelperId,
+    HelperStatus, Observe, Task, TaskId,
 };
 
 use crate::support::{runner, this_program};
 use crate::telemetry::Folder;
+use moody::BadDrop;
 use siblings::Siblings;
 
 /// Tasks in an ordinary test run.
@@ -65,9 +67,9 @@ const TRACED: &str = "AA_SOAK_TRACED";
 /// What happened, written down by callbacks.
 pub(crate) struct Ledger {
     began: Instant,
-    /// When each task was submitted, in microseconds since the beginning.
-    submitted: Vec<AtomicU64>,
-    /// How often each task's end was told.
+    /// Which tasks were accepted: those of the drivers, then as many that callbacks may submit.
+    accepted: Vec<AtomicBool>,
+    /// How often each task's owner was called back.
     ends: Vec<AtomicU8>,
     latest_us: AtomicU64,
     longest_stop_us: AtomicU64,
@@ -84,8 +86,8 @@ impl Ledger {
     fn new(tasks: usize) -> Self {
         Self {
             began: Instant::now(),
-            submitted: (0..tasks).map(|_| AtomicU64::new(0)).collect(),
-            ends: (0..tasks).map(|_| AtomicU8::new(0)).collect(),
+            accepted: (0..2 * tasks).map(|_| AtomicBool::new(false)).collect(),
+            ends: (0..2 * tasks).map(|_| AtomicU8::new(0)).collect(),
             latest_us: AtomicU64::new(0),
             longest_stop_us: AtomicU64::new(0),
             unjoined: AtomicU64::new(0),
@@ -94,12 +96,17 @@ impl Ledger {
         }
     }
 
-    fn micros(&self) -> u64 {
-        self.began.elapsed().as_micros() as u64
+    pub(crate) fn accepted(&self, n: usize) {
+        self.accepted[n].store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn submitting(&self, n: usize) {
-        self.submitted[n].store(self.micros(), Ordering::Relaxed);
+    /// Tasks that were accepted but not called back once.
+    fn wrong(&self) -> Vec<usize> {
+        let wrong = |n: &usize| {
+            let accepted = u8::from(self.accepted[*n].load(Ordering::SeqCst));
+            self.ends[*n].load(Ordering::SeqCst) != accepted
+        };
+        (0..self.ends.len()).filter(wrong).take(9).collect()
     }
 
     pub(crate) fn fault(&self, what: String) {
@@ -118,7 +125,7 @@ impl Ledger {
         }
     }
 
-    /// A task's end was told.
+    /// A task's owner was called back.
     pub(crate) fn ended(&self, n: usize, task: &Task, limits: (Option<Duration>, Duration)) {
         self.ends[n].fetch_add(1, Ordering::SeqCst);
         self.check(Some(n), task);
@@ -131,9 +138,9 @@ impl Ledger {
         let (deadline, timeout) = limits;
         let by_timeout = Duration::from_secs_f64(task.queue_ms / 1e3) + timeout;
         let allowed = deadline.map_or(by_timeout, |deadline| deadline.min(by_timeout));
-        let took = self.micros() - self.submitted[n].load(Ordering::Relaxed);
-        let late = took.saturating_sub(allowed.as_micros() as u64);
-        self.latest_us.fetch_max(late, Ordering::Relaxed);
+        let took = Duration::from_secs_f64((task.queue_ms + task.latency_ms) / 1e3);
+        let late = took.saturating_sub(allowed);
+        self.latest_us.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn left_threads(&self, threads: usize) {
@@ -154,15 +161,37 @@ pub(crate) struct World {
     /// Where the provider listens.
     provider: Option<std::net::SocketAddr>,
     /// Tasks submitted lately by anybody, for anybody to cancel or wait for.
-    recent: Mutex<VecDeque<(HelperId, TaskId)>>,
+    recent: Arc<Mutex<VecDeque<Recent>>>,
+    /// Helpers whose stop left threads to themselves.
+    leaving: Mutex<Vec<AutomationHelper>>,
 }
 
-/// An observer that panics now and then.
-struct Jumpy(AtomicU64);
+/// A task, and its helper.
+#[derive(Clone)]
+struct Recent {
+    id: HelperId,
+    helper: AutomationHelper,
+    task: TaskId,
+}
+
+/// An observer that panics now and then, and when it is dropped.
+struct Jumpy(AtomicU64, BadDrop);
 
 impl Observe for Jumpy {
     fn on_event(&self, _: &Event<'_>) {
         assert!(self.0.fetch_add(1, Ordering::Relaxed) % 64 != 63, "on purpose");
+    }
+}
+
+/// Waits for the threads that stops have left behind.
+fn await_left_threads(world: &World) {
+    let waiting = Instant::now();
+    for helper in world.leaving.lock().unwrap().drain(..) {
+        while helper.get_status().threads > 0 {
+            assert!(waiting.elapsed() < SETTLE, "a thread that was left never ends");
+            std::thread::yield_now();
+        }
+        assert_eq!(helper.get_status().waiting_callbacks, 0);
     }
 }
 
@@ -178,7 +207,7 @@ fn round(seed: u64, tasks: usize) {
     let manager = AutomationAssistantManager::builder()
         .max_helpers(DRIVERS * HELPERS_EACH)
         .telemetry(telemetry)
-        .observer(Arc::new(Jumpy(AtomicU64::new(0))))
+        .observer(Arc::new(Jumpy(AtomicU64::new(0), BadDrop)))
         .build()
         .unwrap();
     let ledger = Arc::new(Ledger::new(tasks));
@@ -191,7 +220,8 @@ fn round(seed: u64, tasks: usize) {
         provider: Some(rogue.address()),
         #[cfg(not(feature = "http"))]
         provider: None,
-        recent: Mutex::default(),
+        recent: Arc::default(),
+        leaving: Mutex::default(),
     };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -227,6 +257,7 @@ fn round(seed: u64, tasks: usize) {
         }
     });
     assert_eq!(world.manager.helper_count(), 0);
+    await_left_threads(&world);
     drop(world);
     #[cfg(feature = "http")]
     let (connections, requests) = rogue.finish();
@@ -234,23 +265,23 @@ fn round(seed: u64, tasks: usize) {
     let (connections, requests) = (0, 0);
     let audit = siblings.finish(&folder, &run_id);
     judge(&ledger, &Debrief::from_path(audit).unwrap());
-    println!("tasks {tasks}, connections {connections}, requests {requests}");
+    println!("driven {tasks}, connections {connections}, requests {requests}");
 }
 
 /// Whether all was as it must be.
 fn judge(ledger: &Ledger, debrief: &Debrief) {
-    let outcomes = ledger.outcomes.lock().unwrap();
-    println!("outcomes {outcomes:?}");
     let latest = Duration::from_micros(ledger.latest_us.load(Ordering::Relaxed));
     let longest_stop = Duration::from_micros(ledger.longest_stop_us.load(Ordering::Relaxed));
     println!("took {:?}, latest {latest:?}, longest stop {longest_stop:?}", ledger.began.elapsed());
     println!("threads left by a stop {}", ledger.unjoined.load(Ordering::Relaxed));
     let faults = ledger.faults.lock().unwrap();
     assert!(faults.is_empty(), "{faults:#?}");
-    let tasks = ledger.ends.len();
-    let wrong: Vec<_> =
-        (0..tasks).filter(|n| ledger.ends[*n].load(Ordering::SeqCst) != 1).take(9).collect();
-    assert!(wrong.is_empty(), "tasks whose end was not told exactly once: {wrong:?}");
+    let wrong = ledger.wrong();
+    assert!(wrong.is_empty(), "tasks not called back exactly once: {wrong:?}");
+    let outcomes = ledger.outcomes.lock().unwrap();
+    println!("outcomes {outcomes:?}");
+    let accepted = ledger.accepted.iter().filter(|accepted| accepted.load(Ordering::SeqCst));
+    let tasks = accepted.count();
     assert!(latest <= LATE_MAX, "a task ended {latest:?} after its time");
     assert!(longest_stop <= STOP_MAX + CONNECT_TIMEOUT, "a stop took {longest_stop:?}");
     let done = outcomes.get("done").copied().unwrap_or(0);

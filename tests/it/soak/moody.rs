@@ -21,8 +21,17 @@ impl Drop for Bomb {
     }
 }
 
+/// Panics when it is dropped.
+pub struct BadDrop;
+
+impl Drop for BadDrop {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
 /// Answers, fails, panics, dawdles, by a schedule that follows from the seed and the prompt.
-pub struct Moody(pub u64);
+pub struct Moody(pub u64, pub BadDrop);
 
 const KINDS: &[ErrorKind] = &[
     ErrorKind::Other,

@@ -10,15 +10,24 @@ use std::ffi::OsString;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, Event, EventKind, HelperConfig, HelperId,
-    Observe, Reply, TaskError,
+    AiBackend, AutomationAssistantManager, AutomationHelper, CallContext, Event, EventKind,
+    HelperConfig, HelperId, Observe, Reply, TaskError,
 };
 
 /// Longer than anything here takes on a slow phone; a test that waits this long has failed.
 pub const LONG: Duration = Duration::from_secs(20);
+
+/// Waits until a condition holds.
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < LONG, "{what}");
+        std::thread::yield_now();
+    }
+}
 
 /// A backend that stands still until told: it says which prompt it has begun, and answers
 /// when it gets a word. It does not look at its cancel signal.
@@ -116,6 +125,13 @@ impl Observe for Notes {
         let error = event.error.map(|error| error.kind().as_str());
         self.0.lock().unwrap().push((event.kind, event.success, error));
     }
+}
+
+/// A started helper with the embedded engine.
+pub fn echo(config: HelperConfig) -> AutomationHelper {
+    let helper = AutomationHelper::new(config).unwrap();
+    helper.start().unwrap();
+    helper
 }
 
 /// A manager with one helper of this backend.

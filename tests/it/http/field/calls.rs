@@ -53,96 +53,99 @@ fn streamed(deltas: &[&str]) -> Outcome {
     round(EVENTS, &format!("{body}data: [DONE]\n\n"), true)
 }
 
+/// The names and arguments of calls.
+type Ran = &'static [(&'static str, &'static str)];
+
 /// A4: one call, or two, whatever the pieces say.
+const PIECES: &[(&str, &[&str], Ran)] = &[
+    (
+        "lmstudio-bug-tracker#830: a new id for each piece",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"1","function":{"name":"f","arguments":""}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"2","function":{"arguments":"{\"x\":"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"3","function":{"arguments":"1}"}}]}"#,
+        ],
+        &[("f", r#"{"x":1}"#)],
+    ),
+    (
+        "the same without an index",
+        &[
+            r#"{"tool_calls":[{"id":"1","function":{"name":"f","arguments":"{\"x\":"}}]}"#,
+            r#"{"tool_calls":[{"id":"2","function":{"arguments":"1}"}}]}"#,
+        ],
+        &[("f", r#"{"x":1}"#)],
+    ),
+    (
+        "hermes-agent#62940: index 0 and no id for both",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":1}"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":2}"}}]}"#,
+        ],
+        &[("f", r#"{"x":1}"#), ("f", r#"{"x":2}"#)],
+    ),
+    (
+        "gcli2api#406: the name in the id's place",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"f","function":{"name":"f","arguments":"{\"x\":1}"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"f","function":{"name":"f","arguments":"{\"x\":2}"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"g","function":{"name":"g","arguments":"{}"}}]}"#,
+        ],
+        &[("f", r#"{"x":1}"#), ("f", r#"{"x":2}"#), ("g", "{}")],
+    ),
+    (
+        "neither index nor id",
+        &[
+            r#"{"tool_calls":[{"function":{"name":"f","arguments":"{\"x\":1}"}}]}"#,
+            r#"{"tool_calls":[{"function":{"name":"g","arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"function":{"arguments":"}"}}]}"#,
+        ],
+        &[("f", r#"{"x":1}"#), ("g", "{}")],
+    ),
+    (
+        "a name in pieces",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"get_"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"name":"weather"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}"#,
+        ],
+        &[("get_weather", "{}")],
+    ),
+    (
+        "an empty object where the arguments are still to come",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\":1}"}}]}"#,
+        ],
+        &[("f", r#"{"x":1}"#)],
+    ),
+    (
+        "a call without a function beside text",
+        &[
+            r#"{"content":"words","tool_calls":[{"index":0,"id":"a","type":"function"}]}"#,
+            r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}]}"#,
+        ],
+        &[("g", "{}")],
+    ),
+    (
+        "halves of a character in the arguments (A5)",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":\"\ud83d"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"\ude00\\ud83d\"}"}}]}"#,
+        ],
+        &[("f", "{\"x\":\"\u{1f600}\u{fffd}\"}")],
+    ),
+    (
+        "control characters in the arguments (A8)",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":\"a\nb\"}"}}]}"#,
+        ],
+        &[("f", r#"{"x":"a\nb"}"#)],
+    ),
+];
+
 #[test]
 fn calls_are_put_together_and_told_apart() {
-    type Ran = &'static [(&'static str, &'static str)];
-    let rows: &[(&str, &[&str], Ran)] = &[
-        (
-            "lmstudio-bug-tracker#830: a new id for each piece",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"1","function":{"name":"f","arguments":""}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"2","function":{"arguments":"{\"x\":"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"3","function":{"arguments":"1}"}}]}"#,
-            ],
-            &[("f", r#"{"x":1}"#)],
-        ),
-        (
-            "the same without an index",
-            &[
-                r#"{"tool_calls":[{"id":"1","function":{"name":"f","arguments":"{\"x\":"}}]}"#,
-                r#"{"tool_calls":[{"id":"2","function":{"arguments":"1}"}}]}"#,
-            ],
-            &[("f", r#"{"x":1}"#)],
-        ),
-        (
-            "hermes-agent#62940: index 0 and no id for both",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":1}"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":2}"}}]}"#,
-            ],
-            &[("f", r#"{"x":1}"#), ("f", r#"{"x":2}"#)],
-        ),
-        (
-            "gcli2api#406: the name in the id's place",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"f","function":{"name":"f","arguments":"{\"x\":1}"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"f","function":{"name":"f","arguments":"{\"x\":2}"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"g","function":{"name":"g","arguments":"{}"}}]}"#,
-            ],
-            &[("f", r#"{"x":1}"#), ("f", r#"{"x":2}"#), ("g", "{}")],
-        ),
-        (
-            "neither index nor id",
-            &[
-                r#"{"tool_calls":[{"function":{"name":"f","arguments":"{\"x\":1}"}}]}"#,
-                r#"{"tool_calls":[{"function":{"name":"g","arguments":"{"}}]}"#,
-                r#"{"tool_calls":[{"function":{"arguments":"}"}}]}"#,
-            ],
-            &[("f", r#"{"x":1}"#), ("g", "{}")],
-        ),
-        (
-            "a name in pieces",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"get_"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"name":"weather"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}"#,
-            ],
-            &[("get_weather", "{}")],
-        ),
-        (
-            "an empty object where the arguments are still to come",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\":1}"}}]}"#,
-            ],
-            &[("f", r#"{"x":1}"#)],
-        ),
-        (
-            "a call without a function beside text",
-            &[
-                r#"{"content":"words","tool_calls":[{"index":0,"id":"a","type":"function"}]}"#,
-                r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}]}"#,
-            ],
-            &[("g", "{}")],
-        ),
-        (
-            "halves of a character in the arguments (A5)",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":\"\ud83d"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"arguments":"\ude00\\ud83d\"}"}}]}"#,
-            ],
-            &[("f", "{\"x\":\"\u{1f600}\u{fffd}\"}")],
-        ),
-        (
-            "control characters in the arguments (A8)",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":\"a\nb\"}"}}]}"#,
-            ],
-            &[("f", r#"{"x":"a\nb"}"#)],
-        ),
-    ];
-    for (what, deltas, expected) in rows {
+    for (what, deltas, expected) in PIECES {
         let outcome = streamed(deltas);
         let ran: Vec<_> =
             outcome.ran.iter().map(|(name, with)| (name.as_str(), with.to_string())).collect();

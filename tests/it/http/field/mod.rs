@@ -5,6 +5,7 @@
 mod anthropic;
 mod calls;
 mod replies;
+mod shapes;
 mod wire;
 
 use std::sync::{Arc, Mutex};
@@ -95,5 +96,5 @@ fn check(config: fn(&Server) -> HelperConfig, rows: &[Row]) {
 
 /// The same rows for a ChatGPT helper.
 fn check_chat(rows: &[Row]) {
-    check(|server| chatgpt(server), rows);
+    check(chatgpt, rows);
 }

@@ -1,0 +1,5 @@
+"""The job of RQ and Celery: nothing."""
+
+
+def nothing():
+    return None

@@ -1,0 +1,133 @@
+//! Jobs a second, for jobs that do nothing. Prints one line for each measure; compares nothing.
+//!
+//! ```sh
+//! cargo bench --bench speed -- embedded [FILE]
+//! cargo bench --features redis --bench speed -- redis URL [JOBS]
+//! ```
+//!
+//! `benches/peers/run` measures RQ, Celery and BullMQ on the same server, and this.
+
+use std::error::Error;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use automation_assistant::{AutomationAssistantManager, HelperConfig};
+use automation_assistant_queue::{Job, JobQueue, Limits, Stop, Worker};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Jobs of one batch; the peers' too.
+const BATCH: usize = 50;
+/// Pushes measured one at a time, and writes compared with them.
+const SINGLE: usize = 1_000;
+
+fn main() -> Result<()> {
+    // Cargo adds `--bench`.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => embedded(&std::env::temp_dir().join("aaq-speed.redb")),
+        ["embedded"] => embedded(&std::env::temp_dir().join("aaq-speed.redb")),
+        ["embedded", file] => embedded(&PathBuf::from(file)),
+        #[cfg(feature = "redis")]
+        ["redis", url] => redis(url, 5_000),
+        #[cfg(feature = "redis")]
+        ["redis", url, jobs] => redis(url, jobs.parse()?),
+        _ => Err("usage: speed -- embedded [FILE] | redis URL [JOBS]".into()),
+    }
+}
+
+fn say(what: &str, jobs: usize, took: Duration) {
+    let rate = jobs as f64 / took.as_secs_f64();
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{what:<44}{rate:>10.0} a second");
+}
+
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
+    let begun = Instant::now();
+    let value = work()?;
+    Ok((value, begun.elapsed()))
+}
+
+fn embedded(file: &Path) -> Result<()> {
+    let _ = std::fs::remove_file(file);
+    let beside = file.with_extension("raw");
+    let limits = Limits::new().max_jobs(1_000_000).max_results(1_000_000).max_bytes(1 << 32);
+    let queue = JobQueue::open_with(file, limits.clone())?;
+    let job = || Job::new("do nothing");
+    // The measure of a single push: one write of a record's size, and fdatasync. In turns, so
+    // that both see the same disk.
+    let mut raw = OpenOptions::new().create(true).append(true).open(&beside)?;
+    let (mut writes, mut pushes) = (Vec::new(), Vec::new());
+    for _ in 0..SINGLE {
+        let record = [b'x'; 300];
+        writes.push(timed(|| Ok(raw.write_all(&record).and_then(|()| raw.sync_data())?))?.1);
+        pushes.push(timed(|| Ok(queue.push(job())?))?.1);
+    }
+    std::fs::remove_file(&beside)?;
+    let median = |times: &mut Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    let (write, push) = (median(&mut writes), median(&mut pushes));
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "one write and fdatasync {write:?}, one push {push:?}: {:.2} times (medians of {SINGLE})",
+        push.as_secs_f64() / write.as_secs_f64()
+    )?;
+    drop(out);
+    for batch in [BATCH, 1_000] {
+        let all = 20_000;
+        let ((), took) = timed(|| {
+            for _ in 0..all / batch {
+                queue.push_all((0..batch).map(|_| job()))?;
+            }
+            Ok(())
+        })?;
+        say(&format!("embedded, pushed in batches of {batch}"), all, took);
+    }
+    drop(queue);
+    for threads in [1, BATCH] {
+        std::fs::remove_file(file)?;
+        let queue = JobQueue::open_with(file, limits.clone())?;
+        let all = 10_000;
+        queue.push_all((0..all).map(|_| job()))?;
+        let ((), took) = timed(|| work(&queue, threads))?;
+        say(&format!("embedded, finished, {threads} at a time"), all, took);
+    }
+    std::fs::remove_file(file)?;
+    Ok(())
+}
+
+fn work(queue: &JobQueue, threads: usize) -> Result<()> {
+    let manager = AutomationAssistantManager::new(1);
+    let config = HelperConfig::local().max_concurrent_tasks(threads);
+    let helper = manager.spawn_helper(config)?;
+    Worker::new(queue, &manager).helper(helper).until_empty().run(&Stop::new())?;
+    Ok(())
+}
+
+#[cfg(feature = "redis")]
+fn redis(url: &str, jobs: usize) -> Result<()> {
+    use automation_assistant_queue::{Purge, RedisConfig};
+    let limits = Limits::new().max_jobs(1_000_000).max_results(1_000_000).max_bytes(1 << 32);
+    let name = format!("speed-{}", std::process::id());
+    let queue = RedisConfig::new(url, name).limits(limits).connect()?;
+    let job = || Job::new("do nothing");
+    for batch in [1, BATCH] {
+        let ((), took) = timed(|| {
+            for _ in 0..jobs / batch {
+                queue.push_all((0..batch).map(|_| job()))?;
+            }
+            Ok(())
+        })?;
+        say(&format!("pushed {batch} at a time"), jobs, took);
+        let ((), took) = timed(|| work(&queue, batch))?;
+        say(&format!("finished {batch} at a time"), jobs, took);
+        queue.purge(Purge::Results)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! A worker's one call, in one transaction.
+
+use std::time::{Duration, Instant};
+
+use redb::{ReadableTable, ReadableTableMetadata};
+
+use super::tables::{Fresh, LANES, State, Tables, Tx};
+use super::{Embedded, Inner, Lease};
+use crate::clock::now_ms;
+use crate::engine::{
+    Delivery, Ended, Exchange, Exchanged, Hold, Lapsed, Renewed, TAKES_BEFORE_LOWEST, offers,
+};
+use crate::error::Error;
+use crate::id::JobId;
+use crate::limits::Limits;
+use crate::state::JobState;
+
+impl Embedded {
+    pub(super) fn run_exchange(&self, ask: &Exchange<'_>) -> Result<Exchanged, Error> {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        let mut out = self.write(&mut inner, |tables, inner| {
+            let mut out = Exchanged::default();
+            for end in ask.ends {
+                out.ends.push(tables.end(end, ask.report, &self.limits)?);
+            }
+            for id in ask.reported {
+                tables.set_reported(*id)?;
+            }
+            out.lapsed = tables.sweep(inner, ask, now, &self.limits)?;
+            let parked = tables.unpark(now_ms())?;
+            let mut takes = inner.takes;
+            for _ in 0..ask.want {
+                let Some((lane, id)) = tables.next_job(&mut takes, ask.tools)? else { break };
+                out.jobs.extend(tables.deliver(lane, id, ask.worker)?);
+            }
+            inner.takes = takes;
+            out.open = tables.open_jobs()?;
+            out.unreported = tables.unreported.len()?;
+            out.due = parked.map(Duration::from_millis);
+            Ok(out)
+        })?;
+        // The transaction is durable: what is in memory follows it.
+        for end in ask.ends {
+            remove_lease(&mut inner, end.hold);
+        }
+        out.held = ask.held.iter().map(|hold| renew(&mut inner, *hold, ask, now)).collect();
+        ask.reported.iter().for_each(|id| drop(inner.adopted.remove(id)));
+        inner.leases.retain(|_, lease| lease.until > now);
+        for job in &out.jobs {
+            let lease = Lease {
+                attempt: job.hold.attempt,
+                worker: ask.worker.to_owned(),
+                until: now + ask.lease,
+                cancel_asked: false,
+            };
+            inner.leases.insert(job.hold.id, lease);
+        }
+        let next = inner.leases.values().map(|lease| lease.until.duration_since(now)).min();
+        out.due = [out.due, next].into_iter().flatten().min();
+        let ended = |end: &Ended| matches!(end, Ended::Recorded | Ended::Dead | Ended::Canceled);
+        if out.ends.iter().any(ended) || out.lapsed.dead > 0 {
+            self.ended.notify_all();
+        }
+        if out.ends.contains(&Ended::Requeued) || out.lapsed.redelivered > 0 {
+            self.tell_work(&mut inner);
+        }
+        Ok(out)
+    }
+}
+
+fn remove_lease(inner: &mut Inner, hold: Hold) {
+    if inner.leases.get(&hold.id).is_some_and(|lease| lease.attempt == hold.attempt) {
+        inner.leases.remove(&hold.id);
+    }
+}
+
+fn renew(inner: &mut Inner, hold: Hold, ask: &Exchange<'_>, now: Instant) -> Renewed {
+    match inner.leases.get_mut(&hold.id) {
+        // One that lapsed was taken away by this very call.
+        Some(lease) if lease.attempt == hold.attempt && lease.until > now => {
+            lease.until = now + ask.lease;
+            if lease.cancel_asked { Renewed::CancelAsked } else { Renewed::Held }
+        }
+        _ => Renewed::Lost,
+    }
+}
+
+impl Tables<'_> {
+    /// Takes jobs away from workers that were silent for longer than their lease.
+    fn sweep(
+        &mut self,
+        inner: &Inner,
+        ask: &Exchange<'_>,
+        now: Instant,
+        limits: &Limits,
+    ) -> Tx<Lapsed> {
+        let mut lapsed = Lapsed::default();
+        for (id, lease) in inner.leases.iter().filter(|(_, lease)| lease.until <= now) {
+            let ended_now =
+                ask.ends.iter().any(|end| end.hold.id == *id && end.hold.attempt == lease.attempt);
+            let state = self.state(*id)?.filter(|state| state.attempt == lease.attempt);
+            let (false, Some(state)) = (ended_now, state) else { continue };
+            let why = format!("worker {} was silent for longer than its lease", lease.worker);
+            match self.requeue(*id, state, Some(&why), 0, limits)? {
+                Ended::Dead => lapsed.dead += 1,
+                _ => lapsed.redelivered += 1,
+            }
+        }
+        Ok(lapsed)
+    }
+
+    /// The lane and the job to go next.
+    fn next_job(&self, takes: &mut u64, tools: &[String]) -> Tx<Option<(u8, JobId)>> {
+        let lowest_first = *takes >= TAKES_BEFORE_LOWEST;
+        let mut found = None;
+        let mut lanes_waiting = 0;
+        for lane in LANES {
+            for entry in self.ready.range((lane, 0)..=(lane, u128::MAX))? {
+                let (key, row) = entry?;
+                let id = JobId::from_bits(key.value().1);
+                if self.is_offered(id, row.value(), tools)? {
+                    lanes_waiting += 1;
+                    // A later lane replaces an earlier one where the lowest is to go first.
+                    if found.is_none() || lowest_first {
+                        found = Some((lane, id));
+                    }
+                    break;
+                }
+            }
+        }
+        if found.is_some() {
+            *takes = if lowest_first || lanes_waiting < 2 { 0 } else { *takes + 1 };
+        }
+        Ok(found)
+    }
+
+    fn is_offered(&self, id: JobId, row: &[u8], tools: &[String]) -> Tx<bool> {
+        if let Some(fresh) = Fresh::read(row) {
+            return Ok(offers(tools, fresh.tools));
+        }
+        let state = self.states.get(id.bits())?;
+        match state.map(|state| State::read(state.value())).transpose()? {
+            Some(state) => Ok(offers(tools, &state.tools)),
+            // Nothing is known of it; taking it clears it away.
+            None => Ok(true),
+        }
+    }
+
+    fn deliver(&mut self, lane: u8, id: JobId, worker: &str) -> Tx<Option<Delivery>> {
+        let Some(state) = self.begin(lane, id, worker)? else { return Ok(None) };
+        let record = self.records.get(id.bits())?.map(|record| record.value().to_vec());
+        Ok(Some(Delivery {
+            hold: Hold { id, attempt: state.attempt },
+            key: state.key,
+            deliveries: state.deliveries,
+            pushed_ms: state.pushed_ms,
+            // A record that is gone is unreadable, and found so by the worker.
+            record: record.unwrap_or_default(),
+        }))
+    }
+
+    fn set_reported(&mut self, id: JobId) -> Tx<()> {
+        if let Some(state) = self.state(id)? {
+            self.dirty = true;
+            self.unreported.remove(state.order)?;
+        }
+        Ok(())
+    }
+
+    /// When a file is opened: jobs whose lease nobody has wait again, or are buried. At the
+    /// first opening the process that had them is gone. After a failure of the storage the
+    /// lease was never begun, since its commit seemed to fail; it does not count.
+    pub(super) fn recover(&mut self, inner: &Inner, limits: &Limits) -> Tx<()> {
+        let mut found = Vec::new();
+        for entry in self.working.iter()? {
+            found.push(JobId::from_bits(entry?.0.value()));
+        }
+        for id in found {
+            let Some(mut state) = self.state(id)? else {
+                self.dirty = true;
+                self.working.remove(id.bits())?;
+                continue;
+            };
+            if inner.leases.get(&id).is_some_and(|lease| lease.attempt == state.attempt) {
+                continue;
+            }
+            let why = match &state.worker {
+                _ if inner.opened => {
+                    state.deliveries = state.deliveries.saturating_sub(1);
+                    None
+                }
+                Some(worker) => Some(format!("the process of worker {worker} ended")),
+                None => Some("the worker's process ended".to_owned()),
+            };
+            self.requeue(id, state, why.as_deref(), 0, limits)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a waiting job as cancelled.
+    pub(super) fn cancel_waiting(
+        &mut self,
+        id: JobId,
+        state: State,
+        record: &[u8],
+        limits: &Limits,
+    ) -> Tx<()> {
+        self.ready.remove((state.lane, id.bits()))?;
+        self.unpark_one(id)?;
+        self.record(id, state, JobState::Canceled, record, false, limits)
+    }
+
+    fn unpark_one(&mut self, id: JobId) -> Tx<()> {
+        let mut found = None;
+        for entry in self.parked.iter()? {
+            let (due, bits) = entry?.0.value();
+            if bits == id.bits() {
+                found = Some((due, bits));
+                break;
+            }
+        }
+        if let Some(key) = found {
+            self.parked.remove(key)?;
+        }
+        Ok(())
+    }
+}

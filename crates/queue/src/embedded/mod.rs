@@ -1,0 +1,391 @@
+//! The embedded engine: one file, one process, redb.
+
+mod exchange;
+mod push;
+mod query;
+mod steps;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redb::backends::FileBackend;
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, WriteTransaction};
+
+use crate::engine::{Cancelled, Engine, Exchange, Exchanged, Notify, Prepared, Purge, Pushed};
+use crate::error::Error;
+use crate::id::JobId;
+use crate::limits::Limits;
+use crate::state::{JobStatus, QueueStats};
+use tables::{BOOKMARKS, FORMAT, Fail, M_FORMAT, META, Tables, Tx};
+
+/// Memory for the file's pages; redb's default is a gigabyte.
+const CACHE_BYTES: usize = 4 << 20;
+/// Bytes by which redb knows its files.
+const REDB_MAGIC_BYTES: usize = 9;
+
+/// Opens the database; tests open one on a disk that fills up.
+type OpenDatabase = dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync;
+
+/// A queue in a file.
+pub(crate) struct Embedded {
+    path: PathBuf,
+    limits: Limits,
+    open_database: Box<OpenDatabase>,
+    inner: Mutex<Inner>,
+    /// Something was pushed, requeued or cancelled.
+    work: Condvar,
+    /// Something ended.
+    ended: Condvar,
+}
+
+struct Inner {
+    /// None after a failure of the storage, until it opens again.
+    db: Option<Database>,
+    /// Whether the file was opened before: what is leased then, this process leased.
+    opened: bool,
+    /// Bytes of all records.
+    bytes: u64,
+    leases: HashMap<JobId, Lease>,
+    /// Takes in a row from higher lanes.
+    takes: u64,
+    notify: Vec<Notify>,
+    /// Workers of this process that report outcomes.
+    reporters: HashSet<String>,
+    /// Who reports outcomes that another recorded.
+    adopted: HashMap<JobId, String>,
+}
+
+/// A lease. Leases live in memory: whoever opens the file knows that the process that had it
+/// before is gone, and its leases with it.
+#[derive(Debug, Clone)]
+struct Lease {
+    attempt: u32,
+    worker: String,
+    until: Instant,
+    cancel_asked: bool,
+}
+
+impl Embedded {
+    /// Opens a file, or makes it, readable by its owner alone.
+    pub(crate) fn open(path: &Path, limits: Limits) -> Result<Self, Error> {
+        Self::open_with(path, limits, Box::new(open_file))
+    }
+
+    fn open_with(
+        path: &Path,
+        limits: Limits,
+        open_database: Box<OpenDatabase>,
+    ) -> Result<Self, Error> {
+        limits.validate()?;
+        let engine = Self {
+            path: path.to_owned(),
+            limits,
+            open_database,
+            inner: Mutex::new(Inner {
+                db: None,
+                opened: false,
+                bytes: 0,
+                leases: HashMap::new(),
+                takes: 0,
+                notify: Vec::new(),
+                reporters: HashSet::new(),
+                adopted: HashMap::new(),
+            }),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+        };
+        engine.read(&mut engine.lock(), |_| Ok(()))?;
+        Ok(engine)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn database(&self) -> Result<Database, Error> {
+        let db = (self.open_database)(&self.path).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => Error::InUse { path: self.path.clone() },
+            error => self.storage(&format!("cannot be opened as a queue's file: {error}")),
+        })?;
+        self.check_format(&db)?;
+        Ok(db)
+    }
+
+    /// Refuses a file of a newer version before anything is written to it.
+    fn check_format(&self, db: &Database) -> Result<(), Error> {
+        let found = || -> Tx<Option<u64>> {
+            let txn = db.begin_read()?;
+            match txn.open_table(META) {
+                Ok(meta) => Ok(meta.get(M_FORMAT)?.map(|format| format.value())),
+                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        };
+        match found().map_err(|fail| self.fail(fail))? {
+            Some(found) if found > FORMAT => Err(Error::NewerFormat {
+                place: self.path.display().to_string(),
+                found,
+                known: FORMAT,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn storage(&self, what: &impl fmt::Display) -> Error {
+        Error::Storage { path: self.path.clone(), what: what.to_string() }
+    }
+
+    fn fail(&self, fail: Fail) -> Error {
+        match fail {
+            Fail::Own(error) => error,
+            Fail::Db(error) => self.storage(&error),
+        }
+    }
+
+    /// Runs one write transaction over all tables and commits it, where it wrote anything.
+    fn write<T>(
+        &self,
+        inner: &mut Inner,
+        body: impl FnOnce(&mut Tables<'_>, &mut Inner) -> Tx<T>,
+    ) -> Result<T, Error> {
+        self.transact(inner, |txn, inner| {
+            let mut tables = Tables::open(txn, inner.bytes)?;
+            let value = body(&mut tables, inner)?;
+            Ok((value, tables.dirty, tables.bytes))
+        })
+    }
+
+    /// Runs a transaction, which tells whether it wrote anything and how many bytes all records
+    /// have then. What was committed when this returns survives a power cut, as far as the disk
+    /// keeps its word.
+    fn transact<T>(
+        &self,
+        inner: &mut Inner,
+        body: impl FnOnce(&WriteTransaction, &mut Inner) -> Tx<(T, bool, u64)>,
+    ) -> Result<T, Error> {
+        let db = match inner.db.take() {
+            Some(db) => db,
+            None => self.begin(inner)?,
+        };
+        let run = |inner: &mut Inner| -> Tx<T> {
+            let txn = db.begin_write()?;
+            let (value, is_dirty, bytes) = body(&txn, inner)?;
+            if is_dirty {
+                txn.commit()?;
+            } else {
+                txn.abort()?;
+            }
+            inner.bytes = bytes;
+            Ok(value)
+        };
+        match run(inner) {
+            // The database is left closed: opening it repairs what a failed commit left.
+            Err(Fail::Db(error)) => {
+                drop(db);
+                Err(self.storage(&error))
+            }
+            result => {
+                inner.db = Some(db);
+                result.map_err(|fail| self.fail(fail))
+            }
+        }
+    }
+
+    /// Opens the database, for the first time or after a failure of the storage, and clears up
+    /// after whoever had it before.
+    fn begin(&self, inner: &mut Inner) -> Result<Database, Error> {
+        let db = self.database()?;
+        let run = |inner: &mut Inner| -> Tx<u64> {
+            let txn = db.begin_write()?;
+            let mut tables = Tables::open(&txn, 0)?;
+            if tables.count(M_FORMAT)? == 0 {
+                tables.add(M_FORMAT, FORMAT, 0)?;
+                drop(txn.open_table(BOOKMARKS)?);
+            }
+            tables.bytes = tables.count_bytes()?;
+            tables.recover(inner, &self.limits)?;
+            let (is_dirty, bytes) = (tables.dirty, tables.bytes);
+            drop(tables);
+            if is_dirty {
+                txn.commit()?;
+            } else {
+                txn.abort()?;
+            }
+            Ok(bytes)
+        };
+        inner.bytes = run(inner).map_err(|fail| self.fail(fail))?;
+        inner.opened = true;
+        Ok(db)
+    }
+
+    /// Looks something up.
+    fn read<T>(
+        &self,
+        inner: &mut Inner,
+        body: impl FnOnce(&mut Tables<'_>) -> Tx<T>,
+    ) -> Result<T, Error> {
+        self.write(inner, |tables, _| body(tables))
+    }
+
+    /// Wakes whoever waits for work.
+    fn tell_work(&self, inner: &mut Inner) {
+        self.work.notify_all();
+        inner.notify.retain(|notify| notify());
+    }
+
+    fn wait(&self, condvar: &Condvar, timeout: Duration) {
+        // A wake-up too many costs a look; a lost one cannot be: callers look again anyway.
+        drop(condvar.wait_timeout(self.lock(), timeout));
+    }
+}
+
+/// Opens the file for one process; a new one can be read by its owner alone.
+fn open_file(path: &Path) -> Result<Database, DatabaseError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    if is_unfinished(&mut file)? {
+        // Somebody makes it right now, or was killed while making it: redb locks it as we do.
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(DatabaseError::DatabaseAlreadyOpen),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+            Ok(()) => {}
+        }
+        if is_unfinished(&mut file)? {
+            file.set_len(0)?;
+        }
+        file.unlock()?;
+    }
+    #[cfg(unix)]
+    let is_new = file.metadata()?.len() == 0;
+    let db = builder().create_with_backend(FileBackend::new(file)?)?;
+    #[cfg(unix)]
+    if is_new {
+        // Else a power cut may take the file's name with all that is in it.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(db)
+}
+
+/// Whether the file is one that redb began and did not finish: it writes its first bytes last,
+/// and there is nothing in it before that.
+fn is_unfinished(file: &mut File) -> std::io::Result<bool> {
+    let mut first = [0; REDB_MAGIC_BYTES];
+    file.seek(SeekFrom::Start(0))?;
+    let mut len = 0;
+    while len < first.len() {
+        match file.read(&mut first[len..])? {
+            0 => break,
+            more => len += more,
+        }
+    }
+    Ok(len > 0 && first == [0; REDB_MAGIC_BYTES])
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    // A damaged file is an error when it is opened, not a panic later.
+    builder.set_check_integrity_on_open(true);
+    builder
+}
+
+impl Engine for Embedded {
+    fn push(&self, jobs: &[Prepared]) -> Result<Vec<Pushed>, Error> {
+        let mut inner = self.lock();
+        let pushed = self.transact(&mut inner, |txn, inner| {
+            let (pushed, bytes) = push::push(txn, jobs, &self.limits, inner.bytes)?;
+            let is_dirty = pushed.iter().any(|job| job.is_new);
+            Ok((pushed, is_dirty, bytes))
+        })?;
+        if pushed.iter().any(|job| job.is_new) {
+            self.tell_work(&mut inner);
+        }
+        Ok(pushed)
+    }
+
+    fn exchange(&self, ask: &Exchange<'_>) -> Result<Exchanged, Error> {
+        self.run_exchange(ask)
+    }
+
+    fn status(&self, id: JobId) -> Result<Option<JobStatus>, Error> {
+        self.find_status(id)
+    }
+
+    fn outcome(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
+        self.find_outcome(id)
+    }
+
+    fn cancel(&self, id: JobId, record: &[u8]) -> Result<Cancelled, Error> {
+        self.cancel_job(id, record)
+    }
+
+    fn dead(&self, limit: usize) -> Result<Vec<JobStatus>, Error> {
+        self.list_dead(limit)
+    }
+
+    fn retry_dead(&self, id: JobId) -> Result<bool, Error> {
+        self.revive(id)
+    }
+
+    fn purge(&self, what: Purge) -> Result<u64, Error> {
+        self.purge_some(what)
+    }
+
+    fn stats(&self) -> Result<QueueStats, Error> {
+        self.count_all()
+    }
+
+    fn adopt_unreported(&self, worker: &str, _lease: Duration) -> Result<Vec<JobId>, Error> {
+        self.adopt(worker)
+    }
+
+    fn bookmark(&self, name: &str) -> Result<u64, Error> {
+        self.read_bookmark(name)
+    }
+
+    fn set_bookmark(&self, name: &str, value: u64) -> Result<(), Error> {
+        self.write_bookmark(name, value)
+    }
+
+    fn wait_for_work(&self, timeout: Duration) {
+        self.wait(&self.work, timeout);
+    }
+
+    fn wait_for_outcome(&self, id: JobId, timeout: Duration) {
+        let inner = self.lock();
+        // Looked at under the lock that the outcome is recorded under: none can slip by.
+        let open = |inner: &mut Inner| {
+            let found = self.read(inner, |tables| tables.state(id));
+            matches!(found, Ok(Some(state)) if !state.state.is_final())
+        };
+        drop(self.ended.wait_timeout_while(inner, timeout, open));
+    }
+
+    fn subscribe(&self, notify: Notify) -> bool {
+        self.lock().notify.push(notify);
+        true
+    }
+
+    fn leave(&self, worker: &str) -> Result<(), Error> {
+        self.lock().reporters.remove(worker);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").field("path", &self.path).finish_non_exhaustive()
+    }
+}

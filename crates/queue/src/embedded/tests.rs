@@ -1,0 +1,310 @@
+//! What every engine must do, and what only the embedded one can suffer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+
+use super::*;
+use crate::conformance::{Make, conformance};
+use crate::engine::{End, Ended, How};
+use crate::job::Job;
+use crate::queue::JobQueue;
+use crate::state::JobState;
+
+/// A folder of this test, removed at its end.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("aaq-{}", JobId::next()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("jobs.redb")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn in_memory(limits: Limits) -> JobQueue {
+    let open = |_: &Path| builder().create_with_backend(InMemoryBackend::new());
+    let engine = Embedded::open_with(Path::new("memory"), limits.clone(), Box::new(open));
+    JobQueue::over(Arc::new(engine.unwrap()), limits)
+}
+
+fn with_memory(test: fn(Make<'_>)) {
+    test(&in_memory);
+}
+
+conformance!(with_memory);
+
+#[test]
+fn a_second_opening_is_refused_at_once_and_names_the_file() {
+    let folder = Folder::new();
+    let first = JobQueue::open(folder.file()).unwrap();
+    let error = JobQueue::open(folder.file()).unwrap_err();
+    assert!(matches!(error, Error::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("jobs.redb"), "{error}");
+    drop(first);
+    JobQueue::open(folder.file()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_can_be_read_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    JobQueue::open(folder.file()).unwrap();
+    let mode = std::fs::metadata(folder.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let folder = Folder::new();
+    JobQueue::open(folder.file()).unwrap().push("x").unwrap();
+    let db = Database::open(folder.file()).unwrap();
+    let txn = db.begin_write().unwrap();
+    txn.open_table(META).unwrap().insert(M_FORMAT, FORMAT + 1).unwrap();
+    txn.commit().unwrap();
+    drop(db);
+    let error = JobQueue::open(folder.file()).unwrap_err();
+    assert!(
+        matches!(error, Error::NewerFormat { found, known, .. } if found == known + 1),
+        "{error}"
+    );
+    assert!(error.to_string().contains("jobs.redb"), "{error}");
+}
+
+#[test]
+fn what_is_no_queue_is_refused_and_left_as_it_is() {
+    let folder = Folder::new();
+    std::fs::write(folder.file(), "my diary").unwrap();
+    let error = JobQueue::open(folder.file()).unwrap_err();
+    assert!(matches!(error, Error::Storage { .. }), "{error}");
+    assert_eq!(std::fs::read(folder.file()).unwrap(), b"my diary");
+    assert!(matches!(JobQueue::open("/no/such/folder/q"), Err(Error::Storage { .. })));
+}
+
+/// redb writes its first bytes last; a kill before that leaves zeros.
+#[test]
+fn a_file_whose_making_was_cut_short_is_made_anew() {
+    let folder = Folder::new();
+    for len in [1, 9, 73_728] {
+        std::fs::write(folder.file(), vec![0; len]).unwrap();
+        JobQueue::open(folder.file()).unwrap().push("x").unwrap();
+        let stats = JobQueue::open(folder.file()).unwrap().stats().unwrap();
+        assert_eq!(stats.waiting, 1);
+    }
+}
+
+#[test]
+fn a_damaged_file_is_an_error_and_never_a_wrong_answer() {
+    let folder = Folder::new();
+    let queue = JobQueue::open(folder.file()).unwrap();
+    let pushed = queue.push_all((0..50).map(|n| Job::new(format!("job {n}")))).unwrap();
+    drop(queue);
+    let whole = std::fs::read(folder.file()).unwrap();
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(997) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        std::fs::write(folder.file(), &bytes).unwrap();
+        match JobQueue::open(folder.file()) {
+            Err(Error::Storage { .. }) => refused += 1,
+            Err(error) => panic!("byte {at}: {error}"),
+            // A byte that holds nothing.
+            Ok(queue) => assert_eq!(queue.stats().unwrap().waiting, pushed.len() as u64, "{at}"),
+        }
+    }
+    assert!(refused > 3, "{refused}");
+}
+
+#[test]
+fn jobs_of_a_process_that_ended_wait_again_and_their_deliveries_count() {
+    let folder = Folder::new();
+    let id = JobQueue::open(folder.file()).unwrap().push(Job::new("x").max_deliveries(2)).unwrap();
+    let ask = |queue: &JobQueue| {
+        let ask = Exchange {
+            worker: "w",
+            lease: Duration::from_secs(60),
+            ends: &[],
+            held: &[],
+            reported: &[],
+            want: 1,
+            tools: &[],
+            recover: crate::engine::Recover::Start,
+            report: false,
+        };
+        queue.engine.exchange(&ask).unwrap().jobs
+    };
+    for delivery in 1..=2 {
+        // Dropped without an end, as by a kill.
+        let queue = JobQueue::open(folder.file()).unwrap();
+        assert_eq!(ask(&queue)[0].deliveries, delivery);
+    }
+    let queue = JobQueue::open(folder.file()).unwrap();
+    assert!(ask(&queue).is_empty());
+    let dead = queue.status(id).unwrap().unwrap();
+    assert!(dead.dead && dead.reasons[1].contains("worker w"), "{dead:?}");
+}
+
+/// A disk that is full while the flag is up, and counts what it is asked to make durable.
+#[derive(Debug, Clone, Default)]
+struct Disk {
+    under: Arc<InMemory>,
+    full: Arc<AtomicBool>,
+    /// Writes go through, and then the disk says that it failed.
+    fails_late: Arc<AtomicBool>,
+    syncs: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct InMemory(InMemoryBackend);
+
+impl Default for InMemory {
+    fn default() -> Self {
+        Self(InMemoryBackend::new())
+    }
+}
+
+impl Disk {
+    fn queue(&self) -> Result<JobQueue, Error> {
+        let disk = self.clone();
+        let open = Box::new(move |_: &Path| builder().create_with_backend(disk.clone()));
+        let engine = Embedded::open_with(Path::new("/disk/jobs.redb"), Limits::new(), open)?;
+        Ok(JobQueue::over(Arc::new(engine), Limits::new()))
+    }
+
+    fn check(&self) -> std::io::Result<()> {
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(std::io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> std::io::Result<u64> {
+        self.under.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.under.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        if len > self.under.0.len()? {
+            self.check()?;
+        }
+        self.under.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        if self.fails_late.load(Ordering::SeqCst) {
+            return Err(std::io::Error::other("who knows"));
+        }
+        self.check()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.check()?;
+        self.under.0.write(offset, data)
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_jobs_and_loses_none() {
+    let disk = Disk::default();
+    let queue = disk.queue().unwrap();
+    let first = queue.push(Job::new("before").key("before")).unwrap();
+    disk.full.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let error = queue.push(Job::new("during").key("during")).unwrap_err();
+        assert!(matches!(error, Error::Storage { .. }) && error.is_passing(), "{error}");
+        assert!(error.to_string().starts_with("/disk/jobs.redb"), "{error}");
+    }
+    assert!(matches!(disk.queue(), Err(Error::Storage { .. })));
+    disk.full.store(false, Ordering::SeqCst);
+    // The same handle goes on.
+    let second = queue.push(Job::new("during").key("during")).unwrap();
+    assert_eq!(queue.push(Job::new("before").key("before")).unwrap(), first);
+    drop(queue);
+    let queue = disk.queue().unwrap();
+    assert_eq!(queue.stats().unwrap().waiting, 2);
+    assert!(queue.status(second).unwrap().is_some());
+}
+
+#[test]
+fn a_push_is_one_sync_and_a_look_is_none() {
+    let disk = Disk::default();
+    let queue = disk.queue().unwrap();
+    let syncs = || disk.syncs.swap(0, Ordering::SeqCst);
+    let push = || {
+        queue.push("x").unwrap();
+        syncs()
+    };
+    // One more where the file grows, by doubling.
+    let all: Vec<u64> = (0..40).map(|_| push()).collect();
+    assert!(all.iter().filter(|syncs| **syncs == 1).count() >= 37, "{all:?}");
+    queue.push_all((0..500).map(|n| Job::new(format!("{n}")))).unwrap();
+    assert!(syncs() <= 3);
+    let id = queue.push("x").unwrap();
+    syncs();
+    queue.status(id).unwrap();
+    queue.stats().unwrap();
+    assert_eq!(syncs(), 0);
+}
+
+/// A commit that failed may have reached the disk. Nothing is lost or done twice by it, and no
+/// lease is left that nobody has.
+#[test]
+fn a_step_whose_commit_fails_late_is_repeated_without_harm() {
+    let disk = Disk::default();
+    let queue = disk.queue().unwrap();
+    let fails = |on| disk.fails_late.store(on, Ordering::SeqCst);
+    let push = || queue.push(Job::new("x").key("k").max_deliveries(1));
+    let ask = Exchange {
+        worker: "w",
+        lease: Duration::from_secs(60),
+        ends: &[],
+        held: &[],
+        reported: &[],
+        want: 1,
+        tools: &[],
+        recover: crate::engine::Recover::No,
+        report: false,
+    };
+    fails(true);
+    push().unwrap_err();
+    fails(false);
+    let id = push().unwrap();
+    assert_eq!(queue.stats().unwrap().waiting, 1);
+    fails(true);
+    queue.engine.exchange(&ask).unwrap_err();
+    fails(false);
+    let job = queue.engine.exchange(&ask).unwrap().jobs.pop().unwrap();
+    assert_eq!((job.hold.id, job.deliveries), (id, 1));
+    let record = crate::outcome::JobOutcome::without_result(id, JobState::Canceled, None).write();
+    let how = How::Outcome { state: JobState::Canceled, record };
+    let ends = [End { hold: job.hold, how }];
+    let ask = Exchange { ends: &ends, want: 0, ..ask };
+    fails(true);
+    queue.engine.exchange(&ask).unwrap_err();
+    fails(false);
+    for _ in 0..2 {
+        assert_eq!(queue.engine.exchange(&ask).unwrap().ends, [Ended::Recorded]);
+    }
+    let stats = queue.stats().unwrap();
+    assert_eq!((stats.finished, stats.leased, stats.waiting), (1, 0, 0));
+}

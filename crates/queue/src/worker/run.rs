@@ -1,0 +1,356 @@
+//! The loop of a worker.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use automation_assistant::{Error as CoreError, ErrorKind, TaskError};
+
+use super::ends::Ending;
+use super::held::{Held, Message, Slots, waker};
+use super::{Phase, Worker, WorkerReport};
+use crate::clock::now_ms;
+use crate::engine::{Delivery, End, Exchange, Exchanged, Hold, How, Recover, Renewed};
+use crate::error::Error;
+use crate::id::JobId;
+use crate::record;
+use crate::stop::Stop;
+
+/// Parts of a lease: it is renewed each third.
+const RENEWALS_PER_LEASE: u32 = 3;
+/// Pauses between calls to a queue that does not answer: from, to.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_LAST: Duration = Duration::from_secs(2);
+/// How long a stop tries to hand jobs back.
+const HAND_BACK_WAIT: Duration = Duration::from_secs(5);
+/// Time between two looks of a worker that only waits for others to report.
+const REPORTS_POLL: Duration = Duration::from_millis(200);
+/// Longest sleep of a worker: it looks whether its helpers are there.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// A worker that runs.
+pub(super) struct Run<'m> {
+    pub(super) worker: Worker<'m>,
+    tools: Vec<String>,
+    pub(super) slots: Slots,
+    tell: Sender<Message>,
+    hear: Receiver<Message>,
+    pub(super) held: HashMap<JobId, Held>,
+    pub(super) endings: Vec<Ending>,
+    /// Outcomes reported to the owner, which the queue does not know of yet.
+    pub(super) reported: Vec<JobId>,
+    /// Outcomes of others, to be reported by this worker.
+    pub(super) adopted: VecDeque<JobId>,
+    recover: Recover,
+    /// Whether the engine wakes the worker.
+    pub(super) woken: bool,
+    pub(super) maybe_work: bool,
+    renew_at: Instant,
+    /// When to look for work again without being woken.
+    look_at: Option<Instant>,
+    retry: Duration,
+    adopt_at: Instant,
+    reached: bool,
+    open: Option<u64>,
+    unreported: u64,
+    pub(super) report: WorkerReport,
+}
+
+impl<'m> Run<'m> {
+    pub(super) fn new(worker: Worker<'m>) -> Self {
+        let (tell, hear) = channel();
+        let woken = worker.queue.engine.subscribe(waker(tell.clone()));
+        let now = Instant::now();
+        Self {
+            tools: worker.tools.iter().map(|tool| tool.name().to_owned()).collect(),
+            slots: Slots::new(worker.manager, &worker.helpers),
+            worker,
+            tell,
+            hear,
+            held: HashMap::new(),
+            endings: Vec::new(),
+            reported: Vec::new(),
+            adopted: VecDeque::new(),
+            recover: Recover::Start,
+            woken,
+            maybe_work: true,
+            renew_at: now,
+            look_at: None,
+            retry: RETRY_FIRST,
+            adopt_at: now,
+            reached: false,
+            open: None,
+            unreported: 0,
+            report: WorkerReport::default(),
+        }
+    }
+
+    pub(super) fn run(mut self, stop: &Stop) -> Result<WorkerReport, Error> {
+        let notify = waker(self.tell.clone());
+        stop.subscribe(notify.clone());
+        let ended = self.work(stop);
+        stop.unsubscribe(&notify);
+        let handed_back = self.hand_back();
+        let _ = self.worker.queue.engine.leave(&self.worker.name);
+        ended.and(handed_back).map(|()| self.report)
+    }
+
+    fn work(&mut self, stop: &Stop) -> Result<(), Error> {
+        loop {
+            self.drain();
+            if stop.is_stopped() {
+                return Ok(());
+            }
+            self.slots.look();
+            if self.slots.all_gone() {
+                return Err(Error::Worker("all helpers of the worker were stopped".to_owned()));
+            }
+            let now = Instant::now();
+            match self.step(now) {
+                Ok(true) => self.retry = RETRY_FIRST,
+                Ok(false) => {
+                    if self.is_through() {
+                        return Ok(());
+                    }
+                    self.sleep(now);
+                }
+                Err(error) if error.is_passing() || self.reached => {
+                    // Whatever the lost answer held is asked for again.
+                    if self.recover == Recover::No {
+                        self.recover = Recover::LostAnswer;
+                    }
+                    self.hear_for(self.retry);
+                    self.retry = (self.retry * 2).min(RETRY_LAST);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn is_through(&self) -> bool {
+        let idle = self.held.is_empty() && self.endings.is_empty() && self.reported.is_empty();
+        // Also those of workers that died before they could report, once that shows.
+        let told = self.worker.on_outcome.is_none() || self.unreported == 0;
+        self.worker.until_empty && idle && self.open == Some(0) && told
+    }
+
+    /// Does one thing, if there is one to do.
+    fn step(&mut self, now: Instant) -> Result<bool, Error> {
+        if self.worker.on_outcome.is_some() && now >= self.adopt_at {
+            self.adopt()?;
+            self.adopt_at = now + self.worker.lease;
+        }
+        let idle: Vec<usize> = self.slots.idle(now);
+        let want = idle.iter().sum();
+        let looks = want > 0 && (self.maybe_work || self.look_at.is_some_and(|at| at <= now));
+        let renews = !self.held.is_empty() && self.renew_at <= now;
+        let told = !self.endings.is_empty() || !self.reported.is_empty();
+        if !(looks || renews || told || self.recover != Recover::No) {
+            return Ok(false);
+        }
+        self.exchange(if looks { want } else { 0 }, idle, now)?;
+        Ok(true)
+    }
+
+    /// One call to the queue, and all that follows from its answer.
+    fn exchange(&mut self, want: usize, idle: Vec<usize>, now: Instant) -> Result<(), Error> {
+        if !self.endings.is_empty() {
+            self.phase(Phase::Recording);
+        } else if want > 0 {
+            self.phase(Phase::Leasing);
+        }
+        let ends: Vec<End> = self.endings.iter().map(|ending| ending.end.clone()).collect();
+        // Only when it is time, or where the server cannot know which of them are known here.
+        let renews = self.renew_at <= now || self.recover != Recover::No;
+        let held = self.held.values().filter(|_| renews);
+        let held: Vec<Hold> = held.map(|held| held.hold).collect();
+        let called = Instant::now();
+        let ask = Exchange {
+            worker: &self.worker.name,
+            lease: self.worker.lease,
+            ends: &ends,
+            held: &held,
+            reported: &self.reported,
+            want,
+            tools: &self.tools,
+            recover: self.recover,
+            report: self.worker.on_outcome.is_some(),
+        };
+        let mut out = self.worker.queue.engine.exchange(&ask)?;
+        self.reached = true;
+        if ask.report && called.elapsed() > self.worker.lease / 2 {
+            // The answer was long under way, or this process was stopped: another worker may
+            // have reported in this one's place by now. Repeating an end tells.
+            let again = Exchange { held: &[], reported: &[], want: 0, recover: Recover::No, ..ask };
+            if let Ok(again) = self.worker.queue.engine.exchange(&again) {
+                out.ends = again.ends;
+            }
+        }
+        self.recover = Recover::No;
+        self.reported.clear();
+        if renews {
+            self.renew_at = now + self.worker.lease / RENEWALS_PER_LEASE;
+        }
+        self.open = Some(out.open);
+        self.unreported = out.unreported;
+        if want > 0 {
+            self.maybe_work = out.jobs.len() >= want;
+            self.look_at = self.next_look(&out, now);
+        }
+        self.worker.queue.events.lapsed(out.lapsed);
+        for (hold, renewed) in held.into_iter().zip(&out.held) {
+            self.renewed(hold, *renewed);
+        }
+        if !out.jobs.is_empty() {
+            self.phase(Phase::Leased);
+        }
+        // Before new ones come: jobs that end before they run.
+        let endings = std::mem::take(&mut self.endings);
+        self.start(out.jobs, idle);
+        for (ending, ended) in endings.into_iter().zip(out.ends) {
+            self.ended(ending, ended);
+        }
+        if !self.held.is_empty() {
+            self.phase(Phase::Running);
+        }
+        Ok(())
+    }
+
+    fn next_look(&self, out: &Exchanged, now: Instant) -> Option<Instant> {
+        let poll = (!self.woken).then_some(self.worker.poll);
+        let waits = self.worker.until_empty && self.worker.on_outcome.is_some();
+        let reports = (waits && out.unreported > 0).then_some(REPORTS_POLL);
+        let due = [out.due, poll, reports].into_iter().flatten().min();
+        due.map(|wait| now + wait)
+    }
+
+    fn renewed(&mut self, hold: Hold, renewed: Renewed) {
+        let Some(held) = self.held.get_mut(&hold.id) else { return };
+        match renewed {
+            Renewed::Held => return,
+            Renewed::CancelAsked => held.cancelled = true,
+            Renewed::Lost => held.lost = true,
+        }
+        self.slots.cancel(held);
+    }
+
+    /// Hands new jobs to the helpers.
+    fn start(&mut self, jobs: Vec<Delivery>, mut idle: Vec<usize>) {
+        for job in jobs {
+            // The engine gives no more than was asked for; recovered ones may come on top.
+            let slot = idle.iter().position(|threads| *threads > 0);
+            let Some(slot) = slot else {
+                self.end_early(job, How::HandBack, None);
+                continue;
+            };
+            idle[slot] -= 1;
+            self.begin(job, slot);
+        }
+    }
+
+    fn begin(&mut self, job: Delivery, slot: usize) {
+        let request = match record::read_job(&job.record) {
+            Ok(read) => read.into_request(&self.worker.tools, SystemTime::now()),
+            Err(why) => {
+                let error = TaskError::new(ErrorKind::InvalidRequest, why);
+                return self.fail_early(job, &error);
+            }
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return self.fail_early(job, &error),
+        };
+        match self.slots.submit(slot, job.hold, request, self.tell.clone()) {
+            Ok(task) => {
+                let held = Held {
+                    hold: job.hold,
+                    key: job.key,
+                    deliveries: job.deliveries,
+                    waited_ms: now_ms().saturating_sub(job.pushed_ms),
+                    slot,
+                    task,
+                    cancelled: false,
+                    lost: false,
+                };
+                self.held.insert(job.hold.id, held);
+            }
+            Err(CoreError::InvalidRequest(why)) => {
+                self.fail_early(job, &TaskError::new(ErrorKind::InvalidRequest, why));
+            }
+            // Full because of others, or stopped.
+            Err(_) => self.end_early(job, How::HandBack, None),
+        }
+    }
+
+    /// Takes in what has come, without waiting.
+    fn drain(&mut self) {
+        while let Ok(message) = self.hear.try_recv() {
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Look => {
+                self.maybe_work = true;
+                // A cancelled job is heard of by a renewal.
+                self.renew_at = Instant::now();
+            }
+            Message::Done(done) => self.done(*done),
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn sleep(&mut self, now: Instant) {
+        let renew = (!self.held.is_empty()).then_some(self.renew_at);
+        let moments = [renew, self.look_at, self.slots.rests_until(now)];
+        let until = moments.into_iter().flatten().min().unwrap_or(now + SLEEP_MAX);
+        let wait = until.saturating_duration_since(now).min(SLEEP_MAX);
+        if !self.woken && self.held.is_empty() && self.slots.rests_until(now).is_none() {
+            // Nothing can come but work: the server tells of it.
+            self.worker.queue.engine.wait_for_work(wait.min(self.worker.poll));
+            self.maybe_work = true;
+            return;
+        }
+        self.hear_for(wait);
+        let rested = self.slots.rests_until(now).is_some_and(|at| at <= Instant::now());
+        self.maybe_work |= rested;
+    }
+
+    fn hear_for(&mut self, wait: Duration) {
+        match self.hear.recv_timeout(wait) {
+            Ok(message) => self.take(message),
+            // The other end is in this very struct.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+
+    /// At the end: what is recorded is recorded, all else goes back, and then the tasks are
+    /// cancelled.
+    fn hand_back(&mut self) -> Result<(), Error> {
+        self.drain();
+        for (_, held) in self.held.drain() {
+            if !held.lost {
+                let end = End { hold: held.hold, how: How::HandBack };
+                self.endings.push(Ending { end, outcome: None, waited_ms: held.waited_ms });
+            }
+            self.slots.cancel(&held);
+        }
+        let until = Instant::now() + HAND_BACK_WAIT;
+        while !(self.endings.is_empty() && self.reported.is_empty()) {
+            if let Err(error) = self.exchange(0, Vec::new(), Instant::now()) {
+                if !error.is_passing() || Instant::now() >= until {
+                    return Err(error);
+                }
+                std::thread::sleep(RETRY_FIRST);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn phase(&self, phase: Phase) {
+        if let Some(tell) = &self.worker.on_phase {
+            tell(phase);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The calls that a backend makes for a task, as they are reported to the observers.
+
+use std::time::SystemTime;
+
+use super::Shared;
+use crate::backend::Attempt;
+use crate::event::EventKind;
+use crate::store::{Phase, Unreported};
+use crate::sync::{Arc, now};
+
+impl Shared {
+    /// A further call to the provider begins.
+    pub(crate) fn attempt_begins(&self, number: u64) {
+        if let Some(Phase::Running(running)) = self.lock().store.phase(number) {
+            running.attempt_open = Some(now());
+        }
+    }
+
+    /// The call that has begun was not made: nothing will be reported of it.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn attempt_withdrawn(&self, number: u64) {
+        if let Some(Phase::Running(running)) = self.lock().store.phase(number) {
+            running.attempt_open = None;
+        }
+    }
+
+    /// A call to the provider has ended: notifies the observers, unless the task was ended
+    /// meanwhile (then the call was reported already), or is about to end with this call (then
+    /// both are reported at once).
+    pub(crate) fn attempt_ends(self: &Arc<Self>, number: u64, attempt: &Attempt<'_>) {
+        let mut state = self.lock();
+        let Some(Phase::Running(running)) = state.store.phase(number) else { return };
+        let Some(opened) = running.attempt_open.take() else { return };
+        running.attempts += 1;
+        if attempt.last && attempt.error.is_none() {
+            running.unreported = Some(Unreported {
+                at: SystemTime::now(),
+                latency: now().duration_since(opened),
+                http_status: attempt.http_status,
+                usage: attempt.usage.copied(),
+                first_byte: attempt.first_byte,
+                waited: attempt.waited,
+                api: attempt.api,
+            });
+            return;
+        }
+        running.reporting = true;
+        let ordinal = running.attempts;
+        drop(state);
+        let mut event =
+            self.event(EventKind::BackendCall).outcome(now().duration_since(opened), attempt.error);
+        event.task_id = Some(self.task_id(number));
+        event.attempt = Some(ordinal);
+        event.http_status = attempt.http_status;
+        event.usage = attempt.usage;
+        event.first_byte = attempt.first_byte;
+        event.waited = attempt.waited;
+        event.api = attempt.api;
+        self.observers.notify(&event);
+        let mut state = self.lock();
+        let Some(Phase::Running(running)) = state.store.phase(number) else { return };
+        running.reporting = false;
+        let Some(why) = running.end_with.take() else { return };
+        let Some(ended) = self.claim(&mut state, number, why) else { return };
+        drop(state);
+        let callback = self.conclude(ended);
+        self.queue_callback(callback);
+    }
+}

@@ -1,0 +1,160 @@
+//! Callbacks: what the owner of a task gets to run once the task's outcome is published.
+//!
+//! All of them go through one queue, which the helper's threads empty before they take a
+//! task; see the flow in the module above. Two others take from it: `cancel_task` the callback
+//! of the task that it ended, and a stop what no thread is there for.
+
+use std::time::Instant;
+
+use super::{Shared, State};
+use crate::foreign::{self, Foreign};
+use crate::sync::{Arc, Ordering, now};
+use crate::task::{OnDone, OnText, Task, TaskRequest, Tools};
+
+/// What is left to do for a task whose outcome is published: to call its `on_done`, and to
+/// drop what came with its request.
+pub(crate) struct QueuedCallback {
+    on_done: Option<(Foreign<OnDone>, Task)>,
+    // Dropped after the call: their drops are the owner's code, too.
+    _tools: Tools,
+    _on_text: Option<Foreign<OnText>>,
+    /// Its number in the queue, and when it came there.
+    number: u64,
+    since: Instant,
+}
+
+impl QueuedCallback {
+    /// Nothing where the request brought no code.
+    pub(super) fn new(
+        on_done: Option<(Foreign<OnDone>, Task)>,
+        tools: Tools,
+        on_text: Option<Foreign<OnText>>,
+    ) -> Option<Box<Self>> {
+        if on_done.is_none() && tools.is_empty() && on_text.is_none() {
+            return None;
+        }
+        Some(Box::new(Self { on_done, _tools: tools, _on_text: on_text, number: 0, since: now() }))
+    }
+
+    /// What a thread still holds of a task that somebody else has ended.
+    pub(super) fn leftover(
+        request: Option<TaskRequest>,
+        on_text: Option<Foreign<OnText>>,
+    ) -> Option<Box<Self>> {
+        let tools = request.map(|mut request| std::mem::take(&mut request.tools));
+        Self::new(None, tools.unwrap_or_default(), on_text)
+    }
+
+    fn run(mut self: Box<Self>) {
+        if let Some((on_done, task)) = self.on_done.take() {
+            let call = on_done.into_inner();
+            foreign::fence(|| call(&task));
+        }
+    }
+}
+
+impl State {
+    /// Puts a callback into the queue; gives its number there.
+    pub(super) fn push_callback(&mut self, mut callback: Box<QueuedCallback>) -> u64 {
+        self.last_callback += 1;
+        callback.number = self.last_callback;
+        callback.since = now();
+        self.callbacks.push_back(callback);
+        self.last_callback
+    }
+
+    /// The oldest callback, or the one of this number, if it may run yet: those of a stop
+    /// come after the last outcome of the stop.
+    pub(super) fn take_callback(&mut self, number: Option<u64>) -> Option<Box<QueuedCallback>> {
+        if self.stopping && self.store.unfinished() > 0 {
+            return None;
+        }
+        let place = number.map(|number| self.callbacks.binary_search_by_key(&number, |c| c.number));
+        let callback = self.callbacks.remove(place.unwrap_or(Ok(0)).ok()?)?;
+        self.callback_delay = now().duration_since(callback.since);
+        self.callback_delay_max = self.callback_delay_max.max(self.callback_delay);
+        Some(callback)
+    }
+
+    /// Whether every task has ended, and every callback stands in the queue or was run.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.store.unfinished() == 0 && self.callbacks_held == 0
+    }
+}
+
+impl Shared {
+    /// Queues the callback of a published end, if there is any, and wakes an idle thread for
+    /// it.
+    pub(super) fn queue_callback(&self, callback: Option<Box<QueuedCallback>>) {
+        let Some(callback) = callback else { return };
+        let mut state = self.lock();
+        state.push_callback(callback);
+        state.callbacks_held -= 1;
+        let woken = state.wake(1) + self.if_stop_is_through(&mut state);
+        drop(state);
+        self.send_tickets(woken);
+    }
+
+    /// Runs the callback of the task that this thread has ended by `cancel_task`. Within a
+    /// callback it comes after that, unless one of the helper's threads is quicker.
+    pub(super) fn run_own(self: &Arc<Self>, callback: Box<QueuedCallback>) {
+        let mut state = self.lock();
+        state.callbacks_held -= 1;
+        let woken = self.if_stop_is_through(&mut state);
+        if !foreign::in_callback() {
+            drop(state);
+            self.send_tickets(woken);
+            return self.run(callback);
+        }
+        let number = state.push_callback(callback);
+        let woken = woken + state.wake(1);
+        drop(state);
+        self.send_tickets(woken);
+        let shared = Arc::clone(self);
+        foreign::call_back(move || {
+            let callback = shared.lock().take_callback(Some(number));
+            if let Some(callback) = callback {
+                shared.run_now(callback);
+            }
+        });
+    }
+
+    /// Runs a callback that is in the queue no more.
+    pub(crate) fn run(self: &Arc<Self>, callback: Box<QueuedCallback>) {
+        let shared = Arc::clone(self);
+        foreign::call_back(move || shared.run_now(callback));
+    }
+
+    fn run_now(&self, callback: Box<QueuedCallback>) {
+        self.count_panics(|| callback.run());
+    }
+
+    /// Runs foreign code; nothing if it panicked, which is counted.
+    pub(crate) fn fence<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let mut outcome = None;
+        self.count_panics(|| outcome = foreign::fence(call));
+        outcome
+    }
+
+    /// Does something in which fences may catch panics, and counts them.
+    pub(super) fn count_panics(&self, work: impl FnOnce()) {
+        let panics = foreign::count_caught(work);
+        self.callback_panics.fetch_add(panics, Ordering::Relaxed);
+    }
+
+    /// Runs, on the thread of a stop, the callbacks that no thread of the helper will.
+    pub(super) fn run_abandoned(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        foreign::call_back(move || {
+            loop {
+                let mut state = shared.lock();
+                let abandoned = state.threads == 0;
+                let Some(callback) = abandoned.then(|| state.take_callback(None)).flatten() else {
+                    return;
+                };
+                drop(state);
+                shared.run_now(callback);
+            }
+        });
+    }
+}

@@ -1,0 +1,131 @@
+//! Tasks whose time is over: whoever looks at one ends it.
+
+use std::time::{Duration, Instant};
+
+use super::{LOOK_AGAIN, RUN_GRACE, Shared, State};
+use crate::backend::timed_out;
+use crate::store::{Phase, Queued, Running};
+use crate::sync::{Arc, MutexGuard, earlier, now};
+use crate::task_error::{ErrorKind, TaskError};
+
+impl Shared {
+    /// Why the task must end now, if it must: the helper was stopped, its deadline passed in
+    /// the queue, or its backend did not notice that its time is over.
+    fn due(&self, state: &mut State, number: u64, now: Instant) -> Option<TaskError> {
+        let stopping = state.stopping;
+        match state.store.phase(number)? {
+            Phase::Queued(_) if stopping => Some(terminated()),
+            Phase::Running(_) if stopping => Some(stopped()),
+            Phase::Queued(queued) if self.queued_is_late(queued, now) => Some(expired_in_queue()),
+            Phase::Running(running) if self.is_overdue(running, now) => Some(timed_out()),
+            _ => None,
+        }
+    }
+
+    /// Ends the task if it is due. The lock is given back anew.
+    pub(super) fn touch<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        number: u64,
+    ) -> MutexGuard<'a, State> {
+        // What has ended is asked for most: it costs no look at the clock.
+        if !matches!(state.store.phase(number), Some(Phase::Queued(_) | Phase::Running(_))) {
+            return state;
+        }
+        self.touch_at(state, number, now())
+    }
+
+    pub(super) fn touch_at<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        number: u64,
+        now: Instant,
+    ) -> MutexGuard<'a, State> {
+        let Some(why) = self.due(&mut state, number, now) else { return state };
+        let Some(ended) = self.claim(&mut state, number, why) else { return state };
+        drop(state);
+        let callback = self.conclude(ended);
+        self.queue_callback(callback);
+        self.lock()
+    }
+
+    /// Ends every task that is due, one after the other: one whose observers are slow holds
+    /// up no other, which whoever looks at it may end meanwhile. Gives the lock back anew, and
+    /// whether there was any.
+    pub(super) fn end_due<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        now: Instant,
+    ) -> (MutexGuard<'a, State>, bool) {
+        let mut due = state.store.expired(now);
+        due.extend(state.running.iter().flatten());
+        let mut callbacks = Vec::new();
+        let mut ended_any = false;
+        for number in due {
+            let Some(why) = self.due(&mut state, number, now) else { continue };
+            let Some(ended) = self.claim(&mut state, number, why) else { continue };
+            ended_any = true;
+            drop(state);
+            callbacks.extend(self.conclude(ended));
+            state = self.lock();
+        }
+        if callbacks.is_empty() {
+            return (state, ended_any);
+        }
+        drop(state);
+        callbacks.into_iter().for_each(|callback| self.queue_callback(Some(callback)));
+        (self.lock(), ended_any)
+    }
+
+    /// When to look at a task again: at its end, or soon where suspended time counts.
+    pub(super) fn look_again(&self, over: Option<Instant>, has_deadline: bool) -> Option<Instant> {
+        let counts = has_deadline && self.config.count_suspended_time;
+        if counts { earlier(over, now().checked_add(LOOK_AGAIN)) } else { over }
+    }
+
+    /// Whether the time is over for a running task whose backend did not notice.
+    pub(super) fn is_overdue(&self, running: &Running, now: Instant) -> bool {
+        let over = |at: Instant| at.checked_add(RUN_GRACE).is_some_and(|at| at <= now);
+        if running.end_with.is_some() {
+            return false;
+        }
+        if running.deadline.is_some_and(over) {
+            return true;
+        }
+        let Some(own) = running.own_deadline else { return false };
+        let submitted = running.began.checked_sub(running.queue_time).unwrap_or(running.began);
+        let suspended = self.observers.suspended.since(running.created_at, submitted);
+        !suspended.is_zero() && own.checked_sub(suspended).is_none_or(over)
+    }
+
+    /// How long the device was suspended while the task waited, as far as that counts.
+    pub(super) fn suspended_since(&self, queued: &Queued) -> Duration {
+        if queued.deadline.is_none() || !self.config.count_suspended_time {
+            return Duration::ZERO;
+        }
+        self.observers.suspended.since(queued.created_at, queued.submitted)
+    }
+
+    pub(super) fn queued_is_late(&self, queued: &Queued, now: Instant) -> bool {
+        let Some(deadline) = queued.deadline else { return false };
+        deadline.saturating_duration_since(now) <= self.suspended_since(queued)
+    }
+}
+
+pub(super) fn expired_in_queue() -> TaskError {
+    TaskError::new(
+        ErrorKind::Timeout,
+        "the deadline passed while the task waited in the queue: give it longer, \
+         or the helper more threads",
+    )
+}
+
+/// The error of a task that waited when its helper was stopped.
+pub(super) fn terminated() -> TaskError {
+    TaskError::new(ErrorKind::Terminated, "the helper was stopped before it began this task")
+}
+
+/// The error of a task that ran when its helper was stopped.
+pub(super) fn stopped() -> TaskError {
+    TaskError::new(ErrorKind::Cancelled, "the helper was stopped during this task")
+}

@@ -1,0 +1,88 @@
+//! What the observers are notified of about a helper's tasks.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::Shared;
+use super::ends::Claim;
+use crate::event::{Event, EventKind, Fact};
+use crate::id::TaskId;
+use crate::store::Unreported;
+use crate::task::{Task, millis};
+
+impl Shared {
+    /// Reports a suspension of the device while a task was here, from a moment (by the wall
+    /// clock and the steady one) to another.
+    pub(super) fn notify_suspended(&self, from: (SystemTime, Instant), to: (SystemTime, Instant)) {
+        if self.observers.any() {
+            // Notes it; what the task is charged was decided before.
+            let _ = self.observers.suspended.between(from, to);
+        }
+        if let Some(suspended) = self.observers.suspended.unreported() {
+            let facts = [("suspended_ms", Fact::Number(millis(suspended)))];
+            let mut event = self.event(EventKind::Suspended);
+            event.facts = &facts;
+            self.observers.notify(&event);
+        }
+    }
+
+    /// Reports a task's end, and with it its last call where nothing was reported of that yet:
+    /// it went well just now, or its backend reports no calls.
+    pub(super) fn notify_end(
+        &self,
+        claim: &Claim,
+        task: &Task,
+        provider: Option<&str>,
+        now: Instant,
+    ) {
+        let since = |from: Instant| now.duration_since(from);
+        let latency = claim.began.map_or(Duration::ZERO, since);
+        let mut end = self.event(EventKind::TaskComplete).outcome(latency, task.error.as_ref());
+        if let Some(at) = task.completed_at {
+            end.at = at;
+        }
+        end.queue = Some(claim.queue_time);
+        end.usage = task.usage.as_ref();
+        end.task = Some(task);
+        of_task(&mut end, task);
+        if let Some(trace) = &mut end.trace {
+            trace.note = claim.request.note.as_deref();
+            trace.provider = provider.or(trace.provider);
+            trace.first_text = claim.began.zip(claim.first_text).map(|(from, to)| to - from);
+        }
+        let mut call = self.event(EventKind::BackendCall);
+        of_task(&mut call, task);
+        call.at = end.at;
+        if let Some(opened) = claim.attempt_open {
+            call = call.outcome(since(opened), task.error.as_ref());
+            call.usage = end.usage;
+        } else if let Some(unreported) = &claim.unreported {
+            call = with_facts(call, unreported);
+        } else {
+            return self.observers.notify(&end);
+        }
+        self.observers.notify_all(&[call, end]);
+    }
+
+    /// Reports that a result nobody had read made room for another.
+    pub(super) fn notify_dropped(&self, id: TaskId) {
+        let mut event = self.event(EventKind::ResultDropped);
+        event.task_id = Some(id);
+        self.observers.notify(&event);
+    }
+}
+
+fn of_task(event: &mut Event<'_>, task: &Task) {
+    event.task_id = Some(task.task_id);
+    event.attempt = Some(task.attempts);
+}
+
+fn with_facts<'a>(call: Event<'a>, unreported: &'a Unreported) -> Event<'a> {
+    let mut call = call.outcome(unreported.latency, None);
+    call.at = unreported.at;
+    call.http_status = unreported.http_status;
+    call.usage = unreported.usage.as_ref();
+    call.first_byte = unreported.first_byte;
+    call.waited = unreported.waited;
+    call.api = unreported.api;
+    call
+}

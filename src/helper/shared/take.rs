@@ -1,0 +1,136 @@
+//! What a helper's thread takes up, and how it hands a task back.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::callbacks::QueuedCallback;
+use super::due::{expired_in_queue, terminated};
+use super::ends::Claim;
+use super::{INBOX_KEY, InboxMessage, Shared, State};
+use crate::backend::Reply;
+use crate::foreign::Foreign;
+use crate::store::{Queued, Running};
+use crate::sync::{earlier, now};
+use crate::task::{Exclusive, OnText, TaskRequest};
+use crate::task_error::TaskError;
+
+/// What there is to do for a thread.
+pub(crate) enum Next {
+    Task {
+        number: u64,
+        deadline: Option<Instant>,
+        on_text: Option<Foreign<OnText>>,
+    },
+    QueuedCallback(Box<QueuedCallback>),
+    /// The next task was due to end: it was ended.
+    Ended,
+    Nothing,
+    Stop,
+}
+
+/// What a backend made of a task.
+pub(crate) struct Done {
+    pub(crate) outcome: Result<Reply, TaskError>,
+    /// When the first piece of text came.
+    pub(crate) first_text: Option<Instant>,
+    pub(crate) on_text: Option<Foreign<OnText>>,
+}
+
+impl Shared {
+    /// What a thread does next: callbacks come before tasks. A thread that will sleep if there
+    /// is nothing must take a ticket before it asks again.
+    pub(crate) fn begin_next(&self, slot: usize, will_sleep: bool) -> Next {
+        let mut state = self.lock();
+        if let Some(callback) = state.take_callback(None) {
+            return Next::QueuedCallback(callback);
+        }
+        let Some((number, queued)) = state.store.take_next() else {
+            if state.stopping && state.is_quiet() {
+                return Next::Stop;
+            }
+            state.sleepers += usize::from(will_sleep);
+            return Next::Nothing;
+        };
+        if state.room_waiters > 0 {
+            self.room.notify_one();
+        }
+        let now = now();
+        let why = match () {
+            () if state.stopping => terminated(),
+            () if self.queued_is_late(&queued, now) => expired_in_queue(),
+            () => return self.begin(&mut state, slot, (number, queued), now),
+        };
+        drop(state);
+        let callback = self.finish(Claim::queued(number, queued), Err(why));
+        self.queue_callback(callback);
+        Next::Ended
+    }
+
+    /// Puts a claimed task into a thread's slot.
+    fn begin(
+        &self,
+        state: &mut State,
+        slot: usize,
+        (number, mut queued): (u64, Queued),
+        now: Instant,
+    ) -> Next {
+        let timeout = queued.request.timeout.unwrap_or(self.timeout);
+        let suspended = self.suspended_since(&queued);
+        let own = queued.deadline.and_then(|deadline| deadline.checked_sub(suspended));
+        let deadline = earlier(now.checked_add(timeout), own);
+        let on_text = queued.request.on_text.take().map(Exclusive::into_inner);
+        let running = Running {
+            slot,
+            created_at: queued.created_at,
+            queue_time: now.duration_since(queued.submitted),
+            began: now,
+            deadline,
+            own_deadline: queued.deadline.filter(|_| self.config.count_suspended_time),
+            on_done: queued.request.on_done.take().map(Exclusive::into_inner),
+            attempt_open: Some(now),
+            attempts: 0,
+            unreported: None,
+            reporting: false,
+            end_with: None,
+        };
+        self.slots[slot].cancel.reset();
+        // A context of the caller's own under that name is left alone; the messages wait.
+        if !state.inbox.is_empty() && !queued.request.context.contains_key(INBOX_KEY) {
+            let inbox = std::mem::take(&mut state.inbox);
+            let message =
+                |message: InboxMessage| json!({"from": message.from, "text": message.text});
+            let messages: Vec<Value> = inbox.into_iter().map(message).collect();
+            queued.request.context.insert(INBOX_KEY.to_owned(), Value::Array(messages));
+        }
+        // Empty so far: `end_own` took out the last one.
+        *self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner()) = Some(queued.request);
+        state.store.set_running(number, running);
+        state.running[slot] = Some(number);
+        state.began_any = true;
+        Next::Task { number, deadline, on_text }
+    }
+
+    /// Ends the task that a thread has worked on, unless somebody else ended it meanwhile. The
+    /// slot is empty afterwards; the callback, and whatever else is to be dropped, is the next
+    /// that a thread takes up.
+    pub(crate) fn end_own(&self, slot: usize, number: u64, done: Done) {
+        let mut state = self.lock();
+        let mut held = self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner());
+        let request = held.take();
+        drop(held);
+        let Some(running) = state.store.claim_running(number) else {
+            if let Some(leftover) = QueuedCallback::leftover(request, done.on_text) {
+                state.push_callback(leftover);
+            }
+            return;
+        };
+        drop(state);
+        let request = request.unwrap_or_else(|| TaskRequest::new(""));
+        let mut claim = Claim::running(number, running, request);
+        claim.on_text = done.on_text;
+        claim.first_text = done.first_text;
+        let callback = self.finish(claim, done.outcome);
+        self.queue_callback(callback);
+    }
+}

@@ -1,0 +1,29 @@
+//! What the API's error codes mean, beyond those that it shares with Chat Completions.
+
+use crate::engine::error_body::ErrorBody;
+use crate::providers::chat_completions;
+use crate::task_error::ErrorKind;
+
+/// The beginning of codes about a picture that cannot be read.
+const IMAGE_CODE_START: &str = "image_";
+/// Ends of codes about a picture that the server could not get at, and others of that kind.
+const POLICY_CODE_END: &str = "_policy";
+
+/// The kind that an error's code names, or else its type.
+pub(super) fn kind_of(body: &ErrorBody) -> Option<ErrorKind> {
+    let by_code = body.code_name().and_then(kind_of_code);
+    by_code.or_else(|| body.kind.as_deref().and_then(kind_of_code))
+}
+
+/// The kind that a code or type names, if it names one.
+pub(super) fn kind_of_code(code: &str) -> Option<ErrorKind> {
+    Some(match code {
+        "invalid_prompt" | "invalid_image" => ErrorKind::InvalidRequest,
+        "image_content_policy_violation" => ErrorKind::ContentFiltered,
+        "too_many_requests" => ErrorKind::RateLimited,
+        "server_is_overloaded" => ErrorKind::Server,
+        _ if code.ends_with(POLICY_CODE_END) => ErrorKind::ContentFiltered,
+        _ if code.starts_with(IMAGE_CODE_START) => ErrorKind::InvalidRequest,
+        _ => return chat_completions::kind_of_code(code),
+    })
+}

@@ -1,0 +1,322 @@
+//! The tasks of one helper, from submission to the end: the data behind the mutex.
+//!
+//! A map of the tasks (`tasks`), and their numbers in the orders in which they go (`order`):
+//! three lanes of queued tasks, finished tasks unread and read. A number that has left stays in
+//! these lists until it comes to the front or is swept out. Knows no thread, no lock and no
+//! clock but the instants it is given.
+//!
+//! Plainer still would be a `HashMap<u64, Phase>`. Tasks are large (400 bytes), and a hash table
+//! keeps up to half of its room free and spreads them over all of it: a program that keeps
+//! 1,024 results takes 1,676 KiB instead of 648. Boxed, each task costs an allocation more than
+//! the four it has. A `HashMap<u64, usize>` of places in a vector takes 732 KiB, 2 KB of program
+//! (std's hasher and its seed), and 1,049 ns a task instead of 831 (`cargo bench -- rest
+//! dispatch`, pipelined; by hand with crossbeam and a map: 1,227).
+
+mod order;
+mod tasks;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant, SystemTime};
+
+use self::order::NumberQueue;
+use self::tasks::TaskMap;
+use crate::foreign::Foreign;
+use crate::queue::{LANES, LaneChoice, lane_of};
+use crate::sync::earlier;
+use crate::task::{OnDone, OpenAiApi, Task, TaskRequest, Usage};
+use crate::task_error::TaskError;
+
+/// How many numbers of dropped results are remembered, so that a wait for one is told so.
+const DROPPED_REMEMBERED: usize = 1024;
+
+/// How many numbers of tasks that have left a list of numbers may keep, beside as many as have
+/// not: so sweeping them out costs no more than bringing them in did.
+const LEFT_KEPT: usize = 64;
+
+/// A task that waits.
+pub(crate) struct Queued {
+    pub(crate) request: TaskRequest,
+    pub(crate) created_at: SystemTime,
+    pub(crate) submitted: Instant,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// A task that a thread works on. Its request lies with the thread.
+pub(crate) struct Running {
+    pub(crate) slot: usize,
+    pub(crate) created_at: SystemTime,
+    pub(crate) queue_time: Duration,
+    pub(crate) began: Instant,
+    pub(crate) deadline: Option<Instant>,
+    /// The task's own deadline before suspended time is taken off it; nothing where that does
+    /// not count.
+    pub(crate) own_deadline: Option<Instant>,
+    pub(crate) on_done: Option<Foreign<OnDone>>,
+    /// When the call begun last began; nothing between calls.
+    pub(crate) attempt_open: Option<Instant>,
+    pub(crate) attempts: u32,
+    pub(crate) unreported: Option<Unreported>,
+    /// Its thread is just reporting a call to the observers. Whoever wants to end the task
+    /// meanwhile leaves the reason in `end_with`, and the thread ends it.
+    pub(crate) reporting: bool,
+    pub(crate) end_with: Option<TaskError>,
+}
+
+/// A call that went well and was the task's last: it is reported with the task's end, which is
+/// about to come.
+pub(crate) struct Unreported {
+    pub(crate) at: SystemTime,
+    pub(crate) latency: Duration,
+    pub(crate) http_status: Option<u16>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) waited: Option<Duration>,
+    pub(crate) api: Option<OpenAiApi>,
+}
+
+/// Where a task is.
+pub(crate) enum Phase {
+    Queued(Queued),
+    Running(Running),
+    /// Somebody has claimed its end and notifies the observers.
+    Ending,
+    Finished {
+        task: Task,
+        bytes: usize,
+        read: bool,
+    },
+}
+
+/// What a helper keeps of its tasks.
+#[derive(Default)]
+pub(crate) struct Store {
+    tasks: TaskMap,
+    lanes: [NumberQueue; LANES],
+    choice: LaneChoice,
+    unread: NumberQueue,
+    read: NumberQueue,
+    kept_bytes: usize,
+    unread_bytes: usize,
+    last_number: u64,
+    dropped: VecDeque<u64>,
+    /// Dropped numbers up to this one are no longer remembered one by one.
+    dropped_forgotten: u64,
+    /// No queued task's deadline is before this.
+    next_expiry: Option<Instant>,
+}
+
+impl Store {
+    pub(crate) fn queued(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.len()).sum()
+    }
+
+    /// Tasks that have no readable outcome yet: queued, running, or just being ended.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.tasks.len() - self.kept()
+    }
+
+    pub(crate) fn kept(&self) -> usize {
+        self.unread.len() + self.read.len()
+    }
+
+    pub(crate) fn unread(&self) -> usize {
+        self.unread.len()
+    }
+
+    pub(crate) fn unread_bytes(&self) -> usize {
+        self.unread_bytes
+    }
+
+    /// Takes in a task; the number is its name here. Capacity is the caller's to check.
+    pub(crate) fn insert(&mut self, queued: Queued) -> u64 {
+        self.last_number += 1;
+        let number = self.last_number;
+        if let Some(deadline) = queued.deadline {
+            self.next_expiry = earlier(self.next_expiry, Some(deadline));
+        }
+        self.lanes[lane_of(queued.request.priority)].push(number);
+        self.tasks.push(number, Phase::Queued(queued));
+        number
+    }
+
+    /// Whether the task's result had to make room. (One that is not here and was not dropped
+    /// was never submitted, or it was taken or cleared.)
+    pub(crate) fn was_dropped(&self, number: u64) -> bool {
+        (number > 0 && number <= self.dropped_forgotten) || self.dropped.contains(&number)
+    }
+
+    pub(crate) fn phase(&mut self, number: u64) -> Option<&mut Phase> {
+        self.tasks.get_mut(number)
+    }
+
+    /// The next task by lane and order, claimed: its phase is `Ending` until the caller puts
+    /// it to work or ends it.
+    pub(crate) fn take_next(&mut self) -> Option<(u64, Queued)> {
+        let waiting = std::array::from_fn(|lane| self.lanes[lane].len());
+        let lane = self.choice.next(waiting)?;
+        while let Some(number) = self.lanes[lane].pop() {
+            if let Some(queued) = self.claim_queued(number) {
+                return Some((number, queued));
+            }
+        }
+        None
+    }
+
+    /// Takes a waiting task out of its lane; its phase is `Ending` then.
+    pub(crate) fn claim_queued(&mut self, number: u64) -> Option<Queued> {
+        let phase = self.tasks.get_mut(number)?;
+        if !matches!(phase, Phase::Queued(_)) {
+            return None;
+        }
+        let Phase::Queued(queued) = std::mem::replace(phase, Phase::Ending) else { return None };
+        let tasks = &self.tasks;
+        let lane = lane_of(queued.request.priority);
+        self.lanes[lane].left(|number| is_queued(tasks, number));
+        Some(queued)
+    }
+
+    /// Marks a claimed task as running.
+    pub(crate) fn set_running(&mut self, number: u64, running: Running) {
+        if let Some(phase) = self.phase(number) {
+            *phase = Phase::Running(running);
+        }
+    }
+
+    /// Claims the end of a running task.
+    pub(crate) fn claim_running(&mut self, number: u64) -> Option<Running> {
+        let phase = self.phase(number)?;
+        if !matches!(phase, Phase::Running(_)) {
+            return None;
+        }
+        match std::mem::replace(phase, Phase::Ending) {
+            Phase::Running(running) => Some(running),
+            _ => None,
+        }
+    }
+
+    /// Makes a claimed task's outcome readable.
+    pub(crate) fn publish(&mut self, number: u64, task: Task, bytes: usize) {
+        let Some(phase) = self.tasks.get_mut(number) else { return };
+        *phase = Phase::Finished { task, bytes, read: false };
+        self.kept_bytes += bytes;
+        self.unread_bytes += bytes;
+        self.unread.push(number);
+    }
+
+    /// A copy of a finished task, which counts as read from now on.
+    pub(crate) fn read(&mut self, number: u64) -> Option<Task> {
+        let Phase::Finished { task, bytes, read } = self.tasks.get_mut(number)? else {
+            return None;
+        };
+        let copy = task.clone();
+        let (first_time, bytes) = (!std::mem::replace(read, true), *bytes);
+        if first_time {
+            self.unread_bytes -= bytes;
+            self.result_left(false);
+            self.read.push(number);
+        }
+        Some(copy)
+    }
+
+    /// Takes a finished task out.
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Task> {
+        self.release(number).map(|(task, _)| task)
+    }
+
+    /// Takes out the oldest result that was read, or that was not.
+    fn release_first(&mut self, was_read: bool) -> Option<(Task, bool)> {
+        loop {
+            let order = if was_read { &mut self.read } else { &mut self.unread };
+            let number = order.pop()?;
+            if is_result(&self.tasks, number, was_read) {
+                return self.release(number);
+            }
+        }
+    }
+
+    /// Takes a finished task out; tells whether it had been read.
+    fn release(&mut self, number: u64) -> Option<(Task, bool)> {
+        let Phase::Finished { .. } = self.tasks.get(number)? else { return None };
+        let Phase::Finished { task, bytes, read } = self.tasks.remove(number)? else {
+            return None;
+        };
+        self.kept_bytes -= bytes;
+        if !read {
+            self.unread_bytes -= bytes;
+        }
+        self.result_left(read);
+        Some((task, read))
+    }
+
+    fn result_left(&mut self, read: bool) {
+        let tasks = &self.tasks;
+        let order = if read { &mut self.read } else { &mut self.unread };
+        order.left(|number| is_result(tasks, number, read));
+    }
+
+    /// One result over the bounds, taken out: one already read first, oldest first; then the
+    /// oldest unread, if those may go. The newest stays whatever its size. `true`: nobody had
+    /// read it.
+    pub(crate) fn evict(
+        &mut self,
+        tasks_max: usize,
+        bytes_max: usize,
+        unread_too: bool,
+    ) -> Option<(Task, bool)> {
+        let kept = self.kept();
+        if kept <= tasks_max && (self.kept_bytes <= bytes_max || kept <= 1) {
+            return None;
+        }
+        let (task, read) = match self.release_first(true) {
+            None if unread_too => self.release_first(false),
+            read => read,
+        }?;
+        if self.dropped.len() >= DROPPED_REMEMBERED {
+            if let Some(oldest) = self.dropped.pop_front() {
+                self.dropped_forgotten = self.dropped_forgotten.max(oldest);
+            }
+        }
+        self.dropped.push_back(task.task_id.number());
+        Some((task, !read))
+    }
+
+    /// Takes out every finished task.
+    pub(crate) fn clear(&mut self) -> Vec<Task> {
+        let numbers: Vec<_> = self.unread.numbers().chain(self.read.numbers()).collect();
+        numbers.into_iter().filter_map(|number| self.remove(number)).collect()
+    }
+
+    /// The earliest deadline among queued tasks, or an earlier moment.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.next_expiry
+    }
+
+    /// The queued tasks whose deadline is over.
+    pub(crate) fn expired(&mut self, now: Instant) -> Vec<u64> {
+        if self.next_expiry.is_none_or(|expiry| expiry > now) {
+            return Vec::new();
+        }
+        let mut expired = Vec::new();
+        self.next_expiry = None;
+        for number in self.lanes.iter().flat_map(NumberQueue::numbers) {
+            let Some(Phase::Queued(queued)) = self.tasks.get(number) else { continue };
+            self.next_expiry = earlier(self.next_expiry, queued.deadline);
+            if queued.deadline.is_some_and(|deadline| deadline <= now) {
+                expired.push(number);
+            }
+        }
+        expired
+    }
+}
+
+fn is_queued(tasks: &TaskMap, number: u64) -> bool {
+    matches!(tasks.get(number), Some(Phase::Queued(_)))
+}
+
+/// Whether the task is a result that was read, or one that was not.
+fn is_result(tasks: &TaskMap, number: u64, was_read: bool) -> bool {
+    matches!(tasks.get(number), Some(Phase::Finished { read, .. }) if *read == was_read)
+}
+
+#[cfg(test)]
+mod tests;

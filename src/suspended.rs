@@ -1,0 +1,151 @@
+//! Suspended time: time in which the device slept. It counts against a task's deadline, though
+//! `Instant` stands still in it.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::device::{ClockReading, MIN_CLOCK_GAP};
+use crate::sync::{AtomicU64, Ordering, now};
+
+/// What a manager's helpers know of the device's suspended time.
+pub(crate) struct SuspendedTime {
+    /// The clocks when the first task came.
+    since: OnceLock<ClockReading>,
+    /// Suspended time noticed so far, in milliseconds, and how much of that was not reported
+    /// yet.
+    noticed_ms: AtomicU64,
+    unreported_ms: AtomicU64,
+}
+
+impl SuspendedTime {
+    pub(crate) fn new() -> Self {
+        let (noticed_ms, unreported_ms) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { since: OnceLock::new(), noticed_ms, unreported_ms }
+    }
+
+    /// Begins to watch; the first call reads the clocks.
+    pub(crate) fn watch(&self) {
+        self.since.get_or_init(ClockReading::now);
+    }
+
+    /// How long the device was suspended since a task was submitted.
+    pub(crate) fn since(&self, created_at: SystemTime, submitted: Instant) -> Duration {
+        self.between((created_at, submitted), (SystemTime::now(), now()))
+    }
+
+    /// How long the device was suspended between two readings of wall clock and `Instant`, of
+    /// which the second was just taken. The wall clock is compared first, which costs nothing;
+    /// only where it ran ahead does the boot clock tell a suspension from a clock that was set.
+    pub(crate) fn between(
+        &self,
+        before: (SystemTime, Instant),
+        after: (SystemTime, Instant),
+    ) -> Duration {
+        let wall = after.0.duration_since(before.0).unwrap_or_default();
+        let ahead = wall.saturating_sub(after.1.saturating_duration_since(before.1));
+        let Some(first) = self.since.get().filter(|_| ahead >= MIN_CLOCK_GAP) else {
+            return Duration::ZERO;
+        };
+        let total = ClockReading::now().since(first).suspended();
+        let suspended = counted(ahead, total);
+        if !suspended.is_zero() {
+            self.notice(total);
+        }
+        suspended
+    }
+
+    /// Notes how long the device was suspended since watching began. Of two readings after the
+    /// same suspension the later one may be some milliseconds longer: that is no further one.
+    fn notice(&self, total: Duration) {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (total_ms, gap_ms) = (ms(total), ms(MIN_CLOCK_GAP));
+        let further =
+            |noticed_ms| (total_ms.saturating_sub(noticed_ms) >= gap_ms).then_some(total_ms);
+        let noticed = self.noticed_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, further);
+        if let Ok(noticed_ms) = noticed {
+            self.unreported_ms.fetch_add(total_ms.saturating_sub(noticed_ms), Ordering::Relaxed);
+        }
+    }
+
+    /// Suspended time that was not reported to the observers yet.
+    pub(crate) fn unreported(&self) -> Option<Duration> {
+        let ms = self.unreported_ms.swap(0, Ordering::Relaxed);
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+}
+
+/// A task cannot have slept longer than the device did, nor longer than the wall clock ran
+/// ahead while it was there.
+fn counted(wall_ahead: Duration, device_slept: Duration) -> Duration {
+    let suspended = wall_ahead.min(device_slept);
+    if suspended < MIN_CLOCK_GAP { Duration::ZERO } else { suspended }
+}
+
+#[cfg(test)]
+impl SuspendedTime {
+    /// Watches a device that has slept ever since it was switched on.
+    pub(crate) fn as_if_always_asleep() -> Self {
+        let source = ClockReading::now().source();
+        let suspended = Self::new();
+        let _ = suspended.since.set(ClockReading::new(Instant::now(), Duration::ZERO, source));
+        suspended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_clock_is_no_sleep_and_a_sleep_before_the_task_is_not_its_own() {
+        let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+        assert_eq!(counted(hour, Duration::ZERO), Duration::ZERO);
+        assert_eq!(counted(hour, Duration::from_millis(20)), Duration::ZERO);
+        assert_eq!(counted(minute, hour), minute);
+        assert_eq!(counted(hour, hour), hour);
+        assert_eq!(counted(hour, MIN_CLOCK_GAP), MIN_CLOCK_GAP);
+    }
+
+    #[test]
+    fn each_sleep_is_reported_once_and_by_itself() {
+        let (suspended, second) = (SuspendedTime::new(), Duration::from_secs(1));
+        suspended.notice(second * 60);
+        assert_eq!(suspended.unreported(), Some(second * 60));
+        assert_eq!(suspended.unreported(), None);
+        // The same sleep, seen again with what clocks are off by.
+        for seen in [59_990, 60_000, 60_010, 60_999] {
+            suspended.notice(Duration::from_millis(seen));
+            assert_eq!(suspended.unreported(), None, "{seen}");
+        }
+        suspended.notice(second * 61);
+        suspended.notice(second * 71);
+        assert_eq!(
+            suspended.unreported(),
+            Some(second * 11),
+            "two more, not what was reported before"
+        );
+    }
+
+    #[test]
+    fn a_task_that_was_there_is_charged_for_the_device_s_sleep() {
+        let suspended = SuspendedTime::new();
+        let submitted = Instant::now();
+        let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        suspended.watch();
+        assert!(suspended.since.get().is_some());
+        let suspended = SuspendedTime::as_if_always_asleep();
+        assert!(suspended.since(an_hour_ago, submitted) >= MIN_CLOCK_GAP);
+        assert!(suspended.unreported() >= Some(MIN_CLOCK_GAP));
+        assert_eq!(suspended.since(SystemTime::now(), submitted), Duration::ZERO);
+        assert_eq!(suspended.unreported(), None);
+    }
+
+    #[test]
+    fn without_sleep_nothing_is_counted_or_reported() {
+        let suspended = SuspendedTime::new();
+        suspended.watch();
+        let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        assert_eq!(suspended.since(an_hour_ago, Instant::now()), Duration::ZERO);
+        assert_eq!(suspended.unreported(), None);
+    }
+}

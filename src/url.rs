@@ -1,0 +1,76 @@
+//! URLs: what of one may be shown, and its host.
+
+use std::net::Ipv6Addr;
+
+/// What stands in place of a URL that cannot be told apart from its secrets.
+const NOT_SHOWN: &str = "[a URL that cannot be parsed is not shown]";
+
+/// A URL without what can hold a secret: user and password, query and fragment. One that cannot be
+/// parsed is not shown at all.
+pub(crate) fn shown(url: &str) -> String {
+    parts(url).unwrap_or_else(|| NOT_SHOWN.to_owned())
+}
+
+fn parts(url: &str) -> Option<String> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric());
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    let host = match authority.split_once('@') {
+        Some((_, host)) => host,
+        None => authority,
+    };
+    // A password with a slash or question mark ends the host too early.
+    let is_whole = !tail.contains('@') && !tail.contains("://");
+    let path = tail.split(['?', '#']).next().unwrap_or_default();
+    let can_be_shown = is_scheme && is_whole && host_of(host).is_some();
+    can_be_shown.then(|| format!("{scheme}://{host}{path}"))
+}
+
+/// The host of `host`, `host:port` or `[v6]:port`; nothing if host or port make no sense.
+pub(crate) fn host_of(authority: &str) -> Option<&str> {
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, after) = rest.split_once(']')?;
+        host.parse::<Ipv6Addr>().ok()?;
+        (host, after)
+    } else {
+        authority.split_at(authority.find(':').unwrap_or(authority.len()))
+    };
+    let port_is_fine = match port.strip_prefix(':') {
+        Some(digits) => {
+            digits.bytes().all(|b| b.is_ascii_digit())
+                && digits.parse::<u16>().is_ok_and(|port| port > 0)
+        }
+        None => port.is_empty(),
+    };
+    let named = !host.is_empty() && !host.contains([',', ';', '%', '@']);
+    (named && port_is_fine).then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_lose_their_secrets() {
+        assert_eq!(shown("https://u:p@h:1/v1?key=k#f"), "https://h:1/v1");
+        assert_eq!(shown(" http://127.0.0.1:9/v1"), "http://127.0.0.1:9/v1");
+        assert_eq!(shown("http://u:p%40x@[::1]:9/"), "http://[::1]:9/");
+        for hostile in [
+            "u:pw@h",
+            "http://user:hunter/pw@h/",
+            "http://user:hunter?pw@h/",
+            "http://user:hunter#pw@h/",
+            "http://user:hunter",
+            "http://http://user:pw@h",
+            "http://user:pw@x@h/",
+            "http://u:pw%40h/",
+            "http://u:pw@h/?next=http://a:pw@b/",
+            "://pw",
+            "pw",
+        ] {
+            assert!(!shown(hostile).contains("pw"), "{hostile}: {}", shown(hostile));
+            assert!(!shown(hostile).contains("hunter"), "{hostile}: {}", shown(hostile));
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What observers are notified of, when, and what they may do then.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use automation_assistant::{
+    Attempt, AutomationAssistantManager, AutomationHelper, CallContext, ErrorKind, Event,
+    EventKind, HelperConfig, HelperStatus, Observe, Reply, TaskError, TaskId, TaskState, Usage,
+};
+
+use crate::support::{FnBackend, LONG, Notes, patient};
+
+#[test]
+fn events_tell_each_call_and_each_end_before_the_result_shows() {
+    let notes = Notes::new();
+    let manager = AutomationAssistantManager::builder().observer(notes.clone()).build().unwrap();
+    let backend = FnBackend(|call: &CallContext<'_>| {
+        let failed = TaskError::new(ErrorKind::Server, "overloaded");
+        call.end_attempt(&Attempt::new(Some(&failed)));
+        call.begin_attempt();
+        let usage = Usage::new(3, 4);
+        Ok(Reply::new("ok").with_usage(usage).with_model("m"))
+    });
+    let helper = manager.spawn_helper_with(HelperConfig::local(), backend).unwrap();
+    let id = manager.submit_task(helper, "x").unwrap();
+    let task = manager.wait_task(helper, id, LONG).unwrap();
+    assert_eq!((task.attempts, task.model.as_deref()), (2, Some("m")));
+    assert_eq!(task.usage.unwrap().total_tokens, 7);
+    assert_eq!(notes.of(EventKind::HelperSpawn), [(true, None)]);
+    assert_eq!(notes.of(EventKind::BackendCall), [(false, Some("server")), (true, None)]);
+    assert_eq!(notes.of(EventKind::TaskComplete), [(true, None)]);
+    manager.terminate_all();
+    assert_eq!(notes.of(EventKind::HelperStop), [(true, None)]);
+}
+
+#[test]
+fn a_panicking_observer_is_counted_and_hurts_nobody() {
+    struct Angry;
+    impl Observe for Angry {
+        fn on_event(&self, _: &Event<'_>) {
+            panic!("planted");
+        }
+    }
+    let helper =
+        AutomationHelper::builder(HelperConfig::local()).observer(Arc::new(Angry)).build().unwrap();
+    helper.start().unwrap();
+    let id = helper.submit_task("x").unwrap();
+    assert!(helper.wait_task(id, LONG).unwrap().is_success());
+    assert_eq!(helper.get_status().observer_panics, 3);
+}
+
+/// What an observer is told of calls and ends.
+#[derive(Default)]
+struct Facts(Mutex<Vec<String>>);
+
+impl Observe for Facts {
+    fn on_event(&self, event: &Event<'_>) {
+        let line = match event.kind {
+            EventKind::BackendCall | EventKind::TaskComplete => format!(
+                "{} {:?} {:?} {:?} {:?} {:?} {}",
+                event.kind.as_str(),
+                event.attempt,
+                event.http_status,
+                event.usage.map(|usage| usage.total_tokens),
+                event.first_byte,
+                event.waited,
+                event.task.is_some(),
+            ),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+#[test]
+fn each_call_is_told_with_its_facts_and_the_end_with_the_last_number() {
+    let facts = Arc::new(Facts::default());
+    let backend = FnBackend(|call: &CallContext<'_>| {
+        let failed = TaskError::new(ErrorKind::Server, "overloaded");
+        let mut attempt = Attempt::new(Some(&failed));
+        attempt.http_status = Some(503);
+        attempt.first_byte = Some(Duration::from_millis(7));
+        call.end_attempt(&attempt);
+        // Nothing has begun: nothing ends.
+        call.end_attempt(&attempt);
+        call.begin_attempt();
+        let usage = Usage::new(2, 3);
+        let mut attempt = Attempt::new(None);
+        attempt.usage = Some(&usage);
+        attempt.waited = Some(Duration::from_millis(9));
+        call.end_attempt(&attempt);
+        Ok(Reply::new("ok"))
+    });
+    let helper = AutomationHelper::builder(HelperConfig::local())
+        .backend(backend)
+        .observer(facts.clone())
+        .build()
+        .unwrap();
+    helper.start().unwrap();
+    let id = helper.submit_task("x").unwrap();
+    assert_eq!(helper.wait_task(id, LONG).unwrap().attempts, 2);
+    assert_eq!(
+        *facts.0.lock().unwrap(),
+        [
+            "backend_call Some(1) Some(503) None Some(7ms) None false",
+            "backend_call Some(2) None Some(5) None Some(9ms) false",
+            "task_complete Some(2) None None None None true",
+        ]
+    );
+}
+
+/// An observer that holds up whoever tells it of a task's end, until it gets a word.
+struct Slow {
+    told: Mutex<Sender<()>>,
+    go: Mutex<Receiver<()>>,
+}
+
+impl Observe for Slow {
+    fn on_event(&self, event: &Event<'_>) {
+        if event.kind == EventKind::TaskComplete {
+            let _ = self.told.lock().unwrap().send(());
+            let _ = self.go.lock().unwrap().recv_timeout(LONG);
+        }
+    }
+}
+
+fn slow() -> (Arc<Slow>, Receiver<()>, Sender<()>) {
+    let ((told, heard), (go, wait)) = (channel(), channel());
+    (Arc::new(Slow { told: Mutex::new(told), go: Mutex::new(wait) }), heard, go)
+}
+
+#[test]
+fn an_end_told_late_frees_no_slot_of_a_later_task() {
+    let (observer, told, go) = slow();
+    let (backend, begun) = patient();
+    let helper = AutomationHelper::builder(HelperConfig::local())
+        .backend(backend)
+        .observer(observer)
+        .build()
+        .unwrap();
+    helper.start().unwrap();
+    let first = helper.submit_task("first").unwrap();
+    begun.recv_timeout(LONG).unwrap();
+    std::thread::scope(|scope| {
+        let canceller = scope.spawn(|| assert!(helper.cancel_task(first)));
+        told.recv_timeout(LONG).unwrap();
+        // Not readable before the observers know, and nothing ends it a second time.
+        assert!(helper.get_task_result(first).is_none());
+        assert_eq!(helper.task_state(first), Some(TaskState::Running));
+        assert!(!helper.cancel_task(first) && helper.take_task_result(first).is_none());
+        let second = helper.submit_task("second").unwrap();
+        begun.recv_timeout(LONG).unwrap();
+        go.send(()).unwrap();
+        canceller.join().unwrap();
+        let status = helper.get_status();
+        assert_eq!((status.active_tasks, status.completed_tasks), (1, 1));
+        assert_eq!(status.status, HelperStatus::Processing);
+        go.send(()).unwrap();
+        assert!(helper.cancel_task(second));
+    });
+    let status = helper.get_status();
+    assert_eq!((status.active_tasks, status.completed_tasks, status.kept_results), (0, 2, 2));
+}
+
+#[test]
+fn a_stop_is_told_once_and_by_the_first() {
+    let notes = Notes::new();
+    let helper =
+        AutomationHelper::builder(HelperConfig::local()).observer(notes.clone()).build().unwrap();
+    helper.start().unwrap();
+    for _ in 0..2 {
+        helper.stop();
+        assert_eq!(notes.of(EventKind::HelperStop), [(true, None)]);
+    }
+    drop(helper);
+    assert_eq!(notes.of(EventKind::HelperStop).len(), 1);
+}
+
+/// Does something as an event of this kind is told, on the thread that tells it.
+struct On<F>(EventKind, F);
+
+impl<F: Fn(TaskId) + Send + Sync> Observe for On<F> {
+    fn on_event(&self, event: &Event<'_>) {
+        if event.kind == self.0 {
+            (self.1)(event.task_id.unwrap());
+        }
+    }
+}
+
+/// A started helper whose tasks have one attempt that is told in the midst of them.
+fn tells_attempts(on_attempt: impl Fn(TaskId) + Send + Sync + 'static) -> AutomationHelper {
+    let backend = FnBackend(|call: &CallContext<'_>| {
+        call.end_attempt(&Attempt::new(None));
+        Ok(Reply::new("answer"))
+    });
+    let helper = AutomationHelper::builder(HelperConfig::local())
+        .backend(backend)
+        .observer(Arc::new(On(EventKind::BackendCall, on_attempt)))
+        .build()
+        .unwrap();
+    helper.start().unwrap();
+    helper
+}
+
+/// A helper for its own observer; taken out at the end, for each holds the other.
+type Own = Arc<Mutex<Option<AutomationHelper>>>;
+
+fn own_helper(own: &Own) -> AutomationHelper {
+    own.lock().unwrap().clone().unwrap()
+}
+
+/// How long a cancel waits for an end that is the thread's to make.
+const HANDOVER: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_cancel_while_an_attempt_is_told_waits_a_moment_for_the_thread_to_end_the_task() {
+    let ((told, heard), (go, wait)) = (channel(), channel::<()>());
+    let (told, wait) = (Mutex::new(told), Mutex::new(wait));
+    let helper = tells_attempts(move |_| {
+        told.lock().unwrap().send(()).unwrap();
+        let _ = wait.lock().unwrap().recv();
+    });
+    let id = helper.submit_task("x").unwrap();
+    heard.recv_timeout(LONG).unwrap();
+    let began = Instant::now();
+    assert!(helper.cancel_task(id));
+    assert!(began.elapsed() >= HANDOVER, "the thread has not come back meanwhile");
+    assert!(!helper.cancel_task(id), "its end was asked for already");
+    assert!(helper.get_task_result(id).is_none());
+    drop(go);
+    let task = helper.wait_task(id, LONG).unwrap();
+    assert_eq!(task.error.unwrap().kind(), ErrorKind::Cancelled);
+    assert_eq!(task.attempts, 1);
+}
+
+#[test]
+fn a_cancel_by_the_thread_that_tells_of_the_attempt_does_not_wait_for_itself() {
+    let (told, heard) = channel();
+    let told = Mutex::new(told);
+    let own: Own = Arc::default();
+    let helper = tells_attempts({
+        let own = Arc::clone(&own);
+        move |id| {
+            let began = Instant::now();
+            let cancelled = own_helper(&own).cancel_task(id);
+            told.lock().unwrap().send((cancelled, began.elapsed())).unwrap();
+        }
+    });
+    *own.lock().unwrap() = Some(helper.clone());
+    let quick = || {
+        let id = helper.submit_task("x").unwrap();
+        let (cancelled, took) = heard.recv_timeout(LONG).unwrap();
+        assert!(cancelled);
+        let error = helper.wait_task(id, LONG).unwrap().error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        took < HANDOVER
+    };
+    assert!((0..10).any(|_| quick()));
+    own.lock().unwrap().take();
+}
+
+#[test]
+fn a_cancel_of_what_somebody_else_just_ends_says_so_at_once() {
+    let (told, heard) = channel();
+    let told = Mutex::new(told);
+    let own: Own = Arc::default();
+    let ends = {
+        let own = Arc::clone(&own);
+        move |id| {
+            let began = Instant::now();
+            let cancelled = own_helper(&own).cancel_task(id);
+            told.lock().unwrap().send((cancelled, began.elapsed())).unwrap();
+        }
+    };
+    let helper = AutomationHelper::builder(HelperConfig::local())
+        .observer(Arc::new(On(EventKind::TaskComplete, ends)))
+        .build()
+        .unwrap();
+    *own.lock().unwrap() = Some(helper.clone());
+    let quick = || {
+        let id = helper.submit_task("x").unwrap();
+        assert!(helper.cancel_task(id));
+        let (cancelled, took) = heard.recv_timeout(LONG).unwrap();
+        assert!(!cancelled, "its end is claimed");
+        took < HANDOVER
+    };
+    assert!((0..10).any(|_| quick()));
+    own.lock().unwrap().take();
+}
