@@ -118,6 +118,7 @@ fn run_with(folder: &Folder, name: &str, arguments: &[&str], set: &[(&str, &str)
 }
 
 fn start(folder: &Folder, name: &str, arguments: &[&str], set: &[(&str, &str)]) -> Child {
+    crate::support::loopback::require();
     let mut command = command(program(name));
     command.args(arguments).current_dir(&folder.0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -243,7 +244,7 @@ fn device_health_tells_and_advises() {
 #[cfg(unix)]
 fn path_with(commands: &str) -> String {
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/device/termux");
-    let rest = std::env::var("PATH").unwrap_or_default();
+    let rest = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned());
     format!("{}:{rest}", recorded.join(commands).display())
 }
 
@@ -303,7 +304,7 @@ fn a_termux_command_that_hangs_is_told_once_and_what_to_do() {
 #[cfg(feature = "http")]
 fn one_answer(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
     use std::io::Write;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = crate::support::loopback::listen();
     let url = format!("http://{}/v1/", listener.local_addr().unwrap());
     let thread = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();

@@ -1,6 +1,7 @@
 //! What several tests need.
 
 pub mod chance;
+pub mod loopback;
 #[cfg(feature = "http")]
 pub mod server;
 #[cfg(feature = "tls")]
