@@ -199,7 +199,7 @@ impl ErrorParts {
             "errors" => self.errors = ErrorBody::read(from),
             "detail" | "details" | "metadata" => self.detail.fill(ErrorBody::read(from)),
             "base_resp" => self.base = ErrorBody::read(from),
-            "retryDelay" | "retry_delay" | "retry_after" | "retryAfter" => {
+            "retryDelay" | "retry_delay" | "retry_after" | "retryAfter" | "retry_after_seconds" => {
                 own.wait = Text::read(from).0.as_deref().and_then(duration);
             }
             _ => from.skip(),

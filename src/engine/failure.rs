@@ -10,6 +10,9 @@ use crate::http::{CallPhase, Fault};
 use crate::number::whole_seconds;
 use crate::task_error::{ErrorKind, TaskError};
 
+/// Longest wait that a server can mean: ten years.
+const SENSIBLE_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
+
 /// A failed call.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -174,6 +177,25 @@ fn summary(kind: ErrorKind) -> &'static str {
     }
 }
 
+/// The same where the request was too large, or nothing was said that one could read.
+fn summary_of(kind: ErrorKind, status: u16, body: &ErrorBody) -> &'static str {
+    match (status, kind) {
+        (413, ErrorKind::RateLimited) => {
+            "the request has more tokens than the account may send in a minute: shorten prompt and \
+             context, or have the limit raised; waiting will not help"
+        }
+        (413, ErrorKind::InvalidRequest) => {
+            "the request is larger than the server, or a proxy before it, takes: shorten prompt \
+             and context"
+        }
+        (_, ErrorKind::InvalidRequest) if body.message.is_none() => {
+            "the server cannot accept this request and does not say why: check api_endpoint, the \
+             model's name and custom_params"
+        }
+        _ => summary(kind),
+    }
+}
+
 /// The kind that an HTTP status names by itself.
 fn kind_of_status(status: u16) -> ErrorKind {
     match status {
@@ -223,10 +245,13 @@ pub(crate) fn provider_error(
     wait: Option<Duration>,
 ) -> TaskError {
     let text: Cow<'static, str> = match (kind, wait) {
-        (ErrorKind::RateLimited | ErrorKind::Server, Some(wait)) => {
+        (ErrorKind::RateLimited | ErrorKind::Server, Some(wait)) if wait > SENSIBLE_MAX => {
+            "the server asks to come back after a time beyond all sense".into()
+        }
+        (ErrorKind::RateLimited | ErrorKind::Server, Some(wait)) if status != 413 => {
             format!("the server asks to come back in {} s", whole_seconds(wait)).into()
         }
-        _ => summary(kind).into(),
+        _ => summary_of(kind, status, body).into(),
     };
     let mut error = TaskError::new(kind, text).with_status(status);
     if let Some(wait) = wait {
@@ -247,6 +272,8 @@ pub(crate) fn may_retry(status: u16, kind: ErrorKind, asked: Option<bool>) -> bo
         | ErrorKind::PermissionDenied
         | ErrorKind::ContextLengthExceeded
         | ErrorKind::ContentFiltered => false,
+        // Nor this: what is too large stays so.
+        _ if status == 413 => false,
         _ if asked.is_some() => asked == Some(true),
         ErrorKind::RateLimited | ErrorKind::Server => true,
         _ => matches!(status, 408 | 409 | 429),

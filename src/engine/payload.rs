@@ -46,9 +46,11 @@ pub(crate) fn payload<'e>(
         [b'[', rest @ ..] => !is_word(rest),
         _ => false,
     };
-    let word = data.strip_prefix(b"[").unwrap_or(data);
-    let says_error = word.get(..ERROR.len()).is_some_and(|word| word.eq_ignore_ascii_case(ERROR));
-    if is_error || (!json && says_error) {
+    let says_error = || {
+        let word = data.strip_prefix(b"[").unwrap_or(data).get(..ERROR.len());
+        word.is_some_and(|word| word.eq_ignore_ascii_case(ERROR))
+    };
+    if is_error || (!json && says_error()) {
         return Err(error(data).into());
     }
     if json {

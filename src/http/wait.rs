@@ -9,9 +9,12 @@ use crate::number::decimal;
 /// Headers that name a wait in seconds, or until a date. (The second is LiteLLM's, for what the
 /// provider behind it said.)
 const WAITS: [&str; 2] = ["retry-after", "llm_provider-retry-after"];
-/// A number of seconds that is a moment since 1970, and one of milliseconds.
+/// A number of seconds that is a moment since 1970, and one of milliseconds, up to what is none.
 const EPOCH_SECONDS_MIN: f64 = 1e9;
 const EPOCH_MILLIS_MIN: f64 = 1e11;
+const EPOCH_END: f64 = 1e14;
+/// How long past a moment may be; a number that would be an earlier one is a time.
+const PAST_MAX: Duration = Duration::from_secs(86_400);
 
 /// The wait that a server asks for, by its headers; `header` finds one by name.
 pub(crate) fn asked_wait<'h>(
@@ -21,10 +24,9 @@ pub(crate) fn asked_wait<'h>(
     let millis = header("retry-after-ms").and_then(|text| seconds(text, 1e-3));
     millis.or_else(|| {
         let text = WAITS.iter().find_map(|name| header(name))?.trim();
-        duration(text).or_else(|| {
-            let then = http_date(text).or_else(|| rfc3339(text))?;
-            Some(Duration::from_secs(then.saturating_sub(clock(&header, now)?)))
-        })
+        let then = || Some(http_date(text)?.saturating_sub(clock(&header, now)?));
+        let until = until_reset(text, &header, now).or_else(|| then().map(Duration::from_secs));
+        until.or_else(|| seconds(text, 1.0))
     })
 }
 
@@ -42,9 +44,14 @@ pub(crate) fn asked_retry<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Optio
     }
 }
 
-/// A plain decimal number of some unit, as a time. One beyond all sense is the longest time.
+/// A number of some unit, as a time. One beyond all sense is the longest time.
 pub(crate) fn seconds(text: &str, unit_seconds: f64) -> Option<Duration> {
-    let number = decimal(text.trim())? * unit_seconds;
+    let text = text.trim();
+    let scientific = || {
+        let (mantissa, exponent) = text.split_once(['e', 'E'])?;
+        Some(decimal(mantissa)? * 10_f64.powi(exponent.parse().ok()?))
+    };
+    let number = decimal(text).or_else(scientific)? * unit_seconds;
     (number >= 0.0).then(|| Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX))
 }
 
@@ -83,13 +90,14 @@ pub(crate) fn until_reset<'h>(
     header: impl Fn(&str) -> Option<&'h str>,
     now: SystemTime,
 ) -> Option<Duration> {
-    let moment = decimal(text.trim()).filter(|number| *number >= EPOCH_SECONDS_MIN);
-    let Some(moment) = moment else {
-        return duration(text).or_else(|| until_rfc3339(text, header, now));
-    };
-    let unit = if moment >= EPOCH_MILLIS_MIN { 1e-3 } else { 1.0 };
-    let then = seconds(text, unit)?;
-    Some(then.saturating_sub(Duration::from_secs(clock(header, now)?)))
+    let number = decimal(text.trim()).unwrap_or(0.0);
+    let unit = if number >= EPOCH_MILLIS_MIN { 1e-3 } else { 1.0 };
+    let moment = seconds(text, unit).filter(|_| (EPOCH_SECONDS_MIN..EPOCH_END).contains(&number));
+    let clock = Duration::from_secs(clock(&header, now)?);
+    match moment.filter(|moment| moment.saturating_add(PAST_MAX) >= clock) {
+        Some(moment) => Some(moment.saturating_sub(clock)),
+        None => duration(text).or_else(|| until_rfc3339(text, header, now)),
+    }
 }
 
 /// Time until a moment such as `2025-08-21T12:40:59Z` (RFC 3339, in UTC), by the server's own
@@ -132,7 +140,15 @@ mod tests {
         let endless = "999999999999999999999999999999";
         assert_eq!(wait(&[("retry-after", endless)]), Some(Duration::MAX));
         assert_eq!(wait(&[("retry-after-ms", endless)]), Some(Duration::MAX));
-        for bad in ["", "soon", "-1", "inf", "1e99", "nan", "Sun, 06 Foo 1994 08:49:40 GMT"] {
+        assert_eq!(wait(&[("retry-after", "1e99")]), Some(Duration::MAX));
+        assert_eq!(wait(&[("retry-after", "784111780")]), Some(Duration::from_secs(784_111_780)));
+        let later = SystemTime::UNIX_EPOCH + Duration::from_secs(1_789_582_400);
+        let moment =
+            |text: &'static str| asked_wait(|name| (name == "retry-after").then_some(text), later);
+        assert_eq!(moment("1789582462"), Some(Duration::from_secs(62)));
+        assert_eq!(moment("1000000000"), Some(Duration::from_secs(1_000_000_000)));
+        assert_eq!(moment("4000000000"), Some(Duration::from_secs(4_000_000_000 - 1_789_582_400)));
+        for bad in ["", "soon", "-1", "inf", "nan", "Sun, 06 Foo 1994 08:49:40 GMT"] {
             let bad: &'static str = bad;
             assert_eq!(wait(&[("retry-after", bad)]), None, "{bad}");
         }

@@ -21,7 +21,7 @@ use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::task::OpenAiApi;
 use crate::task_error::ErrorKind;
 
-pub(super) use errors::kind_of_code;
+pub(super) use errors::{kind_of, kind_of_code};
 pub(super) use finish::{Finish, finish};
 pub(super) use limits::announced_pause;
 

@@ -4,6 +4,7 @@
 
 mod anthropic;
 mod calls;
+mod errors;
 mod replies;
 mod shapes;
 mod wire;
