@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::backend::{Attempt, CallContext, Reply};
 use crate::backoff::Backoff;
 use crate::engine::body::read_complete;
-use crate::engine::draft::{Completion, Draft};
+use crate::engine::draft::Completion;
 use crate::engine::error_body::ErrorBody;
 use crate::engine::failure::{Failure, Retry};
 use crate::engine::message::{Content, Round};
@@ -57,14 +57,6 @@ pub(super) struct Facts {
     pub(super) oddities: u32,
     /// Which of OpenAI's APIs was asked.
     pub(super) api: Option<OpenAiApi>,
-}
-
-impl Facts {
-    /// Notes what a reply has told so far.
-    pub(super) fn note(&mut self, draft: &Draft) {
-        self.usage = draft.usage.usage();
-        self.oddities = draft.oddities;
-    }
 }
 
 impl<'a> Conversation<'a> {

@@ -8,6 +8,7 @@ use crate::engine::draft::{BadReply, Draft, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::{ReadStop, Reader, SseEvent};
+use crate::engine::tools;
 use crate::http::Response;
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -80,7 +81,7 @@ impl Conversation<'_> {
             Err(BadReply::Unreadable(_) | BadReply::Truncated(_)) => holds_events(body),
             _ => false,
         };
-        facts.note(&draft);
+        self.note(&mut draft, facts);
         match outcome {
             Ok(()) => {
                 self.deliver(&mut draft)?;
@@ -117,6 +118,14 @@ impl Conversation<'_> {
         Some(self.ended(flow, outcome, facts))
     }
 
+    /// Notes what a reply has told; its calls become what they mean.
+    fn note(&self, draft: &mut Draft, facts: &mut Facts) {
+        let changed = tools::mend(&mut draft.parts, self.protocol().opaque_is_call());
+        draft.note_oddities(changed);
+        facts.usage = draft.usage.usage();
+        facts.oddities = draft.oddities;
+    }
+
     fn flow(&self) -> Flow<'_> {
         Flow {
             events: Reader::default(),
@@ -134,7 +143,7 @@ impl Conversation<'_> {
     ) -> Result<Draft, Failure> {
         let mut draft = flow.draft;
         draft.note_oddities(flow.events.oddities());
-        facts.note(&draft);
+        self.note(&mut draft, facts);
         match outcome {
             Ok(()) => Ok(draft),
             Err(failure) if failure.error.partial().is_some() => Err(failure),

@@ -64,7 +64,7 @@ impl<T: Lenient> Lenient for Vec<T> {
         matches!(first, b'[' | b'{')
     }
 
-    /// One object where a list is expected is a list of one.
+    /// One element where a list is expected is a list of one.
     fn read_into(&mut self, from: &mut JsonReader<'_>) {
         self.clear();
         let mut add = |from: &mut JsonReader<'_>| {
@@ -77,7 +77,7 @@ impl<T: Lenient> Lenient for Vec<T> {
         };
         match from.peek() {
             b'[' => from.list(add),
-            b'{' => {
+            first if T::fits(first) => {
                 from.note_oddity();
                 add(from);
             }

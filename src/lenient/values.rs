@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::{JsonReader, Lenient, whole};
+use super::{JsonReader, Lenient, read_partly, whole};
 use crate::number::decimal;
 
 /// A text. A number or word is its own spelling, an object with a `text` is that text, parts
@@ -169,6 +169,20 @@ impl Lenient for Raw {
 /// JSON as it stands, for what goes back to the provider verbatim.
 #[derive(Debug, Default)]
 pub(crate) struct Own(pub(crate) Option<Box<str>>);
+
+impl Own {
+    /// Of a text what it says, of anything else the JSON. It may hold [halves](super::Joiner).
+    pub(crate) fn text(&self) -> String {
+        match self.0.as_deref().unwrap_or_default() {
+            json if self.is_text() => read_partly::<Text>(json).0.unwrap_or_default(),
+            json => json.to_owned(),
+        }
+    }
+
+    pub(crate) fn is_text(&self) -> bool {
+        self.0.as_deref().is_some_and(|json| json.starts_with('"'))
+    }
+}
 
 impl Lenient for Own {
     fn fits(_: u8) -> bool {

@@ -5,7 +5,7 @@ use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::json::elements;
 use crate::engine::message::{Content, ReplyPart, ToolCall};
 use crate::engine::payload;
-use crate::lenient::{Count, Name, Own, Raw, Text, lenient, read_partly, whole};
+use crate::lenient::{Count, Name, Own, Text, lenient, read_partly, whole};
 use crate::providers::chat_completions::{self, Finish};
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
@@ -30,7 +30,7 @@ lenient! {
         thinking: Text = "thinking",
         id: Name = "id",
         name: Name = "name",
-        input: Raw = "input",
+        input: Own = "input",
     }
 }
 
@@ -134,9 +134,10 @@ pub(super) fn take(reply: Reply, json: &str, draft: &mut Draft) -> Result<(), Ba
     if blocks.iter().any(|block| block.kind.as_str() == "tool_use") {
         for (block, own) in blocks.iter().zip(elements(&own)) {
             draft.keep(own.len())?;
-            // A call without an id is written anew, with the id that it gets.
-            let is_nameless = block.kind.as_str() == "tool_use" && block.id.as_str().is_empty();
-            let opaque = (!is_nameless).then(|| own.into());
+            // A call without an id, or with its input in a text, is written anew.
+            let is_call = block.kind.as_str() == "tool_use";
+            let is_odd = is_call && (block.id.as_str().is_empty() || block.input.is_text());
+            let opaque = (!is_odd).then(|| own.into());
             draft.push_part(ReplyPart { content: content_of(block), opaque })?;
         }
     }
@@ -156,7 +157,7 @@ fn content_of(block: &Block) -> Content {
         "tool_use" => Content::Call(ToolCall {
             id: block.id.as_str().to_owned(),
             name: block.name.as_str().to_owned(),
-            arguments: whole(block.input.0.clone().unwrap_or_default()),
+            arguments: whole(block.input.text()),
         }),
         _ => Content::None,
     }

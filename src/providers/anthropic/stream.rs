@@ -155,7 +155,7 @@ impl Blocks {
                     name: block.name.0.unwrap_or_default(),
                     arguments: String::new(),
                 },
-                input: block.input.0.unwrap_or_default(),
+                input: block.input.text(),
             },
             "thinking" => OpenBlock::Thinking {
                 start: serde_json::from_str(own).unwrap_or_default(),

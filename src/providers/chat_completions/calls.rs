@@ -162,8 +162,7 @@ impl Calls {
     }
 }
 
-/// The calls as they are run and go back: what is none is left out, arguments are an object
-/// where they can be one, and each id stands once. Changes are noted on the draft.
+/// The calls, each with what goes back with it; what is none is left out, and noted on the draft.
 pub(super) fn finished(
     calls: Vec<Call>,
     draft: &mut Draft,
@@ -179,34 +178,9 @@ pub(super) fn finished(
         let _ = call.back.add("extra_content", extra, draft);
         let Call { mut call, back, .. } = call;
         call.arguments = whole(call.arguments);
-        if let Some(plain) = unwrapped(&call.arguments) {
-            call.arguments = plain;
-            draft.note_oddities(1);
-        }
-        let id = call.id.clone();
-        let mut number = 2;
-        while !call.id.is_empty() && finished.iter().any(|(other, _)| other.id == call.id) {
-            call.id = format!("{id}_{number}");
-            number += 1;
-            draft.note_oddities(u32::from(number == 3));
-        }
         finished.push((call, back.into_opaque()));
     }
     finished
-}
-
-/// The object that arguments mean which are none: of nothing, or within a text.
-fn unwrapped(arguments: &str) -> Option<String> {
-    match arguments.trim() {
-        "null" | "[]" => Some("{}".to_owned()),
-        text if text.starts_with('"') => {
-            let inner: String = serde_json::from_str(text).ok()?;
-            let is_object = inner.trim().is_empty() || inner.trim_start().starts_with('{');
-            Some(unwrapped(&inner).unwrap_or(inner))
-                .filter(|text| is_object || text.starts_with('{'))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -293,7 +267,7 @@ mod tests {
                 ("", "f", "{\"x\":2}"),
                 ("", "f", "{}"),
                 ("f", "f", "{\"x\":3}"),
-                ("f_2", "f", "{\"x\":4}"),
+                ("f", "f", "{\"x\":4}"),
             ],
         ),
         (
@@ -335,7 +309,7 @@ mod tests {
                 r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":1}"}}"#,
                 r#"{"index":1,"id":"a","function":{"name":"g","arguments":"{\"x\":2}"}}"#,
             ],
-            &[("a", "f", "{\"x\":1}"), ("a_2", "g", "{\"x\":2}")],
+            &[("a", "f", "{\"x\":1}"), ("a", "g", "{\"x\":2}")],
         ),
         ("no call", &[r#"{"id":"a","type":"function"}"#, r#"{"id":"b","function":null}"#], &[]),
         (
@@ -349,23 +323,6 @@ mod tests {
     fn calls_are_put_together_however_their_pieces_are_marked() {
         for (what, pieces, wanted) in ROWS {
             assert_eq!(calls(pieces), expected(wanted), "{what}");
-        }
-    }
-
-    #[test]
-    fn arguments_that_are_no_object_but_mean_one_become_it() {
-        for (arguments, plain) in [
-            ("null", Some("{}")),
-            ("[]", Some("{}")),
-            (r#""{\"x\":1}""#, Some(r#"{"x":1}"#)),
-            (r#""\"{}\"""#, Some("{}")),
-            (r#""""#, Some("")),
-            (r#""null""#, Some("{}")),
-            (r#""words""#, None),
-            ("{}", None),
-            ("7", None),
-        ] {
-            assert_eq!(unwrapped(arguments).as_deref(), plain, "{arguments}");
         }
     }
 }

@@ -4,9 +4,7 @@ use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::json::elements;
 use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
-use crate::lenient::{
-    Count, JsonReader, Lenient, Name, Own, Raw, Text, lenient, read_partly, whole,
-};
+use crate::lenient::{Count, JsonReader, Lenient, Name, Own, Text, lenient, read_partly, whole};
 use crate::providers::chat_completions::{Finish, finish};
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
@@ -37,7 +35,7 @@ lenient! {
         summary: Vec<ItemPart> = "summary",
         call_id: Name = "call_id",
         name: Name = "name",
-        arguments: Raw = "arguments",
+        arguments: Own = "arguments",
     }
 }
 
@@ -123,20 +121,27 @@ impl Item {
         shown.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n")
     }
 
-    /// The part that goes back with the tools' results: the item as it came, where it did.
-    pub(super) fn into_part(self, own: Option<Opaque>) -> ReplyPart {
-        let content = match self.kind.as_str() {
-            "message" => Content::Text(whole(self.text())),
-            _ if self.is_call() => Content::Call(ToolCall {
-                // The item's own id is another one, which pairs nothing.
-                id: self.call_id.0.unwrap_or_default(),
-                name: self.name.0.unwrap_or_default(),
-                arguments: whole(self.arguments.0.unwrap_or_default()),
-            }),
-            _ => Content::None,
+    /// The part that goes back with the tools' results: the item as it came, where it did. Its
+    /// arguments may have come before it.
+    pub(super) fn into_part(self, own: Option<Opaque>, gathered: String) -> ReplyPart {
+        let arguments = self.arguments.text();
+        let is_gathered = arguments.is_empty() && !gathered.is_empty();
+        // A call without an id, or with other arguments than a text, is written anew.
+        let is_odd = is_gathered || self.call_id.as_str().is_empty() || !self.arguments.is_text();
+        let (content, is_odd) = match self.kind.as_str() {
+            "message" => (Content::Text(whole(self.text())), false),
+            _ if self.is_call() => {
+                let call = ToolCall {
+                    // The item's own id is another one, which pairs nothing.
+                    id: self.call_id.0.unwrap_or_default(),
+                    name: self.name.0.unwrap_or_default(),
+                    arguments: whole(if is_gathered { gathered } else { arguments }),
+                };
+                (Content::Call(call), is_odd)
+            }
+            _ => (Content::None, false),
         };
-        let is_nameless = matches!(&content, Content::Call(call) if call.id.is_empty());
-        ReplyPart { content, opaque: own.filter(|_| !is_nameless) }
+        ReplyPart { content, opaque: own.filter(|_| !is_odd) }
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn take(mut response: Response, json: &str, draft: &mut Draft) -> Res
     if items.iter().any(Item::is_call) {
         for (item, own) in items.into_iter().zip(own_items(json)) {
             draft.keep(own.len())?;
-            draft.push_part(item.into_part(Some(own)))?;
+            draft.push_part(item.into_part(Some(own), String::new()))?;
         }
     }
     note_calls(draft);

@@ -58,11 +58,8 @@ impl ReadStream for Items {
     fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply> {
         let items = std::mem::take(&mut self.0);
         if items.iter().any(|open| open.item.is_call()) {
-            for mut open in items {
-                if open.own.is_none() {
-                    open.item.arguments.0 = Some(open.arguments).filter(|text| !text.is_empty());
-                }
-                draft.push_part(open.item.into_part(open.own))?;
+            for open in items {
+                draft.push_part(open.item.into_part(open.own, open.arguments))?;
             }
         }
         note_calls(draft);
@@ -167,7 +164,8 @@ impl Items {
         // The text and arguments of an item that is being opened come later.
         let id = item.id.as_str().to_owned();
         draft.keep(id.len() + item.name.as_str().len() + item.call_id.as_str().len())?;
-        let arguments = item.arguments.0.clone().unwrap_or_default();
+        let arguments = item.arguments.text();
+        let item = Item { arguments: Own::default(), ..item };
         self.0.push(OpenItem { id, index, item, text: None, arguments, own: None });
         Ok(())
     }

@@ -1,8 +1,10 @@
-//! The same kinds on the Messages API (`field-cases.md`, A1, A2, A5 to A8, A10).
+//! The same kinds on the Messages API (`field-cases.md`, A1, A2, A4 to A8, A10, A11, B2).
 
 use automation_assistant::{ErrorKind as K, HelperConfig};
+use serde_json::json;
 
-use super::{Any, Error, Events, Row, Text, Whole, check};
+use super::calls::round_at;
+use super::{Any, EVENTS, Error, Events, JSON, Row, Text, Whole, check};
 use crate::http::KEY;
 use crate::support::server::Server;
 
@@ -84,4 +86,44 @@ fn rows() -> Vec<Row> {
 #[test]
 fn the_messages_api_is_read_as_leniently() {
     check(config, &rows());
+}
+
+/// A4, A5, A11: what is run, and what goes back, whole and streamed.
+#[test]
+fn calls_are_what_they_mean_and_ids_stand_once() {
+    let done =
+        r#"{"type":"message","content":[{"type":"text","text":"done"}],"stop_reason":"end_turn"}"#;
+    for (input, expected) in [
+        (json!(null), json!({})),
+        (json!([]), json!({})),
+        (json!(""), json!({})),
+        (json!("null"), json!({})),
+        (json!("{\"x\":1}"), json!({"x": 1})),
+        (json!("\"{\\\"x\\\":1}\""), json!({"x": 1})),
+        (json!({"x": 1}), json!({"x": 1})),
+    ] {
+        let call = json!({"type": "tool_use", "id": "a", "name": "f", "input": input});
+        let message =
+            json!({"type": "message", "content": [call, call], "stop_reason": "tool_use"});
+        let open = |index| {
+            let event =
+                json!({"type": "content_block_start", "index": index, "content_block": call});
+            format!("data: {event}\n\n")
+        };
+        let end = "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"TOOL_USE\"}}\n\ndata: {\"type\":\"message_stop\"}\n\n";
+        let stream = open(0) + &open(1) + end;
+        for (kind, body) in [(JSON, message.to_string()), (EVENTS, stream)] {
+            let outcome = round_at(config, done, kind, &body, kind == EVENTS);
+            let both = [("f".to_owned(), expected.clone()), ("f".to_owned(), expected.clone())];
+            assert_eq!(outcome.ran, both, "{input}: {:?}", outcome.task.error);
+            let next = outcome.next.unwrap();
+            let (calls, results) =
+                (&next["messages"][1]["content"], &next["messages"][2]["content"]);
+            for (at, id) in ["a", "a_2"].into_iter().enumerate() {
+                assert_eq!(calls[at]["id"], id, "{input}: {next}");
+                assert_eq!(calls[at]["input"], expected, "{input}");
+                assert_eq!(results[at]["tool_use_id"], id, "{input}");
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use automation_assistant::{FnTool, Task, TaskRequest};
+use automation_assistant::{FnTool, HelperConfig, Task, TaskRequest};
 use serde_json::{Value, json};
 
 use super::{EVENTS, JSON};
@@ -11,18 +11,27 @@ use crate::http::{ask, chatgpt, spawn};
 use crate::support::server::{Act, Server, answer};
 
 /// What the tools were called with, and what the server was sent next.
-struct Outcome {
-    ran: Vec<(String, Value)>,
-    task: Task,
-    next: Option<Value>,
+pub(super) struct Outcome {
+    pub(super) ran: Vec<(String, Value)>,
+    pub(super) task: Task,
+    pub(super) next: Option<Value>,
 }
 
-/// Plays this reply, then a last answer.
 fn round(kind: &str, body: &str, stream: bool) -> Outcome {
+    round_at(chatgpt, &answer("done"), kind, body, stream)
+}
+
+/// Plays this reply, then the last one.
+pub(super) fn round_at(
+    config: fn(&Server) -> HelperConfig,
+    last: &str,
+    kind: &str,
+    body: &str,
+    stream: bool,
+) -> Outcome {
     let first = Act::reply(200, &format!("content-type: {kind}\r\n"), body);
-    let server =
-        Server::start([vec![Act::read(), first, Act::read(), Act::json(200, &answer("done"))]]);
-    let (manager, helper) = spawn(chatgpt(&server));
+    let server = Server::start([vec![Act::read(), first, Act::read(), Act::json(200, last)]]);
+    let (manager, helper) = spawn(config(&server));
     let ran = Arc::new(Mutex::new(Vec::new()));
     let mut request = TaskRequest::new("p");
     for name in ["f", "g", "get_weather"] {

@@ -212,7 +212,7 @@ fn a_stream_is_asked_for_once_more_without_the_field_that_was_refused() {
             r#"{"message":{"detail":[{"loc":["body","stream_options","include_usage"],"msg":"no"}]}}"#,
         ),
     ] {
-        let refused = || vec![Act::read(), Act::json(status, body)];
+        let refused = || vec![Act::read(), Act::reply(status, "connection: close\r\n", body)];
         let whole = Act::write(delta("fine") + &stop() + DONE);
         let server = Server::start([refused(), vec![Act::read(), Act::stream_head(), whole]]);
         let (manager, helper) = spawn(chatgpt(&server));

@@ -6,6 +6,7 @@ mod anthropic;
 mod calls;
 mod errors;
 mod replies;
+mod responses;
 mod shapes;
 mod wire;
 
