@@ -95,6 +95,9 @@ pub struct Event<'a> {
     pub waited: Option<Duration>,
     /// Which of OpenAI's APIs was asked.
     pub api: Option<OpenAiApi>,
+    /// How many places of the reply were not as its API has them, but understood: members of
+    /// another type, events outside of the format, and the like.
+    pub oddities: u32,
     /// Further facts, by name.
     pub facts: &'a [(&'static str, Fact<'a>)],
     /// The whole task, on [`EventKind::TaskComplete`]. It holds prompt and reply: an
@@ -144,6 +147,7 @@ impl<'a> Event<'a> {
             first_byte: None,
             waited: None,
             api: None,
+            oddities: 0,
             facts: &[],
             task: None,
             trace: None,

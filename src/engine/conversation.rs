@@ -179,6 +179,7 @@ impl<'a> Conversation<'a> {
                 first_byte: facts.first_byte,
                 waited,
                 api: facts.api,
+                oddities: facts.oddities,
                 last: outcome.as_ref().is_ok_and(|answer| !answer.wants_tools()),
             });
             let failure = match outcome {

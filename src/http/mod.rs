@@ -20,6 +20,7 @@ mod connection;
 mod endpoint;
 mod fault;
 mod lookup;
+mod no_proxy;
 mod proxy;
 mod resolver;
 #[cfg(feature = "tls")]

@@ -6,7 +6,7 @@ use ureq::unversioned::transport::ConnectionDetails;
 use super::resolver::default_port;
 use super::stream::Stream;
 pub(super) use super::tunnel::Rewrite;
-use super::{Setup, socks, tunnel};
+use super::{Setup, no_proxy, socks, tunnel};
 use crate::error::Error;
 use crate::url::shown;
 
@@ -27,7 +27,8 @@ pub(super) fn choose(setup: &Setup<'_>) -> Result<Option<Proxy>, Error> {
     let variable = |name: &&'static str| setup.env.variable(name).map(|value| (*name, value));
     let Some((name, url)) = VARIABLES.iter().find_map(variable) else { return Ok(None) };
     let exceptions = EXCEPTIONS.iter().find_map(variable);
-    if exceptions.is_some_and(|(_, list)| is_excepted(endpoint.host(), &list)) {
+    if exceptions.is_some_and(|(_, list)| no_proxy::holds(&list, endpoint.host(), endpoint.port()))
+    {
         return Ok(None);
     }
     let refuse = |why: &str| {
@@ -44,20 +45,6 @@ pub(super) fn choose(setup: &Setup<'_>) -> Result<Option<Proxy>, Error> {
         _ => return Err(refuse("must be of the kind http, https, socks5 or socks5h")),
     }
     Ok(Some(proxy))
-}
-
-/// Whether a list such as `localhost, .example.com, *.local` holds a host. A name stands for
-/// itself and for everything below it, as it does for curl.
-fn is_excepted(host: &str, list: &str) -> bool {
-    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
-        let domain = entry.trim_start_matches('*').trim_start_matches('.');
-        let below = || {
-            let head = host.len().checked_sub(domain.len() + 1)?;
-            let is_domain = host.get(head + 1..)?.eq_ignore_ascii_case(domain);
-            Some(is_domain && host.as_bytes()[head] == b'.')
-        };
-        entry == "*" || host.eq_ignore_ascii_case(domain) || below().unwrap_or(false)
-    })
 }
 
 /// A proxy's host and port, for errors.
@@ -87,21 +74,4 @@ pub(super) fn open(
         return Ok(Some(Rewrite::new(proxy, details.uri)));
     }
     Ok(None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exceptions_name_hosts_and_what_is_below_them() {
-        let list = "localhost, example.com ,*.local,.corp,10.0.0.1";
-        for host in ["example.com", "api.EXAMPLE.com", "box.local", "a.corp", "10.0.0.1"] {
-            assert!(is_excepted(host, list), "{host}");
-        }
-        for host in ["badexample.com", "example.com.evil", "10.0.0.11", "\u{e4}example.com"] {
-            assert!(!is_excepted(host, list), "{host}");
-        }
-        assert!(is_excepted("anything", "*") && !is_excepted("anything", ""));
-    }
 }

@@ -59,6 +59,9 @@ pub(super) fn write_fields(line: &mut Line, event: &Event<'_>) {
     if let Some(api) = event.api {
         line.name(key!("api"), api.as_str());
     }
+    if event.oddities > 0 {
+        line.count(key!("oddities"), u64::from(event.oddities));
+    }
     for &(name, fact) in event.facts {
         line.fact(name, fact);
     }

@@ -41,6 +41,7 @@ impl Shared {
                 first_byte: attempt.first_byte,
                 waited: attempt.waited,
                 api: attempt.api,
+                oddities: attempt.oddities,
             });
             return;
         }
@@ -56,6 +57,7 @@ impl Shared {
         event.first_byte = attempt.first_byte;
         event.waited = attempt.waited;
         event.api = attempt.api;
+        event.oddities = attempt.oddities;
         self.observers.notify(&event);
         let mut state = self.lock();
         let Some(Phase::Running(running)) = state.store.phase(number) else { return };

@@ -84,5 +84,6 @@ fn with_facts<'a>(call: Event<'a>, unreported: &'a Unreported) -> Event<'a> {
     call.first_byte = unreported.first_byte;
     call.waited = unreported.waited;
     call.api = unreported.api;
+    call.oddities = unreported.oddities;
     call
 }

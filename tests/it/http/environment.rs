@@ -168,8 +168,10 @@ fn what_must_not_see_a_proxy_goes_around_it() {
     let outcome = in_environment(local(&server.base()), &[("ALL_PROXY", &address)]);
     assert_eq!(outcome, "ok");
     // An excepted host.
-    let environment = [("ALL_PROXY", address.as_str()), ("NO_PROXY", "localhost,.test")];
-    assert!(in_environment(local(ELSEWHERE), &environment).starts_with("network"));
+    for list in ["localhost,.test", "10.0.0.0/8 *.test", "model.test:8123"] {
+        let environment = [("ALL_PROXY", address.as_str()), ("NO_PROXY", list)];
+        assert!(in_environment(local(ELSEWHERE), &environment).starts_with("network"), "{list}");
+    }
     // A key over plain http.
     let mut with_key = local(ELSEWHERE);
     with_key["api_key"] = KEY.into();

@@ -5,6 +5,7 @@
 mod anthropic;
 mod calls;
 mod errors;
+mod oddities;
 mod replies;
 mod responses;
 mod shapes;
