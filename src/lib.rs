@@ -60,10 +60,12 @@
 //! | modules | what they hold |
 //! |---|---|
 //! | `text`, `url`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, URLs without secrets, decimals, dates, percentiles, waits between attempts |
+//! | `splice` | bytes with base64 in between, made while they are read |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
 //! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
 //! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
 //! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
+//! | `image_file` | pictures from files |
 //! | `secret`, `env`, `connections`, `limits`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
 //! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
 //! | `debrief` | audit lines → report |
@@ -91,7 +93,7 @@ mod cancel;
 mod config;
 mod connections;
 mod coordinate;
-mod debrief;
+pub mod debrief;
 mod device;
 #[cfg(feature = "http")]
 mod engine;
@@ -108,6 +110,7 @@ mod helper;
 #[cfg(feature = "http")]
 mod http;
 mod id;
+mod image_file;
 #[cfg(feature = "http")]
 mod lenient;
 mod limits;
@@ -123,6 +126,8 @@ mod prices;
 mod providers;
 mod queue;
 mod secret;
+#[cfg(feature = "http")]
+mod splice;
 mod status;
 mod store;
 mod suspended;
@@ -138,18 +143,19 @@ mod url;
 pub use backend::{AiBackend, Attempt, CallContext, Reply};
 pub use cancel::{CancelGuard, CancelSignal};
 pub use config::{
-    BackendType, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_PROMPT_BYTES,
-    DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
-    DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
-    DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS,
-    MAX_NAME_BYTES, MIN_STACK_BYTES, Provider, TraceMode, WhenResultsFull,
+    BackendType, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_IMAGE_BYTES,
+    DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_QUEUED_IMAGE_BYTES, DEFAULT_MAX_REPLY_BYTES,
+    DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT,
+    DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY,
+    DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES,
+    Provider, TraceMode, WhenResultsFull,
 };
 pub use connections::Connections;
 pub use coordinate::{
     AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,
     Pipeline, Race, Speech, Stage, Together, Tried, Want, WhyNot,
 };
-pub use debrief::{BackendStats, Debrief, Health, TopError, compute_stability_score};
+pub use debrief::{BackendStats, Comparison, Debrief, Health, TopError, compute_stability_score};
 pub use device::{
     Admission, AdmissionPolicy, Battery, BatterySource, ClockGap, ClockReading, ClockSource,
     CloudAction, DEFAULT_PROBE_LIMIT, DEFAULT_SNAPSHOT_AGE, DeviceProfile, DeviceReader,
@@ -161,6 +167,7 @@ pub use event::{Event, EventKind, Fact, Observe};
 pub use experiment::{DEFAULT_EXPERIMENT_TIMEOUT, Experiment, ExperimentReport, ExperimentRow};
 pub use helper::{AutomationHelper, HelperBuilder, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
 pub use id::{HelperId, ParseIdError, TaskId};
+pub use image_file::MAX_IMAGE_FILE_BYTES;
 pub use limits::RateLimiter;
 pub use manager::{
     AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_anthropic_helper,
@@ -173,7 +180,8 @@ pub use opik::{
 pub use prices::{Price, Prices};
 pub use status::{HelperStatus, HelperStatusReport};
 pub use task::{
-    FinishReason, OpenAiApi, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage,
+    FinishReason, Image, MAX_IMAGES, OpenAiApi, Priority, Role, Task, TaskRequest, TaskState, Turn,
+    Usage,
 };
 pub use task_error::{ErrorKind, TaskError};
 pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};

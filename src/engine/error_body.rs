@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::http::duration;
-use crate::lenient::{Code, JsonReader, Lenient, Name, Text, read, read_partly, utf8};
+use crate::lenient::{Code, JsonReader, Label, Lenient, Text, read, read_partly, utf8};
 
 /// What separates the messages of several errors.
 const AND: &str = "; ";
@@ -188,12 +188,12 @@ impl ErrorParts {
                 b'{' => own.fill(ErrorBody::read(from)),
                 _ => own.message = own.message.take().or(Text::read(from).whole()),
             },
-            "type" => own.kind = Name::read(from).0.filter(|kind| !is_no_type(kind)),
+            "type" => own.kind = Label::read(from).0.filter(|kind| !is_no_type(kind)),
             "code" | "error_code" | "errorCode" => own.code = Code::read(from),
             "status" | "http_status_code" | "status_code" | "statusCode" | "http_status"
             | "StatusCode" => self.take_status(from),
-            "param" => own.param = Name::read(from).0,
-            "reason" => own.detail_code = Name::read(from).0,
+            "param" => own.param = Label::read(from).0,
+            "reason" => own.detail_code = Label::read(from).0,
             "loc" => self.place = place(from),
             "error" => self.error = ErrorField::read(from),
             "errors" => self.errors = ErrorBody::read(from),
@@ -264,11 +264,11 @@ fn is_no_type(kind: &str) -> bool {
 /// Where in a request something is wrong, as in `["body", "stream_options"]`.
 fn place(from: &mut JsonReader<'_>) -> Option<String> {
     if from.peek() != b'[' {
-        return Name::read(from).0;
+        return Label::read(from).0;
     }
     let mut place = String::new();
     from.list(|from| {
-        let step = Name::read(from);
+        let step = Label::read(from);
         if !place.is_empty() {
             place.push('.');
         }

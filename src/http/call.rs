@@ -5,7 +5,7 @@
 //! cancels a call can only cut the connection while it still belongs to that call.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, Read};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,7 +139,6 @@ thread_local! {
 }
 
 /// The call that this thread is in.
-#[derive(Debug)]
 pub(super) struct Current {
     link: Arc<Link>,
     limits: Limits,
@@ -157,6 +156,8 @@ pub(super) struct Current {
     /// The proxy that the connection goes through, until it stands.
     pub(super) proxy: RefCell<Option<String>>,
     first_byte: Cell<Option<Duration>>,
+    /// The request's body, where ureq does not have it.
+    pub(super) streamed: Cell<Option<Box<dyn Read>>>,
     /// The connection that `link` holds, to spare the lock on every read.
     held: RefCell<Option<Arc<Wire>>>,
 }
@@ -271,7 +272,6 @@ impl Current {
 }
 
 /// One call, from here to its drop: registered with the thread and with the cancel signal.
-#[derive(Debug)]
 pub(super) struct Scope<'a> {
     pub(super) current: Rc<Current>,
     outer: Option<Rc<Current>>,
@@ -294,6 +294,7 @@ impl<'a> Scope<'a> {
             sent: Cell::new(false),
             proxy: RefCell::new(None),
             first_byte: Cell::new(None),
+            streamed: Cell::new(None),
             held: RefCell::new(None),
         });
         current.enter(CallPhase::Connect, Some(limits.connect));

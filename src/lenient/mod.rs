@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 pub(crate) use halves::{Joiner, whole};
 pub(crate) use reader::{JsonFault, JsonReader};
-pub(crate) use values::{Code, Count, Name, Own, Raw, Text, json_value};
+pub(crate) use values::{Code, Count, Label, Own, Raw, Text, json_value};
 
 /// What can be read from any JSON value.
 pub(crate) trait Lenient: Default {

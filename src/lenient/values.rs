@@ -88,7 +88,7 @@ fn of_list(from: &mut JsonReader<'_>) -> Option<String> {
 /// A part of a text in parts, or an object in a text's place.
 #[derive(Default)]
 struct TextPart {
-    kind: Name,
+    kind: Label,
     text: Text,
     /// It says that it has a text, which may be null.
     has_text: bool,
@@ -126,15 +126,15 @@ impl TextPart {
 
 /// A name: of a model, tool, type, reason or id. A number is its own spelling.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Name(pub(crate) Option<String>);
+pub(crate) struct Label(pub(crate) Option<String>);
 
-impl Name {
+impl Label {
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
 }
 
-impl Lenient for Name {
+impl Lenient for Label {
     fn fits(first: u8) -> bool {
         first == b'"' || first == b'-' || first.is_ascii_digit()
     }
@@ -209,11 +209,11 @@ pub(crate) enum Code {
 
 impl Lenient for Code {
     fn fits(first: u8) -> bool {
-        Name::fits(first)
+        Label::fits(first)
     }
 
     fn read_into(&mut self, from: &mut JsonReader<'_>) {
-        *self = match Name::read(from).0 {
+        *self = match Label::read(from).0 {
             Some(text) if !text.is_empty() => match number(&text) {
                 Some(number) => Self::Number(number),
                 None => Self::Name(text),
@@ -229,14 +229,14 @@ pub(crate) struct Count(pub(crate) Option<u64>);
 
 impl Lenient for Count {
     fn fits(first: u8) -> bool {
-        Name::fits(first)
+        Label::fits(first)
     }
 
     fn read_into(&mut self, from: &mut JsonReader<'_>) {
         if from.peek() == b'"' {
             from.note_oddity();
         }
-        self.0 = Name::read(from).0.and_then(|text| number(text.trim()));
+        self.0 = Label::read(from).0.and_then(|text| number(text.trim()));
     }
 }
 
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     lenient! {
-        All { text: Text = "t", name: Name = "n", raw: Raw = "r", code: Code = "c", count: Count = "u" }
+        All { text: Text = "t", name: Label = "n", raw: Raw = "r", code: Code = "c", count: Count = "u" }
     }
 
     fn all(value: &str) -> All {

@@ -5,7 +5,7 @@ mod file;
 
 pub(crate) use file::{NAMES_AN_OPIK, OpikFile};
 
-use crate::lenient::{Name, lenient, read};
+use crate::lenient::{Label, lenient, read};
 
 pub(crate) const DEFAULT_BASE: &str = "https://www.comet.com/opik/api";
 pub(crate) const KEY_VARIABLE: &str = "OPIK_API_KEY";
@@ -25,7 +25,7 @@ pub(crate) fn is_cloud(host: &str) -> bool {
 
 lenient! {
     /// What a key can carry after its asterisk.
-    KeyTail { base_url: Name = "baseUrl" }
+    KeyTail { base_url: Label = "baseUrl" }
 }
 
 /// The API's address in a key of the form `<key>*<base64 of {"baseUrl": …}>`.

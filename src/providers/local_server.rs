@@ -40,7 +40,7 @@ mod remote {
     use crate::engine::{Model, Plan, RemoteBackend};
     use crate::env::Env;
     use crate::error::Error;
-    use crate::lenient::{Name, lenient, read, utf8};
+    use crate::lenient::{Label, lenient, read, utf8};
     use crate::providers::chat_completions::ChatCompletions;
     use crate::providers::openai_api::OpenAi;
     use crate::providers::{NO_PATH, base, key};
@@ -68,11 +68,11 @@ mod remote {
     lenient! {
         /// One model of the list.
         ModelEntry {
-            id: Name = "id",
-            model: Name = "model",
-            name: Name = "name",
+            id: Label = "id",
+            model: Label = "model",
+            name: Label = "name",
             // What it is for, where the server tells.
-            kind: Name = "type" | "task" | "model_type",
+            kind: Label = "type" | "task" | "model_type",
         }
     }
 

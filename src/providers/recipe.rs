@@ -17,6 +17,7 @@ use crate::backend::AiBackend;
 use crate::config::{BackendType, HelperConfig, IDLE, Provider, TIMEOUT, TraceMode};
 use crate::engine::draft::{BadReply, Draft, Progress, TokenCounts};
 use crate::engine::error_body::ErrorBody;
+use crate::engine::json::Json;
 use crate::engine::message::{self, Content, ReplyPart, ToolCall};
 use crate::engine::payload::{Payload, payload};
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
@@ -24,7 +25,7 @@ use crate::engine::sse::SseEvent;
 use crate::engine::{Model, Plan, RemoteBackend};
 use crate::env::Env;
 use crate::error::Error;
-use crate::lenient::{self, Count, Name, Raw, Text, lenient};
+use crate::lenient::{self, Count, Label, Raw, Text, lenient};
 use crate::task::FinishReason;
 use crate::task_error::ErrorKind;
 
@@ -78,15 +79,15 @@ lenient! {
         calls: Vec<Call> = "do",
         cost: Vec<Count> = "cost",
         oops: Text = "oops",
-        sort: Name = "sort",
+        sort: Label = "sort",
     }
 }
 
 lenient! {
     /// A tool that the model wants called.
     Call {
-        id: Name = "id",
-        what: Name = "what",
+        id: Label = "id",
+        what: Label = "what",
         with: Raw = "with",
     }
 }
@@ -100,7 +101,7 @@ impl Protocol for Recipe {
         &["lines", "live"]
     }
 
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8> {
+    fn write(&self, ask: &Ask<'_>) -> Json {
         let mut lines: Vec<_> =
             ask.system().map(|text| format!("system: {text}")).into_iter().collect();
         lines.extend(ask.messages().map(|m| format!("{}: {}", m.role.as_str(), m.text())));
@@ -114,7 +115,7 @@ impl Protocol for Recipe {
         for (key, value) in ask.all_params() {
             body[key] = value.clone();
         }
-        body.to_string().into_bytes()
+        Json::new(|json| json.value(&body))
     }
 
     fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {

@@ -1,7 +1,12 @@
 //! The report: its text for people, its numbers for programs, its calm before odd files.
 #![allow(clippy::print_stdout, reason = "the harness shows it when the test fails")]
 
+mod compare;
+mod console;
 mod damage;
+mod live;
+mod page;
+mod prometheus;
 mod sections;
 mod sums;
 
@@ -321,7 +326,7 @@ fn what_happened_on_the_way_is_counted_by_names_that_last() {
         "Fallback: cloud → local (network): 2 times",
         "Fallback: 1 → 2 (server): once",
         "Admission: refuse (battery): once",
-        "device asleep: p50=30000.0ms, p95=60000.0ms, total=90000.0ms (2 times)",
+        "device asleep        2     30000.0     60000.0        90.0",
     ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }

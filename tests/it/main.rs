@@ -20,6 +20,7 @@ mod flow;
 mod graders;
 #[cfg(feature = "http")]
 mod http;
+mod images;
 mod limits;
 mod nested_ends;
 mod nesting;

@@ -265,6 +265,7 @@ impl Shared {
             provider: self.provider,
             project: self.config.trace_project(),
             note: None,
+            images: &[],
             first_text: None,
         });
         event

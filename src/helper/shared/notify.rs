@@ -46,6 +46,7 @@ impl Shared {
         of_task(&mut end, task);
         if let Some(trace) = &mut end.trace {
             trace.note = claim.request.note.as_deref();
+            trace.images = &claim.request.images;
             trace.provider = provider.or(trace.provider);
             trace.first_text = claim.began.zip(claim.first_text).map(|(from, to)| to - from);
         }

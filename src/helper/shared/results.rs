@@ -61,7 +61,8 @@ impl Shared {
         }
     }
 
-    /// Reading a result can make room for a task; see [`WhenResultsFull::RefuseTasks`].
+    /// A task has left the queue, or a result was read (see [`WhenResultsFull::RefuseTasks`]):
+    /// there may be room. For which of the waiting requests, their pictures decide.
     pub(super) fn notify_room(&self, state: &State) {
         if state.room_waiters > 0 {
             self.room.notify_all();

@@ -52,9 +52,7 @@ impl Shared {
             state.sleepers += usize::from(will_sleep);
             return Next::Nothing;
         };
-        if state.room_waiters > 0 {
-            self.room.notify_one();
-        }
+        self.notify_room(&state);
         let now = now();
         let why = match () {
             () if state.stopping => terminated(),

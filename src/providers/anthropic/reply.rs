@@ -5,7 +5,7 @@ use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::json::elements;
 use crate::engine::message::{Content, ReplyPart, ToolCall};
 use crate::engine::payload;
-use crate::lenient::{Count, Name, Own, Text, lenient, read_partly, whole};
+use crate::lenient::{Count, Label, Own, Text, lenient, read_partly, whole};
 use crate::providers::chat_completions::{self, Finish};
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
@@ -13,10 +13,10 @@ use crate::task_error::{ErrorKind, TaskError};
 lenient! {
     /// A complete reply, or an error in its place.
     Reply {
-        kind: Name = "type",
-        model: Name = "model",
+        kind: Label = "type",
+        model: Label = "model",
         content: Own = "content",
-        stop_reason: Name = "stop_reason",
+        stop_reason: Label = "stop_reason",
         usage: Tokens = "usage",
         error: ErrorField = "error",
     }
@@ -25,11 +25,11 @@ lenient! {
 lenient! {
     /// A block of the model's message.
     Block {
-        kind: Name = "type",
+        kind: Label = "type",
         text: Text = "text",
         thinking: Text = "thinking",
-        id: Name = "id",
-        name: Name = "name",
+        id: Label = "id",
+        name: Label = "name",
         input: Own = "input",
     }
 }
@@ -85,7 +85,7 @@ impl Tokens {
 /// # Errors
 ///
 /// Where it has not stopped for good.
-pub(super) fn finish(stop_reason: &Name) -> Result<Option<FinishReason>, BadReply> {
+pub(super) fn finish(stop_reason: &Label) -> Result<Option<FinishReason>, BadReply> {
     if stop_reason.as_str().eq_ignore_ascii_case("pause_turn") {
         return Err(BadReply::Unreadable(TaskError::new(
             ErrorKind::Unsupported,

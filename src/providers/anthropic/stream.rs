@@ -9,12 +9,12 @@ use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
 use crate::engine::payload::{check, object};
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::SseEvent;
-use crate::lenient::{Count, Name, Own, Raw, Text, lenient, read_partly, whole};
+use crate::lenient::{Count, Label, Own, Raw, Text, lenient, read_partly, whole};
 
 lenient! {
     /// The data of any event.
     Data {
-        kind: Name = "type",
+        kind: Label = "type",
         index: Count = "index",
         message: Start = "message",
         block: Own = "content_block",
@@ -27,7 +27,7 @@ lenient! {
 lenient! {
     /// The message as it stands at the start.
     Start {
-        model: Name = "model",
+        model: Label = "model",
         usage: Tokens = "usage",
     }
 }
@@ -39,7 +39,7 @@ lenient! {
         arguments: Raw = "partial_json",
         thinking: Text = "thinking",
         signature: Text = "signature",
-        stop_reason: Name = "stop_reason",
+        stop_reason: Label = "stop_reason",
     }
 }
 

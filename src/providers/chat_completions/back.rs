@@ -117,7 +117,7 @@ impl Back {
         if self.0.is_empty() {
             return None;
         }
-        let json = Json::written(|json| {
+        let json = Json::new(|json| {
             json.object(|json| {
                 for (key, grown) in self.0 {
                     let json = json.key(key);
@@ -131,7 +131,7 @@ impl Back {
                 }
             });
         });
-        String::from_utf8(json).ok().map(Into::into)
+        json.into_text().map(Into::into)
     }
 }
 

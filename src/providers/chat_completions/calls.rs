@@ -5,16 +5,16 @@ use serde_json::Value;
 use super::back::{Back, Piece};
 use crate::engine::draft::{BadReply, CALLS_MAX, Draft};
 use crate::engine::message::{self, Opaque};
-use crate::lenient::{Count, Name, Raw, lenient, whole};
+use crate::lenient::{Count, Label, Raw, lenient, whole};
 
 lenient! {
     /// The model's wish to call a tool, or a piece of it.
     ToolCall {
         index: Count = "index",
-        id: Name = "id",
+        id: Label = "id",
         function: Function = "function",
         // Without the object that should be around them.
-        name: Name = "name",
+        name: Label = "name",
         arguments: Raw = "arguments",
         extra_content: Piece = "extra_content",
     }
@@ -23,7 +23,7 @@ lenient! {
 lenient! {
     /// Which tool, and with what.
     Function {
-        name: Name = "name",
+        name: Label = "name",
         arguments: Raw = "arguments" | "parameters",
     }
 }

@@ -7,13 +7,13 @@ use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::message::{Content, ReplyPart};
 use crate::engine::payload::whole;
-use crate::lenient::{Code, Count, Name, Text, lenient};
+use crate::lenient::{Code, Count, Label, Text, lenient};
 use crate::task::FinishReason;
 
 lenient! {
     /// A whole reply, one chunk of a stream, or an error in the place of either.
     Chat {
-        model: Name = "model",
+        model: Label = "model",
         choices: Option<Vec<Choice>> = "choices",
         usage: Reported = "usage",
         groq: Option<Box<Groq>> = "x_groq",
@@ -43,7 +43,7 @@ lenient! {
         delta: Option<ChatMessage> = "delta",
         // Of the older API, which some servers take for this one.
         text: Text = "text",
-        finish_reason: Name = "finish_reason" | "finishReason",
+        finish_reason: Label = "finish_reason" | "finishReason",
         error: ErrorField = "error",
         usage: Reported = "usage",
     }

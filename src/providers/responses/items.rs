@@ -4,7 +4,7 @@ use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::json::elements;
 use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
-use crate::lenient::{Count, JsonReader, Lenient, Name, Own, Text, lenient, read_partly, whole};
+use crate::lenient::{Count, JsonReader, Label, Lenient, Own, Text, lenient, read_partly, whole};
 use crate::providers::chat_completions::{Finish, finish};
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
@@ -12,8 +12,8 @@ use crate::task_error::{ErrorKind, TaskError};
 lenient! {
     /// A response, whole or so far.
     Response {
-        status: Name = "status",
-        model: Name = "model",
+        status: Label = "status",
+        model: Label = "model",
         output: Option<Vec<Item>> = "output",
         usage: Tokens = "usage",
         error: ErrorField = "error",
@@ -23,18 +23,18 @@ lenient! {
 
 lenient! {
     /// Why a response is incomplete.
-    Incomplete { reason: Name = "reason" }
+    Incomplete { reason: Label = "reason" }
 }
 
 lenient! {
     /// An item of the output.
     Item {
-        kind: Name = "type",
-        id: Name = "id",
+        kind: Label = "type",
+        id: Label = "id",
         content: Vec<ItemPart> = "content",
         summary: Vec<ItemPart> = "summary",
-        call_id: Name = "call_id",
-        name: Name = "name",
+        call_id: Label = "call_id",
+        name: Label = "name",
         arguments: Own = "arguments",
     }
 }
@@ -42,7 +42,7 @@ lenient! {
 /// A part of a message or of reasoning. What is no part is a text.
 #[derive(Debug, Default)]
 pub(super) struct ItemPart {
-    kind: Name,
+    kind: Label,
     text: Text,
     refusal: Text,
 }

@@ -8,13 +8,13 @@ use crate::engine::message::Opaque;
 use crate::engine::payload::{check, object};
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::SseEvent;
-use crate::lenient::{Count, Name, Own, Raw, Text, lenient, read_partly, whole};
+use crate::lenient::{Count, Label, Own, Raw, Text, lenient, read_partly, whole};
 
 lenient! {
     /// The data of any event.
     Data {
-        kind: Name = "type",
-        item_id: Name = "item_id",
+        kind: Label = "type",
+        item_id: Label = "item_id",
         index: Count = "output_index",
         delta: Text = "delta",
         arguments: Raw = "arguments",

@@ -5,6 +5,7 @@ mod bad_server;
 mod cancel;
 mod environment;
 mod field;
+mod images;
 mod plain;
 mod rate;
 mod responses;
