@@ -34,7 +34,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::backend::AiBackend;
+use crate::backend::{AiBackend, SentText};
 use crate::cancel::CancelSignal;
 use crate::config::HelperConfig;
 use crate::error::Error;
@@ -123,6 +123,8 @@ impl Watch {
 /// A thread's place: the signal that reaches it and the request it works on.
 pub(crate) struct ThreadSlot {
     pub(crate) cancel: CancelSignal,
+    /// Text that the backend has sent for the task that runs.
+    pub(crate) sent: SentText,
     /// Written by the slot's thread, under the state's lock; read by that thread while it
     /// works, and by whoever ends the task in its place (to copy the prompt), also under the
     /// state's lock. So a writer never waits.
@@ -205,7 +207,12 @@ impl Shared {
         observers: SharedObservers,
     ) -> Self {
         let threads = config.max_concurrent_tasks;
-        let slot = || ThreadSlot { cancel: CancelSignal::new(), request: RwLock::new(None) };
+        let reply_bytes_max = config.max_reply_bytes;
+        let slot = || ThreadSlot {
+            cancel: CancelSignal::new(),
+            sent: SentText::new(reply_bytes_max),
+            request: RwLock::new(None),
+        };
         Self {
             id: HelperId::next(),
             name: config.effective_name().to_owned(),

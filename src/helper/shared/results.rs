@@ -14,7 +14,7 @@ use crate::id::TaskId;
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::store::Phase;
 use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now};
-use crate::task::{Task, TaskState, millis};
+use crate::task::{Task, TaskLookup, TaskState, millis};
 
 impl Shared {
     /// A copy of the finished task; `Ok(None)` while it is not finished, together with the
@@ -147,6 +147,21 @@ impl Shared {
             Phase::Queued(_) => Some(TaskState::Queued),
             Phase::Running(_) | Phase::Ending => Some(TaskState::Running),
             Phase::Finished { .. } => Some(TaskState::Finished),
+        }
+    }
+
+    pub(crate) fn look_up(self: &Arc<Self>, id: TaskId) -> TaskLookup {
+        let Ok(number) = self.number(id) else { return TaskLookup::Unknown };
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        match self.peek(&mut state, id, number) {
+            Ok(Ok(task)) => TaskLookup::Finished(Box::new(task)),
+            Ok(Err(_)) => match state.store.phase(number) {
+                Some(Phase::Queued(_)) => TaskLookup::Queued,
+                _ => TaskLookup::Running,
+            },
+            Err(Error::ResultDropped(_)) => TaskLookup::Dropped,
+            Err(_) => TaskLookup::Unknown,
         }
     }
 

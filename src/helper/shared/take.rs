@@ -85,7 +85,7 @@ impl Shared {
             began: now,
             deadline,
             own_deadline: queued.deadline.filter(|_| self.config.count_suspended_time),
-            on_done: queued.request.on_done.take().map(Exclusive::into_inner),
+            on_done: queued.request.on_done.take(),
             attempt_open: Some(now),
             attempts: 0,
             unreported: None,
@@ -117,6 +117,9 @@ impl Shared {
         let mut held = self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner());
         let request = held.take();
         drop(held);
+        let sent = &self.slots[slot].sent;
+        let text = if done.outcome.is_err() { sent.copy() } else { String::new() };
+        sent.forget();
         let Some(running) = state.store.claim_running(number) else {
             if let Some(leftover) = QueuedCallback::leftover(request, done.on_text) {
                 state.push_callback(leftover);
@@ -125,7 +128,7 @@ impl Shared {
         };
         drop(state);
         let request = request.unwrap_or_else(|| TaskRequest::new(""));
-        let mut claim = Claim::running(number, running, request);
+        let mut claim = Claim::running(number, running, request, text);
         claim.on_text = done.on_text;
         claim.first_text = done.first_text;
         let callback = self.finish(claim, done.outcome);

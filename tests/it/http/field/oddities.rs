@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use automation_assistant::{
-    AutomationAssistantManager, Event, EventKind, HelperConfig, Observe, OpenAiApi, TaskRequest,
+    AutomationAssistantManager, Event, EventFacts, HelperConfig, Observe, OpenAiApi, TaskRequest,
 };
 
 use super::{EVENTS, JSON, reply};
@@ -17,8 +17,8 @@ struct Oddities(Mutex<Vec<u32>>);
 
 impl Observe for Oddities {
     fn on_event(&self, event: &Event<'_>) {
-        if event.kind == EventKind::BackendCall {
-            self.0.lock().unwrap().push(event.oddities);
+        if let EventFacts::Call(call) = event.facts() {
+            self.0.lock().unwrap().push(call.oddities);
         }
     }
 }
