@@ -1,4 +1,4 @@
-//! The way in: a request becomes a task that waits.
+//! Submission: a request becomes a queued task.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::sync::{Arc, earlier, now, wait_until};
 use crate::task::{ImageBounds, RequestBounds, TaskRequest};
 
 impl Shared {
-    /// Checks a request and puts it into the queue; waits for room this long.
+    /// Checks a request and adds it to the queue; waits this long for a free place.
     pub(crate) fn submit(
         self: &Arc<Self>,
         request: TaskRequest,
@@ -73,7 +73,7 @@ impl Shared {
         Ok(self.task_id(number))
     }
 
-    /// Whether a task with so many bytes of pictures may wait.
+    /// Whether the queue has capacity for a task with this many bytes of pictures.
     pub(super) fn has_room(&self, state: &State, image_bytes: usize) -> bool {
         let store = &state.store;
         let images_max = self.config.max_queued_image_bytes;
@@ -84,7 +84,8 @@ impl Shared {
         }
         match self.config.when_results_full {
             WhenResultsFull::DropOldest => true,
-            // Whatever is accepted must find a place without pushing out an unread result.
+            // Every accepted task must find a place for its result without dropping an unread
+            // one.
             WhenResultsFull::RefuseTasks => {
                 let owed = state.store.unread() + state.store.unfinished();
                 owed < self.config.max_results
