@@ -8,8 +8,8 @@ use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 
 /// A function that a model may call while it works on a task ("function calling").
 ///
-/// Runs on the helper's thread. A panic in it is caught; the model is told that the tool
-/// failed, and the task goes on.
+/// Runs on the helper's thread. A panic in it is caught and reported to the model as a failure of
+/// the tool, and the task continues.
 pub trait Tool: Send + Sync {
     /// Its name: letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
     fn name(&self) -> &str;
@@ -17,16 +17,16 @@ pub trait Tool: Send + Sync {
     /// What it does and when to use it, for the model.
     fn description(&self) -> &str;
 
-    /// The JSON schema of its arguments (an object schema). Nested deeper than 128 levels it
-    /// cannot be sent: tasks that offer the tool end as
+    /// The JSON schema of its arguments (an object schema). If it is nested deeper than 128
+    /// levels, tasks that offer the tool end as
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest).
     fn parameters(&self) -> Value;
 
-    /// Does the work. The text goes back to the model.
+    /// Runs the tool. The returned text is sent to the model.
     ///
     /// # Errors
     ///
-    /// The text of a failure also goes back to the model, so that it can try otherwise.
+    /// The error text is also sent to the model, so that it can try something else.
     fn call(&self, arguments: &Value) -> Result<String, String>;
 }
 
@@ -47,7 +47,7 @@ impl fmt::Debug for dyn Tool + '_ {
     }
 }
 
-/// A tool made of a closure.
+/// A tool made from a closure.
 ///
 /// ```
 /// use automation_assistant::{FnTool, Tool};
