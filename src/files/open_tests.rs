@@ -1,4 +1,4 @@
-//! What stands in a file's place: nothing waits for it, and nothing is done to it.
+//! Other types of file under the name: nothing waits for them, and nothing is done to them.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -55,14 +55,14 @@ pub(crate) mod unix {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    /// Longer than anything here takes, unless it waits for good.
+    /// Longer than any of these operations takes, unless it hangs.
     const HUNG: Duration = Duration::from_secs(20);
 
     pub(crate) fn pipe(path: &Path) {
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     }
 
-    /// What the work comes to; a panic if it hangs.
+    /// The result of the work; a panic if it hangs.
     pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, outcome) = mpsc::channel();
         std::thread::spawn(move || done.send(work()));

@@ -1,5 +1,5 @@
-//! Looking after the audit file: does it still stand under its name, is it full, who else
-//! writes to it.
+//! Periodic checks of the audit file: whether its name still refers to it, whether it is full,
+//! and whether other processes write to it.
 
 use std::fs;
 use std::io;
@@ -20,12 +20,12 @@ const NO_LOCKS: &str = "it is not rotated: its file system has no file locks (on
                         Rust 1.98, or the feature `rustix`)";
 
 impl AuditFile {
-    /// Finds out, now and then, whether the file still stands under its name and how it ends,
-    /// and keeps it within its size.
+    /// Checks from time to time whether the file's name still refers to it and how it ends, and
+    /// rotates it if it is full.
     pub(super) fn look_after(&mut self, at: Stamp, run_field: &str) {
         if self.looks.are_due(at) {
             if let Err(error) = self.look(run_field) {
-                // Lines go on into the file that is open.
+                // Lines continue in the open file.
                 self.stats.note(error);
             }
         }
@@ -47,7 +47,7 @@ impl AuditFile {
             Some(metadata) => {
                 self.others |= metadata.len() != self.size;
                 self.size = metadata.len();
-                // Known to be torn already: no need to wait and see.
+                // Known to be torn already: no need to check again.
                 if self.others && !self.torn {
                     self.torn = tail::stays_torn(&self.file)?;
                 }
@@ -64,7 +64,7 @@ impl AuditFile {
         Ok(())
     }
 
-    /// Opens what stands under our name now, or makes it anew.
+    /// Opens the file that has our name now, or creates it.
     fn reopen(&mut self) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
@@ -81,8 +81,8 @@ impl AuditFile {
         Ok(())
     }
 
-    /// Moves the full file aside and begins a new one. Killed at any point, it leaves whole
-    /// files under their names; the oldest that nobody has open is the only one that goes.
+    /// Renames the full file and begins a new one. A kill at any point leaves complete files
+    /// under their names; only the oldest file that no process has open is removed.
     fn rotate(&mut self, rotation: Rotation) -> io::Result<()> {
         match self.share {
             Share::Held => {}
@@ -91,12 +91,12 @@ impl AuditFile {
         }
         let _changing = Changing::begin(&self.path, RUNNING_WAIT_MAX)?;
         match named(&self.path, &self.file)? {
-            // Somebody else was faster.
+            // Another writer has rotated it already.
             None => return self.reopen(),
             Some(metadata) => self.size = metadata.len(),
         }
         if self.size < rotation.bytes_max.get() {
-            // Somebody emptied it.
+            // Another process has emptied it.
             return Ok(());
         }
         self.sync_if_promised();

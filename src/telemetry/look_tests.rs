@@ -1,4 +1,4 @@
-//! Files that others emptied, replaced or hold, found when the file is looked for.
+//! Files that others emptied, replaced or locked, as found by the periodic checks.
 #![allow(clippy::unwrap_used)]
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -51,7 +51,7 @@ fn a_file_is_rotated_at_its_size_and_not_where_somebody_emptied_it() {
 fn a_torn_file_in_the_place_of_ours_is_mended_and_that_is_told() {
     let folder = folder("look-torn");
     let path = folder.join("a");
-    // Hard-linked, it is closed; else it is cut.
+    // With a hard link, it is closed; otherwise it is cut.
     for linked in [false, true] {
         let mut audit = open(&path, u64::MAX);
         append(&mut audit);

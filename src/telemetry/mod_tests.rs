@@ -1,11 +1,11 @@
-//! Telemetry with events that no helper would make: odd clocks.
+//! Telemetry with events that no helper produces: wrong clocks.
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 
-/// Of 2025; only differences matter here.
+/// In 2025; only differences matter here.
 const NOW: Duration = Duration::from_secs(1_763_830_000);
 
 fn line_at(telemetry: &Telemetry, since_1970: Duration) {
@@ -22,8 +22,8 @@ fn a_clock_that_jumps_is_written_as_it_is_and_stops_nothing() {
     for at in jumps {
         line_at(&telemetry, at);
     }
-    // The file is looked for at each line that comes a second later, or earlier, than the
-    // last look: a clock that was set back does not put that off.
+    // The file is checked at each line that comes a second later, or earlier, than the last
+    // check: a clock that was set back does not delay that.
     std::fs::remove_file(&path).unwrap();
     line_at(&telemetry, NOW - Duration::from_secs(3600));
     assert_eq!(telemetry.stats().reopened, 1);
@@ -42,7 +42,7 @@ fn a_clock_that_jumps_is_written_as_it_is_and_stops_nothing() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// A telemetry of its own, and where it writes.
+/// A separate telemetry, and its path.
 fn telemetry(name: &str) -> (Telemetry, PathBuf) {
     let folder = std::env::temp_dir().join(format!("aa-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);

@@ -1,4 +1,4 @@
-//! Names of older files, and which of them may go.
+//! Names of older files, and which of them may be removed.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -38,7 +38,7 @@ fn room_is_where_nothing_stands_or_the_oldest_file_that_nobody_has_open() {
     drop(others);
     let below_a_file = path.with_extension("1").join("a");
     assert!(room_for_older(&below_a_file, 3).is_err(), "no folder, no room");
-    // What is no file of ours does not go.
+    // A file that is not one of ours is not removed.
     fs::remove_file(rotated(&path, 3)).unwrap();
     fs::create_dir(rotated(&path, 3)).unwrap();
     assert_eq!(room(3), Some(2));
@@ -63,7 +63,7 @@ fn who_is_alone_cuts_a_torn_end_and_who_is_not_leaves_it_to_be_closed() {
     let lockless = crate::files::lock::tests::without_locks(|| take_up(&path, OPEN_WAIT_MAX));
     assert_eq!(row(&lockless.unwrap()), (Share::None, true, true, 0));
     assert_eq!(fs::read_to_string(&path).unwrap(), torn);
-    // Under its other name the file may be somebody else's.
+    // Under its other name the file may belong to somebody else.
     fs::hard_link(&path, folder.join("b")).unwrap();
     assert_eq!(row(&take_up(&path, OPEN_WAIT_MAX).unwrap()), (Share::Held, false, false, 0));
     assert_eq!(fs::read_to_string(&path).unwrap(), torn.clone() + "\n");
