@@ -158,21 +158,21 @@ mod tests {
     #[test]
     fn a_hook_runs_once_and_a_withdrawn_one_never() {
         let signal = CancelSignal::new();
-        let (told, heard) = mpsc::channel();
-        let kept = told.clone();
+        let (sender, receiver) = mpsc::channel();
+        let kept = sender.clone();
         let guard = signal.on_cancel(move || kept.send("kept").unwrap());
-        drop(signal.on_cancel(move || told.send("withdrawn").unwrap()));
+        drop(signal.on_cancel(move || sender.send("withdrawn").unwrap()));
         drop(signal.raise());
         drop(signal.raise());
         drop(guard);
-        assert_eq!(heard.iter().collect::<Vec<_>>(), ["kept"]);
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), ["kept"]);
     }
 
     #[test]
-    fn whoever_withdraws_a_hook_that_runs_waits_until_it_is_through() {
+    fn withdrawing_a_running_hook_waits_until_it_has_returned() {
         let signal = CancelSignal::new();
-        let ((told, heard), (go, wait)) = (mpsc::channel(), mpsc::channel::<()>());
-        let hook = told.clone();
+        let ((sender, receiver), (go, wait)) = (mpsc::channel(), mpsc::channel::<()>());
+        let hook = sender.clone();
         let guard = signal.on_cancel(move || {
             hook.send("runs").unwrap();
             let _ = wait.recv();
@@ -180,30 +180,30 @@ mod tests {
         });
         std::thread::scope(|scope| {
             scope.spawn(|| drop(signal.raise()));
-            assert_eq!(heard.recv().unwrap(), "runs");
+            assert_eq!(receiver.recv().unwrap(), "runs");
             scope.spawn(move || {
                 drop(guard);
-                told.send("withdrawn").unwrap();
+                sender.send("withdrawn").unwrap();
             });
             // A guard that did not wait would be dropped within microseconds.
-            assert!(heard.recv_timeout(Duration::from_millis(20)).is_err());
+            assert!(receiver.recv_timeout(Duration::from_millis(20)).is_err());
             drop(go);
-            assert_eq!(heard.iter().collect::<Vec<_>>(), ["through", "withdrawn"]);
+            assert_eq!(receiver.iter().collect::<Vec<_>>(), ["through", "withdrawn"]);
         });
     }
 
     #[test]
     fn a_hook_of_the_next_task_is_withdrawn_while_those_of_the_last_wait_to_run() {
         let signal = CancelSignal::new();
-        let (told, heard) = mpsc::channel();
-        let last = told.clone();
+        let (sender, receiver) = mpsc::channel();
+        let last = sender.clone();
         let first = signal.on_cancel(move || last.send("last").unwrap());
         let raised = signal.raise();
         signal.reset();
-        drop(signal.on_cancel(move || told.send("next").unwrap()));
+        drop(signal.on_cancel(move || sender.send("next").unwrap()));
         drop(raised);
         drop(first);
-        assert_eq!(heard.iter().collect::<Vec<_>>(), ["last"]);
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), ["last"]);
     }
 
     #[test]

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_counted_as_told_and_a_giant_goes_alone() {
+    fn tokens_are_counted_as_reported_and_a_giant_goes_alone() {
         let limiter = RateLimiter::new().tokens_per_minute(100);
         let start = Instant::now();
         let giant = limiter.admit(start, 1000).unwrap();

@@ -76,15 +76,15 @@ impl SuspendedTime {
 
 /// The suspended time of a task: at most the device's suspended time, and at most what the wall
 /// clock ran ahead during the task.
-fn counted(wall_ahead: Duration, device_slept: Duration) -> Duration {
-    let suspended = wall_ahead.min(device_slept);
+fn counted(wall_ahead: Duration, device_suspended: Duration) -> Duration {
+    let suspended = wall_ahead.min(device_suspended);
     if suspended < MIN_CLOCK_GAP { Duration::ZERO } else { suspended }
 }
 
 #[cfg(test)]
 impl SuspendedTime {
     /// For tests: a device that was suspended ever since it was switched on.
-    pub(crate) fn as_if_always_asleep() -> Self {
+    pub(crate) fn as_if_always_suspended() -> Self {
         let source = ClockReading::now().source();
         let suspended = Self::new();
         let _ = suspended.since.set(ClockReading::new(Instant::now(), Duration::ZERO, source));
@@ -133,7 +133,7 @@ mod tests {
         let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
         suspended.watch();
         assert!(suspended.since.get().is_some());
-        let suspended = SuspendedTime::as_if_always_asleep();
+        let suspended = SuspendedTime::as_if_always_suspended();
         assert!(suspended.since(an_hour_ago, submitted) >= MIN_CLOCK_GAP);
         assert!(suspended.unreported() >= Some(MIN_CLOCK_GAP));
         assert_eq!(suspended.since(SystemTime::now(), submitted), Duration::ZERO);

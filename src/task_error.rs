@@ -153,9 +153,9 @@ impl TaskError {
     /// Adds the provider's message. Control characters are replaced and the text is cut to 512
     /// bytes. The caller must remove keys from it first.
     #[must_use]
-    pub fn with_message(mut self, said: &str) -> Self {
-        let said = clean(said, FOREIGN_MESSAGE_BYTES_MAX);
-        self.0.detail = (!said.is_empty()).then_some(said);
+    pub fn with_message(mut self, message: &str) -> Self {
+        let message = clean(message, FOREIGN_MESSAGE_BYTES_MAX);
+        self.0.detail = (!message.is_empty()).then_some(message);
         self
     }
 
@@ -322,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_tells_the_facts_and_debug_hides_the_partial_answer() {
+    fn display_states_the_facts_and_debug_hides_the_partial_answer() {
         let error = TaskError::new(ErrorKind::RateLimited, "slow down")
             .with_status(429)
             .with_code("rate_limit_exceeded")

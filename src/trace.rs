@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_of_version_7_and_tell_their_time() {
+    fn ids_are_of_version_7_and_contain_their_time() {
         // The example of RFC 9562, appendix A.6: 2022-02-22, 1645557742000 ms.
         let moment = 1_645_557_742_000 << ORDER_BITS | 0xcc3;
         let id = TraceId::assemble(moment, 0x18c4_dc0c_0c07_398f);

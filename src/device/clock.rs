@@ -47,7 +47,7 @@ impl fmt::Display for ClockSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
     monotonic: Instant,
-    sleepless: Duration,
+    suspend_adjusted: Duration,
     source: ClockSource,
 }
 
@@ -72,14 +72,14 @@ impl ClockReading {
 
     fn once() -> Self {
         let monotonic = Instant::now();
-        let (source, sleepless) = sleepless_clock();
-        Self { monotonic, sleepless, source }
+        let (source, suspend_adjusted) = suspend_adjusted_clock();
+        Self { monotonic, suspend_adjusted, source }
     }
 
     /// A reading from other clocks: `suspend_adjusted`, which advances during suspension, counts
     /// from any fixed moment.
-    pub const fn new(monotonic: Instant, sleepless: Duration, source: ClockSource) -> Self {
-        Self { monotonic, sleepless, source }
+    pub const fn new(monotonic: Instant, suspend_adjusted: Duration, source: ClockSource) -> Self {
+        Self { monotonic, suspend_adjusted, source }
     }
 
     /// The clock that advances during suspension.
@@ -92,14 +92,14 @@ impl ClockReading {
     pub fn since(&self, earlier: &Self) -> ClockGap {
         let awake = self.monotonic.saturating_duration_since(earlier.monotonic);
         let comparable = self.source == earlier.source;
-        let passed = self.sleepless.saturating_sub(earlier.sleepless);
+        let passed = self.suspend_adjusted.saturating_sub(earlier.suspend_adjusted);
         let suspended = if comparable { passed.saturating_sub(awake) } else { Duration::ZERO };
         let source = if comparable { self.source } else { ClockSource::WallClock };
         ClockGap { awake, suspended, source }
     }
 }
 
-fn sleepless_clock() -> (ClockSource, Duration) {
+fn suspend_adjusted_clock() -> (ClockSource, Duration) {
     if let Ok(time) = system::boot_time() {
         return (ClockSource::BootClock, time);
     }
@@ -200,7 +200,7 @@ impl SuspendWatch {
         let gap = now.since(&self.last);
         let counts = gap.suspended >= MIN_CLOCK_GAP;
         let starts_anew = now.source != self.last.source || now.source == ClockSource::WallClock;
-        if counts || starts_anew || now.sleepless < self.last.sleepless {
+        if counts || starts_anew || now.suspend_adjusted < self.last.suspend_adjusted {
             self.last = now;
         }
         if !counts {

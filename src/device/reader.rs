@@ -347,7 +347,8 @@ mod tests {
         assert_eq!(why, "/proc/uptime may not be read by this program");
         let why = Reading::from(system::load(&files, true)).why_not();
         // On a live device the feature asks the system itself; without it the text says so.
-        let told = why.is_none_or(|why| why.contains("may not be read") && why.contains("rustix"));
-        assert!(told);
+        let names_feature =
+            why.is_none_or(|why| why.contains("may not be read") && why.contains("rustix"));
+        assert!(names_feature);
     }
 }

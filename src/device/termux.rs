@@ -47,7 +47,7 @@ const HANDED_ON: [&str; 18] = [
 ];
 
 /// Most bytes of a command's plain text that are quoted.
-const SAID_BYTES_MAX: usize = 120;
+const QUOTED_BYTES_MAX: usize = 120;
 
 /// A command of Termux:API.
 pub(crate) struct TermuxCommand {
@@ -153,13 +153,13 @@ pub(crate) fn act(order: &Order<'_>, places: &Places, limit: Duration) -> Probed
     if serde_json::from_slice(&printed).is_ok_and(|value| is_refusal(&value)) {
         return Err(refused(&order.command));
     }
-    let said = String::from_utf8_lossy(&printed);
-    let said: Vec<&str> = said.split_whitespace().collect();
-    if said.is_empty() {
+    let output = String::from_utf8_lossy(&printed);
+    let output: Vec<&str> = output.split_whitespace().collect();
+    if output.is_empty() {
         return Ok(());
     }
-    let said = clean(&said.join(" "), SAID_BYTES_MAX);
-    Err(NoReading::because(format!("{name} said: {said}")))
+    let output = clean(&output.join(" "), QUOTED_BYTES_MAX);
+    Err(NoReading::because(format!("{name} said: {output}")))
 }
 
 /// The app reports errors, such as a missing permission, in this field.

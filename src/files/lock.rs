@@ -168,7 +168,7 @@ mod kernel {
     use std::fs::{File, TryLockError};
     use std::io;
 
-    fn told(outcome: Result<(), TryLockError>) -> io::Result<bool> {
+    fn as_bool(outcome: Result<(), TryLockError>) -> io::Result<bool> {
         match outcome {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
@@ -177,7 +177,7 @@ mod kernel {
     }
 
     pub(super) fn try_exclusive(file: &File) -> io::Result<bool> {
-        told(file.try_lock())
+        as_bool(file.try_lock())
     }
 
     pub(super) fn try_shared(file: &File) -> io::Result<bool> {
@@ -185,7 +185,7 @@ mod kernel {
         if cfg!(windows) {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        told(file.try_lock_shared())
+        as_bool(file.try_lock_shared())
     }
 
     pub(super) fn unlock(file: &File) -> io::Result<()> {

@@ -12,7 +12,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 }
 
 #[test]
-fn what_cannot_be_opened_or_made_is_told_by_its_cause() {
+fn what_cannot_be_opened_or_created_is_reported_by_its_cause() {
     let kind = |path: &Path| {
         let opened = or_new(path, options().append(true), Kinds::Plain);
         opened.map_err(|error| error.kind()).err()
@@ -81,14 +81,14 @@ pub(crate) mod unix {
         std::os::unix::fs::symlink(folder.join("nothing"), &dangling).unwrap();
         for (path, readable) in [(pipe_path, false), (dir, false), (link, true), (dangling, false)]
         {
-            let (told, read) = in_time(move || {
+            let (error, read) = in_time(move || {
                 let opened = or_new(&path, options().read(true).write(true), Kinds::PlainOrDevice);
                 (
                     opened.map(drop).map_err(|error| error.kind()),
                     to_read(&path, Kinds::PlainOrDevice).is_ok(),
                 )
             });
-            assert_eq!(told, Err(ErrorKind::InvalidInput));
+            assert_eq!(error, Err(ErrorKind::InvalidInput));
             assert_eq!(read, readable);
         }
         assert!(!folder.join("nothing").exists());

@@ -102,12 +102,12 @@ fn set(request: &mut TaskRequest, name: &str, value: Value) -> Result<(), &'stat
 }
 
 fn add_turn(request: &mut TaskRequest, value: Value) -> Result<(), &'static str> {
-    let [role, said] = pair(value, ["role", "text"])?;
+    let [role, text_value] = pair(value, ["role", "text"])?;
     let roles = [Role::System, Role::User, Role::Assistant];
     let role = roles.into_iter().find(|known| role == known.as_str());
     let role = role.ok_or("has a role that is none of system, user, assistant")?;
     let before = std::mem::replace(request, TaskRequest::new(""));
-    *request = before.turn(role, text(said)?);
+    *request = before.turn(role, text(text_value)?);
     Ok(())
 }
 

@@ -44,9 +44,9 @@ pub(super) struct AuditFile {
     pub(super) size: u64,
     unsynced: u64,
     pub(super) looks: Looks,
-    lost_untold: u64,
+    lost_unreported: u64,
     /// Bytes cut off the file's end, not reported in the file yet.
-    pub(super) dropped_untold: u64,
+    pub(super) dropped_unreported: u64,
     pub(super) stats: TelemetryStats,
 }
 
@@ -77,8 +77,8 @@ impl AuditFile {
             size: taken.len,
             unsynced: 0,
             looks: Looks::new(Stamp::now()),
-            lost_untold: 0,
-            dropped_untold: taken.bytes_dropped,
+            lost_unreported: 0,
+            dropped_unreported: taken.bytes_dropped,
             stats: TelemetryStats::default(),
         };
         file.stats.torn_closed += u64::from(taken.closed);
@@ -104,8 +104,8 @@ impl AuditFile {
             self.look_after(at, run_field);
         }
         let written = self.stats.lines_written;
-        if self.put(lines) && self.lost_untold > 0 {
-            self.tell_lost(run_field);
+        if self.put(lines) && self.lost_unreported > 0 {
+            self.report_lost(run_field);
         }
         if self.stats.lines_written > written {
             self.sync_if_due(ends_task);
@@ -125,7 +125,7 @@ impl AuditFile {
         let Err(error) = outcome else { return true };
         let lost = lines.len() as u64 - arrived;
         self.stats.lines_lost += lost;
-        self.lost_untold += lost;
+        self.lost_unreported += lost;
         self.stats.note(error);
         self.looks.soon();
         false
@@ -153,9 +153,9 @@ impl AuditFile {
     }
 
     fn write_both(&mut self, first: &Line, second: &Line) -> (u64, io::Result<()>) {
-        let pieces = [first.after(self.torn), second.after(false)];
-        let both = pieces.map(IoSlice::new);
-        match self.written(|file| file.write_vectored(&both), &pieces) {
+        let slices = [first.after(self.torn), second.after(false)];
+        let both = slices.map(IoSlice::new);
+        match self.written(|file| file.write_vectored(&both), &slices) {
             // The disk became full at this point, or the system writes one slice at a time.
             (1, Err(error)) if error.kind() == ErrorKind::WriteZero && !self.torn => {
                 let (arrived, outcome) = self.write_one(second);
@@ -291,24 +291,24 @@ impl AuditFile {
     }
 
     /// Reports in the file how many lines were lost, once lines can be written again.
-    fn tell_lost(&mut self, run_field: &str) {
-        let lost = self.lost_untold;
+    fn report_lost(&mut self, run_field: &str) {
+        let lost = self.lost_unreported;
         let mut line = Line::new();
         line.begin(Stamp::now(), run_field, "lines_lost");
         line.count(key!("lines"), lost);
         if self.put(slice::from_mut(&mut line)) {
-            self.lost_untold = 0;
+            self.lost_unreported = 0;
         }
     }
 
     /// Reports in the file how many bytes of a torn end were cut off, if any were.
-    pub(super) fn tell_repaired(&mut self, at: Stamp, run_field: &str) {
-        if self.dropped_untold > 0 {
+    pub(super) fn report_repaired(&mut self, at: Stamp, run_field: &str) {
+        if self.dropped_unreported > 0 {
             let mut line = Line::new();
             line.begin(at, run_field, "tail_repaired");
-            line.count(key!("bytes_dropped"), self.dropped_untold);
+            line.count(key!("bytes_dropped"), self.dropped_unreported);
             if self.put(slice::from_mut(&mut line)) {
-                self.dropped_untold = 0;
+                self.dropped_unreported = 0;
             }
         }
     }

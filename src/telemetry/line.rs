@@ -189,8 +189,8 @@ impl Line {
     fn put(&mut self, bytes: &[u8]) {
         let end = self.len + bytes.len();
         match self.bytes.get_mut(self.len..end) {
-            Some(room) if end <= self.end => {
-                room.copy_from_slice(bytes);
+            Some(place) if end <= self.end => {
+                place.copy_from_slice(bytes);
                 self.len = end;
             }
             _ => self.full = true,
@@ -202,8 +202,8 @@ impl Line {
     fn put_first(&mut self, word: u64, len: usize) {
         let end = self.len + 8;
         match self.bytes.get_mut(self.len..end) {
-            Some(room) if end <= self.end => {
-                room.copy_from_slice(&word.to_le_bytes());
+            Some(place) if end <= self.end => {
+                place.copy_from_slice(&word.to_le_bytes());
                 self.len += len;
             }
             _ => self.full = true,
@@ -323,8 +323,8 @@ fn is_plain(text: &[u8]) -> bool {
     }
     // The remaining bytes, padded with plain ones.
     let mut last = ZEROS.to_le_bytes();
-    for (room, byte) in last.iter_mut().zip(rest) {
-        *room = *byte;
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
     }
     is_plain_word(u64::from_le_bytes(last))
 }

@@ -10,7 +10,7 @@ use super::file::AuditFile;
 use super::line::{Line, Stamp};
 use super::looks::is_over;
 use super::open::{
-    RUNNING_WAIT_MAX, Share, in_other_hands, rename, room_for_older, rotated, take_up,
+    RUNNING_WAIT_MAX, Share, in_other_hands, number_for_older, rename, rotated, take_up,
 };
 use crate::files::lock::Changing;
 use crate::files::open::{NO_PLAIN_FILE, named};
@@ -38,7 +38,7 @@ impl AuditFile {
                 self.stats.rotations_skipped += 1;
                 self.stats.note(error);
             }
-            self.tell_repaired(at, run_field);
+            self.report_repaired(at, run_field);
         }
     }
 
@@ -58,7 +58,7 @@ impl AuditFile {
                 let mut line = Line::new();
                 line.begin(Stamp::now(), run_field, "audit_reopened");
                 self.put(slice::from_mut(&mut line));
-                self.tell_repaired(Stamp::now(), run_field);
+                self.report_repaired(Stamp::now(), run_field);
             }
         }
         Ok(())
@@ -74,7 +74,7 @@ impl AuditFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, NO_PLAIN_FILE));
         }
         self.others |= taken.others;
-        self.dropped_untold += taken.bytes_dropped;
+        self.dropped_unreported += taken.bytes_dropped;
         self.stats.torn_closed += u64::from(taken.closed);
         (self.file, self.size) = (taken.file, taken.len);
         (self.share, self.torn) = (taken.share, taken.torn);
@@ -100,7 +100,7 @@ impl AuditFile {
             return Ok(());
         }
         self.sync_if_promised();
-        let (number, _nobody_has_it) = room_for_older(&self.path, rotation.files.get())?;
+        let (number, _lock) = number_for_older(&self.path, rotation.files.get())?;
         for number in (1..number).rev() {
             rename(&rotated(&self.path, number), &rotated(&self.path, number + 1))?;
         }

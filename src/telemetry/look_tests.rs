@@ -48,7 +48,7 @@ fn a_file_is_rotated_at_its_size_and_not_where_somebody_emptied_it() {
 }
 
 #[test]
-fn a_torn_file_in_the_place_of_ours_is_mended_and_that_is_told() {
+fn a_torn_file_in_place_of_ours_is_repaired_and_that_is_reported() {
     let folder = folder("look-torn");
     let path = folder.join("a");
     // With a hard link, it is closed; otherwise it is cut.
@@ -64,8 +64,8 @@ fn a_torn_file_in_the_place_of_ours_is_mended_and_that_is_told() {
         append(&mut audit);
         assert_eq!((audit.stats.reopened, audit.stats.torn_closed), (1, u64::from(linked)));
         let text = fs::read_to_string(&path).unwrap();
-        let told = text.contains("\"event\":\"tail_repaired\",\"bytes_dropped\":6");
-        assert_eq!((text.starts_with("{}\n{\"torn\n"), told), (linked, !linked), "{text}");
+        let reported = text.contains("\"event\":\"tail_repaired\",\"bytes_dropped\":6");
+        assert_eq!((text.starts_with("{}\n{\"torn\n"), reported), (linked, !linked), "{text}");
         fs::remove_file(&path).unwrap();
     }
     fs::remove_dir_all(folder).unwrap();

@@ -194,7 +194,7 @@ impl TelemetryBuilder {
             path: opened.file.path().to_owned(),
             file: Mutex::new(opened.file),
         }));
-        lock(&telemetry.0.file).tell_repaired(at, &telemetry.0.run_field);
+        lock(&telemetry.0.file).report_repaired(at, &telemetry.0.run_field);
         Ok(telemetry)
     }
 }
@@ -254,7 +254,7 @@ impl Run {
     }
 
     /// Writes an event's fields into a line.
-    fn tell(&self, line: &mut Line, event: &Event<'_>) -> Stamp {
+    fn compose(&self, line: &mut Line, event: &Event<'_>) -> Stamp {
         let at = Stamp::new(event.at);
         line.begin(at, &self.run_field, event.kind.as_str());
         write_fields(line, event);
@@ -271,7 +271,7 @@ impl Drop for Run {
 impl Observe for Telemetry {
     fn on_event(&self, event: &Event<'_>) {
         let mut line = Line::new();
-        let at = self.0.tell(&mut line, event);
+        let at = self.0.compose(&mut line, event);
         let ends_task = event.kind == EventKind::TaskComplete;
         self.0.append(slice::from_mut(&mut line), at, ends_task);
     }
@@ -281,8 +281,8 @@ impl Observe for Telemetry {
         // Two at a time: a task's final call and its end.
         while let [first, second, more @ ..] = rest {
             let mut lines = [Line::new(), Line::new()];
-            self.0.tell(&mut lines[0], first);
-            let at = self.0.tell(&mut lines[1], second);
+            self.0.compose(&mut lines[0], first);
+            let at = self.0.compose(&mut lines[1], second);
             let ends_task =
                 [first, second].map(|event| event.kind).contains(&EventKind::TaskComplete);
             self.0.append(&mut lines, at, ends_task);

@@ -70,14 +70,14 @@ fn the_file_is_looked_for_after_256_lines_of_one_moment() {
 }
 
 #[test]
-fn events_tell_what_they_have_and_counted_ones_what_readers_count_on() {
+fn events_write_the_fields_they_have_and_counted_ones_those_that_readers_count() {
     let (telemetry, path) = telemetry("fields");
     let bare = |kind| Event::new(kind);
-    let mut told = bare(EventKind::Admission);
-    told.backend = "Local";
-    told.latency = Duration::from_millis(2);
-    told.success = false;
-    for event in [bare(EventKind::Admission), told, bare(EventKind::BackendCall)] {
+    let mut timed = bare(EventKind::Admission);
+    timed.backend = "Local";
+    timed.latency = Duration::from_millis(2);
+    timed.success = false;
+    for event in [bare(EventKind::Admission), timed, bare(EventKind::BackendCall)] {
         telemetry.on_event(&event);
     }
     let text = std::fs::read_to_string(&path).unwrap();

@@ -138,11 +138,11 @@ pub(super) fn rotated(path: &Path, number: u32) -> PathBuf {
 /// Checks that rotation is possible: the lock file can be opened, and all names are free or
 /// files.
 pub(super) fn check_rotation(path: &Path, files: u32) -> io::Result<()> {
-    let told =
+    let cannot_rotate =
         |error: io::Error| io::Error::new(error.kind(), format!("it cannot be rotated: {error}"));
-    Changing::lock_file(path).map_err(told)?;
+    Changing::lock_file(path).map_err(cannot_rotate)?;
     match fs::symlink_metadata(rotated(path, files)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(told(error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot_rotate(error)),
         _ => Ok(()),
     }
 }
@@ -151,7 +151,7 @@ pub(super) fn check_rotation(path: &Path, files: u32) -> io::Result<()> {
 /// oldest file that no process has open, which will be removed; a process that has a file open
 /// may still write to it. No process can open the file for writing until the returned lock is
 /// released.
-pub(super) fn room_for_older(path: &Path, files: u32) -> io::Result<(u32, Option<Held>)> {
+pub(super) fn number_for_older(path: &Path, files: u32) -> io::Result<(u32, Option<Held>)> {
     for number in 1..=files {
         match fs::symlink_metadata(rotated(path, number)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((number, None)),

@@ -97,7 +97,7 @@ impl Shared {
     /// is raised in both cases.
     pub(super) fn claim(&self, state: &mut State, number: u64, why: TaskError) -> Option<Ended> {
         if let Some(queued) = state.store.claim_queued(number) {
-            self.notify_room(state);
+            self.notify_capacity(state);
             return Some(Ended { claim: Some((Claim::queued(number, queued), why)), hooks: None });
         }
         let Some(Phase::Running(running)) = state.store.phase(number) else { return None };

@@ -191,7 +191,7 @@ pub(crate) struct Shared {
     /// A task has finished.
     finished: Condvar,
     /// Capacity may be available for a task.
-    room: Condvar,
+    capacity: Condvar,
     /// A thread has ended, or a stop's last outcome is published.
     pub(crate) stop_goes_on: Condvar,
     pub(crate) tickets: Tickets,
@@ -250,7 +250,7 @@ impl Shared {
                 callback_delay_max: Duration::ZERO,
             }),
             finished: Condvar::new(),
-            room: Condvar::new(),
+            capacity: Condvar::new(),
             stop_goes_on: Condvar::new(),
             tickets: Tickets::new(threads),
             slots: (0..threads).map(|_| slot()).collect(),

@@ -53,7 +53,7 @@ impl Shared {
             }
             Phase::Finished { .. } => match state.store.read(number) {
                 Some(task) => {
-                    self.notify_room(state);
+                    self.notify_capacity(state);
                     Ok(Ok(task))
                 }
                 None => Err(Error::UnknownTask(id)),
@@ -65,9 +65,9 @@ impl Shared {
     /// Wakes waiting submissions: a task has left the queue, or a result was read (see
     /// [`WhenResultsFull::RefuseTasks`]). All are woken, since which request fits depends on its
     /// pictures.
-    pub(super) fn notify_room(&self, state: &State) {
+    pub(super) fn notify_capacity(&self, state: &State) {
         if state.room_waiters > 0 {
-            self.room.notify_all();
+            self.capacity.notify_all();
         }
     }
 
@@ -129,14 +129,14 @@ impl Shared {
         let state = self.lock();
         let mut state = self.touch(state, number);
         let task = state.store.remove(number);
-        self.notify_room(&state);
+        self.notify_capacity(&state);
         task
     }
 
     pub(crate) fn clear(&self) -> usize {
         let mut state = self.lock();
         let tasks = state.store.clear();
-        self.notify_room(&state);
+        self.notify_capacity(&state);
         drop(state);
         tasks.len()
     }

@@ -39,7 +39,7 @@ impl Shared {
         }
         let runs = state.running.iter().zip(&self.slots).filter(|(number, _)| number.is_some());
         let hooks: Vec<_> = runs.map(|(_, slot)| slot.cancel.raise()).collect();
-        self.room.notify_all();
+        self.capacity.notify_all();
         let woken = state.wake(usize::MAX);
         drop(state);
         self.send_tickets(woken);

@@ -44,7 +44,7 @@ impl Shared {
             if state.stopping {
                 return Err(Error::Stopped(Box::new(request)));
             }
-            if self.has_room(&state, image_bytes) {
+            if self.has_capacity(&state, image_bytes) {
                 break;
             }
             let looked = now();
@@ -58,10 +58,11 @@ impl Shared {
             }
             let wake = earlier(earlier(until, deadline), state.store.next_expiry());
             state.room_waiters += 1;
-            let woken = wait_until(&self.room, state, wake);
+            let woken = wait_until(&self.capacity, state, wake);
             state = woken.unwrap_or_else(|| self.lock());
             state.room_waiters -= 1;
-            if until.is_some_and(|until| until <= now()) && !self.has_room(&state, image_bytes) {
+            if until.is_some_and(|until| until <= now()) && !self.has_capacity(&state, image_bytes)
+            {
                 return Err(Error::QueueFull(Box::new(request)));
             }
         }
@@ -74,7 +75,7 @@ impl Shared {
     }
 
     /// Whether the queue has capacity for a task with this many bytes of pictures.
-    pub(super) fn has_room(&self, state: &State, image_bytes: usize) -> bool {
+    pub(super) fn has_capacity(&self, state: &State, image_bytes: usize) -> bool {
         let store = &state.store;
         let images_max = self.config.max_queued_image_bytes;
         if store.queued() >= self.config.queue_capacity

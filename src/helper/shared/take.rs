@@ -52,7 +52,7 @@ impl Shared {
             state.sleepers += usize::from(will_sleep);
             return Next::Nothing;
         };
-        self.notify_room(&state);
+        self.notify_capacity(&state);
         let now = now();
         let why = match () {
             () if state.stopping => terminated(),
