@@ -161,7 +161,7 @@ pub(crate) struct TraceFacts<'a> {
     pub(crate) mode: TraceMode,
     /// The helper's name.
     pub(crate) helper: &'a str,
-    /// The model asked for, where one was named.
+    /// The model asked for, where one was named or the provider has a default.
     pub(crate) model: Option<&'a str>,
     /// Who wrote the answer: as the reply told, or as the helper's kind tells.
     pub(crate) provider: Option<&'a str>,
@@ -196,6 +196,13 @@ impl<'a> Event<'a> {
         self.helper_id = Some(id);
         self.backend = backend;
         self
+    }
+
+    /// Sets what the request asked of its trace.
+    pub(crate) fn set_note(&mut self, note: Option<&'a TraceNote>) {
+        if let Some(trace) = &mut self.trace {
+            trace.note = note;
+        }
     }
 
     /// The same event with this outcome.
@@ -265,8 +272,8 @@ impl<'a> Event<'a> {
         self.trace.map(|trace| trace.helper)
     }
 
-    /// The model that the helper asks for, where one was configured. The model that answered is
-    /// [`Task::model`].
+    /// The model that the helper asks for: the one configured, or its provider's default. The
+    /// model that answered is [`Task::model`].
     pub fn model_requested(&self) -> Option<&'a str> {
         self.trace.and_then(|trace| trace.model)
     }
@@ -281,12 +288,12 @@ impl<'a> Event<'a> {
         self.trace.and_then(|trace| trace.first_text)
     }
 
-    /// The id that the request gave its trace, at its task's end.
+    /// The id that the request gave its trace, at each of its task's calls and its end.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace.and_then(|trace| trace.note).and_then(|note| note.id)
     }
 
-    /// The conversation that the request named, at its task's end.
+    /// The conversation that the request named, at each of its task's calls and its end.
     pub fn conversation(&self) -> Option<&'a str> {
         self.trace.and_then(|trace| trace.note).and_then(|note| note.conversation.as_deref())
     }

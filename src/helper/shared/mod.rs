@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{AiBackend, SentText};
 use crate::cancel::CancelSignal;
-use crate::config::HelperConfig;
+use crate::config::{HelperConfig, Provider};
 use crate::error::Error;
 use crate::event::{Event, EventKind, TraceFacts};
 use crate::foreign::Foreign;
@@ -181,8 +181,8 @@ pub(crate) struct Shared {
     pub(crate) id: HelperId,
     pub(crate) name: String,
     pub(crate) backend_name: String,
-    /// Who answers, for traces, where the helper's kind tells it.
-    pub(crate) provider: Option<&'static str>,
+    /// Who made the backend; nobody, where it is one of the program's own.
+    pub(crate) provider: Option<&'static Provider>,
     pub(crate) backend: Foreign<Box<dyn AiBackend>>,
     pub(crate) config: HelperConfig,
     pub(crate) timeout: Duration,
@@ -268,8 +268,8 @@ impl Shared {
         event.trace = Some(TraceFacts {
             mode: self.config.effective_trace(),
             helper: &self.name,
-            model: self.config.model.as_deref(),
-            provider: self.provider,
+            model: self.config.model.as_deref().or(self.provider.and_then(|p| p.default_model)),
+            provider: self.provider.and_then(|provider| provider.vendor),
             project: self.config.trace_project(),
             note: None,
             first_text: None,
