@@ -121,11 +121,11 @@ impl fmt::Display for Error {
                  or raise max_results or max_result_bytes"
             ),
             Self::WaitTimedOut { waited } => {
-                write!(f, "not finished after {waited:?}; the task goes on")
+                write!(f, "not finished after {}; the task goes on", Rounded(*waited))
             }
             Self::QueueFull(_) => f.write_str(
                 "the helper's queue is full: wait for room with submit_task_wait, \
-                 or raise queue_capacity",
+                 or raise queue_capacity (for pictures, max_queued_image_bytes)",
             ),
             Self::Stopped(_) => f.write_str("the helper was stopped and takes no more tasks"),
             Self::NotAdmitted { why, waited, cancelled, .. } => {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::TraceMode;
 use crate::id::{HelperId, TaskId};
-use crate::task::{OpenAiApi, Task, Usage};
+use crate::task::{Image, OpenAiApi, Task, Usage};
 use crate::task_error::TaskError;
 use crate::trace::{TraceId, TraceNote};
 
@@ -170,6 +170,8 @@ pub(crate) struct TraceFacts<'a> {
     pub(crate) project: Option<&'a str>,
     /// What the request asked of its trace.
     pub(crate) note: Option<&'a TraceNote>,
+    /// The prompt's pictures.
+    pub(crate) images: &'a [Image],
     /// From the task's begin to the first piece of text.
     pub(crate) first_text: Option<Duration>,
 }

@@ -63,10 +63,12 @@
 //! | modules | what they hold |
 //! |---|---|
 //! | `text`, `url`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, URLs without secrets, decimals, dates, percentiles, waits between attempts |
+//! | `splice` | bytes with base64 in between, made while they are read |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
 //! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
 //! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
 //! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
+//! | `image_file` | pictures from files |
 //! | `secret`, `env`, `connections`, `rate_limit`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
 //! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
 //! | `debrief` | audit lines → report |
@@ -113,6 +115,7 @@ mod helper;
 #[cfg(feature = "http")]
 mod http;
 mod id;
+mod image_file;
 #[cfg(feature = "http")]
 mod lenient;
 mod manager;
@@ -128,6 +131,8 @@ mod providers;
 mod queue;
 mod rate_limit;
 mod secret;
+#[cfg(feature = "http")]
+mod splice;
 mod status;
 mod store;
 mod suspended;
@@ -154,7 +159,8 @@ pub use manager::{
 };
 pub use status::{HelperStatus, HelperStatusReport};
 pub use task::{
-    FinishReason, OpenAiApi, Priority, Role, Task, TaskLookup, TaskRequest, TaskState, Turn, Usage,
+    FinishReason, Image, OpenAiApi, Priority, Role, Task, TaskLookup, TaskRequest, TaskState, Turn,
+    Usage,
 };
 pub use task_error::{ErrorKind, TaskError};
 pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
@@ -174,22 +180,25 @@ pub mod together {
 /// Each bound has a setter of the same name in [`HelperConfig`].
 pub mod limits {
     pub use crate::config::{
-        DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_PROMPT_BYTES,
-        DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS,
-        DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES,
-        DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS,
-        MAX_NAME_BYTES, MIN_STACK_BYTES, WhenResultsFull,
+        DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_IMAGE_BYTES,
+        DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_QUEUED_IMAGE_BYTES, DEFAULT_MAX_REPLY_BYTES,
+        DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT,
+        DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY,
+        DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES,
+        WhenResultsFull,
     };
     pub use crate::connections::Connections;
     pub use crate::helper::{INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
+    pub use crate::image_file::MAX_IMAGE_FILE_BYTES;
     pub use crate::manager::DEFAULT_MAX_HELPERS;
     pub use crate::prices::{Price, Prices};
     pub use crate::rate_limit::RateLimiter;
+    pub use crate::task::MAX_IMAGES;
 }
 
-// Names of 0.1 that have moved into the modules. They go with 0.3.
+// Names that have moved into the modules. They go with 0.3.
 #[doc(hidden)]
-pub use debrief::{BackendStats, Health, TopError};
+pub use debrief::{BackendStats, Comparison, Health, TopError};
 #[doc(hidden)]
 pub use device::{
     Admission, AdmissionPolicy, Battery, BatterySource, ClockGap, ClockReading, ClockSource,
@@ -202,11 +211,12 @@ pub use experiment::{DEFAULT_EXPERIMENT_TIMEOUT, Experiment, ExperimentReport, E
 #[doc(hidden)]
 pub use limits::{
     Connections, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_HELPERS,
-    DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES,
-    DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT,
-    DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY,
-    DEFAULT_STACK_BYTES, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES,
-    MIN_STACK_BYTES, Price, Prices, RateLimiter, WhenResultsFull,
+    DEFAULT_MAX_IMAGE_BYTES, DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_QUEUED_IMAGE_BYTES,
+    DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
+    DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
+    DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX,
+    MAX_CONCURRENT_TASKS, MAX_IMAGE_FILE_BYTES, MAX_IMAGES, MAX_NAME_BYTES, MIN_STACK_BYTES, Price,
+    Prices, RateLimiter, WhenResultsFull,
 };
 #[doc(hidden)]
 pub use opik::{

@@ -56,6 +56,13 @@ pub trait AiBackend: Send + Sync {
         Duration::ZERO
     }
 
+    /// Whether the backend looks at [`TaskRequest::images`] and those of the turns. A task with
+    /// pictures ends as [`ErrorKind::Unsupported`], without a call, where it does not: nothing
+    /// is left out in silence. Defaults to `false`.
+    fn accepts_images(&self) -> bool {
+        false
+    }
+
     /// Whether a call sends anything to another device; see
     /// [`AdmissionControl`](crate::AdmissionControl). Defaults to `false`.
     fn leaves_device(&self) -> bool {
@@ -171,7 +178,6 @@ pub(crate) trait AttemptLog {
     /// A call begins. The first one of a task has begun with the task.
     fn begin(&self);
     /// The call begun last was not made.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     fn withdraw(&self);
     /// The call begun last has ended.
     fn end(&self, attempt: &Attempt<'_>);
@@ -351,7 +357,6 @@ impl CallContext<'_> {
 
     /// Says that the call begun last is not under way: what follows is a wait, or a refusal
     /// without a call.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn withdraw_attempt(&self) {
         self.attempts.withdraw();
     }

@@ -21,9 +21,10 @@ pub(super) enum NumberField {
     Unjoined,
     SuspendedMs,
     CostNano,
+    Timestamp,
 }
 
-const NUMBERS: usize = NumberField::CostNano as usize + 1;
+const NUMBERS: usize = NumberField::Timestamp as usize + 1;
 
 /// The texts that the report reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,6 +213,7 @@ pub(super) fn field(key: &[u8]) -> Field {
         b"unjoined_threads" => N(NumberField::Unjoined),
         b"suspended_ms" => N(NumberField::SuspendedMs),
         b"cost_nano" => N(NumberField::CostNano),
+        b"timestamp" => N(NumberField::Timestamp),
         b"success" => Field::Success,
         b"echoed" => Field::Echoed,
         _ => Field::Other,
@@ -227,9 +229,16 @@ pub(super) const WORD: usize = 8;
 
 /// How the keys of the last lines looked, by their place in the line. A writer repeats
 /// itself: comparing with what stood there before is cheaper than reading.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shape {
     pub(super) keys: [[SeenKey; 2]; SHAPE_FIELDS],
+}
+
+impl Default for Shape {
+    /// A loop: derived, it is kilobytes of stores, one for each field of each key.
+    fn default() -> Self {
+        Self { keys: [[SeenKey::default(); 2]; SHAPE_FIELDS] }
+    }
 }
 
 /// A key as it stands in a line, from its opening quote to its colon.

@@ -226,6 +226,10 @@ impl AiBackend for RemoteBackend {
         Conversation::new(self, call)?.run()
     }
 
+    fn accepts_images(&self) -> bool {
+        true
+    }
+
     /// Opening a connection cannot be interrupted.
     fn stop_grace(&self) -> Duration {
         self.connect_timeout

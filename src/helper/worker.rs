@@ -106,7 +106,13 @@ fn call_backend(
         in_callback: Cell::new(false),
         attempts: &log,
     };
-    let outcome = catch_panic(|| shared.backend.process(&call));
+    let outcome = catch_panic(|| {
+        if request.image_count() > 0 && !shared.backend.accepts_images() {
+            call.withdraw_attempt();
+            return Err(no_images());
+        }
+        shared.backend.process(&call)
+    });
     let in_callback = call.in_callback.get();
     let first_text = call.first_text.get();
     let on_text = call.on_text.into_inner().map(Foreign::new);
@@ -120,6 +126,13 @@ fn call_backend(
     });
     let outcome = reply.and_then(|reply| within_bound(shared, reply));
     Done { outcome, first_text, on_text }
+}
+
+fn no_images() -> TaskError {
+    TaskError::new(
+        ErrorKind::Unsupported,
+        "the backend takes no pictures: ask a helper whose model sees, or leave them out",
+    )
 }
 
 /// Refuses a reply that is larger than the helper takes.

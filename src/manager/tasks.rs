@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::registry::AutomationAssistantManager;
 use super::watch_set::WatchSet;
 use crate::error::Error;
-use crate::helper::shared::InboxMessage;
 use crate::id::{HelperId, TaskId};
 use crate::sync::{earlier, now};
 use crate::task::{Task, TaskLookup, TaskRequest, TaskState};
@@ -142,6 +141,6 @@ impl AutomationAssistantManager {
         let Some(text) = task.result else {
             return Err(Error::InvalidRequest("the task failed: it has no result".into()));
         };
-        receiver.put_message(InboxMessage { from: sender.name.clone(), text })
+        receiver.put_message(&sender.name, text)
     }
 }

@@ -7,6 +7,7 @@ use crate::task::Priority;
 fn queued(prompt: &str, priority: Priority) -> Queued {
     Queued {
         request: TaskRequest::new(prompt).priority(priority),
+        image_bytes: 0,
         created_at: SystemTime::UNIX_EPOCH,
         submitted: Instant::now(),
         deadline: None,

@@ -8,19 +8,23 @@ use crate::foreign::Foreign;
 use crate::tool::Tool;
 
 mod api;
+mod check;
 mod lookup;
 mod model_settings;
 mod outcome;
 mod request;
+mod request_images;
 mod turn;
 
 pub use api::OpenAiApi;
+pub(crate) use check::RequestBounds;
 pub use lookup::TaskLookup;
-
 pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]
 pub(crate) use request::ReplySchema;
-pub use request::{Role, TaskRequest, Turn};
+pub use request::TaskRequest;
+pub use turn::{Image, MAX_IMAGES, Role, Turn};
+pub(crate) use turn::{ImageBounds, sniff as sniff_image};
 
 /// A callback that only its owner can reach. The mutex is never locked: it makes the
 /// request (and so the errors that give it back) shareable between threads.

@@ -21,6 +21,7 @@ mod graders;
 mod handles;
 #[cfg(feature = "http")]
 mod http;
+mod images;
 mod limits;
 mod names;
 mod nested_ends;

@@ -97,9 +97,7 @@ impl Shared {
     /// raised either way.
     pub(super) fn claim(&self, state: &mut State, number: u64, why: TaskError) -> Option<Ended> {
         if let Some(queued) = state.store.claim_queued(number) {
-            if state.room_waiters > 0 {
-                self.room.notify_one();
-            }
+            self.notify_room(state);
             return Some(Ended { claim: Some((Claim::queued(number, queued), why)), hooks: None });
         }
         let Some(Phase::Running(running)) = state.store.phase(number) else { return None };

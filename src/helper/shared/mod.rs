@@ -34,6 +34,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::backend::{AiBackend, SentText};
 use crate::cancel::CancelSignal;
 use crate::config::{HelperConfig, Provider};
@@ -85,12 +87,6 @@ pub const INBOX_MESSAGES_MAX: usize = 16;
 pub const INBOX_BYTES_MAX: usize = 64 << 10;
 /// Under this key of the context a task finds the messages in its helper's inbox.
 const INBOX_KEY: &str = "inbox";
-
-/// What one helper's result says to another helper.
-pub(crate) struct InboxMessage {
-    pub(crate) from: String,
-    pub(crate) text: String,
-}
 
 /// Who waits for any of several tasks.
 pub(crate) struct Watch {
@@ -157,7 +153,10 @@ pub(crate) struct State {
     awaited: Vec<u64>,
     room_waiters: usize,
     watches: Vec<Arc<Watch>>,
-    inbox: Vec<InboxMessage>,
+    /// As a task gets them in its context: only a program that sends messages links their making.
+    inbox: Vec<Value>,
+    /// The bytes of their texts.
+    inbox_bytes: usize,
     /// What is to be called, by the order in which it came.
     callbacks: VecDeque<Box<QueuedCallback>>,
     last_callback: u64,
@@ -242,6 +241,7 @@ impl Shared {
                 room_waiters: 0,
                 watches: Vec::new(),
                 inbox: Vec::new(),
+                inbox_bytes: 0,
                 callbacks: VecDeque::new(),
                 last_callback: 0,
                 callbacks_held: 0,
@@ -272,6 +272,7 @@ impl Shared {
             provider: self.provider.and_then(|provider| provider.vendor),
             project: self.config.trace_project(),
             note: None,
+            images: &[],
             first_text: None,
         });
         event

@@ -44,6 +44,7 @@ impl Shared {
         let note = claim.request.note.as_deref();
         end.set_note(note);
         if let Some(trace) = &mut end.trace {
+            trace.images = &claim.request.images;
             trace.provider = provider.or(trace.provider);
             trace.first_text = claim.began.zip(claim.first_text).map(|(from, to)| to - from);
         }

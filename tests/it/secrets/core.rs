@@ -156,10 +156,7 @@ fn types_that_hold_texts_do_not_show_them() {
         .reply_schema("name", json!({"description": PROMPT}));
     search_debug(&request);
     search_debug(&request.clone());
-    let turn = automation_assistant::Turn {
-        role: automation_assistant::Role::User,
-        text: super::TURN.to_owned(),
-    };
+    let turn = automation_assistant::Turn::user(super::TURN);
     search_debug(&turn);
     let config = HelperConfig::chatgpt()
         .api_key(KEY)

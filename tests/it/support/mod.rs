@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod loopback;
+pub mod pictures;
 #[cfg(feature = "http")]
 pub mod server;
 #[cfg(feature = "tls")]

@@ -5,7 +5,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use automation_assistant::{ErrorKind, FnTool, Reply, TaskError, create_local_helper};
+use automation_assistant::{
+    AiBackend, CallContext, ErrorKind, FnTool, HelperConfig, Reply, TaskError, create_local_helper,
+};
 use automation_assistant_queue::{Error, Job, JobReport, JobState, Limits, Stop, Worker};
 use serde_json::json;
 
@@ -126,6 +128,49 @@ fn what_a_failure_does_to_its_job() {
             assert_eq!(error.message, "it did not work");
         }
     }
+}
+
+/// The first bytes of a GIF.
+const GIF: &[u8] = b"GIF89a";
+
+/// Says what pictures it was given.
+struct Sees;
+
+impl AiBackend for Sees {
+    fn name(&self) -> &str {
+        "Sees"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        let images = call.request().images().iter();
+        let seen = images.map(|image| format!("{:?} {:?}", image.bytes(), image.url()));
+        Ok(Reply::new(seen.collect::<Vec<_>>().join(", ")))
+    }
+
+    fn accepts_images(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn pictures_reach_a_helper_that_takes_them_and_no_other() {
+    let url = "https://h.example/a.png";
+    let job = || Job::new("x").image_bytes("image/gif", GIF.to_vec()).image_url(url);
+    let wrong = || Job::new("x").image_bytes("image/png", GIF.to_vec());
+    let bench = Bench::new(1, Limits::new(), echo);
+    let blind = bench.queue.push(job()).unwrap();
+    bench.run_all();
+    let of = |id| bench.queue.result(id).unwrap().unwrap();
+    assert_eq!(of(blind).error.unwrap().kind, "unsupported");
+
+    let [good, bad] = [job(), wrong()].map(|job| bench.queue.push(job).unwrap());
+    let sees = bench.manager.spawn_helper_with(HelperConfig::local(), Sees).unwrap();
+    let worker = Worker::new(&bench.queue, &bench.manager).helper(sees);
+    worker.until_empty().run(&Stop::new()).unwrap();
+    let seen = format!("{:?} None, None {:?}", Some(GIF), Some(url));
+    assert_eq!(of(good).result.as_deref(), Some(seen.as_str()));
+    let error = of(bad).error.unwrap();
+    assert!(error.kind == "invalid_request" && error.message.contains("image/gif"), "{error:?}");
 }
 
 #[test]
