@@ -347,7 +347,9 @@ mod tests {
 
     #[test]
     fn headers_of_the_environment_are_percent_decoded_once() {
-        let cases: [(&str, Option<&[(&str, &str)]>); 12] = [
+        /// The list, and its headers or nothing for an error.
+        type Case<'a> = (&'a str, Option<&'a [(&'a str, &'a str)]>);
+        let cases: [Case<'_>; 12] = [
             ("", Some(&[])),
             ("a=b", Some(&[("a", "b")])),
             (" a = b , c=d ,", Some(&[("a", "b"), ("c", "d")])),
