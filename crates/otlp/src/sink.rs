@@ -66,8 +66,8 @@ impl OtlpSink {
             .spawn(move || run(&of_thread.0))
             .map_err(|source| Error::Io { what: "starting the sink's thread".into(), source })?;
         let close_timeout = config.close_timeout;
-        let handle = Mutex::new(Some(handle));
-        Ok(Self(Arc::new(CloseOnDrop { shared, handle, close_timeout, content, ids: Ids::new() })))
+        let (handle, ids) = (Some(handle), Ids::new());
+        Ok(Self(Arc::new(CloseOnDrop { shared, handle, close_timeout, content, ids })))
     }
 
     /// Sends everything pending at once; returns when it is sent or dropped, or after the
@@ -118,7 +118,7 @@ impl fmt::Debug for OtlpSink {
 /// What all handles share. Its drop is the close of the sink.
 struct CloseOnDrop {
     shared: Arc<Shared>,
-    handle: Mutex<Option<JoinHandle<()>>>,
+    handle: Option<JoinHandle<()>>,
     close_timeout: Duration,
     content: bool,
     ids: Ids,
@@ -138,8 +138,7 @@ impl Drop for CloseOnDrop {
                 return;
             }
         }
-        let handle = self.handle.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(handle) = handle {
+        if let Some(handle) = self.handle.take() {
             drop(handle.join());
         }
     }
@@ -297,4 +296,29 @@ fn backoff(failures: u32) -> Duration {
     let full = first.saturating_mul(1 << (failures - 1).min(16)).min(most);
     let chance = RandomState::new().hash_one(failures) as f64 / u64::MAX as f64;
     full.mul_f64(0.5 + chance / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thread_is_gone_when_the_last_handle_is() {
+        let sink = OtlpSink::new(OtlpConfig::new().endpoint("http://127.0.0.1:9")).unwrap();
+        let shared = Arc::downgrade(&sink.0.shared);
+        let other = sink.clone();
+        drop(sink);
+        assert!(shared.upgrade().is_some_and(|shared| !shared.lock().exited));
+        drop(other);
+        assert!(shared.upgrade().is_none(), "its thread would hold it");
+    }
+
+    #[test]
+    fn waits_double_within_bounds() {
+        for (failures, most) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (u32::MAX, 60)] {
+            let most = Duration::from_secs(most);
+            let wait = backoff(failures);
+            assert!(most / 2 <= wait && wait <= most, "{failures}: {wait:?}");
+        }
+    }
 }
