@@ -47,6 +47,7 @@ impl Shared {
                 first_byte: attempt.first_byte,
                 waited: attempt.waited,
                 api: attempt.api,
+                oddities: attempt.oddities,
             });
             return;
         }
@@ -64,6 +65,7 @@ impl Shared {
             first_byte: attempt.first_byte,
             waited: attempt.waited,
             api: attempt.api,
+            oddities: attempt.oddities,
         });
         self.observers.notify(&event);
         let mut state = self.lock();
