@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::config::TraceMode;
+use crate::config::{Provider, TraceMode};
 use crate::id::{HelperId, TaskId};
 use crate::task::{Image, OpenAiApi, Task, Usage};
 use crate::task_error::TaskError;
@@ -164,10 +164,12 @@ pub(crate) struct TraceFacts<'a> {
     pub(crate) mode: TraceMode,
     /// The helper's name.
     pub(crate) helper: &'a str,
-    /// The model asked for, where one was named or the provider has a default.
+    /// The model asked for, where one was named.
     pub(crate) model: Option<&'a str>,
-    /// Who wrote the answer: as the reply told, or as the helper's kind tells.
-    pub(crate) provider: Option<&'a str>,
+    /// Who made the helper's backend.
+    pub(crate) provider: Option<&'static Provider>,
+    /// Who wrote the answer, as the reply told.
+    pub(crate) vendor: Option<&'a str>,
     /// The project set at the helper itself. Only a build with HTTP has anyone to read it.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) project: Option<&'a str>,
@@ -280,12 +282,14 @@ impl<'a> Event<'a> {
     /// The model that the helper asks for: the one configured, or its provider's default. The
     /// model that answered is [`Task::model`].
     pub fn model_requested(&self) -> Option<&'a str> {
-        self.trace.and_then(|trace| trace.model)
+        let trace = self.trace?;
+        trace.model.or_else(|| trace.provider?.default_model)
     }
 
     /// Who runs the model, such as `openai`: as the reply says, or else by the helper's kind.
     pub fn provider(&self) -> Option<&'a str> {
-        self.trace.and_then(|trace| trace.provider)
+        let trace = self.trace?;
+        trace.vendor.or_else(|| trace.provider?.vendor)
     }
 
     /// From the task's begin to the first delta of its text, at its end.

@@ -123,13 +123,13 @@ impl AutomationHelper {
         observers: SharedObservers,
     ) -> Result<Self, Error> {
         config.check()?;
-        let (backend, provider, model) = match backend {
+        let (backend, provider) = match backend {
             // A backend of one's own tells the provider in its replies, if at all.
-            Some(backend) => (backend, None, None),
+            Some(backend) => (backend, None),
             None => {
                 let provider = config.provider();
                 let backend = (provider.build)(&config, &Env::of_process())?;
-                (Foreign::new(backend), provider.vendor, provider.default_model)
+                (Foreign::new(backend), Some(provider))
             }
         };
         let Some(name) = catch_panic(|| backend.name().to_owned()) else {
@@ -137,7 +137,7 @@ impl AutomationHelper {
             return Err(Error::InvalidConfig(why.into()));
         };
         let mut shared = Shared::new(config, backend, name, observers);
-        (shared.provider, shared.default_model) = (provider, model);
+        shared.provider = provider;
         let shared = Arc::new(shared);
         let stop = Arc::new(StopOnDrop(Arc::clone(&shared)));
         Ok(Self { shared, _stop: Some(stop) })

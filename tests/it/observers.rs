@@ -289,9 +289,12 @@ fn a_cancel_of_what_somebody_else_just_ends_says_so_at_once() {
     own.lock().unwrap().take();
 }
 
+/// Kind, trace, conversation and model of an event.
+type Name = (EventKind, Option<TraceId>, Option<String>, Option<String>);
+
 /// What a trace needs of each event of a task, in the order of the events.
 #[derive(Default)]
-struct Named(Mutex<Vec<(EventKind, Option<TraceId>, Option<String>, Option<String>)>>);
+struct Named(Mutex<Vec<Name>>);
 
 impl Observe for Named {
     fn on_event(&self, event: &Event<'_>) {

@@ -38,7 +38,7 @@ use serde_json::Value;
 
 use crate::backend::{AiBackend, SentText};
 use crate::cancel::CancelSignal;
-use crate::config::HelperConfig;
+use crate::config::{HelperConfig, Provider};
 use crate::error::Error;
 use crate::event::{Event, EventKind, TraceFacts};
 use crate::foreign::Foreign;
@@ -180,10 +180,8 @@ pub(crate) struct Shared {
     pub(crate) id: HelperId,
     pub(crate) name: String,
     pub(crate) backend_name: String,
-    /// Who answers, for traces, where the helper's kind tells it.
-    pub(crate) provider: Option<&'static str>,
-    /// The model asked for where the configuration names none, likewise.
-    pub(crate) default_model: Option<&'static str>,
+    /// Who made the backend; nobody where it is one of the program's own.
+    pub(crate) provider: Option<&'static Provider>,
     pub(crate) backend: Foreign<Box<dyn AiBackend>>,
     pub(crate) config: HelperConfig,
     pub(crate) timeout: Duration,
@@ -219,7 +217,6 @@ impl Shared {
             name: config.effective_name().to_owned(),
             backend_name,
             provider: None,
-            default_model: None,
             backend,
             timeout: config.effective_timeout(),
             config,
@@ -271,8 +268,9 @@ impl Shared {
         event.trace = Some(TraceFacts {
             mode: self.config.effective_trace(),
             helper: &self.name,
-            model: self.config.model.as_deref().or(self.default_model),
+            model: self.config.model.as_deref(),
             provider: self.provider,
+            vendor: None,
             project: self.config.trace_project(),
             note: None,
             images: &[],

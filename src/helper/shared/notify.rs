@@ -45,7 +45,7 @@ impl Shared {
         end.set_note(note);
         if let Some(trace) = &mut end.trace {
             trace.images = &claim.request.images;
-            trace.provider = provider.or(trace.provider);
+            trace.vendor = provider;
             trace.first_text = claim.began.zip(claim.first_text).map(|(from, to)| to - from);
         }
         let mut call = self.event(EventKind::BackendCall);
