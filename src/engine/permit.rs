@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::engine::conversation::{Conversation, Facts};
 use crate::engine::failure::{Failure, Retry};
 use crate::engine::message;
-use crate::limits::{NoPermit, Permit, RateLimiter, TOKENS_PER_IMAGE, estimated_tokens};
 use crate::number::whole_seconds;
+use crate::rate_limit::{NoPermit, Permit, RateLimiter, TOKENS_PER_IMAGE, estimated_tokens};
 use crate::task_error::{ErrorKind, TaskError};
 
 /// A permit for one call from each of the helper's limiters.

@@ -70,6 +70,7 @@ fn a_picture_is_never_held_as_base64() {
             cancel: &cancel,
             deadline: None,
             on_text: RefCell::new(None),
+            sent: &crate::backend::SentText::new(usize::MAX),
             text_sent: Cell::new(false),
             first_text: Cell::new(None),
             in_callback: Cell::new(false),

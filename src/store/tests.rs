@@ -16,6 +16,7 @@ fn queued(prompt: &str, priority: Priority) -> Queued {
 
 fn finished(number: u64) -> Task {
     Task {
+        echoed: false,
         task_id: TaskId::new("00000001".parse::<HelperId>().unwrap(), number),
         helper_id: "00000001".parse().unwrap(),
         prompt: String::new(),

@@ -9,6 +9,7 @@ use crate::tool::Tool;
 
 mod api;
 mod check;
+mod lookup;
 mod model_settings;
 mod outcome;
 mod request;
@@ -17,6 +18,7 @@ mod turn;
 
 pub use api::OpenAiApi;
 pub(crate) use check::RequestBounds;
+pub use lookup::TaskLookup;
 pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]
 pub(crate) use request::ReplySchema;
@@ -39,6 +41,22 @@ impl<T> Exclusive<T> {
 
     pub(crate) fn into_inner(self) -> Foreign<T> {
         self.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A request's `on_done`, which one call over several helpers takes out of a request that it has
+/// only borrowed.
+#[derive(Default)]
+pub(crate) struct OnDoneCell(Mutex<Option<Foreign<OnDone>>>);
+
+impl OnDoneCell {
+    fn new(callback: OnDone) -> Self {
+        Self(Mutex::new(Some(Foreign::new(callback))))
+    }
+
+    /// The callback, the first time.
+    pub(crate) fn take(&self) -> Option<Foreign<OnDone>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
     }
 }
 

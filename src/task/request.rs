@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::model_settings::ModelSettings;
 use super::turn::{Image, Role, Turn};
-use super::{Exclusive, OnDone, OnText, Priority, Task, Tools};
+use super::{Exclusive, OnDoneCell, OnText, Priority, Task, Tools};
 use crate::nesting::bounded;
 use crate::tool::Tool;
 use crate::trace::{TraceId, TraceNote};
@@ -50,7 +50,7 @@ pub struct TaskRequest {
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) on_text: Option<Exclusive<OnText>>,
-    pub(crate) on_done: Option<Exclusive<OnDone>>,
+    pub(crate) on_done: OnDoneCell,
     pub(crate) model_settings: ModelSettings,
 }
 
@@ -72,7 +72,7 @@ impl TaskRequest {
             timeout: None,
             deadline: None,
             on_text: None,
-            on_done: None,
+            on_done: OnDoneCell::default(),
             model_settings: ModelSettings::default(),
         }
     }
@@ -214,12 +214,22 @@ impl TaskRequest {
     /// is not there for tasks; a stop does not wait for it longer than it says.
     #[must_use]
     pub fn on_done(mut self, callback: impl FnOnce(&Task) + Send + 'static) -> Self {
-        self.on_done = Some(Exclusive::new(Box::new(callback)));
+        self.on_done = OnDoneCell::new(Box::new(callback));
         self
     }
 
-    /// A copy of everything but the callbacks.
-    pub fn clone_without_callbacks(&self) -> Self {
+    /// A copy of what a finished task shows of its request.
+    pub(crate) fn clone_for_record(&self) -> Self {
+        let mut copy = Self::new(self.prompt.clone());
+        copy.context = self.context.clone();
+        copy.note = self.note.clone();
+        copy
+    }
+}
+
+/// A clone carries no callbacks: `on_text`, `on_reasoning` and `on_done` stay with the original.
+impl Clone for TaskRequest {
+    fn clone(&self) -> Self {
         Self {
             prompt: self.prompt.clone(),
             context: self.context.clone(),
@@ -235,31 +245,27 @@ impl TaskRequest {
             timeout: self.timeout,
             deadline: self.deadline,
             on_text: None,
-            on_done: None,
+            on_done: OnDoneCell::default(),
             model_settings: self.model_settings.clone(),
         }
     }
+}
 
-    /// A copy of what a finished task shows of its request.
-    pub(crate) fn clone_for_record(&self) -> Self {
-        let mut copy = Self::new(self.prompt.clone());
-        copy.context = self.context.clone();
-        copy.note = self.note.clone();
-        copy
-    }
-
+/// What is set. Getters whose plain name is a setter's begin with `get_`, as those of
+/// [`std::process::Command`] do.
+impl TaskRequest {
     /// The prompt.
     pub fn prompt(&self) -> &str {
         &self.prompt
     }
 
     /// The context.
-    pub fn context_ref(&self) -> &Map<String, Value> {
+    pub fn get_context(&self) -> &Map<String, Value> {
         &self.context
     }
 
     /// The earlier turns of the conversation, oldest first.
-    pub fn turns_ref(&self) -> &[Turn] {
+    pub fn get_turns(&self) -> &[Turn] {
         &self.turns
     }
 
@@ -272,17 +278,17 @@ impl TaskRequest {
 
     /// The tools that the model may call. A [`Custom`](crate::BackendType::Custom) backend
     /// calls them itself.
-    pub fn tools_ref(&self) -> &[Arc<dyn Tool>] {
+    pub fn get_tools(&self) -> &[Arc<dyn Tool>] {
         &self.tools
     }
 
     /// Parameters for this provider alone.
-    pub fn custom_params_ref(&self) -> &Map<String, Value> {
+    pub fn get_custom_params(&self) -> &Map<String, Value> {
         &self.custom_params
     }
 
     /// Name and JSON schema that the answer must follow, if any.
-    pub fn reply_schema_ref(&self) -> Option<(&str, &Value)> {
+    pub fn get_reply_schema(&self) -> Option<(&str, &Value)> {
         self.reply_schema.as_ref().map(|reply| (reply.name.as_str(), &reply.schema))
     }
 }

@@ -21,7 +21,7 @@ impl AiBackend for Sees {
 
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
         let request = call.request();
-        let turns = request.turns_ref().iter().flat_map(Turn::images);
+        let turns = request.get_turns().iter().flat_map(Turn::images);
         let seen = turns.chain(request.images()).map(|image| match image.url() {
             Some(url) => url.to_owned(),
             None => format!("{} {}", image.media_type().unwrap(), image.bytes().unwrap().len()),
@@ -168,7 +168,7 @@ fn a_backend_that_says_so_sees_all_pictures_and_no_other_gets_any() {
         png(look()).turns([turn, Turn::assistant("a cat")])
     };
     let (manager, helper) = one_helper(HelperConfig::local(), Sees);
-    let id = manager.submit_task(helper, request().clone_without_callbacks()).unwrap();
+    let id = manager.submit_task(helper, request().clone()).unwrap();
     let task = manager.wait_task(helper, id, LONG).unwrap();
     assert_eq!(task.result.as_deref(), Some("https://h/a.png, image/png 69"));
 
@@ -183,7 +183,7 @@ fn a_backend_that_says_so_sees_all_pictures_and_no_other_gets_any() {
     embedded.start().unwrap();
     let only_in_a_turn = look().turns([Turn::user("x").image_url("https://h/a.png")]);
     for request in [request(), only_in_a_turn] {
-        let id = custom.submit_task(helper, request.clone_without_callbacks()).unwrap();
+        let id = custom.submit_task(helper, request.clone()).unwrap();
         let of_custom = custom.wait_task(helper, id, LONG).unwrap();
         let id = embedded.submit_task(request).unwrap();
         let of_embedded = embedded.wait_task(id, LONG).unwrap();

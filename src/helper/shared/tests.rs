@@ -278,9 +278,7 @@ fn a_thread_that_was_woken_sleeps_no_more() {
 #[test]
 fn one_message_may_fill_the_inbox_and_none_may_be_larger() {
     let (shared, ..) = asleep(HelperConfig::local());
-    let put = |bytes: usize| {
-        shared.put_message(InboxMessage { from: "other".to_owned(), text: "x".repeat(bytes) })
-    };
+    let put = |bytes: usize| shared.put_message("other", "x".repeat(bytes));
     assert!(matches!(put(INBOX_BYTES_MAX + 1), Err(Error::InvalidRequest(_))));
     put(INBOX_BYTES_MAX).unwrap();
     assert!(matches!(put(1), Err(Error::InboxFull)));

@@ -6,7 +6,7 @@ use super::checks::Row;
 /// same order. A module may import modules above its own row only, and what it may import it
 /// does import. (`lib.rs` may import all, and no module may import `lib.rs`.)
 #[rustfmt::skip]
-pub const IMPORTS: [Row<'_>; 46] = [
+pub const IMPORTS: [Row<'_>; 47] = [
     ("text", &[]),
     ("url", &[]),
     ("number", &[]),
@@ -31,27 +31,28 @@ pub const IMPORTS: [Row<'_>; 46] = [
     ("secret", &[]),
     ("env", &["error", "secret"]),
     ("connections", &[]),
-    ("limits", &["sync"]),
+    ("rate_limit", &["sync"]),
     ("prices", &["task"]),
     ("backend", &["sync", "cancel", "id", "task_error", "task"]),
-    ("config", &["url", "nesting", "error", "secret", "env", "connections", "limits", "prices", "backend"]),
+    ("config", &["url", "nesting", "error", "secret", "env", "connections", "rate_limit", "prices", "backend"]),
     ("queue", &["sync", "task"]),
     ("store", &["sync", "foreign", "task_error", "task", "queue"]),
-    ("debrief", &["text", "number", "calendar", "percentile", "task_error", "error"]),
+    ("debrief", &["text", "number", "calendar", "percentile", "files", "task_error", "error"]),
     ("device", &["text", "number", "calendar", "sync", "tool", "config"]),
     ("event", &["id", "trace", "task_error", "task", "config"]),
     ("suspended", &["sync", "device"]),
     ("observers", &["sync", "foreign", "event", "suspended"]),
     ("telemetry", &["text", "calendar", "files", "sync", "id", "task_error", "task", "error", "event"]),
     ("http", &["text", "url", "number", "calendar", "splice", "files", "sync", "cancel", "error", "env", "connections"]),
-    ("engine", &["text", "number", "backoff", "splice", "lenient", "foreign", "id", "tool", "task_error", "task", "error", "secret", "env", "limits", "backend", "config", "http"]),
+    ("engine", &["text", "number", "backoff", "splice", "lenient", "foreign", "id", "tool", "task_error", "task", "error", "secret", "env", "rate_limit", "backend", "config", "http"]),
     ("opik_account", &["files", "lenient", "error", "env"]),
     ("providers", &["lenient", "task_error", "task", "error", "secret", "env", "backend", "config", "http", "engine", "opik_account"]),
     ("opik", &["url", "calendar", "backoff", "files", "sync", "foreign", "cancel", "id", "trace", "task_error", "task", "error", "secret", "env", "connections", "config", "event", "http", "opik_account"]),
     ("helper", &["sync", "foreign", "cancel", "id", "status", "task_error", "task", "error", "env", "backend", "config", "queue", "store", "event", "observers", "telemetry"]),
     ("manager", &["sync", "foreign", "id", "status", "task", "error", "connections", "backend", "config", "event", "observers", "telemetry", "opik", "helper"]),
-    ("coordinate", &["sync", "foreign", "id", "task_error", "task", "error", "device", "event", "suspended", "helper", "manager"]),
+    ("coordinate", &["number", "sync", "foreign", "id", "task_error", "task", "error", "device", "event", "suspended", "helper", "manager"]),
     ("experiment", &["percentile", "id", "trace", "task", "error", "config", "manager"]),
+    ("guide", &[]),
     ("fuzzing", &["config", "providers", "helper"]),
 ];
 

@@ -241,12 +241,12 @@ fn a_job_past_its_deadline_is_not_run() {
 fn a_job_gets_the_tools_it_names_and_all_else_it_was_pushed_with() {
     let bench = Bench::new(1, Limits::new(), |call| {
         let request = call.request();
-        let tools: Vec<&str> = request.tools_ref().iter().map(|tool| tool.name()).collect();
+        let tools: Vec<&str> = request.get_tools().iter().map(|tool| tool.name()).collect();
         assert_eq!(tools, ["lamp"]);
-        assert_eq!(request.turns_ref().len(), 1);
-        assert_eq!(request.context_ref()["room"], "kitchen");
-        assert_eq!(request.custom_params_ref()["temperature"], 0.5);
-        assert_eq!(request.reply_schema_ref().unwrap().0, "answer");
+        assert_eq!(request.get_turns().len(), 1);
+        assert_eq!(request.get_context()["room"], "kitchen");
+        assert_eq!(request.get_custom_params()["temperature"], 0.5);
+        assert_eq!(request.get_reply_schema().unwrap().0, "answer");
         assert_eq!(call.system_prompt(), Some("Be brief."));
         assert!(call.deadline().is_some());
         echo(call)
