@@ -9,11 +9,13 @@ use automation_assistant::{ErrorKind, HelperConfig, OpenAiApi, Task, TaskRequest
 use super::{KEY, ask, failure, spawn};
 use crate::support::server::{Act, Server};
 
+/// A bound that a server without end reaches soon.
+const REPLY_BYTES_MAX: usize = 100_000;
+
 /// A protocol's bytes.
 struct Protocol {
     name: &'static str,
-    config: fn(HelperConfig) -> HelperConfig,
-    of: fn() -> HelperConfig,
+    config: fn() -> HelperConfig,
     /// How a stream begins, before any text.
     open: &'static str,
     /// An event that says "half ".
@@ -29,8 +31,7 @@ struct Protocol {
 const PROTOCOLS: [Protocol; 3] = [
     Protocol {
         name: "chat",
-        of: HelperConfig::chatgpt,
-        config: |config| config.openai_api(OpenAiApi::ChatCompletions),
+        config: || HelperConfig::chatgpt().openai_api(OpenAiApi::ChatCompletions),
         open: "",
         text: "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"half \"}}]}\n\n",
         error: "data: {\"error\":{\"message\":\"words\",\"type\":\"server_error\"}}\n\n",
@@ -39,8 +40,7 @@ const PROTOCOLS: [Protocol; 3] = [
     },
     Protocol {
         name: "responses",
-        of: HelperConfig::chatgpt,
-        config: |config| config.openai_api(OpenAiApi::Responses),
+        config: || HelperConfig::chatgpt().openai_api(OpenAiApi::Responses),
         open: "event: response.created\ndata: {\"type\":\"response.created\",\
                \"response\":{\"status\":\"in_progress\"}}\n\n",
         text: "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\
@@ -53,8 +53,7 @@ const PROTOCOLS: [Protocol; 3] = [
     },
     Protocol {
         name: "messages",
-        of: HelperConfig::anthropic,
-        config: |config| config,
+        config: HelperConfig::anthropic,
         open: "event: message_start\ndata: {\"type\":\"message_start\",\"message\":\
                {\"content\":[]}}\n\nevent: content_block_start\ndata: \
                {\"type\":\"content_block_start\",\"index\":0,\"content_block\":\
@@ -71,8 +70,8 @@ const PROTOCOLS: [Protocol; 3] = [
 
 impl Protocol {
     fn config(&self, server: &Server) -> HelperConfig {
-        let config = (self.of)().api_endpoint(server.base()).api_key(KEY).model("m");
-        (self.config)(config).max_retries(0).max_reply_bytes(100_000)
+        let config = (self.config)().api_endpoint(server.base()).api_key(KEY).model("m");
+        config.max_retries(0).max_reply_bytes(REPLY_BYTES_MAX)
     }
 }
 
@@ -140,13 +139,13 @@ fn a_stream_that_breaks_is_an_error_that_keeps_the_text_delivered() {
             for (text, chunked) in
                 [(protocol.text, false), ("", false), (protocol.text, true), ("", true)]
             {
-                let begun = Act::write([protocol.open, text].concat());
-                let mut acts = vec![Act::stream_head(), begun, fault(protocol)];
-                if chunked {
-                    // The chunk that ends the body never comes.
-                    acts = acts.into_iter().skip(1).map(in_chunk).collect();
-                    acts.insert(0, Act::chunked_head());
-                }
+                let body = [Act::write([protocol.open, text].concat()), fault(protocol)];
+                // The chunk that ends a body in chunks never comes.
+                let (head, body) = match chunked {
+                    true => (Act::chunked_head(), body.map(in_chunk)),
+                    false => (Act::stream_head(), body),
+                };
+                let acts = std::iter::once(head).chain(body).collect();
                 let task = outcome(protocol, |config| config, acts, true);
                 let what = format!("{}: {name}, after {text:?}, {chunked}", protocol.name);
                 let error = failure(&task);
@@ -194,7 +193,7 @@ const BAD_REPLIES: &[Reply] = &[
     ),
     (
         "a body over the bound",
-        |_| closing(200, "", " ".repeat(200_000)),
+        |_| closing(200, "", " ".repeat(REPLY_BYTES_MAX + 1)),
         ErrorKind::ResponseTooLarge,
     ),
     (
