@@ -5,11 +5,13 @@ mod bad_server;
 mod cancel;
 mod environment;
 mod faults;
+mod field;
 mod images;
 mod plain;
 mod rate;
 mod responses;
 mod retry;
+mod speed;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
