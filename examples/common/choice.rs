@@ -39,7 +39,7 @@ impl Api {
     fn real(self) -> Option<(HelperConfig, String)> {
         match self {
             Self::OpenAi(api) => {
-                let (config, told) = local_server().or_else(openai)?;
+                let (config, told) = steady_server().or_else(openai)?;
                 Some((config.openai_api(api), told))
             }
             Self::Anthropic => {
@@ -47,7 +47,7 @@ impl Api {
                 let config = self.config().model(model);
                 if let Some(url) = variable("DEMO_LOCAL_ENDPOINT") {
                     let told = "from the model server on this device.".to_owned();
-                    return Some((config.api_endpoint(url), told));
+                    return Some((steady(config.api_endpoint(url)), told));
                 }
                 let key =
                     || variable("ANTHROPIC_API_KEY").or_else(|| variable("ANTHROPIC_AUTH_TOKEN"));
@@ -59,6 +59,16 @@ impl Api {
             }
         }
     }
+}
+
+/// For a small model on this device, which calls tools and comes to an end best so. Elsewhere it
+/// is not sent: models that think refuse it.
+fn steady(config: HelperConfig) -> HelperConfig {
+    config.custom_param("temperature", 0)
+}
+
+fn steady_server() -> Option<(HelperConfig, String)> {
+    local_server().map(|(config, told)| (steady(config), told))
 }
 
 /// What a program's arguments choose.
@@ -103,7 +113,7 @@ impl Choice {
         let (real, variables) = match self.api {
             Some((api @ Api::Anthropic, _)) => (api.real(), ANTHROPIC),
             Some((api, _)) => (api.real(), ANY),
-            None => (local_server().or_else(openai), ANY),
+            None => (steady_server().or_else(openai), ANY),
         };
         if real.is_none() && self.live {
             return Err(Error::other(format!("--live needs {variables}")));
