@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use automation_assistant_gguf::create_gguf_helper;
 
 /// Longer than any answer takes: the task's own time ends it first.
 const WAIT: Duration = Duration::from_secs(3600);
+/// In tokens: a small model may not find an end by itself.
+const LONGEST_ANSWER: u32 = 512;
 const USAGE: &str = "usage: offline_chat [MODEL.gguf] [\"PROMPT\"] [--temperature T]";
 
 fn main() -> ExitCode {
@@ -93,10 +96,14 @@ impl Chat {
         let request = TaskRequest::new(prompt)
             .turns(self.turns.iter().cloned())
             .custom_param("temperature", self.temperature)
-            .on_text(|text| {
-                print!("{text}");
-                // The answer is not worth less where nobody reads it.
-                let _ = io::stdout().flush();
+            .max_output_tokens(LONGEST_ANSWER)
+            .on_text_control(|text| {
+                let mut out = io::stdout();
+                // Where nobody reads, nothing more need be written.
+                match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
             });
         let task = self.manager.submit_task(self.helper, request)?;
         let set = |task| *self.running.lock().unwrap_or_else(PoisonError::into_inner) = task;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, BackendType, CallContext, Error, FinishReason,
-    HelperConfig, HelperId, Reply, TaskError, Tool, Usage,
+    AiBackend, AutomationAssistantManager, BackendType, CallContext, Error, HelperConfig, HelperId,
+    Reply, TaskError, Tool, Usage,
 };
 
 use crate::builder::GgufBuilder;
@@ -18,6 +18,7 @@ use crate::params::{Params, ToolChoice};
 use crate::prompt;
 use crate::sample::Sampler;
 use crate::schema::Shape;
+use crate::template::Message;
 use crate::weights::Weights;
 
 /// A task's time where [`create_gguf_helper`] makes the helper: a Local model server's.
@@ -109,6 +110,14 @@ impl AiBackend for GgufBackend {
     }
 }
 
+/// What the model may reply now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Answer,
+    Call,
+    Either,
+}
+
 /// One task in progress.
 struct Task<'a> {
     call: &'a CallContext<'a>,
@@ -127,39 +136,54 @@ impl Task<'_> {
         };
         let mut messages = prompt::messages(self.call, tools);
         let mut rounds_left = self.call.max_tool_rounds();
-        let mut must_call = self.params.tool_choice == ToolChoice::Required && !tools.is_empty();
+        let mut turn = match self.params.tool_choice {
+            _ if tools.is_empty() => Turn::Answer,
+            ToolChoice::Required => Turn::Call,
+            _ => Turn::Either,
+        };
+        let mut last_call = None;
         loop {
-            let completion = self.reply(&messages, tools, must_call)?;
-            let Some((name, arguments)) = prompt::tool_call(&completion.text, tools) else {
-                return Ok(Reply::new(completion.text)
-                    .with_usage(self.usage)
-                    .with_finish_reason(completion.finish));
+            let completion = self.reply(&messages, tools, turn)?;
+            let call = match turn {
+                Turn::Answer => None,
+                Turn::Call | Turn::Either => prompt::tool_call(&completion.text, tools),
             };
+            let Some(call) = call else {
+                return self.answer(completion);
+            };
+            if last_call.as_ref() == Some(&call) {
+                // Small models go round in circles.
+                turn = Turn::Answer;
+                continue;
+            }
             if rounds_left == 0 {
-                return Err(prompt::too_many_rounds(self.call.max_tool_rounds(), ""));
+                return Err(prompt::too_many_rounds(self.call.max_tool_rounds()));
             }
             rounds_left -= 1;
-            must_call = false;
+            turn = Turn::Either;
             // A failure is a text for the model, too.
-            let result = self.call.run_tool(&name, &arguments).unwrap_or_else(|failure| failure);
-            messages.extend(prompt::round(&completion.text, &name, &result));
+            let result = self.call.run_tool(&call.name, &call.arguments);
+            let result = result.unwrap_or_else(|failure| failure);
+            messages.extend(prompt::round(&completion.text, &call.name, &result));
+            last_call = Some(call);
         }
     }
 
     fn reply(
         &mut self,
-        messages: &[crate::template::Message],
+        messages: &[Message],
         tools: &[Arc<dyn Tool>],
-        must_call: bool,
+        turn: Turn,
     ) -> Result<Completion, TaskError> {
         let call_schema = prompt::call_schema(tools);
         let schema = self.call.request().reply_schema_ref().map(|(_, schema)| schema);
-        let shape = match (tools.is_empty(), schema) {
-            (true, None) => None,
-            (true, Some(schema)) => Some(Shape::Json(schema)),
-            _ if must_call => Some(Shape::Call(&call_schema)),
-            (false, None) => Some(Shape::CallOrText(&call_schema)),
-            (false, Some(schema)) => Some(Shape::CallOrJson(&call_schema, schema)),
+        let shape = match (turn, schema) {
+            (Turn::Answer, None) if tools.is_empty() => None,
+            (Turn::Answer, None) => Some(Shape::Text),
+            (Turn::Answer, Some(schema)) => Some(Shape::Json(schema)),
+            (Turn::Call, _) => Some(Shape::Json(&call_schema)),
+            (Turn::Either, None) => Some(Shape::CallOrText(&call_schema)),
+            (Turn::Either, Some(schema)) => Some(Shape::CallOrJson(&call_schema, schema)),
         };
         let text = self.context.weights().template.render(messages)?;
         let written = usize::try_from(self.usage.completion_tokens).unwrap_or(usize::MAX);
@@ -172,17 +196,20 @@ impl Task<'_> {
             max_tokens,
             may_call: !tools.is_empty(),
         };
-        let mut completion = generation.run(self.context, &text)?;
-        if completion.finish == FinishReason::Length {
-            // Half a call is no answer.
-            let cut_call =
-                !tools.is_empty() && completion.text.starts_with('{') && schema.is_none();
-            if cut_call {
-                completion.text.clear();
-            }
-        }
+        let completion = generation.run(self.context, &text)?;
         self.count(&completion);
         Ok(completion)
+    }
+
+    fn answer(&self, mut completion: Completion) -> Result<Reply, TaskError> {
+        if completion.withheld {
+            // It might have become a call. Half a call is no answer.
+            if self.call.request().reply_schema_ref().is_none() {
+                completion.text.clear();
+            }
+            self.call.send_text(&completion.text)?;
+        }
+        Ok(Reply::new(completion.text).with_usage(self.usage).with_finish_reason(completion.finish))
     }
 
     fn count(&mut self, completion: &Completion) {

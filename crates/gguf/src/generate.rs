@@ -13,6 +13,8 @@ use crate::text::Text;
 pub(crate) struct Completion {
     pub(crate) text: String,
     pub(crate) finish: FinishReason,
+    /// It may be a tool call, and was not handed on.
+    pub(crate) withheld: bool,
     pub(crate) prompt_tokens: usize,
     /// Of the prompt's tokens, those that the context still had.
     pub(crate) cached_tokens: usize,
@@ -53,6 +55,7 @@ impl Generation<'_> {
         };
         match reply.decode(context, max_tokens) {
             Ok(finish) => Ok(Completion {
+                withheld: reply.is_call(),
                 text: reply.text.into_string(),
                 finish,
                 prompt_tokens: tokens.len(),

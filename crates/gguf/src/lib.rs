@@ -33,6 +33,9 @@
 //! | `stop` | a text or up to 16 texts that end the answer, and are not part of it | none |
 //! | `tool_choice` | `auto`, `none`, or `required`: the first reply calls a tool | `auto` |
 //!
+//! Tools: the model's reply is either a call or an answer. A call that repeats the one before it
+//! is not run again: the model then has to answer, for small ones go round in circles.
+//!
 //! An answer does not depend on what the context was used for before: a prompt's beginning that
 //! is still there is used again only in whole batches, computed as a fresh context would.
 //!

@@ -77,13 +77,20 @@ fn arguments_schema(parameters: Value) -> Value {
     }
 }
 
-/// A tool call in a complete reply: name and arguments.
-pub(crate) fn tool_call(reply: &str, tools: &[Arc<dyn Tool>]) -> Option<(String, String)> {
+/// A tool call.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ToolCall {
+    pub(crate) name: String,
+    pub(crate) arguments: String,
+}
+
+/// The call of one of the tools that a complete reply is.
+pub(crate) fn tool_call(reply: &str, tools: &[Arc<dyn Tool>]) -> Option<ToolCall> {
     let reply: Value = serde_json::from_str(reply.trim()).ok()?;
     let object = reply.as_object().filter(|object| object.len() == 2)?;
     let (name, arguments) = (object.get(TOOL)?.as_str()?, object.get(ARGUMENTS)?);
     let known = tools.iter().any(|tool| tool.name() == name);
-    known.then(|| (name.to_owned(), arguments.to_string()))
+    known.then(|| ToolCall { name: name.to_owned(), arguments: arguments.to_string() })
 }
 
 /// A call and its result, as the model reads them afterwards.
@@ -95,10 +102,10 @@ pub(crate) fn round(reply: &str, name: &str, result: &str) -> [Message; 2] {
 }
 
 /// The error of a model that never stops calling.
-pub(crate) fn too_many_rounds(rounds: u32, partial: &str) -> TaskError {
+pub(crate) fn too_many_rounds(rounds: u32) -> TaskError {
     let what = format!(
         "the model still wants tools after {rounds} rounds: raise max_tool_rounds, or give it \
          tools that settle the matter"
     );
-    TaskError::new(ErrorKind::Other, what).with_partial(partial)
+    TaskError::new(ErrorKind::Other, what)
 }

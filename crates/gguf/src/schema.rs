@@ -20,9 +20,9 @@ pub(crate) fn factory(model: &LlamaModel) -> Option<ParserFactory> {
 pub(crate) enum Shape<'a> {
     /// This schema.
     Json(&'a Value),
-    /// A call of a tool: an object as this schema has it.
-    Call(&'a Value),
-    /// A call of a tool, or else text that does not begin with a brace.
+    /// Text that does not begin with a brace.
+    Text,
+    /// A call of a tool, or else such text.
     CallOrText(&'a Value),
     /// A call of a tool (the first), or else an object as the other schema has it.
     CallOrJson(&'a Value, &'a Value),
@@ -33,9 +33,10 @@ impl Shape<'_> {
         /// Text that cannot be taken for a call.
         const TEXT: &str = r"text: /[^{\s](.|\n)*/";
         match self {
-            Self::Json(schema) | Self::Call(schema) => {
+            Self::Json(schema) => {
                 format!("start: %json {}", spaced(schema))
             }
+            Self::Text => format!("start: text\n{TEXT}"),
             Self::CallOrText(call) => {
                 format!("start: call | text\n{TEXT}\ncall: %json {}", spaced(call))
             }

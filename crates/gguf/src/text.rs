@@ -137,7 +137,7 @@ mod tests {
             (&["END"], &[b"one ", b"E", b"N", b"D", b"more"], &["one ", "", "", "", ""], true),
             (&["END"], &[b"one E", b"Nd"], &["one ", "ENd", ""], false),
             (&["END"], &[b"one EN"], &["one ", "EN"], false),
-            (&["x", "abc"], &[b"12abx"], &["12ab", ""], true),
+            (&["x", "abc"], &[b"12abx"], &["12", "ab"], true),
             (&["b", "abc"], &[b"1abc"], &["1", ""], true),
             (&["é"], &["caf\u{e9}s".as_bytes()], &["caf", ""], true),
         ];

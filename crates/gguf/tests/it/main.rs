@@ -1,0 +1,12 @@
+//! The backend through its public face, on a real model: `GGUF_MODEL` names it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod ends;
+mod files;
+mod program;
+mod schema;
+mod tools;
