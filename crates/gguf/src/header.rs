@@ -109,6 +109,7 @@ impl Header {
     /// What is wrong with it.
     pub fn read(file: impl Read, file_bytes: u64) -> Result<Self, String> {
         let mut source = Source { file, at: 0, file_bytes };
+        let mut vocabulary = Vocabulary::default();
         if source.bytes(4)? != *b"GGUF" {
             return Err("it does not begin as GGUF files do".to_owned());
         }
@@ -119,11 +120,10 @@ impl Header {
         let tensors = source.count("tensors", ENTRIES_MAX)?;
         let keys = source.count("keys", ENTRIES_MAX)?;
         let mut values = HashMap::new();
-        let mut tokens_differ = true;
         for _ in 0..keys {
             let key = source.text("key")?;
             let value = if key == checks::TOKENS {
-                source.tokens(&mut tokens_differ)?
+                source.tokens(&mut vocabulary)?
             } else {
                 source.value(&key)?
             };
@@ -131,11 +131,8 @@ impl Header {
                 return Err("a key is there twice".to_owned());
             }
         }
-        if !tokens_differ {
-            return Err("a token is there twice".to_owned());
-        }
         let weight_bytes = tensors::check(&mut source, tensors, alignment(&values)?)?;
-        checks::header(&values, weight_bytes)
+        checks::header(&values, &vocabulary, weight_bytes)
     }
 
     /// What the model is built like, such as `llama`.
@@ -185,6 +182,14 @@ fn alignment(values: &HashMap<String, Value>) -> Result<u64, String> {
         }
         Some(_) => Err("its alignment is no power of two".to_owned()),
     }
+}
+
+/// What the tokens themselves tell.
+#[derive(Debug, Default)]
+struct Vocabulary {
+    has_twins: bool,
+    /// Whether there is a token for each byte, so that any text can be written in tokens.
+    has_all_bytes: bool,
 }
 
 /// The file, with how much of it was read.
@@ -273,7 +278,7 @@ impl<R: Read> Source<R> {
 
     /// The list of tokens. llama.cpp reads each as a C string, gives empty ones a name, and
     /// asserts that all differ.
-    fn tokens(&mut self, differ: &mut bool) -> Result<Value, String> {
+    fn tokens(&mut self, vocabulary: &mut Vocabulary) -> Result<Value, String> {
         let list = self.kind(checks::TOKENS)?;
         if list != Kind::List || self.kind(checks::TOKENS)? != Kind::Text {
             return Err("its tokens are no list of texts".to_owned());
@@ -289,8 +294,12 @@ impl<R: Read> Source<R> {
             if token.is_empty() {
                 token = format!("[EMPTY_{at}]").into_bytes();
             }
-            *differ &= seen.insert(token);
+            vocabulary.has_twins |= !seen.insert(token);
         }
+        let is_known = |byte: u8| {
+            seen.contains(format!("<0x{byte:02X}>").as_bytes()) || seen.contains([byte].as_slice())
+        };
+        vocabulary.has_all_bytes = (0..=u8::MAX).all(is_known);
         Ok(Value::List(Kind::Text, length, Vec::new()))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Header, Kind, Value};
+use super::{Header, Kind, Value, Vocabulary};
 
 pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
 /// llama.cpp's own bounds.
@@ -12,7 +12,9 @@ const EXPERTS_MAX: u64 = 1024;
 /// No model has more of anything (width, heads, tokens of context).
 const SIZE_MAX: u64 = 1 << 24;
 /// Kinds of tokenizers that turn text into tokens and back.
-const TOKENIZERS: [&str; 3] = ["llama", "gpt2", "gemma4"];
+const TOKENIZERS: [&str; 3] = [SENTENCE_PIECE, "gpt2", "gemma4"];
+/// It throws an exception for a byte without a token.
+const SENTENCE_PIECE: &str = "llama";
 /// How positions may be stretched.
 const ROPE_SCALINGS: [&str; 4] = ["none", "linear", "yarn", "longrope"];
 /// Architectures that write no text.
@@ -23,7 +25,11 @@ const NOT_GENERATIVE: [&str; 3] = ["clip", "mmproj", "wavtokenizer-dec"];
 /// # Errors
 ///
 /// What is wrong with them.
-pub(super) fn header(values: &HashMap<String, Value>, weight_bytes: u64) -> Result<Header, String> {
+pub(super) fn header(
+    values: &HashMap<String, Value>,
+    tokens: &Vocabulary,
+    weight_bytes: u64,
+) -> Result<Header, String> {
     let architecture = match values.get("general.architecture") {
         Some(Value::Text(architecture)) => architecture.clone(),
         _ => return Err("it does not tell its architecture".to_owned()),
@@ -44,7 +50,7 @@ pub(super) fn header(values: &HashMap<String, Value>, weight_bytes: u64) -> Resu
     let key_value = own.key_value(embedding)?;
     own.experts()?;
     own.positions()?;
-    let vocabulary = vocabulary(values)?;
+    let vocabulary = vocabulary(values, tokens)?;
     Ok(Header {
         name: match values.get("general.name") {
             Some(Value::Text(name)) => Some(name.clone()),
@@ -141,15 +147,22 @@ impl Own<'_> {
 }
 
 /// Checks that the vocabulary's lists and special tokens fit together; its tokens.
-fn vocabulary(values: &HashMap<String, Value>) -> Result<u64, String> {
-    match values.get("tokenizer.ggml.model") {
-        Some(Value::Text(model)) if TOKENIZERS.contains(&model.as_str()) => {}
-        _ => return Err("its tokenizer is not one that is known to write text".to_owned()),
-    }
+fn vocabulary(values: &HashMap<String, Value>, known: &Vocabulary) -> Result<u64, String> {
     let tokens = match values.get(TOKENS) {
         Some(Value::List(Kind::Text, tokens, _)) if *tokens > 0 => *tokens,
         _ => return Err("it has no tokens".to_owned()),
     };
+    match values.get("tokenizer.ggml.model") {
+        Some(Value::Text(model)) if TOKENIZERS.contains(&model.as_str()) => {
+            if model == SENTENCE_PIECE && !known.has_all_bytes {
+                return Err("a byte has no token".to_owned());
+            }
+        }
+        _ => return Err("its tokenizer is not one that is known to write text".to_owned()),
+    }
+    if known.has_twins {
+        return Err("a token is there twice".to_owned());
+    }
     let list = |key: &str, kinds: &[Kind], length: Option<u64>| match values.get(key) {
         None => Ok(()),
         Some(Value::List(kind, len, _))
