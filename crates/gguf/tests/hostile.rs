@@ -3,6 +3,7 @@
 //!
 //! `GGUF_HOSTILE_CASES` and `GGUF_HOSTILE_FROM` choose how many, and which.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+#![allow(clippy::print_stdout)]
 
 #[path = "support/tiny.rs"]
 #[allow(dead_code)]

@@ -1,5 +1,6 @@
 //! Memory of the whole process: alone in its binary, for other tests would be counted, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+#![allow(clippy::print_stdout)]
 
 mod support;
 

@@ -5,12 +5,28 @@ use std::process::{Command, Stdio};
 
 use crate::support::model;
 
-/// The example, built by the same `cargo test`.
-fn offline_chat() -> Command {
+/// An example, built by the same `cargo test`.
+fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    Command::new(path.join("examples/offline_chat"))
+    let mut command = Command::new(path.join("examples").join(name));
+    command.env_remove("OPENAI_API_KEY").env_remove("GGUF_MODEL");
+    command
+}
+
+fn offline_chat() -> Command {
+    example("offline_chat")
+}
+
+#[test]
+fn without_a_cloud_the_model_inside_answers() {
+    let prompt = "What is the capital of France? Answer in one sentence.";
+    let output = example("hybrid").arg(model()).arg(prompt).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "The capital of France is Paris.\n");
+    let named = String::from_utf8(output.stderr).unwrap();
+    assert!(named.contains("GGUF (SmolLM2-135M-Instruct.Q4_1)"), "{named}");
 }
 
 #[test]
