@@ -1,5 +1,7 @@
 //! A context: the tokens that the model has seen, and what it computed of them.
 
+use std::sync::Arc;
+
 use automation_assistant::{ErrorKind, TaskError};
 use llama_cpp_2::LlamaContextLoadError;
 use llama_cpp_2::context::LlamaContext;
@@ -8,7 +10,6 @@ use llama_cpp_2::token::LlamaToken;
 use self_cell::self_cell;
 
 use crate::weights::Weights;
-use std::sync::Arc;
 
 self_cell!(
     struct Borrowing {
@@ -25,12 +26,8 @@ const SEQUENCE: i32 = 0;
 pub(crate) struct Context {
     cell: Borrowing,
     batch: LlamaBatch<'static>,
-    batch_tokens: usize,
-    /// The prompt that the context begins with, as far as it was computed in whole batches or
-    /// to its end.
-    prompt: Vec<LlamaToken>,
-    /// Tokens in the context.
-    len: usize,
+    /// What the model has seen: a prompt, and its answer as far as it was computed.
+    tokens: Vec<LlamaToken>,
 }
 
 impl Context {
@@ -38,14 +35,8 @@ impl Context {
         weights: Arc<Weights>,
         make: impl FnOnce(&Arc<Weights>) -> Result<LlamaContext<'_>, LlamaContextLoadError>,
     ) -> Result<Self, LlamaContextLoadError> {
-        let batch_tokens = weights.settings.batch_tokens as usize;
-        Ok(Self {
-            cell: Borrowing::try_new(weights, make)?,
-            batch: LlamaBatch::new(batch_tokens, 1),
-            batch_tokens,
-            prompt: Vec::new(),
-            len: 0,
-        })
+        let batch = LlamaBatch::new(weights.settings.batch_tokens as usize, 1);
+        Ok(Self { cell: Borrowing::try_new(weights, make)?, batch, tokens: Vec::new() })
     }
 
     pub(crate) fn weights(&self) -> &Arc<Weights> {
@@ -54,40 +45,43 @@ impl Context {
 
     /// Tokens that still fit.
     pub(crate) fn room(&self) -> usize {
-        (self.weights().settings.context_tokens as usize).saturating_sub(self.len)
+        (self.weights().settings.context_tokens as usize).saturating_sub(self.tokens.len())
     }
 
-    /// Computes a prompt, `check` before each batch. What the context still has of it is not
-    /// computed again, but only whole batches of it: they are what a fresh context would compute,
-    /// to the bit. Tells how many tokens were there already.
+    /// Computes a prompt, with `check` before each batch. What the context still has of its
+    /// beginning is not computed again, unless it shall be computed afresh. Tells how many tokens
+    /// were there already.
     pub(crate) fn prefill(
         &mut self,
-        tokens: &[LlamaToken],
+        prompt: &[LlamaToken],
+        afresh: bool,
         mut check: impl FnMut() -> Result<(), TaskError>,
     ) -> Result<usize, TaskError> {
-        let same = self.prompt.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        let same = self.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count();
         // The last token is always computed: the answer begins with what comes of it.
-        let same = same.min(tokens.len().saturating_sub(1));
-        let mut kept = same - same % self.batch_tokens;
-        self.prompt.truncate(kept);
-        let from = u32::try_from(kept).unwrap_or(u32::MAX);
-        let sequence = Some(SEQUENCE.cast_unsigned());
-        let cut = self.cell.with_dependent_mut(|_, context| {
-            context.clear_kv_cache_seq(sequence, Some(from), None)
-        });
-        if !matches!(cut, Ok(true)) {
-            // A recurrent model has no part to keep.
-            self.cell.with_dependent_mut(|_, context| context.clear_kv_cache());
-            self.prompt.clear();
-            kept = 0;
-        }
-        self.len = kept;
-        for batch in tokens[kept..].chunks(self.batch_tokens) {
+        let kept = if afresh { 0 } else { same.min(prompt.len().saturating_sub(1)) };
+        self.keep(kept);
+        let kept = self.tokens.len();
+        let batch_tokens = self.weights().settings.batch_tokens as usize;
+        for batch in prompt[kept..].chunks(batch_tokens) {
             check()?;
             self.decode(batch)?;
-            self.prompt.extend_from_slice(batch);
         }
         Ok(kept)
+    }
+
+    /// Forgets all but the first tokens; everything where the model cannot forget a part (a
+    /// recurrent one).
+    fn keep(&mut self, count: usize) {
+        let sequence = Some(SEQUENCE.cast_unsigned());
+        let from = u32::try_from(count).ok();
+        self.tokens.truncate(count);
+        self.cell.with_dependent_mut(|_, context| {
+            if !matches!(context.clear_kv_cache_seq(sequence, from, None), Ok(true)) {
+                context.clear_kv_cache();
+                self.tokens.clear();
+            }
+        });
     }
 
     /// Computes further tokens, at most a batch of them.
@@ -95,18 +89,16 @@ impl Context {
         self.batch.clear();
         let last = tokens.len().saturating_sub(1);
         for (at, &token) in tokens.iter().enumerate() {
-            let place = i32::try_from(self.len + at).unwrap_or(i32::MAX);
+            let place = i32::try_from(self.tokens.len() + at).unwrap_or(i32::MAX);
             self.batch.add(token, place, &[SEQUENCE], at == last).map_err(|_| broken())?;
         }
         let Self { cell, batch, .. } = self;
         if cell.with_dependent_mut(|_, context| context.decode(batch)).is_err() {
             // What is in there now is not known.
-            cell.with_dependent_mut(|_, context| context.clear_kv_cache());
-            self.prompt.clear();
-            self.len = 0;
+            self.keep(0);
             return Err(broken());
         }
-        self.len += tokens.len();
+        self.tokens.extend_from_slice(tokens);
         Ok(())
     }
 

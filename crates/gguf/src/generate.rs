@@ -43,7 +43,8 @@ impl Generation<'_> {
             Some(shape) => Some(Constraint::new(weights.constraints()?, shape)?),
             None => None,
         };
-        let cached_tokens = context.prefill(&tokens, || self.call.check())?;
+        let cached_tokens =
+            context.prefill(&tokens, self.params.seed.is_some(), || self.call.check())?;
         let max_tokens = self.max_tokens;
         let mut reply = Reply {
             text: Text::new(self.params.stop.clone()),

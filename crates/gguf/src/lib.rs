@@ -28,7 +28,7 @@
 //! | `temperature` | 0 to 5; at 0 the likeliest token is taken | 0 |
 //! | `top_p` | above 0, at most 1: the smallest set of tokens of this probability | 1 |
 //! | `top_k` | this many of the likeliest tokens; 0 for all | 40 |
-//! | `seed` | the same seed and request give the same answer | the builder's, else random |
+//! | `seed` | the same seed and request give the same answer; computed afresh | the builder's, else random |
 //! | `max_tokens`, `max_completion_tokens` | as `max_output_tokens` | what is left of the context |
 //! | `stop` | a text or up to 16 texts that end the answer, and are not part of it | none |
 //! | `tool_choice` | `auto`, `none`, or `required`: the first reply calls a tool | `auto` |
@@ -36,8 +36,10 @@
 //! Tools: the model's reply is either a call or an answer. A call that repeats the one before it
 //! is not run again: the model then has to answer, for small ones go round in circles.
 //!
-//! An answer does not depend on what the context was used for before: a prompt's beginning that
-//! is still there is used again only in whole batches, computed as a fresh context would.
+//! A prompt's beginning that a context still has (instructions, tools, earlier turns and answers)
+//! is not computed again. What is computed in other pieces differs in its last bits, which may,
+//! rarely, tip the choice between two words that are equally likely. A request with a `seed` is
+//! computed afresh, and repeats its answer to the letter, at any temperature.
 //!
 //! # Bounds and ends
 //!

@@ -19,6 +19,9 @@ use crate::memory;
 use crate::schema;
 use crate::template::Template;
 
+/// On processors flash attention is quick for batches of 64 tokens and more alone.
+const NO_FLASH_ATTENTION: i32 = 0;
+
 /// What a backend was built with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
@@ -80,6 +83,7 @@ impl Weights {
             .with_n_ubatch(self.settings.batch_tokens)
             .with_n_threads(threads)
             .with_n_threads_batch(threads)
+            .with_flash_attention_policy(NO_FLASH_ATTENTION)
             .with_no_perf(true);
         let context =
             Context::try_new(self.clone(), |weights| weights.model.new_context(llama(), params));

@@ -2,7 +2,7 @@
 
 use automation_assistant::{FinishReason, Role, TaskRequest};
 
-use crate::support::{Helper, answer, ask, backend, config, gathering};
+use crate::support::{Helper, answer, ask, backend, config, fresh_backend, gathering};
 
 const PARIS: &str = "What is the capital of France? Answer in one sentence.";
 
@@ -42,11 +42,12 @@ fn tokens_are_counted_exactly() {
 fn a_streamed_answer_is_the_whole_one() {
     let prompt = "Write two sentences about the sea.";
     let (deltas, sink) = gathering();
-    let streamed = answer(TaskRequest::new(prompt).max_output_tokens(60).on_text(sink));
+    let request = || TaskRequest::new(prompt).max_output_tokens(60).custom_param("seed", 1);
+    let streamed = answer(request().on_text(sink));
     let deltas = deltas.lock().unwrap();
     assert!(deltas.len() > 10, "{deltas:?}");
     assert_eq!(deltas.concat(), streamed);
-    assert_eq!(answer(TaskRequest::new(prompt).max_output_tokens(60)), streamed);
+    assert_eq!(answer(request()), streamed);
 }
 
 #[test]
@@ -75,7 +76,8 @@ fn four_tasks_at_once_are_answered_as_each_alone() {
         "What is the capital of Italy? Answer in one sentence.",
         "Write one sentence about the sea.",
     ];
-    let request = |prompt: &str| TaskRequest::new(prompt).max_output_tokens(30);
+    let request =
+        |prompt: &str| TaskRequest::new(prompt).max_output_tokens(30).custom_param("seed", 1);
     let alone: Vec<_> = prompts.iter().map(|prompt| answer(request(prompt))).collect();
     let helper = Helper::new(config().max_concurrent_tasks(4), backend());
     let tasks: Vec<_> = prompts
@@ -91,21 +93,33 @@ fn four_tasks_at_once_are_answered_as_each_alone() {
 }
 
 #[test]
-fn what_a_context_was_used_for_changes_no_answer() {
-    let helper = Helper::new(config(), backend());
-    let long = "Here are some facts. The sun is a star. Water boils at 100 degrees. Cats are \
-        mammals. The moon circles the earth. Ice is frozen water. Bees make honey.";
-    let request = |prompt: &str| TaskRequest::new(prompt).system_prompt(long).max_output_tokens(24);
-    let fresh = answer(request("What do bees make?"));
-    let first = helper.ask(request("Is the sun a star?"));
-    let second = helper.ask(request("What do bees make?"));
-    assert_eq!(second.result.unwrap(), fresh);
-    let cached = |task: &automation_assistant::Task| task.usage.unwrap().cached_tokens.unwrap();
-    let third = helper.ask(request("What do bees make?"));
-    assert!(cached(&third) >= 32, "{:?}", third.usage);
-    assert_eq!(cached(&third) % 32, 0);
-    assert_eq!(third.result.unwrap(), fresh);
-    drop(first);
+fn what_a_context_still_has_is_used_again() {
+    let helper = Helper::new(config(), fresh_backend());
+    let instructions = "Here are some facts. The sun is a star. Water boils at 100 degrees. Cats \
+        are mammals. The moon circles the earth. Ice is frozen water. Bees make honey.";
+    let ask = |request: TaskRequest| {
+        let task = helper.ask(request.system_prompt(instructions).max_output_tokens(24));
+        let usage = task.usage.unwrap();
+        (task.result.unwrap(), usage.prompt_tokens, usage.cached_tokens.unwrap())
+    };
+    let bees = || TaskRequest::new("What do bees make?");
+    let (_, _, cached) = ask(TaskRequest::new("Is the sun a star?"));
+    assert_eq!(cached, 0);
+    // The instructions are there; then all but the last token.
+    let (first, prompt, cached) = ask(bees());
+    assert!((30..prompt - 5).contains(&cached), "{cached} of {prompt}");
+    let (again, prompt, cached) = ask(bees());
+    assert_eq!(cached, prompt - 1);
+    // The answer is there, too, when the conversation goes on.
+    let (_, _, cached) = ask(TaskRequest::new("And cats?")
+        .turn(Role::User, "What do bees make?")
+        .turn(Role::Assistant, again.clone()));
+    assert!(cached > prompt + 5, "{cached} after {prompt}");
+    // A seed asks for all of it afresh, and so repeats to the letter.
+    let (seeded, _, cached) = ask(bees().custom_param("seed", 1));
+    assert_eq!(cached, 0);
+    assert_eq!(ask(bees().custom_param("seed", 1)).0, seeded);
+    assert!(first.to_lowercase().contains("bee"), "{first}");
 }
 
 #[test]

@@ -25,8 +25,12 @@ pub fn model() -> PathBuf {
 /// everywhere.
 pub fn backend() -> GgufBackend {
     static BACKEND: OnceLock<GgufBackend> = OnceLock::new();
-    let build = || GgufBackend::builder(model()).threads(1).build().unwrap();
-    BACKEND.get_or_init(build).clone()
+    BACKEND.get_or_init(fresh_backend).clone()
+}
+
+/// One with contexts that no other test uses.
+pub fn fresh_backend() -> GgufBackend {
+    GgufBackend::builder(model()).threads(1).build().unwrap()
 }
 
 pub fn config() -> HelperConfig {
