@@ -1,7 +1,6 @@
 //! Recommendations: plain sentences from typed facts.
 
 use super::Debrief;
-use super::order::sort_short;
 use crate::task_error::ErrorKind;
 
 /// From this share of all events on, a kind of error is worth a sentence: one in a hundred.
@@ -11,14 +10,21 @@ const WORTH_A_SENTENCE: f64 = 0.01;
 pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
     let counts = &debrief.counts;
     let events = debrief.total_events();
-    let mut kinds: Vec<_> = counts.kinds.iter().collect();
-    sort_short(&mut kinds, |a, b| (b.1, &a.0) < (a.1, &b.0));
     let worth = |count: u64| count as f64 / events as f64 >= WORTH_A_SENTENCE;
-    let mut sentences: Vec<String> = kinds
-        .into_iter()
+    let mut sentences: Vec<String> = counts
+        .kinds
+        .iter()
         .filter(|(_, count)| worth(*count))
         .filter_map(|(kind, count)| Some(format!("{kind} ({count}): {}", for_kind(kind)?)))
         .collect();
+    sentences.extend(losses(debrief));
+    sentences
+}
+
+/// The sentences about what was lost or left behind.
+pub(super) fn losses(debrief: &Debrief) -> Vec<String> {
+    let counts = &debrief.counts;
+    let mut sentences = Vec::new();
     if counts.results_dropped > 0 {
         sentences.push(
             "Results were dropped before anybody read them: read them sooner, or raise \
@@ -42,7 +48,8 @@ pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
     sentences
 }
 
-fn for_kind(name: &str) -> Option<&'static str> {
+/// What to do about errors of this kind.
+pub(super) fn for_kind(name: &str) -> Option<&'static str> {
     let is = |kind: ErrorKind| kind.as_str() == name;
     let advice = [
         (

@@ -1,12 +1,15 @@
 //! The fold of lines into counts: one pass, and a bound on everything that is kept.
 
-use super::histogram::Histogram;
+use std::sync::Arc;
+
+use super::histogram::{Histogram, coarse_bucket_of};
+use super::history::History;
 use super::lines::FoundLine;
 use super::record::{LineFields, NumberField, RawText, Record, TextField};
 use super::runs::{RunTotals, Runs};
 use super::scan::{scan, scan_damaged};
 use super::tallies::{
-    Costs, Errors, LineCounts, NAME_BYTES_MAX, OTHERS, Tasks, Tokens, Traces, Ways, add,
+    Costs, Ends, Errors, LineCounts, NAME_BYTES_MAX, OTHERS, Tokens, Traces, Ways, add,
 };
 use crate::text::clean;
 
@@ -20,48 +23,75 @@ const KINDS_MAX: usize = 32;
 const NO_BACKEND: &str = "(no backend)";
 
 /// The counts of one backend.
+#[derive(Clone, Default)]
 pub(super) struct Backend {
     /// As it stands in the file, to find it again without decoding; not for long names.
     raw: Option<Vec<u8>>,
     pub(super) name: String,
-    pub(super) calls: u64,
-    pub(super) errors: u64,
+    /// By [`Counted`].
+    pub(super) ends: [Ends; 3],
     pub(super) latency: Histogram,
     /// Of its calls.
     pub(super) tokens: Tokens,
+    /// Of its tasks; each call's are among them.
+    pub(super) task_tokens: Tokens,
+    pub(super) costs: Costs,
+    pub(super) spent: Spent,
 }
 
+/// Where a backend's time went, in milliseconds. (Infinite where lines hold absurd numbers.)
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Spent {
+    pub(super) queue: f64,
+    pub(super) back_off: f64,
+    pub(super) first_byte: f64,
+    /// After the first byte.
+    pub(super) rest: f64,
+    /// Of calls that tell of no first byte.
+    pub(super) whole: f64,
+}
+
+/// What of a line counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineScope {
+    All,
+    /// That it is one of its run's lines.
+    RunAlone,
+    Nothing,
+}
+
+/// Judges each line. A function behind a pointer, so that a program links filters only where it
+/// makes one.
+type Filter = Arc<dyn Fn(&LineFields<'_>) -> LineScope + Send + Sync>;
+
 /// All counts of a file.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Counts {
+    filter: Option<Filter>,
     runs: Runs,
     pub(super) run_totals: RunTotals,
-    pub(super) success: u64,
-    pub(super) errors: u64,
+    pub(super) history: History,
     pub(super) backends: Vec<Backend>,
     last_backend: usize,
     pub(super) top_errors: Errors,
     pub(super) kinds: Vec<(String, u64)>,
-    pub(super) tasks: Tasks,
-    pub(super) calls: u64,
     pub(super) retried: u64,
-    pub(super) call_tokens: Tokens,
-    pub(super) task_tokens: Tokens,
-    pub(super) costs: Costs,
     pub(super) queue: Histogram,
     pub(super) first_byte: Histogram,
     pub(super) rest: Histogram,
     pub(super) waited: Histogram,
     /// From, to (helpers' names; ids in lines without), why.
-    pub(super) fallbacks: Ways<3>,
+    pub(super) fallbacks: Ways,
     /// Decision, pressure.
-    pub(super) admissions: Ways<2>,
-    /// Events of companions, by name.
-    pub(super) companions: Ways<1>,
+    pub(super) admissions: Ways,
+    /// Events whose names are not the library's own.
+    pub(super) others: Ways,
     /// How often, and how long in all, the device slept during tasks.
     pub(super) suspended: Histogram,
     pub(super) traces: Traces,
     pub(super) results_dropped: u64,
+    /// Tasks that the embedded engine answered: no model did.
+    pub(super) echoed: u64,
     pub(super) unjoined: u64,
     pub(super) lines: LineCounts,
 }
@@ -70,13 +100,17 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The three events that calls, errors and latencies run over.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Counted {
+pub(super) enum Counted {
     Spawn,
     Call,
     Task,
 }
 
 impl Counts {
+    pub(super) fn filtered(filter: Filter) -> Self {
+        Self { filter: Some(filter), ..Self::default() }
+    }
+
     /// Adds a line. `record` is room for what stands in it.
     pub(super) fn add(&mut self, found: FoundLine<'_>, record: &mut Record) {
         let (line, ended) = match found {
@@ -162,8 +196,17 @@ impl Counts {
             self.lines.foreign += 1;
             return;
         };
+        let kept = self.filter.as_ref().map_or(LineScope::All, |filter| filter(record));
+        if kept == LineScope::Nothing {
+            return;
+        }
         let event = record.text(TextField::Event).unwrap_or_default().raw();
-        self.runs.line(run.raw(), record.count(NumberField::Seq), event == b"run_end");
+        let ends = event == b"run_end";
+        let same = self.runs.line(run.raw(), record.count(NumberField::Seq), ends);
+        self.history.line(run, same, record.number(NumberField::Timestamp), ends);
+        if kept == LineScope::RunAlone {
+            return;
+        }
         match event {
             b"backend_call" => self.counted(record, Counted::Call),
             b"task_complete" => self.counted(record, Counted::Task),
@@ -175,9 +218,11 @@ impl Counts {
                 let name = |name, id| if record.text(name).is_some() { name } else { id };
                 let from = name(TextField::FromWhom, TextField::From);
                 let to = name(TextField::ToWhom, TextField::To);
-                self.fallbacks.add(record, [from, to, TextField::Why]);
+                self.fallbacks.add(record, &[from, to, TextField::Why]);
             }
-            b"admission" => self.admissions.add(record, [TextField::Decision, TextField::Pressure]),
+            b"admission" => {
+                self.admissions.add(record, &[TextField::Decision, TextField::Pressure])
+            }
             b"suspended" => {
                 self.suspended.add(record.number(NumberField::SuspendedMs).unwrap_or(0.0))
             }
@@ -188,9 +233,8 @@ impl Counts {
             }
             b"lines_lost" => add(&mut self.lines.lost, record, NumberField::Lines),
             b"audit_reopened" => self.lines.reopened += 1,
-            // Of a companion; see Telemetry::report.
-            name if name.contains(&b'.') => self.companions.add(record, [TextField::Event]),
-            _ => {}
+            b"run_end" | b"" => {}
+            _ => self.others.add(record, &[TextField::Event]),
         }
     }
 
@@ -199,44 +243,47 @@ impl Counts {
         // A line without `success` failed if it has an error.
         let success = record.success().unwrap_or(error.is_none());
         let latency = record.number(NumberField::LatencyMs).unwrap_or(0.0);
-        let backend = self.backend(record.text(TextField::Backend));
-        if let Some(backend) = self.backends.get_mut(backend) {
-            backend.calls += 1;
-            backend.errors += u64::from(!success);
-            backend.latency.add(latency);
-            if event == Counted::Call {
-                backend.tokens.add(record, success);
-            }
-        }
-        if success {
-            self.success += 1;
-        } else {
-            self.errors += 1;
+        let place = self.backend(record.text(TextField::Backend));
+        let call = event == Counted::Call && latency > 0.0;
+        let bucket = call.then(|| coarse_bucket_of(latency));
+        self.history.event(record.number(NumberField::Timestamp), success, bucket);
+        if !success {
             let kind = record.text(TextField::ErrorKind);
             self.top_errors.add(error, kind);
             self.kind(kind);
         }
+        let Some(backend) = self.backends.get_mut(place) else { return };
+        backend.ends[event as usize].add(success);
+        backend.latency.add(latency);
         match event {
             Counted::Spawn => {}
-            Counted::Call => self.call(record, success, latency),
-            Counted::Task => {
-                self.tasks.done += u64::from(success);
-                self.tasks.failed += u64::from(!success);
-                self.task_tokens.add(record, success);
-                self.costs.add(record, success);
-                self.queue.add(record.number(NumberField::QueueMs).unwrap_or(0.0));
+            Counted::Call => {
+                backend.tokens.add(record, success);
+                if let Some(waited) = record.number(NumberField::WaitedMs) {
+                    self.waited.add(waited);
+                    backend.spent.back_off += waited.max(0.0);
+                }
+                match record.number(NumberField::FirstByteMs) {
+                    None => backend.spent.whole += latency.max(0.0),
+                    Some(first_byte) => {
+                        self.first_byte.add(first_byte);
+                        self.rest.add(latency - first_byte);
+                        backend.spent.first_byte += first_byte.max(0.0);
+                        backend.spent.rest += (latency - first_byte).max(0.0);
+                    }
+                }
+                let attempt = record.count(NumberField::Attempt);
+                self.retried += u64::from(attempt.is_some_and(|n| n > 1));
             }
-        }
-    }
-
-    fn call(&mut self, record: &LineFields<'_>, success: bool, latency: f64) {
-        self.calls += 1;
-        self.retried += u64::from(record.count(NumberField::Attempt).is_some_and(|n| n > 1));
-        self.call_tokens.add(record, success);
-        self.waited.add(record.number(NumberField::WaitedMs).unwrap_or(0.0));
-        if let Some(first_byte) = record.number(NumberField::FirstByteMs) {
-            self.first_byte.add(first_byte);
-            self.rest.add(latency - first_byte);
+            Counted::Task => {
+                self.echoed += u64::from(record.echoed());
+                backend.task_tokens.add(record, success);
+                backend.costs.add(record, success);
+                if let Some(queued) = record.number(NumberField::QueueMs) {
+                    self.queue.add(queued);
+                    backend.spent.queue += queued.max(0.0);
+                }
+            }
         }
     }
 
@@ -266,19 +313,30 @@ impl Counts {
             return same;
         }
         let raw = (raw.len() <= NAME_BYTES_MAX).then(|| raw.to_vec());
-        let latency = Histogram::default();
-        let tokens = Tokens::default();
-        self.backends.push(Backend { raw, name, calls: 0, errors: 0, latency, tokens });
+        self.backends.push(Backend { raw, name, ..Backend::default() });
         self.backends.len() - 1
     }
 
     fn kind(&mut self, kind: Option<RawText<'_>>) {
         let Some(kind) = kind else { return };
-        if let Some(known) = self.kinds.iter_mut().find(|known| known.0.as_bytes() == kind.raw()) {
-            known.1 += 1;
-        } else if self.kinds.len() < KINDS_MAX {
-            self.kinds.push((clean(&kind.decode(), NAME_BYTES_MAX), 1));
+        let known = self.kinds.iter().position(|known| known.0.as_bytes() == kind.raw());
+        let place = known.unwrap_or_else(|| self.new_kind(kind));
+        if let Some(kind) = self.kinds.get_mut(place) {
+            kind.1 += 1;
         }
+    }
+
+    /// The place of a kind that does not stand in the list as it is written; beyond the list
+    /// where that is full.
+    #[cold]
+    fn new_kind(&mut self, kind: RawText<'_>) -> usize {
+        let name = clean(&kind.decode(), NAME_BYTES_MAX);
+        let known = self.kinds.iter().position(|known| known.0 == name);
+        let place = known.unwrap_or(self.kinds.len());
+        if known.is_none() && place < KINDS_MAX {
+            self.kinds.push((name, 0));
+        }
+        place
     }
 }
 

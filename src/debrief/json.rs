@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{BackendStats, Debrief, TimePart, TopError, advice};
+use super::stats::{BackendStats, TimePart, TopError};
+use super::{Debrief, advice};
 
 pub(super) fn report(debrief: &Debrief) -> Value {
     let counts = &debrief.counts;
@@ -21,7 +22,7 @@ pub(super) fn report(debrief: &Debrief) -> Value {
         .admissions
         .list
         .iter()
-        .map(|([decision, pressure], count)| {
+        .map(|([decision, pressure, _], count)| {
             json!({"decision": decision, "pressure": pressure, "count": count})
         })
         .collect();
@@ -41,18 +42,19 @@ pub(super) fn report(debrief: &Debrief) -> Value {
     set("other_errors", counts.other_errors.into());
     set("error_kinds", kinds.into());
     set("tasks", json!({"done": counts.tasks.done, "failed": counts.tasks.failed}));
-    set("attempts", json!({"calls": counts.calls, "retried": counts.retried}));
+    if counts.echoed > 0 {
+        set("echoed_tasks", counts.echoed.into());
+    }
+    set("attempts", json!({"calls": counts.attempts.total(), "retried": counts.retried}));
     set("tokens", tokens(debrief));
     set("cost", cost(debrief));
     set("times", times.into());
     set("fallbacks", fallbacks.into());
     set("admissions", admissions.into());
-    let companions: Map<String, Value> = debrief
-        .companion_events()
-        .into_iter()
-        .map(|(name, count)| (name.to_owned(), count.into()))
-        .collect();
-    set("companion_events", companions.into());
+    let others = debrief.companion_events().into_iter();
+    let others: Map<String, Value> =
+        others.map(|(event, count)| (event.to_owned(), count.into())).collect();
+    set("other_events", others.into());
     set("trace_export", traces(debrief));
     set("results_dropped", counts.results_dropped.into());
     set("unjoined_threads", counts.unjoined.into());
@@ -70,6 +72,8 @@ fn backend(stats: &BackendStats) -> Value {
         "avg_latency_ms": stats.avg_latency_ms,
         "p50_latency_ms": stats.p50_latency_ms,
         "p95_latency_ms": stats.p95_latency_ms,
+        "p99_latency_ms": stats.p99_latency_ms,
+        "max_latency_ms": stats.max_latency_ms,
         "prompt_tokens": stats.prompt_tokens,
         "completion_tokens": stats.completion_tokens,
         "usage_missing": stats.usage_missing,

@@ -23,11 +23,10 @@ pub(super) fn each_line(
     mut each: impl FnMut(FoundLine<'_>),
     mut progress: impl FnMut(u64),
 ) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let (mut filled, mut total, mut skipping) = (0, 0, false);
+    let mut lines = LineBuffer::new();
+    let mut total = 0;
     loop {
-        let room = buffer.get_mut(filled..).unwrap_or_default();
-        let read = match reader.read(room) {
+        let read = match reader.read(lines.room()) {
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
@@ -36,24 +35,53 @@ pub(super) fn each_line(
             break;
         }
         total += read as u64;
-        let end = filled + read;
-        let used =
-            hand_out(buffer.get(..end).unwrap_or_default(), filled, &mut skipping, &mut each);
-        buffer.copy_within(used..end, 0);
-        filled = end - used;
-        if filled == BUFFER_BYTES {
-            filled = make_room(&mut buffer, &mut skipping, &mut each);
-        }
+        lines.filled(read, &mut each);
         progress(total);
     }
-    let mut rest = buffer.get(..filled).unwrap_or_default();
-    if skipping {
-        rest = from_first_nul(rest);
-    }
-    if !rest.is_empty() {
-        each(FoundLine::Unended(rest));
-    }
+    lines.unended().into_iter().for_each(each);
     Ok(())
+}
+
+/// Finds lines in bytes that come in pieces.
+#[derive(Clone)]
+pub(super) struct LineBuffer {
+    buffer: Vec<u8>,
+    /// So many bytes at the buffer's beginning are the beginning of a line.
+    filled: usize,
+    /// Inside a line that is too long.
+    skipping: bool,
+}
+
+impl LineBuffer {
+    pub(super) fn new() -> Self {
+        Self { buffer: vec![0; BUFFER_BYTES], filled: 0, skipping: false }
+    }
+
+    /// Where the next bytes belong; never empty.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// Takes note of so many bytes put into [`room`](Self::room); hands out whole lines.
+    pub(super) fn filled(&mut self, read: usize, each: &mut impl FnMut(FoundLine<'_>)) {
+        let end = self.filled + read;
+        let block = self.buffer.get(..end).unwrap_or_default();
+        let used = hand_out(block, self.filled, &mut self.skipping, each);
+        self.buffer.copy_within(used..end, 0);
+        self.filled = end - used;
+        if self.filled == BUFFER_BYTES {
+            self.filled = make_room(&mut self.buffer, &mut self.skipping, each);
+        }
+    }
+
+    /// What no newline has ended yet.
+    pub(super) fn unended(&self) -> Option<FoundLine<'_>> {
+        let mut rest = self.buffer.get(..self.filled).unwrap_or_default();
+        if self.skipping {
+            rest = from_first_nul(rest);
+        }
+        (!rest.is_empty()).then_some(FoundLine::Unended(rest))
+    }
 }
 
 /// Empties a buffer without a newline, down to what may be the beginning of a line; returns

@@ -6,94 +6,46 @@
 //! of the Python prototype.
 
 mod advice;
+mod bars;
 mod bytes;
+mod compare;
+mod console;
 mod digits;
+mod facts;
+mod filter;
 mod fold;
 mod health;
 mod histogram;
+mod history;
+mod html;
 mod json;
 mod lines;
+mod live;
+mod markdown;
 mod order;
+mod prometheus;
 mod record;
-mod render;
 mod runs;
 mod scan;
+mod stats;
 mod tallies;
 
+pub use compare::Comparison;
+pub use filter::LineFilter;
 pub use health::{Health, compute_stability_score};
+pub use live::LiveDebrief;
+pub use stats::{BackendStats, TopError};
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::Error;
+use crate::files::open::{Kinds, to_read};
 use fold::Counts;
 use health::failure_rate;
-use histogram::{Histogram, Row};
-use order::sort_short;
 use record::Record;
-use tallies::ErrorCount;
-
-/// How many of the most frequent errors a report lists.
-const TOP_ERRORS: usize = 10;
-
-/// One backend's calls over all runs: its `helper_spawn`, `backend_call` and `task_complete`
-/// events together.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct BackendStats {
-    /// The backend's name.
-    pub name: String,
-    /// Events of it.
-    pub calls: u64,
-    /// Of those, the ones that failed.
-    pub errors: u64,
-    /// Average of its latencies above zero, in milliseconds; 0 where there is none.
-    pub avg_latency_ms: f64,
-    /// The value that half of its latencies above zero do not exceed, in milliseconds: the
-    /// nearest-rank percentile, exact for up to 256 latencies and within 1 % beyond.
-    pub p50_latency_ms: f64,
-    /// The same for 95 %.
-    pub p95_latency_ms: f64,
-    /// Tokens of the prompts, as its calls reported them.
-    pub prompt_tokens: u64,
-    /// Tokens of the answers, as its calls reported them.
-    pub completion_tokens: u64,
-    /// Successful calls that reported no tokens, which is not zero tokens.
-    pub usage_missing: u64,
-    rows: Vec<Row>,
-}
-
-impl BackendStats {
-    /// Errors per call, from 0 to 1.
-    pub fn failure_rate(&self) -> f64 {
-        failure_rate(self.calls.saturating_sub(self.errors), self.errors)
-    }
-}
-
-/// An error and how often it occurred.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TopError {
-    /// Its text.
-    pub error: String,
-    /// Its kind, as [`ErrorKind::as_str`](crate::ErrorKind::as_str) has it, where lines name it.
-    pub error_kind: Option<String>,
-    /// The number of lines with it.
-    pub count: u64,
-}
-
-/// One part of the time, over all lines that report it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct TimePart {
-    name: &'static str,
-    key: &'static str,
-    count: u64,
-    total_ms: f64,
-    p50_ms: f64,
-    p95_ms: f64,
-}
+use stats::{ReportParts, Sums, TimePart};
 
 /// The report on an audit file.
 ///
@@ -118,35 +70,13 @@ pub struct Debrief {
     times: Vec<TimePart>,
 }
 
-/// The counts that reports show as they are.
-#[derive(Clone)]
-struct Sums {
-    runs: runs::RunTotals,
-    success: u64,
-    errors: u64,
-    other_errors: u64,
-    kinds: Vec<(String, u64)>,
-    tasks: tallies::Tasks,
-    calls: u64,
-    retried: u64,
-    tokens: tallies::Tokens,
-    costs: tallies::Costs,
-    fallbacks: tallies::Ways<3>,
-    admissions: tallies::Ways<2>,
-    companions: tallies::Ways<1>,
-    traces: tallies::Traces,
-    results_dropped: u64,
-    unjoined: u64,
-    lines: tallies::LineCounts,
-}
-
 impl Debrief {
     /// Reads an audit file.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be opened or read. Lines that cannot be read are no
-    /// error.
+    /// [`Error::Io`] if the file cannot be opened or read, or is a pipe (whose bytes
+    /// [`from_reader`](Self::from_reader) reads). Lines that cannot be read are no error.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::from_path_with_progress(path, |_, _| ())
     }
@@ -166,7 +96,7 @@ impl Debrief {
             what: format!("cannot read the audit file {}", path.display()),
             source,
         };
-        let file = File::open(path).map_err(failed)?;
+        let file = to_read(path, Kinds::PlainOrDevice).map_err(failed)?;
         let total = file.metadata().map_err(failed)?.len();
         Self::read(file, |done| progress(done, total.max(done))).map_err(failed)
     }
@@ -189,43 +119,8 @@ impl Debrief {
     }
 
     fn from_counts(counts: Counts) -> Self {
-        let mut backends: Vec<_> = counts.backends.into_iter().map(backend_stats).collect();
-        sort_short(&mut backends, |a, b| a.name < b.name);
-        let times = [
-            ("queue", "queue_ms", &counts.queue),
-            ("first byte", "first_byte_ms", &counts.first_byte),
-            ("rest of reply", "rest_ms", &counts.rest),
-            ("back-off", "waited_ms", &counts.waited),
-            ("device asleep", "suspended_ms", &counts.suspended),
-        ];
-        let times = times.into_iter().filter_map(|(name, key, times)| time_part(name, key, times));
-        let mut other_errors = counts.top_errors.others;
-        let mut top_errors = counts.top_errors.sorted();
-        let rest = top_errors.split_off(TOP_ERRORS.min(top_errors.len()));
-        other_errors += rest.iter().map(|error| error.count).sum::<u64>();
-        // Each call's own tokens, where calls report them; a task's are their sum.
-        let by_call = counts.call_tokens.told > 0 || counts.task_tokens.told == 0;
-        let sums = Sums {
-            runs: counts.run_totals,
-            success: counts.success,
-            errors: counts.errors,
-            other_errors,
-            kinds: counts.kinds,
-            tasks: counts.tasks,
-            calls: counts.calls,
-            retried: counts.retried,
-            tokens: if by_call { counts.call_tokens } else { counts.task_tokens },
-            costs: counts.costs,
-            fallbacks: counts.fallbacks,
-            admissions: counts.admissions,
-            companions: counts.companions,
-            traces: counts.traces,
-            results_dropped: counts.results_dropped,
-            unjoined: counts.unjoined,
-            lines: counts.lines,
-        };
-        let top_errors = top_errors.into_iter().map(top_error).collect();
-        Self { counts: sums, backends, top_errors, times: times.collect() }
+        let ReportParts { counts, backends, top_errors, times } = ReportParts::new(counts);
+        Self { counts, backends, top_errors, times }
     }
 
     /// Distinct runs. (A lower bound where more than 14,000 runs stand in no order.)
@@ -235,27 +130,27 @@ impl Debrief {
 
     /// Events counted: `helper_spawn`, `backend_call` and `task_complete`.
     pub fn total_events(&self) -> u64 {
-        self.counts.success.saturating_add(self.counts.errors)
+        self.counts.events.total()
     }
 
     /// Events that succeeded.
     pub fn success_count(&self) -> u64 {
-        self.counts.success
+        self.counts.events.done
     }
 
     /// Events that failed.
     pub fn error_count(&self) -> u64 {
-        self.counts.errors
+        self.counts.events.failed
     }
 
     /// Errors per event, from 0 to 1; 0 where there are no events.
     pub fn failure_rate(&self) -> f64 {
-        failure_rate(self.counts.success, self.counts.errors)
+        failure_rate(self.success_count(), self.error_count())
     }
 
     /// See [`compute_stability_score`].
     pub fn stability_score(&self) -> f64 {
-        compute_stability_score(self.counts.success, self.counts.errors)
+        compute_stability_score(self.success_count(), self.error_count())
     }
 
     /// The health that follows from the failure rate.
@@ -283,12 +178,13 @@ impl Debrief {
         self.counts.tasks.failed
     }
 
-    /// Events that companion crates reported ([`Telemetry::report`](crate::Telemetry::report)),
-    /// and how often, in the order of their first. After 16 names, further ones are counted as
-    /// one.
+    /// Events that are not the library's own, by name, and how often each occurred, in the order
+    /// of their first: those that companion crates reported
+    /// ([`Telemetry::report`](crate::Telemetry::report)). After 16 names, further ones are
+    /// counted as one.
     pub fn companion_events(&self) -> Vec<(&str, u64)> {
-        let list = self.counts.companions.list.iter();
-        list.map(|([name], count)| (name.as_str(), *count)).collect()
+        let list = self.counts.others.list.iter();
+        list.map(|([name, ..], count)| (name.as_str(), *count)).collect()
     }
 
     /// The report for a console.
@@ -296,9 +192,22 @@ impl Debrief {
         self.to_string()
     }
 
+    /// The latencies of each backend as a histogram for a console, which the report itself has
+    /// as one line; empty where there is nothing to compare.
+    pub fn to_histograms(&self) -> String {
+        console::histograms(self)
+    }
+
     /// The report as Markdown.
     pub fn to_markdown(&self) -> String {
-        render::markdown(self)
+        markdown::markdown(self)
+    }
+
+    /// The report as one HTML page for people: no script, nothing fetched, at most 300 KB. It
+    /// shows more than the other reports do: failures and latency over time and by run, and
+    /// each latency distribution.
+    pub fn to_html(&self) -> String {
+        html::report(self)
     }
 
     /// The report as JSON: the keys are the getters' names, rates are fractions from 0 to 1,
@@ -306,41 +215,23 @@ impl Debrief {
     pub fn to_json(&self) -> serde_json::Value {
         json::report(self)
     }
-}
 
-fn backend_stats(backend: fold::Backend) -> BackendStats {
-    BackendStats {
-        name: backend.name,
-        calls: backend.calls,
-        errors: backend.errors,
-        avg_latency_ms: backend.latency.average(),
-        p50_latency_ms: backend.latency.percentile(50),
-        p95_latency_ms: backend.latency.percentile(95),
-        prompt_tokens: backend.tokens.prompt,
-        completion_tokens: backend.tokens.completion,
-        usage_missing: backend.tokens.missing,
-        rows: backend.latency.rows(),
+    /// What changed since another report, of an earlier file or span say, and whether it can be
+    /// chance.
+    pub fn compare(&self, before: &Self) -> Comparison {
+        Comparison::new(before, self)
     }
-}
 
-fn top_error(error: ErrorCount) -> TopError {
-    TopError { error: error.text, error_kind: error.kind, count: error.count }
-}
-
-fn time_part(name: &'static str, key: &'static str, times: &Histogram) -> Option<TimePart> {
-    (times.count() > 0).then(|| TimePart {
-        name,
-        key,
-        count: times.count(),
-        total_ms: times.sum(),
-        p50_ms: times.percentile(50),
-        p95_ms: times.percentile(95),
-    })
+    /// The report in Prometheus's text format (version 0.0.4), for a textfile collector or an
+    /// endpoint of the program's own. Names begin with `automation_assistant_`.
+    pub fn to_prometheus(&self) -> String {
+        prometheus::text(self)
+    }
 }
 
 impl fmt::Display for Debrief {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        render::console(self, f)
+        console::console(self, f)
     }
 }
 

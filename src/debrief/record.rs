@@ -21,9 +21,10 @@ pub(super) enum NumberField {
     Unjoined,
     SuspendedMs,
     CostNano,
+    Timestamp,
 }
 
-const NUMBERS: usize = NumberField::CostNano as usize + 1;
+const NUMBERS: usize = NumberField::Timestamp as usize + 1;
 
 /// The texts that the report reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,7 @@ pub(super) struct Record {
     numbers: [f64; NUMBERS],
     has_number: u32,
     pub(super) success: Option<bool>,
+    pub(super) echoed: bool,
     pub(super) shape: Shape,
 }
 
@@ -126,6 +128,10 @@ impl<'a> LineFields<'a> {
         (count as f64 == found).then_some(count)
     }
 
+    pub(super) fn echoed(&self) -> bool {
+        self.record.echoed
+    }
+
     pub(super) fn success(&self) -> Option<bool> {
         self.record.success
     }
@@ -140,7 +146,7 @@ impl TextSpan {
 
 impl Record {
     pub(super) fn clear(&mut self) {
-        (self.has_text, self.has_number, self.success) = (0, 0, None);
+        (self.has_text, self.has_number, self.success, self.echoed) = (0, 0, None, false);
     }
 
     pub(super) fn set_text(&mut self, name: TextField, text: TextSpan) {
@@ -160,6 +166,7 @@ impl Record {
             Field::Text(name) => self.has_text &= !(1 << name as u32),
             Field::Number(number) => self.has_number &= !(1 << number as u32),
             Field::Success => self.success = None,
+            Field::Echoed => self.echoed = false,
             Field::Other => {}
         }
     }
@@ -170,6 +177,7 @@ pub(super) enum Field {
     Text(TextField),
     Number(NumberField),
     Success,
+    Echoed,
     #[default]
     Other,
 }
@@ -205,7 +213,9 @@ pub(super) fn field(key: &[u8]) -> Field {
         b"unjoined_threads" => N(NumberField::Unjoined),
         b"suspended_ms" => N(NumberField::SuspendedMs),
         b"cost_nano" => N(NumberField::CostNano),
+        b"timestamp" => N(NumberField::Timestamp),
         b"success" => Field::Success,
+        b"echoed" => Field::Echoed,
         _ => Field::Other,
     }
 }
@@ -219,9 +229,16 @@ pub(super) const WORD: usize = 8;
 
 /// How the keys of the last lines looked, by their place in the line. A writer repeats
 /// itself: comparing with what stood there before is cheaper than reading.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shape {
     pub(super) keys: [[SeenKey; 2]; SHAPE_FIELDS],
+}
+
+impl Default for Shape {
+    /// A loop: derived, it is kilobytes of stores, one for each field of each key.
+    fn default() -> Self {
+        Self { keys: [[SeenKey::default(); 2]; SHAPE_FIELDS] }
+    }
 }
 
 /// A key as it stands in a line, from its opening quote to its colon.

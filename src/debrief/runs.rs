@@ -19,7 +19,7 @@ const SEEN_MAX: usize = 14_000;
 const RUN_ID_BYTES_MAX: usize = 64;
 
 /// One run, while its lines go by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct SeenRun {
     hash: u64,
     /// Its lines carry sequence numbers: it is of our making, not of the prototype's.
@@ -34,7 +34,7 @@ struct SeenRun {
 }
 
 /// All runs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Runs {
     hasher: RandomState,
     active: Vec<SeenRun>,
@@ -65,17 +65,19 @@ pub(super) struct RunTotals {
 }
 
 impl Runs {
-    /// Takes note of a line of this run.
-    pub(super) fn line(&mut self, id: &[u8], seq: Option<u64>, ends: bool) {
+    /// Takes note of a line of this run; returns whether the line before was of it too.
+    #[inline]
+    pub(super) fn line(&mut self, id: &[u8], seq: Option<u64>, ends: bool) -> bool {
         self.lines += 1;
         let id = id.get(..RUN_ID_BYTES_MAX).unwrap_or(id);
-        if self.current_id != id || self.active.is_empty() {
+        let same = self.current_id == id && !self.active.is_empty();
+        if !same {
             self.current = self.find(id);
             self.current_id.clear();
             self.current_id.extend_from_slice(id);
         }
         let lines = self.lines;
-        let Some(run) = self.active.get_mut(self.current) else { return };
+        let Some(run) = self.active.get_mut(self.current) else { return same };
         run.last_line = lines;
         run.ended |= ends;
         if let Some(seq) = seq {
@@ -84,6 +86,7 @@ impl Runs {
             run.numbered = true;
             run.numbered_lines += 1;
         }
+        same
     }
 
     /// The run's place in `active`, where it is put if it is not there.

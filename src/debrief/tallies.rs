@@ -7,8 +7,8 @@ use crate::text::clean;
 /// Texts of errors counted at one time; see [`Errors`].
 const ERRORS_MAX: usize = 128;
 
-/// Fallbacks, and decisions of the admission policy, with counts of their own; further ones are
-/// counted together.
+/// Fallbacks, decisions of the admission policy, and names of events of others, with counts of
+/// their own; further ones are counted together.
 pub(super) const WAYS_MAX: usize = 16;
 
 /// Longest name of a backend that is kept, in bytes.
@@ -25,7 +25,7 @@ const NO_ERROR: &str = "(no error text)";
 
 /// Texts with counts, in bounded memory: when all places are taken, the rarest text makes
 /// room, and its count goes to the others. Texts that are frequent throughout stay.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Errors {
     places: Vec<(Vec<u8>, ErrorCount)>,
     pub(super) others: u64,
@@ -39,15 +39,31 @@ pub(super) struct ErrorCount {
     pub(super) count: u64,
 }
 
-/// How tasks ended.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tasks {
+/// How events of one sort ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Ends {
     pub(super) done: u64,
     pub(super) failed: u64,
 }
 
+impl Ends {
+    pub(super) fn add(&mut self, success: bool) {
+        self.done += u64::from(success);
+        self.failed += u64::from(!success);
+    }
+
+    pub(super) fn total(self) -> u64 {
+        self.done.saturating_add(self.failed)
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        let done = self.done.saturating_add(other.done);
+        Self { done, failed: self.failed.saturating_add(other.failed) }
+    }
+}
+
 /// Tokens, as one sort of line reports them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tokens {
     pub(super) prompt: u64,
     pub(super) completion: u64,
@@ -59,7 +75,7 @@ pub(super) struct Tokens {
 
 /// The cost of tasks, by the price lists of their helpers. Tasks without a price are counted
 /// apart.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Costs {
     /// Billionths of the price lists' unit.
     pub(super) nano: u64,
@@ -99,27 +115,32 @@ pub(super) struct Traces {
     pub(super) retried: u64,
 }
 
-/// A few texts, and how often they occurred together.
+/// Up to three texts, and how often they occurred together.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ways<const TEXTS: usize> {
-    pub(super) list: Vec<([String; TEXTS], u64)>,
+pub(super) struct Ways {
+    pub(super) list: Vec<([String; 3], u64)>,
 }
 
-impl<const TEXTS: usize> Ways<TEXTS> {
-    pub(super) fn add(&mut self, record: &LineFields<'_>, names: [TextField; TEXTS]) {
-        let text = |name| {
-            let text = record.text(name).map(RawText::decode).unwrap_or_default();
-            clean(&text, NAME_BYTES_MAX)
-        };
-        let mut texts = names.map(text);
+impl Ways {
+    /// Counts a line by its texts of these names; the others are empty.
+    pub(super) fn add(&mut self, record: &LineFields<'_>, names: &[TextField]) {
+        let mut texts: [String; 3] = Default::default();
+        for (text, name) in texts.iter_mut().zip(names) {
+            let found = record.text(*name).map(RawText::decode).unwrap_or_default();
+            *text = clean(&found, NAME_BYTES_MAX);
+        }
         if self.list.len() >= WAYS_MAX && self.list.iter().all(|way| way.0 != texts) {
-            texts = names.map(|_| OTHERS.to_owned());
+            texts = names_of_others(names.len());
         }
         match self.list.iter_mut().find(|way| way.0 == texts) {
             Some(way) => way.1 += 1,
             None => self.list.push((texts, 1)),
         }
     }
+}
+
+fn names_of_others(count: usize) -> [String; 3] {
+    std::array::from_fn(|place| if place < count { OTHERS } else { "" }.to_owned())
 }
 
 /// Adds a number of a line. Sums stay at their greatest value, for a line may hold any number.
@@ -146,6 +167,15 @@ impl Tokens {
             self.missing += u64::from(success);
         }
     }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            prompt: self.prompt.saturating_add(other.prompt),
+            completion: self.completion.saturating_add(other.completion),
+            told: self.told + other.told,
+            missing: self.missing + other.missing,
+        }
+    }
 }
 
 impl Costs {
@@ -157,6 +187,15 @@ impl Costs {
             self.unpriced += 1;
         } else {
             self.usage_missing += u64::from(success);
+        }
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            nano: self.nano.saturating_add(other.nano),
+            priced: self.priced + other.priced,
+            unpriced: self.unpriced + other.unpriced,
+            usage_missing: self.usage_missing + other.usage_missing,
         }
     }
 }

@@ -4,10 +4,8 @@
 //! clock and the wall clock go on. Their difference is the suspended time.
 
 use std::fmt;
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::files::Files;
 use super::system;
 
 /// A clock that goes on while the device is suspended.
@@ -105,9 +103,7 @@ fn sleepless_clock() -> (ClockSource, Duration) {
     if let Ok(time) = system::boot_time() {
         return (ClockSource::BootClock, time);
     }
-    // The limit is for several files; this is one.
-    let files = Files::new(Path::new("/"), Duration::MAX);
-    if let Ok(time) = system::proc_uptime(&files) {
+    if let Some(time) = system::own_uptime() {
         return (ClockSource::ProcUptime, time);
     }
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

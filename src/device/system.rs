@@ -1,5 +1,7 @@
 //! Cores, load, uptime and storage.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,7 +58,9 @@ const UPTIME: &str = "proc/uptime";
 /// More cores than this are no phone's and no server's, but a damaged file's.
 const MAX_CORES: usize = 4096;
 /// Longest uptime that is believed: a hundred years, in seconds.
-const MAX_UPTIME_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
+const MAX_UPTIME_SECONDS: u64 = 100 * 365 * 86_400;
+/// Longer than two numbers of that size.
+const UPTIME_BYTES_MAX: usize = 64;
 
 pub(crate) fn cores(files: &Files<'_>, live: bool) -> Probed<usize> {
     if live {
@@ -110,11 +114,27 @@ pub(crate) fn uptime(files: &Files<'_>, live: bool) -> Probed<Duration> {
 
 /// Time since the start of the system, suspended time included, to 10 ms.
 pub(crate) fn proc_uptime(files: &Files<'_>) -> Probed<Duration> {
-    let text = files.text(UPTIME)?;
-    let first = text.split_whitespace().next();
-    let seconds = first.and_then(decimal);
-    let sane = seconds.filter(|s| (0.0..=MAX_UPTIME_SECONDS).contains(s));
-    sane.map(Duration::from_secs_f64).ok_or_else(|| odd(UPTIME))
+    parse_uptime(&files.text(UPTIME)?).ok_or_else(|| odd(UPTIME))
+}
+
+/// The same of this system, for programs that read nothing else of the device: they link no more
+/// than this.
+pub(crate) fn own_uptime() -> Option<Duration> {
+    let mut text = [0; UPTIME_BYTES_MAX];
+    let length = File::open("/proc/uptime").ok()?.read(&mut text).ok()?;
+    parse_uptime(std::str::from_utf8(text.get(..length)?).ok()?)
+}
+
+/// `350735.47 234388.90`: the first is the time since the start of the system, in seconds.
+fn parse_uptime(text: &str) -> Option<Duration> {
+    let first = text.split_whitespace().next()?;
+    let (seconds, fraction) = first.split_once('.').unwrap_or((first, ""));
+    let mut nanoseconds = 0;
+    for digit in fraction.bytes().chain(std::iter::repeat(b'0')).take(9) {
+        nanoseconds = nanoseconds * 10 + u32::from(digit.is_ascii_digit().then(|| digit - b'0')?);
+    }
+    let seconds = seconds.parse().ok().filter(|seconds| *seconds <= MAX_UPTIME_SECONDS)?;
+    Some(Duration::new(seconds, nanoseconds))
 }
 
 pub(crate) fn storage(path: &Path) -> Probed<Storage> {
@@ -209,4 +229,24 @@ mod os {
     }
 
     pub(crate) fn kill_group(_leader: u32) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uptimes_are_read_and_what_is_none_is_not() {
+        let read = |text| parse_uptime(text).map(|time: Duration| time.as_millis());
+        assert_eq!(read("350735.47 234388.90\n"), Some(350_735_470));
+        assert_eq!(read("7 5\n"), Some(7_000));
+        assert_eq!(read("0.5"), Some(500));
+        for text in ["", "-1.00 0.00", "1.x 0", "1e3 1", "99999999999999999999.00", "4000000000.00"]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+        if cfg!(target_os = "linux") {
+            assert!(own_uptime().is_some());
+        }
+    }
 }

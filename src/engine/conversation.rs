@@ -13,7 +13,7 @@ use crate::engine::failure::{Failure, Retry};
 use crate::engine::message::{Content, Round};
 use crate::engine::protocol::{Ask, Headers, Offer, Protocol};
 use crate::engine::{Model, RemoteBackend, tools};
-use crate::http::{Limits, Request, Response};
+use crate::http::{Body, Limits, Request, Response};
 use crate::id::random_u64;
 use crate::task::{OpenAiApi, Usage};
 use crate::task_error::{ErrorKind, TaskError};
@@ -280,7 +280,7 @@ impl<'a> Conversation<'a> {
         let body = protocol.write(&ask);
         let accept = if ask.stream { "text/event-stream, application/json" } else { JSON };
         let url = self.backend.endpoint.join(&protocol.path(&ask));
-        let mut response = self.send(facts, &url, Some((&body, &ask)), accept)?;
+        let mut response = self.send(facts, &url, Some((body.body(), &ask)), accept)?;
         // The prompt's copy is not needed while the model thinks.
         drop(body);
         let outcome = if ask.stream {
@@ -330,7 +330,7 @@ impl<'a> Conversation<'a> {
         &self,
         facts: &mut Facts,
         url: &str,
-        post: Option<(&[u8], &Ask<'_>)>,
+        post: Option<(Body<'_>, &Ask<'_>)>,
         accept: &'static str,
     ) -> Result<Response<'a>, Failure> {
         let headers = &self.backend.headers;

@@ -1,40 +1,69 @@
 //! JSON written piece by piece, so that a provider's opaque JSON goes out as it came; and pieces
 //! of JSON found without reading them.
 
+#[cfg(test)]
+use std::io::Read;
+
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
+use crate::http::Body;
+use crate::splice::Streamed;
+use crate::task::Image;
+
 /// JSON that grows.
-pub(crate) struct Json(Vec<u8>);
+pub(crate) struct Json {
+    bytes: Vec<u8>,
+    /// Pictures whose bytes, if any, belong into it as base64, each with its place.
+    images: Vec<(usize, Image)>,
+    /// All of it, once it is written, if it has pictures.
+    streamed: Option<Streamed>,
+}
 
 impl Json {
     /// The JSON that this writes.
-    pub(crate) fn written(write: impl FnOnce(&mut Self)) -> Vec<u8> {
-        let mut json = Self(Vec::with_capacity(256));
+    pub(crate) fn new(write: impl FnOnce(&mut Self)) -> Self {
+        let bytes = Vec::with_capacity(256);
+        let mut json = Self { bytes, images: Vec::new(), streamed: None };
         write(&mut json);
-        json.0
+        json.splice();
+        json
+    }
+
+    // Out of line: once for each protocol.
+    #[inline(never)]
+    fn splice(&mut self) {
+        if let Some((_, image)) = self.images.first() {
+            self.streamed = Some(image.splice(std::mem::take(&mut self.bytes), &self.images));
+        }
+    }
+
+    /// The JSON as a request's body.
+    pub(crate) fn body(&self) -> Body<'_> {
+        match &self.streamed {
+            Some(streamed) => Body::Streamed(streamed),
+            None => Body::Bytes(&self.bytes),
+        }
     }
 
     /// An object with the members that this writes.
     pub(crate) fn object(&mut self, members: impl FnOnce(&mut Self)) {
-        self.separate();
-        self.0.push(b'{');
+        self.open(b'{');
         members(self);
-        self.0.push(b'}');
+        self.close(b'}');
     }
 
     /// An array with the elements that this writes.
     pub(crate) fn array(&mut self, elements: impl FnOnce(&mut Self)) {
-        self.separate();
-        self.0.push(b'[');
+        self.open(b'[');
         elements(self);
-        self.0.push(b']');
+        self.close(b']');
     }
 
     /// The key of an object's next member; its value must follow.
     pub(crate) fn key(&mut self, key: &str) -> &mut Self {
         self.value(key);
-        self.0.push(b':');
+        self.close(b':');
         self
     }
 
@@ -47,18 +76,42 @@ impl Json {
     pub(crate) fn value(&mut self, value: &(impl Serialize + ?Sized)) {
         self.separate();
         // Memory takes all, and texts and JSON values can always be written.
-        let _ = serde_json::to_writer(&mut self.0, value);
+        let _ = serde_json::to_writer(&mut self.bytes, value);
+    }
+
+    /// A text: the picture's URL, or its bytes as a data URL.
+    pub(crate) fn image_url(&mut self, image: &Image) {
+        self.encoded(&image.reference(), image);
+    }
+
+    /// A text: this prefix, and the picture's bytes as base64 if it has any.
+    pub(crate) fn encoded(&mut self, prefix: &str, image: &Image) {
+        self.value(prefix);
+        // Before the text's closing quote.
+        self.images.push((self.bytes.len() - 1, image.clone()));
     }
 
     /// A value that is JSON already.
     pub(crate) fn raw(&mut self, json: &str) {
         self.separate();
-        self.0.extend_from_slice(json.as_bytes());
+        self.bytes.extend_from_slice(json.as_bytes());
+    }
+
+    // Out of line: objects and arrays are begun and ended in dozens of places.
+    #[inline(never)]
+    fn open(&mut self, begin: u8) {
+        self.separate();
+        self.bytes.push(begin);
+    }
+
+    #[inline(never)]
+    fn close(&mut self, end: u8) {
+        self.bytes.push(end);
     }
 
     fn separate(&mut self) {
-        if !matches!(self.0.last(), None | Some(b'{' | b'[' | b':')) {
-            self.0.push(b',');
+        if !matches!(self.bytes.last(), None | Some(b'{' | b'[' | b':')) {
+            self.bytes.push(b',');
         }
     }
 }
@@ -116,12 +169,27 @@ fn after<'t>(text: &'t str, value: &str) -> &'t str {
 }
 
 #[cfg(test)]
+impl Json {
+    /// All that is sent.
+    pub(crate) fn sent(self) -> Vec<u8> {
+        match self.streamed {
+            Some(streamed) => {
+                let mut all = Vec::new();
+                (streamed.open)().read_to_end(&mut all).unwrap();
+                all
+            }
+            None => self.bytes,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn values_are_separated_and_raw_json_stays_as_it_is() {
-        let json = Json::written(|json| {
+        let json = Json::new(|json| {
             json.object(|json| {
                 json.text("a", "b\"");
                 json.key("list").array(|json| {
@@ -134,7 +202,7 @@ mod tests {
             });
         });
         let expected = r#"{"a":"b\"","list":[1,{ "x":1.0 },[],{"y":true}],"z":{}}"#;
-        assert_eq!(String::from_utf8(json).unwrap(), expected);
+        assert_eq!(String::from_utf8(json.sent()).unwrap(), expected);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::engine::protocol::Protocols;
 use crate::env::{Env, header_value};
 use crate::error::Error;
 use crate::http::{Client, Endpoint, Setup};
-use crate::limits::RateLimiter;
+use crate::rate_limit::RateLimiter;
 use crate::secret::Secret;
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -224,6 +224,10 @@ impl AiBackend for RemoteBackend {
             return Err(TaskError::new(ErrorKind::InvalidRequest, reserved_text(key)));
         }
         Conversation::new(self, call)?.run()
+    }
+
+    fn accepts_images(&self) -> bool {
+        true
     }
 
     /// Opening a connection cannot be interrupted.

@@ -115,7 +115,10 @@ impl Conversation<'_> {
         let request = self.call.request();
         scrubber.text(said);
         scrubber.text(self.call.system_prompt().unwrap_or_default());
-        message::messages(request).for_each(|message| scrubber.text(message.text()));
+        for message in message::messages(request) {
+            scrubber.text(message.text());
+            message.images().iter().for_each(|image| scrubber.text(&image.quotable()));
+        }
         for (key, value) in &request.context {
             scrubber.text(key);
             hide_value(&mut scrubber, value);

@@ -12,7 +12,7 @@ use std::sync::OnceLock as Cell;
 use ureq::{Agent, Proxy};
 
 use super::connection::{self, Connect};
-use super::{Setup, proxy, resolver};
+use super::{Setup, body, proxy, resolver};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::sync::lock;
@@ -99,5 +99,6 @@ fn config(kind: &AgentKind) -> ureq::config::Config {
         .max_idle_connections_per_host(IDLE_PER_HOST_MAX)
         .max_idle_connections(IDLE_MAX)
         .max_response_header_size(connection::HEADER_BYTES_MAX)
+        .middleware(body::send_streamed)
         .build()
 }

@@ -5,7 +5,7 @@
 //! cancels a call can only cut the connection while it still belongs to that call.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, Read};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,7 +139,6 @@ thread_local! {
 }
 
 /// The call that this thread is in.
-#[derive(Debug)]
 pub(super) struct Current {
     link: Arc<Link>,
     limits: Limits,
@@ -153,6 +152,8 @@ pub(super) struct Current {
     /// This call opened a connection of its own.
     pub(super) dialled: Cell<bool>,
     first_byte: Cell<Option<Duration>>,
+    /// The request's body, where ureq does not have it.
+    pub(super) streamed: Cell<Option<Box<dyn Read>>>,
     /// The connection that `link` holds, to spare the lock on every read.
     held: RefCell<Option<Arc<Wire>>>,
 }
@@ -249,7 +250,6 @@ impl Current {
 }
 
 /// One call, from here to its drop: registered with the thread and with the cancel signal.
-#[derive(Debug)]
 pub(super) struct Scope<'a> {
     pub(super) current: Rc<Current>,
     outer: Option<Rc<Current>>,
@@ -270,6 +270,7 @@ impl<'a> Scope<'a> {
             fresh_only: Cell::new(fresh_only),
             dialled: Cell::new(false),
             first_byte: Cell::new(None),
+            streamed: Cell::new(None),
             held: RefCell::new(None),
         });
         current.enter(CallPhase::Connect, Some(limits.connect));

@@ -4,8 +4,8 @@
 use std::io::Read;
 use std::time::Duration;
 
+use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
-use ureq::{Agent, BodyReader};
 
 use crate::cancel::CancelSignal;
 use crate::connections::Connections;
@@ -15,6 +15,7 @@ use crate::error::Error;
 mod agents;
 #[cfg(feature = "tls")]
 mod algorithms;
+mod body;
 mod call;
 mod connection;
 mod endpoint;
@@ -31,6 +32,7 @@ mod stream;
 mod tls;
 mod wait;
 
+pub(crate) use body::Body;
 use call::Scope;
 pub(crate) use call::{CallPhase, Limits};
 pub(crate) use endpoint::Endpoint;
@@ -61,7 +63,7 @@ pub(crate) struct Request<'a> {
     /// Names in lower case; values checked when the backend was made.
     pub(crate) headers: &'a [(&'static str, String)],
     /// What is posted; a request without is a GET.
-    pub(crate) body: Option<&'a [u8]>,
+    pub(crate) body: Option<Body<'a>>,
     /// Whether the body is put instead of posted.
     pub(crate) put: bool,
     pub(crate) accept: &'static str,
@@ -100,8 +102,15 @@ impl Client {
         fresh_only: bool,
     ) -> Result<Response<'c>, Unsent> {
         let scope = Scope::enter(cancel, limits, fresh_only);
-        let outcome = match request.body {
-            Some(body) => self.agent.run(assemble(request, body)),
+        let bytes = request.body.map(|body| match body {
+            Body::Bytes(bytes) => bytes,
+            Body::Streamed(body) => {
+                scope.current.streamed.set(Some((body.open)()));
+                &[]
+            }
+        });
+        let outcome = match bytes {
+            Some(bytes) => self.agent.run(assemble(request, bytes)),
             None => self.agent.run(assemble(request, ())),
         };
         match outcome {
@@ -156,6 +165,12 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
     if posts {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
     }
+    // ureq cannot know how long a body is that it only reads.
+    if let Some(Body::Streamed(body)) = request.body {
+        if let Ok(length) = HeaderValue::from_str(&body.content_length) {
+            headers.insert("content-length", length);
+        }
+    }
     for (name, value) in request.headers {
         if let Ok(mut value) = HeaderValue::from_str(value) {
             value.set_sensitive(true);
@@ -171,7 +186,7 @@ pub(crate) struct Response<'c> {
     status: u16,
     headers: HeaderMap,
     // Before `scope`: closing the connection is still part of the call.
-    body: BodyReader<'static>,
+    body: ureq::BodyReader<'static>,
     scope: Scope<'c>,
 }
 

@@ -51,11 +51,7 @@ impl OpikFile {
                 "{} has more than {FILE_BYTES_MAX} bytes: that is no Opik configuration",
                 path.display()
             ))),
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                Ok(Self::default())
-            }
+            Err(error) if is_absent(path, &error) => Ok(Self::default()),
             Err(source) => {
                 let what = format!("cannot read the Opik configuration {}", path.display());
                 Err(Error::Io { what, source })
@@ -97,6 +93,17 @@ impl OpikFile {
     }
 }
 
+/// Whether there is no file, as far as this user can know: in a home folder that may not be
+/// searched (another user's, say) nothing can be found. A file that is there and cannot be read
+/// is an error, for it may name another server.
+fn is_absent(path: &Path, error: &std::io::Error) -> bool {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => true,
+        ErrorKind::PermissionDenied => path.symlink_metadata().is_err(),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +127,28 @@ mod tests {
         let gone = std::env::temp_dir().join("automation-assistant-no-such-folder/x");
         assert!(OpikFile::read(&gone).unwrap().values.is_empty());
         assert!(matches!(OpikFile::read(&std::env::temp_dir()), Err(Error::Io { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_home_that_may_not_be_searched_holds_no_file_and_a_closed_file_is_an_error() {
+        use crate::files::open::tests::folder;
+        use std::fs::{Permissions, set_permissions, write};
+        use std::os::unix::fs::PermissionsExt;
+        let folder = folder("opik-closed");
+        let path = folder.join(FILE_NAME);
+        write(&path, "[opik]\nworkspace = w\n").unwrap();
+        set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+        let denied = std::io::Error::from(ErrorKind::PermissionDenied);
+        assert!(!is_absent(&path, &denied));
+        // File modes do not bind root.
+        if std::fs::File::open(&path).is_err() {
+            assert!(matches!(OpikFile::read(&path), Err(Error::Io { .. })));
+            set_permissions(&folder, Permissions::from_mode(0o000)).unwrap();
+            assert!(OpikFile::read(&path).unwrap().values.is_empty());
+            set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+        }
+        std::fs::remove_dir_all(folder).ok();
     }
 
     #[cfg(unix)]

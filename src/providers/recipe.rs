@@ -17,6 +17,7 @@ use crate::backend::AiBackend;
 use crate::config::{BackendType, HelperConfig, IDLE, Provider, TIMEOUT, TraceMode};
 use crate::engine::draft::{BadReply, Draft, Progress, TokenCounts};
 use crate::engine::error_body::ErrorBody;
+use crate::engine::json::Json;
 use crate::engine::message::{self, Content, ReplyPart, ToolCall};
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::engine::sse::SseEvent;
@@ -99,7 +100,7 @@ impl Protocol for Recipe {
         &["lines", "live"]
     }
 
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8> {
+    fn write(&self, ask: &Ask<'_>) -> Json {
         let mut lines: Vec<_> =
             ask.system().map(|text| format!("system: {text}")).into_iter().collect();
         lines.extend(ask.messages().map(|m| format!("{}: {}", m.role.as_str(), m.text())));
@@ -113,7 +114,7 @@ impl Protocol for Recipe {
         for (key, value) in ask.all_params() {
             body[key] = value.clone();
         }
-        body.to_string().into_bytes()
+        Json::new(|json| json.value(&body))
     }
 
     fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {

@@ -15,6 +15,9 @@ use crate::tool::FnTool;
 const LONG: Duration = Duration::from_secs(20);
 
 // The integration tests' own server.
+#[allow(unreachable_pub)]
+#[path = "../../tests/it/support/loopback.rs"]
+mod loopback;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../tests/it/support/server.rs"]
 mod server;

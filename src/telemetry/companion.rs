@@ -106,7 +106,7 @@ mod tests {
         let debrief = Debrief::from_reader(text.as_bytes()).unwrap();
         assert_eq!(debrief.companion_events(), [("queue.pushed", 2), ("queue.done", 1)]);
         assert_eq!(debrief.total_events(), 0);
-        assert_eq!(debrief.to_json()["companion_events"]["queue.pushed"], 2);
+        assert_eq!(debrief.to_json()["other_events"]["queue.pushed"], 2);
         for report in [debrief.to_string(), debrief.to_markdown()] {
             assert!(report.contains("queue.done: once"), "{report}");
         }

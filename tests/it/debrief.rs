@@ -1,7 +1,12 @@
 //! The report: its text for people, its numbers for programs, its calm before odd files.
 #![allow(clippy::print_stdout, reason = "the harness shows it when the test fails")]
 
+mod compare;
+mod console;
 mod damage;
+mod live;
+mod page;
+mod prometheus;
 mod sections;
 mod sums;
 
@@ -237,6 +242,18 @@ fn a_missing_file_is_an_error_with_its_name() {
     assert!(error.to_string().contains("no/such/audit.jsonl"), "{error}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_an_error_and_no_wait() {
+    let folder = crate::telemetry::Folder::new("debrief-pipe");
+    let path = folder.join("audit.jsonl");
+    crate::telemetry::places::pipe(&path);
+    let (send, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(Debrief::from_path(path).map(drop)));
+    let error = ended.recv_timeout(crate::support::LONG).expect("it does not wait").unwrap_err();
+    assert!(error.to_string().contains("a pipe"), "{error}");
+}
+
 #[test]
 fn progress_ends_with_the_whole_file() {
     let path = data("prototype.jsonl");
@@ -321,7 +338,7 @@ fn what_happened_on_the_way_is_counted_by_names_that_last() {
         "Fallback: cloud → local (network): 2 times",
         "Fallback: 1 → 2 (server): once",
         "Admission: refuse (battery): once",
-        "device asleep: p50=30000.0ms, p95=60000.0ms, total=90000.0ms (2 times)",
+        "device asleep        2     30000.0     60000.0        90.0",
     ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }

@@ -16,7 +16,9 @@ use serde_json::Value;
 
 use crate::support::command;
 
+mod debrief;
 mod doctor;
+mod look;
 
 /// Each story takes seconds; under emulation ten times that. Then it is killed.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -118,6 +120,7 @@ fn run_with(folder: &Folder, name: &str, arguments: &[&str], set: &[(&str, &str)
 }
 
 fn start(folder: &Folder, name: &str, arguments: &[&str], set: &[(&str, &str)]) -> Child {
+    crate::support::loopback::require();
     let mut command = command(program(name));
     command.args(arguments).current_dir(&folder.0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -243,7 +246,7 @@ fn device_health_tells_and_advises() {
 #[cfg(unix)]
 fn path_with(commands: &str) -> String {
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/device/termux");
-    let rest = std::env::var("PATH").unwrap_or_default();
+    let rest = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned());
     format!("{}:{rest}", recorded.join(commands).display())
 }
 
@@ -303,7 +306,7 @@ fn a_termux_command_that_hangs_is_told_once_and_what_to_do() {
 #[cfg(feature = "http")]
 fn one_answer(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
     use std::io::Write;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = crate::support::loopback::listen();
     let url = format!("http://{}/v1/", listener.local_addr().unwrap());
     let thread = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -465,11 +468,12 @@ fn tools_are_called_by_the_model() {
 }
 
 /// Programs that answer an unknown argument with their usage.
-const STRICT: [&str; 10] = [
+const STRICT: [&str; 11] = [
     "custom_backend",
     "demo",
     "device_maintenance",
     "hybrid",
+    "look",
     "model_comparison",
     "network_security",
     "pipeline",

@@ -2,6 +2,7 @@
 //! of a readable length. What is allowed stands in `tidy/table.rs`.
 
 mod checks;
+mod providers;
 mod source;
 mod table;
 

@@ -264,7 +264,8 @@ fn main() {
         all.iter().map(get).reduce(better).unwrap()
     };
     println!("best of {ROUNDS}, in turns | inside | server | ratio | echo");
-    let rows: [(&str, fn(&Measured) -> f64, bool); 6] = [
+    type Row<'a> = (&'a str, fn(&Measured) -> f64, bool);
+    let rows: [Row<'_>; 6] = [
         ("tokens a second", |m| m.tokens_per_s, true),
         ("first text, short prompt, ms", |m| m.first_short_ms, false),
         ("first text, prompt of 450 tokens, ms", |m| m.first_long_ms, false),

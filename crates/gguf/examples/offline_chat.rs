@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use automation_assistant::{
-    AutomationAssistantManager, ErrorKind, HelperId, Role, TaskId, TaskRequest, Turn,
+    AutomationAssistantManager, ErrorKind, HelperId, TaskId, TaskRequest, Turn,
 };
 use automation_assistant_gguf::create_gguf_helper;
 
@@ -143,8 +143,8 @@ impl Chat {
             }
             match self.answer(&line) {
                 Ok(text) => {
-                    self.turns.push(Turn { role: Role::User, text: line });
-                    self.turns.push(Turn { role: Role::Assistant, text });
+                    self.turns.push(Turn::user(line));
+                    self.turns.push(Turn::assistant(text));
                 }
                 Err(error) => self.forget_if_too_long(error.as_ref()),
             }

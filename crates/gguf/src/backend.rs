@@ -132,7 +132,7 @@ impl Task<'_> {
     fn run(mut self) -> Result<Reply, TaskError> {
         let tools = match self.params.tool_choice {
             ToolChoice::None => &[],
-            _ => self.call.request().tools_ref(),
+            _ => self.call.request().get_tools(),
         };
         let mut messages = prompt::messages(self.call, tools);
         let mut rounds_left = self.call.max_tool_rounds();
@@ -176,7 +176,7 @@ impl Task<'_> {
         turn: Turn,
     ) -> Result<Completion, TaskError> {
         let call_schema = prompt::call_schema(tools);
-        let schema = self.call.request().reply_schema_ref().map(|(_, schema)| schema);
+        let schema = self.call.request().get_reply_schema().map(|(_, schema)| schema);
         let shape = match (turn, schema) {
             (Turn::Answer, None) if tools.is_empty() => None,
             (Turn::Answer, None) => Some(Shape::Text),
@@ -204,7 +204,7 @@ impl Task<'_> {
     fn answer(&self, mut completion: Completion) -> Result<Reply, TaskError> {
         if completion.withheld {
             // It might have become a call. Half a call is no answer.
-            if self.call.request().reply_schema_ref().is_none() {
+            if self.call.request().get_reply_schema().is_none() {
                 completion.text.clear();
             }
             self.call.send_text(&completion.text)?;

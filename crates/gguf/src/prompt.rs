@@ -15,10 +15,10 @@ pub(crate) fn messages(call: &CallContext<'_>, tools: &[Arc<dyn Tool>]) -> Vec<M
     let request = call.request();
     let mut system = Vec::new();
     system.extend(call.system_prompt().map(str::to_owned));
-    if !request.context_ref().is_empty() {
-        system.push(json!({"context": request.context_ref()}).to_string());
+    if !request.get_context().is_empty() {
+        system.push(json!({"context": request.get_context()}).to_string());
     }
-    if let Some((_, schema)) = request.reply_schema_ref() {
+    if let Some((_, schema)) = request.get_reply_schema() {
         system.push(format!("Answer in JSON that follows this schema:\n{schema}"));
     }
     if !tools.is_empty() {
@@ -28,7 +28,7 @@ pub(crate) fn messages(call: &CallContext<'_>, tools: &[Arc<dyn Tool>]) -> Vec<M
     if !system.is_empty() {
         messages.push(Message { role: "system", content: system.join("\n\n") });
     }
-    let turns = request.turns_ref().iter();
+    let turns = request.get_turns().iter();
     messages
         .extend(turns.map(|turn| Message { role: turn.role.as_str(), content: turn.text.clone() }));
     messages.push(Message { role: "user", content: call.prompt().to_owned() });

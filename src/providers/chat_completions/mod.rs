@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
+use crate::engine::json::Json;
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::task::OpenAiApi;
 use crate::task_error::ErrorKind;
@@ -95,7 +96,7 @@ impl Protocol for ChatCompletions {
         request::RESERVED
     }
 
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8> {
+    fn write(&self, ask: &Ask<'_>) -> Json {
         let stream_usage = self.asks_usage(ask);
         let cache_key = self.cache_key.as_deref();
         request::write(ask, &request::Dialect { stream_usage, limit: self.limit, cache_key })

@@ -1,16 +1,17 @@
 //! A request of the Chat Completions API, written straight into the body's bytes.
 
 use crate::engine::json::Json;
-use crate::engine::message::{self, Part, Round, ToolCall};
+use crate::engine::message::{self, PartKind, Round, ToolCall};
 use crate::engine::protocol::{Ask, Offer};
-use crate::task::{ReplySchema, Role};
+use crate::task::{Image, ReplySchema, Role};
 
 /// Fields that the protocol writes itself. A custom parameter of such a name is refused.
 pub(super) const RESERVED: &[&str] = &["messages", "stream"];
+const PARTS: PartKind = PartKind { text: "text", write_image };
 
 /// Writes one request.
-pub(super) fn write(ask: &Ask<'_>, dialect: &Dialect<'_>) -> Vec<u8> {
-    Json::written(|json| json.object(|json| members(ask, dialect, json)))
+pub(super) fn write(ask: &Ask<'_>, dialect: &Dialect<'_>) -> Json {
+    Json::new(|json| json.object(|json| members(ask, dialect, json)))
 }
 
 /// What differs between servers, and what only one of them has.
@@ -66,13 +67,13 @@ fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
 /// of tools.
 fn messages(ask: &Ask<'_>, json: &mut Json) {
     if let Some(system) = ask.system() {
-        plain(Role::System, &system, json);
+        json.object(|json| {
+            json.text("role", Role::System.as_str());
+            json.text("content", &system);
+        });
     }
     for message in ask.messages() {
-        for part in message.parts() {
-            let Part::Text(text) = part;
-            plain(message.role, text, json);
-        }
+        json.object(|json| message.write(&PARTS, json));
     }
     for Round { reply, results } in ask.rounds {
         json.object(|json| {
@@ -92,12 +93,9 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
     }
 }
 
-/// A message with nothing but a text.
-fn plain(role: Role, text: &str, json: &mut Json) {
-    json.object(|json| {
-        json.text("role", role.as_str());
-        json.text("content", text);
-    });
+fn write_image(image: &Image, json: &mut Json) {
+    json.text("type", "image_url");
+    json.key("image_url").object(|json| json.key("url").image_url(image));
 }
 
 /// A call that the model wanted.
@@ -157,7 +155,7 @@ mod tests {
         };
         let dialect =
             Dialect { stream_usage: stream, limit: "max_completion_tokens", cache_key: None };
-        serde_json::from_slice(&write(&ask, &dialect)).unwrap()
+        serde_json::from_slice(&write(&ask, &dialect).sent()).unwrap()
     }
 
     #[test]

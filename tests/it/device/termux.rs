@@ -82,13 +82,6 @@ fn odd_answers_say_what_is_wrong() {
     }
 }
 
-#[test]
-fn commands_do_not_get_our_environment() {
-    std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
-    let reader = phone_with("env").probe_limit(Duration::from_secs(20));
-    assert_eq!(reader.battery().value().expect("it was handed on").percent, 42);
-}
-
 /// As on unrooted phones: the folder can be listed, what is in it cannot be read.
 #[test]
 fn files_that_are_denied_lead_to_termux() {

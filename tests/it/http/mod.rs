@@ -4,6 +4,7 @@ mod anthropic;
 mod bad_server;
 mod cancel;
 mod environment;
+mod images;
 mod plain;
 mod rate;
 mod responses;

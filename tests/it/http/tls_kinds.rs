@@ -1,7 +1,7 @@
 //! With which servers TLS is spoken, and what is said of the others.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, mpsc};
 
 use rustls::crypto::{CryptoProvider, ring};
@@ -79,7 +79,7 @@ fn a_server_that_wants_a_client_s_certificate_is_told_as_such() {
     let (chain, key) = identity("localhost");
     let own = ServerConfig::builder().with_client_cert_verifier(verifier);
     let own = Arc::new(own.with_single_cert(chain, key).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = crate::support::loopback::listen();
     let port = listener.local_addr().unwrap().port();
     let serving = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -286,7 +286,7 @@ fn tls_goes_through_an_http_proxy_and_through_socks() {
 /// TLS to the proxy, and TLS to the server within it.
 #[test]
 fn tls_goes_through_a_proxy_behind_tls() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = crate::support::loopback::listen();
     let proxy = format!("https://localhost:{}", listener.local_addr().unwrap().port());
     let serving = std::thread::spawn(move || -> std::io::Result<()> {
         let (stream, _) = listener.accept()?;

@@ -132,9 +132,10 @@ fn a_full_spool_drops_the_oldest_and_counts_them() {
             prompt.split(' ').next().unwrap().parse::<u64>().unwrap()
         })
         .collect();
-    // What the thread had in its hand when room was made is kept: one here.
+    // The one that the thread was sending when room was made is kept, whichever it was.
     let newest: Vec<_> = (stats.dropped + 1..100).collect();
-    assert_eq!((prompts[0], &prompts[1..]), (0, &newest[..]));
+    assert_eq!(&prompts[1..], &newest[..]);
+    assert!(prompts[0] <= stats.dropped, "{prompts:?}");
 }
 
 #[test]

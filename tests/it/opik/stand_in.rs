@@ -1,7 +1,7 @@
 //! An Opik on loopback that answers each request as its test says.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -74,7 +74,7 @@ pub struct Opik {
 impl Opik {
     /// Starts it; `answer` gets the number of the request, from 0, and the request.
     pub fn start(answer: impl Fn(usize, &Asked) -> Say + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = crate::support::loopback::listen();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let closing = Arc::new(AtomicBool::new(false));
@@ -139,7 +139,7 @@ impl Drop for Opik {
 
 /// An address where nobody listens.
 pub fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = crate::support::loopback::listen();
     format!("http://{}/api", listener.local_addr().unwrap())
 }
 

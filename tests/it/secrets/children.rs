@@ -1,7 +1,7 @@
 //! The only child processes of the library are commands of Termux: they get no key of ours.
 #![cfg(unix)]
 
-use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -31,11 +31,8 @@ fn child() {
 #[test]
 fn commands_of_termux_see_no_key_of_the_environment() {
     let folder = Folder::new("termux-env");
-    let command = folder.join("termux-battery-status");
-    let script = "#!/bin/sh\nenv > \"$HOME/seen\"\necho '{\"percentage\": 42}'\n";
-    std::fs::write(&command, script).unwrap();
-    std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o700)).unwrap();
-    let home = command.parent().unwrap();
+    let commands = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/device/termux/env");
+    let home = folder.join("seen").parent().unwrap().to_owned();
     let variables = [
         "OPENAI_API_KEY",
         "OPIK_API_KEY",
@@ -49,7 +46,7 @@ fn commands_of_termux_see_no_key_of_the_environment() {
         .args(["--exact", "secrets::children::child", "--nocapture", "--ignored"])
         .envs(variables.map(|name| (name, KEY)))
         .env("MY_PROMPT", PROMPT)
-        .env(COMMANDS, home)
+        .env(COMMANDS, commands)
         .env("HOME", home)
         .stdin(Stdio::null())
         .output()

@@ -11,7 +11,7 @@
 //! `finish` panic with the connection's number and step.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -226,7 +226,7 @@ impl Server {
         wrap: impl Fn(TcpStream) -> std::io::Result<Box<dyn Line>> + Send + Sync + 'static,
     ) -> Self {
         let wrap = Arc::new(wrap);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = super::loopback::listen();
         let address = listener.local_addr().unwrap();
         let scripts: Vec<_> = scripts.into_iter().collect();
         let seen = Arc::new(Mutex::new(Vec::new()));

@@ -3,8 +3,8 @@
 use std::fs;
 
 use automation_assistant::{
-    AutomationAssistantManager, Debrief, ErrorKind, HelperConfig, Reply, TaskError, Telemetry,
-    Usage,
+    AutomationAssistantManager, CallContext, Debrief, ErrorKind, HelperConfig, Reply, TaskError,
+    Telemetry, Usage,
 };
 
 use super::{Folder, events, lines, log, manager};
@@ -114,9 +114,36 @@ fn clones_write_to_one_run_from_many_threads() {
 }
 
 #[test]
+fn an_echo_is_marked_in_its_line_and_counted_apart_by_the_debrief() {
+    let folder = Folder::new("echo");
+    let path = folder.join("audit.jsonl");
+    let manager = AutomationAssistantManager::builder()
+        .telemetry(Telemetry::to_file(&path).unwrap())
+        .build()
+        .unwrap();
+    let own = FnBackend(|_: &CallContext<'_>| Ok(Reply::new("an answer")));
+    manager.spawn_with(HelperConfig::local(), own).unwrap().ask("x").unwrap();
+    let answered = Debrief::from_path(&path).unwrap();
+    assert!(!answered.to_string().contains("Echoes"), "{answered}");
+    let embedded = manager.spawn(HelperConfig::local()).unwrap();
+    embedded.ask("x").unwrap();
+    drop(manager);
+    let lines = lines(&path);
+    let ends = events(&lines, "task_complete");
+    assert_eq!((ends[0].get("echoed"), &ends[1]["echoed"]), (None, &true.into()));
+    let debrief = Debrief::from_path(&path).unwrap();
+    let line = "Echoes of the embedded engine, no model's answers: 1";
+    assert!(
+        debrief.to_string().contains(line) && debrief.to_markdown().contains(line),
+        "{debrief}"
+    );
+    assert_eq!(debrief.to_json()["echoed_tasks"], 1);
+}
+
+#[test]
 fn cost_is_told_and_what_has_no_price_is_kept_apart() {
     use crate::support::one_helper;
-    use automation_assistant::{CallContext, Price, Prices};
+    use automation_assistant::limits::{Price, Prices};
     let folder = Folder::new("cost");
     let audit = folder.join("audit.jsonl");
     let telemetry = Telemetry::to_file(&audit).unwrap();
@@ -156,7 +183,9 @@ fn cost_is_told_and_what_has_no_price_is_kept_apart() {
     assert_eq!(json["cost"]["usage_missing"], 1);
     assert!((json["cost"]["total"].as_f64().unwrap() - 4.5e-6).abs() < 1e-15);
     let line = "Cost: 0.000004500 (tasks priced: 2, unpriced: 1, usage missing: 1)";
-    assert!(debrief.to_string().contains(line), "{debrief}");
+    // The console's lines are broken at its width.
+    let words: Vec<_> = debrief.to_text().split_whitespace().map(str::to_owned).collect();
+    assert!(words.join(" ").contains(line), "{debrief}");
     assert!(debrief.to_markdown().contains(line));
 }
 

@@ -1,0 +1,142 @@
+//! The example `debrief`: what its options do to a file, and its live view.
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::time::SystemTime;
+
+use serde_json::json;
+
+use super::{Folder, LIMIT, run_in, start};
+
+/// `count` calls of this backend in this run, so many seconds ago; each fifth failed.
+fn calls(run: &str, backend: &str, seconds_ago: f64, count: usize) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let line = |n: usize| {
+        let line = json!({
+            "timestamp": now - seconds_ago, "run_id": run, "event": "backend_call",
+            "backend": backend, "latency_ms": 10.0 + n as f64, "success": !n.is_multiple_of(5),
+        });
+        format!("{line}\n")
+    };
+    (0..count).map(line).collect()
+}
+
+const HOUR: f64 = 3_600.0;
+
+#[test]
+fn options_choose_the_lines() {
+    let folder = Folder::new("debrief-lines");
+    let lines = [
+        calls("old", "one", 30.0 * HOUR, 20),
+        calls("new", "one", 2.0 * HOUR, 10),
+        calls("new", "two", 60.0, 5),
+    ];
+    fs::write(folder.0.join("a.jsonl"), lines.concat()).unwrap();
+    for (arguments, events) in [
+        (&[][..], 35),
+        (&["--since", "24h"], 15),
+        (&["--since", "1d"], 15),
+        (&["--since", "90m"], 5),
+        (&["--since", "90s"], 5),
+        (&["--run", "old"], 20),
+        (&["--backend", "one"], 30),
+        (&["--backend", "one", "--run", "new", "--since", "3h"], 10),
+    ] {
+        let arguments = [&["a.jsonl", "--out", "a.md"], arguments].concat();
+        let run = run_in(&folder, "debrief", &arguments).ends_well();
+        run.says(&format!("Total Events: {events}\n"));
+    }
+}
+
+#[test]
+fn options_choose_the_forms() {
+    let folder = Folder::new("debrief-forms");
+    fs::write(folder.0.join("a.jsonl"), calls("r", "one", 60.0, 40)).unwrap();
+    fs::write(folder.0.join("b.jsonl"), calls("r", "one", 9.0 * HOUR, 30)).unwrap();
+    let read = |name: &str| fs::read_to_string(folder.0.join(name)).unwrap();
+    let forms = ["a.jsonl", "--html", "pages/a.html", "--prometheus", "a.prom", "--histograms"];
+    let run = run_in(&folder, "debrief", &forms).ends_well();
+    run.says("Overall Health: 🟡 Degraded\n").says("Latency Histograms:\n");
+    assert!(read("pages/a.html").starts_with("<!DOCTYPE html>"));
+    assert!(read("a.prom").contains("automation_assistant_events_total{backend=\"one\"} 40\n"));
+    assert!(read("docs/debrief/latest.md").contains("**Total Events:** 40"));
+
+    let forms = ["a.jsonl", "--compare", "b.jsonl", "--html", "c.html", "--out", "c.md"];
+    let run = run_in(&folder, "debrief", &forms).ends_well();
+    run.says("Events: 30 → 40 ▲\n").says("can be chance (p = 1.000)\n");
+    assert!(read("c.html").contains("<h1>Telemetry comparison</h1>"));
+    assert!(read("c.md").starts_with("# Automation Assistant Comparison\n"));
+
+    // Two spans of one file.
+    fs::write(folder.0.join("both.jsonl"), read("b.jsonl") + &read("a.jsonl")).unwrap();
+    let forms = ["both.jsonl", "--since", "8h", "--compare", "both.jsonl", "--out", "c.md"];
+    run_in(&folder, "debrief", &forms).ends_well().says("Events: 30 → 40 ▲\n");
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused_with_usage() {
+    for arguments in [
+        &["--frobnicate"][..],
+        &["--since"],
+        &["--since", "yesterday"],
+        &["--since", "99999999999999999999d"],
+        &["one.jsonl", "two.jsonl"],
+        &["--follow", "--html", "a.html"],
+        &["--follow", "--json"],
+        &["--compare", "a.jsonl", "--json"],
+        &["--compare", "a.jsonl", "--prometheus", "a.prom"],
+    ] {
+        let folder = Folder::new("debrief-refused");
+        let run = run_in(&folder, "debrief", arguments);
+        assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{arguments:?}: {}", run.err);
+        assert!(run.err.contains("usage: debrief"), "{arguments:?}: {}", run.err);
+        assert!(folder.files().is_empty(), "{arguments:?}");
+    }
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn the_live_view_follows_a_file_through_torn_ends_and_rotation() {
+    let folder = Folder::new("debrief-follow");
+    let audit = folder.0.join("a.jsonl");
+    let mut child = start(&folder, "debrief", &["a.jsonl", "--follow"], &[]);
+    let (send, lines) = channel();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reader = std::thread::spawn(move || out.try_for_each(|line| send.send(line.unwrap())));
+    // Lines come in any number of portions: what counts is where they get to.
+    let reaches = |total: &str| {
+        while !lines.recv_timeout(LIMIT).expect(total).contains(&format!(": {total} ")) {}
+    };
+    reaches("0 events");
+    append(&audit, &calls("r", "one", 1.0, 10));
+    reaches("10 events");
+    append(&audit, "{\"run_id\":\"torn");
+    reaches("10 events");
+    // Its writer cuts the torn end off.
+    let whole = fs::metadata(&audit).unwrap().len() - "{\"run_id\":\"torn".len() as u64;
+    OpenOptions::new().write(true).open(&audit).unwrap().set_len(whole).unwrap();
+    reaches("10 events");
+    append(&audit, &calls("r", "one", 1.0, 1));
+    reaches("11 events");
+    // The writer's last lines come to the old file after the new one is there.
+    let older = folder.0.join("a.jsonl.1");
+    fs::rename(&audit, &older).unwrap();
+    append(&audit, &calls("r", "one", 1.0, 4));
+    append(&older, &calls("r", "one", 1.0, 2));
+    reaches("17 events");
+    // Emptied in place.
+    fs::write(&audit, "").unwrap();
+    append(&audit, &calls("r", "one", 1.0, 3));
+    reaches("20 events");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(lines);
+    let _ = reader.join().unwrap();
+    assert_eq!(folder.files().len(), 2);
+}
