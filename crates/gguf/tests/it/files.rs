@@ -8,6 +8,7 @@ use automation_assistant::{AutomationAssistantManager, Error};
 use automation_assistant_gguf::{GgufBackend, Header, LoadError, create_gguf_helper};
 
 use crate::support::model;
+use crate::tiny::{Tiny, Value};
 
 /// A file of these bytes, which goes with the value.
 struct Scratch(PathBuf);
@@ -78,6 +79,27 @@ fn what_is_no_model_is_an_error() {
         other => panic!("{other:?}"),
     }
     assert_eq!(manager.helper_count(), 0);
+}
+
+#[test]
+fn a_model_for_which_there_is_no_memory_is_an_error_that_says_both() {
+    let huge = Tiny::new()
+        .set("llama.context_length", Value::U32(1 << 24))
+        .set("llama.attention.key_length", Value::U32(1 << 20));
+    let file = Scratch::new("huge", &huge.bytes().0);
+    let error = GgufBackend::builder(&file.0).context_tokens(1 << 24).build().unwrap_err();
+    let LoadError::NotEnoughMemory { needed_bytes, available_bytes } = error else {
+        panic!("{error:?}")
+    };
+    // A million numbers, as half floats, for each of 16 million tokens.
+    assert!(needed_bytes > 1 << 45 && available_bytes < needed_bytes);
+    let words = error.to_string();
+    for bytes in [needed_bytes.div_ceil(1 << 20), available_bytes >> 20] {
+        assert!(words.contains(&format!("{bytes} MiB")), "{words}");
+    }
+    // With fewer tokens it would do.
+    let header = Header::of_file(&file.0).unwrap();
+    assert!(header.context_bytes(64, 32) < 1 << 30);
 }
 
 /// A file whose tensors are there, but which llama.cpp does not know what to do with.

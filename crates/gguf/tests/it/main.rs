@@ -5,6 +5,9 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tiny.rs"]
+#[allow(dead_code)]
+mod tiny;
 
 mod answers;
 mod ends;
