@@ -141,6 +141,9 @@ pub struct CallFacts<'a> {
     pub waited: Option<Duration>,
     /// Which of OpenAI's APIs was asked.
     pub api: Option<OpenAiApi>,
+    /// How many places of the reply were not as its API has them, but understood: members of
+    /// another type, events outside of the format, and the like.
+    pub oddities: u32,
 }
 
 /// How a task ended.

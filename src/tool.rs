@@ -52,12 +52,12 @@ pub(crate) fn schema(tool: &dyn Tool) -> Result<Value, String> {
 pub(crate) fn run(
     tools: &[Arc<dyn Tool>],
     name: &str,
-    arguments: &str,
+    arguments: Option<Value>,
     output_max: usize,
 ) -> Result<String, String> {
     let find = || tools.iter().find(|tool| tool.name() == name);
     let failed = |what: &str| Err(format!("error: {what}"));
-    let output = match (find(), parse_arguments(arguments)) {
+    let output = match (find(), arguments) {
         (None, _) => {
             let names: Vec<_> = tools.iter().map(|tool| tool.name()).collect();
             failed(&format!("there is no such tool; there are: {}", names.join(", ")))
@@ -73,7 +73,7 @@ pub(crate) fn run(
 }
 
 /// The arguments of a call; a tool without any may be called with nothing.
-pub(crate) fn parse_arguments(text: &str) -> Option<Value> {
+pub(crate) fn arguments(text: &str) -> Option<Value> {
     if text.trim().is_empty() {
         return Some(Value::Object(Map::new()));
     }
@@ -175,7 +175,7 @@ mod tests {
             tool("panics", |_| panic!("on purpose")),
             tool("long", |_| Ok("\u{e4}".repeat(100))),
         ];
-        run(&tools, name, arguments, 99)
+        run(&tools, name, super::arguments(arguments), 99)
     }
 
     #[test]

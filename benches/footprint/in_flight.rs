@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::capi;
 use crate::process::Memory;
 use crate::programs::{self, Running, SIZE_BARE_TLS, SIZE_HTTP, SIZE_TLS, Set, TOOLS};
 use crate::report::{Goal, Report, Role, Row};
@@ -68,6 +69,9 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
             more: &[],
             key: None,
         };
+        plain.push(in_c("us, in C, feature http", "http")?);
+        plain.push(in_c("us, in C, default features", "tls")?);
+        secure.push(in_c("us, in C, default features", "tls")?);
         plain.push(packed(Role::Floor, "bare ureq, no TLS linked, packed", "ureq_plain"));
         plain.push(packed(Role::Floor, "bare ureq, TLS linked, packed", "ureq_tls"));
         plain.push(packed(Role::Us, "us, feature http, packed", "client_http"));
@@ -101,6 +105,12 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         tell(report, how, &clients, counts, &measured);
     }
     Ok(())
+}
+
+/// The same client, written in C.
+fn in_c(name: &'static str, features: &str) -> Result<Client, Fault> {
+    let program = capi::program(capi::CLIENT, features, "unwind", &[])?;
+    Ok(Client { role: Role::Us, name, program, more: &[], key: None })
 }
 
 /// Memory of a client at each number of helpers.

@@ -16,6 +16,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod budget;
+mod capi;
 mod debrief;
 mod dispatch;
 mod idle;

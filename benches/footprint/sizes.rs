@@ -46,6 +46,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
     report.add(peers(options, row)?);
     if !options.check {
         packed(report)?;
+        crate::capi::sizes(report)?;
     }
     let part = |name, more: f64, less: f64| Row::new(name, "bytes").us("", more - less);
     let roots = of("roots")?;

@@ -166,6 +166,8 @@ pub struct Attempt<'a> {
     pub waited: Option<Duration>,
     /// Which of OpenAI's APIs was asked.
     pub(crate) api: Option<OpenAiApi>,
+    /// How much of the reply was odd but understood.
+    pub(crate) oddities: u32,
     /// Nothing but the task's end can follow it.
     pub(crate) last: bool,
 }

@@ -42,6 +42,7 @@ impl CallContext<'_> {
     /// What went wrong, as a text for the model, which may then try otherwise: no such tool,
     /// arguments that are no JSON object, a tool that failed or panicked.
     pub fn run_tool(&self, name: &str, arguments: &str) -> Result<String, String> {
-        tool::run(&self.request.tools, name, arguments, self.settings.max_tool_output_bytes)
+        let output_max = self.settings.max_tool_output_bytes;
+        tool::run(&self.request.tools, name, tool::arguments(arguments), output_max)
     }
 }

@@ -221,9 +221,14 @@ impl HelperConfig {
 
     /// Sets one of the provider's own settings.
     pub(crate) fn setting(mut self, name: &'static str, value: String) -> Self {
+        self.set_setting(name, value);
+        self
+    }
+
+    /// The same in place.
+    pub(crate) fn set_setting(&mut self, name: &'static str, value: String) {
         self.http.settings.retain(|(other, _)| *other != name);
         self.http.settings.push((name, value));
-        self
     }
 
     /// One of the provider's own settings.

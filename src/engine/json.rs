@@ -1,13 +1,13 @@
-//! JSON written piece by piece, so that a provider's opaque JSON goes out as it came; and pieces
-//! of JSON found without reading them.
+//! JSON written piece by piece, so that a provider's opaque JSON goes out as it came; and the
+//! elements of a list as they stand.
 
 #[cfg(test)]
 use std::io::Read;
 
 use serde::Serialize;
-use serde::de::IgnoredAny;
 
 use crate::http::Body;
+use crate::lenient::JsonReader;
 use crate::splice::Streamed;
 use crate::task::Image;
 
@@ -44,6 +44,11 @@ impl Json {
             Some(streamed) => Body::Streamed(streamed),
             None => Body::Bytes(&self.bytes),
         }
+    }
+
+    /// The JSON as a text, unless it has pictures.
+    pub(crate) fn into_text(self) -> Option<String> {
+        String::from_utf8(self.bytes).ok().filter(|_| self.streamed.is_none())
     }
 
     /// An object with the members that this writes.
@@ -116,56 +121,13 @@ impl Json {
     }
 }
 
-/// The bytes of the value that an object has under a key.
-pub(crate) fn member<'j>(object: &'j str, key: &str) -> Option<&'j str> {
-    let mut rest = object.trim_start().strip_prefix('{')?;
-    loop {
-        let name = first(rest)?;
-        rest = after(rest, name).strip_prefix(':')?;
-        let value = first(rest)?;
-        // Keys that need no escape are all that is asked for.
-        if name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) == Some(key) {
-            return Some(value);
-        }
-        rest = after(rest, value).strip_prefix(',')?;
-    }
-}
-
-/// The bytes of each of an array's elements.
-pub(crate) fn elements(array: &str) -> Vec<&str> {
+/// The JSON of each of a list's elements, as it stands.
+pub(crate) fn elements(list: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    let mut rest = array.trim_start().strip_prefix('[').unwrap_or_default();
-    while let Some(element) = first(rest) {
-        found.push(element);
-        let Some(next) = after(rest, element).strip_prefix(',') else { break };
-        rest = next;
-    }
+    JsonReader::new(list).list(|from| found.push(from.raw()));
+    // The last one of a list that breaks off is no element.
+    found.retain(|element| !element.is_empty());
     found
-}
-
-/// The first JSON value of a text.
-fn first(text: &str) -> Option<&str> {
-    let text = text.trim_start();
-    let mut values =
-        serde_json::Deserializer::from_slice(text.as_bytes()).into_iter::<IgnoredAny>();
-    // A number or word is followed by a comma or bracket here, which is an error that comes
-    // after the value's end is known.
-    let is_value = values.next()?.is_ok();
-    let end = if is_value { values.byte_offset() } else { scalar_end(text)? };
-    text.get(..end)
-}
-
-/// Where a number or one of JSON's words ends.
-fn scalar_end(text: &str) -> Option<usize> {
-    let end = text.find([',', ']', '}']).unwrap_or(text.len());
-    let scalar = text.get(..end)?.trim_end();
-    serde_json::from_str::<IgnoredAny>(scalar).ok().map(|_| scalar.len())
-}
-
-/// What follows a value within a text, without white space.
-fn after<'t>(text: &'t str, value: &str) -> &'t str {
-    let start = text.len() - text.trim_start().len();
-    text.get(start + value.len()..).unwrap_or_default().trim_start()
 }
 
 #[cfg(test)]
@@ -206,16 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_found_as_they_stand() {
-        let object = r#" {"a" : 1.50 , "b":"x\"}]" ,"c": [ {"d":[1,2]} ,-3,"]", null ,[]] }"#;
-        assert_eq!(member(object, "a"), Some("1.50"));
-        assert_eq!(member(object, "b"), Some(r#""x\"}]""#));
-        let list = member(object, "c").unwrap();
-        assert_eq!(elements(list), [r#"{"d":[1,2]}"#, "-3", r#""]""#, "null", "[]"]);
-        assert_eq!(member(object, "d"), None);
-        for none in ["", "[]", "{}", "{\"a\"", "{\"a\":", "{\"a\":}", "{1:2}", "nonsense"] {
-            assert_eq!(member(none, "a"), None, "{none}");
-        }
+    fn elements_are_found_as_they_stand() {
+        let list = r#" [ {"d":[1,2]} ,-3,"]", null ,[], 1.50 ]"#;
+        assert_eq!(elements(list), [r#"{"d":[1,2]}"#, "-3", r#""]""#, "null", "[]", "1.50"]);
         for none in ["", "{}", "[]", "[", "nonsense"] {
             assert!(elements(none).is_empty(), "{none}");
         }

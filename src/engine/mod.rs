@@ -8,6 +8,7 @@ pub(crate) mod error_body;
 pub(crate) mod failure;
 pub(crate) mod json;
 pub(crate) mod message;
+pub(crate) mod payload;
 mod permit;
 pub(crate) mod protocol;
 mod receive;

@@ -86,6 +86,7 @@ impl Target {
             body: Some(Body::Bytes(body.as_bytes())),
             put: list == OpikList::Scores,
             accept: "application/json",
+            fresh: false,
         };
         match self.client.send(cancel, limits, &request) {
             Ok(mut response) => {

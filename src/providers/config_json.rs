@@ -1,12 +1,11 @@
 //! A configuration from JSON, with the field names of the Python prototype.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{self, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::{Map, Value};
 
-use crate::config::{BackendType, DEFAULT_CONNECT_TIMEOUT, HelperConfig, Provider, TraceMode};
+use crate::config::{BackendType, HelperConfig, Provider, TraceMode};
 use crate::secret::Secret;
 
 /// The names that a configuration may use in JSON.
@@ -47,10 +46,46 @@ const FIELDS: &[&str] = &[
     "workspace",
 ];
 
+/// A value of another kind than its name says.
+const WRONG: &str = "is not of the kind that it must be";
+/// Serde's own words, which readers know.
+const UNKNOWN: &str = "unknown field";
+
+/// Errors name the field and never quote a value: it may be a key that slipped into another one.
 impl<'de> Deserialize<'de> for HelperConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct("HelperConfig", FIELDS, ConfigVisitor)
+        let fields = Map::deserialize(deserializer)?;
+        read(fields).map_err(de::Error::custom)
     }
+}
+
+fn read(fields: Map<String, Value>) -> Result<HelperConfig, String> {
+    let mut config = HelperConfig::new(BackendType::Local);
+    let mut backend_type = None;
+    for (name, value) in fields {
+        let own = setting(&name);
+        if own.is_none() && !FIELDS.contains(&name.as_str()) {
+            return Err(format!("{UNKNOWN} `{name}`, expected one of {}", FIELDS.join(", ")));
+        }
+        let done = match (name.as_str(), own) {
+            // It stands for a field that is left out.
+            _ if value.is_null() => Ok(()),
+            ("backend_type", _) => kind_of(&value).map(|kind| backend_type = Some(kind)),
+            (_, Some(own)) => text(value).map(|value| config.set_setting(own, value)),
+            (name, None) => set(&mut config, name, value),
+        };
+        done.map_err(|why| format!("{name} {why}"))?;
+    }
+    config.asked = HelperConfig::new(backend_type.ok_or("missing field `backend_type`")?).asked;
+    Ok(config)
+}
+
+fn kind_of(value: &Value) -> Result<BackendType, &'static str> {
+    let mut all = Provider::all().iter();
+    let found = all.find(|provider| value == provider.name());
+    found
+        .map(|provider| provider.backend_type())
+        .ok_or("is none of chatgpt, comet, local, anthropic, custom")
 }
 
 /// A setting that one of the providers has for itself.
@@ -59,116 +94,72 @@ fn setting(name: &str) -> Option<&'static str> {
     all.find(|setting| **setting == name).copied()
 }
 
-struct ConfigVisitor;
-
-/// Reads a value. Serde's own words for one of the wrong kind quote it, and it may be a key
-/// that slipped into another field.
-fn given<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<T, A::Error> {
-    map.next_value().map_err(|_| {
-        de::Error::custom("the value here is no JSON, or not of the kind that its field takes")
-    })
-}
-
-/// Reads a value into a place, if it is there and not null.
-fn put<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
-    map: &mut A,
-    place: &mut T,
-) -> Result<(), A::Error> {
-    if let Some(value) = given::<A, Option<T>>(map)? {
-        *place = value;
+/// Sets one field. In place, and from values of one type: each setter that moves the whole
+/// configuration, and each type that serde reads by itself, would cost code.
+fn set(config: &mut HelperConfig, name: &str, value: Value) -> Result<(), &'static str> {
+    let http = &mut config.http;
+    match name {
+        "name" => config.name = Some(text(value)?),
+        "max_concurrent_tasks" => config.max_concurrent_tasks = number(&value)?,
+        "timeout_seconds" => config.timeout = Some(seconds(&value)?),
+        "api_key" => config.api_key = Some(Secret::new(&text(value)?)),
+        "api_endpoint" => config.api_endpoint = Some(text(value)?),
+        "model" => config.model = Some(text(value)?),
+        "custom_params" => config.custom_params = object(value)?,
+        "system_prompt" => config.system_prompt = Some(text(value)?),
+        "queue_capacity" => config.queue_capacity = number(&value)?,
+        "max_prompt_bytes" => config.max_prompt_bytes = number(&value)?,
+        "max_context_bytes" => config.max_context_bytes = number(&value)?,
+        "max_image_bytes" => config.max_image_bytes = number(&value)?,
+        "max_queued_image_bytes" => config.max_queued_image_bytes = number(&value)?,
+        "max_reply_bytes" => config.max_reply_bytes = number(&value)?,
+        "max_results" => config.max_results = number(&value)?,
+        "max_result_bytes" => config.max_result_bytes = number(&value)?,
+        "stack_bytes" => config.stack_bytes = number(&value)?,
+        "trace" => config.trace = Some(trace_mode(&value)?),
+        "connect_timeout_seconds" => http.connect_timeout = seconds(&value)?,
+        "first_byte_timeout_seconds" => http.first_byte_timeout = Some(seconds(&value)?),
+        "idle_timeout_seconds" => http.idle_timeout = Some(seconds(&value)?),
+        "max_retries" => http.max_retries = number(&value)?,
+        "max_output_tokens" => http.max_output_tokens = Some(number(&value)?),
+        "reasoning_effort" => http.reasoning_effort = Some(text(value)?),
+        "max_tool_rounds" => http.max_tool_rounds = number(&value)?,
+        "requests_per_minute" => http.requests_per_minute = Some(number(&value)?),
+        "tokens_per_minute" => http.tokens_per_minute = Some(number(&value)?),
+        "token_budget" => http.token_budget = Some(number(&value)?),
+        "allow_insecure_http" => http.allow_insecure_http = value.as_bool().ok_or(WRONG)?,
+        "root_certificates" => http.root_certificates = Some(text(value)?.into()),
+        "organization" => http.organization = Some(text(value)?),
+        "project" => http.project = Some(text(value)?),
+        "workspace" => http.workspace = Some(text(value)?),
+        _ => return Err(UNKNOWN),
     }
     Ok(())
 }
 
-/// Reads a trace mode's name, if it is there and not null.
-fn trace_mode<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<TraceMode>, A::Error> {
-    let Some(name) = map.next_value::<Option<String>>()? else { return Ok(None) };
-    match TraceMode::named(&name) {
-        Some(mode) => Ok(Some(mode)),
-        None => Err(de::Error::unknown_variant(&name, &["off", "metadata", "content"])),
-    }
+fn text(value: Value) -> Result<String, &'static str> {
+    if let Value::String(text) = value { Ok(text) } else { Err(WRONG) }
 }
 
-/// Reads a number of seconds, if it is there and not null.
-fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
-    let number: Option<f64> = given(map)?;
-    let time = number.map(|number| {
-        Duration::try_from_secs_f64(number)
-            .map_err(|_| de::Error::custom("a time is a number of seconds, zero or more"))
-    });
-    time.transpose()
+fn object(value: Value) -> Result<Map<String, Value>, &'static str> {
+    if let Value::Object(map) = value { Ok(map) } else { Err(WRONG) }
 }
 
-impl<'de> Visitor<'de> for ConfigVisitor {
-    type Value = HelperConfig;
+fn number<T: TryFrom<u64>>(value: &Value) -> Result<T, &'static str> {
+    value
+        .as_u64()
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or("is no whole number in its range")
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a helper's configuration as a map")
-    }
+fn seconds(value: &Value) -> Result<Duration, &'static str> {
+    let time = value.as_f64().map(Duration::try_from_secs_f64);
+    time.and_then(Result::ok).ok_or("is no number of seconds, zero or more")
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HelperConfig, A::Error> {
-        let mut config = HelperConfig::new(BackendType::Local);
-        let mut backend_type: Option<BackendType> = None;
-        let mut key: Option<String> = None;
-        while let Some(field) = map.next_key::<String>()? {
-            match field.as_str() {
-                "backend_type" => backend_type = Some(given(&mut map)?),
-                "name" => config.name = given(&mut map)?,
-                "max_concurrent_tasks" => put(&mut map, &mut config.max_concurrent_tasks)?,
-                "timeout_seconds" => config.timeout = seconds(&mut map)?,
-                "api_key" => key = given(&mut map)?,
-                "api_endpoint" => config.api_endpoint = given(&mut map)?,
-                "model" => config.model = given(&mut map)?,
-                "custom_params" => put(&mut map, &mut config.custom_params)?,
-                "system_prompt" => config.system_prompt = given(&mut map)?,
-                "queue_capacity" => put(&mut map, &mut config.queue_capacity)?,
-                "max_prompt_bytes" => put(&mut map, &mut config.max_prompt_bytes)?,
-                "max_context_bytes" => put(&mut map, &mut config.max_context_bytes)?,
-                "max_image_bytes" => put(&mut map, &mut config.max_image_bytes)?,
-                "max_queued_image_bytes" => put(&mut map, &mut config.max_queued_image_bytes)?,
-                "max_reply_bytes" => put(&mut map, &mut config.max_reply_bytes)?,
-                "max_results" => put(&mut map, &mut config.max_results)?,
-                "max_result_bytes" => put(&mut map, &mut config.max_result_bytes)?,
-                "stack_bytes" => put(&mut map, &mut config.stack_bytes)?,
-                "trace" => config.trace = trace_mode(&mut map)?,
-                "connect_timeout_seconds" => {
-                    config.http.connect_timeout =
-                        seconds(&mut map)?.unwrap_or(DEFAULT_CONNECT_TIMEOUT);
-                }
-                "first_byte_timeout_seconds" => {
-                    config.http.first_byte_timeout = seconds(&mut map)?;
-                }
-                "idle_timeout_seconds" => config.http.idle_timeout = seconds(&mut map)?,
-                "max_retries" => put(&mut map, &mut config.http.max_retries)?,
-                "max_output_tokens" => config.http.max_output_tokens = given(&mut map)?,
-                "reasoning_effort" => config.http.reasoning_effort = given(&mut map)?,
-                "max_tool_rounds" => put(&mut map, &mut config.http.max_tool_rounds)?,
-                "requests_per_minute" => config.http.requests_per_minute = given(&mut map)?,
-                "tokens_per_minute" => config.http.tokens_per_minute = given(&mut map)?,
-                "token_budget" => config.http.token_budget = given(&mut map)?,
-                "allow_insecure_http" => put(&mut map, &mut config.http.allow_insecure_http)?,
-                "root_certificates" => config.http.root_certificates = given(&mut map)?,
-                "organization" => config.http.organization = given(&mut map)?,
-                "project" => config.http.project = given(&mut map)?,
-                "workspace" => config.http.workspace = given(&mut map)?,
-                other => match setting(other) {
-                    Some(name) => {
-                        if let Some(value) = given::<A, Option<String>>(&mut map)? {
-                            config = config.setting(name, value);
-                        }
-                    }
-                    None => {
-                        let _: IgnoredAny = map.next_value()?;
-                        return Err(de::Error::unknown_field(other, FIELDS));
-                    }
-                },
-            }
-        }
-        let backend_type = backend_type.ok_or_else(|| de::Error::missing_field("backend_type"))?;
-        config.asked = HelperConfig::new(backend_type).asked;
-        config.api_key = key.as_deref().map(Secret::new);
-        Ok(config)
-    }
+fn trace_mode(value: &Value) -> Result<TraceMode, &'static str> {
+    let named = value.as_str().and_then(TraceMode::named);
+    named.ok_or("is none of off, metadata, content")
 }
 
 #[cfg(test)]
@@ -196,5 +187,29 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(fault.contains("timeout_seconds"), "{fault}");
+    }
+
+    #[test]
+    fn each_field_is_known_and_each_wrong_value_is_named_and_not_quoted() {
+        for field in FIELDS {
+            let text = format!(r#"{{"backend_type":"local","{field}":["sk-secret"]}}"#);
+            let fault = serde_json::from_str::<HelperConfig>(&text).unwrap_err().to_string();
+            assert!(fault.starts_with(&format!("{field} ")) && !fault.contains(UNKNOWN), "{fault}");
+            assert!(!fault.contains("sk-secret"), "{fault}");
+            let left_out = format!(r#"{{"{field}":null,"backend_type":"local"}}"#);
+            assert!(serde_json::from_str::<HelperConfig>(&left_out).is_ok(), "{field}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_backend_is_answered_with_the_known_ones() {
+        let known: Vec<_> = Provider::all().iter().map(|provider| provider.name()).collect();
+        let fault = serde_json::from_str::<HelperConfig>(r#"{"backend_type":"sk-secret"}"#);
+        let fault = fault.unwrap_err().to_string();
+        assert!(
+            fault.contains(&format!("backend_type is none of {}", known.join(", "))),
+            "{fault}"
+        );
+        assert!(!fault.contains("sk-secret"), "{fault}");
     }
 }

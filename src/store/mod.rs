@@ -74,6 +74,7 @@ pub(crate) struct Unreported {
     pub(crate) first_byte: Option<Duration>,
     pub(crate) waited: Option<Duration>,
     pub(crate) api: Option<OpenAiApi>,
+    pub(crate) oddities: u32,
 }
 
 /// Where a task is.

@@ -14,6 +14,7 @@ mod model_settings;
 mod outcome;
 mod request;
 mod request_images;
+mod request_json;
 mod turn;
 
 pub use api::OpenAiApi;

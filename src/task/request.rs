@@ -176,7 +176,7 @@ impl TaskRequest {
         self
     }
 
-    fn note_mut(&mut self) -> &mut TraceNote {
+    pub(super) fn note_mut(&mut self) -> &mut TraceNote {
         self.note.get_or_insert_default()
     }
 

@@ -66,6 +66,9 @@ fn write_call(line: &mut Line, call: &CallFacts<'_>, error_status: Option<u16>) 
     if let Some(api) = call.api {
         line.name(key!("api"), api.as_str());
     }
+    if call.oddities > 0 {
+        line.count(key!("oddities"), u64::from(call.oddities));
+    }
 }
 
 fn write_task(line: &mut Line, end: &TaskFacts<'_>, error_status: Option<u16>) {

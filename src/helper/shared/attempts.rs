@@ -41,6 +41,7 @@ impl Shared {
                 first_byte: attempt.first_byte,
                 waited: attempt.waited,
                 api: attempt.api,
+                oddities: attempt.oddities,
             });
             return;
         }
@@ -57,6 +58,7 @@ impl Shared {
             first_byte: attempt.first_byte,
             waited: attempt.waited,
             api: attempt.api,
+            oddities: attempt.oddities,
         });
         self.observers.notify(&event);
         let mut state = self.lock();

@@ -62,6 +62,7 @@ impl Shared {
             facts.first_byte = unreported.first_byte;
             facts.waited = unreported.waited;
             facts.api = unreported.api;
+            facts.oddities = unreported.oddities;
         } else {
             return self.observers.notify(&end);
         }

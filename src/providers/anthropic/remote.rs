@@ -68,12 +68,8 @@ impl Protocol for Messages {
         Box::new(stream::Blocks::default())
     }
 
-    fn read_error(&self, body: &[u8]) -> Option<ErrorBody> {
-        errors::read(body)
-    }
-
-    fn kind_of_error(&self, _: u16, body: &ErrorBody) -> Option<ErrorKind> {
-        errors::kind_of(body)
+    fn kind_of_error(&self, status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+        errors::kind_of(status, body)
     }
 
     fn is_known_code(&self, code: &str) -> bool {

@@ -1,7 +1,8 @@
 //! A request of the Chat Completions API, written straight into the body's bytes.
 
+use super::back;
 use crate::engine::json::Json;
-use crate::engine::message::{self, PartKind, Round, ToolCall};
+use crate::engine::message::{self, Content, PartKind, ReplyPart, Round};
 use crate::engine::protocol::{Ask, Offer};
 use crate::task::{Image, ReplySchema, Role};
 
@@ -80,8 +81,13 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
             json.text("role", Role::Assistant.as_str());
             let text: String = message::text(reply).collect();
             json.key("content").value(&(!text.is_empty()).then_some(text));
-            let calls = message::calls(reply);
-            json.key("tool_calls").array(|json| calls.for_each(|call| wanted(call, json)));
+            for part in reply {
+                match &part.content {
+                    Content::Call(_) => {}
+                    _ => back::write(part.opaque.as_ref(), json),
+                }
+            }
+            json.key("tool_calls").array(|json| reply.iter().for_each(|part| wanted(part, json)));
         });
         for result in results {
             json.object(|json| {
@@ -98,8 +104,9 @@ fn write_image(image: &Image, json: &mut Json) {
     json.key("image_url").object(|json| json.key("url").image_url(image));
 }
 
-/// A call that the model wanted.
-fn wanted(call: &ToolCall, json: &mut Json) {
+/// A call that the model wanted, with what its server wants back of it.
+fn wanted(part: &ReplyPart, json: &mut Json) {
+    let Content::Call(call) = &part.content else { return };
     json.object(|json| {
         json.text("id", &call.id);
         json.text("type", "function");
@@ -107,6 +114,7 @@ fn wanted(call: &ToolCall, json: &mut Json) {
             json.text("name", &call.name);
             json.text("arguments", &call.arguments);
         });
+        back::write(part.opaque.as_ref(), json);
     });
 }
 

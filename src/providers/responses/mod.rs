@@ -62,8 +62,8 @@ impl Protocol for Responses {
         Box::new(stream::Items::default())
     }
 
-    fn kind_of_error(&self, _: u16, body: &ErrorBody) -> Option<ErrorKind> {
-        errors::kind_of(body)
+    fn kind_of_error(&self, status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+        errors::kind_of(status, body)
     }
 
     fn is_known_code(&self, code: &str) -> bool {

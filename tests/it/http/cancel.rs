@@ -142,14 +142,14 @@ fn a_cancel_in_the_middle_of_answers_never_reaches_the_next_task() {
 
 #[test]
 fn a_call_that_found_its_kept_connection_dead_can_be_cancelled_too() {
-    // The first connection answers once and dies under the second request, which then goes
-    // out anew on a connection of its own.
+    // The first connection answers once and dies under the second request, which is then
+    // tried again on a connection of its own.
     let mut dying = answers("first");
     dying.push(Act::read());
     let (hold, meeting) = Act::meet();
     let (close, closed) = Act::await_close();
     let server = Server::start([dying, vec![Act::read(), hold, close], answers("next")]);
-    let (manager, helper) = spawn(chatgpt(&server));
+    let (manager, helper) = spawn(chatgpt(&server).max_retries(1));
     assert_eq!(ask(&manager, helper, "first").result.as_deref(), Some("first"));
     cancel_in_the_middle(&manager, helper, TaskRequest::new("p"), &meeting);
     meeting.go();

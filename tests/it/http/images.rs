@@ -131,14 +131,15 @@ fn decoded(text: &str) -> Vec<u8> {
 #[test]
 fn a_large_picture_arrives_whole_each_time_it_is_sent() {
     let picture = png_of(1_000_001);
-    // Refused; then on the kept connection, which breaks in the midst of it; then on a new one.
+    // Refused; then on the kept connection, which may break in the midst of it, and is then
+    // counted as a call; then on a new one.
     let first = vec![Act::read(), Act::json(503, "{}"), Act::Reset];
     let server = Server::start([first, answers("seen")]);
-    let (manager, helper) = spawn(chatgpt(&server).max_retries(1));
+    let (manager, helper) = spawn(chatgpt(&server).max_retries(2));
     let request = TaskRequest::new("p").image_bytes("image/png", picture.clone());
     let task = ask(&manager, helper, request);
     assert_eq!(task.result.as_deref(), Some("seen"), "{:?}", task.error);
-    assert_eq!(task.attempts, 2);
+    assert!((2..=3).contains(&task.attempts), "{}", task.attempts);
     drop(manager);
     let seen = server.finish();
     assert_eq!(seen.len(), 2);

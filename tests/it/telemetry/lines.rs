@@ -221,7 +221,8 @@ fn a_call_that_was_the_last_is_told_with_its_task_s_end_and_others_when_they_end
         Act::reply(500, "retry-after-ms: 1\r\n", "{}"),
         Act::read(),
         meet,
-        Act::json(200, &answer("x")),
+        // A model's name that is none: odd, but understood.
+        Act::json(200, &answer("x").replace("\"m-1\"", "[]")),
     ]]);
     let manager = manager(&telemetry);
     let config = HelperConfig::local().api_endpoint(server.base()).model("m").max_retries(1);
@@ -246,4 +247,5 @@ fn a_call_that_was_the_last_is_told_with_its_task_s_end_and_others_when_they_end
     assert!(call["latency_ms"].as_f64() <= end["latency_ms"].as_f64());
     assert_eq!((&call["prompt_tokens"], &end["prompt_tokens"]), (&3.into(), &3.into()));
     assert!(call["waited_ms"].as_f64() > Some(0.0) && call["first_byte_ms"].is_number());
+    assert_eq!((call["oddities"].as_u64(), failed["oddities"].as_u64()), (Some(1), None));
 }

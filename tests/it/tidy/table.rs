@@ -15,7 +15,7 @@ pub const IMPORTS: [Row<'_>; 47] = [
     ("backoff", &[]),
     ("splice", &[]),
     ("files", &[]),
-    ("lenient", &[]),
+    ("lenient", &["number"]),
     ("nesting", &[]),
     ("sync", &[]),
     ("foreign", &["sync"]),
@@ -68,7 +68,7 @@ pub const NAMED_BY: [(&str, &[&str]); 10] = [
     ("ring", &["http/"]),
     ("webpki", &["http/"]),
     ("webpki_roots", &["http/"]),
-    ("base64", &["splice.rs"]),
+    ("base64", &["splice.rs", "http/tunnel.rs"]),
     ("crossbeam_channel", &["queue.rs"]),
     ("rustix", &["device/", "files/"]),
     (

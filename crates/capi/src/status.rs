@@ -1,0 +1,146 @@
+//! How a call went: the status, the text of this thread's latest failure, and the boundary that
+//! no panic crosses.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use automation_assistant::Error;
+
+use crate::text::to_c;
+
+/// How a call went. `aa_last_error` has the words.
+#[allow(non_camel_case_types)] // A name of C's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub enum aa_status {
+    /// It went well.
+    AA_OK = 0,
+    /// A pointer that must not be NULL was NULL.
+    AA_NULL_PARAMETER = 1,
+    /// The handle was freed, is of another kind, or never was one.
+    AA_INVALID_HANDLE = 2,
+    /// A text is no UTF-8.
+    AA_INVALID_UTF8 = 3,
+    /// The configuration is not the JSON that it must be, or cannot work.
+    AA_INVALID_CONFIG = 4,
+    /// The request is not the JSON that it must be, or cannot be accepted.
+    AA_INVALID_REQUEST = 5,
+    /// The manager has as many helpers as it may have.
+    AA_MAX_HELPERS = 6,
+    /// The manager has no such helper (any more).
+    AA_UNKNOWN_HELPER = 7,
+    /// The helper never had this task, or its result was taken or cleared.
+    AA_UNKNOWN_TASK = 8,
+    /// The task ended, but its result had to make room for newer ones.
+    AA_RESULT_DROPPED = 9,
+    /// The task has not ended yet; it goes on.
+    AA_WAIT_TIMED_OUT = 10,
+    /// No room in the helper's queue.
+    AA_QUEUE_FULL = 11,
+    /// The helper was stopped, or its manager was freed.
+    AA_STOPPED = 12,
+    /// No API key was given, and the environment has none.
+    AA_MISSING_KEY = 13,
+    /// The library was built without what this needs.
+    AA_UNSUPPORTED = 14,
+    /// The operating system refused something: a file, a thread.
+    AA_IO = 15,
+    /// More handles than the library can number.
+    AA_TOO_MANY_HANDLES = 16,
+    /// A failure that fits no other status.
+    AA_OTHER = 17,
+    /// A fault in the library itself, which was contained.
+    AA_PANIC = 18,
+}
+
+use aa_status::*;
+
+/// Why a call failed.
+pub(crate) struct Failure {
+    pub(crate) status: aa_status,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(status: aa_status, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(status_of(&error), error.to_string())
+    }
+}
+
+pub(crate) fn status_of(error: &Error) -> aa_status {
+    match error {
+        Error::MaxHelpers { .. } => AA_MAX_HELPERS,
+        Error::UnknownHelper(_) => AA_UNKNOWN_HELPER,
+        Error::UnknownTask(_) => AA_UNKNOWN_TASK,
+        Error::ResultDropped(_) => AA_RESULT_DROPPED,
+        Error::WaitTimedOut { .. } => AA_WAIT_TIMED_OUT,
+        Error::QueueFull(_) => AA_QUEUE_FULL,
+        Error::Stopped(_) => AA_STOPPED,
+        Error::InvalidRequest(_) => AA_INVALID_REQUEST,
+        Error::InvalidConfig(_) => AA_INVALID_CONFIG,
+        Error::MissingKey { .. } => AA_MISSING_KEY,
+        Error::Unsupported { .. } => AA_UNSUPPORTED,
+        Error::Io { .. } => AA_IO,
+        _ => AA_OTHER,
+    }
+}
+
+/// Runs a function's body: its status, its message for [`aa_last_error`].
+pub(crate) fn status(body: impl FnOnce() -> Result<(), Failure>) -> aa_status {
+    match attempt(body) {
+        Ok(()) => AA_OK,
+        Err(status) => status,
+    }
+}
+
+/// The same for a function without a status, which returns this where it fails.
+pub(crate) fn value<T>(otherwise: T, body: impl FnOnce() -> Result<T, Failure>) -> T {
+    attempt(body).unwrap_or(otherwise)
+}
+
+/// The panic boundary. What a body shares with others is behind locks that the core repairs, or
+/// is a table of handles, whose every change is one step: nothing torn is seen after a panic.
+fn attempt<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, aa_status> {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(failure)) => Err(note(failure)),
+        Err(panic) => Err(note(Failure::new(AA_PANIC, panic_message(panic.as_ref())))),
+    }
+}
+
+/// Keeps the words for [`aa_last_error`]. Apart, since it is the same code for every function.
+#[cold]
+#[inline(never)]
+fn note(failure: Failure) -> aa_status {
+    // A thread that is ending has no place for it any more.
+    let _ = LAST.try_with(|last| *last.borrow_mut() = Some(to_c(failure.message)));
+    failure.status
+}
+
+#[cold]
+#[inline(never)]
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a fault in the library: {}", text.unwrap_or("a panic without words"))
+}
+
+thread_local! {
+    static LAST: RefCell<Option<CString>> = const { RefCell::new(None) };
+}
+
+/// What this thread's latest failed call said; an empty text where none has failed. Never NULL.
+/// Valid until the next call of the library that fails on this thread, and until the thread ends.
+#[unsafe(no_mangle)]
+pub extern "C" fn aa_last_error() -> *const c_char {
+    let text = LAST.try_with(|last| last.borrow().as_ref().map(|text| text.as_ptr()));
+    text.ok().flatten().unwrap_or(c"".as_ptr())
+}
