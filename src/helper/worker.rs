@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
-use crate::backend::{Attempt, AttemptLog, CallContext, Reply};
+use crate::backend::{Attempt, AttemptLog, CallContext, CallSettings, Reply};
 use crate::foreign::{Foreign, catch_panic};
 use crate::helper::shared::{Done, Next, Shared, YIELDS};
 use crate::id::{HelperId, TaskId};
@@ -93,10 +93,18 @@ fn call_backend(
         return Done { outcome, first_text: None, on_text };
     };
     let log = TaskLog { shared, number, request };
+    let config = &shared.config;
+    let settings = CallSettings {
+        params: &config.custom_params,
+        max_output_tokens: config.http.max_output_tokens,
+        max_tool_rounds: config.http.max_tool_rounds,
+        max_tool_output_bytes: config.http.max_tool_output_bytes,
+    };
     let call = CallContext {
         task_id: TaskId::new(shared.id, number),
         request,
-        system_prompt: request.system_prompt.as_deref().or(shared.config.system_prompt.as_deref()),
+        settings,
+        system_prompt: request.system_prompt.as_deref().or(config.system_prompt.as_deref()),
         cancel: &shared.slots[slot].cancel,
         deadline,
         on_text: RefCell::new(on_text.map(Foreign::into_inner)),
