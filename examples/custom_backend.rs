@@ -69,12 +69,11 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let manager = AutomationAssistantManager::new(1);
     let config = HelperConfig::local().name("factoriser").timeout(PATIENCE);
-    let helper = manager.spawn_helper_with(config, Factoriser)?;
+    let helper = manager.spawn_with(config, Factoriser)?;
 
     say!("1. It answers like any other helper");
     for prompt in ["360", "600851475143", "one hundred"] {
-        let task = manager.submit_task(helper, prompt)?;
-        show(&manager.wait_task(helper, task, PATIENCE)?);
+        show(&helper.ask(prompt)?);
     }
 
     say!("\n2. A running task is cancelled: its text stops, its thread is free again");
@@ -83,19 +82,17 @@ fn run() -> Result<(), Box<dyn Error>> {
         // Nobody listens any more? Then the task is about to end anyway.
         let _ = tell.send(text.trim().to_owned());
     });
-    let task = manager.submit_task(helper, request)?;
+    let task = helper.submit_task(request)?;
     say!("  first factor of {HARD}: {}", heard.recv_timeout(PATIENCE)?);
-    say!("  cancelled while it ran: {}", manager.cancel_task(helper, task));
-    show(&manager.wait_task(helper, task, PATIENCE)?);
+    say!("  cancelled while it ran: {}", helper.cancel_task(task));
+    show(&helper.wait_task(task, PATIENCE)?);
 
     say!("\n3. A deadline ends the work in time");
     let request = TaskRequest::new(HARD).deadline(Duration::from_millis(100));
-    let task = manager.submit_task(helper, request)?;
-    show(&manager.wait_task(helper, task, PATIENCE)?);
+    show(&helper.ask(request)?);
 
     say!("\n4. The helper is as good as new");
-    let task = manager.submit_task(helper, "1001")?;
-    show(&manager.wait_task(helper, task, PATIENCE)?);
+    show(&helper.ask("1001")?);
     for report in manager.get_all_helpers_status() {
         say!(
             "  {} ({}): {}, {} tasks done, {} of them failed or cancelled",

@@ -53,6 +53,13 @@ pub enum Error {
         /// The request.
         request: Box<TaskRequest>,
     },
+    /// A call that waits for a task's end might wait for ever here. The request comes back.
+    CannotWait {
+        /// Why, and what to do instead.
+        why: &'static str,
+        /// The request.
+        request: Box<TaskRequest>,
+    },
     /// The helper's inbox is full until its next task reads it.
     InboxFull,
     /// The request cannot be accepted as it is; the text says why and what to do.
@@ -87,7 +94,8 @@ impl Error {
             Self::QueueFull(request)
             | Self::Stopped(request)
             | Self::NotAdmitted { request, .. }
-            | Self::NotAsked { request, .. } => Some(*request),
+            | Self::NotAsked { request, .. }
+            | Self::CannotWait { request, .. } => Some(*request),
             _ => None,
         }
     }
@@ -117,7 +125,7 @@ impl fmt::Display for Error {
             }
             Self::QueueFull(_) => f.write_str(
                 "the helper's queue is full: wait for room with submit_task_wait, \
-                 or raise queue_capacity",
+                 or raise queue_capacity (for pictures, max_queued_image_bytes)",
             ),
             Self::Stopped(_) => f.write_str("the helper was stopped and takes no more tasks"),
             Self::NotAdmitted { why, waited, cancelled, .. } => {
@@ -137,6 +145,9 @@ impl fmt::Display for Error {
                 }
                 why => return write!(f, "not asked: no helper is left after a failure ({why})"),
             }),
+            Self::CannotWait { why, .. } => {
+                write!(f, "not asked, for it might wait for ever: {why}")
+            }
             Self::InboxFull => f.write_str(
                 "the helper's inbox is full: its next task empties it, so submit one first",
             ),
@@ -170,6 +181,7 @@ impl fmt::Debug for Error {
             Self::Stopped(_) => "Stopped",
             Self::NotAdmitted { .. } => "NotAdmitted",
             Self::NotAsked { .. } => "NotAsked",
+            Self::CannotWait { .. } => "CannotWait",
             Self::InboxFull => "InboxFull",
             Self::InvalidRequest(_) => "InvalidRequest",
             Self::InvalidConfig(_) => "InvalidConfig",

@@ -1,13 +1,13 @@
-//! What happens in the house, told to whoever watches.
+//! What observers are notified of.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::config::TraceMode;
 use crate::id::{HelperId, TaskId};
-use crate::task::{OpenAiApi, Task, Usage};
+use crate::task::{Image, OpenAiApi, Task, Usage};
 use crate::task_error::TaskError;
-use crate::trace::TraceNote;
+use crate::trace::{TraceId, TraceNote};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub enum EventKind {
     ResultDropped,
     /// Another helper took over a task.
     Fallback,
+    /// Requests of a batch were handed to no helper.
+    NotAsked,
     /// The device's state decided over a task.
     Admission,
     /// Traces were sent to Opik, or lost.
@@ -43,10 +45,17 @@ impl EventKind {
             Self::HelperStop => "helper_stop",
             Self::ResultDropped => "result_dropped",
             Self::Fallback => "fallback",
+            Self::NotAsked => "not_asked",
             Self::Admission => "admission",
             Self::TraceExport => "trace_export",
             Self::Suspended => "suspended",
         }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -62,52 +71,94 @@ pub enum Fact<'a> {
     Text(&'a str),
 }
 
-/// One event. Lives only while observers look at it.
-#[non_exhaustive]
+impl fmt::Display for Fact<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Number(measure) => write!(f, "{measure}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// One event: a kind, whom it concerns, how it went, and the facts of its kind. Lives only while
+/// observers look at it.
+///
+/// ```
+/// use automation_assistant::{Event, EventFacts, Observe};
+///
+/// struct Print;
+///
+/// impl Observe for Print {
+///     fn on_event(&self, event: &Event<'_>) {
+///         match event.facts() {
+///             EventFacts::Call(call) => println!("call {}: {:?}", call.attempt, event.latency()),
+///             EventFacts::Task(end) => println!("{:?} after {:?}", end.task, end.queue),
+///             other => println!("{} {other:?}", event.kind().as_str()),
+///         }
+///     }
+/// }
+/// ```
 pub struct Event<'a> {
-    /// What happened.
-    pub kind: EventKind,
-    /// When, by the device's wall clock.
-    pub at: SystemTime,
-    /// The helper concerned.
-    pub helper_id: Option<HelperId>,
-    /// The backend's name, such as `ChatGPT (gpt-4o-mini)`; empty where none is concerned.
-    pub backend: &'a str,
-    /// Whether it went well.
-    pub success: bool,
-    /// How long it took; zero where nothing ran.
-    pub latency: Duration,
-    /// The task concerned.
-    pub task_id: Option<TaskId>,
-    /// What went wrong.
-    pub error: Option<&'a TaskError>,
-    /// Which call of the task this was, from 1.
-    pub attempt: Option<u32>,
-    /// The HTTP status that came back.
+    pub(crate) kind: EventKind,
+    pub(crate) at: SystemTime,
+    pub(crate) helper_id: Option<HelperId>,
+    pub(crate) backend: &'a str,
+    pub(crate) success: bool,
+    pub(crate) latency: Duration,
+    pub(crate) task_id: Option<TaskId>,
+    pub(crate) error: Option<&'a TaskError>,
+    pub(crate) facts: EventFacts<'a>,
+    /// What a trace of this would have beyond the task, on events of a helper.
+    pub(crate) trace: Option<TraceFacts<'a>>,
+}
+
+/// The facts of an event's kind.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum EventFacts<'a> {
+    /// Of [`EventKind::BackendCall`].
+    Call(CallFacts<'a>),
+    /// Of [`EventKind::TaskComplete`].
+    Task(TaskFacts<'a>),
+    /// Of every other kind: values by the names that they have in telemetry lines. May be empty.
+    Named(&'a [(&'static str, Fact<'a>)]),
+}
+
+/// How one call to a backend went.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct CallFacts<'a> {
+    /// Which call of the task it was, from 1.
+    pub attempt: u32,
+    /// The HTTP status of the response.
     pub http_status: Option<u16>,
-    /// Tokens, as told.
+    /// Tokens, where the provider reported them.
     pub usage: Option<&'a Usage>,
-    /// Time in the queue.
-    pub queue: Option<Duration>,
-    /// Time to the reply's first byte.
+    /// Time to the response's first byte.
     pub first_byte: Option<Duration>,
-    /// Time waited before this attempt (back-off, rate limit).
+    /// Time waited before the call (back-off, rate limit).
     pub waited: Option<Duration>,
     /// Which of OpenAI's APIs was asked.
     pub api: Option<OpenAiApi>,
-    /// Further facts, by name.
-    pub facts: &'a [(&'static str, Fact<'a>)],
-    /// The whole task, on [`EventKind::TaskComplete`]. It holds prompt and reply: an
-    /// observer that keeps or sends them needs its user's word for it.
-    pub task: Option<&'a Task>,
-    /// What a trace of this would tell beyond the task, on events of a helper.
-    pub(crate) trace: Option<TraceFacts<'a>>,
+    /// How many places of the reply were not as its API has them, but understood: members of
+    /// another type, events outside of the format, and the like.
+    pub oddities: u32,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct TaskFacts<'a> {
+    /// The whole task, prompt and answer included: an observer that keeps or sends these needs
+    /// its user's consent.
+    pub task: &'a Task,
+    /// Time in the queue.
+    pub queue: Duration,
 }
 
 /// What a trace tells that a task does not.
 #[derive(Clone, Copy)]
-// Only a build with HTTP has anyone to read it.
-#[cfg_attr(not(feature = "http"), allow(dead_code))]
 pub(crate) struct TraceFacts<'a> {
     /// How much the helper's owner lets out.
     pub(crate) mode: TraceMode,
@@ -117,10 +168,13 @@ pub(crate) struct TraceFacts<'a> {
     pub(crate) model: Option<&'a str>,
     /// Who wrote the answer: as the reply told, or as the helper's kind tells.
     pub(crate) provider: Option<&'a str>,
-    /// The project set at the helper itself.
+    /// The project set at the helper itself. Only a build with HTTP has anyone to read it.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) project: Option<&'a str>,
     /// What the request asked of its trace.
     pub(crate) note: Option<&'a TraceNote>,
+    /// The prompt's pictures.
+    pub(crate) images: &'a [Image],
     /// From the task's begin to the first piece of text.
     pub(crate) first_text: Option<Duration>,
 }
@@ -137,15 +191,7 @@ impl<'a> Event<'a> {
             latency: Duration::ZERO,
             task_id: None,
             error: None,
-            attempt: None,
-            http_status: None,
-            usage: None,
-            queue: None,
-            first_byte: None,
-            waited: None,
-            api: None,
-            facts: &[],
-            task: None,
+            facts: EventFacts::Named(&[]),
             trace: None,
         }
     }
@@ -166,6 +212,96 @@ impl<'a> Event<'a> {
     }
 }
 
+/// What an observer reads.
+impl<'a> Event<'a> {
+    /// What happened.
+    pub fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    /// The facts of its kind.
+    pub fn facts(&self) -> EventFacts<'a> {
+        self.facts
+    }
+
+    /// One of the [`Named`](EventFacts::Named) facts.
+    pub fn fact(&self, name: &str) -> Option<Fact<'a>> {
+        let EventFacts::Named(facts) = self.facts else { return None };
+        facts.iter().find(|fact| fact.0 == name).map(|fact| fact.1)
+    }
+
+    /// When it happened, or ended, by the device's wall clock.
+    pub fn at(&self) -> SystemTime {
+        self.at
+    }
+
+    /// How long it took; zero where nothing ran.
+    pub fn latency(&self) -> Duration {
+        self.latency
+    }
+
+    /// Whether it went well.
+    pub fn success(&self) -> bool {
+        self.success
+    }
+
+    /// What went wrong.
+    pub fn error(&self) -> Option<&'a TaskError> {
+        self.error
+    }
+
+    /// The helper concerned.
+    pub fn helper_id(&self) -> Option<HelperId> {
+        self.helper_id
+    }
+
+    /// The task concerned.
+    pub fn task_id(&self) -> Option<TaskId> {
+        self.task_id
+    }
+
+    /// The backend's name, such as `ChatGPT (gpt-4o-mini)`; empty where none is concerned.
+    pub fn backend(&self) -> &'a str {
+        self.backend
+    }
+
+    /// The helper's name, on events of a helper's own.
+    pub fn helper_name(&self) -> Option<&'a str> {
+        self.trace.map(|trace| trace.helper)
+    }
+
+    /// The model that the helper asks for, where one was configured. The model that answered is
+    /// [`Task::model`].
+    pub fn model_requested(&self) -> Option<&'a str> {
+        self.trace.and_then(|trace| trace.model)
+    }
+
+    /// Who runs the model, such as `openai`: as the reply says, or else by the helper's kind.
+    pub fn provider(&self) -> Option<&'a str> {
+        self.trace.and_then(|trace| trace.provider)
+    }
+
+    /// From the task's begin to the first delta of its text, at its end.
+    pub fn first_text(&self) -> Option<Duration> {
+        self.trace.and_then(|trace| trace.first_text)
+    }
+
+    /// The id that the request gave its trace, at its task's end.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.trace.and_then(|trace| trace.note).and_then(|note| note.id)
+    }
+
+    /// The conversation that the request named, at its task's end.
+    pub fn conversation(&self) -> Option<&'a str> {
+        self.trace.and_then(|trace| trace.note).and_then(|note| note.conversation.as_deref())
+    }
+
+    /// How much of this helper's tasks its owner lets traces show.
+    pub fn trace_mode(&self) -> TraceMode {
+        self.trace.map_or(TraceMode::Off, |trace| trace.mode)
+    }
+}
+
 /// Without the task's texts.
 impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,7 +313,6 @@ impl fmt::Debug for Event<'_> {
             .field("latency", &self.latency)
             .field("task_id", &self.task_id)
             .field("error", &self.error)
-            .field("attempt", &self.attempt)
             .field("facts", &self.facts)
             .finish_non_exhaustive()
     }

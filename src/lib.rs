@@ -1,19 +1,22 @@
 //! AI helpers for small programs: OS threads, a channel, blocking clients, no async runtime.
 //!
-//! A program makes an [`AutomationAssistantManager`], spawns helpers, submits prompts as
-//! tasks, and collects results:
+//! A program creates an [`AutomationAssistantManager`], spawns a helper, and asks it:
 //!
 //! ```
-//! use automation_assistant::{AutomationAssistantManager, create_local_helper};
-//! use std::time::Duration;
+//! use automation_assistant::{AutomationAssistantManager, HelperConfig};
 //!
 //! let manager = AutomationAssistantManager::new(5);
-//! let helper = create_local_helper(&manager, "echo")?;
-//! let task = manager.submit_task(helper, "hello")?;
-//! let done = manager.wait_task(helper, task, Duration::from_secs(5))?;
-//! assert_eq!(done.result.as_deref(), Some("Local Response: Echo of 'hello'"));
+//! let helper = manager.spawn(HelperConfig::local())?;
+//! let task = helper.ask("hello")?;
+//! assert_eq!(task.result.as_deref(), Some("Local Response: Echo of 'hello'"));
+//! assert!(task.echoed); // By the embedded engine: no model answered.
 //! # Ok::<(), automation_assistant::Error>(())
 //! ```
+//!
+//! [`spawn`](AutomationAssistantManager::spawn) returns a handle, [`AutomationHelper`], whose
+//! methods submit tasks, wait for them and cancel them;
+//! [`ask`](AutomationHelper::ask) is a submit and a wait in one. The manager has the same methods
+//! for programs that keep [`HelperId`]s. The [`guide`] has complete programs.
 //!
 //! A real model answers with `HelperConfig::chatgpt()` (key in `OPENAI_API_KEY`), or
 //! `HelperConfig::local().api_endpoint("http://127.0.0.1:8080/v1")` for a server on the
@@ -60,11 +63,13 @@
 //! | modules | what they hold |
 //! |---|---|
 //! | `text`, `url`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, URLs without secrets, decimals, dates, percentiles, waits between attempts |
+//! | `splice` | bytes with base64 in between, made while they are read |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
 //! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
 //! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
 //! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
-//! | `secret`, `env`, `connections`, `limits`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
+//! | `image_file` | pictures from files |
+//! | `secret`, `env`, `connections`, `rate_limit`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
 //! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
 //! | `debrief` | audit lines → report |
 //! | `device` | battery, memory, network, clocks and temperature; the admission policy; tools for a model |
@@ -77,6 +82,7 @@
 //! | `opik` | events → traces in Opik |
 //! | `helper`, `manager` | the threads of a helper and their shared state; the registry of helpers |
 //! | `coordinate`, `experiment` | several helpers in one call; one set of prompts over several helpers |
+//! | `guide` | pages of the documentation |
 //! | `fuzzing` | entry points of the fuzz targets |
 //!
 //! A module imports only modules above it on the map, `tests/it/tidy` holds the exact list
@@ -92,37 +98,41 @@ mod config;
 mod connections;
 mod coordinate;
 pub mod debrief;
-mod device;
+pub mod device;
 #[cfg(feature = "http")]
 mod engine;
 mod env;
 mod error;
 mod event;
-mod experiment;
+pub mod experiment;
 mod files;
 mod foreign;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guide;
 mod helper;
 #[cfg(feature = "http")]
 mod http;
 mod id;
+mod image_file;
 #[cfg(feature = "http")]
 mod lenient;
-mod limits;
 mod manager;
 mod nesting;
 mod number;
 mod observers;
-mod opik;
+pub mod opik;
 #[cfg(feature = "http")]
 mod opik_account;
 mod percentile;
 mod prices;
 mod providers;
 mod queue;
+mod rate_limit;
 mod secret;
+#[cfg(feature = "http")]
+mod splice;
 mod status;
 mod store;
 mod suspended;
@@ -137,45 +147,85 @@ mod url;
 
 pub use backend::{AiBackend, Attempt, CallContext, Reply};
 pub use cancel::{CancelGuard, CancelSignal};
-pub use config::{
-    BackendType, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_PROMPT_BYTES,
-    DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
-    DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
-    DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, HelperConfig, MAX_CONCURRENT_TASKS,
-    MAX_NAME_BYTES, MIN_STACK_BYTES, Provider, TraceMode, WhenResultsFull,
+pub use config::{BackendType, HelperConfig, Provider};
+pub use debrief::{Debrief, compute_stability_score};
+pub use error::Error;
+pub use event::{CallFacts, Event, EventFacts, EventKind, Fact, Observe, TaskFacts};
+pub use helper::{AutomationHelper, HelperBuilder};
+pub use id::{HelperId, ParseIdError, TaskId};
+pub use manager::{
+    AutomationAssistantManager, ManagerBuilder, create_anthropic_helper, create_chatgpt_helper,
+    create_comet_helper, create_local_helper,
 };
-pub use connections::Connections;
-pub use coordinate::{
-    AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,
-    Pipeline, Race, Speech, Stage, Together, Tried, Want, WhyNot,
+pub use status::{HelperStatus, HelperStatusReport};
+pub use task::{
+    FinishReason, Image, OpenAiApi, Priority, Role, Task, TaskLookup, TaskRequest, TaskState, Turn,
+    Usage,
 };
-pub use debrief::{BackendStats, Comparison, Debrief, Health, TopError, compute_stability_score};
+pub use task_error::{ErrorKind, TaskError};
+pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
+pub use tool::{FnTool, Tool};
+
+/// Several helpers in one call: fan-out, race, batch, pipeline, fallback; and the device's
+/// admission policy before a call.
+pub mod together {
+    pub use crate::coordinate::{
+        AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback,
+        FallbackReport, Pipeline, Race, Speech, Stage, Together, Tried, Want, WhyNot,
+    };
+}
+
+/// Bounds, their defaults, and what helpers share: rate limits, connections, prices.
+///
+/// Each bound has a setter of the same name in [`HelperConfig`].
+pub mod limits {
+    pub use crate::config::{
+        DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_IMAGE_BYTES,
+        DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_QUEUED_IMAGE_BYTES, DEFAULT_MAX_REPLY_BYTES,
+        DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT,
+        DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY,
+        DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES,
+        WhenResultsFull,
+    };
+    pub use crate::connections::Connections;
+    pub use crate::helper::{INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
+    pub use crate::image_file::MAX_IMAGE_FILE_BYTES;
+    pub use crate::manager::DEFAULT_MAX_HELPERS;
+    pub use crate::prices::{Price, Prices};
+    pub use crate::rate_limit::RateLimiter;
+    pub use crate::task::MAX_IMAGES;
+}
+
+// Names that have moved into the modules. They go with 0.3.
+#[doc(hidden)]
+pub use debrief::{BackendStats, Comparison, Health, TopError};
+#[doc(hidden)]
 pub use device::{
     Admission, AdmissionPolicy, Battery, BatterySource, ClockGap, ClockReading, ClockSource,
     CloudAction, DEFAULT_PROBE_LIMIT, DEFAULT_SNAPSHOT_AGE, DeviceProfile, DeviceReader,
     DeviceSnapshot, DeviceWatch, Load, MIN_CLOCK_GAP, Memory, Network, Pressure, ProcessMemory,
     Reading, Storage, SuspendWatch, Temperature, ThermalZone, Wifi, device_tools,
 };
-pub use error::Error;
-pub use event::{Event, EventKind, Fact, Observe};
+#[doc(hidden)]
 pub use experiment::{DEFAULT_EXPERIMENT_TIMEOUT, Experiment, ExperimentReport, ExperimentRow};
-pub use helper::{AutomationHelper, HelperBuilder, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
-pub use id::{HelperId, ParseIdError, TaskId};
-pub use limits::RateLimiter;
-pub use manager::{
-    AutomationAssistantManager, DEFAULT_MAX_HELPERS, ManagerBuilder, create_anthropic_helper,
-    create_chatgpt_helper, create_comet_helper, create_local_helper,
+#[doc(hidden)]
+pub use limits::{
+    Connections, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_HELPERS,
+    DEFAULT_MAX_IMAGE_BYTES, DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_QUEUED_IMAGE_BYTES,
+    DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
+    DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
+    DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX,
+    MAX_CONCURRENT_TASKS, MAX_IMAGE_FILE_BYTES, MAX_IMAGES, MAX_NAME_BYTES, MIN_STACK_BYTES, Price,
+    Prices, RateLimiter, WhenResultsFull,
 };
+#[doc(hidden)]
 pub use opik::{
     DEFAULT_CLOSE_TIMEOUT, DEFAULT_SPOOL_BYTES, DEFAULT_TRACE_QUEUE_BYTES,
-    DEFAULT_TRACE_QUEUE_ITEMS, FlushReport, OpikConfig, OpikSink, OpikStats,
+    DEFAULT_TRACE_QUEUE_ITEMS, FlushReport, OpikConfig, OpikSink, OpikStats, ParseTraceIdError,
+    TraceId, TraceMode,
 };
-pub use prices::{Price, Prices};
-pub use status::{HelperStatus, HelperStatusReport};
-pub use task::{
-    FinishReason, OpenAiApi, Priority, Role, Task, TaskRequest, TaskState, Turn, Usage,
+#[doc(hidden)]
+pub use together::{
+    AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,
+    Pipeline, Race, Speech, Stage, Together, Tried, Want, WhyNot,
 };
-pub use task_error::{ErrorKind, TaskError};
-pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
-pub use tool::{FnTool, Tool};
-pub use trace::{ParseTraceIdError, TraceId};

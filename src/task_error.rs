@@ -197,6 +197,11 @@ impl TaskError {
         self
     }
 
+    /// The same with this text, unless it has some already or the text is empty.
+    pub(crate) fn with_partial_if_none(self, text: String) -> Self {
+        if self.0.partial.is_some() { self } else { self.with_partial(text) }
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Longest request that the stand-in reads.
-const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// Longest request that the stand-in reads: one with a picture of 5 MiB as base64.
+const REQUEST_BYTES_MAX: usize = 8 << 20;
 /// A client that says nothing for this long is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
@@ -24,6 +24,16 @@ pub(crate) const WORD_PAUSE: Duration = Duration::from_millis(15);
 
 /// What the stand-in answers to a prompt of this model.
 pub(crate) type Answer = fn(model: &str, prompt: &str) -> String;
+
+/// What the stand-in says of a picture, by the bytes of its file.
+pub(crate) type See = fn(&[u8]) -> String;
+
+/// What a connection needs to answer.
+#[derive(Clone, Copy)]
+struct Mind {
+    answer: Answer,
+    see: See,
+}
 
 /// The running server; it stops when dropped.
 pub(crate) struct StandIn {
@@ -36,6 +46,13 @@ pub(crate) struct StandIn {
 impl StandIn {
     /// Starts the server on a free port of 127.0.0.1.
     pub(crate) fn start(answer: Answer) -> std::io::Result<Self> {
+        Self::start_seeing(answer, |_| "a picture".to_owned())
+    }
+
+    /// The same, for prompts with pictures: what is seen on each follows the prompt's text, on
+    /// a line of its own.
+    pub(crate) fn start_seeing(answer: Answer, see: See) -> std::io::Result<Self> {
+        let mind = Mind { answer, see };
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -56,7 +73,7 @@ impl StandIn {
                 let closer = stream.try_clone();
                 let thread = std::thread::spawn(move || {
                     // A client that breaks off is no concern of the stand-in's.
-                    let _ = serve(stream, answer);
+                    let _ = serve(stream, mind);
                 });
                 connections.push((closer, thread));
             }
@@ -98,7 +115,7 @@ impl Drop for StandIn {
 }
 
 /// Answers one connection's requests until it closes.
-fn serve(stream: TcpStream, answer: Answer) -> std::io::Result<()> {
+fn serve(stream: TcpStream, mind: Mind) -> std::io::Result<()> {
     stream.set_read_timeout(Some(SILENCE_MAX))?;
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
@@ -108,7 +125,7 @@ fn serve(stream: TcpStream, answer: Answer) -> std::io::Result<()> {
             let list = json!({"object": "list", "data": [{"id": "stand-in", "object": "model"}]});
             reply(&mut writer, "200 OK", &list)?;
         } else if path.ends_with("/chat/completions") {
-            complete(&mut writer, &body, answer)?;
+            complete(&mut writer, &body, mind)?;
         } else if path.contains("/v1/private/") {
             // Opik's traces, spans and scores are taken with an empty answer.
             writer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
@@ -155,13 +172,13 @@ fn reply(writer: &mut TcpStream, status: &str, body: &Value) -> std::io::Result<
     writer.write_all(message.as_bytes())
 }
 
-fn complete(writer: &mut TcpStream, request: &Value, answer: Answer) -> std::io::Result<()> {
+fn complete(writer: &mut TcpStream, request: &Value, mind: Mind) -> std::io::Result<()> {
     let model = request["model"].as_str().unwrap_or("stand-in");
     let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let prompt = messages.last().and_then(|last| last["content"].as_str()).unwrap_or_default();
+    let prompt = messages.last().map(|last| read(&last["content"], mind.see)).unwrap_or_default();
     let tool_result = messages.last().is_some_and(|last| last["role"] == "tool");
     let tool = request["tools"][0]["function"]["name"].as_str().filter(|_| !tool_result);
-    let text = answer(model, prompt);
+    let text = (mind.answer)(model, &prompt);
     let message = match tool {
         // Offered tools, the stand-in calls the first of them once.
         Some(name) => {
@@ -205,6 +222,35 @@ fn complete(writer: &mut TcpStream, request: &Value, answer: Answer) -> std::io:
     }
     send_chunk(writer, "data: [DONE]\n\n")?;
     writer.write_all(b"0\r\n\r\n")
+}
+
+/// A message's text, and what is seen on its pictures.
+fn read(content: &Value, see: See) -> String {
+    let Some(parts) = content.as_array() else {
+        return content.as_str().unwrap_or_default().to_owned();
+    };
+    let texts = parts.iter().filter_map(|part| part["text"].as_str().map(str::to_owned));
+    let pictures = parts.iter().filter_map(|part| {
+        let (_, data) = part["image_url"]["url"].as_str()?.split_once(";base64,")?;
+        Some(see(&from_base64(data)))
+    });
+    texts.chain(pictures).collect::<Vec<_>>().join("\n")
+}
+
+/// Bytes from base64; what is none of it is skipped.
+fn from_base64(text: &str) -> Vec<u8> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let values = text.bytes().filter_map(|byte| LETTERS.iter().position(|letter| *letter == byte));
+    let (mut bits, mut count, mut bytes) = (0_usize, 0, Vec::new());
+    for value in values {
+        bits = bits << 6 & 0xffff | value;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    bytes
 }
 
 /// Arguments that fit a tool's schema: the first value that each property allows, if the

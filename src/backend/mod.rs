@@ -1,5 +1,7 @@
 //! What answers a task: the trait, and all that one call needs. Names no HTTP.
 
+mod sent;
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -9,6 +11,7 @@ use crate::cancel::CancelSignal;
 use crate::id::{HelperId, TaskId};
 use crate::task::{FinishReason, OnText, OpenAiApi, TaskRequest, Usage};
 use crate::task_error::{ErrorKind, TaskError};
+pub(crate) use sent::SentText;
 
 /// Something that answers tasks.
 ///
@@ -53,6 +56,13 @@ pub trait AiBackend: Send + Sync {
         Duration::ZERO
     }
 
+    /// Whether the backend looks at [`TaskRequest::images`] and those of the turns. A task with
+    /// pictures ends as [`ErrorKind::Unsupported`], without a call, where it does not: nothing
+    /// is left out in silence. Defaults to `false`.
+    fn accepts_images(&self) -> bool {
+        false
+    }
+
     /// Whether a call sends anything to another device; see
     /// [`AdmissionControl`](crate::AdmissionControl). Defaults to `false`.
     fn leaves_device(&self) -> bool {
@@ -76,6 +86,8 @@ pub struct Reply {
     pub provider: Option<String>,
     /// Which of OpenAI's APIs answered.
     pub(crate) api: Option<OpenAiApi>,
+    /// The embedded engine's: it says back what it was asked.
+    pub(crate) echoed: bool,
 }
 
 impl Reply {
@@ -88,6 +100,7 @@ impl Reply {
             finish_reason: None,
             provider: None,
             api: None,
+            echoed: false,
         }
     }
 
@@ -149,6 +162,8 @@ pub struct Attempt<'a> {
     pub waited: Option<Duration>,
     /// Which of OpenAI's APIs was asked.
     pub(crate) api: Option<OpenAiApi>,
+    /// How much of the reply was odd but understood.
+    pub(crate) oddities: u32,
     /// Nothing but the task's end can follow it.
     pub(crate) last: bool,
 }
@@ -165,7 +180,6 @@ pub(crate) trait AttemptLog {
     /// A call begins. The first one of a task has begun with the task.
     fn begin(&self);
     /// The call begun last was not made.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     fn withdraw(&self);
     /// The call begun last has ended.
     fn end(&self, attempt: &Attempt<'_>);
@@ -179,6 +193,9 @@ pub struct CallContext<'a> {
     pub(crate) cancel: &'a CancelSignal,
     pub(crate) deadline: Option<Instant>,
     pub(crate) on_text: RefCell<Option<OnText>>,
+    /// The text sent so far, for a task that fails.
+    pub(crate) sent: &'a SentText,
+    /// Whether any of it was delivered.
     pub(crate) text_sent: Cell<bool>,
     /// When the first piece of text came.
     pub(crate) first_text: Cell<Option<Instant>>,
@@ -274,7 +291,8 @@ impl CallContext<'_> {
         self.text_sent.get()
     }
 
-    /// Hands a piece of text to the request's owner, if it asked for that.
+    /// Delivers a delta of the answer's text to the request's owner, if it asked for that. If
+    /// the task fails afterwards, all text that was sent is in [`TaskError::partial`].
     ///
     /// # Errors
     ///
@@ -288,8 +306,11 @@ impl CallContext<'_> {
         if self.cancel.is_cancelled() {
             return Err(cancelled());
         }
-        if self.first_text.get().is_none() && !text.is_empty() {
-            self.first_text.set(Some(Instant::now()));
+        if !text.is_empty() {
+            if self.first_text.get().is_none() {
+                self.first_text.set(Some(Instant::now()));
+            }
+            self.sent.keep(text);
         }
         let mut goes_on = ControlFlow::Continue(());
         self.call_back(text, |on_text| {
@@ -329,12 +350,15 @@ impl CallContext<'_> {
 
     /// Says that a further call to the provider begins. The first has begun with the task.
     pub fn begin_attempt(&self) {
+        // The new call sends its text from the start; what the owner has got stays.
+        if !self.text_sent.get() {
+            self.sent.forget();
+        }
         self.attempts.begin();
     }
 
     /// Says that the call begun last is not under way: what follows is a wait, or a refusal
     /// without a call.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn withdraw_attempt(&self) {
         self.attempts.withdraw();
     }

@@ -9,6 +9,11 @@ pub const DEFAULT_QUEUE_CAPACITY: usize = 256;
 pub const DEFAULT_MAX_PROMPT_BYTES: usize = 1 << 20;
 /// Default bound on the context, in bytes of JSON (256 KiB).
 pub const DEFAULT_MAX_CONTEXT_BYTES: usize = 256 << 10;
+/// Default bound on each picture of a request, in bytes (5 MiB: what Anthropic takes).
+pub const DEFAULT_MAX_IMAGE_BYTES: usize = 5 << 20;
+/// Default bound on the pictures of all tasks that wait at one helper, in bytes (80 MiB: one
+/// request with as many pictures as there may be, each as large as it may be).
+pub const DEFAULT_MAX_QUEUED_IMAGE_BYTES: usize = 16 * DEFAULT_MAX_IMAGE_BYTES;
 /// Default bound on one reply as it comes from the network, in bytes (4 MiB).
 pub const DEFAULT_MAX_REPLY_BYTES: usize = 4 << 20;
 /// Default bound on finished tasks kept by one helper.

@@ -8,7 +8,7 @@ use super::{
     DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS, HelperConfig,
 };
 use crate::connections::Connections;
-use crate::limits::RateLimiter;
+use crate::rate_limit::RateLimiter;
 
 /// The part of a configuration that only the HTTP backends read.
 #[derive(Debug, Clone)]

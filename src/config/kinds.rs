@@ -84,6 +84,15 @@ pub enum WhenResultsFull {
     RefuseTasks,
 }
 
+impl fmt::Display for WhenResultsFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DropOldest => "drop_oldest",
+            Self::RefuseTasks => "refuse_tasks",
+        })
+    }
+}
+
 /// How much of a helper's tasks is traced in Opik, where the manager has a sink for it
 /// ([`ManagerBuilder::opik`](crate::ManagerBuilder::opik)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,5 +119,11 @@ impl TraceMode {
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         [Self::Off, Self::Metadata, Self::Content].into_iter().find(|mode| mode.as_str() == name)
+    }
+}
+
+impl fmt::Display for TraceMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -18,11 +18,11 @@ mod kinds;
 mod provider;
 
 pub use bounds::{
-    DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_PROMPT_BYTES,
-    DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
-    DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
-    DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES,
-    MIN_STACK_BYTES,
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_IMAGE_BYTES,
+    DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_QUEUED_IMAGE_BYTES, DEFAULT_MAX_REPLY_BYTES,
+    DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT,
+    DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY,
+    DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES,
 };
 pub(crate) use bounds::{IDLE, TIMEOUT};
 pub(crate) use http::HttpConfig;
@@ -57,6 +57,8 @@ pub struct HelperConfig {
     pub(crate) queue_capacity: usize,
     pub(crate) max_prompt_bytes: usize,
     pub(crate) max_context_bytes: usize,
+    pub(crate) max_image_bytes: usize,
+    pub(crate) max_queued_image_bytes: usize,
     pub(crate) max_reply_bytes: usize,
     pub(crate) max_results: usize,
     pub(crate) max_result_bytes: usize,
@@ -84,6 +86,8 @@ impl HelperConfig {
             queue_capacity: DEFAULT_QUEUE_CAPACITY,
             max_prompt_bytes: DEFAULT_MAX_PROMPT_BYTES,
             max_context_bytes: DEFAULT_MAX_CONTEXT_BYTES,
+            max_image_bytes: DEFAULT_MAX_IMAGE_BYTES,
+            max_queued_image_bytes: DEFAULT_MAX_QUEUED_IMAGE_BYTES,
             max_reply_bytes: DEFAULT_MAX_REPLY_BYTES,
             max_results: DEFAULT_MAX_RESULTS,
             max_result_bytes: DEFAULT_MAX_RESULT_BYTES,
@@ -186,6 +190,23 @@ impl HelperConfig {
     #[must_use]
     pub fn max_context_bytes(mut self, bytes: usize) -> Self {
         self.max_context_bytes = bytes;
+        self
+    }
+
+    /// Largest picture of a request, in bytes; zero refuses them all. (A request has at most
+    /// [`MAX_IMAGES`](crate::MAX_IMAGES).) Defaults to 5 MiB.
+    #[must_use]
+    pub fn max_image_bytes(mut self, bytes: usize) -> Self {
+        self.max_image_bytes = bytes;
+        self
+    }
+
+    /// Bytes of pictures in all tasks that wait, together; what exceeds them finds the queue
+    /// full. A request that alone exceeds them is refused as invalid. A picture that several
+    /// waiting requests share counts for each. Defaults to 80 MiB.
+    #[must_use]
+    pub fn max_queued_image_bytes(mut self, bytes: usize) -> Self {
+        self.max_queued_image_bytes = bytes;
         self
     }
 
@@ -317,6 +338,8 @@ impl fmt::Debug for HelperConfig {
             .field("queue_capacity", &self.queue_capacity)
             .field("max_prompt_bytes", &self.max_prompt_bytes)
             .field("max_context_bytes", &self.max_context_bytes)
+            .field("max_image_bytes", &self.max_image_bytes)
+            .field("max_queued_image_bytes", &self.max_queued_image_bytes)
             .field("max_reply_bytes", &self.max_reply_bytes)
             .field("max_results", &self.max_results)
             .field("max_result_bytes", &self.max_result_bytes)

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant, SystemTime};
 use super::cancel_handle::CancelHandle;
 use crate::device::{Admission, AdmissionPolicy, DeviceReader, DeviceWatch, Pressure};
 use crate::error::Error;
-use crate::event::{Event, EventKind, Fact};
+use crate::event::{Event, EventFacts, EventKind, Fact};
 use crate::helper::shared::{Shared, Watch};
 use crate::id::{HelperId, TaskId};
 use crate::manager::AutomationAssistantManager;
 use crate::suspended::SuspendedTime;
-use crate::task::TaskRequest;
+use crate::task::{TaskRequest, millis};
 
 /// Default limit on waiting for the device to get better.
 const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(60);
@@ -346,14 +346,16 @@ fn report(
     to: Option<HelperId>,
 ) {
     let to = to.map(|helper| helper.to_string()).unwrap_or_default();
-    let facts = [
-        ("decision", Fact::Text(decision)),
-        ("pressure", Fact::Text(pressure.as_str())),
-        ("to", Fact::Text(&to)),
-    ];
+    let mut facts =
+        vec![("decision", Fact::Text(decision)), ("pressure", Fact::Text(pressure.as_str()))];
+    if !to.is_empty() {
+        facts.push(("to", Fact::Text(&to)));
+    }
+    if let Some(waited) = waited {
+        facts.push(("waited_ms", Fact::Number(millis(waited))));
+    }
     let mut event = Event::new(EventKind::Admission).helper(shared.id, &shared.backend_name);
-    event.facts = facts.get(..facts.len() - usize::from(to.is_empty())).unwrap_or_default();
-    event.waited = waited;
+    event.facts = EventFacts::Named(&facts);
     shared.observers.notify(&event);
 }
 

@@ -21,6 +21,11 @@ impl Answer {
         self.outcome.as_ref().ok().and_then(|task| task.result.as_deref())
     }
 
+    /// Whether the embedded engine answered, which says back what it was asked: no model did.
+    pub fn echoed(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(|task| task.echoed)
+    }
+
     /// Whether the task succeeded.
     pub fn is_success(&self) -> bool {
         self.text().is_some()
@@ -29,7 +34,7 @@ impl Answer {
 
 /// The request was not submitted: the call was over for this reason. Gives a copy back.
 pub(super) fn not_asked(why: ErrorKind, request: &TaskRequest) -> Error {
-    Error::NotAsked { why, request: Box::new(request.clone_without_callbacks()) }
+    Error::NotAsked { why, request: Box::new(request.clone()) }
 }
 
 /// The error of a call that was given no helper.

@@ -1,13 +1,14 @@
 //! Many requests over several helpers: each idle helper takes the next.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::answer::{Answer, no_helper, not_asked};
 use super::call::{CallWatch, Woken};
 use super::in_flight::{InFlight, end_all, take_completed, will_repeat};
-use super::together::Together;
+use super::together::{DEFAULT_TOGETHER_DEADLINE, Together};
 use crate::error::Error;
+use crate::event::{Event, EventFacts, EventKind, Fact};
 use crate::helper::shared::Shared;
 use crate::id::HelperId;
 use crate::sync::{Arc, earlier};
@@ -17,6 +18,9 @@ use crate::task_error::{ErrorKind, TaskError};
 /// How often a helper may pause as its provider asks before it leaves the batch: each pause
 /// has cost one rejected request.
 const PAUSES_MAX: u32 = 3;
+
+/// How long a batch sleeps at most before it tries again to hand over what waits.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// One of a batch's helpers.
 struct Member {
@@ -45,8 +49,8 @@ enum LeftBecause {
 }
 
 /// A batch while it runs. Helpers and requests are named by their places in the lists.
-struct Batch<'a> {
-    together: &'a Together<'a>,
+struct Batch<'a, 't> {
+    together: &'a Together<'t>,
     helpers: &'a [HelperId],
     requests: &'a [TaskRequest],
     waiting: VecDeque<usize>,
@@ -64,10 +68,18 @@ impl Together<'_> {
     ///
     /// A helper whose failure will repeat (no network, a rejected key) leaves the batch, and
     /// its request goes to another helper, as long as there is one. A helper whose provider
-    /// asks to wait pauses that long, at most three times, if the call's deadline allows it.
+    /// asks to wait pauses that long, at most three times, if there is time for it.
     /// A helper that is busy with other tasks is passed over while another one is idle or
-    /// works for the batch. Callbacks of the requests themselves are not called; use
-    /// [`Together::on_text`].
+    /// works for the batch.
+    ///
+    /// Each request has 300 s from its hand-over to a helper. Only a
+    /// [`deadline`](Together::deadline) that was set ends the batch as a whole: requests that were
+    /// not handed over by then, or when the last helper has left, are answered with
+    /// [`Error::NotAsked`], and observers are notified of their number (`not_asked`).
+    ///
+    /// A request's `on_done` is called with its final task, on this thread, before
+    /// [`on_answer`](Together::on_answer); not for a request without a task. Its `on_text` is not
+    /// called; use [`Together::on_text`].
     ///
     /// # Errors
     ///
@@ -90,14 +102,14 @@ impl Together<'_> {
             members: helpers.iter().map(|&helper| Member::new(self, helper)).collect(),
             left_because: None,
             answers: requests.iter().map(|_| None).collect(),
-            call: CallWatch::new(self, self.deadline),
+            call: CallWatch::new(self, self.deadline.unwrap_or(Duration::MAX)),
         };
         batch.run();
         Ok(batch.into_answers())
     }
 }
 
-impl Batch<'_> {
+impl Batch<'_, '_> {
     fn run(&mut self) {
         // A helper becomes idle when a task from elsewhere ends, too.
         for member in &self.members {
@@ -119,6 +131,8 @@ impl Batch<'_> {
             if none {
                 let pauses = self.members.iter().filter_map(|member| member.paused_until);
                 let pause_over = pauses.filter(|&until| until > Instant::now()).min();
+                // Queues full of tasks that nobody looks at: a submit ends those that are due.
+                let look_again = earlier(look_again, Instant::now().checked_add(LOOK_AGAIN));
                 if let Woken::Over = self.call.sleep(earlier(look_again, pause_over)) {
                     break;
                 }
@@ -126,15 +140,37 @@ impl Batch<'_> {
         }
         for (request, outcome) in end_all(std::mem::take(&mut self.in_flight)) {
             self.answer(request.place, request.helper, outcome);
+            self.settle(request.place);
         }
         let over = self.call.over();
+        let mut not_asked = 0;
         for place in std::mem::take(&mut self.waiting) {
             // A helper that left has given its failure as the answer to its last request.
             if self.answers[place].is_none() {
                 let error = self.never_submitted(over, place);
                 self.answer(place, 0, Err(error));
+                not_asked += 1;
             }
+            self.settle(place);
         }
+        if not_asked > 0 {
+            self.report_not_asked(not_asked, over);
+        }
+    }
+
+    /// Notifies the observers of the number of requests that no helper was asked.
+    fn report_not_asked(&self, requests: u64, over: Option<ErrorKind>) {
+        let why = match (over, &self.left_because) {
+            (Some(why), _) => why.as_str(),
+            (None, Some(LeftBecause::Failed(why))) => why.as_str(),
+            (None, Some(LeftBecause::Stopped)) => "stopped",
+            (None, None) => "unknown_helper",
+        };
+        let facts = [("requests", Fact::Count(requests)), ("why", Fact::Text(why))];
+        let mut event = Event::new(EventKind::NotAsked);
+        event.success = false;
+        event.facts = EventFacts::Named(&facts);
+        self.together.manager.observers().notify(&event);
     }
 
     /// Why a request was never submitted.
@@ -142,9 +178,7 @@ impl Batch<'_> {
         let request = &self.requests[place];
         match (&over, &self.left_because) {
             (Some(why), _) | (None, Some(LeftBecause::Failed(why))) => not_asked(*why, request),
-            (None, Some(LeftBecause::Stopped)) => {
-                Error::Stopped(Box::new(request.clone_without_callbacks()))
-            }
+            (None, Some(LeftBecause::Stopped)) => Error::Stopped(Box::new(request.clone())),
             // No helper left, because none was there.
             (None, None) => Error::UnknownHelper(self.helpers[0]),
         }
@@ -186,11 +220,16 @@ impl Batch<'_> {
     fn hand_over(&mut self, helper: usize) -> bool {
         let Some(place) = self.waiting.pop_front() else { return true };
         let id = self.helpers[helper];
-        let request = self.together.request_for(&self.requests[place], id, self.call.until());
+        let own_end = Instant::now().checked_add(DEFAULT_TOGETHER_DEADLINE);
+        let until = if self.together.deadline.is_some() { self.call.until() } else { own_end };
+        let request = self.together.request_for(&self.requests[place], id, until);
         match self.together.submit(request, id) {
             Ok(task) => self.in_flight.push(InFlight { place, helper, task }),
             // Other helpers would not accept it either.
-            Err(error @ Error::InvalidRequest(_)) => self.answer(place, helper, Err(error)),
+            Err(error @ Error::InvalidRequest(_)) => {
+                self.answer(place, helper, Err(error));
+                self.settle(place);
+            }
             Err(error) => {
                 self.waiting.push_front(place);
                 if let Error::QueueFull(_) = error {
@@ -217,15 +256,22 @@ impl Batch<'_> {
         self.answer(place, helper, outcome);
         if again {
             self.waiting.push_front(place);
+        } else {
+            self.settle(place);
         }
     }
 
-    /// Until when the helper pauses, if its provider asks for it and the deadline allows it.
+    /// Until when the helper pauses, if its provider asks for it and there is time for it: up to
+    /// the call's deadline, or as long as one request may take.
     fn pause(&mut self, helper: usize, error: &TaskError) -> Option<Instant> {
-        let until = Instant::now().checked_add(error.retry_after()?)?;
+        let wait = error.retry_after()?;
+        let until = Instant::now().checked_add(wait)?;
         let member = &mut self.members[helper];
         member.pauses += 1;
-        let in_time = self.call.until().is_none_or(|end| until < end);
+        let in_time = match self.call.until() {
+            Some(end) => until < end,
+            None => wait <= DEFAULT_TOGETHER_DEADLINE,
+        };
         (in_time && member.pauses <= PAUSES_MAX).then_some(until)
     }
 
@@ -236,6 +282,12 @@ impl Batch<'_> {
 
     fn answer(&mut self, place: usize, helper: usize, outcome: Result<Task, Error>) {
         self.answers[place] = Some(Answer { helper_id: self.helpers[helper], outcome });
+    }
+
+    fn settle(&self, place: usize) {
+        if let Some(answer) = &self.answers[place] {
+            self.together.settle(&self.requests[place], answer);
+        }
     }
 
     /// The answers, in the order of the requests.

@@ -10,9 +10,9 @@ use super::cool_down::{CoolDowns, Probe};
 use super::fallback_report::{FallbackReport, Tried, WhyNot};
 use super::together::{Speech, Together};
 use crate::error::Error;
-use crate::event::{Event, EventKind, Fact};
-use crate::foreign::catch_panic;
+use crate::event::{Event, EventFacts, EventKind, Fact};
 use crate::id::HelperId;
+use crate::manager::AutomationAssistantManager;
 use crate::task::TaskRequest;
 
 /// Default share of the whole time that is kept for each helper that follows.
@@ -32,15 +32,14 @@ const DEFAULT_SHARE: f64 = 0.2;
 /// [`AdmissionControl::admitted`](crate::AdmissionControl::admitted) returns.
 ///
 /// ```
-/// use automation_assistant::{
-///     AutomationAssistantManager, Fallback, TaskRequest, Together, create_local_helper,
-/// };
+/// use automation_assistant::together::Fallback;
+/// use automation_assistant::{AutomationAssistantManager, create_local_helper};
 ///
 /// let manager = AutomationAssistantManager::new(2);
 /// let cloud = create_local_helper(&manager, "stands for a cloud")?;
 /// let local = create_local_helper(&manager, "local")?;
 /// let fallback = Fallback::new([cloud, local]);
-/// let report = fallback.run(&Together::new(&manager), &TaskRequest::new("hello"))?;
+/// let report = fallback.ask(&manager, "hello")?;
 /// assert_eq!(report.helper(), Some(cloud));
 /// # Ok::<(), automation_assistant::Error>(())
 /// ```
@@ -87,9 +86,29 @@ impl Fallback {
         self
     }
 
-    /// Asks the helpers in order until one answers. Helpers that cool down are asked last, if
-    /// no other helper answered. The template's own callbacks are not called; use
-    /// [`Together::on_text`].
+    /// Asks the helpers in order until one answers, within 300 s or the request's deadline.
+    /// Helpers that cool down are asked last, if no other helper answered. The request's callbacks
+    /// are called: `on_text` and `on_reasoning` for each helper that is asked (under
+    /// [`restart_after_text`](Self::restart_after_text) the text of the next follows that of the
+    /// one before), `on_done` once, with the task that the report has or else the last that failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn ask(
+        &self,
+        manager: &AutomationAssistantManager,
+        request: impl Into<TaskRequest>,
+    ) -> Result<FallbackReport, Error> {
+        let mut request = request.into();
+        let callbacks = request.take_on_text();
+        self.run(&Together::new(manager).delta_callbacks(callbacks), &request)
+    }
+
+    /// Asks the helpers in order until one answers, with the settings of [`Together`]: its
+    /// deadline, cancel handle and `on_text`. Helpers that cool down are asked last, if no other
+    /// helper answered. The template's `on_done` is called as by [`ask`](Self::ask); its `on_text`
+    /// is not: use [`Together::on_text`].
     ///
     /// # Errors
     ///
@@ -104,7 +123,7 @@ impl Fallback {
             return Err(Error::InvalidRequest("there is no helper to fall back on".into()));
         }
         // One deadline for all of them: the template's does not begin anew with each.
-        let whole = template.deadline.map_or(together.deadline, |own| own.min(together.deadline));
+        let whole = template.deadline.map_or(together.whole(), |own| own.min(together.whole()));
         let mut call = FallbackCall {
             fallback: self,
             together,
@@ -125,9 +144,9 @@ impl Fallback {
 }
 
 /// One request on its way through the helpers.
-struct FallbackCall<'a> {
+struct FallbackCall<'a, 't> {
     fallback: &'a Fallback,
-    together: &'a Together<'a>,
+    together: &'a Together<'t>,
     template: &'a TaskRequest,
     /// The time for all of it.
     whole: Duration,
@@ -142,7 +161,7 @@ struct FallbackCall<'a> {
     starts_again: Arc<AtomicBool>,
 }
 
-impl FallbackCall<'_> {
+impl FallbackCall<'_, '_> {
     /// Asks the helper unless it cools down; returns whether to go on with the next.
     fn ask_or_leave_out(&mut self, helper: HelperId) -> bool {
         match self.fallback.cool_downs.admit(helper) {
@@ -235,15 +254,28 @@ impl FallbackCall<'_> {
         }
         if let Some(on_text) = self.together.on_text.clone() {
             let (spoke, starts_again) = (Arc::clone(spoke), Arc::clone(&self.starts_again));
-            request = request.on_text(move |text| {
+            request = request.on_text_control(move |text| {
                 spoke.store(true, Ordering::SeqCst);
                 if starts_again.swap(false, Ordering::SeqCst) {
-                    on_text.call(helper, Speech::StartsAgain);
+                    on_text.call(helper, Speech::StartsAgain)?;
                 }
-                on_text.call(helper, Speech::Text(text));
+                on_text.call(helper, Speech::Text(text))
             });
         }
         request
+    }
+
+    /// Calls the template's `on_done` with the task that decided.
+    fn call_on_done(&self) {
+        let failed = || {
+            self.report.tried.iter().rev().find_map(|tried| match &tried.why {
+                WhyNot::Failed(task) => Some(task.as_ref()),
+                _ => None,
+            })
+        };
+        if let Some(task) = self.report.task.as_ref().or_else(failed) {
+            self.together.call_on_done(self.template, task);
+        }
     }
 
     /// Announces that the text starts again, unless that was done. On the caller's thread: a
@@ -253,11 +285,10 @@ impl FallbackCall<'_> {
         if !self.starts_again.swap(false, Ordering::SeqCst) {
             return;
         }
-        let call = || on_text.call(helper, Speech::StartsAgain);
-        match self.together.manager.shared(helper) {
-            Ok(shared) => shared.fence(call),
-            Err(_) => catch_panic(call),
-        };
+        self.together.fence(helper, || {
+            // The answer is there: nothing is left to break off.
+            let _ = on_text.call(helper, Speech::StartsAgain);
+        });
     }
 
     /// The report; an error if the request itself is at fault.
@@ -274,6 +305,7 @@ impl FallbackCall<'_> {
         if report.task.is_none() && report.ended_early.is_none() {
             report.ended_early = self.watch.over();
         }
+        self.call_on_done();
         Ok(self.report)
     }
 }
@@ -293,7 +325,7 @@ fn report_switch(together: &Together<'_>, before: &Tried, to: HelperId) {
         ("why", Fact::Text(before.why.as_str())),
     ];
     let mut event = Event::new(EventKind::Fallback).helper(shared.id, &shared.backend_name);
-    event.facts = &facts;
+    event.facts = EventFacts::Named(&facts);
     shared.observers.notify(&event);
 }
 

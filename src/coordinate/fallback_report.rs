@@ -1,9 +1,11 @@
 //! The result of a request over ordered helpers.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::id::HelperId;
+use crate::number::Rounded;
 use crate::task::Task;
 use crate::task_error::ErrorKind;
 
@@ -36,6 +38,22 @@ impl WhyNot {
     }
 }
 
+impl fmt::Display for WhyNot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(task) => match &task.error {
+                Some(error) => write!(f, "{error}"),
+                None => f.write_str("the task failed"),
+            },
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::CoolingDown(left) => {
+                let left = Rounded(*left);
+                write!(f, "left out for another {left} after failures that will repeat")
+            }
+        }
+    }
+}
+
 /// A helper that was asked, or left out, and did not answer.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -63,6 +81,11 @@ impl FallbackReport {
     /// The text, if any helper answered.
     pub fn text(&self) -> Option<&str> {
         self.task.as_ref().and_then(|task| task.result.as_deref())
+    }
+
+    /// Whether the embedded engine answered, which says back what it was asked: no model did.
+    pub fn echoed(&self) -> bool {
+        self.task.as_ref().is_some_and(|task| task.echoed)
     }
 
     /// The helper that answered.

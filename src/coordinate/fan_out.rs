@@ -1,5 +1,7 @@
 //! One request to several helpers at once.
 
+use std::fmt;
+
 use super::answer::{Answer, no_helper, not_asked};
 use super::call::{CallWatch, Woken};
 use super::in_flight::{InFlight, end_all, take_completed};
@@ -15,6 +17,15 @@ pub enum Want {
     All,
     /// This many successes; the other tasks are cancelled then.
     First(usize),
+}
+
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::First(successes) => write!(f, "first {successes}"),
+        }
+    }
 }
 
 /// The result of a race.
@@ -35,8 +46,9 @@ impl Race {
 
 impl Together<'_> {
     /// Asks several helpers the same request, and collects all answers or the first few
-    /// successes. Answers are in the order of the helpers. The template's own callbacks are
-    /// not called; use [`Together::on_text`].
+    /// successes. Answers are in the order of the helpers. The template's `on_done` is called
+    /// once, on this thread: with the first success, or else the first helper's failed task. Its
+    /// `on_text` is not called; use [`Together::on_text`].
     ///
     /// # Errors
     ///
@@ -51,7 +63,7 @@ impl Together<'_> {
     }
 
     /// Asks several helpers the same request; the first success wins, the other tasks are
-    /// cancelled. The template's own callbacks are not called; use [`Together::on_text`].
+    /// cancelled. The template's callbacks are called as by [`fan_out`](Self::fan_out).
     ///
     /// # Errors
     ///
@@ -71,21 +83,25 @@ impl Together<'_> {
         if helpers.is_empty() {
             return Err(no_helper());
         }
-        let mut call = CallWatch::new(self, self.deadline);
-        let mut outcomes: Vec<Option<Result<Task, Error>>> = Vec::new();
+        let mut call = CallWatch::new(self, self.whole());
+        let mut answers: Vec<Option<Answer>> = helpers.iter().map(|_| None).collect();
+        let answer = |place: usize, outcome| {
+            let answer = Answer { helper_id: helpers[place], outcome };
+            self.report_answer(&answer);
+            Some(answer)
+        };
         let mut in_flight = Vec::new();
         for (place, &helper) in helpers.iter().enumerate() {
             if let Some(why) = call.over() {
-                outcomes.push(Some(Err(not_asked(why, template))));
+                answers[place] = answer(place, Err(not_asked(why, template)));
                 continue;
             }
             match self.submit(self.request_for(template, helper, call.until()), helper) {
                 Ok(task) => {
                     call.add(&task.shared);
                     in_flight.push(InFlight { place, helper: place, task });
-                    outcomes.push(None);
                 }
-                Err(error) => outcomes.push(Some(Err(error))),
+                Err(error) => answers[place] = answer(place, Err(error)),
             }
         }
         let enough = match want {
@@ -100,7 +116,7 @@ impl Together<'_> {
                     successes += 1;
                     first = first.or(Some(request.place));
                 }
-                outcomes[request.place] = Some(outcome);
+                answers[request.place] = answer(request.place, outcome);
             }
             if in_flight.is_empty() || successes >= enough {
                 break;
@@ -110,12 +126,14 @@ impl Together<'_> {
             }
         }
         for (request, outcome) in end_all(in_flight) {
-            outcomes[request.place] = Some(outcome);
+            answers[request.place] = answer(request.place, outcome);
         }
-        let answer = |(outcome, &helper_id): (Option<_>, &HelperId)| Answer {
-            helper_id,
-            outcome: outcome.unwrap_or_else(|| Err(no_helper())),
-        };
-        Ok((outcomes.into_iter().zip(helpers).map(answer).collect(), first))
+        // Every place has one by now.
+        let answers: Vec<Answer> = answers.into_iter().flatten().collect();
+        let mut tasks = first.iter().map(|&place| &answers[place]).chain(&answers);
+        if let Some(task) = tasks.find_map(|answer| answer.outcome.as_ref().ok()) {
+            self.call_on_done(template, task);
+        }
+        Ok((answers, first))
     }
 }

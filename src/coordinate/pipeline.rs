@@ -1,5 +1,6 @@
 //! Requests one after the other, each with the answer before it.
 
+use super::answer::Answer;
 use super::call::CallWatch;
 use super::together::Together;
 use crate::error::Error;
@@ -63,7 +64,7 @@ impl Together<'_> {
         if stages.is_empty() {
             return Err(Error::InvalidRequest("a pipeline needs at least one stage".into()));
         }
-        let mut call = CallWatch::new(self, self.deadline);
+        let mut call = CallWatch::new(self, self.whole());
         let mut pipeline = Pipeline { tasks: Vec::new(), stopped_by: None, stages: stages.len() };
         for stage in stages {
             if let Some(why) = call.over() {
@@ -76,7 +77,10 @@ impl Together<'_> {
             if let Some(text) = previous {
                 request = request.context(stage.context_key, text);
             }
-            match self.submit(request, stage.helper).and_then(|task| call.await_task(task)) {
+            let outcome = self.submit(request, stage.helper).and_then(|task| call.await_task(task));
+            let answer = Answer { helper_id: stage.helper, outcome };
+            self.report_answer(&answer);
+            match answer.outcome {
                 Ok(task) => {
                     let failed = !task.is_success();
                     pipeline.tasks.push(task);

@@ -1,17 +1,21 @@
 //! The settings that all coordinated calls share.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::answer::Answer;
 use super::cancel_handle::CancelHandle;
 use super::in_flight::Submitted;
 use crate::error::Error;
+use crate::foreign::{Foreign, catch_panic};
 use crate::id::HelperId;
 use crate::manager::AutomationAssistantManager;
-use crate::task::TaskRequest;
+use crate::task::{OnText, Task, TaskRequest};
 
-/// Default time for a whole coordinated call: as long as one slow Local model may take.
+/// Default time for a whole coordinated call, or for each request of a batch: as long as one slow
+/// Local model may take.
 pub const DEFAULT_TOGETHER_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Streamed text of one of several helpers; see [`Together::on_text`].
@@ -34,16 +38,24 @@ impl fmt::Debug for Speech<'_> {
     }
 }
 
-type Callback = dyn FnMut(HelperId, Speech<'_>) + Send;
+type Callback = dyn FnMut(HelperId, Speech<'_>) -> ControlFlow<()> + Send;
+type DeltaCallback = dyn FnMut(&str) + Send;
+type AnswerCallback<'a> = dyn FnMut(&Answer) + Send + 'a;
 
 /// The callback of [`Together::on_text`], shared by the requests of a call.
 #[derive(Clone)]
 pub(super) struct SpeechCallback(Arc<Mutex<Callback>>);
 
 impl SpeechCallback {
-    pub(super) fn call(&self, helper: HelperId, speech: Speech<'_>) {
+    pub(super) fn new(
+        callback: impl FnMut(HelperId, Speech<'_>) -> ControlFlow<()> + Send + 'static,
+    ) -> Self {
+        Self(Arc::new(Mutex::new(callback)))
+    }
+
+    pub(super) fn call(&self, helper: HelperId, speech: Speech<'_>) -> ControlFlow<()> {
         let mut callback = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        callback(helper, speech);
+        callback(helper, speech)
     }
 }
 
@@ -67,10 +79,13 @@ impl SpeechCallback {
 #[derive(Clone)]
 pub struct Together<'a> {
     pub(super) manager: &'a AutomationAssistantManager,
-    pub(super) deadline: Duration,
+    /// What the program set for the whole of a call.
+    pub(super) deadline: Option<Duration>,
     pub(super) count_suspended_time: bool,
     pub(super) cancel: CancelHandle,
     pub(super) on_text: Option<SpeechCallback>,
+    pub(super) on_reasoning: Option<Arc<Mutex<DeltaCallback>>>,
+    on_answer: Option<Arc<Mutex<AnswerCallback<'a>>>>,
 }
 
 impl<'a> Together<'a> {
@@ -78,18 +93,21 @@ impl<'a> Together<'a> {
     pub fn new(manager: &'a AutomationAssistantManager) -> Self {
         Self {
             manager,
-            deadline: DEFAULT_TOGETHER_DEADLINE,
+            deadline: None,
             count_suspended_time: true,
             cancel: CancelHandle::new(),
             on_text: None,
+            on_reasoning: None,
+            on_answer: None,
         }
     }
 
     /// The time for a whole call. Tasks still running at its end are cancelled. Defaults to
-    /// 300 s.
+    /// 300 s; in a [`batch`](Self::batch) to none for the whole, and 300 s for each request from
+    /// its hand-over to a helper.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = Some(deadline);
         self
     }
 
@@ -112,9 +130,94 @@ impl<'a> Together<'a> {
     /// Streams the text of all helpers: the callback gets each delta with the id of its
     /// helper. It is called on the helpers' threads, one call at a time. Defaults to none.
     #[must_use]
-    pub fn on_text(mut self, callback: impl FnMut(HelperId, Speech<'_>) + Send + 'static) -> Self {
-        self.on_text = Some(SpeechCallback(Arc::new(Mutex::new(callback))));
+    pub fn on_text(
+        mut self,
+        mut callback: impl FnMut(HelperId, Speech<'_>) + Send + 'static,
+    ) -> Self {
+        self.on_text = Some(SpeechCallback::new(move |helper, speech| {
+            callback(helper, speech);
+            ControlFlow::Continue(())
+        }));
         self
+    }
+
+    /// Called with each answer of a call as it comes, those without a task included: once for each
+    /// request of a [`batch`](Self::batch), each helper of a [`fan_out`](Self::fan_out) or
+    /// [`race`](Self::race), each stage of a [`pipeline`](Self::pipeline). It runs on the thread of
+    /// the call; a panic in it is caught. Defaults to none.
+    ///
+    /// ```
+    /// use automation_assistant::together::Together;
+    /// use automation_assistant::{AutomationAssistantManager, TaskRequest, create_local_helper};
+    ///
+    /// let manager = AutomationAssistantManager::new(2);
+    /// let helpers = [create_local_helper(&manager, "a")?, create_local_helper(&manager, "b")?];
+    /// let requests: Vec<TaskRequest> = (1..=10).map(|n| format!("page {n}").into()).collect();
+    /// let mut done = 0;
+    /// let together = Together::new(&manager).on_answer(|answer| {
+    ///     done += 1;
+    ///     println!("{done} of 10: {}", answer.text().unwrap_or("no answer"));
+    /// });
+    /// let answers = together.batch(&helpers, &requests)?;
+    /// assert!(answers.iter().all(|answer| answer.is_success()));
+    /// # Ok::<(), automation_assistant::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_answer(mut self, callback: impl FnMut(&Answer) + Send + 'a) -> Self {
+        self.on_answer = Some(Arc::new(Mutex::new(callback)));
+        self
+    }
+
+    /// Streams to the callbacks of a request.
+    pub(super) fn delta_callbacks(mut self, callbacks: Option<Foreign<OnText>>) -> Self {
+        let Some(mut callbacks) = callbacks else { return self };
+        if let Some(mut on_text) = callbacks.text.take() {
+            self.on_text = Some(SpeechCallback::new(move |_, speech| match speech {
+                Speech::Text(text) => (*on_text)(text),
+                Speech::StartsAgain => ControlFlow::Continue(()),
+            }));
+        }
+        if let Some(mut on_reasoning) = callbacks.reasoning.take() {
+            self.on_reasoning = Some(Arc::new(Mutex::new(move |text: &str| (*on_reasoning)(text))));
+        }
+        self
+    }
+
+    /// The time for a whole call that is no batch.
+    pub(super) fn whole(&self) -> Duration {
+        self.deadline.unwrap_or(DEFAULT_TOGETHER_DEADLINE)
+    }
+
+    /// An answer is final: its request's own `on_done` gets the task, if there is one, and
+    /// [`on_answer`](Self::on_answer) the answer.
+    pub(super) fn settle(&self, template: &TaskRequest, answer: &Answer) {
+        if let Ok(task) = &answer.outcome {
+            self.call_on_done(template, task);
+        }
+        self.report_answer(answer);
+    }
+
+    /// Calls a request's own `on_done`, the first time that its outcome is known.
+    pub(super) fn call_on_done(&self, template: &TaskRequest, task: &Task) {
+        if let Some(on_done) = template.on_done.take() {
+            self.fence(task.helper_id, || (on_done.into_inner())(task));
+        }
+    }
+
+    pub(super) fn report_answer(&self, answer: &Answer) {
+        let Some(callback) = &self.on_answer else { return };
+        self.fence(answer.helper_id, || {
+            (callback.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))(answer);
+        });
+    }
+
+    /// Calls code of the program on the thread of the call. A panic is counted with that helper
+    /// and changes no answer.
+    pub(super) fn fence(&self, helper: HelperId, call: impl FnOnce()) {
+        match self.manager.shared(helper) {
+            Ok(shared) => shared.fence(call),
+            Err(_) => catch_panic(call),
+        };
     }
 
     /// A copy of the template for one helper; see [`prepare`](Self::prepare).
@@ -124,7 +227,7 @@ impl<'a> Together<'a> {
         helper: HelperId,
         until: Option<Instant>,
     ) -> TaskRequest {
-        self.prepare(template.clone_without_callbacks(), helper, until)
+        self.prepare(template.clone(), helper, until)
     }
 
     /// The request with its deadline shortened to the call's, and its text streamed to
@@ -140,7 +243,12 @@ impl<'a> Together<'a> {
             request.deadline = Some(request.deadline.map_or(left, |own| own.min(left)));
         }
         if let Some(on_text) = self.on_text.clone() {
-            request = request.on_text(move |text| on_text.call(helper, Speech::Text(text)));
+            request = request.on_text_control(move |text| on_text.call(helper, Speech::Text(text)));
+        }
+        if let Some(on_reasoning) = self.on_reasoning.clone() {
+            request = request.on_reasoning(move |text| {
+                (on_reasoning.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))(text);
+            });
         }
         request
     }

@@ -65,6 +65,9 @@ pub(super) fn tasks(debrief: &Debrief) -> Vec<String> {
     if counts.tasks.total() > 0 {
         facts.push(format!("Tasks: {} done, {} failed", counts.tasks.done, counts.tasks.failed));
     }
+    if counts.echoed > 0 {
+        facts.push(format!("Echoes of the embedded engine, no model's answers: {}", counts.echoed));
+    }
     if counts.attempts.total() > 0 {
         facts.push(format!("Attempts: {} (retried: {})", counts.attempts.total(), counts.retried));
     }

@@ -90,6 +90,8 @@ pub(super) struct Counts {
     pub(super) suspended: Histogram,
     pub(super) traces: Traces,
     pub(super) results_dropped: u64,
+    /// Tasks that the embedded engine answered: no model did.
+    pub(super) echoed: u64,
     pub(super) unjoined: u64,
     pub(super) lines: LineCounts,
 }
@@ -274,6 +276,7 @@ impl Counts {
                 self.retried += u64::from(attempt.is_some_and(|n| n > 1));
             }
             Counted::Task => {
+                self.echoed += u64::from(record.echoed());
                 backend.task_tokens.add(record, success);
                 backend.costs.add(record, success);
                 if let Some(queued) = record.number(NumberField::QueueMs) {

@@ -42,6 +42,9 @@ pub(super) fn report(debrief: &Debrief) -> Value {
     set("other_errors", counts.other_errors.into());
     set("error_kinds", kinds.into());
     set("tasks", json!({"done": counts.tasks.done, "failed": counts.tasks.failed}));
+    if counts.echoed > 0 {
+        set("echoed_tasks", counts.echoed.into());
+    }
     set("attempts", json!({"calls": counts.attempts.total(), "retried": counts.retried}));
     set("tokens", tokens(debrief));
     set("cost", cost(debrief));

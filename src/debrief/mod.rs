@@ -37,11 +37,11 @@ pub use live::LiveDebrief;
 pub use stats::{BackendStats, TopError};
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::Error;
+use crate::files::open::{Kinds, to_read};
 use fold::Counts;
 use health::failure_rate;
 use record::Record;
@@ -75,8 +75,8 @@ impl Debrief {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be opened or read. Lines that cannot be read are no
-    /// error.
+    /// [`Error::Io`] if the file cannot be opened or read, or is a pipe (whose bytes
+    /// [`from_reader`](Self::from_reader) reads). Lines that cannot be read are no error.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::from_path_with_progress(path, |_, _| ())
     }
@@ -96,7 +96,7 @@ impl Debrief {
             what: format!("cannot read the audit file {}", path.display()),
             source,
         };
-        let file = File::open(path).map_err(failed)?;
+        let file = to_read(path, Kinds::PlainOrDevice).map_err(failed)?;
         let total = file.metadata().map_err(failed)?.len();
         Self::read(file, |done| progress(done, total.max(done))).map_err(failed)
     }

@@ -85,6 +85,7 @@ pub(super) struct Record {
     numbers: [f64; NUMBERS],
     has_number: u32,
     pub(super) success: Option<bool>,
+    pub(super) echoed: bool,
     pub(super) shape: Shape,
 }
 
@@ -127,6 +128,10 @@ impl<'a> LineFields<'a> {
         (count as f64 == found).then_some(count)
     }
 
+    pub(super) fn echoed(&self) -> bool {
+        self.record.echoed
+    }
+
     pub(super) fn success(&self) -> Option<bool> {
         self.record.success
     }
@@ -141,7 +146,7 @@ impl TextSpan {
 
 impl Record {
     pub(super) fn clear(&mut self) {
-        (self.has_text, self.has_number, self.success) = (0, 0, None);
+        (self.has_text, self.has_number, self.success, self.echoed) = (0, 0, None, false);
     }
 
     pub(super) fn set_text(&mut self, name: TextField, text: TextSpan) {
@@ -161,6 +166,7 @@ impl Record {
             Field::Text(name) => self.has_text &= !(1 << name as u32),
             Field::Number(number) => self.has_number &= !(1 << number as u32),
             Field::Success => self.success = None,
+            Field::Echoed => self.echoed = false,
             Field::Other => {}
         }
     }
@@ -171,6 +177,7 @@ pub(super) enum Field {
     Text(TextField),
     Number(NumberField),
     Success,
+    Echoed,
     #[default]
     Other,
 }
@@ -208,6 +215,7 @@ pub(super) fn field(key: &[u8]) -> Field {
         b"cost_nano" => N(NumberField::CostNano),
         b"timestamp" => N(NumberField::Timestamp),
         b"success" => Field::Success,
+        b"echoed" => Field::Echoed,
         _ => Field::Other,
     }
 }

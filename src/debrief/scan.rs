@@ -142,6 +142,10 @@ impl<'a> Scanner<'a> {
                 self.word(b"true")?;
                 record.success = Some(true);
             }
+            (Field::Echoed, b't') => {
+                self.word(b"true")?;
+                record.echoed = true;
+            }
             (Field::Success, b'f') => {
                 self.word(b"false")?;
                 record.success = Some(false);

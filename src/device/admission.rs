@@ -23,6 +23,16 @@ pub enum CloudAction {
     UseLocal,
 }
 
+impl fmt::Display for CloudAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wait => "wait",
+            Self::Refuse => "refuse",
+            Self::UseLocal => "use_local",
+        })
+    }
+}
+
 /// The limit that the device is beyond.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

@@ -1,6 +1,7 @@
 //! Battery and temperature.
 
 use std::cell::Cell;
+use std::fmt;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -43,6 +44,12 @@ impl BatterySource {
             Self::Sysfs => "sysfs",
             Self::Termux => "termux",
         }
+    }
+}
+
+impl fmt::Display for BatterySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -32,10 +32,19 @@ pub(super) fn read_to(
 
 /// Reads a reply to its end.
 pub(super) fn read_complete(response: &mut Response<'_>, bound: usize) -> Result<Vec<u8>, Failure> {
+    read_on(response, Vec::new(), bound)
+}
+
+/// Reads a reply to its end that has begun with these bytes.
+pub(super) fn read_on(
+    response: &mut Response<'_>,
+    mut body: Vec<u8>,
+    bound: usize,
+) -> Result<Vec<u8>, Failure> {
     let announced = response.header("content-length").and_then(|text| text.parse::<u64>().ok());
     let announced = usize::try_from(announced.unwrap_or(0)).unwrap_or(usize::MAX);
     if announced <= bound {
-        let mut body = Vec::with_capacity(announced.min(REPLY_BYTES_FIRST));
+        body.reserve(announced.min(REPLY_BYTES_FIRST).saturating_sub(body.len()));
         if read_to(response, &mut body, bound)? {
             return Ok(body);
         }

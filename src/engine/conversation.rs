@@ -13,7 +13,7 @@ use crate::engine::failure::{Failure, Retry};
 use crate::engine::message::{Content, Round};
 use crate::engine::protocol::{Ask, Headers, Offer, Protocol};
 use crate::engine::{Model, RemoteBackend, tools};
-use crate::http::{Limits, Request, Response};
+use crate::http::{Body, Limits, Request, Response};
 use crate::id::random_u64;
 use crate::task::{OpenAiApi, Usage};
 use crate::task_error::{ErrorKind, TaskError};
@@ -33,6 +33,8 @@ pub(crate) struct Conversation<'a> {
     attempt_open: Cell<bool>,
     /// Whether this attempt has delivered text to the task's owner.
     pub(super) delivered: Cell<bool>,
+    /// Whether the next request must go over a new connection.
+    wants_fresh: Cell<bool>,
     /// Who runs the model, where a gateway names it.
     provider: RefCell<Option<String>>,
     /// What is spoken: the one chosen, or the one that the server named instead.
@@ -51,6 +53,8 @@ pub(super) struct Facts {
     pub(super) text_bytes: usize,
     /// How long the server lets no more calls in, by its own word.
     pub(super) pause: Option<Duration>,
+    /// How much of the reply was odd but understood.
+    pub(super) oddities: u32,
     /// Which of OpenAI's APIs was asked.
     pub(super) api: Option<OpenAiApi>,
 }
@@ -72,6 +76,7 @@ impl<'a> Conversation<'a> {
             rounds: Vec::new(),
             attempt_open: Cell::new(true),
             delivered: Cell::new(false),
+            wants_fresh: Cell::new(false),
             provider: RefCell::default(),
             protocol: Cell::new(None),
             switched_for: RefCell::default(),
@@ -125,6 +130,7 @@ impl<'a> Conversation<'a> {
                  TaskRequest::tool",
             ));
         }
+        let opaque_is_call = self.protocol().opaque_is_call();
         let mut reply = answer.parts;
         let before: usize = self.rounds.iter().map(|round| round.results.len()).sum();
         let mut results = Vec::new();
@@ -134,7 +140,7 @@ impl<'a> Conversation<'a> {
             let mut result = tools::run(offered, call, self.backend.max_tool_output_bytes);
             if tools::make_presentable(call, before + results.len()) {
                 // The provider's own form of such arguments would be refused.
-                part.opaque = None;
+                part.opaque = part.opaque.take().filter(|_| !opaque_is_call);
             }
             result.id.clone_from(&call.id);
             results.push(result);
@@ -173,6 +179,7 @@ impl<'a> Conversation<'a> {
                 first_byte: facts.first_byte,
                 waited,
                 api: facts.api,
+                oddities: facts.oddities,
                 last: outcome.as_ref().is_ok_and(|answer| !answer.wants_tools()),
             });
             let failure = match outcome {
@@ -190,6 +197,10 @@ impl<'a> Conversation<'a> {
                 }
                 Retry::Never | Retry::Changed => None,
                 _ if retries_left == 0 => None,
+                Retry::Fresh => {
+                    self.wants_fresh.set(true);
+                    Some(Duration::ZERO)
+                }
                 Retry::After(wait) if wait > self.backend.max_retry_wait => None,
                 Retry::After(wait) if !wait.is_zero() => Some(wait),
                 Retry::After(_) | Retry::Soon => {
@@ -267,10 +278,7 @@ impl<'a> Conversation<'a> {
     pub(super) fn switch(&self, ask: &Ask<'_>, status: u16, body: &ErrorBody) -> bool {
         let may = self.rounds.is_empty() && self.switched_for.borrow().is_none();
         let instead = self.backend.protocols.instead(ask, status, body).filter(|_| may);
-        if instead.is_some() {
-            self.protocol.set(instead);
-        }
-        instead.is_some()
+        instead.inspect(|protocol| self.protocol.set(Some(*protocol))).is_some()
     }
 
     fn attempt(&self, facts: &mut Facts) -> Result<Completion, Failure> {
@@ -280,7 +288,7 @@ impl<'a> Conversation<'a> {
         let body = protocol.write(&ask);
         let accept = if ask.stream { "text/event-stream, application/json" } else { JSON };
         let url = self.backend.endpoint.join(&protocol.path(&ask));
-        let mut response = self.send(facts, &url, Some((&body, &ask)), accept)?;
+        let mut response = self.send(facts, &url, Some((body.body(), &ask)), accept)?;
         // The prompt's copy is not needed while the model thinks.
         drop(body);
         let outcome = if ask.stream {
@@ -330,12 +338,13 @@ impl<'a> Conversation<'a> {
         &self,
         facts: &mut Facts,
         url: &str,
-        post: Option<(&[u8], &Ask<'_>)>,
+        post: Option<(Body<'_>, &Ask<'_>)>,
         accept: &'static str,
     ) -> Result<Response<'a>, Failure> {
         let headers = &self.backend.headers;
         let body = post.map(|(body, _)| body);
-        let request = Request { url, headers, body, put: false, accept };
+        let fresh = self.wants_fresh.take();
+        let request = Request { url, headers, body, put: false, accept, fresh };
         let mut response = self.backend.client.send(self.call.cancel(), self.limits(), &request)?;
         facts.status = Some(response.status());
         facts.first_byte = response.first_byte();
@@ -355,6 +364,12 @@ impl<'a> Conversation<'a> {
                      api_endpoint to the right one",
                 );
                 return Err(Failure::last(error.with_status(status)));
+            }
+            407 => {
+                let what = "the proxy wants a name and a password, or others: put them into \
+                            its variable, as in http://name:password@host:port";
+                let error = TaskError::new(ErrorKind::Network, what);
+                return Err(Failure::last(error.with_status(407)));
             }
             _ => return Err(self.rejection(&mut response, post.map(|(_, ask)| ask))),
         }

@@ -2,6 +2,7 @@
 
 use crate::engine::error_body::ErrorBody;
 use crate::engine::message::{self, Content, ReplyPart};
+use crate::lenient::{Joiner, JsonFault};
 use crate::task::{FinishReason, Usage};
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -15,8 +16,17 @@ pub(crate) struct Draft {
     text: String,
     /// How much of the text the task's owner has not been given yet.
     undelivered: usize,
+    /// Puts characters together that were cut in two.
+    joiner: Joiner,
+    /// There was a text, if an empty one.
+    pub(crate) has_said: bool,
+    /// The model has reasoned, in words that are no part of the answer.
+    pub(crate) has_reasoned: bool,
+    /// How much was odd but understood.
+    pub(crate) oddities: u32,
     /// Reasoning that the task's owner has not been given yet.
     reasoning: String,
+    reasoning_joiner: Joiner,
     /// The model's own words for not answering.
     refusal: String,
     /// What goes back with the tools' results; tool calls are found here alone.
@@ -65,30 +75,32 @@ impl From<ErrorBody> for BadReply {
 
 impl BadReply {
     /// A body that cannot be read, in words that hold none of it: it may hold the prompt.
-    pub(crate) fn unreadable(body: &[u8], fault: &serde_json::Error) -> Self {
-        use serde_json::error::Category;
+    pub(crate) fn unreadable(body: &[u8], fault: JsonFault) -> Self {
         let start = body.trim_ascii_start();
-        if start.is_empty() {
-            return Self::protocol("the server's answer is empty");
+        match start.first() {
+            None => return Self::protocol("the server's answer is empty"),
+            Some(b'<') => {
+                return Self::protocol(
+                    "the server answered with a web page, not JSON: check api_endpoint (does it \
+                     need /v1 at its end?)",
+                );
+            }
+            Some(_) => {}
         }
-        if start[0] == b'<' {
-            return Self::protocol(
-                "the server answered with a web page, not JSON: check api_endpoint (does it need \
-                 /v1 at its end?)",
-            );
+        match fault {
+            _ if !matches!(start[0], b'{' | b'[' | b'"') && std::str::from_utf8(body).is_err() => {
+                Self::protocol("the server's answer is not in UTF-8: it speaks another protocol")
+            }
+            JsonFault::Ended => Self::Truncated("the server's answer ends in the middle"),
+            JsonFault::NotJson => {
+                Self::protocol("the server's answer is not JSON: check api_endpoint")
+            }
         }
-        if std::str::from_utf8(body).is_err() {
-            return Self::protocol(
-                "the server's answer is not in UTF-8: it speaks another protocol",
-            );
-        }
-        match fault.classify() {
-            Category::Eof => Self::Truncated("the server's answer ends in the middle"),
-            Category::Data => Self::protocol(
-                "the server's answer is JSON, but not of the API asked: check api_endpoint",
-            ),
-            _ => Self::protocol("the server's answer is not JSON: check api_endpoint"),
-        }
+    }
+
+    /// JSON that is nothing of this protocol's.
+    pub(crate) fn foreign() -> Self {
+        Self::protocol("the server's answer is JSON, but not of the API asked: check api_endpoint")
     }
 
     /// The same for one event: it is not the stream that ends, only this event's sense.
@@ -112,7 +124,12 @@ impl Draft {
         Self {
             text: String::new(),
             undelivered: 0,
+            joiner: Joiner::default(),
+            has_said: false,
+            has_reasoned: false,
+            oddities: 0,
             reasoning: String::new(),
+            reasoning_joiner: Joiner::default(),
             refusal: String::new(),
             parts: Vec::new(),
             model: None,
@@ -133,6 +150,7 @@ impl Draft {
 
     /// Adds text for the task's owner.
     pub(crate) fn push_text(&mut self, text: String) -> Result<(), BadReply> {
+        let text = self.joiner.join(text);
         self.keep(text.len())?;
         self.undelivered += text.len();
         if self.text.is_empty() {
@@ -143,9 +161,26 @@ impl Draft {
         Ok(())
     }
 
+    /// No more text will come.
+    pub(crate) fn end_text(&mut self) -> Result<(), BadReply> {
+        let lost = self.joiner.end().map(String::from);
+        self.push_text(lost.unwrap_or_default())
+    }
+
+    /// Whether nothing of an answer has come.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.parts.is_empty() && self.finish.is_none() && !self.is_done
+    }
+
+    /// Counts what was odd but understood.
+    pub(crate) fn note_oddities(&mut self, count: u32) {
+        self.oddities = self.oddities.saturating_add(count);
+    }
+
     /// Adds reasoning, which is no part of the answer.
     pub(crate) fn push_reasoning(&mut self, text: &str) {
-        self.reasoning.push_str(text);
+        self.has_reasoned |= !text.is_empty();
+        self.reasoning_joiner.join_to(text, &mut self.reasoning);
     }
 
     /// The reasoning that was added since this was asked last.
@@ -217,6 +252,20 @@ impl Draft {
                         raise the limit (max_tokens, max_completion_tokens)";
             return Err(TaskError::new(ErrorKind::Truncated, what).with_partial(self.text));
         }
+        if self.has_reasoned && self.text.is_empty() && !calls_any {
+            return Err(match self.finish {
+                Some(FinishReason::Length) => TaskError::new(
+                    ErrorKind::Truncated,
+                    "the limit on the answer's length was reached while the model still reasoned: \
+                     raise the limit (max_tokens, max_completion_tokens)",
+                ),
+                _ => TaskError::new(
+                    ErrorKind::Protocol,
+                    "the model reasoned, and gave no answer: its server may take the answer for \
+                     reasoning; check the server's settings for this model",
+                ),
+            });
+        }
         let Self { text, parts, model, usage, finish, .. } = self;
         Ok(Completion { text, parts, model, usage: usage.usage(), finish })
     }
@@ -272,7 +321,7 @@ impl TokenCounts {
             return None;
         }
         let mut usage = Usage::new(self.prompt.unwrap_or(0), self.completion.unwrap_or(0));
-        usage.total_tokens = self.total.unwrap_or(usage.total_tokens);
+        usage.total_tokens = self.total.filter(|total| *total > 0).unwrap_or(usage.total_tokens);
         usage.cached_tokens = self.cached;
         usage.reasoning_tokens = self.reasoning;
         Some(usage)
@@ -282,7 +331,6 @@ impl TokenCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lenient::{Count, lenient};
 
     fn counts(prompt: Option<u64>, completion: Option<u64>) -> TokenCounts {
         TokenCounts { prompt, completion, ..TokenCounts::default() }
@@ -301,21 +349,22 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_gets_its_own_words() {
-        let why = |body: &[u8]| {
-            let fault = serde_json::from_slice::<TokenShape>(body).unwrap_err();
-            BadReply::unreadable(body, &fault)
-        };
-        for body in [&b""[..], b"<html>", b"\xff\xfe{", b"[1]", b"nope"] {
-            let BadReply::Unreadable(error) = why(body) else { panic!("{body:?}") };
+        for (body, fault) in [
+            (&b""[..], JsonFault::Ended),
+            (b"<html>", JsonFault::NotJson),
+            (b"\xff\xfe{", JsonFault::NotJson),
+            (b"nope", JsonFault::NotJson),
+        ] {
+            let BadReply::Unreadable(error) = BadReply::unreadable(body, fault) else {
+                panic!("{body:?}")
+            };
             assert_eq!(error.kind(), ErrorKind::Protocol);
         }
-        assert!(matches!(why(br#"{"a":[{"mess"#), BadReply::Truncated(_)));
-        let BadReply::Unreadable(error) = why(b" <html>") else { panic!("no reason") };
+        let half = BadReply::unreadable(br#"{"a":[{"mess"#, JsonFault::Ended);
+        assert!(matches!(half, BadReply::Truncated(_)));
+        let page = BadReply::unreadable(b" <html>", JsonFault::NotJson);
+        let BadReply::Unreadable(error) = page else { panic!("no reason") };
         assert!(error.summary().contains("web page"));
-    }
-
-    lenient! {
-        TokenShape { a: Count = "a" }
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::http::{CallPhase, Fault};
 use crate::number::whole_seconds;
 use crate::task_error::{ErrorKind, TaskError};
 
+/// Longest wait that a server can mean: ten years.
+const SENSIBLE_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
+
 /// A failed call.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -26,6 +29,8 @@ pub(crate) enum Retry {
     Soon,
     /// The server names the wait.
     After(Duration),
+    /// At once, over a new connection: the one that was kept turned out to be closed.
+    Fresh,
     /// At once, for the request will be another one. Not counted as a retry.
     Changed,
     /// At once, by the other protocol that the server named. Not counted as a retry.
@@ -50,6 +55,25 @@ impl Failure {
         }
         self
     }
+}
+
+/// What it means that there is no way through a proxy.
+fn proxy(name: &str, why: Fault) -> Failure {
+    let (what, may_pass) = match why {
+        Fault::ProxyRefused(refusal) => (refusal.what, refusal.may_pass),
+        Fault::ConnectionRefused => ("nobody listens there".to_owned(), true),
+        Fault::NameNotFound => ("its name could not be looked up".to_owned(), true),
+        Fault::Unreachable => ("it cannot be reached".to_owned(), true),
+        Fault::PhaseTimedOut(_) => ("no answer within connect_timeout".to_owned(), true),
+        Fault::HandshakeFailed(why) => (format!("no secure connection to it: {why}"), false),
+        _ => ("the connection to it broke".to_owned(), true),
+    };
+    let what = format!(
+        "no way through the proxy {name}: {what}; check the proxy's variables (HTTPS_PROXY, \
+         HTTP_PROXY, ALL_PROXY, NO_PROXY)"
+    );
+    let error = TaskError::new(ErrorKind::Network, what);
+    if may_pass { Failure::again(error) } else { Failure::last(error) }
 }
 
 /// What a failure of HTTP means for a task, in words that say what to do.
@@ -85,6 +109,13 @@ impl From<Fault> for Failure {
             Fault::ConnectionClosed => {
                 network("the server closed the connection before it answered")
             }
+            Fault::KeptConnectionClosed => Self {
+                retry: Retry::Fresh,
+                ..network(
+                    "the server closed a connection that was kept from before, and did not \
+                     answer: it may have read the request",
+                )
+            },
             Fault::BodyCutOff => Self::again(TaskError::new(
                 ErrorKind::Truncated,
                 "the connection broke in the middle of the answer",
@@ -102,10 +133,8 @@ impl From<Fault> for Failure {
                 let error = TaskError::new(ErrorKind::Network, what);
                 if permanent { Self::last(error) } else { Self::again(error) }
             }
-            Fault::ProxyRefused(said) => {
-                let what = "the proxy refused to connect: check its variables";
-                Self::last(TaskError::new(ErrorKind::Network, what).with_message(&said))
-            }
+            Fault::Proxy { name, why } => proxy(&name, *why),
+            refused @ Fault::ProxyRefused(_) => proxy("of the environment", refused),
             Fault::HeadersTooLong => last(ErrorKind::Protocol, "the reply's headers are too long"),
             Fault::NotHttp => last(
                 ErrorKind::Protocol,
@@ -148,6 +177,25 @@ fn summary(kind: ErrorKind) -> &'static str {
     }
 }
 
+/// The same where the request was too large, or nothing was said that one could read.
+fn summary_of(kind: ErrorKind, status: u16, body: &ErrorBody) -> &'static str {
+    match (status, kind) {
+        (413, ErrorKind::RateLimited) => {
+            "the request has more tokens than the account may send in a minute: shorten prompt and \
+             context, or have the limit raised; waiting will not help"
+        }
+        (413, ErrorKind::InvalidRequest) => {
+            "the request is larger than the server, or a proxy before it, takes: shorten prompt \
+             and context"
+        }
+        (_, ErrorKind::InvalidRequest) if body.message.is_none() => {
+            "the server cannot accept this request and does not say why: check api_endpoint, the \
+             model's name and custom_params"
+        }
+        _ => summary(kind),
+    }
+}
+
 /// The kind that an HTTP status names by itself.
 fn kind_of_status(status: u16) -> ErrorKind {
     match status {
@@ -166,7 +214,8 @@ fn kind_of_status(status: u16) -> ErrorKind {
 /// HTTP 200 and say in their body what they are.
 fn telling_status(status: u16, body: &ErrorBody) -> Option<u16> {
     let told = body.numeric_code().filter(|code| (400..600).contains(code));
-    if status >= 400 { Some(status) } else { told }
+    // What the body names as such goes first: gateways answer 400 or 500 for all.
+    body.status.or(if status >= 400 { Some(status) } else { told })
 }
 
 /// The kind of a rejection: what the protocol finds in the body is finer than a status.
@@ -196,10 +245,13 @@ pub(crate) fn provider_error(
     wait: Option<Duration>,
 ) -> TaskError {
     let text: Cow<'static, str> = match (kind, wait) {
-        (ErrorKind::RateLimited | ErrorKind::Server, Some(wait)) => {
+        (ErrorKind::RateLimited | ErrorKind::Server, Some(wait)) if wait > SENSIBLE_MAX => {
+            "the server asks to come back after a time beyond all sense".into()
+        }
+        (ErrorKind::RateLimited | ErrorKind::Server, Some(wait)) if status != 413 => {
             format!("the server asks to come back in {} s", whole_seconds(wait)).into()
         }
-        _ => summary(kind).into(),
+        _ => summary_of(kind, status, body).into(),
     };
     let mut error = TaskError::new(kind, text).with_status(status);
     if let Some(wait) = wait {
@@ -220,6 +272,8 @@ pub(crate) fn may_retry(status: u16, kind: ErrorKind, asked: Option<bool>) -> bo
         | ErrorKind::PermissionDenied
         | ErrorKind::ContextLengthExceeded
         | ErrorKind::ContentFiltered => false,
+        // Nor this: what is too large stays so.
+        _ if status == 413 => false,
         _ if asked.is_some() => asked == Some(true),
         ErrorKind::RateLimited | ErrorKind::Server => true,
         _ => matches!(status, 408 | 409 | 429),

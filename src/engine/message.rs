@@ -1,11 +1,14 @@
 //! What a conversation is made of, whatever protocol it is written in.
 
-use crate::task::{Role, TaskRequest};
+use crate::engine::json::Json;
+use crate::task::{Image, Role, TaskRequest};
 
-/// A part of a turn or prompt.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Part<'a> {
-    Text(&'a str),
+/// How a protocol writes the parts of a message.
+pub(crate) struct PartKind {
+    /// The type of a text.
+    pub(crate) text: &'static str,
+    /// Writes a picture as members of an object.
+    pub(crate) write_image: fn(&Image, &mut Json),
 }
 
 /// An earlier turn, or the prompt itself.
@@ -13,24 +16,52 @@ pub(crate) enum Part<'a> {
 pub(crate) struct Message<'a> {
     pub(crate) role: Role,
     text: &'a str,
+    images: &'a [Image],
 }
 
 impl<'a> Message<'a> {
-    /// What the message holds, in order.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
-        std::iter::once(Part::Text(self.text))
+    /// Writes role and content as members of an object. The content is a text; with pictures it
+    /// is parts: the pictures, then the text, as models read them best. Blank text beside
+    /// pictures is left out, since servers refuse it.
+    pub(crate) fn write(&self, kind: &PartKind, json: &mut Json) {
+        json.text("role", self.role.as_str());
+        json.key("content");
+        if self.images.is_empty() {
+            return json.value(self.text);
+        }
+        json.array(|json| {
+            for image in self.images {
+                json.object(|json| (kind.write_image)(image, json));
+            }
+            if !self.text.trim().is_empty() {
+                json.object(|json| {
+                    json.text("type", kind.text);
+                    json.text("text", self.text);
+                });
+            }
+        });
     }
 
     /// All its text.
     pub(crate) fn text(&self) -> &'a str {
         self.text
     }
+
+    /// All its pictures.
+    pub(crate) fn images(&self) -> &'a [Image] {
+        self.images
+    }
 }
 
 /// The request's earlier turns and its prompt, in order.
 pub(crate) fn messages(request: &TaskRequest) -> impl Iterator<Item = Message<'_>> {
-    let turns = request.turns.iter().map(|turn| Message { role: turn.role, text: &turn.text });
-    turns.chain([Message { role: Role::User, text: &request.prompt }])
+    let turns = request.turns.iter().map(|turn| Message {
+        role: turn.role,
+        text: &turn.text,
+        images: turn.images(),
+    });
+    let prompt = Message { role: Role::User, text: &request.prompt, images: request.images() };
+    turns.chain([prompt])
 }
 
 /// JSON of a provider's own that goes back to it verbatim in the next round (signatures,

@@ -8,6 +8,7 @@ pub(crate) mod error_body;
 pub(crate) mod failure;
 pub(crate) mod json;
 pub(crate) mod message;
+pub(crate) mod payload;
 mod permit;
 pub(crate) mod protocol;
 mod receive;
@@ -29,7 +30,7 @@ use crate::engine::protocol::Protocols;
 use crate::env::{Env, header_value};
 use crate::error::Error;
 use crate::http::{Client, Endpoint, Setup};
-use crate::limits::RateLimiter;
+use crate::rate_limit::RateLimiter;
 use crate::secret::Secret;
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -224,6 +225,10 @@ impl AiBackend for RemoteBackend {
             return Err(TaskError::new(ErrorKind::InvalidRequest, reserved_text(key)));
         }
         Conversation::new(self, call)?.run()
+    }
+
+    fn accepts_images(&self) -> bool {
+        true
     }
 
     /// Opening a connection cannot be interrupted.

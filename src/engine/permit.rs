@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::engine::conversation::{Conversation, Facts};
 use crate::engine::failure::{Failure, Retry};
 use crate::engine::message;
-use crate::limits::{NoPermit, Permit, RateLimiter, estimated_tokens};
 use crate::number::whole_seconds;
+use crate::rate_limit::{NoPermit, Permit, RateLimiter, TOKENS_PER_IMAGE, estimated_tokens};
 use crate::task_error::{ErrorKind, TaskError};
 
 /// A permit for one call from each of the helper's limiters.
@@ -70,6 +70,7 @@ impl Conversation<'_> {
 
     /// A guess at what the model will have to read.
     fn estimate(&self) -> u64 {
+        let images = self.call.request().image_count() as u64 * TOKENS_PER_IMAGE;
         let messages: usize =
             message::messages(self.call.request()).map(|message| message.text().len()).sum();
         let system = self.call.system_prompt().map_or(0, str::len);
@@ -83,7 +84,7 @@ impl Conversation<'_> {
                 text + calls.chain(results).sum::<usize>()
             })
             .sum();
-        estimated_tokens(system + messages + rounds)
+        estimated_tokens(system + messages + rounds) + images
     }
 
     /// Puts on the accounts what a call took, and what the server said about its limits.

@@ -30,7 +30,7 @@ pub(crate) trait Protocol: Send + Sync {
     fn reserved(&self) -> &'static [&'static str];
 
     /// Writes a request's body.
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8>;
+    fn write(&self, ask: &Ask<'_>) -> Json;
 
     /// Reads a complete reply that may be anything, an error too.
     ///
@@ -66,6 +66,12 @@ pub(crate) trait Protocol: Send + Sync {
     /// The header by which a gateway names who runs the model, if it has one.
     fn provider_header(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Whether the opaque JSON of a call is the call itself, and not only what else goes back
+    /// with it: then it goes when the call had to be changed.
+    fn opaque_is_call(&self) -> bool {
+        true
     }
 
     /// Whether a rejection that may be retried as a rule may be so here; `names_wait` says
@@ -164,13 +170,12 @@ impl<'a> Ask<'a> {
             return self.system_prompt.map(Cow::Borrowed);
         }
         // Named as such, for the model.
-        let context = Json::written(|json| {
-            json.object(|json| json.key("context").value(&self.request.context));
-        });
-        let context = String::from_utf8_lossy(&context);
+        // JSON values can always be written.
+        let context = serde_json::to_string(&self.request.context).unwrap_or_default();
+        let context = format!("{{\"context\":{context}}}");
         Some(match self.system_prompt {
             Some(system) => format!("{system}\n\n{context}").into(),
-            None => context.into_owned().into(),
+            None => context.into(),
         })
     }
 

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use crate::engine::body::{READ_BYTES, read_complete, too_large};
+use crate::engine::body::{READ_BYTES, read_complete, read_on, too_large};
 use crate::engine::conversation::{Conversation, Facts};
 use crate::engine::draft::{BadReply, Draft, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::{ReadStop, Reader, SseEvent};
+use crate::engine::tools;
 use crate::http::Response;
 use crate::task_error::{ErrorKind, TaskError};
 
+/// The type of a stream.
+const EVENTS: &str = "text/event-stream";
 /// How long a stream may go on after the answer is complete: for its usage, and for its own
 /// word that it is done.
 const TAIL_WAIT: Duration = Duration::from_secs(2);
@@ -19,6 +22,9 @@ const TAIL_WAIT: Duration = Duration::from_secs(2);
 const END_WAIT: Duration = Duration::from_millis(250);
 /// How much may come after that word.
 const END_BYTES_MAX: usize = 16 << 10;
+
+/// Longest beginning of a stream that tells it from JSON: a field's name.
+const BEGINNING_BYTES: usize = 8;
 
 /// A stream so far.
 struct Flow<'p> {
@@ -54,23 +60,94 @@ impl Conversation<'_> {
         response: &mut Response<'_>,
         facts: &mut Facts,
     ) -> Result<Draft, Failure> {
-        let json = read_complete(response, self.backend.max_reply_bytes)?;
-        self.read(response, &json, facts)
+        let body = read_complete(response, self.backend.max_reply_bytes)?;
+        self.read(response, &body, facts)
     }
 
+    /// Reads a body that should be a complete answer, and may be a stream: some servers send
+    /// the one for the other.
     fn read(
         &self,
-        response: &Response<'_>,
-        json: &[u8],
+        response: &mut Response<'_>,
+        body: &[u8],
         facts: &mut Facts,
     ) -> Result<Draft, Failure> {
         let mut draft = Draft::new(self.backend.max_reply_bytes);
-        let outcome = self.protocol().read(json, &mut draft);
+        let mut outcome = self.protocol().read(body, &mut draft);
+        if outcome.is_ok() {
+            outcome = draft.end_text();
+        }
+        let may_be_stream = match &outcome {
+            Err(BadReply::Unreadable(_) | BadReply::Truncated(_)) => holds_events(body),
+            _ => false,
+        };
+        self.note(&mut draft, facts);
+        match outcome {
+            Ok(()) => {
+                self.deliver(&mut draft)?;
+                Ok(draft)
+            }
+            Err(rejected) => {
+                let failure = self.failure(rejected, response, draft.text());
+                match may_be_stream.then(|| self.read_events(response, body, facts)).flatten() {
+                    Some(outcome) => outcome,
+                    None => Err(failure.with_partial(draft.text())),
+                }
+            }
+        }
+    }
+
+    /// Reads a whole body as the stream that it may be; nothing if it says nothing so.
+    fn read_events(
+        &self,
+        response: &mut Response<'_>,
+        body: &[u8],
+        facts: &mut Facts,
+    ) -> Option<Result<Draft, Failure>> {
+        let mut flow = self.flow();
+        flow.draft.note_oddities(1);
+        let pushed = self.push(response, &mut flow, body);
+        let outcome = pushed.and_then(|()| self.settle(response, &mut flow, true));
+        let says_nothing = matches!(
+            &outcome,
+            Err(failure) if matches!(failure.error.kind(), ErrorKind::Truncated | ErrorKind::Protocol)
+        );
+        if says_nothing && flow.draft.is_empty() {
+            return None;
+        }
+        Some(self.ended(flow, outcome, facts))
+    }
+
+    /// Notes what a reply has told; its calls become what they mean.
+    fn note(&self, draft: &mut Draft, facts: &mut Facts) {
+        let changed = tools::mend(&mut draft.parts, self.protocol().opaque_is_call());
+        draft.note_oddities(changed);
         facts.usage = draft.usage.usage();
-        self.call.send_reasoning(&draft.take_reasoning());
+        facts.oddities = draft.oddities;
+    }
+
+    fn flow(&self) -> Flow<'_> {
+        Flow {
+            events: Reader::default(),
+            reader: self.protocol().stream(),
+            draft: Draft::new(self.backend.max_reply_bytes),
+        }
+    }
+
+    /// What became of a stream.
+    fn ended(
+        &self,
+        flow: Flow<'_>,
+        outcome: Result<(), Failure>,
+        facts: &mut Facts,
+    ) -> Result<Draft, Failure> {
+        let mut draft = flow.draft;
+        draft.note_oddities(flow.events.oddities());
+        self.note(&mut draft, facts);
         match outcome {
             Ok(()) => Ok(draft),
-            Err(rejected) => Err(self.failure(rejected, response, "")),
+            Err(failure) if failure.error.partial().is_some() => Err(failure),
+            Err(failure) => Err(failure.with_partial(draft.text())),
         }
     }
 
@@ -80,41 +157,28 @@ impl Conversation<'_> {
         response: &mut Response<'_>,
         facts: &mut Facts,
     ) -> Result<Draft, Failure> {
-        let mut flow = Flow {
-            events: Reader::default(),
-            reader: self.protocol().stream(),
-            draft: Draft::new(self.backend.max_reply_bytes),
-        };
-        let is_stream = response
+        let is_named = response
             .header("content-type")
-            .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
-        let outcome = if is_stream {
-            self.follow(response, &mut flow)
-        } else {
-            let body = read_complete(response, self.backend.max_reply_bytes)?;
-            // A server that does not stream sends the whole; others send their stream under
-            // any type.
-            match self.read(response, &body, facts) {
-                Err(failure)
-                    if failure.error.kind() == ErrorKind::Protocol && holds_lines(&body) =>
-                {
-                    self.push(response, &mut flow, &body).map(|()| true)
-                }
-                Ok(mut draft) => {
-                    self.deliver(&mut draft)?;
-                    return Ok(draft);
-                }
-                Err(failure) => return Err(failure),
-            }
+            .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with(EVENTS));
+        let beginning = beginning(response)?;
+        let is_stream = match beginning.trim_ascii_start().first() {
+            // A page of somebody's.
+            Some(b'<') => false,
+            Some(b'{' | b'[') | None => is_named,
+            Some(_) => is_named || holds_events(&beginning),
         };
-        let outcome = outcome.and_then(|ended| self.settle(response, &mut flow, ended));
-        let draft = flow.draft;
-        facts.usage = draft.usage.usage();
-        match outcome {
-            Ok(()) => Ok(draft),
-            Err(failure) if failure.error.partial().is_some() => Err(failure),
-            Err(failure) => Err(failure.with_partial(draft.text())),
+        if !is_stream {
+            // A server that does not stream sends the whole.
+            let body = read_on(response, beginning, self.backend.max_reply_bytes)?;
+            return self.read(response, &body, facts);
         }
+        let mut flow = self.flow();
+        flow.draft.note_oddities(u32::from(!is_named));
+        let outcome = self
+            .push(response, &mut flow, &beginning)
+            .and_then(|()| self.follow(response, &mut flow))
+            .and_then(|ended| self.settle(response, &mut flow, ended));
+        self.ended(flow, outcome, facts)
     }
 
     /// Reads events until the stream ends (`true`) or has said that it is done (`false`).
@@ -165,6 +229,7 @@ impl Conversation<'_> {
             events.end(&mut take).map_err(stopped)?;
         }
         let closed = reader.end(draft);
+        let closed = closed.and_then(|()| draft.end_text());
         closed.map_err(|rejected| self.failure(rejected, response, draft.text()))?;
         self.deliver(draft)?;
         if !draft.is_done && draft.finish.is_none() {
@@ -209,15 +274,16 @@ impl Conversation<'_> {
             Some(Progress::Working) => response.working(),
             None => {}
         }
-        outcome.map_err(|rejected| self.failure(rejected, response, draft.text()))?;
-        self.deliver(draft)
+        // Text that came with an error came all the same.
+        self.deliver(draft)?;
+        outcome.map_err(|rejected| self.failure(rejected, response, draft.text()))
     }
 
     /// Hands new text to the task's owner.
     fn deliver(&self, draft: &mut Draft) -> Result<(), Failure> {
         self.call.send_reasoning(&draft.take_reasoning());
         let text = draft.take_undelivered();
-        if !text.is_empty() {
+        if !text.is_empty() && self.call.wants_text() {
             self.delivered.set(true);
             self.call.send_text(text).map_err(Failure::last)?;
         }
@@ -225,12 +291,31 @@ impl Conversation<'_> {
     }
 }
 
-/// Whether a body may be a stream in spite of its type.
-fn holds_lines(body: &[u8]) -> bool {
-    let start = body.trim_ascii_start();
-    start.starts_with(b"data:")
-        || start.starts_with(b"event:")
-        || (start.starts_with(b"{") && start.contains(&b'\n'))
+/// Reads as much of a reply as tells what it is.
+fn beginning(response: &mut Response<'_>) -> Result<Vec<u8>, Failure> {
+    let mut bytes = vec![0; READ_BYTES];
+    let mut filled = 0;
+    loop {
+        let amount = response.read(&mut bytes[filled..])?;
+        filled += amount;
+        let start = bytes[..filled].trim_ascii_start();
+        if amount == 0 || start.len() >= BEGINNING_BYTES || start.contains(&b'\n') {
+            bytes.truncate(filled);
+            return Ok(bytes);
+        }
+        if filled == bytes.len() {
+            // White space and nothing else, so far: it means nothing.
+            filled = 0;
+        }
+    }
+}
+
+/// Whether a body may be a stream in spite of its type: it begins with a field or a comment, or
+/// it is more than one JSON object.
+fn holds_events(body: &[u8]) -> bool {
+    let start = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+    let fields: [&[u8]; 7] = [b"data:", b"event:", b"id:", b"retry:", b":", b"{", b"["];
+    fields.iter().any(|field| start.starts_with(field))
 }
 
 fn stopped(stop: ReadStop<Failure>) -> Failure {

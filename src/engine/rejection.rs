@@ -1,32 +1,37 @@
 //! What a provider's error means, and what of a server's words may be shown.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::engine::body::read_to;
+use crate::engine::body::READ_BYTES;
 use crate::engine::conversation::Conversation;
 use crate::engine::error_body::ErrorBody;
 use crate::engine::failure::{Failure, Retry, kind_of, may_retry, provider_error};
 use crate::engine::message;
 use crate::engine::protocol::Ask;
 use crate::engine::scrub::Scrubber;
-use crate::http::{Response, asked_retry, asked_wait};
-use crate::task_error::ErrorKind;
+use crate::http::{Fault, Response, asked_retry, asked_wait};
 
 /// Most of an error's body that is read: its message is cut to less anyway.
 const ERROR_BYTES_MAX: usize = 16 << 10;
+/// How long it is read for. The status is known; some servers send a body that never ends.
+const ERROR_WAIT: Duration = Duration::from_secs(2);
 /// Longest name that a server gives of itself or its model, in bytes.
 const NAME_BYTES_MAX: usize = 128;
 
 impl Conversation<'_> {
     /// What a status of rejection means, with the body that explains it.
     pub(super) fn rejection(&self, response: &mut Response<'_>, ask: Option<&Ask<'_>>) -> Failure {
+        response.end_by(ERROR_WAIT);
         let mut body = Vec::new();
-        if let Err(failure) = read_to(response, &mut body, ERROR_BYTES_MAX) {
-            // The status is known; only our own end of the call matters more.
-            if let ErrorKind::Cancelled | ErrorKind::Timeout = failure.error.kind() {
-                return failure;
+        let mut room = [0; READ_BYTES];
+        while body.len() < ERROR_BYTES_MAX {
+            match response.read(&mut room) {
+                Ok(amount @ 1..) => body.extend_from_slice(&room[..amount]),
+                Err(Fault::Cancelled) => return Fault::Cancelled.into(),
+                // What came has to do: the status says most.
+                Ok(0) | Err(_) => break,
             }
         }
         let protocol = self.protocol();
@@ -53,7 +58,7 @@ impl Conversation<'_> {
     ) -> Failure {
         let status = response.status();
         let protocol = self.protocol();
-        let wait = asked_wait(|name| response.header(name), SystemTime::now());
+        let wait = asked_wait(|name| response.header(name), SystemTime::now()).or(body.wait);
         let asked = asked_retry(|name| response.header(name));
         let kind = kind_of(status, body, protocol);
         let mut error = provider_error(kind, status, body, wait);
@@ -115,7 +120,10 @@ impl Conversation<'_> {
         let request = self.call.request();
         scrubber.text(said);
         scrubber.text(self.call.system_prompt().unwrap_or_default());
-        message::messages(request).for_each(|message| scrubber.text(message.text()));
+        for message in message::messages(request) {
+            scrubber.text(message.text());
+            message.images().iter().for_each(|image| scrubber.text(&image.quotable()));
+        }
         for (key, value) in &request.context {
             scrubber.text(key);
             hide_value(&mut scrubber, value);

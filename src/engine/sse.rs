@@ -7,6 +7,34 @@ pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Longest name of an event that is kept: all that are known are shorter.
 const NAME_BYTES_MAX: usize = 128;
 
+/// Whether brackets balance, followed byte by byte: whether JSON is complete.
+#[derive(Debug, Default, Clone, Copy)]
+struct Balance {
+    /// How far the text has been followed.
+    at: usize,
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Balance {
+    /// Follows what was added to the text; says whether it is complete.
+    fn is_complete(&mut self, text: &[u8]) -> bool {
+        for byte in text.get(self.at..).unwrap_or_default() {
+            match byte {
+                _ if std::mem::take(&mut self.escaped) => {}
+                b'\\' if self.in_text => self.escaped = true,
+                b'"' => self.in_text = !self.in_text,
+                b'{' | b'[' if !self.in_text => self.depth += 1,
+                b'}' | b']' if !self.in_text => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        self.at = text.len();
+        self.depth == 0 && !self.in_text
+    }
+}
+
 /// What a stream said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SseEvent<'a> {
@@ -17,19 +45,9 @@ pub(crate) enum SseEvent<'a> {
         /// The data, its lines joined.
         data: &'a [u8],
     },
-    /// A line that is none of this format's: its meaning is the protocol's business.
+    /// A line that is none of this format's, or JSON that stands without it, on one line or
+    /// many: its meaning is the protocol's business.
     Stray(&'a [u8]),
-}
-
-impl<'a> SseEvent<'a> {
-    /// The name and the JSON of an event that carries a typed object. Nothing for a line of
-    /// another format, for an event without data, and for `[DONE]`, with which some gateways end
-    /// the streams of protocols that do not have it.
-    pub(crate) fn typed(self) -> Option<(&'a [u8], &'a [u8])> {
-        let SseEvent::Data { event, data } = self else { return None };
-        let json = data.trim_ascii();
-        (!json.is_empty() && json != b"[DONE]").then_some((event, json))
-    }
 }
 
 /// Why a stream cannot be read on.
@@ -41,7 +59,8 @@ pub(crate) enum ReadStop<E> {
     Taker(E),
 }
 
-/// Takes bytes in and gives events out. Holds one line and one event at most.
+/// Takes bytes in and gives events out. Holds one line, one event, and JSON of one event's size
+/// at most.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     /// The line that has not ended yet.
@@ -49,12 +68,18 @@ pub(crate) struct Reader {
     /// The data of the event that has not ended yet.
     data: Vec<u8>,
     has_data: bool,
+    /// How far brackets balance in the data, if that was asked.
+    data_balance: Balance,
+    /// JSON outside of any event that has not ended yet.
+    stray: Vec<u8>,
+    stray_balance: Balance,
     /// The event's name.
     event: Vec<u8>,
     /// The last byte was CR: an LF now belongs to it.
     after_cr: bool,
     /// The stream's first line has been seen (a byte order mark can only stand before it).
     begun: bool,
+    oddities: u32,
 }
 
 impl Reader {
@@ -103,6 +128,7 @@ impl Reader {
         if !line.is_empty() {
             self.end_line(&line, take)?;
         }
+        self.end_stray(take)?;
         self.end_event(take)
     }
 
@@ -121,12 +147,17 @@ impl Reader {
             Some(b':') => return Ok(()),
             Some(_) => {}
         }
+        if self.gathers(line) {
+            return self.gather(line, take);
+        }
         let colon = line.iter().position(|b| *b == b':').unwrap_or(line.len());
         let (field, rest) = line.split_at(colon);
         let value = rest.strip_prefix(b":").unwrap_or(rest);
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match field {
             b"data" => {
+                self.end_stray(take)?;
+                self.end_complete(take)?;
                 if self.data.len() + value.len() >= EVENT_BYTES_MAX {
                     return Err(ReadStop::TooLong);
                 }
@@ -137,6 +168,12 @@ impl Reader {
                 Ok(())
             }
             b"event" => {
+                self.end_stray(take)?;
+                // No event has two names.
+                if self.has_data && !self.event.is_empty() {
+                    self.note_oddity();
+                    self.end_event(take)?;
+                }
                 self.event.clear();
                 self.event.extend_from_slice(&value[..value.len().min(NAME_BYTES_MAX)]);
                 Ok(())
@@ -157,7 +194,67 @@ impl Reader {
         let outcome = take(SseEvent::Data { event: &self.event, data: &self.data });
         self.event.clear();
         self.data.clear();
+        self.data_balance = Balance::default();
         outcome.map_err(ReadStop::Taker)
+    }
+
+    /// Ends an event whose data is JSON that is complete: some servers part events by one
+    /// newline alone.
+    fn end_complete<E>(
+        &mut self,
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
+        let is_json = self.has_data && matches!(self.data.first(), Some(b'{' | b'['));
+        if is_json && self.data_balance.is_complete(&self.data) {
+            self.note_oddity();
+            return self.end_event(take);
+        }
+        Ok(())
+    }
+
+    /// Whether a line is, or goes on with, JSON outside of any event.
+    fn gathers(&self, line: &[u8]) -> bool {
+        match self.stray.is_empty() {
+            true => matches!(line.trim_ascii_start().first(), Some(b'{' | b'[')),
+            false => !(line.starts_with(b"data:") || line.starts_with(b"event:")),
+        }
+    }
+
+    fn gather<E>(
+        &mut self,
+        line: &[u8],
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
+        if self.stray.len() + line.len() > EVENT_BYTES_MAX {
+            return Err(ReadStop::TooLong);
+        }
+        self.stray.extend_from_slice(line);
+        self.stray.push(b'\n');
+        if self.stray_balance.is_complete(&self.stray) { self.end_stray(take) } else { Ok(()) }
+    }
+
+    /// Gives out the JSON gathered outside of any event.
+    fn end_stray<E>(
+        &mut self,
+        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+    ) -> Result<(), ReadStop<E>> {
+        if self.stray.is_empty() {
+            return Ok(());
+        }
+        let outcome = take(SseEvent::Stray(self.stray.trim_ascii()));
+        self.stray.clear();
+        self.stray_balance = Balance::default();
+        self.note_oddity();
+        outcome.map_err(ReadStop::Taker)
+    }
+
+    fn note_oddity(&mut self) {
+        self.oddities = self.oddities.saturating_add(1);
+    }
+
+    /// How much was not as the format wants it.
+    pub(crate) fn oddities(&self) -> u32 {
+        self.oddities
     }
 }
 
@@ -197,6 +294,15 @@ mod tests {
             ("error: {\"x\":1}\n", &["?|error: {\"x\":1}"]),
             ("{\"a\":1}\r\n{\"b\":2}\r\n", &["?|{\"a\":1}", "?|{\"b\":2}"]),
             ("{\"a\":1}", &["?|{\"a\":1}"]),
+            ("{\n \"a\": [\n  \"}\"\n ]\n}\n", &["?|{\n \"a\": [\n  \"}\"\n ]\n}"]),
+            ("{\n\ndata: {}\n\n", &["?|{", "{}"]),
+            (
+                "data: {\"a\":1}\ndata: {\"b\":\"}\"}\ndata: [DONE]\n",
+                &["{\"a\":1}", "{\"b\":\"}\"}", "[DONE]"],
+            ),
+            ("data: {\ndata: \"a\":1}\n\n", &["{\n\"a\":1}"]),
+            ("event: x\ndata: 1\nevent: y\ndata: {}\n\n", &["x|1", "y|{}"]),
+            ("data: {}\nevent: error\n\n", &["error|{}"]),
             ("data: \u{e4}\u{1F600}\n\n", &["\u{e4}\u{1F600}"]),
             ("", &[]),
             ("\n\n\r\n", &[]),

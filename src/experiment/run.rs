@@ -170,7 +170,7 @@ impl Experiment {
         };
         while lane.next < self.prompts.len() && mine(in_flight) < OUTSTANDING_MAX {
             let trace = TraceId::new();
-            let request = self.prompts[lane.next].clone_without_callbacks();
+            let request = self.prompts[lane.next].clone();
             let request = request.trace_tag(self.name.clone()).trace_id(trace);
             let room = if mine(in_flight) == 0 { ROOM_WAIT } else { Duration::ZERO };
             match in_flight.manager.submit_task_wait(lane.helper, request, room) {

@@ -103,7 +103,10 @@ pub(crate) fn or_new(
 pub(crate) fn to_read(path: &Path, kinds: Kinds) -> io::Result<File> {
     let check = |metadata: Metadata| match fits(&metadata, kinds) {
         true => Ok(()),
-        false => Err(io::Error::new(ErrorKind::InvalidInput, "it is no file")),
+        false => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "it is no file but a folder, a pipe or a socket",
+        )),
     };
     fs::metadata(path).and_then(check)?;
     let file = options().read(true).open(path)?;

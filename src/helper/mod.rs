@@ -1,5 +1,6 @@
 //! A helper: a queue, its threads, its backend and its results.
 
+mod ask;
 pub(crate) mod shared;
 pub(crate) mod worker;
 
@@ -197,7 +198,8 @@ impl AutomationHelper {
         self.shared.submit(request.into(), timeout)
     }
 
-    /// A copy of the finished task; `None` while it waits or runs, or if it is unknown.
+    /// A copy of the finished task; `None` while it waits or runs, or if it is unknown:
+    /// [`look_up`](Self::look_up) tells these apart.
     pub fn get_task_result(&self, task: TaskId) -> Option<Task> {
         self.shared.poll(task).ok()?.ok()
     }

@@ -6,19 +6,24 @@ use std::time::Instant;
 use crate::backend::{Attempt, AttemptLog, CallContext, Reply};
 use crate::foreign::{Foreign, catch_panic};
 use crate::helper::shared::{Done, Next, Shared, YIELDS};
-use crate::id::TaskId;
+use crate::id::{HelperId, TaskId};
 use crate::sync::{Arc, thread_local, yield_now};
 use crate::task::OnText;
 use crate::task_error::{ErrorKind, TaskError};
 
 thread_local! {
-    /// Whether this thread is a helper's: such a thread never waits for helpers to end.
-    static ON_HELPER_THREAD: Cell<bool> = const { Cell::new(false) };
+    /// The helper whose thread this is, if any: such a thread never waits for helpers to end.
+    static HELPER: Cell<Option<HelperId>> = const { Cell::new(None) };
 }
 
 /// Whether the current thread is a helper's.
 pub(crate) fn on_helper_thread() -> bool {
-    ON_HELPER_THREAD.with(Cell::get)
+    HELPER.with(Cell::get).is_some()
+}
+
+/// Whether the current thread is one of this helper's.
+pub(crate) fn is_thread_of(helper: HelperId) -> bool {
+    HELPER.with(Cell::get) == Some(helper)
 }
 
 /// Writes down the calls of one task.
@@ -43,7 +48,7 @@ impl AttemptLog for TaskLog<'_> {
 
 /// The life of a helper's thread.
 pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
-    ON_HELPER_THREAD.with(|flag| flag.set(true));
+    HELPER.with(|helper| helper.set(Some(shared.id)));
     work_until_stopped(shared, slot);
     let mut state = shared.lock();
     state.exited[slot] = true;
@@ -94,12 +99,19 @@ fn call_backend(
         cancel: &shared.slots[slot].cancel,
         deadline,
         on_text: RefCell::new(on_text.map(Foreign::into_inner)),
+        sent: &shared.slots[slot].sent,
         text_sent: Cell::new(false),
         first_text: Cell::new(None),
         in_callback: Cell::new(false),
         attempts: &log,
     };
-    let outcome = catch_panic(|| shared.backend.process(&call));
+    let outcome = catch_panic(|| {
+        if request.image_count() > 0 && !shared.backend.accepts_images() {
+            call.withdraw_attempt();
+            return Err(no_images());
+        }
+        shared.backend.process(&call)
+    });
     let in_callback = call.in_callback.get();
     let first_text = call.first_text.get();
     let on_text = call.on_text.into_inner().map(Foreign::new);
@@ -113,6 +125,13 @@ fn call_backend(
     });
     let outcome = reply.and_then(|reply| within_bound(shared, reply));
     Done { outcome, first_text, on_text }
+}
+
+fn no_images() -> TaskError {
+    TaskError::new(
+        ErrorKind::Unsupported,
+        "the backend takes no pictures: ask a helper whose model sees, or leave them out",
+    )
 }
 
 /// Refuses a reply that is larger than the helper takes.

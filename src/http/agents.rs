@@ -12,7 +12,7 @@ use std::sync::OnceLock as Cell;
 use ureq::{Agent, Proxy};
 
 use super::connection::{self, Connect};
-use super::{Setup, proxy, resolver};
+use super::{Setup, USER_AGENT, body, proxy, resolver};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::sync::lock;
@@ -25,7 +25,6 @@ const IDLE_PER_HOST_MAX: usize = 16;
 /// Most idle connections kept altogether. Their buffers are given back while they are idle,
 /// but each has a socket (and over TLS a session, and what rustls reads into, 4 KiB or more).
 const IDLE_MAX: usize = 32;
-const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
 
 /// What tells agents apart. (Connections within one are told apart by their server.)
 #[derive(PartialEq)]
@@ -78,14 +77,13 @@ impl Agents {
 fn make(kind: &AgentKind) -> Result<Agent, Error> {
     let roots = kind.roots.as_deref().map(super::roots::read).transpose()?;
     let secure = super::tls::Secure::new(roots);
-    let connect = Connect { proxied: kind.proxy.is_some(), secure };
+    let connect = Connect { secure };
     Ok(Agent::with_parts(config(kind), connect, resolver::Lookup::default()))
 }
 
 #[cfg(not(feature = "tls"))]
 fn make(kind: &AgentKind) -> Agent {
-    let connect = Connect { proxied: kind.proxy.is_some() };
-    Agent::with_parts(config(kind), connect, resolver::Lookup::default())
+    Agent::with_parts(config(kind), Connect {}, resolver::Lookup::default())
 }
 
 fn config(kind: &AgentKind) -> ureq::config::Config {
@@ -99,5 +97,6 @@ fn config(kind: &AgentKind) -> ureq::config::Config {
         .max_idle_connections_per_host(IDLE_PER_HOST_MAX)
         .max_idle_connections(IDLE_MAX)
         .max_response_header_size(connection::HEADER_BYTES_MAX)
+        .middleware(body::send_streamed)
         .build()
 }

@@ -5,7 +5,7 @@
 //! cancels a call can only cut the connection while it still belongs to that call.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, Read};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,7 +139,6 @@ thread_local! {
 }
 
 /// The call that this thread is in.
-#[derive(Debug)]
 pub(super) struct Current {
     link: Arc<Link>,
     limits: Limits,
@@ -152,7 +151,13 @@ pub(super) struct Current {
     pub(super) fresh_only: Cell<bool>,
     /// This call opened a connection of its own.
     pub(super) dialled: Cell<bool>,
+    /// The system has taken bytes of the request: the server may have read them.
+    sent: Cell<bool>,
+    /// The proxy that the connection goes through, until it stands.
+    pub(super) proxy: RefCell<Option<String>>,
     first_byte: Cell<Option<Duration>>,
+    /// The request's body, where ureq does not have it.
+    pub(super) streamed: Cell<Option<Box<dyn Read>>>,
     /// The connection that `link` holds, to spare the lock on every read.
     held: RefCell<Option<Arc<Wire>>>,
 }
@@ -223,11 +228,29 @@ impl Current {
         self.until.set(limit.and_then(|limit| Instant::now().checked_add(limit)));
     }
 
-    /// The connection stands; the request goes out.
-    pub(super) fn sending(&self) {
-        if self.phase.get() == CallPhase::Connect {
+    /// The connection stands; the request goes out. Says whether that is news.
+    pub(super) fn sending(&self) -> bool {
+        let begins = self.phase.get() == CallPhase::Connect;
+        if begins {
             self.enter(CallPhase::Send, None);
         }
+        begins
+    }
+
+    pub(super) fn is_sending(&self) -> bool {
+        self.phase.get() == CallPhase::Send
+    }
+
+    /// Notes that so many bytes went out.
+    pub(super) fn note_sent(&self, bytes: usize) {
+        if bytes > 0 && self.is_sending() {
+            self.sent.set(true);
+        }
+    }
+
+    /// Whether this call has a kept connection that has taken nothing of the request yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        !self.dialled.get() && !self.sent.get()
     }
 
     /// The request is out; the reply is awaited.
@@ -249,7 +272,6 @@ impl Current {
 }
 
 /// One call, from here to its drop: registered with the thread and with the cancel signal.
-#[derive(Debug)]
 pub(super) struct Scope<'a> {
     pub(super) current: Rc<Current>,
     outer: Option<Rc<Current>>,
@@ -269,7 +291,10 @@ impl<'a> Scope<'a> {
             stop: Cell::new(None),
             fresh_only: Cell::new(fresh_only),
             dialled: Cell::new(false),
+            sent: Cell::new(false),
+            proxy: RefCell::new(None),
             first_byte: Cell::new(None),
+            streamed: Cell::new(None),
             held: RefCell::new(None),
         });
         current.enter(CallPhase::Connect, Some(limits.connect));

@@ -6,20 +6,19 @@
 //! each thread that ever made one.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io;
+use std::net::SocketAddr;
 
-use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, NextTimeout, Transport,
-    TransportAdapter,
-};
+use ureq::Error;
+use ureq::http::Uri;
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::call::Current;
-use super::proxy::is_socks;
-use super::socket::Socket;
-use super::socks;
+use super::proxy;
+use super::socket::{Socket, is_gone};
 use super::stream::Stream;
 #[cfg(feature = "tls")]
-use super::tls::{Secure, Tls};
+use super::tls::Secure;
 
 /// First size of a connection's buffer for what comes in: a chat reply and its headers.
 const INPUT_BYTES: usize = 4 << 10;
@@ -28,15 +27,13 @@ const INPUT_BYTES: usize = 4 << 10;
 const INPUT_BYTES_MAX: usize = 16 << 10;
 /// Longest headers of a reply. OpenAI's take about 2 KiB.
 pub(super) const HEADER_BYTES_MAX: usize = 8 << 10;
-/// Size of a connection's buffer for what goes out.
-const OUTPUT_BYTES: usize = 4 << 10;
+/// Size of a connection's buffer for what goes out, and the most that is sent at once: what a
+/// record of TLS can hold. A request that fits, headers and body, is one write.
+const OUTPUT_BYTES: usize = 16 << 10;
 
 /// Makes connections.
 #[derive(Debug)]
 pub(super) struct Connect {
-    /// Whether connections go through a proxy. The connection to an http proxy itself is made
-    /// here too; its talk is still part of connecting.
-    pub(super) proxied: bool,
     #[cfg(feature = "tls")]
     pub(super) secure: Secure,
 }
@@ -48,68 +45,66 @@ impl Connector for Connect {
         &self,
         details: &ConnectionDetails,
         _: Option<()>,
-    ) -> Result<Option<Connection>, ureq::Error> {
-        let stream = match details.config.proxy() {
-            None => Stream::Direct(Socket::dial(&details.addrs)?),
-            Some(proxy) if is_socks(proxy) => Stream::Direct(through_socks(proxy, details)?),
-            Some(_) => Stream::Proxied(through_tunnel(details)?),
+    ) -> Result<Option<Connection>, Error> {
+        let (stream, rewrite) = match details.config.proxy() {
+            None => (socket(&details.addrs)?, None),
+            Some(proxy) => self.through(proxy, details)?,
         };
-        let outermost = details.config.proxy().is_some() == self.proxied;
-        let channel = self.channel(stream, details)?;
-        Ok(Some(Connection(Box::new(Inner { channel, buffers: Buffer::default(), outermost }))))
+        let stream = if details.needs_tls() { self.secured(stream, details.uri)? } else { stream };
+        let inner = Inner { stream, buffers: Buffer::default(), is_deaf: false, rewrite };
+        Ok(Some(Connection(Box::new(inner))))
     }
 }
 
 impl Connect {
-    #[cfg(feature = "tls")]
-    fn channel(&self, stream: Stream, details: &ConnectionDetails) -> Result<Channel, ureq::Error> {
-        if details.needs_tls() {
-            let mut tls = self.secure.wrap(stream, details.uri)?;
-            tls.handshake()?;
-            return Ok(Channel::Secure(tls));
+    /// A connection by way of a proxy, and what requests over it must say more, if anything.
+    #[inline(never)]
+    fn through(
+        &self,
+        proxy: &ureq::Proxy,
+        details: &ConnectionDetails,
+    ) -> Result<(Box<dyn Stream>, Option<proxy::Rewrite>), Error> {
+        let current = Current::here()?;
+        current.proxy.replace(Some(proxy::name(proxy)));
+        let addresses = details.resolver.resolve(proxy.uri(), details.config, details.timeout)?;
+        let mut stream = socket(&addresses)?;
+        if proxy::is_secure(proxy) {
+            stream = self.secured(stream, proxy.uri())?;
         }
-        Ok(Channel::Plain(stream))
+        let rewrite = proxy::open(&mut *stream, proxy, details)?;
+        current.proxy.replace(None);
+        Ok((stream, rewrite))
+    }
+
+    #[cfg(feature = "tls")]
+    fn secured(&self, stream: Box<dyn Stream>, target: &Uri) -> Result<Box<dyn Stream>, Error> {
+        let mut tls = self.secure.wrap(stream, target)?;
+        tls.handshake()?;
+        Ok(tls)
     }
 
     /// (For https ureq itself refuses a connection that has no TLS.)
     #[cfg(not(feature = "tls"))]
-    fn channel(&self, stream: Stream, _: &ConnectionDetails) -> Result<Channel, ureq::Error> {
-        Ok(Channel::Plain(stream))
+    fn secured(&self, stream: Box<dyn Stream>, _: &Uri) -> Result<Box<dyn Stream>, Error> {
+        Ok(stream)
     }
 }
 
-#[inline(never)]
-fn through_socks(proxy: &ureq::Proxy, details: &ConnectionDetails) -> Result<Socket, ureq::Error> {
-    let addresses = details.resolver.resolve(proxy.uri(), details.config, details.timeout)?;
-    let mut socket = Socket::dial(&addresses)?;
-    socks::open(&mut socket, proxy, details.uri, details.addrs.first())?;
-    Ok(socket)
-}
-
-/// ureq's own way through an http proxy, which comes back here for the connection to it.
-#[inline(never)]
-fn through_tunnel(details: &ConnectionDetails) -> Result<TransportAdapter, ureq::Error> {
-    match ConnectProxyConnector::default().connect(details, None::<()>)? {
-        Some(Either::B(tunnel)) => Ok(TransportAdapter::new(tunnel, details.current_time.clone())),
-        _ => Err(ureq::Error::ConnectionFailed),
-    }
-}
-
-/// What requests and replies go over.
-enum Channel {
-    Plain(Stream),
-    #[cfg(feature = "tls")]
-    Secure(Box<Tls>),
+fn socket(addresses: &[SocketAddr]) -> Result<Box<dyn Stream>, Error> {
+    Ok(Box::new(Socket::dial(addresses)?))
 }
 
 /// A connection ready for requests.
 pub(super) struct Connection(Box<Inner>);
 
 struct Inner {
-    channel: Channel,
+    stream: Box<dyn Stream>,
     buffers: Buffer,
-    /// This is the connection to the endpoint, and not only to the proxy.
-    outermost: bool,
+    /// The server takes nothing more of the request: it has answered, or it is gone. Whatever
+    /// comes of the answer, this connection serves no other request.
+    is_deaf: bool,
+    /// What a proxy must find in a request that is not for itself.
+    rewrite: Option<proxy::Rewrite>,
 }
 
 impl fmt::Debug for Connection {
@@ -118,42 +113,85 @@ impl fmt::Debug for Connection {
     }
 }
 
+impl Inner {
+    /// Sends what is gathered. A server that answers before it has read everything, and closes,
+    /// makes this fail: then the rest is left unsent, for the answer may be there.
+    fn send(&mut self) -> Result<(), Error> {
+        while !self.is_deaf {
+            match self.send_on() {
+                Ok(()) => break,
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_deaf = self.is_answered()?;
+                }
+                Err(fault) if is_gone(&fault) && !Current::here()?.is_untouched() => {
+                    self.is_deaf = true;
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        self.buffers.clear_output();
+        Ok(())
+    }
+
+    fn send_on(&mut self) -> io::Result<()> {
+        while let Some(piece) = self.buffers.unsent() {
+            let amount = self.stream.write(piece)?;
+            self.buffers.sent += amount;
+        }
+        self.stream.flush()
+    }
+
+    /// Whether the server has answered, or ended the connection, while the request was stuck on
+    /// its way. (An interim answer is none.)
+    fn is_answered(&mut self) -> Result<bool, Error> {
+        if !self.stream.has_input() || !self.stream.has_text()? {
+            return Ok(false);
+        }
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        self.buffers.is_early = true;
+        let input = self.buffers.input();
+        let is_interim = input.starts_with(b"HTTP/1.1 1") || input.starts_with(b"HTTP/1.0 1");
+        Ok(amount == 0 || !is_interim)
+    }
+}
+
 impl Transport for Connection {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.0.buffers
     }
 
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+    /// Gathers output: it is sent when the buffer is full, or an answer is awaited.
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
         let inner = &mut *self.0;
-        if inner.outermost {
-            Current::here()?.sending();
+        let begins = Current::here()?.sending();
+        inner.buffers.filled_output += amount;
+        if let (true, Some(rewrite)) = (begins, &inner.rewrite) {
+            inner.buffers.filled_output += rewrite.apply(&mut inner.buffers.output);
         }
-        let out = inner.buffers.output.get(..amount).unwrap_or_default();
-        match &mut inner.channel {
-            Channel::Plain(stream) => stream.write_all(out)?,
-            #[cfg(feature = "tls")]
-            Channel::Secure(tls) => tls.send(out)?,
+        if inner.buffers.filled_output >= inner.buffers.output.len() {
+            inner.send()
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         let inner = &mut *self.0;
-        if inner.outermost {
-            Current::here()?.awaiting();
-        }
+        inner.send()?;
+        let current = Current::here()?;
+        current.awaiting();
         inner.buffers.release_output();
-        let amount = match &mut inner.channel {
-            Channel::Plain(stream) => stream.read(inner.buffers.input_append_buf())?,
-            #[cfg(feature = "tls")]
-            Channel::Secure(tls) => {
-                tls.await_text()?;
-                tls.read(inner.buffers.input_append_buf())?
+        let amount = match std::mem::take(&mut inner.buffers.is_early) {
+            true => inner.buffers.input().len(),
+            false => {
+                let amount = inner.stream.read(inner.buffers.input_append_buf())?;
+                inner.buffers.input_appended(amount);
+                amount
             }
         };
-        inner.buffers.input_appended(amount);
-        if inner.outermost && amount > 0 {
-            Current::here()?.received();
+        if amount > 0 {
+            current.received();
         }
         Ok(amount > 0)
     }
@@ -162,16 +200,11 @@ impl Transport for Connection {
         // An idle connection needs no buffers.
         self.0.buffers.release();
         // What nobody asked for would be taken for the next reply.
-        self.0.buffers.input().is_empty()
-            && match &mut self.0.channel {
-                Channel::Plain(stream) => stream.is_open(),
-                #[cfg(feature = "tls")]
-                Channel::Secure(tls) => tls.is_open(),
-            }
+        !self.0.is_deaf && self.0.buffers.input().is_empty() && self.0.stream.is_open()
     }
 
     fn is_tls(&self) -> bool {
-        !matches!(self.0.channel, Channel::Plain(_))
+        self.0.stream.is_tls()
     }
 }
 
@@ -183,7 +216,12 @@ struct Buffer {
     consumed: usize,
     filled: usize,
     output: Vec<u8>,
+    /// How much of the output is gathered, and how much of that is sent.
+    filled_output: usize,
+    sent: usize,
     progress: bool,
+    /// Input came while the request was still on its way out.
+    is_early: bool,
 }
 
 impl Buffer {
@@ -196,19 +234,31 @@ impl Buffer {
     /// Whoever waits for input has sent all output: while a call waits it needs one buffer.
     fn release_output(&mut self) {
         self.output = Vec::new();
+        self.clear_output();
     }
 
-    fn ready_output(&mut self) {
+    fn clear_output(&mut self) {
+        (self.filled_output, self.sent) = (0, 0);
+    }
+
+    /// The next piece to send.
+    fn unsent(&self) -> Option<&[u8]> {
+        let end = self.filled_output.min(self.sent + OUTPUT_BYTES);
+        self.output.get(self.sent..end).filter(|piece| !piece.is_empty())
+    }
+
+    /// Room for more output; there always is some.
+    fn room(&mut self) -> &mut [u8] {
         if self.output.is_empty() {
             self.output = vec![0; OUTPUT_BYTES];
         }
+        &mut self.output[self.filled_output..]
     }
 }
 
 impl Buffers for Buffer {
     fn output(&mut self) -> &mut [u8] {
-        self.ready_output();
-        &mut self.output
+        self.room()
     }
 
     fn input(&self) -> &[u8] {
@@ -238,8 +288,7 @@ impl Buffers for Buffer {
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
         // The scratch part is for bodies of unknown length, which we never send.
-        self.ready_output();
-        (&mut [], &mut self.output)
+        (&mut [], self.room())
     }
 
     fn can_use_input(&self) -> bool {
@@ -250,6 +299,21 @@ impl Buffers for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn output_is_gathered_and_sent_in_pieces() {
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.room().len(), OUTPUT_BYTES);
+        buffer.filled_output += 100;
+        assert_eq!(buffer.room().len(), OUTPUT_BYTES - 100);
+        assert_eq!(buffer.unsent().map(<[u8]>::len), Some(100));
+        buffer.sent += 60;
+        assert_eq!(buffer.unsent().map(<[u8]>::len), Some(40));
+        buffer.sent += 40;
+        assert_eq!(buffer.unsent(), None);
+        buffer.release_output();
+        assert_eq!(buffer.room().len(), OUTPUT_BYTES);
+    }
 
     #[test]
     fn the_buffer_grows_for_long_headers_and_no_further() {

@@ -108,6 +108,12 @@ impl Endpoint {
         let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
         host_of(rest.split('/').next().unwrap_or_default()).unwrap_or_default()
     }
+
+    pub(crate) fn port(&self) -> u16 {
+        let uri = self.url.parse::<ureq::http::Uri>();
+        let named = uri.ok().and_then(|uri| uri.port_u16());
+        named.unwrap_or(if self.https { 443 } else { 80 })
+    }
 }
 
 /// Whether ureq accepts this URL.

@@ -1,6 +1,8 @@
 //! How a request fails before or while its reply is read, as HTTP sees it. What that means for
 //! a task is its caller's business.
 
+use std::fmt;
+
 #[cfg(feature = "tls")]
 use super::call::Scope;
 use super::call::{CallPhase, CallStop};
@@ -24,6 +26,9 @@ pub(crate) enum Fault {
     Unreachable,
     /// The peer closed or reset the connection before it replied.
     ConnectionClosed,
+    /// The same on a connection that had been kept since an earlier request: as a rule the
+    /// server closed it for its age just then, but it may have read the request.
+    KeptConnectionClosed,
     /// The connection broke off within the reply's body.
     BodyCutOff,
     /// TLS failed before the request was sent.
@@ -37,14 +42,44 @@ pub(crate) enum Fault {
         /// Whether it would be the same the next time.
         permanent: bool,
     },
-    /// The proxy did not connect us; what it said.
-    ProxyRefused(String),
+    /// There is no way through the proxy of this name.
+    Proxy {
+        /// Its host and port.
+        name: String,
+        /// What is wrong with it.
+        why: Box<Fault>,
+    },
+    /// The proxy did not connect us.
+    ProxyRefused(ProxyRefusal),
     /// The reply's headers are longer than the bound.
     HeadersTooLong,
     /// What came is no HTTP.
     NotHttp,
     /// Anything else, with the system's word for it where there is one.
     Failed(Option<std::io::ErrorKind>),
+}
+
+/// A proxy's word against a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct ProxyRefusal {
+    /// What it says, in our own words.
+    pub(crate) what: String,
+    /// Whether that may pass.
+    pub(crate) may_pass: bool,
+}
+
+impl fmt::Display for ProxyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for ProxyRefusal {}
+
+impl From<ProxyRefusal> for ureq::Error {
+    fn from(refusal: ProxyRefusal) -> Self {
+        std::io::Error::other(refusal).into()
+    }
 }
 
 impl From<CallStop> for Fault {
@@ -77,12 +112,14 @@ impl Fault {
                     let unknown = tls::Rejected { why: "TLS failed", permanent: false };
                     Self::of_tls(scope, rejected.unwrap_or(&unknown))
                 }
-                kind => Self::Failed(Some(kind)),
+                kind => match fault.get_ref().and_then(|inner| inner.downcast_ref()) {
+                    Some(refusal) => Self::ProxyRefused(ProxyRefusal::clone(refusal)),
+                    None => Self::Failed(Some(kind)),
+                },
             },
             ureq::Error::HostNotFound => Self::NameNotFound,
             #[cfg(feature = "tls")]
             ureq::Error::Tls(why) => Self::of_tls(scope, &tls::Rejected { why, permanent: true }),
-            ureq::Error::ConnectProxyFailed(what) => Self::ProxyRefused(what.clone()),
             ureq::Error::LargeResponseHeader(..) => Self::HeadersTooLong,
             ureq::Error::Protocol(_) => Self::NotHttp,
             _ => Self::Failed(None),

@@ -4,8 +4,8 @@
 use std::io::Read;
 use std::time::Duration;
 
+use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
-use ureq::{Agent, BodyReader};
 
 use crate::cancel::CancelSignal;
 use crate::connections::Connections;
@@ -15,11 +15,13 @@ use crate::error::Error;
 mod agents;
 #[cfg(feature = "tls")]
 mod algorithms;
+mod body;
 mod call;
 mod connection;
 mod endpoint;
 mod fault;
 mod lookup;
+mod no_proxy;
 mod proxy;
 mod resolver;
 #[cfg(feature = "tls")]
@@ -29,13 +31,18 @@ mod socks;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
+mod tunnel;
 mod wait;
 
+pub(crate) use body::Body;
 use call::Scope;
 pub(crate) use call::{CallPhase, Limits};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fault::Fault;
-pub(crate) use wait::{asked_retry, asked_wait, seconds, until_rfc3339};
+pub(crate) use wait::{asked_retry, asked_wait, duration, until_reset, until_rfc3339};
+
+/// How we name ourselves to servers and proxies.
+const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
 
 /// What a client is made for.
 pub(crate) struct Setup<'a> {
@@ -61,10 +68,12 @@ pub(crate) struct Request<'a> {
     /// Names in lower case; values checked when the backend was made.
     pub(crate) headers: &'a [(&'static str, String)],
     /// What is posted; a request without is a GET.
-    pub(crate) body: Option<&'a [u8]>,
+    pub(crate) body: Option<Body<'a>>,
     /// Whether the body is put instead of posted.
     pub(crate) put: bool,
     pub(crate) accept: &'static str,
+    /// Whether it must go over a new connection: one that was kept turned out to be closed.
+    pub(crate) fresh: bool,
 }
 
 impl Client {
@@ -81,15 +90,13 @@ impl Client {
         limits: Limits,
         request: &Request<'_>,
     ) -> Result<Response<'c>, Fault> {
-        match self.send_once(cancel, limits, request, false) {
-            Ok(response) => Ok(response),
-            // A kept connection that the server had closed meanwhile: nobody's fault, and
-            // the server has not seen the request.
-            Err(Unsent { stale: true, .. }) => {
-                self.send_once(cancel, limits, request, true).map_err(|unsent| unsent.fault)
-            }
-            Err(unsent) => Err(unsent.fault),
-        }
+        let outcome = match self.send_once(cancel, limits, request, request.fresh) {
+            // A kept connection that the server had closed meanwhile, found out before it took
+            // a byte: nobody can have read anything.
+            Err(Unsent { is_untouched: true, .. }) => self.send_once(cancel, limits, request, true),
+            outcome => outcome,
+        };
+        outcome.map_err(|unsent| unsent.fault)
     }
 
     fn send_once<'c>(
@@ -100,8 +107,15 @@ impl Client {
         fresh_only: bool,
     ) -> Result<Response<'c>, Unsent> {
         let scope = Scope::enter(cancel, limits, fresh_only);
-        let outcome = match request.body {
-            Some(body) => self.agent.run(assemble(request, body)),
+        let bytes = request.body.map(|body| match body {
+            Body::Bytes(bytes) => bytes,
+            Body::Streamed(body) => {
+                scope.current.streamed.set(Some((body.open)()));
+                &[]
+            }
+        });
+        let outcome = match bytes {
+            Some(bytes) => self.agent.run(assemble(request, bytes)),
             None => self.agent.run(assemble(request, ())),
         };
         match outcome {
@@ -111,9 +125,14 @@ impl Client {
                 Ok(Response { status, headers: parts.headers, body: body.into_reader(), scope })
             }
             Err(fault) => {
-                let untouched = !scope.current.dialled.get() && scope.first_byte().is_none();
-                let stale = untouched && scope.stop().is_none() && is_io(&fault);
-                Err(Unsent { fault: explain(&scope, &fault), stale })
+                let broke = scope.stop().is_none() && matches!(fault, ureq::Error::Io(_));
+                let is_untouched = broke && scope.current.is_untouched();
+                let was_kept = !scope.current.dialled.get() && scope.first_byte().is_none();
+                let fault = match explain(&scope, &fault) {
+                    Fault::ConnectionClosed if was_kept => Fault::KeptConnectionClosed,
+                    fault => fault,
+                };
+                Err(Unsent { fault, is_untouched })
             }
         }
     }
@@ -121,24 +140,24 @@ impl Client {
 
 struct Unsent {
     fault: Fault,
-    /// A pooled connection was dead before the reply began.
-    stale: bool,
+    /// A kept connection was dead before it took anything.
+    is_untouched: bool,
 }
 
 /// What ended a call: our own side, or else what ureq says.
 fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
-    match scope.stop() {
+    let fault = match scope.stop() {
         Some(stop) => stop.into(),
         None => Fault::of(
             fault,
             #[cfg(feature = "tls")]
             scope,
         ),
+    };
+    match (scope.current.proxy.take(), fault) {
+        (_, fault @ (Fault::Cancelled | Fault::DeadlinePassed)) | (None, fault) => fault,
+        (Some(name), why) => Fault::Proxy { name, why: Box::new(why) },
     }
-}
-
-fn is_io(fault: &ureq::Error) -> bool {
-    matches!(fault, ureq::Error::Io(_))
 }
 
 fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
@@ -156,6 +175,12 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
     if posts {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
     }
+    // ureq cannot know how long a body is that it only reads.
+    if let Some(Body::Streamed(body)) = request.body {
+        if let Ok(length) = HeaderValue::from_str(&body.content_length) {
+            headers.insert("content-length", length);
+        }
+    }
     for (name, value) in request.headers {
         if let Ok(mut value) = HeaderValue::from_str(value) {
             value.set_sensitive(true);
@@ -171,7 +196,7 @@ pub(crate) struct Response<'c> {
     status: u16,
     headers: HeaderMap,
     // Before `scope`: closing the connection is still part of the call.
-    body: BodyReader<'static>,
+    body: ureq::BodyReader<'static>,
     scope: Scope<'c>,
 }
 
@@ -219,7 +244,7 @@ impl Response<'_> {
                 | Fault::ConnectionRefused
                 | Fault::Unreachable
                 | Fault::NameNotFound
-                | Fault::ProxyRefused(_)
+                | Fault::Proxy { .. }
                 | Fault::HandshakeFailed(_)
                 | Fault::TlsBroken { .. }
                 | Fault::Failed(_) => Fault::BodyCutOff,

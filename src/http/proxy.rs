@@ -1,8 +1,12 @@
-//! Whether connections go through a proxy, and through which.
+//! Whether connections go through a proxy, through which, and how.
 
 use ureq::Proxy;
+use ureq::unversioned::transport::ConnectionDetails;
 
-use super::Setup;
+use super::resolver::default_port;
+use super::stream::Stream;
+pub(super) use super::tunnel::Rewrite;
+use super::{Setup, no_proxy, socks, tunnel};
 use crate::error::Error;
 use crate::url::shown;
 
@@ -23,7 +27,8 @@ pub(super) fn choose(setup: &Setup<'_>) -> Result<Option<Proxy>, Error> {
     let variable = |name: &&'static str| setup.env.variable(name).map(|value| (*name, value));
     let Some((name, url)) = VARIABLES.iter().find_map(variable) else { return Ok(None) };
     let exceptions = EXCEPTIONS.iter().find_map(variable);
-    if exceptions.is_some_and(|(_, list)| is_excepted(endpoint.host(), &list)) {
+    if exceptions.is_some_and(|(_, list)| no_proxy::holds(&list, endpoint.host(), endpoint.port()))
+    {
         return Ok(None);
     }
     let refuse = |why: &str| {
@@ -42,38 +47,31 @@ pub(super) fn choose(setup: &Setup<'_>) -> Result<Option<Proxy>, Error> {
     Ok(Some(proxy))
 }
 
-/// Whether a list such as `localhost, .example.com, *.local` holds a host. A name stands for
-/// itself and for everything below it, as it does for curl.
-fn is_excepted(host: &str, list: &str) -> bool {
-    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
-        let domain = entry.trim_start_matches('*').trim_start_matches('.');
-        let below = || {
-            let head = host.len().checked_sub(domain.len() + 1)?;
-            let is_domain = host.get(head + 1..)?.eq_ignore_ascii_case(domain);
-            Some(is_domain && host.as_bytes()[head] == b'.')
-        };
-        entry == "*" || host.eq_ignore_ascii_case(domain) || below().unwrap_or(false)
-    })
+/// A proxy's host and port, for errors.
+pub(super) fn name(proxy: &Proxy) -> String {
+    let port = proxy.uri().port_u16().unwrap_or_else(|| default_port(proxy.uri()));
+    format!("{}:{port}", proxy.uri().host().unwrap_or_default())
 }
 
-/// Whether this proxy speaks SOCKS.
-pub(super) fn is_socks(proxy: &Proxy) -> bool {
-    proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks"))
+/// Whether TLS is spoken with the proxy itself.
+pub(super) fn is_secure(proxy: &Proxy) -> bool {
+    proxy.uri().scheme_str() == Some("https")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exceptions_name_hosts_and_what_is_below_them() {
-        let list = "localhost, example.com ,*.local,.corp,10.0.0.1";
-        for host in ["example.com", "api.EXAMPLE.com", "box.local", "a.corp", "10.0.0.1"] {
-            assert!(is_excepted(host, list), "{host}");
-        }
-        for host in ["badexample.com", "example.com.evil", "10.0.0.11", "\u{e4}example.com"] {
-            assert!(!is_excepted(host, list), "{host}");
-        }
-        assert!(is_excepted("anything", "*") && !is_excepted("anything", ""));
+/// Opens the way through the proxy at the other end of this stream; gives what requests must
+/// say more on that way, if anything.
+pub(super) fn open(
+    stream: &mut dyn Stream,
+    proxy: &Proxy,
+    details: &ConnectionDetails,
+) -> Result<Option<Rewrite>, ureq::Error> {
+    let is_socks = proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks"));
+    if is_socks {
+        socks::open(stream, proxy, details.uri, details.addrs.first())?;
+    } else if details.needs_tls() {
+        tunnel::open(stream, proxy, details.uri)?;
+    } else {
+        return Ok(Some(Rewrite::new(proxy, details.uri)));
     }
+    Ok(None)
 }

@@ -7,6 +7,13 @@ use std::time::Duration;
 
 use super::call::{Current, Wire};
 
+/// How much later than its limit a read may end: a time-out that is so much too long stays
+/// set, which spares a system call for most pieces of a stream.
+const READ_SLACK: Duration = Duration::from_millis(20);
+/// How long a request may be stuck on its way out before a look is taken for an answer. A
+/// server that has answered may take nothing more of it, and keep the connection.
+const SEND_LOOK: Duration = Duration::from_millis(500);
+
 /// The time-outs that the socket has now, to spare the calls that would not change them.
 #[derive(Debug, Default)]
 struct Times {
@@ -49,6 +56,11 @@ impl Socket {
             // A cut connection reads like one that the server closed.
             current.check_cancelled()?;
             match outcome {
+                // Not the whole time is over: whoever sends a request looks for an answer.
+                Err(fault) if is_time_out(&fault) && current.is_sending() => {
+                    current.left()?;
+                    return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+                }
                 Err(fault) if is_time_out(&fault) => {}
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
                 outcome => return Ok(outcome?),
@@ -57,7 +69,11 @@ impl Socket {
     }
 
     fn limit_read(&mut self, left: Option<Duration>) -> io::Result<()> {
-        if left != self.times.read {
+        let is_close = match (left, self.times.read) {
+            (Some(left), Some(set)) => left <= set && set - left <= READ_SLACK.min(left),
+            (left, set) => left == set,
+        };
+        if !is_close {
             self.wire.stream.set_read_timeout(left)?;
             self.times.read = left;
         }
@@ -65,16 +81,30 @@ impl Socket {
     }
 
     fn limit_write(&mut self, left: Option<Duration>) -> io::Result<()> {
-        if left != self.times.write {
-            self.wire.stream.set_write_timeout(left)?;
-            self.times.write = left;
+        let limit = Some(left.map_or(SEND_LOOK, |left| left.min(SEND_LOOK)));
+        if limit != self.times.write {
+            self.wire.stream.set_write_timeout(limit)?;
+            self.times.write = limit;
         }
         Ok(())
     }
 
-    /// Whether another request may go over this connection.
+    /// Whether another request may go over this connection: it stands, and nothing waits to be
+    /// read. Bytes that nobody asked for would be taken for the next reply.
     pub(super) fn is_open(&self) -> bool {
-        self.wire.claim() && is_quiet(&self.wire.stream).unwrap_or(false)
+        self.wire.claim() && !self.has_input()
+    }
+
+    /// Whether a read would not wait: there are bytes, or the connection has ended.
+    pub(super) fn has_input(&self) -> bool {
+        let stream = &self.wire.stream;
+        let look = || {
+            stream.set_nonblocking(true)?;
+            let outcome = stream.peek(&mut [0]);
+            stream.set_nonblocking(false)?;
+            outcome
+        };
+        !look().is_err_and(|fault| fault.kind() == io::ErrorKind::WouldBlock)
     }
 }
 
@@ -90,12 +120,22 @@ impl Write for Socket {
     // the signal of broken pipes off, as programs in other languages may not have.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = self.until_done(Self::limit_write, |mut stream| stream.write(bytes));
-        sent.map_err(ureq::Error::into_io)
+        let sent = sent.map_err(ureq::Error::into_io)?;
+        if let Some(current) = Current::get() {
+            current.note_sent(sent);
+        }
+        Ok(sent)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Whether a send failed because the peer takes nothing more. It may have answered before.
+pub(super) fn is_gone(fault: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(fault.kind(), BrokenPipe | ConnectionReset | ConnectionAborted)
 }
 
 /// The system's way to say that a read or write took too long.
@@ -127,13 +167,4 @@ fn dial(current: &Current, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::
 /// A part of the time left, but never zero: the system refuses that.
 fn share(left: Duration, parts: u32) -> Duration {
     (left / parts.max(1)).max(Duration::from_millis(1))
-}
-
-/// Whether the connection stands and nothing waits to be read: bytes that nobody asked for
-/// would be taken for the next reply.
-fn is_quiet(mut stream: &TcpStream) -> io::Result<bool> {
-    stream.set_nonblocking(true)?;
-    let outcome = stream.read(&mut [0]);
-    stream.set_nonblocking(false)?;
-    Ok(outcome.is_err_and(|fault| fault.kind() == io::ErrorKind::WouldBlock))
 }

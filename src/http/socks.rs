@@ -1,14 +1,15 @@
 //! SOCKS 5 (RFC 1928, with a name and password as in RFC 1929) over a connection of ours,
 //! so that it keeps to the call's limits and can be cut like any other.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 
 use ureq::Proxy;
 use ureq::http::Uri;
 
+use super::fault::ProxyRefusal;
 use super::resolver::{bare, default_port};
-use super::socket::Socket;
+use super::stream::Stream;
 
 const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
@@ -21,13 +22,13 @@ const ADDRESS_V6: u8 = 4;
 const PORT_BYTES: usize = 2;
 
 fn refused(what: &str) -> ureq::Error {
-    ureq::Error::ConnectProxyFailed(what.to_owned())
+    ProxyRefusal { what: what.to_owned(), may_pass: false }.into()
 }
 
 /// Asks the proxy at the other end of this connection for one to the target: by its address
 /// where it was looked up here, by its name otherwise.
 pub(super) fn open(
-    proxy_end: &mut Socket,
+    proxy_end: &mut dyn Stream,
     proxy: &Proxy,
     target: &Uri,
     address: Option<&SocketAddr>,
@@ -57,7 +58,8 @@ pub(super) fn open(
     proxy_end.write_all(&request(target, address)?)?;
     let [_, status, _, kind] = receive(proxy_end)?;
     if status != 0 {
-        return Err(refused(reason(status)));
+        let (what, may_pass) = reason(status);
+        return Err(ProxyRefusal { what: what.to_owned(), may_pass }.into());
     }
     // The address that the proxy uses itself, which nobody needs.
     let length = match kind {
@@ -105,25 +107,28 @@ fn push_text(message: &mut Vec<u8>, text: &str) -> Result<(), ureq::Error> {
     Ok(())
 }
 
-fn receive<const N: usize>(from: &mut Socket) -> Result<[u8; N], ureq::Error> {
+fn receive<const N: usize>(from: &mut dyn Stream) -> Result<[u8; N], ureq::Error> {
     let mut bytes = [0; N];
     match from.read_exact(&mut bytes) {
         Ok(()) => Ok(bytes),
         Err(fault) if fault.kind() == ErrorKind::UnexpectedEof => {
-            Err(refused("it closed the connection"))
+            let what = "it closed the connection".to_owned();
+            Err(ProxyRefusal { what, may_pass: true }.into())
         }
         Err(fault) => Err(fault.into()),
     }
 }
 
-fn reason(status: u8) -> &'static str {
+/// What a status means, and whether it may pass: what keeps the proxy from the server would
+/// keep us from it too.
+fn reason(status: u8) -> (&'static str, bool) {
     match status {
-        2 => "its rules forbid the connection",
-        3 => "it cannot reach the network",
-        4 => "it cannot reach the host",
-        5 => "the host refused the connection",
-        6 => "its connection took too long",
-        8 => "it does not take this kind of address",
-        _ => "it failed",
+        2 => ("its rules forbid the connection", false),
+        3 => ("it cannot reach the network", true),
+        4 => ("it cannot reach the host", true),
+        5 => ("the host refused the connection", true),
+        6 => ("its connection took too long", true),
+        8 => ("it does not take this kind of address", false),
+        _ => ("it failed", true),
     }
 }

@@ -1,44 +1,37 @@
-//! What bytes go over: a socket, or a proxy's tunnel.
+//! What bytes go over: a socket, or TLS over it.
 
 use std::io::{self, Read, Write};
 
-use ureq::unversioned::transport::TransportAdapter;
-
 use super::socket::Socket;
 
-/// A connection that bytes go over, before any TLS.
-pub(super) enum Stream {
-    Direct(Socket),
-    Proxied(TransportAdapter),
+/// A connection, with or without TLS.
+pub(super) trait Stream: Read + Write + Send + Sync {
+    /// Whether another request may go over it.
+    fn is_open(&mut self) -> bool;
+
+    /// Whether a read would not wait for the network. (With TLS it may bring no text.)
+    fn has_input(&self) -> bool;
+
+    /// Takes in what has come, without waiting for text; says whether there is any, or the end.
+    fn has_text(&mut self) -> io::Result<bool>;
+
+    fn is_tls(&self) -> bool;
 }
 
-impl Stream {
-    pub(super) fn is_open(&mut self) -> bool {
-        match self {
-            Self::Direct(socket) => socket.is_open(),
-            Self::Proxied(tunnel) => tunnel.get_mut().is_open(),
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Direct(socket) => socket.read(into),
-            Self::Proxied(tunnel) => tunnel.read(into),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Direct(socket) => socket.write(bytes),
-            Self::Proxied(tunnel) => tunnel.write(bytes),
-        }
+impl Stream for Socket {
+    fn is_open(&mut self) -> bool {
+        Self::is_open(self)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn has_input(&self) -> bool {
+        Self::has_input(self)
+    }
+
+    fn has_text(&mut self) -> io::Result<bool> {
+        Ok(Self::has_input(self))
+    }
+
+    fn is_tls(&self) -> bool {
+        false
     }
 }

@@ -14,6 +14,7 @@ use ureq::http::Uri;
 
 use super::algorithms;
 use super::resolver::bare;
+use super::socket::is_gone;
 use super::stream::Stream;
 
 /// Servers whose sessions are remembered, so that a new connection to one of them is quicker
@@ -48,19 +49,23 @@ impl Secure {
             config.resumption = Resumption::in_memory_sessions(SERVERS_MAX * TICKETS_PER_SERVER);
             Ok(Arc::new(config))
         });
-        made.cloned().map_err(|fault: rustls::Error| rejected(&fault))
+        made.cloned().map_err(|fault: rustls::Error| rejected(&fault).into())
     }
 
     /// A connection over this stream, before anything is said. (A function of its own, and the
     /// connection behind a pointer: what it takes of the stack is given back before the
     /// handshake, which goes deepest.)
     #[inline(never)]
-    pub(super) fn wrap(&self, stream: Stream, target: &Uri) -> Result<Box<Tls>, ureq::Error> {
+    pub(super) fn wrap(
+        &self,
+        stream: Box<dyn Stream>,
+        target: &Uri,
+    ) -> Result<Box<Tls>, ureq::Error> {
         let host = bare(target.host().unwrap_or_default()).to_owned();
         let name = ServerName::try_from(host)
             .map_err(|_| ureq::Error::Tls("this host's name cannot stand in a certificate"))?;
         let conn = ClientConnection::new(self.config()?, name).map_err(|fault| rejected(&fault))?;
-        Ok(Box::new(Tls { conn, stream, waiting: 0, over: false }))
+        Ok(Box::new(Tls { conn, stream, waiting: 0, over: false, is_deaf: false }))
     }
 }
 
@@ -73,64 +78,46 @@ impl fmt::Debug for Secure {
 /// A connection with TLS over it.
 pub(super) struct Tls {
     conn: ClientConnection,
-    stream: Stream,
+    stream: Box<dyn Stream>,
     /// Bytes of plain text that rustls holds.
     waiting: usize,
     /// The peer sent close_notify.
     over: bool,
+    /// The peer takes nothing more.
+    is_deaf: bool,
 }
 
 impl Tls {
     /// Proves that the peer is who it should be, and agrees on keys.
-    pub(super) fn handshake(&mut self) -> Result<(), ureq::Error> {
+    pub(super) fn handshake(&mut self) -> io::Result<()> {
         loop {
-            self.flush()?;
+            if let Err(fault) = self.flush() {
+                // The peer may have said why it takes nothing more.
+                while self.is_deaf && self.receive()? {}
+                return Err(fault);
+            }
             if !self.conn.is_handshaking() {
                 return Ok(());
             }
             if !self.receive()? {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
     }
 
-    pub(super) fn send(&mut self, text: &[u8]) -> io::Result<()> {
-        self.conn.writer().write_all(text)?;
-        self.flush()
-    }
-
     /// Waits until there is text to read, or the end of it.
-    pub(super) fn await_text(&mut self) -> Result<(), ureq::Error> {
-        // Records may bring no text, but want an answer.
+    fn await_text(&mut self) -> io::Result<()> {
         while self.waiting == 0 && self.receive()? {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    /// Reads what is there. An end without TLS's close_notify is an error, and told as one.
-    pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let amount = self.conn.reader().read(into)?;
-        self.waiting = self.waiting.saturating_sub(amount);
-        Ok(amount)
-    }
-
-    pub(super) fn is_open(&mut self) -> bool {
-        self.waiting == 0 && !self.over && self.stream.is_open()
-    }
-
-    /// Sends what rustls has to say.
-    fn flush(&mut self) -> io::Result<()> {
-        while self.conn.wants_write() {
-            if self.conn.write_tls(&mut self.stream)? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+            // Records may bring no text, but want an answer.
+            if !self.is_deaf {
+                self.flush()?;
             }
         }
         Ok(())
     }
 
     /// Waits for the peer and hears what it says; `false` if it will say no more.
-    fn receive(&mut self) -> Result<bool, ureq::Error> {
+    fn receive(&mut self) -> io::Result<bool> {
         if self.conn.read_tls(&mut self.stream)? == 0 {
             return Ok(false);
         }
@@ -146,6 +133,60 @@ impl Tls {
             }
         }
         Ok(true)
+    }
+}
+
+impl Stream for Tls {
+    fn is_open(&mut self) -> bool {
+        self.waiting == 0 && !self.over && !self.is_deaf && self.stream.is_open()
+    }
+
+    fn has_input(&self) -> bool {
+        self.waiting > 0 || self.stream.has_input()
+    }
+
+    fn has_text(&mut self) -> io::Result<bool> {
+        let is_over = self.waiting == 0 && !self.receive()?;
+        Ok(is_over || self.waiting > 0)
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+impl Read for Tls {
+    /// Waits for text. An end without TLS's close_notify is an error, and told as one.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.await_text()?;
+        let amount = self.conn.reader().read(into)?;
+        self.waiting = self.waiting.saturating_sub(amount);
+        Ok(amount)
+    }
+}
+
+impl Write for Tls {
+    /// Takes text; what of it could not be sent yet, `flush` sends.
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let taken = self.conn.writer().write(text)?;
+        match self.flush() {
+            Err(fault) if fault.kind() != io::ErrorKind::WouldBlock || taken == 0 => Err(fault),
+            _ => Ok(taken),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.conn.wants_write() {
+            match self.conn.write_tls(&mut self.stream) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(fault) => {
+                    self.is_deaf |= is_gone(&fault);
+                    return Err(fault);
+                }
+            }
+        }
+        self.stream.flush()
     }
 }
 
@@ -166,7 +207,7 @@ impl fmt::Display for Rejected {
 impl std::error::Error for Rejected {}
 
 /// rustls's rejection as the error that [`Fault`](super::Fault) is made of.
-fn rejected(fault: &rustls::Error) -> ureq::Error {
+fn rejected(fault: &rustls::Error) -> io::Error {
     use rustls::Error::{AlertReceived, InvalidCertificate};
     let wants_ours = |alert| {
         matches!(alert, AlertDescription::CertificateRequired | AlertDescription::NoCertificate)
@@ -175,7 +216,7 @@ fn rejected(fault: &rustls::Error) -> ureq::Error {
         AlertReceived(alert) => wants_ours(*alert),
         fault => matches!(fault, InvalidCertificate(_)),
     };
-    io::Error::new(io::ErrorKind::InvalidData, Rejected { why: reason(fault), permanent }).into()
+    io::Error::new(io::ErrorKind::InvalidData, Rejected { why: reason(fault), permanent })
 }
 
 /// The reasons that people meet, in words that quote nothing of the server's.

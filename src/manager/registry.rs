@@ -19,20 +19,22 @@ use crate::sync::{Arc, Mutex, lock, now};
 /// Default bound on a manager's helpers, as in the Python prototype.
 pub const DEFAULT_MAX_HELPERS: usize = 5;
 
-/// Spawns helpers, submits tasks to them, and returns the results.
+/// Spawns helpers, stops them, and finds them by their ids.
+///
+/// [`spawn`](Self::spawn) returns a handle, whose methods submit tasks and return results. The
+/// methods here that take a [`HelperId`] do the same as the handle's of that name;
+/// [`Error::UnknownHelper`] where the id is unknown.
 ///
 /// It is `Send` and `Sync`; all methods take `&self`. Dropping it stops every helper, as
 /// [`terminate_all`](Self::terminate_all) does, and closes the trace sink.
 ///
 /// ```
 /// use automation_assistant::{AutomationAssistantManager, HelperConfig};
-/// use std::time::Duration;
 ///
 /// let manager = AutomationAssistantManager::new(5);
-/// let helper = manager.spawn_helper(HelperConfig::local().name("echo"))?;
-/// let task = manager.submit_task(helper, "hello")?;
-/// let done = manager.wait_task(helper, task, Duration::from_secs(5))?;
-/// println!("{}", done.result.unwrap_or_default());
+/// let helper = manager.spawn(HelperConfig::local().name("echo"))?;
+/// let task = helper.ask("hello")?;
+/// println!("{}", task.result.unwrap_or_default());
 /// # Ok::<(), automation_assistant::Error>(())
 /// ```
 pub struct AutomationAssistantManager {
@@ -99,36 +101,60 @@ impl AutomationAssistantManager {
         lock(&self.registry).helpers.len()
     }
 
-    /// Creates and starts a helper.
+    /// Creates and starts a helper; returns a handle to it. The helper runs until it is
+    /// terminated or the manager is dropped; dropping the handle stops nothing.
     ///
     /// # Errors
     ///
     /// [`Error::MaxHelpers`]; [`Error::InvalidConfig`]; [`Error::MissingKey`];
     /// [`Error::Unsupported`] where the backend needs a cargo feature that is off;
     /// [`Error::Io`] if the system refuses a thread.
-    pub fn spawn_helper(&self, config: HelperConfig) -> Result<HelperId, Error> {
-        self.spawn(config, None)
+    pub fn spawn(&self, config: HelperConfig) -> Result<AutomationHelper, Error> {
+        self.create(config, None)
     }
 
-    /// Creates and starts a helper with a backend of the program. The configuration's type and
-    /// its fields for HTTP are ignored.
+    /// Creates and starts a helper with a backend of the program; returns a handle as
+    /// [`spawn`](Self::spawn) does. The configuration's type and its fields for HTTP are
+    /// ignored.
     ///
     /// # Errors
     ///
-    /// As [`spawn_helper`](Self::spawn_helper).
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_with(
+        &self,
+        config: HelperConfig,
+        backend: impl AiBackend + 'static,
+    ) -> Result<AutomationHelper, Error> {
+        self.create(config, Some(Foreign::new(Box::new(backend))))
+    }
+
+    /// Creates and starts a helper; returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_helper(&self, config: HelperConfig) -> Result<HelperId, Error> {
+        self.spawn(config).map(|helper| helper.helper_id())
+    }
+
+    /// Creates and starts a helper with a backend of the program; returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_with`](Self::spawn_with).
     pub fn spawn_helper_with(
         &self,
         config: HelperConfig,
         backend: impl AiBackend + 'static,
     ) -> Result<HelperId, Error> {
-        self.spawn(config, Some(Foreign::new(Box::new(backend))))
+        self.spawn_with(config, backend).map(|helper| helper.helper_id())
     }
 
-    fn spawn(
+    fn create(
         &self,
         mut config: HelperConfig,
         backend: Option<Foreign<Box<dyn AiBackend>>>,
-    ) -> Result<HelperId, Error> {
+    ) -> Result<AutomationHelper, Error> {
         {
             let mut registry = lock(&self.registry);
             if registry.helpers.len() + registry.reserved >= self.max_helpers {
@@ -141,13 +167,13 @@ impl AutomationAssistantManager {
         let reservation = Reservation(self);
         let helper = AutomationHelper::make(config, backend, Arc::clone(&self.observers))?;
         helper.start()?;
-        let id = helper.helper_id();
+        let handle = helper.handle();
         let mut registry = lock(&self.registry);
-        registry.helpers.push((id, helper));
+        registry.helpers.push((handle.helper_id(), helper));
         registry.reserved -= 1;
         drop(registry);
         std::mem::forget(reservation);
-        Ok(id)
+        Ok(handle)
     }
 
     /// Stops a helper and removes it. Handles from [`get_helper`](Self::get_helper) still read
@@ -191,6 +217,10 @@ impl AutomationAssistantManager {
 
     pub(crate) fn observers(&self) -> &SharedObservers {
         &self.observers
+    }
+
+    pub(super) fn helper(&self, id: HelperId) -> Result<AutomationHelper, Error> {
+        self.get_helper(id).ok_or(Error::UnknownHelper(id))
     }
 
     pub(crate) fn shared(&self, helper: HelperId) -> Result<Arc<Shared>, Error> {

@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::registry::AutomationAssistantManager;
 use super::watch_set::WatchSet;
 use crate::error::Error;
-use crate::helper::shared::InboxMessage;
 use crate::id::{HelperId, TaskId};
 use crate::sync::{earlier, now};
-use crate::task::{Task, TaskRequest, TaskState};
+use crate::task::{Task, TaskLookup, TaskRequest, TaskState};
 
 impl AutomationAssistantManager {
     /// Submits a task to a helper's queue.
@@ -22,7 +21,7 @@ impl AutomationAssistantManager {
         helper: HelperId,
         request: impl Into<TaskRequest>,
     ) -> Result<TaskId, Error> {
-        self.shared(helper)?.submit(request.into(), Duration::ZERO)
+        self.helper(helper)?.submit_task(request)
     }
 
     /// Submits a task to a helper's queue; waits at most this long for room in it.
@@ -36,12 +35,19 @@ impl AutomationAssistantManager {
         request: impl Into<TaskRequest>,
         timeout: Duration,
     ) -> Result<TaskId, Error> {
-        self.shared(helper)?.submit(request.into(), timeout)
+        self.helper(helper)?.submit_task_wait(request, timeout)
     }
 
-    /// A copy of the finished task. `None` while it is queued or running, and if it is unknown.
+    /// Where a task is, and its result if it has ended; see [`AutomationHelper::look_up`](crate::AutomationHelper::look_up).
+    /// [`TaskLookup::Unknown`] if its helper is unknown.
+    pub fn look_up(&self, task: TaskId) -> TaskLookup {
+        self.get_helper(task.helper_id()).map_or(TaskLookup::Unknown, |helper| helper.look_up(task))
+    }
+
+    /// A copy of the finished task. `None` while it is queued or running, and if it is unknown;
+    /// [`look_up`](Self::look_up) tells these apart.
     pub fn get_task_result(&self, helper: HelperId, task: TaskId) -> Option<Task> {
-        self.shared(helper).ok()?.poll(task).ok()?.ok()
+        self.get_helper(helper)?.get_task_result(task)
     }
 
     /// Waits until the task has ended, at most this long; returns a copy.
@@ -56,7 +62,7 @@ impl AutomationAssistantManager {
         task: TaskId,
         timeout: Duration,
     ) -> Result<Task, Error> {
-        self.shared(helper)?.wait(task, timeout)
+        self.helper(helper)?.wait_task(task, timeout)
     }
 
     /// Waits until one of several tasks has ended, at most this long; returns a copy of the
@@ -96,23 +102,23 @@ impl AutomationAssistantManager {
     /// The finished task, which is removed from the helper. `None` if it has not ended or is
     /// unknown.
     pub fn take_task_result(&self, helper: HelperId, task: TaskId) -> Option<Task> {
-        self.shared(helper).ok()?.take(task)
+        self.get_helper(helper)?.take_task_result(task)
     }
 
     /// Removes a helper's finished tasks; returns their number, 0 for an unknown helper.
     pub fn clear_results(&self, helper: HelperId) -> usize {
-        self.shared(helper).map_or(0, |shared| shared.clear())
+        self.get_helper(helper).map_or(0, |helper| helper.clear_results())
     }
 
     /// Ends a queued or running task as [`Cancelled`](crate::ErrorKind::Cancelled). `false` if
     /// it has ended already or is unknown.
     pub fn cancel_task(&self, helper: HelperId, task: TaskId) -> bool {
-        self.shared(helper).is_ok_and(|shared| shared.cancel(task))
+        self.get_helper(helper).is_some_and(|helper| helper.cancel_task(task))
     }
 
     /// Whether a task is queued, running or finished; `None` if it is unknown.
     pub fn task_state(&self, helper: HelperId, task: TaskId) -> Option<TaskState> {
-        self.shared(helper).ok()?.task_state(task)
+        self.get_helper(helper)?.task_state(task)
     }
 
     /// Puts one helper's successful result into another helper's inbox. The next task that
@@ -135,6 +141,6 @@ impl AutomationAssistantManager {
         let Some(text) = task.result else {
             return Err(Error::InvalidRequest("the task failed: it has no result".into()));
         };
-        receiver.put_message(InboxMessage { from: sender.name.clone(), text })
+        receiver.put_message(&sender.name, text)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::event::{Event, EventKind, Fact};
+use crate::event::{Event, EventFacts, EventKind, Fact};
 use crate::foreign;
 use crate::opik::item::{Parts, TraceEntry};
 use crate::opik::post::{OpikList, PostOutcome, Verdict};
@@ -147,7 +147,7 @@ impl<'a> Delivery<'a> {
         let mut event = Event::new(EventKind::TraceExport);
         event.success = dropped == 0 && error.is_none();
         event.error = error.as_ref();
-        event.facts = &facts;
+        event.facts = EventFacts::Named(&facts);
         for observer in &self.shared.observers {
             foreign::observe(|| observer.on_event(&event));
         }

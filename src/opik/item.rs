@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::calendar::iso_micros;
 use crate::config::TraceMode;
 use crate::event::{Event, TraceFacts};
-use crate::task::{Task, Usage};
+use crate::task::{Image, Task, Usage};
 use crate::task_error::TaskError;
 use crate::trace::TraceId;
 
@@ -82,7 +82,7 @@ impl TraceEntry {
             return None;
         }
         let (content, left_out) = match facts.mode {
-            TraceMode::Content => content(task),
+            TraceMode::Content => content(task, facts.images),
             _ => (String::new(), None),
         };
         let ended = task.completed_at.unwrap_or(event.at);
@@ -200,8 +200,8 @@ fn millis(time: Duration) -> Value {
     (time.as_secs_f64() * 1e3).into()
 }
 
-/// Prompt and reply, or the length of what is too long.
-fn content(task: &Task) -> (String, Option<usize>) {
+/// Prompt and reply, or the length of what is too long. Of pictures only what they are.
+fn content(task: &Task, images: &[Image]) -> (String, Option<usize>) {
     let reply = task.result.as_deref();
     let partial = task.error.as_ref().and_then(TaskError::partial);
     let texts = task.prompt.len() + reply.or(partial).map_or(0, str::len);
@@ -211,6 +211,9 @@ fn content(task: &Task) -> (String, Option<usize>) {
     let mut input = json!({ "prompt": task.prompt });
     if !task.context.is_empty() {
         input["context"] = Value::Object(task.context.clone());
+    }
+    if !images.is_empty() {
+        input["images"] = images.iter().map(image_json).collect();
     }
     let mut content = format!(",\"input\":{input}");
     let output = match (reply, partial) {
@@ -224,6 +227,13 @@ fn content(task: &Task) -> (String, Option<usize>) {
     match content.len() {
         bytes if bytes > CONTENT_BYTES_MAX => (String::new(), Some(bytes)),
         _ => (content, None),
+    }
+}
+
+fn image_json(image: &Image) -> Value {
+    match (image.bytes(), image.url()) {
+        (Some(bytes), _) => json!({"media_type": image.media_type(), "bytes": bytes.len()}),
+        (None, url) => json!({"url_bytes": url.map(str::len)}),
     }
 }
 

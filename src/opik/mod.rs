@@ -2,7 +2,7 @@
 //!
 //! A sink is an observer. On the thread where a task ends it only serializes the trace and puts
 //! it into a bounded queue; a thread of its own sends the queue, in batches. The way of an item:
-//! event → [`item`] → queue → thread → [`post`] (or [`spool`], while Opik cannot be reached).
+//! event → `item` → queue → thread → `post` (or `spool`, while Opik cannot be reached).
 //! Nothing that happens here fails or slows a task.
 
 use std::fmt;
@@ -42,6 +42,9 @@ mod thread;
 pub use absent::OpikSink;
 #[cfg(feature = "http")]
 pub use sink::OpikSink;
+
+pub use crate::config::TraceMode;
+pub use crate::trace::{ParseTraceIdError, TraceId};
 
 /// Default bound on traces and scores that wait to be sent.
 pub const DEFAULT_TRACE_QUEUE_ITEMS: usize = 4096;

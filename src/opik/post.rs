@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::cancel::CancelSignal;
-use crate::http::{Limits, Request, asked_wait};
+use crate::http::{Body, Limits, Request, asked_wait};
 use crate::opik::item::Parts;
 use crate::opik::target::Target;
 use crate::sync::earlier;
@@ -83,9 +83,10 @@ impl Target {
         let request = Request {
             url,
             headers: &self.headers,
-            body: Some(body.as_bytes()),
+            body: Some(Body::Bytes(body.as_bytes())),
             put: list == OpikList::Scores,
             accept: "application/json",
+            fresh: false,
         };
         match self.client.send(cancel, limits, &request) {
             Ok(mut response) => {

@@ -8,7 +8,7 @@ use crate::cancel::CancelSignal;
 use crate::config::TraceMode;
 use crate::env::Env;
 use crate::error::Error;
-use crate::event::{Event, EventKind, Observe};
+use crate::event::{Event, EventFacts, EventKind, Observe, TaskFacts};
 use crate::opik::item::{TraceEntry, is_score};
 use crate::opik::queue::Queue;
 use crate::opik::shared::{Kit, SinkShared, SinkState};
@@ -227,9 +227,9 @@ impl Observe for OpikSink {
         let Some(facts) = event.trace.as_ref().filter(|facts| facts.mode != TraceMode::Off) else {
             return;
         };
-        match (event.kind, event.task) {
-            (EventKind::HelperSpawn, _) => self.start(),
-            (EventKind::TaskComplete, Some(task)) => {
+        match event.facts {
+            _ if event.kind == EventKind::HelperSpawn => self.start(),
+            EventFacts::Task(TaskFacts { task, .. }) => {
                 let shared = &self.shared;
                 let project = shared.project.as_deref();
                 let entry = TraceEntry::generation(event, task, facts, project, &shared.tags);

@@ -5,7 +5,7 @@ mod file;
 
 pub(crate) use file::{NAMES_AN_OPIK, OpikFile};
 
-use crate::lenient::{Text, lenient};
+use crate::lenient::{Label, lenient, read};
 
 pub(crate) const DEFAULT_BASE: &str = "https://www.comet.com/opik/api";
 pub(crate) const KEY_VARIABLE: &str = "OPIK_API_KEY";
@@ -25,7 +25,7 @@ pub(crate) fn is_cloud(host: &str) -> bool {
 
 lenient! {
     /// What a key can carry after its asterisk.
-    KeyTail { base_url: Text = "baseUrl" }
+    KeyTail { base_url: Label = "baseUrl" }
 }
 
 /// The API's address in a key of the form `<key>*<base64 of {"baseUrl": …}>`.
@@ -34,7 +34,7 @@ pub(crate) fn base_of_key(key: &str) -> Option<String> {
     if tail.len() > KEY_TAIL_BYTES_MAX {
         return None;
     }
-    let tail: KeyTail = serde_json::from_slice(&decode(tail)?).ok()?;
+    let tail: KeyTail = read(&String::from_utf8(decode(tail)?).ok()?).ok()?.value;
     let base = tail.base_url.0?;
     Some(format!("{}{KEY_BASE_TAIL}", base.trim_end_matches('/')))
 }

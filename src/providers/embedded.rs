@@ -99,6 +99,8 @@ impl AiBackend for Embedded {
             text.push_str(part);
         }
         call.send_text(&text)?;
-        Ok(Reply::new(text))
+        let mut reply = Reply::new(text);
+        reply.echoed = true;
+        Ok(reply)
     }
 }

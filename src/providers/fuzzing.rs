@@ -8,9 +8,9 @@ use crate::engine::failure::{kind_of, may_retry, provider_error};
 use crate::engine::protocol::Protocol;
 use crate::engine::scrub::Scrubber;
 use crate::engine::sse::{Reader, SseEvent};
-use crate::http::{asked_retry, asked_wait};
+use crate::http::{asked_retry, asked_wait, duration};
 use crate::providers::anthropic::Messages;
-use crate::providers::chat_completions::{ChatCompletions, go_duration};
+use crate::providers::chat_completions::ChatCompletions;
 use crate::providers::responses::Responses;
 
 /// A key whose pieces no message may hold after scrubbing.
@@ -115,5 +115,5 @@ pub fn retry_after(input: &[u8]) {
             assert_eq!(wait.map(|wait| wait.as_secs()), Some(u64::from(seconds)));
         }
     }
-    let _ = values[0].and_then(go_duration);
+    let _ = values[0].and_then(duration);
 }

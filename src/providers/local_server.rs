@@ -40,7 +40,7 @@ mod remote {
     use crate::engine::{Model, Plan, RemoteBackend};
     use crate::env::Env;
     use crate::error::Error;
-    use crate::lenient::{Text, lenient};
+    use crate::lenient::{Label, lenient, read, utf8};
     use crate::providers::chat_completions::ChatCompletions;
     use crate::providers::openai_api::OpenAi;
     use crate::providers::{NO_PATH, base, key};
@@ -67,13 +67,38 @@ mod remote {
 
     lenient! {
         /// One model of the list.
-        ModelEntry { id: Text = "id" | "model" | "name" }
+        ModelEntry {
+            id: Label = "id",
+            model: Label = "model",
+            name: Label = "name",
+            // What it is for, where the server tells.
+            kind: Label = "type" | "task" | "model_type",
+        }
+    }
+
+    /// Words in the names and kinds of models that do not chat.
+    const NO_CHAT: [&str; 8] =
+        ["embed", "rerank", "whisper", "tts", "speech", "moderation", "diffusion", "transcri"];
+
+    impl ModelEntry {
+        /// The model's name, if it has one that can be asked to chat.
+        fn of_chat(self) -> Option<String> {
+            let names = [self.id.0, self.model.0, self.name.0].into_iter().flatten();
+            let is_name = |name: &String| !name.is_empty() && !name.chars().any(char::is_control);
+            let name = names.into_iter().find(is_name)?;
+            let said = format!("{name} {}", self.kind.as_str()).to_ascii_lowercase();
+            (!NO_CHAT.iter().any(|word| said.contains(word))).then_some(name)
+        }
     }
 
     fn first_model(json: &[u8]) -> Result<Option<String>, BadReply> {
-        let list: ModelList =
-            serde_json::from_slice(json).map_err(|fault| BadReply::unreadable(json, &fault))?;
-        let mut names = list.data.into_iter().filter_map(|entry| entry.id.0);
-        Ok(names.find(|name| !name.is_empty() && !name.chars().any(char::is_control)))
+        let text = utf8(json);
+        let unreadable = |fault| BadReply::unreadable(json, fault);
+        let list = match text.trim_start().starts_with('[') {
+            // The list alone.
+            true => read::<Vec<ModelEntry>>(&text).map_err(unreadable)?.value,
+            false => read::<ModelList>(&text).map_err(unreadable)?.value.data,
+        };
+        Ok(list.into_iter().find_map(ModelEntry::of_chat))
     }
 }

@@ -104,5 +104,7 @@ mod lookup {
 #[cfg(feature = "http")]
 use lookup::{NO_PATH, base, key, key_or_loopback};
 
+#[cfg(all(test, feature = "http"))]
+mod memory_tests;
 #[cfg(test)]
 mod tests;

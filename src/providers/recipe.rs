@@ -17,13 +17,15 @@ use crate::backend::AiBackend;
 use crate::config::{BackendType, HelperConfig, IDLE, Provider, TIMEOUT, TraceMode};
 use crate::engine::draft::{BadReply, Draft, Progress, TokenCounts};
 use crate::engine::error_body::ErrorBody;
+use crate::engine::json::Json;
 use crate::engine::message::{self, Content, ReplyPart, ToolCall};
+use crate::engine::payload::{Payload, payload};
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::engine::sse::SseEvent;
 use crate::engine::{Model, Plan, RemoteBackend};
 use crate::env::Env;
 use crate::error::Error;
-use crate::lenient::{Count, Raw, Text, lenient};
+use crate::lenient::{self, Count, Label, Raw, Text, lenient};
 use crate::task::FinishReason;
 use crate::task_error::ErrorKind;
 
@@ -77,15 +79,15 @@ lenient! {
         calls: Vec<Call> = "do",
         cost: Vec<Count> = "cost",
         oops: Text = "oops",
-        sort: Text = "sort",
+        sort: Label = "sort",
     }
 }
 
 lenient! {
     /// A tool that the model wants called.
     Call {
-        id: Text = "id",
-        what: Text = "what",
+        id: Label = "id",
+        what: Label = "what",
         with: Raw = "with",
     }
 }
@@ -99,7 +101,7 @@ impl Protocol for Recipe {
         &["lines", "live"]
     }
 
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8> {
+    fn write(&self, ask: &Ask<'_>) -> Json {
         let mut lines: Vec<_> =
             ask.system().map(|text| format!("system: {text}")).into_iter().collect();
         lines.extend(ask.messages().map(|m| format!("{}: {}", m.role.as_str(), m.text())));
@@ -113,13 +115,14 @@ impl Protocol for Recipe {
         for (key, value) in ask.all_params() {
             body[key] = value.clone();
         }
-        body.to_string().into_bytes()
+        Json::new(|json| json.value(&body))
     }
 
     fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
-        let reply: Reply =
-            serde_json::from_slice(body).map_err(|fault| BadReply::unreadable(body, &fault))?;
-        take(reply, draft)?;
+        let text = lenient::utf8(body);
+        let found = lenient::read(&text).map_err(|fault| BadReply::unreadable(body, fault))?;
+        draft.note_oddities(found.oddities);
+        take(found.value, draft)?;
         draft.finish = Some(FinishReason::Stop);
         Ok(())
     }
@@ -142,14 +145,14 @@ impl Protocol for Recipe {
 
     /// Its errors have a shape of their own.
     fn read_error(&self, body: &[u8]) -> Option<ErrorBody> {
-        let Reply { oops, sort, .. } = serde_json::from_slice(body).ok()?;
-        Some(ErrorBody { message: Some(oops.0?), kind: sort.0, ..ErrorBody::default() })
+        let Reply { oops, sort, .. } = lenient::read_partly(&lenient::utf8(body));
+        Some(ErrorBody { message: Some(oops.whole()?), kind: sort.0, ..ErrorBody::default() })
     }
 }
 
 /// Takes a reply in, or a piece of one.
 fn take(reply: Reply, draft: &mut Draft) -> Result<(), BadReply> {
-    if let Some(words) = reply.oops.0 {
+    if let Some(words) = reply.oops.whole() {
         let error = ErrorBody { message: Some(words), kind: reply.sort.0, ..ErrorBody::default() };
         return Err(BadReply::from(error));
     }
@@ -174,15 +177,15 @@ struct Pieces;
 
 impl ReadStream for Pieces {
     fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
-        match *event {
-            SseEvent::Data { event: b"over", .. } => draft.is_done = true,
-            SseEvent::Data { event: b"piece", data } => {
-                let piece = serde_json::from_slice(data)
-                    .map_err(|fault| BadReply::unreadable(data, &fault).within_stream())?;
-                draft.progress = Some(Progress::Delta);
-                take(piece, draft)?;
-            }
-            SseEvent::Data { .. } | SseEvent::Stray(_) => {}
+        if let SseEvent::Data { event: b"over", .. } = *event {
+            draft.is_done = true;
+            return Ok(());
+        }
+        if let Payload::Json(json) = payload(event, draft)? {
+            let found = lenient::read(&json)
+                .map_err(|fault| BadReply::unreadable(json.as_bytes(), fault).within_stream())?;
+            draft.progress = Some(Progress::Delta);
+            take(found.value, draft)?;
         }
         Ok(())
     }

@@ -36,6 +36,8 @@ const LEFT_KEPT: usize = 64;
 /// A task that waits.
 pub(crate) struct Queued {
     pub(crate) request: TaskRequest,
+    /// Bytes of its pictures.
+    pub(crate) image_bytes: usize,
     pub(crate) created_at: SystemTime,
     pub(crate) submitted: Instant,
     pub(crate) deadline: Option<Instant>,
@@ -72,6 +74,7 @@ pub(crate) struct Unreported {
     pub(crate) first_byte: Option<Duration>,
     pub(crate) waited: Option<Duration>,
     pub(crate) api: Option<OpenAiApi>,
+    pub(crate) oddities: u32,
 }
 
 /// Where a task is.
@@ -97,6 +100,7 @@ pub(crate) struct Store {
     read: NumberQueue,
     kept_bytes: usize,
     unread_bytes: usize,
+    queued_image_bytes: usize,
     last_number: u64,
     dropped: VecDeque<u64>,
     /// Dropped numbers up to this one are no longer remembered one by one.
@@ -108,6 +112,11 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) fn queued(&self) -> usize {
         self.lanes.iter().map(|lane| lane.len()).sum()
+    }
+
+    /// Bytes of the pictures that wait.
+    pub(crate) fn queued_image_bytes(&self) -> usize {
+        self.queued_image_bytes
     }
 
     /// Tasks that have no readable outcome yet: queued, running, or just being ended.
@@ -134,6 +143,7 @@ impl Store {
         if let Some(deadline) = queued.deadline {
             self.next_expiry = earlier(self.next_expiry, Some(deadline));
         }
+        self.queued_image_bytes += queued.image_bytes;
         self.lanes[lane_of(queued.request.priority)].push(number);
         self.tasks.push(number, Phase::Queued(queued));
         number
@@ -169,6 +179,7 @@ impl Store {
             return None;
         }
         let Phase::Queued(queued) = std::mem::replace(phase, Phase::Ending) else { return None };
+        self.queued_image_bytes -= queued.image_bytes;
         let tasks = &self.tasks;
         let lane = lane_of(queued.request.priority);
         self.lanes[lane].left(|number| is_queued(tasks, number));

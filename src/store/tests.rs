@@ -7,6 +7,7 @@ use crate::task::Priority;
 fn queued(prompt: &str, priority: Priority) -> Queued {
     Queued {
         request: TaskRequest::new(prompt).priority(priority),
+        image_bytes: 0,
         created_at: SystemTime::UNIX_EPOCH,
         submitted: Instant::now(),
         deadline: None,
@@ -15,6 +16,7 @@ fn queued(prompt: &str, priority: Priority) -> Queued {
 
 fn finished(number: u64) -> Task {
     Task {
+        echoed: false,
         task_id: TaskId::new("00000001".parse::<HelperId>().unwrap(), number),
         helper_id: "00000001".parse().unwrap(),
         prompt: String::new(),

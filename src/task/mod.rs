@@ -8,17 +8,24 @@ use crate::foreign::Foreign;
 use crate::tool::Tool;
 
 mod api;
+mod check;
+mod lookup;
 mod model_settings;
 mod outcome;
 mod request;
+mod request_images;
 mod request_json;
+mod turn;
 
 pub use api::OpenAiApi;
-
+pub(crate) use check::RequestBounds;
+pub use lookup::TaskLookup;
 pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]
 pub(crate) use request::ReplySchema;
-pub use request::{Role, TaskRequest, Turn};
+pub use request::TaskRequest;
+pub use turn::{Image, MAX_IMAGES, Role, Turn};
+pub(crate) use turn::{ImageBounds, sniff as sniff_image};
 
 /// A callback that only its owner can reach. The mutex is never locked: it makes the
 /// request (and so the errors that give it back) shareable between threads.
@@ -35,6 +42,22 @@ impl<T> Exclusive<T> {
 
     pub(crate) fn into_inner(self) -> Foreign<T> {
         self.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A request's `on_done`, which one call over several helpers takes out of a request that it has
+/// only borrowed.
+#[derive(Default)]
+pub(crate) struct OnDoneCell(Mutex<Option<Foreign<OnDone>>>);
+
+impl OnDoneCell {
+    fn new(callback: OnDone) -> Self {
+        Self(Mutex::new(Some(Foreign::new(callback))))
+    }
+
+    /// The callback, the first time.
+    pub(crate) fn take(&self) -> Option<Foreign<OnDone>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
     }
 }
 

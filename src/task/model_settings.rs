@@ -79,6 +79,10 @@ impl TaskRequest {
         self
     }
 
+    pub(crate) fn take_on_text(&mut self) -> Option<Foreign<OnText>> {
+        self.on_text.take().map(Exclusive::into_inner)
+    }
+
     fn callbacks(&mut self) -> &mut OnText {
         self.on_text.get_or_insert_with(|| Exclusive::new(OnText::default())).get_mut()
     }

@@ -99,6 +99,12 @@ impl FinishReason {
     }
 }
 
+impl fmt::Display for FinishReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A finished task: what was asked, and what came of it.
 ///
 /// Exactly one of `result` and `error` is set. `Debug` shows lengths, never the texts;
@@ -134,6 +140,8 @@ pub struct Task {
     pub finish_reason: Option<FinishReason>,
     /// Which of OpenAI's APIs answered; `None` where neither was asked, or the task failed.
     pub api: Option<OpenAiApi>,
+    /// Whether the embedded engine answered, which says back what it was asked: no model did.
+    pub echoed: bool,
     /// How many times the backend was called; 0 for a task that never ran.
     pub attempts: u32,
     /// Time spent in the queue, in milliseconds.
@@ -209,6 +217,7 @@ impl fmt::Debug for Task {
             .field("cost", &self.cost)
             .field("finish_reason", &self.finish_reason)
             .field("api", &self.api)
+            .field("echoed", &self.echoed)
             .field("attempts", &self.attempts)
             .field("queue_ms", &self.queue_ms)
             .field("latency_ms", &self.latency_ms)
@@ -218,7 +227,7 @@ impl fmt::Debug for Task {
 
 impl Serialize for Task {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Task", 16)?;
+        let mut out = serializer.serialize_struct("Task", 17)?;
         out.serialize_field("task_id", &self.task_id)?;
         out.serialize_field("helper_id", &self.helper_id)?;
         out.serialize_field("prompt", &self.prompt)?;
@@ -232,6 +241,7 @@ impl Serialize for Task {
         out.serialize_field("cost", &self.cost)?;
         out.serialize_field("finish_reason", &self.finish_reason.map(FinishReason::as_str))?;
         out.serialize_field("api", &self.api)?;
+        out.serialize_field("echoed", &self.echoed)?;
         out.serialize_field("attempts", &self.attempts)?;
         out.serialize_field("queue_ms", &self.queue_ms)?;
         out.serialize_field("latency_ms", &self.latency_ms)?;

@@ -1,56 +1,17 @@
 //! A task on its way in: what is asked, and how.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::model_settings::ModelSettings;
-use super::{Exclusive, OnDone, OnText, Priority, Task, Tools};
-use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
+use super::turn::{Image, Role, Turn};
+use super::{Exclusive, OnDoneCell, OnText, Priority, Task, Tools};
+use crate::nesting::bounded;
 use crate::tool::Tool;
 use crate::trace::{TraceId, TraceNote};
-
-/// Who said something in a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Role {
-    /// Instructions to the model.
-    System,
-    /// The person, or the program in its place.
-    User,
-    /// The model.
-    Assistant,
-}
-
-impl Role {
-    /// The role's name in the OpenAI protocol.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
-}
-
-/// One earlier turn of a conversation, sent before the prompt.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Turn {
-    /// Who said it.
-    pub role: Role,
-    /// What was said.
-    pub text: String,
-}
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("role", &self.role).field("bytes", &self.text.len()).finish()
-    }
-}
 
 /// A JSON schema that the answer must follow (OpenAI's `response_format`).
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +40,7 @@ pub struct TaskRequest {
     pub(crate) context: Map<String, Value>,
     pub(crate) system_prompt: Option<String>,
     pub(crate) turns: Vec<Turn>,
+    pub(crate) images: Vec<Image>,
     pub(crate) custom_params: Map<String, Value>,
     pub(crate) tools: Tools,
     pub(crate) reply_schema: Option<Box<ReplySchema>>,
@@ -88,7 +50,7 @@ pub struct TaskRequest {
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) on_text: Option<Exclusive<OnText>>,
-    pub(crate) on_done: Option<Exclusive<OnDone>>,
+    pub(crate) on_done: OnDoneCell,
     pub(crate) model_settings: ModelSettings,
 }
 
@@ -100,6 +62,7 @@ impl TaskRequest {
             context: Map::new(),
             system_prompt: None,
             turns: Vec::new(),
+            images: Vec::new(),
             custom_params: Map::new(),
             tools: Tools::default(),
             reply_schema: None,
@@ -109,7 +72,7 @@ impl TaskRequest {
             timeout: None,
             deadline: None,
             on_text: None,
-            on_done: None,
+            on_done: OnDoneCell::default(),
             model_settings: ModelSettings::default(),
         }
     }
@@ -139,7 +102,7 @@ impl TaskRequest {
     /// prompt.
     #[must_use]
     pub fn turn(mut self, role: Role, text: impl Into<String>) -> Self {
-        self.turns.push(Turn { role, text: text.into() });
+        self.turns.push(Turn::new(role, text));
         self
     }
 
@@ -251,29 +214,8 @@ impl TaskRequest {
     /// is not there for tasks; a stop does not wait for it longer than it says.
     #[must_use]
     pub fn on_done(mut self, callback: impl FnOnce(&Task) + Send + 'static) -> Self {
-        self.on_done = Some(Exclusive::new(Box::new(callback)));
+        self.on_done = OnDoneCell::new(Box::new(callback));
         self
-    }
-
-    /// A copy of everything but the callbacks.
-    pub fn clone_without_callbacks(&self) -> Self {
-        Self {
-            prompt: self.prompt.clone(),
-            context: self.context.clone(),
-            system_prompt: self.system_prompt.clone(),
-            turns: self.turns.clone(),
-            custom_params: self.custom_params.clone(),
-            tools: self.tools.clone(),
-            reply_schema: self.reply_schema.clone(),
-            max_retries: self.max_retries,
-            note: self.note.clone(),
-            priority: self.priority,
-            timeout: self.timeout,
-            deadline: self.deadline,
-            on_text: None,
-            on_done: None,
-            model_settings: self.model_settings.clone(),
-        }
     }
 
     /// A copy of what a finished task shows of its request.
@@ -283,107 +225,71 @@ impl TaskRequest {
         copy.note = self.note.clone();
         copy
     }
+}
 
+/// A clone carries no callbacks: `on_text`, `on_reasoning` and `on_done` stay with the original.
+impl Clone for TaskRequest {
+    fn clone(&self) -> Self {
+        Self {
+            prompt: self.prompt.clone(),
+            context: self.context.clone(),
+            system_prompt: self.system_prompt.clone(),
+            turns: self.turns.clone(),
+            images: self.images.clone(),
+            custom_params: self.custom_params.clone(),
+            tools: self.tools.clone(),
+            reply_schema: self.reply_schema.clone(),
+            max_retries: self.max_retries,
+            note: self.note.clone(),
+            priority: self.priority,
+            timeout: self.timeout,
+            deadline: self.deadline,
+            on_text: None,
+            on_done: OnDoneCell::default(),
+            model_settings: self.model_settings.clone(),
+        }
+    }
+}
+
+/// What is set. Getters whose plain name is a setter's begin with `get_`, as those of
+/// [`std::process::Command`] do.
+impl TaskRequest {
     /// The prompt.
     pub fn prompt(&self) -> &str {
         &self.prompt
     }
 
     /// The context.
-    pub fn context_ref(&self) -> &Map<String, Value> {
+    pub fn get_context(&self) -> &Map<String, Value> {
         &self.context
     }
 
     /// The earlier turns of the conversation, oldest first.
-    pub fn turns_ref(&self) -> &[Turn] {
+    pub fn get_turns(&self) -> &[Turn] {
         &self.turns
+    }
+
+    /// The pictures that belong to the prompt; those of earlier turns are in
+    /// [`Turn::images`]. A backend of your own gets them only if it says that it
+    /// [accepts them](crate::AiBackend::accepts_images).
+    pub fn images(&self) -> &[Image] {
+        &self.images
     }
 
     /// The tools that the model may call. A [`Custom`](crate::BackendType::Custom) backend
     /// calls them itself.
-    pub fn tools_ref(&self) -> &[Arc<dyn Tool>] {
+    pub fn get_tools(&self) -> &[Arc<dyn Tool>] {
         &self.tools
     }
 
     /// Parameters for this provider alone.
-    pub fn custom_params_ref(&self) -> &Map<String, Value> {
+    pub fn get_custom_params(&self) -> &Map<String, Value> {
         &self.custom_params
     }
 
     /// Name and JSON schema that the answer must follow, if any.
-    pub fn reply_schema_ref(&self) -> Option<(&str, &Value)> {
+    pub fn get_reply_schema(&self) -> Option<(&str, &Value)> {
         self.reply_schema.as_ref().map(|reply| (reply.name.as_str(), &reply.schema))
-    }
-
-    /// Whether the request can be accepted, or why not. Asked once, when it is submitted.
-    pub(crate) fn validate(&self, prompt_max: usize, context_max: usize) -> Result<(), String> {
-        let refuse = Err;
-        if self.prompt.trim().is_empty() {
-            return refuse("the prompt is empty: say what the helper is to do".into());
-        }
-        let system = self.system_prompt.as_ref().map_or(0, String::len);
-        let turns: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
-        let prompt = self.prompt.len() + system + turns;
-        if prompt > prompt_max {
-            return refuse(format!(
-                "the prompt (with system prompt and earlier turns) has {prompt} bytes, \
-                 the helper takes {prompt_max}: shorten it, or raise max_prompt_bytes"
-            ));
-        }
-        // Before anything else looks into them: all else goes as deep as they do.
-        if let Some(what) = self.nested_too_deep() {
-            return refuse(format!(
-                "{what} is nested deeper than {MAX_JSON_DEPTH} levels: flatten it"
-            ));
-        }
-        let context = if self.context.is_empty() { 0 } else { json_bytes(&self.context) };
-        if context > context_max {
-            return refuse(format!(
-                "the context has {context} bytes as JSON, the helper takes {context_max}: \
-                 leave some out, or raise max_context_bytes"
-            ));
-        }
-        if self.timeout == Some(Duration::ZERO) {
-            return refuse("a timeout of zero leaves no time to run: leave it out".into());
-        }
-        self.model_settings.validate()?;
-        self.note.as_ref().and_then(|note| note.validate().err()).map_or(Ok(()), refuse)
-    }
-
-    fn nested_too_deep(&self) -> Option<&'static str> {
-        if self.context.values().any(is_too_deep) {
-            return Some("the context");
-        }
-        if self.custom_params.values().any(is_too_deep) {
-            return Some("a custom_param");
-        }
-        let schema = self.reply_schema.as_ref().map(|reply| &reply.schema);
-        schema.is_some_and(is_too_deep).then_some("the reply_schema")
-    }
-
-    /// Bytes of text held, for the bound on kept results.
-    pub(crate) fn text_bytes(&self) -> usize {
-        self.prompt.len() + if self.context.is_empty() { 0 } else { json_bytes(&self.context) }
-    }
-}
-
-/// The value's length as JSON, without writing it anywhere.
-fn json_bytes(value: &impl Serialize) -> usize {
-    struct Count(usize);
-    impl Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // A map of JSON values always serializes; should it not, it is over every bound.
-    match serde_json::to_writer(&mut count, value) {
-        Ok(()) => count.0,
-        Err(_) => usize::MAX,
     }
 }
 
@@ -406,6 +312,7 @@ impl fmt::Debug for TaskRequest {
             .field("prompt_bytes", &self.prompt.len())
             .field("context_keys", &self.context.len())
             .field("turns", &self.turns.len())
+            .field("images", &self.image_count())
             .field("tools", &self.tools.len())
             .field("priority", &self.priority)
             .field("timeout", &self.timeout)

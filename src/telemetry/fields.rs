@@ -1,7 +1,7 @@
 //! Which fields an event has in its line.
 
 use super::line::{Line, key};
-use crate::event::{Event, EventKind};
+use crate::event::{CallFacts, Event, EventFacts, EventKind, TaskFacts};
 use crate::task::Usage;
 use crate::task_error::TaskError;
 
@@ -34,33 +34,57 @@ pub(super) fn write_fields(line: &mut Line, event: &Event<'_>) {
     if let Some(error) = event.error {
         write_error(line, error);
     }
-    if let Some(status) = event.http_status.or(event.error.and_then(TaskError::status)) {
+    let error_status = event.error.and_then(TaskError::status);
+    match event.facts {
+        EventFacts::Call(call) => write_call(line, &call, error_status),
+        EventFacts::Task(end) => write_task(line, &end, error_status),
+        EventFacts::Named(facts) => {
+            write_status(line, error_status);
+            facts.iter().for_each(|&(name, fact)| line.fact(name, fact));
+        }
+    }
+}
+
+fn write_status(line: &mut Line, status: Option<u16>) {
+    if let Some(status) = status {
         line.count(key!("http_status"), u64::from(status));
     }
-    if let Some(attempt) = event.attempt {
-        line.count(key!("attempt"), u64::from(attempt));
-    }
-    if let Some(usage) = event.usage {
+}
+
+fn write_call(line: &mut Line, call: &CallFacts<'_>, error_status: Option<u16>) {
+    write_status(line, call.http_status.or(error_status));
+    line.count(key!("attempt"), u64::from(call.attempt));
+    if let Some(usage) = call.usage {
         write_usage(line, usage);
     }
-    if let Some(cost) = event.task.and_then(|task| task.cost) {
+    if let Some(time) = call.first_byte {
+        line.millis(key!("first_byte_ms"), time);
+    }
+    if let Some(time) = call.waited {
+        line.millis(key!("waited_ms"), time);
+    }
+    if let Some(api) = call.api {
+        line.name(key!("api"), api.as_str());
+    }
+    if call.oddities > 0 {
+        line.count(key!("oddities"), u64::from(call.oddities));
+    }
+}
+
+fn write_task(line: &mut Line, end: &TaskFacts<'_>, error_status: Option<u16>) {
+    let task = end.task;
+    write_status(line, error_status);
+    line.count(key!("attempt"), u64::from(task.attempts));
+    if let Some(usage) = &task.usage {
+        write_usage(line, usage);
+    }
+    if let Some(cost) = task.cost {
         // As a whole number: six decimals would lose the tokens of a short task.
         line.count(key!("cost_nano"), (cost * NANO_PER_UNIT).round() as u64);
     }
-    if let Some(time) = event.queue {
-        line.millis(key!("queue_ms"), time);
-    }
-    if let Some(time) = event.first_byte {
-        line.millis(key!("first_byte_ms"), time);
-    }
-    if let Some(time) = event.waited {
-        line.millis(key!("waited_ms"), time);
-    }
-    if let Some(api) = event.api {
-        line.name(key!("api"), api.as_str());
-    }
-    for &(name, fact) in event.facts {
-        line.fact(name, fact);
+    line.millis(key!("queue_ms"), end.queue);
+    if task.echoed {
+        line.flag(key!("echoed"), true);
     }
 }
 

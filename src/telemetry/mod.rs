@@ -54,6 +54,16 @@ pub enum Fsync {
     EachTask,
 }
 
+impl fmt::Display for Fsync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::EachLines(lines) => write!(f, "each {lines} lines"),
+            Self::EachTask => f.write_str("each task"),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Rotation {
     bytes_max: NonZeroU64,

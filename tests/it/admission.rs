@@ -26,19 +26,19 @@ struct Decisions(Mutex<Sender<Decision>>);
 
 impl Observe for Decisions {
     fn on_event(&self, event: &Event<'_>) {
-        if event.kind != EventKind::Admission {
+        if event.kind() != EventKind::Admission {
             return;
         }
         let fact = |name: &str| {
-            let (_, fact) = event.facts.iter().find(|fact| fact.0 == name)?;
+            let fact = event.fact(name)?;
             let Fact::Text(text) = fact else { panic!("{fact:?}") };
-            Some((*text).to_owned())
+            Some(text.to_owned())
         };
         let told = (
             fact("decision").unwrap(),
             fact("pressure").unwrap(),
             fact("to"),
-            event.waited.is_some(),
+            event.fact("waited_ms").is_some(),
         );
         self.0.lock().unwrap().send(told).unwrap();
     }

@@ -155,7 +155,7 @@ struct Stands {
 
 impl Observe for Stands {
     fn on_event(&self, event: &Event<'_>) {
-        if event.kind == EventKind::TaskComplete && event.task_id.as_ref() == self.id.get() {
+        if event.kind() == EventKind::TaskComplete && event.task_id().as_ref() == self.id.get() {
             self.stands.lock().unwrap().send(()).unwrap();
             let _ = self.go.lock().unwrap().recv_timeout(LONG);
         }

@@ -242,6 +242,18 @@ fn a_missing_file_is_an_error_with_its_name() {
     assert!(error.to_string().contains("no/such/audit.jsonl"), "{error}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_an_error_and_no_wait() {
+    let folder = crate::telemetry::Folder::new("debrief-pipe");
+    let path = folder.join("audit.jsonl");
+    crate::telemetry::places::pipe(&path);
+    let (send, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(Debrief::from_path(path).map(drop)));
+    let error = ended.recv_timeout(crate::support::LONG).expect("it does not wait").unwrap_err();
+    assert!(error.to_string().contains("a pipe"), "{error}");
+}
+
 #[test]
 fn progress_ends_with_the_whole_file() {
     let path = data("prototype.jsonl");

@@ -158,7 +158,7 @@ fn a_stop_loses_no_task_to_a_panic_in_a_drop() {
 fn a_request_that_is_refused_or_never_submitted_does_no_harm() {
     drop(bring_all("never submitted".into()));
     let twice = bring_all(bring_all("the second ones take the place of the first".into()));
-    drop(twice.clone_without_callbacks());
+    drop(twice.clone());
     drop(twice);
     let helper = AutomationHelper::new(HelperConfig::local().queue_capacity(1)).unwrap();
     assert!(matches!(helper.submit_task(bring_all("".into())), Err(Error::InvalidRequest(_))));

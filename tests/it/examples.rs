@@ -18,6 +18,7 @@ use crate::support::command;
 
 mod debrief;
 mod doctor;
+mod look;
 
 /// Each story takes seconds; under emulation ten times that. Then it is killed.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -467,11 +468,12 @@ fn tools_are_called_by_the_model() {
 }
 
 /// Programs that answer an unknown argument with their usage.
-const STRICT: [&str; 10] = [
+const STRICT: [&str; 11] = [
     "custom_backend",
     "demo",
     "device_maintenance",
     "hybrid",
+    "look",
     "model_comparison",
     "network_security",
     "pipeline",

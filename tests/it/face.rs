@@ -24,6 +24,39 @@ where
 }
 
 #[test]
+fn enums_that_programs_print_have_words() {
+    use automation_assistant::device::{BatterySource, CloudAction};
+    use automation_assistant::limits::WhenResultsFull;
+    use automation_assistant::opik::TraceMode;
+    use automation_assistant::together::Want;
+    use automation_assistant::{EventKind, Fact, FinishReason, Fsync, Role, TaskLookup};
+    use std::fmt::Display;
+    let lines = Fsync::EachLines(std::num::NonZeroU32::new(7).unwrap());
+    let rows: [(&dyn Display, &str); 17] = [
+        (&TaskState::Running, "running"),
+        (&TaskLookup::Dropped, "dropped"),
+        (&Priority::High, "high"),
+        (&Role::Assistant, "assistant"),
+        (&FinishReason::ToolCalls, "tool_calls"),
+        (&EventKind::NotAsked, "not_asked"),
+        (&Fact::Count(3), "3"),
+        (&Fact::Number(0.5), "0.5"),
+        (&Fact::Text("x"), "x"),
+        (&Want::First(2), "first 2"),
+        (&Fsync::EachTask, "each task"),
+        (&lines, "each 7 lines"),
+        (&TraceMode::Metadata, "metadata"),
+        (&WhenResultsFull::DropOldest, "drop_oldest"),
+        (&CloudAction::UseLocal, "use_local"),
+        (&BatterySource::Termux, "termux"),
+        (&ErrorKind::RateLimited, "rate_limited"),
+    ];
+    for (printed, word) in rows {
+        assert_eq!(printed.to_string(), word);
+    }
+}
+
+#[test]
 fn types_can_do_what_is_promised_of_them() {
     is_shared::<AutomationAssistantManager>();
     is_shared::<AutomationHelper>();

@@ -259,11 +259,11 @@ fn an_inbox_holds_what_it_says_to_the_byte() {
 fn a_custom_backend_sees_all_that_was_asked() {
     let backend = FnBackend(|call: &CallContext<'_>| {
         let request = call.request();
-        let [tool] = request.tools_ref() else { panic!("one tool") };
-        let [turn] = request.turns_ref() else { panic!("one turn") };
-        let (name, schema) = request.reply_schema_ref().unwrap();
+        let [tool] = request.get_tools() else { panic!("one tool") };
+        let [turn] = request.get_turns() else { panic!("one turn") };
+        let (name, schema) = request.get_reply_schema().unwrap();
         let told = tool.call(&json!({})).unwrap();
-        let seed = &request.custom_params_ref()["seed"];
+        let seed = &request.get_custom_params()["seed"];
         let said = turn.role.as_str();
         Ok(Reply::new(format!("{told} {said} {} {seed} {name} {schema}", turn.text)))
     });

@@ -18,14 +18,18 @@ mod face;
 mod flow;
 #[cfg(feature = "http")]
 mod graders;
+mod handles;
 #[cfg(feature = "http")]
 mod http;
+mod images;
 mod limits;
+mod names;
 mod nested_ends;
 mod nesting;
 mod observers;
 #[cfg(feature = "http")]
 mod opik;
+mod partial;
 #[cfg(feature = "http")]
 mod real_model;
 mod resources;

@@ -143,7 +143,7 @@ struct CancelsNext(OnceLock<(AutomationHelper, Vec<TaskId>)>);
 impl Observe for CancelsNext {
     fn on_event(&self, event: &Event<'_>) {
         let Some((helper, ids)) = self.0.get() else { return };
-        let place = event.task_id.and_then(|id| ids.binary_search(&id).ok());
+        let place = event.task_id().and_then(|id| ids.binary_search(&id).ok());
         if let Some(&next) = place.and_then(|place| ids.get(place + 1)) {
             assert!(helper.cancel_task(next));
         }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     Attempt, AutomationAssistantManager, AutomationHelper, CallContext, ErrorKind, Event,
-    EventKind, HelperConfig, HelperStatus, Observe, Reply, TaskError, TaskId, TaskState, Usage,
+    EventFacts, EventKind, HelperConfig, HelperStatus, Observe, Reply, TaskError, TaskId,
+    TaskState, Usage,
 };
 
 use crate::support::{FnBackend, LONG, Notes, patient};
@@ -56,17 +57,16 @@ struct Facts(Mutex<Vec<String>>);
 
 impl Observe for Facts {
     fn on_event(&self, event: &Event<'_>) {
-        let line = match event.kind {
-            EventKind::BackendCall | EventKind::TaskComplete => format!(
-                "{} {:?} {:?} {:?} {:?} {:?} {}",
-                event.kind.as_str(),
-                event.attempt,
-                event.http_status,
-                event.usage.map(|usage| usage.total_tokens),
-                event.first_byte,
-                event.waited,
-                event.task.is_some(),
+        let line = match event.facts() {
+            EventFacts::Call(call) => format!(
+                "call {} {:?} {:?} {:?} {:?}",
+                call.attempt,
+                call.http_status,
+                call.usage.map(|usage| usage.total_tokens),
+                call.first_byte,
+                call.waited,
             ),
+            EventFacts::Task(end) => format!("task {} {}", end.task.attempts, end.task.task_id),
             _ => return,
         };
         self.0.lock().unwrap().push(line);
@@ -103,9 +103,9 @@ fn each_call_is_told_with_its_facts_and_the_end_with_the_last_number() {
     assert_eq!(
         *facts.0.lock().unwrap(),
         [
-            "backend_call Some(1) Some(503) None Some(7ms) None false",
-            "backend_call Some(2) None Some(5) None Some(9ms) false",
-            "task_complete Some(2) None None None None true",
+            "call 1 Some(503) None Some(7ms) None",
+            "call 2 None Some(5) None Some(9ms)",
+            &format!("task 2 {id}"),
         ]
     );
 }
@@ -118,7 +118,7 @@ struct Slow {
 
 impl Observe for Slow {
     fn on_event(&self, event: &Event<'_>) {
-        if event.kind == EventKind::TaskComplete {
+        if event.kind() == EventKind::TaskComplete {
             let _ = self.told.lock().unwrap().send(());
             let _ = self.go.lock().unwrap().recv_timeout(LONG);
         }
@@ -182,8 +182,8 @@ struct On<F>(EventKind, F);
 
 impl<F: Fn(TaskId) + Send + Sync> Observe for On<F> {
     fn on_event(&self, event: &Event<'_>) {
-        if event.kind == self.0 {
-            (self.1)(event.task_id.unwrap());
+        if event.kind() == self.0 {
+            (self.1)(event.task_id().unwrap());
         }
     }
 }

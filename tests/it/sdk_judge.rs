@@ -3,11 +3,13 @@
 //! without its address in the environment these tests say so and pass.
 
 use automation_assistant::{
-    AutomationAssistantManager, ErrorKind, FnTool, HelperConfig, OpenAiApi, Role, Task, TaskRequest,
+    AutomationAssistantManager, ErrorKind, FnTool, HelperConfig, OpenAiApi, Role, Task,
+    TaskRequest, Turn,
 };
 use serde_json::{Value, json};
 
 use crate::support::LONG;
+use crate::support::pictures::PNG;
 
 const KEY: &str = "sk-judged-0123456789";
 
@@ -88,6 +90,12 @@ fn with_tools(request: TaskRequest) -> TaskRequest {
         .tool(FnTool::new("battery_level", "", json!({}), |_| Err("no sensor".to_owned())))
 }
 
+fn with_images(request: TaskRequest) -> TaskRequest {
+    let turn = Turn::user("").image_url("https://h.example/a.png");
+    let request = request.turns([turn, Turn::assistant("seen")]);
+    request.image_bytes("image/png", PNG.to_vec()).image_url("https://h.example/b.png")
+}
+
 fn with_schema(request: TaskRequest) -> TaskRequest {
     let schema = json!({"type": "object", "properties": {"n": {"type": "number"}},
         "required": ["n"], "additionalProperties": false});
@@ -109,8 +117,12 @@ fn every_request_is_accepted_and_every_answer_understood() {
     for (name, config) in helpers(&judge) {
         for stream in [false, true] {
             for tools in [false, true] {
-                for schema in [false, true] {
+                for (schema, images) in [(false, false), (false, true), (true, false), (true, true)]
+                {
                     let mut asked = request();
+                    if images {
+                        asked = with_images(asked);
+                    }
                     if stream {
                         asked = asked.on_text(|_| {});
                     }
@@ -121,7 +133,9 @@ fn every_request_is_accepted_and_every_answer_understood() {
                         asked = with_schema(asked);
                     }
                     let task = ask(config.clone(), asked);
-                    let what = format!("{name}, stream {stream}, tools {tools}, schema {schema}");
+                    let what = format!(
+                        "{name}, stream {stream}, tools {tools}, schema {schema}, images {images}"
+                    );
                     assert!(task.is_success(), "{what}: {:?}", task.error);
                     assert_eq!(task.attempts, 1 + u32::from(tools), "{what}");
                     assert!(task.usage.is_some(), "{what}");

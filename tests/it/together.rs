@@ -6,6 +6,7 @@ mod fallback;
 mod fan_out;
 mod messages;
 mod pipeline;
+mod progress;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};

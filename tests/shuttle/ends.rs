@@ -167,7 +167,7 @@ impl Observe for CancelsOther {
     fn on_event(&self, event: &Event<'_>) {
         let chosen = self.0.lock().unwrap().clone();
         let Some((helper, seen, other)) = chosen else { return };
-        if event.kind == EventKind::TaskComplete && event.task_id == Some(seen) {
+        if event.kind() == EventKind::TaskComplete && event.task_id() == Some(seen) {
             helper.cancel_task(other);
         }
     }

@@ -80,7 +80,7 @@ struct Notes(Mutex<Vec<Note>>);
 
 impl Observe for Notes {
     fn on_event(&self, event: &Event<'_>) {
-        self.0.lock().unwrap().push((event.kind, event.task_id));
+        self.0.lock().unwrap().push((event.kind(), event.task_id()));
     }
 }
 

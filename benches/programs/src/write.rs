@@ -34,7 +34,7 @@ struct Repeat {
 impl Observe for Repeat {
     fn on_events(&self, events: &[Event<'_>]) -> bool {
         let [_call, end] = events else { return false };
-        if end.kind == EventKind::TaskComplete {
+        if end.kind() == EventKind::TaskComplete {
             if let Some(mut work) = self.work.lock().unwrap().take() {
                 match self.both {
                     true => work(&|| assert!(self.telemetry.on_events(events))),

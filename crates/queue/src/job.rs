@@ -267,19 +267,15 @@ impl Job {
             }
             request = request.deadline(left);
         }
-        with_images(request, self.images)
+        Ok(self.images.into_iter().fold(request, with_image))
     }
 }
 
-/// Hands the pictures over. The core of this version takes none.
-fn with_images(request: TaskRequest, images: Vec<Image>) -> Result<TaskRequest, TaskError> {
-    if images.is_empty() {
-        return Ok(request);
+fn with_image(request: TaskRequest, image: Image) -> TaskRequest {
+    match image {
+        Image::Bytes { media_type, bytes } => request.image_bytes(media_type, bytes),
+        Image::Url(url) => request.image_url(url),
     }
-    Err(TaskError::new(
-        ErrorKind::Unsupported,
-        "the job carries images, which this version of automation-assistant cannot send",
-    ))
 }
 
 fn is_tool_name(name: &str) -> bool {

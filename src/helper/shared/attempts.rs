@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::Shared;
 use crate::backend::Attempt;
-use crate::event::EventKind;
+use crate::event::{CallFacts, EventFacts, EventKind};
 use crate::store::{Phase, Unreported};
 use crate::sync::{Arc, now};
 
@@ -41,6 +41,7 @@ impl Shared {
                 first_byte: attempt.first_byte,
                 waited: attempt.waited,
                 api: attempt.api,
+                oddities: attempt.oddities,
             });
             return;
         }
@@ -50,12 +51,15 @@ impl Shared {
         let mut event =
             self.event(EventKind::BackendCall).outcome(now().duration_since(opened), attempt.error);
         event.task_id = Some(self.task_id(number));
-        event.attempt = Some(ordinal);
-        event.http_status = attempt.http_status;
-        event.usage = attempt.usage;
-        event.first_byte = attempt.first_byte;
-        event.waited = attempt.waited;
-        event.api = attempt.api;
+        event.facts = EventFacts::Call(CallFacts {
+            attempt: ordinal,
+            http_status: attempt.http_status,
+            usage: attempt.usage,
+            first_byte: attempt.first_byte,
+            waited: attempt.waited,
+            api: attempt.api,
+            oddities: attempt.oddities,
+        });
         self.observers.notify(&event);
         let mut state = self.lock();
         let Some(Phase::Running(running)) = state.store.phase(number) else { return };

@@ -29,6 +29,8 @@ pub(crate) struct Claim {
     pub(super) on_text: Option<Foreign<OnText>>,
     /// When the first piece of text came.
     pub(super) first_text: Option<Instant>,
+    /// The text that the backend has sent, for a task that failed.
+    sent: String,
 }
 
 impl Claim {
@@ -41,15 +43,21 @@ impl Claim {
             attempt_open: None,
             attempts: 0,
             unreported: None,
-            on_done: queued.request.on_done.take().map(Exclusive::into_inner),
+            on_done: queued.request.on_done.take(),
             slot: None,
             on_text: queued.request.on_text.take().map(Exclusive::into_inner),
             first_text: None,
+            sent: String::new(),
             request: queued.request,
         }
     }
 
-    pub(super) fn running(number: u64, running: Running, request: TaskRequest) -> Self {
+    pub(super) fn running(
+        number: u64,
+        running: Running,
+        request: TaskRequest,
+        sent: String,
+    ) -> Self {
         Self {
             number,
             request,
@@ -63,6 +71,7 @@ impl Claim {
             slot: Some(running.slot),
             on_text: None,
             first_text: None,
+            sent,
         }
     }
 }
@@ -88,9 +97,7 @@ impl Shared {
     /// raised either way.
     pub(super) fn claim(&self, state: &mut State, number: u64, why: TaskError) -> Option<Ended> {
         if let Some(queued) = state.store.claim_queued(number) {
-            if state.room_waiters > 0 {
-                self.room.notify_one();
-            }
+            self.notify_room(state);
             return Some(Ended { claim: Some((Claim::queued(number, queued), why)), hooks: None });
         }
         let Some(Phase::Running(running)) = state.store.phase(number) else { return None };
@@ -110,7 +117,7 @@ impl Shared {
             Err(_) => None,
         };
         let request = request.unwrap_or_else(|| TaskRequest::new(""));
-        let claim = Claim::running(number, running, request);
+        let claim = Claim::running(number, running, request, slot.sent.copy());
         Some(Ended { claim: Some((claim, why)), hooks: Some(slot.cancel.raise()) })
     }
 
@@ -149,10 +156,11 @@ impl Shared {
         let request_bytes = claim.request.text_bytes();
         let (reply, error) = match outcome {
             Ok(reply) => (Some(reply), None),
-            Err(error) => (None, Some(error)),
+            Err(error) => (None, Some(error.with_partial_if_none(std::mem::take(&mut claim.sent)))),
         };
         let provider = reply.as_ref().and_then(|reply| reply.provider.clone());
         let api = reply.as_ref().and_then(|reply| reply.api);
+        let echoed = reply.as_ref().is_some_and(|reply| reply.echoed);
         let (result, model, usage, finish_reason) = match reply {
             Some(reply) => (Some(reply.text), reply.model, reply.usage, reply.finish_reason),
             None => (None, None, None, None),
@@ -172,6 +180,7 @@ impl Shared {
             usage,
             finish_reason,
             api,
+            echoed,
             attempts: claim.attempts + u32::from(claim.attempt_open.is_some()),
             queue_ms: millis(claim.queue_time),
             latency_ms: millis(latency),

@@ -34,7 +34,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::backend::AiBackend;
+use serde_json::Value;
+
+use crate::backend::{AiBackend, SentText};
 use crate::cancel::CancelSignal;
 use crate::config::HelperConfig;
 use crate::error::Error;
@@ -86,12 +88,6 @@ pub const INBOX_BYTES_MAX: usize = 64 << 10;
 /// Under this key of the context a task finds the messages in its helper's inbox.
 const INBOX_KEY: &str = "inbox";
 
-/// What one helper's result says to another helper.
-pub(crate) struct InboxMessage {
-    pub(crate) from: String,
-    pub(crate) text: String,
-}
-
 /// Who waits for any of several tasks.
 pub(crate) struct Watch {
     fired: Mutex<bool>,
@@ -123,6 +119,8 @@ impl Watch {
 /// A thread's place: the signal that reaches it and the request it works on.
 pub(crate) struct ThreadSlot {
     pub(crate) cancel: CancelSignal,
+    /// Text that the backend has sent for the task that runs.
+    pub(crate) sent: SentText,
     /// Written by the slot's thread, under the state's lock; read by that thread while it
     /// works, and by whoever ends the task in its place (to copy the prompt), also under the
     /// state's lock. So a writer never waits.
@@ -155,7 +153,10 @@ pub(crate) struct State {
     awaited: Vec<u64>,
     room_waiters: usize,
     watches: Vec<Arc<Watch>>,
-    inbox: Vec<InboxMessage>,
+    /// As a task gets them in its context: only a program that sends messages links their making.
+    inbox: Vec<Value>,
+    /// The bytes of their texts.
+    inbox_bytes: usize,
     /// What is to be called, by the order in which it came.
     callbacks: VecDeque<Box<QueuedCallback>>,
     last_callback: u64,
@@ -205,7 +206,12 @@ impl Shared {
         observers: SharedObservers,
     ) -> Self {
         let threads = config.max_concurrent_tasks;
-        let slot = || ThreadSlot { cancel: CancelSignal::new(), request: RwLock::new(None) };
+        let reply_bytes_max = config.max_reply_bytes;
+        let slot = || ThreadSlot {
+            cancel: CancelSignal::new(),
+            sent: SentText::new(reply_bytes_max),
+            request: RwLock::new(None),
+        };
         Self {
             id: HelperId::next(),
             name: config.effective_name().to_owned(),
@@ -235,6 +241,7 @@ impl Shared {
                 room_waiters: 0,
                 watches: Vec::new(),
                 inbox: Vec::new(),
+                inbox_bytes: 0,
                 callbacks: VecDeque::new(),
                 last_callback: 0,
                 callbacks_held: 0,
@@ -265,6 +272,7 @@ impl Shared {
             provider: self.provider,
             project: self.config.trace_project(),
             note: None,
+            images: &[],
             first_text: None,
         });
         event

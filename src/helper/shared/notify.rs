@@ -4,9 +4,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::Shared;
 use super::ends::Claim;
-use crate::event::{Event, EventKind, Fact};
+use crate::event::{CallFacts, EventFacts, EventKind, Fact, TaskFacts};
 use crate::id::TaskId;
-use crate::store::Unreported;
 use crate::task::{Task, millis};
 
 impl Shared {
@@ -20,7 +19,7 @@ impl Shared {
         if let Some(suspended) = self.observers.suspended.unreported() {
             let facts = [("suspended_ms", Fact::Number(millis(suspended)))];
             let mut event = self.event(EventKind::Suspended);
-            event.facts = &facts;
+            event.facts = EventFacts::Named(&facts);
             self.observers.notify(&event);
         }
     }
@@ -40,26 +39,34 @@ impl Shared {
         if let Some(at) = task.completed_at {
             end.at = at;
         }
-        end.queue = Some(claim.queue_time);
-        end.usage = task.usage.as_ref();
-        end.task = Some(task);
-        of_task(&mut end, task);
+        end.task_id = Some(task.task_id);
+        end.facts = EventFacts::Task(TaskFacts { task, queue: claim.queue_time });
         if let Some(trace) = &mut end.trace {
             trace.note = claim.request.note.as_deref();
+            trace.images = &claim.request.images;
             trace.provider = provider.or(trace.provider);
             trace.first_text = claim.began.zip(claim.first_text).map(|(from, to)| to - from);
         }
         let mut call = self.event(EventKind::BackendCall);
-        of_task(&mut call, task);
+        call.task_id = end.task_id;
         call.at = end.at;
+        let mut facts = CallFacts { attempt: task.attempts, ..CallFacts::default() };
         if let Some(opened) = claim.attempt_open {
             call = call.outcome(since(opened), task.error.as_ref());
-            call.usage = end.usage;
+            facts.usage = task.usage.as_ref();
         } else if let Some(unreported) = &claim.unreported {
-            call = with_facts(call, unreported);
+            call = call.outcome(unreported.latency, None);
+            call.at = unreported.at;
+            facts.http_status = unreported.http_status;
+            facts.usage = unreported.usage.as_ref();
+            facts.first_byte = unreported.first_byte;
+            facts.waited = unreported.waited;
+            facts.api = unreported.api;
+            facts.oddities = unreported.oddities;
         } else {
             return self.observers.notify(&end);
         }
+        call.facts = EventFacts::Call(facts);
         self.observers.notify_all(&[call, end]);
     }
 
@@ -69,20 +76,4 @@ impl Shared {
         event.task_id = Some(id);
         self.observers.notify(&event);
     }
-}
-
-fn of_task(event: &mut Event<'_>, task: &Task) {
-    event.task_id = Some(task.task_id);
-    event.attempt = Some(task.attempts);
-}
-
-fn with_facts<'a>(call: Event<'a>, unreported: &'a Unreported) -> Event<'a> {
-    let mut call = call.outcome(unreported.latency, None);
-    call.at = unreported.at;
-    call.http_status = unreported.http_status;
-    call.usage = unreported.usage.as_ref();
-    call.first_byte = unreported.first_byte;
-    call.waited = unreported.waited;
-    call.api = unreported.api;
-    call
 }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::{
-    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, InboxMessage, RUN_GRACE, Shared, State,
-    Watch, YIELDS,
+    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, RUN_GRACE, Shared, State, Watch, YIELDS,
 };
 use crate::backend::cancelled;
 use crate::error::Error;
@@ -14,7 +15,7 @@ use crate::id::TaskId;
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::store::Phase;
 use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now};
-use crate::task::{Task, TaskState, millis};
+use crate::task::{Task, TaskLookup, TaskState, millis};
 
 impl Shared {
     /// A copy of the finished task; `Ok(None)` while it is not finished, together with the
@@ -61,7 +62,8 @@ impl Shared {
         }
     }
 
-    /// Reading a result can make room for a task; see [`WhenResultsFull::RefuseTasks`].
+    /// A task has left the queue, or a result was read (see [`WhenResultsFull::RefuseTasks`]):
+    /// there may be room. For which of the waiting requests, their pictures decide.
     pub(super) fn notify_room(&self, state: &State) {
         if state.room_waiters > 0 {
             self.room.notify_all();
@@ -149,6 +151,21 @@ impl Shared {
         }
     }
 
+    pub(crate) fn look_up(self: &Arc<Self>, id: TaskId) -> TaskLookup {
+        let Ok(number) = self.number(id) else { return TaskLookup::Unknown };
+        let state = self.lock();
+        let mut state = self.touch(state, number);
+        match self.peek(&mut state, id, number) {
+            Ok(Ok(task)) => TaskLookup::Finished(Box::new(task)),
+            Ok(Err(_)) => match state.store.phase(number) {
+                Some(Phase::Queued(_)) => TaskLookup::Queued,
+                _ => TaskLookup::Running,
+            },
+            Err(Error::ResultDropped(_)) => TaskLookup::Dropped,
+            Err(_) => TaskLookup::Unknown,
+        }
+    }
+
     pub(crate) fn cancel(self: &Arc<Self>, id: TaskId) -> bool {
         let Ok(number) = self.number(id) else { return false };
         let state = self.lock();
@@ -204,20 +221,20 @@ impl Shared {
     }
 
     /// Puts a message where the next task begun sees it.
-    pub(crate) fn put_message(&self, message: InboxMessage) -> Result<(), Error> {
-        if message.text.len() > INBOX_BYTES_MAX {
+    pub(crate) fn put_message(&self, from: &str, text: String) -> Result<(), Error> {
+        let bytes = text.len();
+        if bytes > INBOX_BYTES_MAX {
             return Err(Error::InvalidRequest(format!(
-                "the result has {} bytes, an inbox holds {INBOX_BYTES_MAX} (INBOX_BYTES_MAX): \
-                 send a part of it, as context of a task",
-                message.text.len()
+                "the result has {bytes} bytes, an inbox holds {INBOX_BYTES_MAX} \
+                 (INBOX_BYTES_MAX): send a part of it, as context of a task"
             )));
         }
         let mut state = self.lock();
-        let held: usize = state.inbox.iter().map(|held| held.text.len()).sum();
-        if state.inbox.len() >= INBOX_MESSAGES_MAX || held + message.text.len() > INBOX_BYTES_MAX {
+        if state.inbox.len() >= INBOX_MESSAGES_MAX || state.inbox_bytes + bytes > INBOX_BYTES_MAX {
             return Err(Error::InboxFull);
         }
-        state.inbox.push(message);
+        state.inbox.push(json!({"from": from, "text": text}));
+        state.inbox_bytes += bytes;
         Ok(())
     }
 }

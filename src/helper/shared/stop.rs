@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::due::{stopped, terminated};
 use super::ends::Claim;
 use super::{Shared, State};
-use crate::event::{EventKind, Fact};
+use crate::event::{EventFacts, EventKind, Fact};
 use crate::foreign;
 use crate::helper::worker;
 use crate::sync::{Arc, lock, now, wait_until};
@@ -126,7 +126,7 @@ impl Shared {
         let facts = [("unjoined_threads", Fact::Count(left as u64))];
         let mut event =
             self.event(EventKind::HelperStop).outcome(now().duration_since(since), None);
-        event.facts = &facts;
+        event.facts = EventFacts::Named(&facts);
         self.observers.notify(&event);
     }
 

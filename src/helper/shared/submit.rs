@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::id::TaskId;
 use crate::store::Queued;
 use crate::sync::{Arc, earlier, now, wait_until};
-use crate::task::TaskRequest;
+use crate::task::{ImageBounds, RequestBounds, TaskRequest};
 
 impl Shared {
     /// Checks a request and puts it into the queue; waits for room this long.
@@ -17,12 +17,21 @@ impl Shared {
         request: TaskRequest,
         patience: Duration,
     ) -> Result<TaskId, Error> {
-        let (prompt_max, context_max) =
-            (self.config.max_prompt_bytes, self.config.max_context_bytes);
-        if let Err(why) = request.validate(prompt_max, context_max) {
-            self.count_panics(|| drop(request));
-            return Err(Error::InvalidRequest(why));
-        }
+        let bounds = RequestBounds {
+            prompt: self.config.max_prompt_bytes,
+            context: self.config.max_context_bytes,
+            images: ImageBounds {
+                each: self.config.max_image_bytes,
+                queued: self.config.max_queued_image_bytes,
+            },
+        };
+        let image_bytes = match request.validate(bounds) {
+            Ok(image_bytes) => image_bytes,
+            Err(why) => {
+                self.count_panics(|| drop(request));
+                return Err(Error::InvalidRequest(why));
+            }
+        };
         let submitted = now();
         let until = submitted.checked_add(patience);
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
@@ -35,7 +44,7 @@ impl Shared {
             if state.stopping {
                 return Err(Error::Stopped(Box::new(request)));
             }
-            if self.has_room(&state) {
+            if self.has_room(&state, image_bytes) {
                 break;
             }
             let looked = now();
@@ -52,20 +61,25 @@ impl Shared {
             let woken = wait_until(&self.room, state, wake);
             state = woken.unwrap_or_else(|| self.lock());
             state.room_waiters -= 1;
-            if until.is_some_and(|until| until <= now()) && !self.has_room(&state) {
+            if until.is_some_and(|until| until <= now()) && !self.has_room(&state, image_bytes) {
                 return Err(Error::QueueFull(Box::new(request)));
             }
         }
-        let number = state.store.insert(Queued { request, created_at, submitted, deadline });
+        let number =
+            state.store.insert(Queued { request, image_bytes, created_at, submitted, deadline });
         let woken = state.wake(1);
         drop(state);
         self.send_tickets(woken);
         Ok(self.task_id(number))
     }
 
-    pub(super) fn has_room(&self, state: &State) -> bool {
-        let queued = state.store.queued();
-        if queued >= self.config.queue_capacity {
+    /// Whether a task with so many bytes of pictures may wait.
+    pub(super) fn has_room(&self, state: &State, image_bytes: usize) -> bool {
+        let store = &state.store;
+        let images_max = self.config.max_queued_image_bytes;
+        if store.queued() >= self.config.queue_capacity
+            || store.queued_image_bytes().saturating_add(image_bytes) > images_max
+        {
             return false;
         }
         match self.config.when_results_full {

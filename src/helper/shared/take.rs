@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::callbacks::QueuedCallback;
 use super::due::{expired_in_queue, terminated};
 use super::ends::Claim;
-use super::{INBOX_KEY, InboxMessage, Shared, State};
+use super::{INBOX_KEY, Shared, State};
 use crate::backend::Reply;
 use crate::foreign::Foreign;
 use crate::store::{Queued, Running};
@@ -52,9 +52,7 @@ impl Shared {
             state.sleepers += usize::from(will_sleep);
             return Next::Nothing;
         };
-        if state.room_waiters > 0 {
-            self.room.notify_one();
-        }
+        self.notify_room(&state);
         let now = now();
         let why = match () {
             () if state.stopping => terminated(),
@@ -87,7 +85,7 @@ impl Shared {
             began: now,
             deadline,
             own_deadline: queued.deadline.filter(|_| self.config.count_suspended_time),
-            on_done: queued.request.on_done.take().map(Exclusive::into_inner),
+            on_done: queued.request.on_done.take(),
             attempt_open: Some(now),
             attempts: 0,
             unreported: None,
@@ -97,11 +95,9 @@ impl Shared {
         self.slots[slot].cancel.reset();
         // A context of the caller's own under that name is left alone; the messages wait.
         if !state.inbox.is_empty() && !queued.request.context.contains_key(INBOX_KEY) {
-            let inbox = std::mem::take(&mut state.inbox);
-            let message =
-                |message: InboxMessage| json!({"from": message.from, "text": message.text});
-            let messages: Vec<Value> = inbox.into_iter().map(message).collect();
-            queued.request.context.insert(INBOX_KEY.to_owned(), Value::Array(messages));
+            state.inbox_bytes = 0;
+            let messages = Value::Array(std::mem::take(&mut state.inbox));
+            queued.request.context.insert(INBOX_KEY.to_owned(), messages);
         }
         // Empty so far: `end_own` took out the last one.
         *self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner()) = Some(queued.request);
@@ -119,6 +115,9 @@ impl Shared {
         let mut held = self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner());
         let request = held.take();
         drop(held);
+        let sent = &self.slots[slot].sent;
+        let text = if done.outcome.is_err() { sent.copy() } else { String::new() };
+        sent.forget();
         let Some(running) = state.store.claim_running(number) else {
             if let Some(leftover) = QueuedCallback::leftover(request, done.on_text) {
                 state.push_callback(leftover);
@@ -127,7 +126,7 @@ impl Shared {
         };
         drop(state);
         let request = request.unwrap_or_else(|| TaskRequest::new(""));
-        let mut claim = Claim::running(number, running, request);
+        let mut claim = Claim::running(number, running, request, text);
         claim.on_text = done.on_text;
         claim.first_text = done.first_text;
         let callback = self.finish(claim, done.outcome);

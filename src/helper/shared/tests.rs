@@ -117,6 +117,36 @@ fn a_task_that_leaves_the_queue_gives_its_place_to_a_submit_that_sleeps() {
 }
 
 #[test]
+fn a_submit_whose_pictures_find_no_room_keeps_no_other_from_a_free_place() {
+    let picture = || TaskRequest::new("p").image_bytes("image/gif", b"GIF89a".to_vec());
+    let config = HelperConfig::local().queue_capacity(2).max_queued_image_bytes(6);
+    let helper = crate::AutomationHelper::new(config).unwrap();
+    let [seen, text] =
+        [picture(), "text".into()].map(|request| helper.submit_task(request).unwrap());
+    let long = Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        let submit = |request: TaskRequest, waiters: usize| {
+            let waiting = scope.spawn(|| helper.submit_task_wait(request, long));
+            let began = now();
+            while helper.shared().lock().room_waiters < waiters {
+                assert!(began.elapsed() < long, "it comes to wait");
+                std::thread::yield_now();
+            }
+            waiting
+        };
+        let pictures = submit(picture(), 1);
+        let other = submit("other".into(), 2);
+        let began = now();
+        assert!(helper.cancel_task(text));
+        assert!(other.join().unwrap().is_ok());
+        assert!(!pictures.is_finished());
+        assert!(helper.cancel_task(seen));
+        assert!(pictures.join().unwrap().is_ok());
+        assert!(began.elapsed() < long / 2, "both were woken");
+    });
+}
+
+#[test]
 fn a_result_that_is_read_gives_its_place_to_a_submit_that_sleeps() {
     let config =
         HelperConfig::local().max_results(1).when_results_full(WhenResultsFull::RefuseTasks);
@@ -146,6 +176,7 @@ fn asleep(config: HelperConfig) -> (Arc<Shared>, Queued, std::sync::Arc<Sleeps>)
     Arc::get_mut(&mut observers).unwrap().suspended = SuspendedTime::as_if_always_asleep();
     let queued = Queued {
         request: TaskRequest::new("x"),
+        image_bytes: 0,
         created_at: SystemTime::now() - Duration::from_secs(3600),
         submitted: now(),
         deadline: Some(now() + MINUTE),
@@ -247,9 +278,7 @@ fn a_thread_that_was_woken_sleeps_no_more() {
 #[test]
 fn one_message_may_fill_the_inbox_and_none_may_be_larger() {
     let (shared, ..) = asleep(HelperConfig::local());
-    let put = |bytes: usize| {
-        shared.put_message(InboxMessage { from: "other".to_owned(), text: "x".repeat(bytes) })
-    };
+    let put = |bytes: usize| shared.put_message("other", "x".repeat(bytes));
     assert!(matches!(put(INBOX_BYTES_MAX + 1), Err(Error::InvalidRequest(_))));
     put(INBOX_BYTES_MAX).unwrap();
     assert!(matches!(put(1), Err(Error::InboxFull)));

@@ -1,54 +1,22 @@
 //! What the API's error types mean.
 
 use crate::engine::error_body::ErrorBody;
-use crate::lenient::{Text, lenient};
 use crate::providers::chat_completions;
 use crate::task_error::ErrorKind;
 
 /// What the API says where a month's own cap is reached: no wait of a task's helps.
 const SPEND_LIMIT: &str = "enforced_spend_limit_reached";
-/// The beginnings of what it says, under the type of a bad request, where the money is spent.
-const QUOTA_PHRASES: &[&str] =
-    &["your credit balance is too low", "you have reached your specified api usage limits"];
-/// The same for a prompt that the model cannot read.
-const CONTEXT_PHRASES: &[&str] = &["prompt is too long", "exceed context limit"];
-
-lenient! {
-    /// What the API says beside an error.
-    Detailed { error: DetailedError = "error" }
-}
-
-lenient! {
-    /// The error itself.
-    DetailedError { details: Details = "details" }
-}
-
-lenient! {
-    /// Its details.
-    Details { code: Text = "error_code" }
-}
-
-/// Reads an error, in the API's shape or that of another server behind its address.
-pub(super) fn read(body: &[u8]) -> Option<ErrorBody> {
-    let mut error = ErrorBody::parse(body)?;
-    let detailed: Detailed = serde_json::from_slice(body).unwrap_or_default();
-    error.detail_code = detailed.error.details.code.0;
-    Some(error)
-}
 
 /// The kind that an error's type names; a few are told apart by their fixed phrases alone.
-pub(super) fn kind_of(body: &ErrorBody) -> Option<ErrorKind> {
-    let message = body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
-    if body.detail_code.as_deref() == Some(SPEND_LIMIT) || says(QUOTA_PHRASES) {
+pub(super) fn kind_of(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+    if body.detail_code.as_deref() == Some(SPEND_LIMIT) {
         return Some(ErrorKind::QuotaExceeded);
     }
     match body.kind.as_deref().and_then(kind_of_type) {
-        Some(ErrorKind::InvalidRequest) | None if says(CONTEXT_PHRASES) => {
-            Some(ErrorKind::ContextLengthExceeded)
+        // Phrases, and the errors of the other API, which servers of this one answer with.
+        kind @ (None | Some(ErrorKind::InvalidRequest)) => {
+            chat_completions::kind_of(status, body).or(kind)
         }
-        // Servers that speak this API answer with the errors of the other one.
-        None => body.code_name().and_then(kind_of_type),
         kind => kind,
     }
 }
@@ -108,10 +76,10 @@ mod tests {
             let json =
                 format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"{message}"}}}}"#);
             let body = ErrorBody::parse(json.as_bytes()).unwrap();
-            assert_eq!(kind_of(&body), Some(expected), "{kind} {message}");
+            assert_eq!(kind_of(400, &body), Some(expected), "{kind} {message}");
         }
         let capped = br#"{"error":{"type":"rate_limit_error",
             "details":{"error_code":"enforced_spend_limit_reached"}}}"#;
-        assert_eq!(kind_of(&read(capped).unwrap()), Some(K::QuotaExceeded));
+        assert_eq!(kind_of(429, &ErrorBody::parse(capped).unwrap()), Some(K::QuotaExceeded));
     }
 }

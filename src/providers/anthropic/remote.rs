@@ -9,6 +9,7 @@ use crate::backend::AiBackend;
 use crate::config::HelperConfig;
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
+use crate::engine::json::Json;
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::engine::{Model, Plan, RemoteBackend};
 use crate::env::Env;
@@ -55,7 +56,7 @@ impl Protocol for Messages {
         request::RESERVED
     }
 
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8> {
+    fn write(&self, ask: &Ask<'_>) -> Json {
         request::write(ask)
     }
 
@@ -67,12 +68,8 @@ impl Protocol for Messages {
         Box::new(stream::Blocks::default())
     }
 
-    fn read_error(&self, body: &[u8]) -> Option<ErrorBody> {
-        errors::read(body)
-    }
-
-    fn kind_of_error(&self, _: u16, body: &ErrorBody) -> Option<ErrorKind> {
-        errors::kind_of(body)
+    fn kind_of_error(&self, status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+        errors::kind_of(status, body)
     }
 
     fn is_known_code(&self, code: &str) -> bool {

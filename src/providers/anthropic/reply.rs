@@ -1,38 +1,36 @@
 //! A complete reply of the Messages API, and the pieces that streams share with it.
 
 use crate::engine::draft::{BadReply, Draft, TokenCounts};
-use crate::engine::error_body::{ErrorBody, ErrorField, ErrorFields};
-use crate::engine::json::{elements, member};
+use crate::engine::error_body::{ErrorBody, ErrorField};
+use crate::engine::json::elements;
 use crate::engine::message::{Content, ReplyPart, ToolCall};
-use crate::lenient::{Code, Count, Raw, Text, lenient};
+use crate::engine::payload;
+use crate::lenient::{Count, Label, Own, Text, lenient, read_partly, whole};
+use crate::providers::chat_completions::{self, Finish};
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
 
 lenient! {
     /// A complete reply, or an error in its place.
     Reply {
-        kind: Text = "type",
-        model: Text = "model",
-        content: Option<Vec<Block>> = "content",
-        stop_reason: Text = "stop_reason",
+        kind: Label = "type",
+        model: Label = "model",
+        content: Own = "content",
+        stop_reason: Label = "stop_reason",
         usage: Tokens = "usage",
         error: ErrorField = "error",
-        // Servers of other protocols behind this address.
-        message: Text = "message",
-        code: Code = "code",
-        detail: Text = "detail",
     }
 }
 
 lenient! {
     /// A block of the model's message.
     Block {
-        kind: Text = "type",
+        kind: Label = "type",
         text: Text = "text",
         thinking: Text = "thinking",
-        id: Text = "id",
-        name: Text = "name",
-        input: Raw = "input",
+        id: Label = "id",
+        name: Label = "name",
+        input: Own = "input",
     }
 }
 
@@ -87,50 +85,60 @@ impl Tokens {
 /// # Errors
 ///
 /// Where it has not stopped for good.
-pub(super) fn finish(stop_reason: &Text) -> Result<Option<FinishReason>, BadReply> {
-    Ok(Some(match stop_reason.as_str() {
-        "" => return Ok(None),
-        "end_turn" | "stop_sequence" => FinishReason::Stop,
-        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
-        "tool_use" => FinishReason::ToolCalls,
-        "refusal" => FinishReason::ContentFilter,
-        "pause_turn" => {
-            return Err(BadReply::Unreadable(TaskError::new(
-                ErrorKind::Unsupported,
-                "the model paused for a tool that runs at the provider, which this library does \
-                 not continue: leave such tools out",
-            )));
-        }
-        _ => FinishReason::Other,
-    }))
+pub(super) fn finish(stop_reason: &Label) -> Result<Option<FinishReason>, BadReply> {
+    if stop_reason.as_str().eq_ignore_ascii_case("pause_turn") {
+        return Err(BadReply::Unreadable(TaskError::new(
+            ErrorKind::Unsupported,
+            "the model paused for a tool that runs at the provider, which this library does not \
+             continue: leave such tools out",
+        )));
+    }
+    // The API's words are among those of all servers.
+    match chat_completions::finish(stop_reason.as_str()) {
+        Finish::None => Ok(None),
+        Finish::Reason(reason) => Ok(Some(reason)),
+        Finish::Failure => Err(ErrorBody::of_word(stop_reason.as_str()).into()),
+    }
 }
 
 /// Takes a complete reply in.
 pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
-    let reply: Reply =
-        serde_json::from_slice(body).map_err(|fault| BadReply::unreadable(body, &fault))?;
+    let (text, value) = payload::whole(body, draft)?;
+    take(value, &text, draft)
+}
+
+/// Takes a complete reply in, whose JSON this is.
+pub(super) fn take(reply: Reply, json: &str, draft: &mut Draft) -> Result<(), BadReply> {
     draft.usage = reply.usage.counts();
-    let is_answer = reply.content.is_some() && reply.kind.as_str() != "error";
-    let Reply { error, message, code, detail, .. } = reply;
-    let fields = ErrorFields { error, message, code, detail, ..ErrorFields::default() };
-    if let Some(error) = ErrorBody::of(fields, is_answer) {
-        return Err(BadReply::from(error));
+    let Reply { kind, model, content, stop_reason, error, .. } = reply;
+    let is_answer = content.0.is_some() && kind.as_str() != "error";
+    let error = error.error();
+    if error.is_some() || !is_answer {
+        if let Some(error) = ErrorBody::parse_beside(json.as_bytes(), is_answer).or(error) {
+            return Err(BadReply::from(error));
+        }
     }
-    let Some(blocks) = reply.content else {
+    let Some(own) = content.0.filter(|_| is_answer) else {
         return Err(BadReply::protocol("the server's answer holds no content: check api_endpoint"));
     };
-    draft.set_model(reply.model.0);
-    draft.finish = finish(&reply.stop_reason)?;
+    draft.set_model(model.0);
+    let stopped = finish(&stop_reason);
+    draft.finish = *stopped.as_ref().unwrap_or(&None);
+    if !own.starts_with(['[', '{']) {
+        // A text without blocks.
+        draft.push_text(read_partly::<Text>(&own).0.unwrap_or_default())?;
+        draft.note_oddities(1);
+        return stopped.map(drop);
+    }
+    let blocks: Vec<Block> = read_partly(&own);
     if blocks.iter().any(|block| block.kind.as_str() == "tool_use") {
-        // What was just read is UTF-8.
-        let json = std::str::from_utf8(body).unwrap_or_default();
-        let own = member(json, "content").map(elements).unwrap_or_default();
-        for (block, own) in blocks.iter().zip(own) {
+        for (block, own) in blocks.iter().zip(elements(&own)) {
             draft.keep(own.len())?;
-            // A call without an id is written anew, with the id that it gets.
-            let is_nameless = block.kind.as_str() == "tool_use" && block.id.as_str().is_empty();
-            let opaque = (!is_nameless).then(|| own.into());
-            draft.push_part(ReplyPart { content: content(block), opaque })?;
+            // A call without an id, or with its input in a text, is written anew.
+            let is_call = block.kind.as_str() == "tool_use";
+            let is_odd = is_call && (block.id.as_str().is_empty() || block.input.is_text());
+            let opaque = (!is_odd).then(|| own.into());
+            draft.push_part(ReplyPart { content: content_of(block), opaque })?;
         }
     }
     for block in blocks {
@@ -139,17 +147,17 @@ pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
             draft.push_text(block.text.0.unwrap_or_default())?;
         }
     }
-    Ok(())
+    stopped.map(drop)
 }
 
 /// What a block says to us.
-fn content(block: &Block) -> Content {
+fn content_of(block: &Block) -> Content {
     match block.kind.as_str() {
-        "text" => Content::Text(block.text.as_str().to_owned()),
+        "text" => Content::Text(whole(block.text.as_str().to_owned())),
         "tool_use" => Content::Call(ToolCall {
             id: block.id.as_str().to_owned(),
             name: block.name.as_str().to_owned(),
-            arguments: block.input.0.clone().unwrap_or_default(),
+            arguments: whole(block.input.text()),
         }),
         _ => Content::None,
     }

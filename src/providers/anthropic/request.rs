@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::engine::json::Json;
-use crate::engine::message::{Content, Part, ReplyPart, Round, ToolResult};
+use crate::engine::message::{Content, PartKind, ReplyPart, Round, ToolResult};
 use crate::engine::protocol::{Ask, Offer};
-use crate::task::Role;
+use crate::task::{Image, Role};
 
 /// Fields that the protocol writes itself. A custom parameter of such a name is refused.
 pub(super) const RESERVED: &[&str] = &["messages", "stream"];
@@ -15,10 +15,11 @@ pub(super) const RESERVED: &[&str] = &["messages", "stream"];
 /// counts, and takes a thousand by itself.
 const MAX_TOKENS: u32 = 4096;
 const OUTPUT_CONFIG: &str = "output_config";
+const PARTS: PartKind = PartKind { text: "text", write_image };
 
 /// Writes one request.
-pub(super) fn write(ask: &Ask<'_>) -> Vec<u8> {
-    Json::written(|json| json.object(|json| members(ask, json)))
+pub(super) fn write(ask: &Ask<'_>) -> Json {
+    Json::new(|json| json.object(|json| members(ask, json)))
 }
 
 fn members(ask: &Ask<'_>, json: &mut Json) {
@@ -103,21 +104,34 @@ fn close_objects(schema: &mut Value) {
 /// Earlier turns, the prompt, and the rounds of tools.
 fn messages(ask: &Ask<'_>, json: &mut Json) {
     for message in ask.messages().filter(|message| message.role != Role::System) {
-        for part in message.parts() {
-            let Part::Text(text) = part;
-            // The API refuses blank text; a blank turn says nothing.
-            if !text.trim().is_empty() {
-                json.object(|json| {
-                    json.text("role", message.role.as_str());
-                    json.text("content", text);
-                });
-            }
+        // The API refuses blank text; a blank turn says nothing.
+        if !message.images().is_empty() || !message.text().trim().is_empty() {
+            json.object(|json| message.write(&PARTS, json));
         }
     }
     for Round { reply, results } in ask.rounds {
         said("assistant", json, |json| reply.iter().for_each(|part| block(part, json)));
         // All results in one message, and nothing else in that.
         said("user", json, |json| results.iter().for_each(|result| returned(result, json)));
+    }
+}
+
+fn write_image(image: &Image, json: &mut Json) {
+    json.text("type", "image");
+    json.key("source").object(|json| source(image, json));
+}
+
+fn source(image: &Image, json: &mut Json) {
+    match (image.url(), image.media_type()) {
+        (Some(url), _) => {
+            json.text("type", "url");
+            json.text("url", url);
+        }
+        (None, media_type) => {
+            json.text("type", "base64");
+            json.text("media_type", media_type.unwrap_or_default());
+            json.key("data").encoded("", image);
+        }
     }
 }
 

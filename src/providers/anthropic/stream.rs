@@ -2,21 +2,22 @@
 
 use serde_json::{Map, Value};
 
-use super::reply::{Block, Tokens, finish};
+use super::reply::{self, Block, Tokens, finish};
 use crate::engine::draft::{BadReply, Draft, Progress};
-use crate::engine::error_body::{ErrorBody, ErrorField, ErrorFields};
-use crate::engine::json::member;
+use crate::engine::error_body::ErrorField;
 use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
+use crate::engine::payload::{check, object};
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::SseEvent;
-use crate::lenient::{Count, Text, lenient};
+use crate::lenient::{Count, Label, Own, Raw, Text, lenient, read_partly, whole};
 
 lenient! {
     /// The data of any event.
     Data {
-        kind: Text = "type",
+        kind: Label = "type",
         index: Count = "index",
         message: Start = "message",
+        block: Own = "content_block",
         delta: Delta = "delta",
         usage: Tokens = "usage",
         error: ErrorField = "error",
@@ -26,7 +27,7 @@ lenient! {
 lenient! {
     /// The message as it stands at the start.
     Start {
-        model: Text = "model",
+        model: Label = "model",
         usage: Tokens = "usage",
     }
 }
@@ -35,10 +36,10 @@ lenient! {
     /// A piece of a block, or of what is said at the end.
     Delta {
         text: Text = "text",
-        arguments: Text = "partial_json",
+        arguments: Raw = "partial_json",
         thinking: Text = "thinking",
         signature: Text = "signature",
-        stop_reason: Text = "stop_reason",
+        stop_reason: Label = "stop_reason",
     }
 }
 
@@ -71,41 +72,10 @@ enum OpenBlock {
 
 impl ReadStream for Blocks {
     fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
-        let Some((name, json)) = event.typed() else { return Ok(()) };
-        let data: Data = serde_json::from_slice(json)
-            .map_err(|fault| BadReply::unreadable(json, &fault).within_stream())?;
-        let kind = data.kind.0.unwrap_or_else(|| String::from_utf8_lossy(name).into_owned());
-        let fields = ErrorFields { error: data.error, ..ErrorFields::default() };
-        if let Some(error) = ErrorBody::of(fields, kind != "error") {
-            return Err(BadReply::from(error));
-        }
-        match kind.as_str() {
-            "error" => return Err(ErrorBody::parse(json).unwrap_or_default().into()),
-            "message_start" => {
-                draft.set_model(data.message.model.0);
-                self.count(&data.message.usage, draft);
-                draft.progress = Some(Progress::Working);
-            }
-            "content_block_start" => {
-                let json = std::str::from_utf8(json).unwrap_or_default();
-                let block = member(json, "content_block").unwrap_or_default();
-                self.open(data.index.0, block, draft)?;
-                draft.show_progress();
-            }
-            "content_block_delta" => {
-                self.extend(data.index.0, data.delta, draft)?;
-                draft.show_progress();
-            }
-            "message_delta" => {
-                draft.finish = finish(&data.delta.stop_reason)?.or(draft.finish);
-                self.count(&data.usage, draft);
-                draft.show_progress();
-            }
-            "message_stop" => draft.is_done = true,
-            // A ping, or what a later version brings.
-            _ => {}
-        }
-        Ok(())
+        let Some((name, json, mut data)) = object::<Data>(event, draft)? else { return Ok(()) };
+        let kind = data.kind.0.take().unwrap_or_else(|| name.into_owned());
+        check(&kind, std::mem::take(&mut data.error), &json)?;
+        self.take(&kind, data, &json, draft)
     }
 
     fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply> {
@@ -122,6 +92,45 @@ impl ReadStream for Blocks {
 }
 
 impl Blocks {
+    /// Takes an event in that is no error.
+    fn take(
+        &mut self,
+        kind: &str,
+        data: Data,
+        json: &str,
+        draft: &mut Draft,
+    ) -> Result<(), BadReply> {
+        match kind {
+            "message_start" => {
+                draft.set_model(data.message.model.0);
+                self.count(&data.message.usage, draft);
+                draft.progress = Some(Progress::Working);
+            }
+            "content_block_start" => {
+                self.open(data.index.0, data.block.0.as_deref().unwrap_or_default(), draft)?;
+                draft.show_progress();
+            }
+            "content_block_delta" => {
+                self.extend(data.index.0, data.delta, draft)?;
+                draft.show_progress();
+            }
+            "message_delta" => {
+                self.count(&data.usage, draft);
+                draft.finish = finish(&data.delta.stop_reason)?.or(draft.finish);
+                draft.show_progress();
+            }
+            "message_stop" => draft.is_done = true,
+            // A reply that is no stream.
+            "message" if draft.is_empty() => {
+                reply::take(read_partly(json), json, draft)?;
+                draft.is_done = true;
+            }
+            // A ping, or what a later version brings.
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn count(&mut self, tokens: &Tokens, draft: &mut Draft) {
         self.tokens.merge(tokens);
         draft.usage = self.tokens.counts();
@@ -133,7 +142,7 @@ impl Blocks {
         }
         draft.keep(own.len())?;
         // A block of another shape is kept as it is.
-        let block: Block = serde_json::from_str(own).unwrap_or_default();
+        let block: Block = read_partly(own);
         let open = match block.kind.as_str() {
             "text" => {
                 let from = draft.text().len();
@@ -146,7 +155,7 @@ impl Blocks {
                     name: block.name.0.unwrap_or_default(),
                     arguments: String::new(),
                 },
-                input: block.input.0.unwrap_or_default(),
+                input: block.input.text(),
             },
             "thinking" => OpenBlock::Thinking {
                 start: serde_json::from_str(own).unwrap_or_default(),
@@ -167,8 +176,9 @@ impl Blocks {
     ) -> Result<(), BadReply> {
         let text = delta.text.0.unwrap_or_default();
         let from = draft.text().len();
-        let kept = [&delta.arguments, &delta.thinking, &delta.signature];
-        draft.keep(kept.iter().map(|text| text.as_str().len()).sum())?;
+        let arguments = delta.arguments.0.unwrap_or_default();
+        let kept = [arguments.as_str(), delta.thinking.as_str(), delta.signature.as_str()];
+        draft.keep(kept.iter().map(|text| text.len()).sum())?;
         draft.push_reasoning(delta.thinking.as_str());
         draft.push_text(text)?;
         let now = draft.text().len();
@@ -180,7 +190,7 @@ impl Blocks {
         };
         match &mut self.blocks[at].1 {
             OpenBlock::Text { to, .. } if *to == from => *to = now,
-            OpenBlock::Call { call, .. } => call.arguments.push_str(delta.arguments.as_str()),
+            OpenBlock::Call { call, .. } => call.arguments.push_str(&arguments),
             OpenBlock::Thinking { thinking, signature, .. } => {
                 thinking.push_str(delta.thinking.as_str());
                 signature.push_str(delta.signature.as_str());
@@ -206,13 +216,14 @@ impl OpenBlock {
                 if call.arguments.is_empty() {
                     call.arguments = input;
                 }
+                call.arguments = whole(call.arguments);
                 ReplyPart { content: Content::Call(call), opaque: None }
             }
             Self::Thinking { mut start, thinking, signature } => {
                 // As the complete block reads: its texts are all that a start lacks.
                 for (key, gathered) in [("thinking", thinking), ("signature", signature)] {
                     if !gathered.is_empty() || !start.contains_key(key) {
-                        start.insert(key.to_owned(), gathered.into());
+                        start.insert(key.to_owned(), whole(gathered).into());
                     }
                 }
                 let opaque = Value::Object(start).to_string();

@@ -1,43 +1,181 @@
-//! What the API's error codes and types mean.
+//! What error codes, types and fixed phrases mean, of the API and of the many servers and
+//! gateways that speak it.
 
 use crate::engine::error_body::ErrorBody;
 use crate::task_error::ErrorKind;
 
-/// Codes and types that say: the budget is spent.
-const QUOTA_CODES: &[&str] =
-    &["insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"];
+/// Codes and types with what they mean, as [`plain`] writes them.
+const CODES: &[(ErrorKind, &[&str])] = &[
+    (
+        ErrorKind::ContextLengthExceeded,
+        &["contextlengthexceeded", "contextwindowexceeded", "exceedcontextsize", "prompttoolong"],
+    ),
+    (ErrorKind::ContentFiltered, &["contentfilter", "contentpolicyviolation"]),
+    (
+        ErrorKind::Authentication,
+        &[
+            "apikeyexpired",
+            "apikeyinvalid",
+            "auth",
+            "authentication",
+            "expiredapikey",
+            "expiredkey",
+            "expiredtoken",
+            "invalidapikey",
+            "invalidauthentication",
+            "invalidkey",
+            "invalidtoken",
+            "keyexpired",
+            "tokenexpired",
+            "tokennotfoundindb",
+            "unauthenticated",
+            "unauthorized",
+        ],
+    ),
+    (
+        ErrorKind::PermissionDenied,
+        &["accessdenied", "keymodelaccessdenied", "permission", "permissiondenied"],
+    ),
+    (ErrorKind::NotFound, &["modelnotfound", "notfound"]),
+    (
+        ErrorKind::QuotaExceeded,
+        &[
+            "arrearage",
+            "billing",
+            "billinghardlimitreached",
+            "billingnotactive",
+            "budgetexceeded",
+            "creditbalanceexhausted",
+            "exceededbudget",
+            "exceededcurrentquota",
+            "paymentrequired",
+            "quotaexceeded",
+        ],
+    ),
+    (
+        ErrorKind::RateLimited,
+        &[
+            "ratelimit",
+            "ratelimited",
+            "ratelimitreached",
+            "resourceexhausted",
+            "slowdown",
+            "throttled",
+            "throttling",
+            "toomanyrequests",
+        ],
+    ),
+    (
+        ErrorKind::Server,
+        &[
+            "engineoverloaded",
+            "internal",
+            "internalserver",
+            "overloaded",
+            "server",
+            "serverisoverloaded",
+            "serviceunavailable",
+            "unavailable",
+        ],
+    ),
+    (ErrorKind::InvalidRequest, &["badrequest", "invalidargument", "invalidrequest"]),
+];
+/// Ends of codes that say nothing more than that it is an error.
+const NO_MEANING: [&str; 2] = ["error", "exception"];
+/// The beginning of codes that say what there is not enough of, and what of that is money.
+const SHORT_OF: &str = "insufficient";
+const MONEY: [&str; 4] = ["quota", "balance", "credit", "fund"];
 /// The end of codes that name a limit that was passed.
-const LIMIT_CODE_END: &str = "_limit_exceeded";
-/// The beginnings of such codes that are about pace, not about money.
-const PACE_CODE_STARTS: &[&str] = &["rate", "request", "token", "concurren"];
+const LIMIT_END: &str = "limitexceeded";
+/// What such codes have in them where they are about a prompt's length, and how those begin that
+/// are about pace. The others are about money.
+const LENGTH: [&str; 3] = ["context", "length", "prompt"];
+const PACE_STARTS: [&str; 4] = ["rate", "request", "token", "concurren"];
 
-/// The kind that an error's code names, or else its type.
-pub(super) fn kind_of(_: u16, body: &ErrorBody) -> Option<ErrorKind> {
-    let by_code = body.code_name().and_then(kind_of_code);
-    by_code.or_else(|| body.kind.as_deref().and_then(kind_of_code))
+/// What servers say, in lower case, where the money is spent.
+const QUOTA_PHRASES: &[&str] = &[
+    "credit balance is too low",
+    "insufficient account balance",
+    "insufficient balance",
+    "insufficient credit",
+    "insufficient funds",
+    "not enough balance",
+    "not enough credit",
+    "out of credits",
+    "requires more credits",
+    "budget has been exceeded",
+    "exceeded budget",
+    "you have reached your specified api usage limits",
+];
+/// The same for a prompt that the model cannot read.
+const CONTEXT_PHRASES: &[&str] = &[
+    "maximum context length",
+    "maximum prompt length",
+    "maximum input length",
+    "context window exceeds limit",
+    "contextwindowexceedederror",
+    "exceed context limit",
+    "exceeded model token limit",
+    "exceeds the context length",
+    "exceeds the context window",
+    "exceeds the available context size",
+    "exceeds the maximum number of tokens allowed",
+    "exceeds the model's context",
+    "greater than the context length",
+    "prompt is too long",
+    "input is too long for requested model",
+    "reduce the length of the messages",
+];
+
+/// The kind that an error's code names, or its details, or its type; where none says more than
+/// that the request or the server is bad, fixed phrases do.
+pub(in crate::providers) fn kind_of(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+    let codes = [body.code_name(), body.detail_code.as_deref(), body.kind.as_deref()];
+    let mut kinds = codes.into_iter().flatten().filter_map(kind_of_code);
+    let is_vague = |kind: &ErrorKind| matches!(kind, ErrorKind::InvalidRequest | ErrorKind::Server);
+    let telling = kinds.clone().find(|kind| !is_vague(kind));
+    telling.or_else(|| kind_of_phrase(status, body)).or_else(|| kinds.next())
+}
+
+fn kind_of_phrase(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+    // These say by themselves what they are.
+    if matches!(status, 401 | 404) {
+        return None;
+    }
+    let message = body.message.as_deref()?.to_ascii_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
+    if says(QUOTA_PHRASES) {
+        return Some(ErrorKind::QuotaExceeded);
+    }
+    says(CONTEXT_PHRASES).then_some(ErrorKind::ContextLengthExceeded)
+}
+
+/// A code without what servers write differently: letter case, what stands between words, and
+/// an end without meaning. Nothing for what cannot be a code.
+fn plain(code: &str) -> Option<String> {
+    let is_code = |c: char| c.is_ascii_alphanumeric() || "_-. ".contains(c);
+    let code = code.chars().all(is_code).then(|| code.to_ascii_lowercase())?;
+    let code = code.replace(|c: char| !c.is_ascii_alphanumeric(), "");
+    let meaning = NO_MEANING.iter().find_map(|end| code.strip_suffix(end));
+    Some(meaning.map(str::to_owned).unwrap_or(code))
 }
 
 /// The kind that a code or type names, if it names one.
 pub(in crate::providers) fn kind_of_code(code: &str) -> Option<ErrorKind> {
-    Some(match code {
-        "context_length_exceeded" | "exceed_context_size_error" => ErrorKind::ContextLengthExceeded,
-        "content_filter" | "content_policy_violation" => ErrorKind::ContentFiltered,
-        "invalid_api_key" | "authentication_error" => ErrorKind::Authentication,
-        "permission_error" | "permission_denied" => ErrorKind::PermissionDenied,
-        "model_not_found" | "not_found_error" => ErrorKind::NotFound,
-        "rate_limit_exceeded" | "slow_down" | "rate_limit_error" => ErrorKind::RateLimited,
-        "server_error" | "unavailable_error" | "service_unavailable_error" | "overloaded_error" => {
-            ErrorKind::Server
-        }
-        "invalid_request_error" => ErrorKind::InvalidRequest,
-        _ if QUOTA_CODES.contains(&code) => ErrorKind::QuotaExceeded,
-        _ => {
-            let limit = code.strip_suffix(LIMIT_CODE_END)?;
-            match PACE_CODE_STARTS.iter().any(|start| limit.starts_with(start)) {
-                true => ErrorKind::RateLimited,
-                false => ErrorKind::QuotaExceeded,
-            }
-        }
+    let code = plain(code)?;
+    let known = CODES.iter().find(|(_, codes)| codes.contains(&code.as_str()));
+    if let Some((kind, _)) = known {
+        return Some(*kind);
+    }
+    let has = |words: &[&str], text: &str| words.iter().any(|word| text.contains(word));
+    if let Some(what) = code.strip_prefix(SHORT_OF) {
+        return has(&MONEY, what).then_some(ErrorKind::QuotaExceeded);
+    }
+    let limit = code.strip_suffix(LIMIT_END)?;
+    Some(match () {
+        () if has(&LENGTH, limit) => ErrorKind::ContextLengthExceeded,
+        () if PACE_STARTS.iter().any(|start| limit.starts_with(start)) => ErrorKind::RateLimited,
+        () => ErrorKind::QuotaExceeded,
     })
 }
 
@@ -84,6 +222,36 @@ mod tests {
             (200, r#"{"error":"Unexpected endpoint or method."}"#, K::Protocol),
             (200, r#"{"error":{"message":"boom"}}"#, K::Server),
             (422, r#"{"errors":["a","b"]}"#, K::InvalidRequest),
+            (422, r#"{"error":{"type":"budget_exceeded","message":"x"}}"#, K::QuotaExceeded),
+            (400, r#"{"error":{"code":"insufficient_balance_error"}}"#, K::QuotaExceeded),
+            (403, r#"{"code":"INSUFFICIENT_BALANCE","message":"x"}"#, K::QuotaExceeded),
+            (403, r#"{"error":{"code":"insufficient_user_quota"}}"#, K::QuotaExceeded),
+            (403, r#"{"error":{"code":"insufficient_permissions"}}"#, K::PermissionDenied),
+            (400, r#"{"error":{"message":"Insufficient Balance"}}"#, K::QuotaExceeded),
+            (400, r#"{"error":{"type":"expired_key","message":"x"}}"#, K::Authentication),
+            (
+                400,
+                r#"{"object":"error","message":"This model's maximum context length is 8 tokens.","type":"BadRequestError"}"#,
+                K::ContextLengthExceeded,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"litellm.ContextWindowExceededError: too long"}}"#,
+                K::ContextLengthExceeded,
+            ),
+            (400, r#"{"error":{"type":"ContextWindowExceededError"}}"#, K::ContextLengthExceeded),
+            (400, r#"{"error":{"code":"context_limit_exceeded"}}"#, K::ContextLengthExceeded),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#,
+                K::Authentication,
+            ),
+            (
+                404,
+                r#"{"error":{"message":"no model of this maximum context length"}}"#,
+                K::NotFound,
+            ),
+            (413, r#"{"error":{"code":"rate_limit_exceeded"}}"#, K::RateLimited),
         ] {
             assert_eq!(kind(status, json), expected, "{status} {json}");
         }

@@ -2,7 +2,10 @@
 //!
 //! Source: openai/openai-openapi, openapi.yaml of 2026-08-21, and the servers' own replies.
 
+mod back;
+mod calls;
 mod errors;
+mod finish;
 mod limits;
 mod reply;
 mod request;
@@ -14,14 +17,14 @@ use std::time::Duration;
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
+use crate::engine::json::Json;
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::task::OpenAiApi;
 use crate::task_error::ErrorKind;
 
-pub(super) use errors::kind_of_code;
+pub(super) use errors::{kind_of, kind_of_code};
+pub(super) use finish::{Finish, finish};
 pub(super) use limits::announced_pause;
-#[cfg(feature = "_fuzz")]
-pub(super) use limits::go_duration;
 
 /// The path below a base URL that ends in `/v1`.
 pub(super) const PATH: &str = "/chat/completions";
@@ -95,14 +98,10 @@ impl Protocol for ChatCompletions {
         request::RESERVED
     }
 
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8> {
+    fn write(&self, ask: &Ask<'_>) -> Json {
         let stream_usage = self.asks_usage(ask);
         let cache_key = self.cache_key.as_deref();
         request::write(ask, &request::Dialect { stream_usage, limit: self.limit, cache_key })
-    }
-
-    fn read_error(&self, body: &[u8]) -> Option<ErrorBody> {
-        reply::read_error(body)
     }
 
     fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
@@ -127,6 +126,10 @@ impl Protocol for ChatCompletions {
 
     fn provider_header(&self) -> Option<&'static str> {
         self.provider_header
+    }
+
+    fn opaque_is_call(&self) -> bool {
+        false
     }
 
     fn may_retry(&self, status: u16, _: ErrorKind, _: bool) -> bool {

@@ -1,25 +1,38 @@
 //! The replies of the OpenAI protocol, as many servers speak it.
 
+use super::back::{Back, Piece};
+use super::calls::{Call, ToolCall, finished};
+use super::finish::{Finish, finish};
 use crate::engine::draft::{BadReply, Draft, TokenCounts};
-use crate::engine::error_body::{ErrorBody, ErrorField, ErrorFields};
-use crate::engine::message::{self, Content, ReplyPart};
-use crate::lenient::{Code, Count, Raw, Text, lenient};
+use crate::engine::error_body::{ErrorBody, ErrorField};
+use crate::engine::message::{Content, ReplyPart};
+use crate::engine::payload::whole;
+use crate::lenient::{Code, Count, Label, Text, lenient};
 use crate::task::FinishReason;
 
 lenient! {
     /// A whole reply, one chunk of a stream, or an error in the place of either.
     Chat {
-        model: Text = "model",
+        model: Label = "model",
         choices: Option<Vec<Choice>> = "choices",
-        usage: Tokens = "usage",
+        usage: Reported = "usage",
+        groq: Option<Box<Groq>> = "x_groq",
         error: ErrorField = "error",
-        // The flat form of errors (Opik, vLLM) and what other frameworks say.
-        message: Text = "message",
-        kind: Text = "type",
-        code: Code = "code",
-        errors: Text = "errors",
-        detail: Text = "details" | "detail",
+        base: BaseResponse = "base_resp",
     }
+}
+
+lenient! {
+    /// Where Groq's streams have their usage and errors.
+    Groq {
+        usage: Reported = "usage",
+        error: ErrorField = "error",
+    }
+}
+
+lenient! {
+    /// How MiniMax's replies say that they are errors, with HTTP 200.
+    BaseResponse { code: Code = "status_code" }
 }
 
 lenient! {
@@ -28,7 +41,11 @@ lenient! {
         index: Count = "index",
         message: Option<ChatMessage> = "message",
         delta: Option<ChatMessage> = "delta",
-        finish_reason: Text = "finish_reason" | "finishReason",
+        // Of the older API, which some servers take for this one.
+        text: Text = "text",
+        finish_reason: Label = "finish_reason" | "finishReason",
+        error: ErrorField = "error",
+        usage: Reported = "usage",
     }
 }
 
@@ -37,34 +54,23 @@ lenient! {
     ChatMessage {
         content: Text = "content",
         refusal: Text = "refusal",
-        reasoning: Text = "reasoning_content" | "reasoning",
         tool_calls: Vec<ToolCall> = "tool_calls" | "toolCalls",
-    }
-}
-
-lenient! {
-    /// The model's wish to call a tool, or a piece of it.
-    ToolCall {
-        index: Count = "index",
-        id: Text = "id",
-        function: Function = "function",
-    }
-}
-
-lenient! {
-    /// Which tool, and with what.
-    Function {
-        name: Text = "name",
-        arguments: Raw = "arguments",
+        reasoning: Text = "reasoning",
+        reasoning_content: Piece = "reasoning_content" | "reasoningContent",
+        reasoning_details: Piece = "reasoning_details",
+        extra_content: Piece = "extra_content",
+        error: ErrorField = "error",
+        usage: Reported = "usage",
     }
 }
 
 lenient! {
     /// Tokens, as reported.
     Tokens {
-        prompt: Count = "prompt_tokens" | "promptTokens",
-        completion: Count = "completion_tokens" | "completionTokens",
+        prompt: Count = "prompt_tokens" | "promptTokens" | "input_tokens",
+        completion: Count = "completion_tokens" | "completionTokens" | "output_tokens",
         total: Count = "total_tokens" | "totalTokens",
+        cache_hits: Count = "prompt_cache_hit_tokens",
         prompt_details: Details = "prompt_tokens_details" | "promptTokensDetails",
         completion_details: Details = "completion_tokens_details" | "completionTokensDetails",
     }
@@ -78,106 +84,160 @@ lenient! {
     }
 }
 
+/// Tokens where they are seldom reported: in every chunk of a stream there is a place for them.
+type Reported = Option<Box<Tokens>>;
+
 impl Tokens {
-    pub(super) fn counts(&self) -> TokenCounts {
+    fn counts(&self) -> TokenCounts {
         TokenCounts {
             prompt: self.prompt.0,
             completion: self.completion.0,
             total: self.total.0,
-            cached: self.prompt_details.cached.0,
+            cached: self.prompt_details.cached.0.or(self.cache_hits.0),
             reasoning: self.completion_details.reasoning.0,
         }
     }
 }
 
-impl Choice {
-    /// Why the model stopped, where reported.
-    pub(crate) fn finish(&self) -> Option<FinishReason> {
-        Some(match self.finish_reason.as_str() {
-            "" => return None,
-            "stop" => FinishReason::Stop,
-            "length" => FinishReason::Length,
-            "tool_calls" | "function_call" => FinishReason::ToolCalls,
-            "content_filter" => FinishReason::ContentFilter,
-            _ => FinishReason::Other,
-        })
-    }
-}
-
 impl Chat {
-    /// Reads a reply, or says why it is none.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, BadReply> {
-        serde_json::from_slice(json).map_err(|fault| BadReply::unreadable(json, &fault))
+    /// Whether it says nothing of the answer.
+    pub(super) fn is_empty(&self) -> bool {
+        let counts = self.usage.as_ref().map(|usage| usage.counts());
+        self.choices.as_ref().is_none_or(Vec::is_empty)
+            && counts.unwrap_or_default() == TokenCounts::default()
     }
 
-    /// The error that it is or carries. Looked for before any choices.
-    pub(super) fn take_error(&mut self) -> Option<ErrorBody> {
-        let fields = ErrorFields {
-            error: std::mem::take(&mut self.error),
-            message: std::mem::take(&mut self.message),
-            kind: std::mem::take(&mut self.kind),
-            code: std::mem::take(&mut self.code),
-            errors: std::mem::take(&mut self.errors),
-            detail: std::mem::take(&mut self.detail),
-        };
-        ErrorBody::of(fields, self.choices.is_some())
+    /// Takes in what is not said in a choice; gives the error that stands in their place or
+    /// beside them.
+    pub(super) fn begin(&mut self, text: &str, draft: &mut Draft) -> Option<ErrorBody> {
+        draft.set_model(std::mem::take(&mut self.model).0);
+        let groq = self.groq.take().unwrap_or_default();
+        count(&groq.usage, draft);
+        count(&self.usage, draft);
+        let error = std::mem::take(&mut self.error);
+        let is_fine = matches!(self.base.code, Code::None | Code::Number(0));
+        let error = error.error();
+        if error.is_none() && is_fine && self.choices.is_some() {
+            return groq.error.error();
+        }
+        // What stands around the error belongs to it.
+        ErrorBody::parse_beside(text.as_bytes(), self.choices.is_some()).or(error)
     }
 }
 
-/// Reads an error from a body that is no reply, if there is one in it.
-pub(super) fn read_error(body: &[u8]) -> Option<ErrorBody> {
-    serde_json::from_slice::<Chat>(body).ok()?.take_error()
+impl Choice {
+    /// What is said in this choice: whole, where both are there, or the piece that is new.
+    pub(super) fn take_message(&mut self, whole: bool) -> Option<ChatMessage> {
+        let text = std::mem::take(&mut self.text);
+        let older =
+            || text.0.is_some().then(|| ChatMessage { content: text, ..Default::default() });
+        // Some servers answer in the form of a stream's chunk, and others the other way round.
+        let (message, delta) = (self.message.take(), self.delta.take());
+        let said = if whole { message.or(delta) } else { delta.or(message) };
+        said.or_else(older)
+    }
+
+    /// Takes in the reason why the model stopped, and what was used.
+    ///
+    /// # Errors
+    ///
+    /// Where the model has failed.
+    pub(super) fn end(self, draft: &mut Draft) -> Result<(), BadReply> {
+        count(&self.usage, draft);
+        if let Some(error) = self.error.error() {
+            return Err(BadReply::from(ErrorBody { is_bare: false, ..error }));
+        }
+        match finish(self.finish_reason.as_str()) {
+            Finish::None => {}
+            Finish::Reason(reason) => draft.finish = Some(reason),
+            Finish::Failure => return Err(ErrorBody::of_word(self.finish_reason.as_str()).into()),
+        }
+        Ok(())
+    }
+}
+
+impl ChatMessage {
+    /// Takes in all but the calls, which it gives.
+    ///
+    /// # Errors
+    ///
+    /// Where it is an error, or there is no room for it.
+    pub(super) fn take(
+        self,
+        back: &mut Back,
+        draft: &mut Draft,
+    ) -> Result<Vec<ToolCall>, BadReply> {
+        count(&self.usage, draft);
+        draft.has_said |= self.content.0.is_some() || self.refusal.0.is_some();
+        draft.push_text(self.content.0.unwrap_or_default())?;
+        draft.push_refusal(&self.refusal.whole().unwrap_or_default())?;
+        if let Some(error) = self.error.error() {
+            return Err(BadReply::from(ErrorBody { is_bare: false, ..error }));
+        }
+        // Some servers have it under both names.
+        match self.reasoning.as_str() {
+            "" => draft.push_reasoning(&self.reasoning_content.text()),
+            reasoning => draft.push_reasoning(reasoning),
+        }
+        back.add("reasoning_content", self.reasoning_content, draft)?;
+        back.add("reasoning_details", self.reasoning_details, draft)?;
+        back.add("extra_content", self.extra_content, draft)?;
+        Ok(self.tool_calls)
+    }
+}
+
+/// Takes in what tokens are reported, if any are.
+fn count(usage: &Reported, draft: &mut Draft) {
+    usage.iter().for_each(|tokens| draft.usage.merge(&tokens.counts()));
 }
 
 /// Takes a complete reply in.
 pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
-    let mut chat = Chat::parse(body)?;
-    draft.usage = chat.usage.counts();
-    if let Some(error) = chat.take_error() {
+    let (text, mut chat): (_, Chat) = whole(body, draft)?;
+    let error = chat.begin(&text, draft);
+    // The first of several answers; servers need not send them in order.
+    let choices = chat.choices.take().unwrap_or_default().into_iter();
+    let Some(mut choice) = choices.min_by_key(|choice| choice.index.0.unwrap_or(0)) else {
+        let none = || BadReply::protocol("the server's answer holds no choices: check the model");
+        return Err(error.map_or_else(none, BadReply::from));
+    };
+    let mut back = Back::default();
+    let message = choice.take_message(true);
+    // What was said before an error stays readable.
+    let calls = message.map(|message| message.take(&mut back, draft)).transpose()?;
+    if let Some(error) = error {
         return Err(BadReply::from(error));
     }
-    draft.set_model(chat.model.0);
-    // The first of several answers; servers need not send them in order.
-    let choices = chat.choices.unwrap_or_default().into_iter();
-    let Some(choice) = choices.min_by_key(|choice| choice.index.0.unwrap_or(0)) else {
-        return Err(BadReply::protocol("the server's answer holds no choices: check the model"));
-    };
-    draft.finish = choice.finish();
-    // Some servers answer in the form of a stream's last chunk.
-    let Some(message) = choice.message.or(choice.delta) else {
+    choice.end(draft)?;
+    let Some(calls) = calls else {
         return Err(BadReply::protocol("the server's answer holds no message"));
     };
-    let text = message.content.0.unwrap_or_default();
-    draft.push_refusal(message.refusal.as_str())?;
-    draft.push_reasoning(message.reasoning.as_str());
-    let calls = message.tool_calls.into_iter().map(ToolCall::into).collect();
-    draft.push_text(text)?;
-    push_reply(calls, draft)
+    push_reply(calls.into_iter().map(Call::from).collect(), back, draft)
 }
 
 /// Notes what goes back with the tools' results, if the model wants any.
-pub(super) fn push_reply(calls: Vec<message::ToolCall>, draft: &mut Draft) -> Result<(), BadReply> {
+pub(super) fn push_reply(calls: Vec<Call>, back: Back, draft: &mut Draft) -> Result<(), BadReply> {
+    let calls = finished(calls, draft);
     if calls.is_empty() {
-        return Ok(());
+        let is_good =
+            |reason| !matches!(reason, FinishReason::Length | FinishReason::ContentFilter);
+        let is_ended = draft.is_done || draft.finish.is_some_and(is_good);
+        return match is_ended && !draft.has_said && !draft.has_reasoned {
+            true => Err(BadReply::protocol("the server's answer holds no text")),
+            false => Ok(()),
+        };
+    }
+    if let Some(opaque) = back.into_opaque() {
+        draft.push_part(ReplyPart { content: Content::None, opaque: Some(opaque) })?;
     }
     if !draft.text().is_empty() {
         let text = Content::Text(draft.text().to_owned());
         draft.push_part(ReplyPart { content: text, opaque: None })?;
     }
-    for call in calls {
-        draft.push_part(ReplyPart { content: Content::Call(call), opaque: None })?;
+    for (call, opaque) in calls {
+        draft.push_part(ReplyPart { content: Content::Call(call), opaque })?;
     }
     Ok(())
-}
-
-impl From<ToolCall> for message::ToolCall {
-    fn from(call: ToolCall) -> Self {
-        Self {
-            id: call.id.0.unwrap_or_default(),
-            name: call.function.name.0.unwrap_or_default(),
-            arguments: call.function.arguments.0.unwrap_or_default(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -186,20 +246,17 @@ mod tests {
 
     #[test]
     fn both_spellings_parts_and_objects_are_read() {
-        let chat = Chat::parse(
-            br#"{"id":"x","model":"m","error":null,"choices":[{"index":0,"finishReason":"stop",
-                "message":{"role":"assistant","content":[{"type":"text","text":"a"},"b"],
-                "toolCalls":[{"id":"c","function":{"name":"f","arguments":{"x":1}}}]}}],
-                "usage":{"promptTokens":1.0,"completion_tokens":2,
-                "completion_tokens_details":{"reasoning_tokens":1,"x":[[]]}}}"#,
-        )
-        .unwrap();
-        let choice = &chat.choices.as_deref().unwrap()[0];
-        assert_eq!(choice.finish(), Some(FinishReason::Stop));
-        let message = choice.message.as_ref().unwrap();
-        assert_eq!(message.content.as_str(), "ab");
-        assert_eq!(message.tool_calls[0].function.arguments.0.as_deref(), Some(r#"{"x":1}"#));
-        let usage = chat.usage.counts().usage().unwrap();
+        let json = r#"{"id":"x","model":"m","error":null,"choices":[{"index":0,"finishReason":"stop",
+            "message":{"role":"assistant","content":[{"type":"text","text":"a"},"b"],
+            "toolCalls":[{"id":"c","function":{"name":"f","arguments":{"x":1}}}]}}],
+            "usage":{"promptTokens":1.0,"completion_tokens":2,
+            "completion_tokens_details":{"reasoning_tokens":1,"x":[[]]}}}"#;
+        let mut draft = Draft::new(1000);
+        read(json.as_bytes(), &mut draft).unwrap();
+        assert_eq!((draft.text(), draft.finish), ("ab", Some(FinishReason::Stop)));
+        let call = crate::engine::message::calls(&draft.parts).next().unwrap();
+        assert_eq!(call.arguments, r#"{"x":1}"#);
+        let usage = draft.usage.usage().unwrap();
         assert_eq!((usage.prompt_tokens, usage.total_tokens), (1, 3));
         assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (None, Some(1)));
     }

@@ -1,16 +1,18 @@
 //! A request of the Chat Completions API, written straight into the body's bytes.
 
+use super::back;
 use crate::engine::json::Json;
-use crate::engine::message::{self, Part, Round, ToolCall};
+use crate::engine::message::{self, Content, PartKind, ReplyPart, Round};
 use crate::engine::protocol::{Ask, Offer};
-use crate::task::{ReplySchema, Role};
+use crate::task::{Image, ReplySchema, Role};
 
 /// Fields that the protocol writes itself. A custom parameter of such a name is refused.
 pub(super) const RESERVED: &[&str] = &["messages", "stream"];
+const PARTS: PartKind = PartKind { text: "text", write_image };
 
 /// Writes one request.
-pub(super) fn write(ask: &Ask<'_>, dialect: &Dialect<'_>) -> Vec<u8> {
-    Json::written(|json| json.object(|json| members(ask, dialect, json)))
+pub(super) fn write(ask: &Ask<'_>, dialect: &Dialect<'_>) -> Json {
+    Json::new(|json| json.object(|json| members(ask, dialect, json)))
 }
 
 /// What differs between servers, and what only one of them has.
@@ -66,21 +68,26 @@ fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
 /// of tools.
 fn messages(ask: &Ask<'_>, json: &mut Json) {
     if let Some(system) = ask.system() {
-        plain(Role::System, &system, json);
+        json.object(|json| {
+            json.text("role", Role::System.as_str());
+            json.text("content", &system);
+        });
     }
     for message in ask.messages() {
-        for part in message.parts() {
-            let Part::Text(text) = part;
-            plain(message.role, text, json);
-        }
+        json.object(|json| message.write(&PARTS, json));
     }
     for Round { reply, results } in ask.rounds {
         json.object(|json| {
             json.text("role", Role::Assistant.as_str());
             let text: String = message::text(reply).collect();
             json.key("content").value(&(!text.is_empty()).then_some(text));
-            let calls = message::calls(reply);
-            json.key("tool_calls").array(|json| calls.for_each(|call| wanted(call, json)));
+            for part in reply {
+                match &part.content {
+                    Content::Call(_) => {}
+                    _ => back::write(part.opaque.as_ref(), json),
+                }
+            }
+            json.key("tool_calls").array(|json| reply.iter().for_each(|part| wanted(part, json)));
         });
         for result in results {
             json.object(|json| {
@@ -92,16 +99,14 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
     }
 }
 
-/// A message with nothing but a text.
-fn plain(role: Role, text: &str, json: &mut Json) {
-    json.object(|json| {
-        json.text("role", role.as_str());
-        json.text("content", text);
-    });
+fn write_image(image: &Image, json: &mut Json) {
+    json.text("type", "image_url");
+    json.key("image_url").object(|json| json.key("url").image_url(image));
 }
 
-/// A call that the model wanted.
-fn wanted(call: &ToolCall, json: &mut Json) {
+/// A call that the model wanted, with what its server wants back of it.
+fn wanted(part: &ReplyPart, json: &mut Json) {
+    let Content::Call(call) = &part.content else { return };
     json.object(|json| {
         json.text("id", &call.id);
         json.text("type", "function");
@@ -109,6 +114,7 @@ fn wanted(call: &ToolCall, json: &mut Json) {
             json.text("name", &call.name);
             json.text("arguments", &call.arguments);
         });
+        back::write(part.opaque.as_ref(), json);
     });
 }
 
@@ -157,7 +163,7 @@ mod tests {
         };
         let dialect =
             Dialect { stream_usage: stream, limit: "max_completion_tokens", cache_key: None };
-        serde_json::from_slice(&write(&ask, &dialect)).unwrap()
+        serde_json::from_slice(&write(&ask, &dialect).sent()).unwrap()
     }
 
     #[test]

@@ -10,20 +10,23 @@ const IMAGE_CODE_START: &str = "image_";
 const POLICY_CODE_END: &str = "_policy";
 
 /// The kind that an error's code names, or else its type.
-pub(super) fn kind_of(body: &ErrorBody) -> Option<ErrorKind> {
-    let by_code = body.code_name().and_then(kind_of_code);
-    by_code.or_else(|| body.kind.as_deref().and_then(kind_of_code))
+pub(super) fn kind_of(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+    let own = [body.code_name(), body.kind.as_deref()].into_iter().flatten().find_map(own_kind);
+    own.or_else(|| chat_completions::kind_of(status, body))
 }
 
 /// The kind that a code or type names, if it names one.
 pub(super) fn kind_of_code(code: &str) -> Option<ErrorKind> {
+    own_kind(code).or_else(|| chat_completions::kind_of_code(code))
+}
+
+/// The same for the codes that Chat Completions does not have.
+fn own_kind(code: &str) -> Option<ErrorKind> {
     Some(match code {
         "invalid_prompt" | "invalid_image" => ErrorKind::InvalidRequest,
         "image_content_policy_violation" => ErrorKind::ContentFiltered,
-        "too_many_requests" => ErrorKind::RateLimited,
-        "server_is_overloaded" => ErrorKind::Server,
         _ if code.ends_with(POLICY_CODE_END) => ErrorKind::ContentFiltered,
         _ if code.starts_with(IMAGE_CODE_START) => ErrorKind::InvalidRequest,
-        _ => return chat_completions::kind_of_code(code),
+        _ => return None,
     })
 }

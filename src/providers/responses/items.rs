@@ -1,18 +1,19 @@
 //! The items of a response: what each says to us, and what goes back.
 
 use crate::engine::draft::{BadReply, Draft, TokenCounts};
-use crate::engine::error_body::{ErrorBody, ErrorField, ErrorFields};
-use crate::engine::json::{elements, member};
-use crate::engine::message::{Content, ReplyPart, ToolCall};
-use crate::lenient::{Count, Raw, Text, lenient};
+use crate::engine::error_body::{ErrorBody, ErrorField};
+use crate::engine::json::elements;
+use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
+use crate::lenient::{Count, JsonReader, Label, Lenient, Own, Text, lenient, read_partly, whole};
+use crate::providers::chat_completions::{Finish, finish};
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
 
 lenient! {
     /// A response, whole or so far.
     Response {
-        status: Text = "status",
-        model: Text = "model",
+        status: Label = "status",
+        model: Label = "model",
         output: Option<Vec<Item>> = "output",
         usage: Tokens = "usage",
         error: ErrorField = "error",
@@ -22,28 +23,46 @@ lenient! {
 
 lenient! {
     /// Why a response is incomplete.
-    Incomplete { reason: Text = "reason" }
+    Incomplete { reason: Label = "reason" }
 }
 
 lenient! {
     /// An item of the output.
     Item {
-        kind: Text = "type",
-        id: Text = "id",
-        content: Vec<Part> = "content",
-        summary: Vec<Part> = "summary",
-        call_id: Text = "call_id",
-        name: Text = "name",
-        arguments: Raw = "arguments",
+        kind: Label = "type",
+        id: Label = "id",
+        content: Vec<ItemPart> = "content",
+        summary: Vec<ItemPart> = "summary",
+        call_id: Label = "call_id",
+        name: Label = "name",
+        arguments: Own = "arguments",
     }
 }
 
-lenient! {
-    /// A part of a message or of reasoning.
-    Part {
-        kind: Text = "type",
-        text: Text = "text",
-        refusal: Text = "refusal",
+/// A part of a message or of reasoning. What is no part is a text.
+#[derive(Debug, Default)]
+pub(super) struct ItemPart {
+    kind: Label,
+    text: Text,
+    refusal: Text,
+}
+
+impl Lenient for ItemPart {
+    fn fits(_: u8) -> bool {
+        true
+    }
+
+    fn read_into(&mut self, from: &mut JsonReader<'_>) {
+        if from.peek() != b'{' {
+            return self.text.read_into(from);
+        }
+        from.object(|from, key| match key {
+            _ if from.null() => {}
+            "type" => self.kind.read_into(from),
+            "text" => self.text.read_into(from),
+            "refusal" => self.refusal.read_into(from),
+            _ => from.skip(),
+        });
     }
 }
 
@@ -81,6 +100,10 @@ impl Tokens {
 }
 
 impl Item {
+    pub(super) fn is_call(&self) -> bool {
+        self.kind.as_str() == "function_call"
+    }
+
     /// The text of a message.
     pub(super) fn text(&self) -> String {
         let texts = self.content.iter().filter(|part| part.kind.as_str() != "refusal");
@@ -98,33 +121,59 @@ impl Item {
         shown.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n")
     }
 
-    /// The part that goes back with the tools' results: the item as it came, where it did.
-    pub(super) fn into_part(self, own: Option<&str>) -> ReplyPart {
-        let content = match self.kind.as_str() {
-            "message" => Content::Text(self.text()),
-            "function_call" => Content::Call(ToolCall {
-                // The item's own id is another one, which pairs nothing.
-                id: self.call_id.0.unwrap_or_default(),
-                name: self.name.0.unwrap_or_default(),
-                arguments: self.arguments.0.unwrap_or_default(),
-            }),
-            _ => Content::None,
+    /// The part that goes back with the tools' results: the item as it came, where it did. Its
+    /// arguments may have come before it.
+    pub(super) fn into_part(self, own: Option<Opaque>, gathered: String) -> ReplyPart {
+        let arguments = self.arguments.text();
+        let is_gathered = arguments.is_empty() && !gathered.is_empty();
+        // A call without an id, or with other arguments than a text, is written anew.
+        let is_odd = is_gathered || self.call_id.as_str().is_empty() || !self.arguments.is_text();
+        let (content, is_odd) = match self.kind.as_str() {
+            "message" => (Content::Text(whole(self.text())), false),
+            _ if self.is_call() => {
+                let call = ToolCall {
+                    // The item's own id is another one, which pairs nothing.
+                    id: self.call_id.0.unwrap_or_default(),
+                    name: self.name.0.unwrap_or_default(),
+                    arguments: whole(if is_gathered { gathered } else { arguments }),
+                };
+                (Content::Call(call), is_odd)
+            }
+            _ => (Content::None, false),
         };
-        let is_nameless = matches!(&content, Content::Call(call) if call.id.is_empty());
-        let opaque = own.filter(|_| !is_nameless).map(Into::into);
-        ReplyPart { content, opaque }
+        ReplyPart { content, opaque: own.filter(|_| !is_odd) }
     }
 }
 
-/// The bytes of each of a response's items.
-pub(super) fn own_items(response: &str) -> Vec<&str> {
-    member(response, "output").map(elements).unwrap_or_default()
+lenient! {
+    /// The output as it stands, of a response or within an event.
+    Output {
+        output: Own = "output",
+        response: OutputOf = "response",
+    }
 }
 
-/// Adds a message's text; another message before it ends with a blank line.
-pub(super) fn push_message(text: &str, draft: &mut Draft) -> Result<(), BadReply> {
-    let between = if draft.text().is_empty() || text.is_empty() { "" } else { "\n\n" };
-    draft.push_text(format!("{between}{text}"))
+lenient! {
+    /// The output of a response within an event.
+    OutputOf { output: Own = "output" }
+}
+
+/// The JSON of each item of a response, or of the response in an event.
+pub(super) fn own_items(json: &str) -> Vec<Opaque> {
+    let Output { output, response } = read_partly(json);
+    let own = output.0.or(response.output.0).unwrap_or_default();
+    elements(&own).into_iter().map(Into::into).collect()
+}
+
+/// Adds a message's text; another message before it ends with a blank line. Gives where the
+/// text begins.
+pub(super) fn push_message(text: &str, draft: &mut Draft) -> Result<usize, BadReply> {
+    if !draft.text().is_empty() && !text.is_empty() {
+        draft.push_text("\n\n".to_owned())?;
+    }
+    let from = draft.text().len();
+    draft.push_text(text.to_owned())?;
+    Ok(from)
 }
 
 /// Takes in how a response ended.
@@ -135,14 +184,11 @@ pub(super) fn push_message(text: &str, draft: &mut Draft) -> Result<(), BadReply
 pub(super) fn settle(response: &mut Response, draft: &mut Draft) -> Result<(), BadReply> {
     draft.set_model(response.model.0.take());
     draft.usage.merge(&response.usage.counts());
-    let fields =
-        ErrorFields { error: std::mem::take(&mut response.error), ..ErrorFields::default() };
-    if let Some(error) = ErrorBody::of(fields, true) {
-        return Err(error.into());
+    if let Some(error) = std::mem::take(&mut response.error).error() {
+        return Err(ErrorBody { is_bare: false, ..error }.into());
     }
-    draft.finish = Some(match response.status.as_str() {
-        // Servers that leave the status out have said what they had to say.
-        "completed" | "" => FinishReason::Stop,
+    let status = response.status.as_str().to_ascii_lowercase();
+    draft.finish = Some(match status.as_str() {
         "incomplete" => match response.incomplete.reason.as_str() {
             "content_filter" => FinishReason::ContentFilter,
             // The length, or another end before the model's own.
@@ -153,7 +199,16 @@ pub(super) fn settle(response: &mut Response, draft: &mut Draft) -> Result<(), B
             let what = "the provider cancelled the answer";
             return Err(BadReply::Unreadable(TaskError::new(ErrorKind::Server, what)));
         }
-        _ => return Err(BadReply::protocol("the server's answer is not complete yet")),
+        "queued" | "in_progress" => {
+            return Err(BadReply::protocol("the server's answer is not complete yet"));
+        }
+        // `completed`, or a word of the older API's.
+        other => match finish(other) {
+            // Servers that leave the status out have said what they had to say.
+            Finish::None => FinishReason::Stop,
+            Finish::Reason(reason) => reason,
+            Finish::Failure => return Err(ErrorBody::of_word(other).into()),
+        },
     });
     Ok(())
 }

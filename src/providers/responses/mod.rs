@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
+use crate::engine::json::Json;
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
 use crate::providers::chat_completions;
 use crate::task::OpenAiApi;
@@ -49,7 +50,7 @@ impl Protocol for Responses {
         request::RESERVED
     }
 
-    fn write(&self, ask: &Ask<'_>) -> Vec<u8> {
+    fn write(&self, ask: &Ask<'_>) -> Json {
         request::write(ask, self.cache_key.as_deref())
     }
 
@@ -61,8 +62,8 @@ impl Protocol for Responses {
         Box::new(stream::Items::default())
     }
 
-    fn kind_of_error(&self, _: u16, body: &ErrorBody) -> Option<ErrorKind> {
-        errors::kind_of(body)
+    fn kind_of_error(&self, status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+        errors::kind_of(status, body)
     }
 
     fn is_known_code(&self, code: &str) -> bool {

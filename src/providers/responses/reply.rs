@@ -1,20 +1,25 @@
 //! A complete reply of the Responses API.
 
-use super::items::{Response, note_calls, own_items, push_message, settle};
+use super::items::{Item, Response, note_calls, own_items, push_message, settle};
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
+use crate::engine::payload::whole;
 
 /// Takes a complete reply in.
 pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
-    let mut response: Response =
-        serde_json::from_slice(body).map_err(|fault| BadReply::unreadable(body, &fault))?;
+    let (json, response) = whole(body, draft)?;
+    take(response, &json, draft)
+}
+
+/// Takes a complete reply in, whose JSON this is.
+pub(super) fn take(mut response: Response, json: &str, draft: &mut Draft) -> Result<(), BadReply> {
     let Some(items) = response.output.take() else {
-        return Err(match ErrorBody::parse(body) {
+        return Err(match ErrorBody::parse(json.as_bytes()) {
             Some(error) => error.into(),
             None => BadReply::protocol("the server's answer holds no output: check api_endpoint"),
         });
     };
-    settle(&mut response, draft)?;
+    let settled = settle(&mut response, draft);
     for item in &items {
         match item.kind.as_str() {
             "message" => {
@@ -25,12 +30,12 @@ pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
             _ => {}
         }
     }
-    if items.iter().any(|item| item.kind.as_str() == "function_call") {
-        // What was just read is UTF-8.
-        let own = own_items(std::str::from_utf8(body).unwrap_or_default());
-        for (item, own) in items.into_iter().zip(own) {
+    // What was said before an error stays readable.
+    settled?;
+    if items.iter().any(Item::is_call) {
+        for (item, own) in items.into_iter().zip(own_items(json)) {
             draft.keep(own.len())?;
-            draft.push_part(item.into_part(Some(own)))?;
+            draft.push_part(item.into_part(Some(own), String::new()))?;
         }
     }
     note_calls(draft);

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::engine::json::Json;
-use crate::engine::message::{Content, Part, ReplyPart, Round};
+use crate::engine::message::{Content, PartKind, ReplyPart, Round};
 use crate::engine::protocol::{Ask, Offer};
-use crate::task::Role;
+use crate::task::{Image, Role};
 
 /// Fields that the protocol writes itself. A custom parameter of such a name is refused.
 pub(super) const RESERVED: &[&str] = &["input", "stream"];
@@ -13,10 +13,13 @@ const TEXT: &str = "text";
 const REASONING: &str = "reasoning";
 /// What brings the model's thoughts back to us, encrypted, where the provider does not keep them.
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
+const PARTS: PartKind = PartKind { text: "input_text", write_image };
+/// The type of a message, always written: llama.cpp refuses an assistant's without.
+const MESSAGE: &str = "message";
 
 /// Writes one request.
-pub(super) fn write(ask: &Ask<'_>, cache_key: Option<&str>) -> Vec<u8> {
-    Json::written(|json| json.object(|json| members(ask, cache_key, json)))
+pub(super) fn write(ask: &Ask<'_>, cache_key: Option<&str>) -> Json {
+    Json::new(|json| json.object(|json| members(ask, cache_key, json)))
 }
 
 fn members(ask: &Ask<'_>, cache_key: Option<&str>, json: &mut Json) {
@@ -95,10 +98,10 @@ fn reasoning(ask: &Ask<'_>) -> Map<String, Value> {
 /// Earlier turns, the prompt, and the rounds of tools.
 fn input(ask: &Ask<'_>, json: &mut Json) {
     for message in ask.messages() {
-        for part in message.parts() {
-            let Part::Text(text) = part;
-            said(message.role, text, json);
-        }
+        json.object(|json| {
+            json.text("type", MESSAGE);
+            message.write(&PARTS, json);
+        });
     }
     for Round { reply, results } in ask.rounds {
         reply.iter().for_each(|part| item(part, json));
@@ -112,13 +115,11 @@ fn input(ask: &Ask<'_>, json: &mut Json) {
     }
 }
 
-/// A message. (Its type is always written: llama.cpp refuses an assistant's without.)
-fn said(role: Role, text: &str, json: &mut Json) {
-    json.object(|json| {
-        json.text("type", "message");
-        json.text("role", role.as_str());
-        json.text("content", text);
-    });
+fn write_image(image: &Image, json: &mut Json) {
+    json.text("type", "input_image");
+    // The API requires it; this is what it means elsewhere where it is not set.
+    json.text("detail", "auto");
+    json.key("image_url").image_url(image);
 }
 
 /// A part of what the model said when it wanted tools: its own item as it came, where there is
@@ -126,7 +127,11 @@ fn said(role: Role, text: &str, json: &mut Json) {
 fn item(part: &ReplyPart, json: &mut Json) {
     match (&part.opaque, &part.content) {
         (Some(own), _) => json.raw(own),
-        (None, Content::Text(text)) if !text.is_empty() => said(Role::Assistant, text, json),
+        (None, Content::Text(text)) if !text.is_empty() => json.object(|json| {
+            json.text("type", MESSAGE);
+            json.text("role", Role::Assistant.as_str());
+            json.text("content", text);
+        }),
         (None, Content::Call(call)) => json.object(|json| {
             json.text("type", "function_call");
             json.text("call_id", &call.id);

@@ -1,28 +1,32 @@
 //! A stream of the Responses API, put together. Pure: no socket, no clock.
 
 use super::items::{Item, Response, note_calls, own_items, push_message, settle};
+use super::reply;
 use crate::engine::draft::{BadReply, CALLS_MAX, Draft, Progress};
-use crate::engine::error_body::{ErrorBody, ErrorField, ErrorFields};
-use crate::engine::json::member;
+use crate::engine::error_body::ErrorField;
 use crate::engine::message::Opaque;
+use crate::engine::payload::{check, object};
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::SseEvent;
-use crate::lenient::{Code, Count, Text, lenient};
+use crate::lenient::{Count, Label, Own, Raw, Text, lenient, read_partly, whole};
 
 lenient! {
     /// The data of any event.
     Data {
-        kind: Text = "type",
-        item_id: Text = "item_id",
+        kind: Label = "type",
+        item_id: Label = "item_id",
         index: Count = "output_index",
         delta: Text = "delta",
-        arguments: Text = "arguments",
-        item: Option<Item> = "item",
-        response: Option<Response> = "response",
+        arguments: Raw = "arguments",
+        item: Option<Box<Item>> = "item",
+        response: Option<Box<Response>> = "response",
         error: ErrorField = "error",
-        message: Text = "message",
-        code: Code = "code",
     }
+}
+
+lenient! {
+    /// An event's item as it stands.
+    OwnItem { item: Own = "item" }
 }
 
 /// The items of a growing response.
@@ -44,23 +48,18 @@ struct OpenItem {
 
 impl ReadStream for Items {
     fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
-        let Some((name, json)) = event.typed() else { return Ok(()) };
-        let data: Data = serde_json::from_slice(json)
-            .map_err(|fault| BadReply::unreadable(json, &fault).within_stream())?;
-        let kind = data.kind.0.clone().filter(|kind| !kind.is_empty());
-        let kind = kind.unwrap_or_else(|| String::from_utf8_lossy(name).into_owned());
-        let json = std::str::from_utf8(json).unwrap_or_default();
-        self.take(&kind, data, json, draft)
+        let Some((name, json, mut data)) = object::<Data>(event, draft)? else { return Ok(()) };
+        let kind = data.kind.0.take().filter(|kind| !kind.is_empty());
+        let kind = kind.unwrap_or_else(|| name.into_owned());
+        check(&kind, std::mem::take(&mut data.error), &json)?;
+        self.take(&kind, data, &json, draft)
     }
 
     fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply> {
         let items = std::mem::take(&mut self.0);
-        if items.iter().any(|open| open.item.kind.as_str() == "function_call") {
-            for mut open in items {
-                if open.own.is_none() {
-                    open.item.arguments.0 = Some(open.arguments).filter(|text| !text.is_empty());
-                }
-                draft.push_part(open.item.into_part(open.own.as_deref()))?;
+        if items.iter().any(|open| open.item.is_call()) {
+            for open in items {
+                draft.push_part(open.item.into_part(open.own, open.arguments))?;
             }
         }
         note_calls(draft);
@@ -102,11 +101,14 @@ impl Items {
                 }
             }
             "response.output_item.added" => {
-                self.open(data, draft)?;
+                if let Some(item) = data.item {
+                    self.open(*item, data.index.0, draft)?;
+                }
                 draft.show_progress();
             }
             "response.output_item.done" => {
-                self.close(data, member(json, "item").unwrap_or_default(), draft)?;
+                let own: OwnItem = read_partly(json);
+                self.close(data, own.item.0.unwrap_or_default(), draft)?;
                 draft.show_progress();
             }
             "response.created" | "response.queued" | "response.in_progress" => {
@@ -120,24 +122,19 @@ impl Items {
                     response.status.0 = Some("failed".to_owned());
                 }
                 draft.is_done = true;
-                self.complete(&mut response, member(json, "response").unwrap_or_default(), draft)?;
+                self.complete(&mut response, json, draft)?;
                 settle(&mut response, draft)?;
             }
-            _ => {
-                let fields = ErrorFields {
-                    error: data.error,
-                    message: data.message,
-                    code: data.code,
-                    ..ErrorFields::default()
-                };
-                // Keep-alives, and what a later version brings, are no errors.
-                if let Some(error) = ErrorBody::of(fields, kind != "error" && !kind.is_empty()) {
-                    return Err(error.into());
-                }
-                if kind == "error" {
-                    return Err(ErrorBody::default().into());
+            // A reply that is no stream.
+            "" if draft.is_empty() => {
+                let response: Response = read_partly(json);
+                if response.output.is_some() {
+                    reply::take(response, json, draft)?;
+                    draft.is_done = true;
                 }
             }
+            // Keep-alives, and what a later version brings.
+            _ => {}
         }
         Ok(())
     }
@@ -160,16 +157,15 @@ impl Items {
         self.find(data.item_id.as_str(), data.index.0)
     }
 
-    fn open(&mut self, data: Data, draft: &mut Draft) -> Result<(), BadReply> {
-        let Some(item) = data.item else { return Ok(()) };
+    fn open(&mut self, item: Item, index: Option<u64>, draft: &mut Draft) -> Result<(), BadReply> {
         if self.0.len() == 4 * CALLS_MAX {
             return Err(BadReply::TooManyCalls);
         }
         // The text and arguments of an item that is being opened come later.
         let id = item.id.as_str().to_owned();
         draft.keep(id.len() + item.name.as_str().len() + item.call_id.as_str().len())?;
-        let arguments = item.arguments.0.clone().unwrap_or_default();
-        let index = data.index.0;
+        let arguments = item.arguments.text();
+        let item = Item { arguments: Own::default(), ..item };
         self.0.push(OpenItem { id, index, item, text: None, arguments, own: None });
         Ok(())
     }
@@ -177,48 +173,46 @@ impl Items {
     fn add_text(&mut self, data: &Data, draft: &mut Draft) -> Result<(), BadReply> {
         if self.find_of(data).is_none() {
             // A server that opens no items.
-            let item = Item { id: Text(data.item_id.0.clone()), ..Item::default() };
-            let opened = Data { item: Some(item), index: data.index, ..Data::default() };
-            self.open(opened, draft)?;
+            let item = Item { id: data.item_id.clone(), ..Item::default() };
+            self.open(item, data.index.0, draft)?;
         }
         let delta = data.delta.as_str();
-        let is_first = self.find_of(data).is_some_and(|open| open.text.is_none());
-        if is_first {
-            push_message(delta, draft)?;
-        } else {
-            draft.push_text(delta.to_owned())?;
-        }
+        let begun = self.find_of(data).and_then(|open| open.text);
+        let from = match begun {
+            Some((from, _)) => {
+                draft.push_text(delta.to_owned())?;
+                from
+            }
+            None => push_message(delta, draft)?,
+        };
         let to = draft.text().len();
         if let Some(open) = self.find_of(data) {
-            let (from, _) = *open.text.get_or_insert((to - delta.len(), to));
             open.text = Some((from, to));
         }
         Ok(())
     }
 
     /// Takes the final form of an item in, and its text where that came in no delta.
-    fn close(&mut self, data: Data, own: &str, draft: &mut Draft) -> Result<(), BadReply> {
+    fn close(&mut self, data: Data, own: Opaque, draft: &mut Draft) -> Result<(), BadReply> {
         let Some(item) = data.item else { return Ok(()) };
         let (id, index) = (item.id.as_str().to_owned(), data.index.0);
         let is_open = self.find(&id, index).is_some_and(|open| open.own.is_none());
         if !is_open {
-            let opened = Item { id: Text(Some(id.clone())), ..Item::default() };
-            let data = Data { item: Some(opened), index: data.index, ..Data::default() };
-            self.open(data, draft)?;
+            self.open(Item { id: item.id.clone(), ..Item::default() }, index, draft)?;
         }
         draft.keep(own.len())?;
         let said = self.find(&id, index).and_then(|open| open.text);
         let said = said.and_then(|(from, to)| draft.text().get(from..to)).unwrap_or_default();
-        let text = item.text();
+        let text = whole(item.text());
         let missing = text.strip_prefix(said).unwrap_or_default().to_owned();
         match (item.kind.as_str(), said.is_empty()) {
             ("message", _) if missing.is_empty() => {}
-            ("message", true) => push_message(&missing, draft)?,
+            ("message", true) => drop(push_message(&missing, draft)?),
             ("message", false) => draft.push_text(missing)?,
             _ => {}
         }
         if let Some(open) = self.find(&id, index) {
-            (open.item, open.own) = (item, Some(own.into()));
+            (open.item, open.own) = (*item, Some(own).filter(|own| !own.is_empty()));
         }
         Ok(())
     }
@@ -227,13 +221,13 @@ impl Items {
     fn complete(
         &mut self,
         response: &mut Response,
-        own: &str,
+        json: &str,
         draft: &mut Draft,
     ) -> Result<(), BadReply> {
         let items = response.output.take().unwrap_or_default();
         if self.0.is_empty() {
-            for (item, own) in items.into_iter().zip(own_items(own)) {
-                let data = Data { item: Some(item), ..Data::default() };
+            for (item, own) in items.into_iter().zip(own_items(json)) {
+                let data = Data { item: Some(item.into()), ..Data::default() };
                 self.close(data, own, draft)?;
             }
         }

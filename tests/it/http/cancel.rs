@@ -1,12 +1,13 @@
 //! Cancelling: at once, in every phase, and nobody else's call.
 
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use automation_assistant::{AutomationAssistantManager, ErrorKind, HelperId, TaskRequest};
 
 use super::{ask, chatgpt, failure, spawn};
 use crate::support::LONG;
-use crate::support::server::{Act, Meeting, Server, answer, answers};
+use crate::support::server::{Act, Meeting, Server, answer, answers, delta};
 
 /// What a cancel may take on loopback until the thread is free again.
 const SOON: Duration = Duration::from_millis(50);
@@ -141,18 +142,48 @@ fn a_cancel_in_the_middle_of_answers_never_reaches_the_next_task() {
 
 #[test]
 fn a_call_that_found_its_kept_connection_dead_can_be_cancelled_too() {
-    // The first connection answers once and dies under the second request, which then goes
-    // out anew on a connection of its own.
+    // The first connection answers once and dies under the second request, which is then
+    // tried again on a connection of its own.
     let mut dying = answers("first");
     dying.push(Act::read());
     let (hold, meeting) = Act::meet();
     let (close, closed) = Act::await_close();
     let server = Server::start([dying, vec![Act::read(), hold, close], answers("next")]);
-    let (manager, helper) = spawn(chatgpt(&server));
+    let (manager, helper) = spawn(chatgpt(&server).max_retries(1));
     assert_eq!(ask(&manager, helper, "first").result.as_deref(), Some("first"));
     cancel_in_the_middle(&manager, helper, TaskRequest::new("p"), &meeting);
     meeting.go();
     closed.recv_timeout(LONG).expect("the cancelled connection is closed");
     drop(manager);
     assert_eq!(server.finish().len(), 4);
+}
+
+#[test]
+fn text_that_a_server_sent_is_kept_by_a_cancel_a_stop_and_a_timeout() {
+    let (cancel, stop, wait) = (Some(true), Some(false), None);
+    for (ended_by, kind) in
+        [(cancel, ErrorKind::Cancelled), (stop, ErrorKind::Cancelled), (wait, ErrorKind::Timeout)]
+    {
+        let (hold, meeting) = Act::meet();
+        let ten_words = Act::write(delta("ten words"));
+        let server = Server::start([vec![Act::read(), Act::stream_head(), ten_words, hold]]);
+        let (manager, helper) = spawn(chatgpt(&server));
+        let (send, text) = channel();
+        let request = TaskRequest::new("p").on_text(move |delta| {
+            send.send(delta.to_owned()).unwrap();
+        });
+        let time = if ended_by.is_none() { Duration::from_secs(1) } else { LONG };
+        let task = manager.submit_task(helper, request.timeout(time)).unwrap();
+        assert_eq!(text.recv_timeout(LONG).unwrap(), "ten words");
+        let helper = manager.get_helper(helper).unwrap();
+        match ended_by {
+            Some(true) => assert!(helper.cancel_task(task)),
+            Some(false) => helper.stop(),
+            None => {}
+        }
+        let ended = helper.wait_task(task, LONG).unwrap();
+        let error = failure(&ended);
+        assert_eq!((error.kind(), error.partial()), (kind, Some("ten words")));
+        meeting.go();
+    }
 }

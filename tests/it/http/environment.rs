@@ -99,16 +99,28 @@ fn key_base_organization_and_workspace_come_from_the_environment() {
 }
 
 #[test]
-fn an_http_proxy_is_asked_for_a_tunnel() {
-    let tunnel = Act::write("HTTP/1.1 200 OK\r\n\r\n");
-    let server =
-        Server::start([vec![Act::read(), tunnel, Act::read(), Act::json(200, &answer("x"))]]);
+fn an_http_proxy_is_given_the_whole_address() {
+    let mut script = answers("x");
+    script.extend(answers("y"));
+    let server = Server::start([script]);
     let proxy = format!("http://me:pass@{}", server.address());
     assert_eq!(in_environment(local(ELSEWHERE), &[("HTTP_PROXY", &proxy)]), "ok");
+    let seen = server.seen();
+    assert_eq!(seen[0].line(), "POST http://model.test:8123/v1/chat/completions");
+    assert_eq!(seen[0].header("host"), Some("model.test:8123"));
+    assert_eq!(seen[0].header("proxy-authorization"), Some("Basic bWU6cGFzcw=="));
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn an_http_proxy_is_asked_for_a_tunnel_to_an_https_server() {
+    let server = Server::start([vec![Act::read(), Act::write("HTTP/1.1 200 OK\r\n\r\n")]]);
+    let proxy = format!("http://me:pass@{}", server.address());
+    let there = local("https://model.test:8123/v1");
+    assert!(in_environment(there, &[("HTTP_PROXY", &proxy)]).starts_with("network"));
     let seen = server.finish();
     assert_eq!(seen[0].line(), "CONNECT model.test:8123");
     assert_eq!(seen[0].header("proxy-authorization"), Some("Basic bWU6cGFzcw=="));
-    assert_eq!(seen[1].line(), "POST /v1/chat/completions");
 }
 
 #[test]
@@ -156,8 +168,10 @@ fn what_must_not_see_a_proxy_goes_around_it() {
     let outcome = in_environment(local(&server.base()), &[("ALL_PROXY", &address)]);
     assert_eq!(outcome, "ok");
     // An excepted host.
-    let environment = [("ALL_PROXY", address.as_str()), ("NO_PROXY", "localhost,.test")];
-    assert!(in_environment(local(ELSEWHERE), &environment).starts_with("network"));
+    for list in ["localhost,.test", "10.0.0.0/8 *.test", "model.test:8123"] {
+        let environment = [("ALL_PROXY", address.as_str()), ("NO_PROXY", list)];
+        assert!(in_environment(local(ELSEWHERE), &environment).starts_with("network"), "{list}");
+    }
     // A key over plain http.
     let mut with_key = local(ELSEWHERE);
     with_key["api_key"] = KEY.into();

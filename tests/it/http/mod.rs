@@ -4,10 +4,13 @@ mod anthropic;
 mod bad_server;
 mod cancel;
 mod environment;
+mod field;
+mod images;
 mod plain;
 mod rate;
 mod responses;
 mod retry;
+mod speed;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;

@@ -91,22 +91,6 @@ fn one_connection_serves_one_task_after_another() {
 }
 
 #[test]
-fn a_connection_the_server_has_closed_costs_no_task_and_no_retry() {
-    let mut first = answers("first");
-    // The client's pool sees an open connection; the server leaves when the next request
-    // is on its way.
-    first.push(Act::Reset);
-    let server = Server::start([first, answers("second")]);
-    let (manager, helper) = spawn(chatgpt(&server));
-    assert_eq!(ask(&manager, helper, "one").result.as_deref(), Some("first"));
-    let task = ask(&manager, helper, "two");
-    assert_eq!(task.result.as_deref(), Some("second"));
-    assert_eq!(task.attempts, 1);
-    drop(manager);
-    server.finish();
-}
-
-#[test]
 fn a_local_server_tells_its_model_when_first_asked_and_not_at_spawn() {
     let list = r#"{"object":"list","data":[{"id":"smol-1"},{"id":"smol-2"}]}"#;
     let mut script = vec![Act::read(), Act::json(503, r#"{"error":{"message":"loading"}}"#)];

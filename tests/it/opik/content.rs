@@ -10,11 +10,13 @@ use serde_json::json;
 
 use super::stand_in::{Opik, Say, TAKEN};
 use super::{echo, flush, manager, opik, run};
+use crate::support::pictures::{PNG, PNG_BASE64};
 use crate::support::{FnBackend, LONG};
 
 /// Never to be seen on the wire where it was not asked for.
 const PLANTED: &str = "PLANTED-PROMPT-93";
 const KEY: &str = "PLANTED-KEY-77";
+const PLANTED_URL: &str = "https://h/PLANTED?id=1";
 
 fn is_uuid_7(text: &str) -> bool {
     text.parse::<TraceId>().is_ok()
@@ -90,6 +92,41 @@ fn texts_are_sent_only_where_they_were_asked_for() {
     assert_eq!(trace["input"], input);
     assert!(trace["output"]["text"].as_str().unwrap().contains(PLANTED));
     assert_eq!(server.items("spans").pop().unwrap()["input"], input);
+}
+
+/// Whichever way the task ends, and whatever the mode: a picture's bytes stay here.
+#[test]
+fn of_pictures_a_trace_with_content_tells_what_they_are() {
+    let reply = r#"{"model":"m","choices":[{"message":{"content":"a cat"}}]}"#;
+    let server = Opik::start(move |_, asked| match asked.line.ends_with("/chat/completions") {
+        true => Say::Json(reply.into(), ""),
+        false => TAKEN,
+    });
+    let manager = manager(opik(&server.url()));
+    for (mode, expected) in [
+        (TraceMode::Metadata, serde_json::Value::Null),
+        (
+            TraceMode::Content,
+            json!({"prompt": "what is it?",
+                "images": [{"media_type": "image/png", "bytes": PNG.len()}, {"url_bytes": 22}]}),
+        ),
+    ] {
+        let before = server.asked().len();
+        let config = HelperConfig::local().api_endpoint(server.url()).model("m").trace(mode);
+        let helper = manager.spawn_helper(config).unwrap();
+        let turn = automation_assistant::Turn::user("").image_url("https://h/PLANTED-TURN");
+        let request = TaskRequest::new("what is it?").turns([turn]);
+        let request = request.image_bytes("image/png", PNG.to_vec()).image_url(PLANTED_URL);
+        assert!(run(&manager, helper, request).is_success());
+        assert_eq!(flush(&manager, LONG).2, 0);
+        for one in &server.asked()[before..] {
+            let model = one.line.ends_with("/chat/completions");
+            let quoted = [PLANTED_URL, PNG_BASE64].map(|text| one.text.contains(text));
+            assert_eq!(quoted, [model; 2], "{}", one.line);
+        }
+        assert_eq!(server.items("traces").pop().unwrap()["input"], expected);
+        assert_eq!(server.items("spans").pop().unwrap()["input"], expected);
+    }
 }
 
 #[test]

@@ -264,7 +264,7 @@ fn a_sink_can_be_asked_from_an_observer_on_its_own_thread() {
     struct Curious(std::sync::Mutex<Option<automation_assistant::OpikSink>>);
     impl automation_assistant::Observe for Curious {
         fn on_event(&self, event: &automation_assistant::Event<'_>) {
-            if event.kind == EventKind::TraceExport {
+            if event.kind() == EventKind::TraceExport {
                 // Not to wait for itself, nor to join itself.
                 let sink = self.0.lock().unwrap().take();
                 if let Some(sink) = sink {

@@ -25,7 +25,7 @@ fn manager(watch: &Watch) -> AutomationAssistantManager {
 fn careless(call: &CallContext<'_>) -> Result<Reply, TaskError> {
     search_debug(call);
     let prompt = call.prompt();
-    match call.request().context_ref()["case"].as_u64() {
+    match call.request().get_context()["case"].as_u64() {
         Some(0) => panic!("cannot do {prompt} with {KEY}"),
         Some(1) => std::panic::panic_any(prompt.to_owned()),
         Some(2) => Err(TaskError::new(ErrorKind::Server, "it failed").with_partial(REPLY)),
@@ -155,11 +155,8 @@ fn types_that_hold_texts_do_not_show_them() {
         .custom_param("user", PROMPT)
         .reply_schema("name", json!({"description": PROMPT}));
     search_debug(&request);
-    search_debug(&request.clone_without_callbacks());
-    let turn = automation_assistant::Turn {
-        role: automation_assistant::Role::User,
-        text: super::TURN.to_owned(),
-    };
+    search_debug(&request.clone());
+    let turn = automation_assistant::Turn::user(super::TURN);
     search_debug(&turn);
     let config = HelperConfig::chatgpt()
         .api_key(KEY)

@@ -8,14 +8,15 @@ use automation_assistant::{
 use serde_json::json;
 
 use super::{
-    CONTEXT, KEY, PROMPT, REPLY, SYSTEM, TOOL, TURN, Watch, request, search_debug, search_task,
+    CONTEXT, KEY, PICTURE_BASE64, PICTURE_URL, PROMPT, REPLY, SYSTEM, TOOL, TURN, Watch,
+    request_with_pictures, search_debug, search_task,
 };
 use crate::support::LONG;
 use crate::support::server::{Act, DONE, Server, answer, chunk, delta, event, stop};
 
 /// All that was sent, in one text.
 fn echo() -> String {
-    format!("{KEY} {PROMPT} {CONTEXT} {SYSTEM} {TURN}")
+    format!("{KEY} {PROMPT} {CONTEXT} {SYSTEM} {TURN} {PICTURE_BASE64} {PICTURE_URL}")
 }
 
 /// One exchange after another, each on its own connection.
@@ -105,7 +106,7 @@ fn refusals_that_quote_what_was_sent_are_told_without_it() {
     let calls = scripts.len();
     let stage = Stage::new("refusals", scripts);
     for _ in 0..calls {
-        assert!(stage.ask(request()).error.is_some());
+        assert!(stage.ask(request_with_pictures()).error.is_some());
     }
     stage.end();
 }
@@ -152,7 +153,7 @@ fn answers_that_are_none_are_told_without_what_they_hold() {
     let calls = scripts.len();
     let stage = Stage::new("answers", scripts);
     for call in 0..calls {
-        let task = stage.ask(request());
+        let task = stage.ask(request_with_pictures());
         assert!(task.error.is_some(), "call {call}: {task:?}");
     }
     stage.end();
@@ -179,10 +180,10 @@ fn answers_are_shown_to_their_owner_alone() {
         with_tools,
     ];
     let stage = Stage::new("owner", scripts);
-    assert_eq!(stage.ask(request()).result.as_deref(), Some(REPLY));
-    assert_eq!(stage.ask(request()).result.as_deref(), Some(REPLY));
-    assert_eq!(stage.ask(request()).result.as_deref(), Some(REPLY));
-    let request = request()
+    assert_eq!(stage.ask(request_with_pictures()).result.as_deref(), Some(REPLY));
+    assert_eq!(stage.ask(request_with_pictures()).result.as_deref(), Some(REPLY));
+    assert_eq!(stage.ask(request_with_pictures()).result.as_deref(), Some(REPLY));
+    let request = request_with_pictures()
         .tool(FnTool::new("good", TOOL, json!({}), |_| Ok(TOOL.to_owned())))
         .tool(FnTool::new("bad", TOOL, json!({}), |_| panic!("{TOOL}")));
     assert!(stage.ask(request).error.is_some());
@@ -213,7 +214,7 @@ fn streams_that_break_are_told_without_what_they_held() {
     let calls = scripts.len();
     let stage = Stage::new("streams", scripts);
     for _ in 0..calls {
-        stage.ask(request().on_text(|_| {}));
+        stage.ask(request_with_pictures().on_text(|_| {}));
     }
     stage.end();
 }
@@ -222,10 +223,11 @@ fn streams_that_break_are_told_without_what_they_held() {
 fn tasks_that_run_out_of_time_or_are_cancelled_give_nothing_away() {
     let hold = || vec![Act::read(), Act::stream_head(), Act::write(delta(REPLY)), Act::hold()];
     let stage = Stage::new("time", vec![hold(), hold()]);
-    let late = stage.ask(request().on_text(|_| {}).timeout(Duration::from_millis(100)));
+    let late =
+        stage.ask(request_with_pictures().on_text(|_| {}).timeout(Duration::from_millis(100)));
     assert_eq!(late.error.unwrap().kind(), ErrorKind::Timeout);
     let (told, heard) = std::sync::mpsc::channel();
-    let request = request().on_text(move |_| told.send(()).unwrap());
+    let request = request_with_pictures().on_text(move |_| told.send(()).unwrap());
     let id = stage.manager.submit_task(stage.helper, request).unwrap();
     heard.recv_timeout(LONG).unwrap();
     assert!(stage.manager.cancel_task(stage.helper, id));

@@ -111,7 +111,19 @@ fn replies_nested_without_end_are_refused() {
         format!("{{\"error\":{}", open("{\"message\":")),
         format!("{{\"choices\":[{{\"message\":{{\"content\":{}", open("[")),
         format!("{{\"usage\":{}", open("{\"prompt_tokens_details\":")),
+        format!("{{\"choices\":[{{\"message\":{{\"content\":{}", open("{\"text\":")),
+        format!("{{\"choices\":[{{\"message\":{{\"content\":{}", open("[{\"text\":")),
+        format!("{{\"error\":{}", open("{\"error\":")),
+        format!("{{\"error\":{}", open("[{\"details\":")),
     ];
+    // As deep as is read at all.
+    let closed = |before: &str, inner: &str, after: &str| {
+        let (opened, closed) = (before.repeat(110), after.repeat(110));
+        format!("{{\"choices\":[{{\"message\":{{\"content\":{opened}{inner}{closed}}}}}]}}")
+    };
+    let mut bodies = Vec::from(bodies);
+    bodies.push(closed("{\"text\":", "1", "}").replace("content", "refusal"));
+    bodies.push(closed("{\"error\":", "1", "}").replace("content", "error"));
     // The helper is asked the same as a success and as a refusal.
     let script = |status, body: &String| {
         vec![Act::read(), Act::reply(status, "connection: close\r\n", body)]

@@ -30,7 +30,13 @@ pub const TURN: &str = "turn-e6b7305a9c8d4f12b0";
 pub const REPLY: &str = "reply-2a91f8e0d7c34b56ab";
 pub const TOOL: &str = "tool-b35c70f1e9824ad6c7";
 
-const SECRETS: &[&str] = &[KEY, PROMPT, CONTEXT, SYSTEM, TURN, REPLY, TOOL];
+/// A picture's bytes after the mark of a PNG, the whole of it as base64, and a picture's URL.
+pub const PICTURE: &str = "picture-4f1d8c07ea92b365d8";
+pub const PICTURE_BASE64: &str = "iVBORw0KGgpwaWN0dXJlLTRmMWQ4YzA3ZWE5MmIzNjVkOA==";
+pub const PICTURE_URL: &str = "https://url-71c2e95ab3.example/d04f86.png?sig=a8b3907e5f";
+
+const SECRETS: &[&str] =
+    &[KEY, PROMPT, CONTEXT, SYSTEM, TURN, REPLY, TOOL, PICTURE, PICTURE_BASE64, PICTURE_URL];
 /// A piece of a secret this long gives it away.
 const PIECE_BYTES: usize = 10;
 
@@ -39,7 +45,7 @@ const PIECE_BYTES: usize = 10;
 pub fn search(what: &str, text: &str) {
     let folded = text.to_lowercase();
     for secret in SECRETS {
-        for piece in secret.as_bytes().windows(PIECE_BYTES) {
+        for piece in secret.to_lowercase().as_bytes().windows(PIECE_BYTES) {
             let piece = std::str::from_utf8(piece).unwrap();
             assert!(!folded.contains(piece), "{what} tells {piece:?} of {secret:?}: {text}");
         }
@@ -73,6 +79,17 @@ pub fn request() -> TaskRequest {
         .context("deep", serde_json::json!([{"a": CONTEXT}]))
         .system_prompt(SYSTEM)
         .turn(automation_assistant::Role::User, TURN);
+    search_debug(&request);
+    request
+}
+
+/// The same with pictures, for backends that see.
+#[cfg(feature = "http")]
+pub fn request_with_pictures() -> TaskRequest {
+    let bytes = [b"\x89PNG\r\n\x1a\n", PICTURE.as_bytes()].concat();
+    let turn = automation_assistant::Turn::user("").image_bytes("image/png", bytes.clone());
+    search_debug(&turn);
+    let request = request().turns([turn]).image_bytes("image/png", bytes).image_url(PICTURE_URL);
     search_debug(&request);
     request
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use automation_assistant::{AutomationAssistantManager, HelperConfig, OpikConfig, TraceMode};
 
 use super::{
-    CONTEXT, KEY, PROMPT, REPLY, SYSTEM, TURN, request, search, search_debug, search_task,
+    CONTEXT, KEY, PICTURE_BASE64, PICTURE_URL, PROMPT, REPLY, SYSTEM, TURN, request_with_pictures,
+    search, search_debug, search_task,
 };
 use crate::opik::stand_in::{Opik, nobody};
 use crate::opik::{flush, opik};
@@ -15,7 +16,7 @@ use crate::telemetry::Folder;
 
 /// Sends all that was sent, as an answer and in refusals; told as many tasks as it has scripts.
 fn echoing() -> (Server, usize) {
-    let echo = format!("{KEY} {PROMPT} {CONTEXT} {SYSTEM} {TURN}");
+    let echo = format!("{KEY} {PROMPT} {CONTEXT} {SYSTEM} {TURN} {PICTURE_BASE64} {PICTURE_URL}");
     let quoted = serde_json::to_string(&echo).unwrap();
     let close = "connection: close\r\n";
     let refused = format!(r#"{{"error":{{"message":{quoted},"type":{quoted},"code":{quoted}}}}}"#);
@@ -45,7 +46,8 @@ fn ask_all(config: OpikConfig, mode: TraceMode) -> (AutomationAssistantManager, 
     let helper = manager.spawn_helper(config).unwrap();
     for number in 0..tasks {
         let last = number + 1 == tasks;
-        let request = if last { request().on_text(|_| {}) } else { request() };
+        let request =
+            if last { request_with_pictures().on_text(|_| {}) } else { request_with_pictures() };
         let id = manager.submit_task(helper, request).unwrap();
         let task = manager.wait_task(helper, id, LONG).unwrap();
         search_debug(&task);

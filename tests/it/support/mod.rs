@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod loopback;
+pub mod pictures;
 #[cfg(feature = "http")]
 pub mod server;
 #[cfg(feature = "tls")]
@@ -123,8 +124,8 @@ impl Notes {
 
 impl Observe for Notes {
     fn on_event(&self, event: &Event<'_>) {
-        let error = event.error.map(|error| error.kind().as_str());
-        self.0.lock().unwrap().push((event.kind, event.success, error));
+        let error = event.error().map(|error| error.kind().as_str());
+        self.0.lock().unwrap().push((event.kind(), event.success(), error));
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fs;
 
 use automation_assistant::{
-    AutomationAssistantManager, Debrief, ErrorKind, HelperConfig, Reply, TaskError, Telemetry,
-    Usage,
+    AutomationAssistantManager, CallContext, Debrief, ErrorKind, HelperConfig, Reply, TaskError,
+    Telemetry, Usage,
 };
 
 use super::{Folder, events, lines, log, manager};
@@ -114,9 +114,36 @@ fn clones_write_to_one_run_from_many_threads() {
 }
 
 #[test]
+fn an_echo_is_marked_in_its_line_and_counted_apart_by_the_debrief() {
+    let folder = Folder::new("echo");
+    let path = folder.join("audit.jsonl");
+    let manager = AutomationAssistantManager::builder()
+        .telemetry(Telemetry::to_file(&path).unwrap())
+        .build()
+        .unwrap();
+    let own = FnBackend(|_: &CallContext<'_>| Ok(Reply::new("an answer")));
+    manager.spawn_with(HelperConfig::local(), own).unwrap().ask("x").unwrap();
+    let answered = Debrief::from_path(&path).unwrap();
+    assert!(!answered.to_string().contains("Echoes"), "{answered}");
+    let embedded = manager.spawn(HelperConfig::local()).unwrap();
+    embedded.ask("x").unwrap();
+    drop(manager);
+    let lines = lines(&path);
+    let ends = events(&lines, "task_complete");
+    assert_eq!((ends[0].get("echoed"), &ends[1]["echoed"]), (None, &true.into()));
+    let debrief = Debrief::from_path(&path).unwrap();
+    let line = "Echoes of the embedded engine, no model's answers: 1";
+    assert!(
+        debrief.to_string().contains(line) && debrief.to_markdown().contains(line),
+        "{debrief}"
+    );
+    assert_eq!(debrief.to_json()["echoed_tasks"], 1);
+}
+
+#[test]
 fn cost_is_told_and_what_has_no_price_is_kept_apart() {
     use crate::support::one_helper;
-    use automation_assistant::{CallContext, Price, Prices};
+    use automation_assistant::limits::{Price, Prices};
     let folder = Folder::new("cost");
     let audit = folder.join("audit.jsonl");
     let telemetry = Telemetry::to_file(&audit).unwrap();
@@ -194,7 +221,8 @@ fn a_call_that_was_the_last_is_told_with_its_task_s_end_and_others_when_they_end
         Act::reply(500, "retry-after-ms: 1\r\n", "{}"),
         Act::read(),
         meet,
-        Act::json(200, &answer("x")),
+        // A model's name that is none: odd, but understood.
+        Act::json(200, &answer("x").replace("\"m-1\"", "[]")),
     ]]);
     let manager = manager(&telemetry);
     let config = HelperConfig::local().api_endpoint(server.base()).model("m").max_retries(1);
@@ -219,4 +247,5 @@ fn a_call_that_was_the_last_is_told_with_its_task_s_end_and_others_when_they_end
     assert!(call["latency_ms"].as_f64() <= end["latency_ms"].as_f64());
     assert_eq!((&call["prompt_tokens"], &end["prompt_tokens"]), (&3.into(), &3.into()));
     assert!(call["waited_ms"].as_f64() > Some(0.0) && call["first_byte_ms"].is_number());
+    assert_eq!((call["oddities"].as_u64(), failed["oddities"].as_u64()), (Some(1), None));
 }

@@ -92,11 +92,11 @@ struct TakenOver(Mutex<Vec<String>>);
 
 impl Observe for TakenOver {
     fn on_event(&self, event: &Event<'_>) {
-        if event.kind != EventKind::Fallback {
+        if event.kind() != EventKind::Fallback {
             return;
         }
-        let text = |name: &str| match event.facts.iter().find(|fact| fact.0 == name) {
-            Some((_, Fact::Text(text))) => (*text).to_owned(),
+        let text = |name: &str| match event.fact(name) {
+            Some(Fact::Text(text)) => text.to_owned(),
             other => panic!("{name}: {other:?}"),
         };
         assert_eq!((text("from").len(), text("to").len()), (8, 8), "ids");

@@ -7,7 +7,7 @@ fn a_result_travels_to_another_helper_s_inbox() {
     let manager = manager();
     let sender = echo(&manager, "sender");
     let receiver = spawn(&manager, "receiver", |call| {
-        let inbox = call.request().context_ref().get("inbox").cloned();
+        let inbox = call.request().get_context().get("inbox").cloned();
         Ok(Reply::new(inbox.unwrap_or_default().to_string()))
     });
     let run = |helper, prompt: &str| {

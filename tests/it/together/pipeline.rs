@@ -6,7 +6,7 @@ use super::*;
 fn a_pipeline_hands_each_result_on_and_ends_at_the_first_failure() {
     let manager = manager();
     let read = |call: &CallContext<'_>| {
-        let before = call.request().context_ref().get("previous_result").cloned();
+        let before = call.request().get_context().get("previous_result").cloned();
         Ok(Reply::new(format!("{} after {}", call.prompt(), before.unwrap_or_default())))
     };
     let helper = spawn(&manager, "reader", read);

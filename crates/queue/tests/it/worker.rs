@@ -5,7 +5,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use automation_assistant::{ErrorKind, FnTool, Reply, TaskError, create_local_helper};
+use automation_assistant::{
+    AiBackend, CallContext, ErrorKind, FnTool, HelperConfig, Reply, TaskError, create_local_helper,
+};
 use automation_assistant_queue::{Error, Job, JobReport, JobState, Limits, Stop, Worker};
 use serde_json::json;
 
@@ -128,6 +130,49 @@ fn what_a_failure_does_to_its_job() {
     }
 }
 
+/// The first bytes of a GIF.
+const GIF: &[u8] = b"GIF89a";
+
+/// Says what pictures it was given.
+struct Sees;
+
+impl AiBackend for Sees {
+    fn name(&self) -> &str {
+        "Sees"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        let images = call.request().images().iter();
+        let seen = images.map(|image| format!("{:?} {:?}", image.bytes(), image.url()));
+        Ok(Reply::new(seen.collect::<Vec<_>>().join(", ")))
+    }
+
+    fn accepts_images(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn pictures_reach_a_helper_that_takes_them_and_no_other() {
+    let url = "https://h.example/a.png";
+    let job = || Job::new("x").image_bytes("image/gif", GIF.to_vec()).image_url(url);
+    let wrong = || Job::new("x").image_bytes("image/png", GIF.to_vec());
+    let bench = Bench::new(1, Limits::new(), echo);
+    let blind = bench.queue.push(job()).unwrap();
+    bench.run_all();
+    let of = |id| bench.queue.result(id).unwrap().unwrap();
+    assert_eq!(of(blind).error.unwrap().kind, "unsupported");
+
+    let [good, bad] = [job(), wrong()].map(|job| bench.queue.push(job).unwrap());
+    let sees = bench.manager.spawn_helper_with(HelperConfig::local(), Sees).unwrap();
+    let worker = Worker::new(&bench.queue, &bench.manager).helper(sees);
+    worker.until_empty().run(&Stop::new()).unwrap();
+    let seen = format!("{:?} None, None {:?}", Some(GIF), Some(url));
+    assert_eq!(of(good).result.as_deref(), Some(seen.as_str()));
+    let error = of(bad).error.unwrap();
+    assert!(error.kind == "invalid_request" && error.message.contains("image/gif"), "{error:?}");
+}
+
 #[test]
 fn a_panic_is_a_counted_delivery() {
     let calls = AtomicU32::new(0);
@@ -196,12 +241,12 @@ fn a_job_past_its_deadline_is_not_run() {
 fn a_job_gets_the_tools_it_names_and_all_else_it_was_pushed_with() {
     let bench = Bench::new(1, Limits::new(), |call| {
         let request = call.request();
-        let tools: Vec<&str> = request.tools_ref().iter().map(|tool| tool.name()).collect();
+        let tools: Vec<&str> = request.get_tools().iter().map(|tool| tool.name()).collect();
         assert_eq!(tools, ["lamp"]);
-        assert_eq!(request.turns_ref().len(), 1);
-        assert_eq!(request.context_ref()["room"], "kitchen");
-        assert_eq!(request.custom_params_ref()["temperature"], 0.5);
-        assert_eq!(request.reply_schema_ref().unwrap().0, "answer");
+        assert_eq!(request.get_turns().len(), 1);
+        assert_eq!(request.get_context()["room"], "kitchen");
+        assert_eq!(request.get_custom_params()["temperature"], 0.5);
+        assert_eq!(request.get_reply_schema().unwrap().0, "answer");
         assert_eq!(call.system_prompt(), Some("Be brief."));
         assert!(call.deadline().is_some());
         echo(call)

@@ -100,7 +100,7 @@ fn streams_that_break_off_or_fail_are_no_answers() {
         (vec![error("overloaded_error")], K::Server),
         (vec![error("rate_limit_error")], K::RateLimited),
         (vec![json!({"error": {"type": "server_error", "message": "words"}})], K::Server),
-        (vec![json!({"error": "words"})], K::Protocol),
+        (vec![json!({"error": "words"})], K::Server),
     ] {
         let task = said(&rest);
         let error = failure(&task);

@@ -15,6 +15,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(3600);
 /// Bytes of text per token, where a provider does not report the number. English has about
 /// four.
 const BYTES_PER_TOKEN: u64 = 4;
+/// Tokens of a picture, likewise. A megapixel takes 765 at GPT-4o and 1,400 at Claude.
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub(crate) const TOKENS_PER_IMAGE: u64 = 1000;
 
 /// Limits the requests and tokens per minute, and the tokens in all.
 ///
@@ -24,8 +27,8 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// spent, tasks end as [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call.
 ///
 /// A minute is any 60 seconds. Every call counts, retries included. Tokens are counted as the
-/// provider reports them; where it reports none they are estimated at four bytes each. What a
-/// call takes is known only after it: several calls in flight may together exceed a limit.
+/// provider reports them; until then, and where it reports none, they are estimated: four bytes
+/// of text each, and a thousand for each picture. What a call takes is known only after it: several calls in flight may together exceed a limit.
 ///
 /// The limits that a provider reports (`x-ratelimit-…` headers, `retry-after`) are respected
 /// too.

@@ -1,0 +1,19 @@
+//! Complete programs, page by page. Each is compiled and run with the tests.
+//!
+//! - [`chat`]: an answer streamed to the screen, with a stop
+//! - [`pool`]: a hundred prompts over four helpers, with progress
+//! - [`cloud_and_local`]: a cloud model, and a local one where it cannot be reached
+//! - [`custom_backend`]: a backend of your own
+//! - [`tools`]: a function that the model may call
+//! - [`report`]: an audit file, and the debrief of it
+//!
+//! They use the embedded engine, which needs no key, no network and no model, and echoes its
+//! prompt. For a model, replace [`HelperConfig::local()`](crate::HelperConfig::local) with
+//! [`HelperConfig::chatgpt()`](crate::HelperConfig::chatgpt) or one of its sisters.
+
+pub mod chat;
+pub mod cloud_and_local;
+pub mod custom_backend;
+pub mod pool;
+pub mod report;
+pub mod tools;

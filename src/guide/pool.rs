@@ -1,0 +1,31 @@
+//! A hundred prompts over four helpers, with progress.
+//!
+//! [`Together::batch`](crate::together::Together::batch) gives each idle helper the next request
+//! and returns the answers in the order of the requests. Each request has 300 s from its hand-over
+//! to a helper; [`deadline`](crate::together::Together::deadline) sets an end for the whole batch.
+//! What no helper was asked then is an
+//! [`Error::NotAsked`](crate::Error::NotAsked) in its answer, and a `not_asked` event.
+//!
+//! ```
+//! use automation_assistant::together::Together;
+//! use automation_assistant::{AutomationAssistantManager, HelperConfig, TaskRequest};
+//!
+//! let manager = AutomationAssistantManager::new(4);
+//! let helpers = (1..=4)
+//!     .map(|n| Ok(manager.spawn(HelperConfig::local().name(format!("worker {n}")))?.helper_id()))
+//!     .collect::<Result<Vec<_>, automation_assistant::Error>>()?;
+//! let requests: Vec<TaskRequest> = (1..=100).map(|n| format!("Page {n}").into()).collect();
+//!
+//! let mut done = 0;
+//! let answers = Together::new(&manager)
+//!     .on_answer(|answer| {
+//!         done += 1;
+//!         if !answer.is_success() {
+//!             println!("{done} of 100: {:?}", answer.outcome);
+//!         }
+//!     })
+//!     .batch(&helpers, &requests)?;
+//! let answered = answers.iter().filter(|answer| answer.is_success()).count();
+//! assert_eq!((answered, done), (100, 100));
+//! # Ok::<(), automation_assistant::Error>(())
+//! ```

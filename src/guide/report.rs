@@ -1,0 +1,23 @@
+//! An audit file, and the debrief of it.
+//!
+//! With a [`Telemetry`](crate::Telemetry) each event is one line of JSON in a file; the texts of
+//! prompts and answers are in none. A [`Debrief`](crate::Debrief) counts them.
+//!
+//! ```
+//! use automation_assistant::{AutomationAssistantManager, Debrief, HelperConfig, Telemetry};
+//!
+//! # let folder = std::env::temp_dir().join(format!("aa-guide-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder).map_err(|_| ()).ok();
+//! let path = "audit.jsonl";
+//! # let path = folder.join(path);
+//! let telemetry = Telemetry::to_file(&path)?;
+//! let manager = AutomationAssistantManager::builder().telemetry(telemetry).build()?;
+//! let helper = manager.spawn(HelperConfig::local())?;
+//! helper.ask("hello")?;
+//!
+//! let debrief = Debrief::from_path(&path)?;
+//! println!("{debrief}");
+//! assert_eq!((debrief.tasks_done(), debrief.tasks_failed()), (1, 0));
+//! # std::fs::remove_dir_all(folder).ok();
+//! # Ok::<(), automation_assistant::Error>(())
+//! ```

@@ -1,0 +1,26 @@
+//! A function that the model may call.
+//!
+//! The provider's model asks for the call; the helper makes it and sends the model its result.
+//! A backend of your own finds the tools in
+//! [`get_tools`](crate::TaskRequest::get_tools) and calls them itself. The embedded engine calls
+//! none.
+//!
+//! ```
+//! use automation_assistant::{AutomationAssistantManager, FnTool, HelperConfig, TaskRequest};
+//! use serde_json::json;
+//!
+//! let clock = FnTool::new(
+//!     "read_clock",
+//!     "The time of day in a time zone.",
+//!     json!({"type": "object", "properties": {"zone": {"type": "string"}}}),
+//!     |arguments| match arguments["zone"].as_str() {
+//!         Some("UTC") => Ok("12:00".to_owned()),
+//!         zone => Err(format!("unknown time zone {zone:?}")),
+//!     },
+//! );
+//! let manager = AutomationAssistantManager::new(1);
+//! let helper = manager.spawn(HelperConfig::local())?;
+//! let task = helper.ask(TaskRequest::new("What time is it?").tool(clock))?;
+//! assert!(task.is_success());
+//! # Ok::<(), automation_assistant::Error>(())
+//! ```

@@ -1,0 +1,102 @@
+//! What is checked of a request when it is submitted.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::request::TaskRequest;
+use super::turn::{self, ImageBounds, RequestImages};
+use crate::nesting::{MAX_JSON_DEPTH, is_too_deep};
+
+/// A helper's bounds on a request, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestBounds {
+    /// The prompt, with system prompt and earlier turns.
+    pub(crate) prompt: usize,
+    /// The context as JSON.
+    pub(crate) context: usize,
+    pub(crate) images: ImageBounds,
+}
+
+impl TaskRequest {
+    /// Checks the request against a helper's bounds, and gives the bytes of its pictures.
+    /// Called once, at submission.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be accepted, and what to do.
+    pub(crate) fn validate(&self, bounds: RequestBounds) -> Result<usize, String> {
+        if self.prompt.trim().is_empty() {
+            return Err("the prompt is empty: say what the helper is to do".into());
+        }
+        let system = self.system_prompt.as_ref().map_or(0, String::len);
+        let turns: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
+        let prompt = self.prompt.len() + system + turns;
+        let prompt_max = bounds.prompt;
+        if prompt > prompt_max {
+            return Err(format!(
+                "the prompt (with system prompt and earlier turns) has {prompt} bytes, \
+                 the helper takes {prompt_max}: shorten it, or raise max_prompt_bytes"
+            ));
+        }
+        // Before anything else looks into them: all else goes as deep as they do.
+        if let Some(what) = self.nested_too_deep() {
+            return Err(format!(
+                "{what} is nested deeper than {MAX_JSON_DEPTH} levels: flatten it"
+            ));
+        }
+        let context = if self.context.is_empty() { 0 } else { json_bytes(&self.context) };
+        let context_max = bounds.context;
+        if context > context_max {
+            return Err(format!(
+                "the context has {context} bytes as JSON, the helper takes {context_max}: \
+                 leave some out, or raise max_context_bytes"
+            ));
+        }
+        if self.timeout == Some(Duration::ZERO) {
+            return Err("a timeout of zero leaves no time to run: leave it out".into());
+        }
+        self.model_settings.validate()?;
+        self.note.as_ref().map_or(Ok(()), |note| note.validate())?;
+        let (turns, own) = (&self.turns[..], &self.images[..]);
+        turn::validate(&RequestImages { turns, own, bounds: bounds.images })
+    }
+
+    fn nested_too_deep(&self) -> Option<&'static str> {
+        if self.context.values().any(is_too_deep) {
+            return Some("the context");
+        }
+        if self.custom_params.values().any(is_too_deep) {
+            return Some("a custom_param");
+        }
+        let schema = self.reply_schema.as_ref().map(|reply| &reply.schema);
+        schema.is_some_and(is_too_deep).then_some("the reply_schema")
+    }
+
+    /// Bytes of text held, for the bound on kept results. Pictures are not counted: they are
+    /// dropped when the task ends.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.prompt.len() + if self.context.is_empty() { 0 } else { json_bytes(&self.context) }
+    }
+}
+
+/// The value's length as JSON, without writing it anywhere.
+fn json_bytes(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // A map of JSON values always serializes; should it not, it is over every bound.
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}
