@@ -330,7 +330,7 @@ uint64_t aa_task_number(const struct aa_task *task);
 // All of the task as JSON: `task_id`, `helper_id`, `prompt`, `context`, `created_at` and
 // `completed_at` (Unix seconds), `result`, `error` (`kind`, `summary`, `message`, `status`,
 // `code`, `request_id`, `retry_after_seconds`, `partial`), `model`, `usage`, `cost`,
-// `finish_reason`, `api`, `attempts`, `queue_ms`, `latency_ms`. Owned by the caller:
+// `finish_reason`, `api`, `attempts`, `queue_ms`, `latency_ms`, `echoed`. Owned by the caller:
 // `aa_string_free`. NULL where the handle is none.
 char *aa_task_json(const struct aa_task *task);
 
