@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::config::TraceMode;
+use crate::config::{Provider, TraceMode};
 use crate::id::{HelperId, TaskId};
 use crate::task::{Image, OpenAiApi, Task, Usage};
 use crate::task_error::TaskError;
@@ -168,8 +168,10 @@ pub(crate) struct TraceFacts<'a> {
     pub(crate) helper: &'a str,
     /// The configured model, if there is one.
     pub(crate) model: Option<&'a str>,
-    /// The provider: as the reply names it, or else by the helper's backend type.
-    pub(crate) provider: Option<&'a str>,
+    /// The provider that created the helper's backend; `None` for a custom backend.
+    pub(crate) provider: Option<&'static Provider>,
+    /// The provider that runs the model, as the reply names it.
+    pub(crate) vendor: Option<&'a str>,
     /// The project set at the helper itself. Only builds with HTTP read it.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) project: Option<&'a str>,
@@ -203,6 +205,13 @@ impl<'a> Event<'a> {
         self.helper_id = Some(id);
         self.backend = backend;
         self
+    }
+
+    /// Sets what the request asked of its trace.
+    pub(crate) fn set_note(&mut self, note: Option<&'a TraceNote>) {
+        if let Some(trace) = &mut self.trace {
+            trace.note = note;
+        }
     }
 
     /// The same event with this outcome.
@@ -272,15 +281,17 @@ impl<'a> Event<'a> {
         self.trace.map(|trace| trace.helper)
     }
 
-    /// The model that the helper asks for, where one was configured. The model that answered is
-    /// [`Task::model`].
+    /// The model that the helper asks for: the one configured, or its provider's default. The
+    /// model that answered is [`Task::model`].
     pub fn model_requested(&self) -> Option<&'a str> {
-        self.trace.and_then(|trace| trace.model)
+        let trace = self.trace?;
+        trace.model.or_else(|| trace.provider?.default_model)
     }
 
     /// Who runs the model, such as `openai`: as the reply says, or else by the helper's kind.
     pub fn provider(&self) -> Option<&'a str> {
-        self.trace.and_then(|trace| trace.provider)
+        let trace = self.trace?;
+        trace.vendor.or_else(|| trace.provider?.vendor)
     }
 
     /// From the task's start to the first delta of its text; only on the event of the task's end.
@@ -288,12 +299,12 @@ impl<'a> Event<'a> {
         self.trace.and_then(|trace| trace.first_text)
     }
 
-    /// The trace id that the request set; only on the event of the task's end.
+    /// The trace id that the request set; on the events of its task's calls and end.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace.and_then(|trace| trace.note).and_then(|note| note.id)
     }
 
-    /// The conversation that the request set; only on the event of the task's end.
+    /// The conversation that the request set; on the events of its task's calls and end.
     pub fn conversation(&self) -> Option<&'a str> {
         self.trace.and_then(|trace| trace.note).and_then(|note| note.conversation.as_deref())
     }

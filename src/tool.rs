@@ -1,10 +1,16 @@
 //! Functions of the program that a model may call.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::foreign::catch_panic;
 use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
+use crate::text::cut;
+
+/// What stands at the end of a tool's output that was cut.
+const CUT_MARK: &str = " [cut: the output was longer]";
 
 /// A function that a model may call while it works on a task ("function calling").
 ///
@@ -39,6 +45,47 @@ pub(crate) fn schema(tool: &dyn Tool) -> Result<Value, String> {
     }
     let name = tool.name();
     Err(format!("the parameters of tool {name} are nested deeper than {MAX_JSON_DEPTH} levels"))
+}
+
+/// Runs one call. Whatever goes wrong becomes a text for the model, which may then try
+/// otherwise: the error.
+pub(crate) fn run(
+    tools: &[Arc<dyn Tool>],
+    name: &str,
+    arguments: Option<Value>,
+    output_max: usize,
+) -> Result<String, String> {
+    let find = || tools.iter().find(|tool| tool.name() == name);
+    let failed = |what: &str| Err(format!("error: {what}"));
+    let output = match (find(), arguments) {
+        (None, _) => {
+            let names: Vec<_> = tools.iter().map(|tool| tool.name()).collect();
+            failed(&format!("there is no such tool; there are: {}", names.join(", ")))
+        }
+        (Some(_), None) => failed("the arguments are not a JSON object; send one"),
+        (Some(tool), Some(arguments)) => match catch_panic(|| tool.call(&arguments)) {
+            Some(Ok(text)) => Ok(text),
+            Some(Err(text)) => failed(&text),
+            None => failed("the tool broke down"),
+        },
+    };
+    output.map(|text| shortened(text, output_max)).map_err(|text| shortened(text, output_max))
+}
+
+/// The arguments of a call; a tool without any may be called with nothing.
+pub(crate) fn arguments(text: &str) -> Option<Value> {
+    if text.trim().is_empty() {
+        return Some(Value::Object(Map::new()));
+    }
+    serde_json::from_str(text).ok().filter(Value::is_object)
+}
+
+fn shortened(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(cut(&text, bytes_max).len());
+        text.push_str(CUT_MARK);
+    }
+    text
 }
 
 impl fmt::Debug for dyn Tool + '_ {
@@ -109,5 +156,45 @@ impl<F: Fn(&Value) -> Result<String, String> + Send + Sync> Tool for FnTool<F> {
 impl<F> fmt::Debug for FnTool<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FnTool").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn tool(name: &str, body: fn(&Value) -> Result<String, String>) -> Arc<dyn Tool> {
+        Arc::new(FnTool::new(name, "", json!({}), body))
+    }
+
+    fn said(name: &str, arguments: &str) -> Result<String, String> {
+        let tools = [
+            tool("echo", |arguments| Ok(arguments.to_string())),
+            tool("fails", |_| Err("no luck".to_owned())),
+            tool("panics", |_| panic!("on purpose")),
+            tool("long", |_| Ok("\u{e4}".repeat(100))),
+        ];
+        run(&tools, name, super::arguments(arguments), 99)
+    }
+
+    #[test]
+    fn every_outcome_is_a_text_for_the_model() {
+        let failed = |what: &str| Err(format!("error: {what}"));
+        assert_eq!(said("echo", r#"{"a":1}"#), Ok(r#"{"a":1}"#.to_owned()));
+        assert_eq!(said("echo", " "), Ok("{}".to_owned()));
+        for broken in [r#"{"a":"#, "7"] {
+            assert_eq!(
+                said("echo", broken),
+                failed("the arguments are not a JSON object; send one")
+            );
+        }
+        assert_eq!(said("fails", "{}"), failed("no luck"));
+        assert_eq!(said("panics", "{}"), failed("the tool broke down"));
+        assert_eq!(
+            said("nope", "{}"),
+            failed("there is no such tool; there are: echo, fails, panics, long")
+        );
+        assert_eq!(said("long", "{}"), Ok(format!("{}{CUT_MARK}", "\u{e4}".repeat(49))));
     }
 }

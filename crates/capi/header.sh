@@ -11,10 +11,11 @@ echo "the header is the code's"
 PATH=$tools:$PATH cargo cinstall --locked --profile size --destdir "$scratch/root" --prefix /usr --libdir lib
 find "$scratch/root" -type f -o -type l | sort
 export PKG_CONFIG_PATH=$scratch/root/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$scratch/root
-for link in "" "-static"; do
-  # shellcheck disable=SC2046,SC2086
-  cc -std=c99 -Wall -Wextra -Werror examples/quick_start.c $(pkg-config --cflags automation_assistant) \
-    ${link:+-Wl,-Bstatic} $(pkg-config --libs ${link:+-$link} automation_assistant) \
-    ${link:+-Wl,-Bdynamic} -o "$scratch/quick_start$link"
-  LD_LIBRARY_PATH=$scratch/root/usr/lib "$scratch/quick_start$link" | grep 'Local Response'
-done
+flags="-std=c99 -Wall -Wextra -Werror $(pkg-config --cflags automation_assistant)"
+# shellcheck disable=SC2046,SC2086
+cc $flags examples/quick_start.c $(pkg-config --libs automation_assistant) -o "$scratch/shared"
+LD_LIBRARY_PATH=$scratch/root/usr/lib "$scratch/shared" | grep 'Local Response'
+# shellcheck disable=SC2086
+cc $flags examples/quick_start.c "$scratch/root/usr/lib/libautomation_assistant.a" -Wl,--gc-sections \
+  -pthread -lm -ldl -o "$scratch/static"
+"$scratch/static" | grep 'Local Response'

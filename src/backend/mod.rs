@@ -7,6 +7,10 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+mod settings;
+
+pub(crate) use settings::CallSettings;
+
 use crate::cancel::CancelSignal;
 use crate::id::{HelperId, TaskId};
 use crate::task::{FinishReason, OnText, OpenAiApi, TaskRequest, Usage};
@@ -189,6 +193,7 @@ pub(crate) trait AttemptLog {
 pub struct CallContext<'a> {
     pub(crate) task_id: TaskId,
     pub(crate) request: &'a TaskRequest,
+    pub(crate) settings: CallSettings<'a>,
     pub(crate) system_prompt: Option<&'a str>,
     pub(crate) cancel: &'a CancelSignal,
     pub(crate) deadline: Option<Instant>,

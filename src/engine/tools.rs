@@ -5,43 +5,19 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::engine::message::{Content, ReplyPart, ToolCall, ToolResult};
-use crate::foreign::catch_panic;
 use crate::lenient::{Text, json_value, read};
-use crate::text::cut;
-use crate::tool::Tool;
+use crate::tool::{self, Tool};
 
-/// What stands at the end of a tool's output that was cut.
-const CUT_MARK: &str = " [cut: the output was longer]";
-
-/// Runs one call. Whatever goes wrong becomes a text for the model, which may then try
-/// otherwise.
+/// Runs one call.
 pub(crate) fn run(tools: &[Arc<dyn Tool>], call: &ToolCall, output_max: usize) -> ToolResult {
-    let failed = |what: &str| (format!("error: {what}"), true);
-    let (output, is_error) = match (find(tools, &call.name), arguments(&call.arguments)) {
-        (None, _) => {
-            let names: Vec<_> = tools.iter().map(|tool| tool.name()).collect();
-            failed(&format!("there is no such tool; there are: {}", names.join(", ")))
-        }
-        (Some(_), None) => failed("the arguments are not a JSON object; send one"),
-        (Some(tool), Some(arguments)) => match catch_panic(|| tool.call(&arguments)) {
-            Some(Ok(text)) => (text, false),
-            Some(Err(text)) => failed(&text),
-            None => failed("the tool broke down"),
-        },
-    };
-    ToolResult { id: call.id.clone(), text: shortened(output, output_max), is_error }
+    let output = tool::run(tools, &call.name, arguments(&call.arguments), output_max);
+    let is_error = output.is_err();
+    ToolResult { id: call.id.clone(), text: output.unwrap_or_else(|failure| failure), is_error }
 }
 
-fn find<'t>(tools: &'t [Arc<dyn Tool>], name: &str) -> Option<&'t dyn Tool> {
-    tools.iter().map(Arc::as_ref).find(|tool| tool.name() == name)
-}
-
-/// The arguments of a call; a tool without any may be called with nothing.
+/// The arguments of a call, however they are written.
 fn arguments(text: &str) -> Option<Value> {
-    if text.trim().is_empty() {
-        return Some(Value::Object(Map::new()));
-    }
-    serde_json::from_str(text).ok().or_else(|| json_value(text)).filter(Value::is_object)
+    tool::arguments(text).or_else(|| json_value(text).filter(Value::is_object))
 }
 
 /// Makes calls what they mean: arguments are an object where they mean one, and no two calls
@@ -95,50 +71,9 @@ pub(crate) fn make_presentable(call: &mut ToolCall, number: usize) -> bool {
     !is_fine
 }
 
-fn shortened(mut text: String, bytes_max: usize) -> String {
-    if text.len() > bytes_max {
-        text.truncate(cut(&text, bytes_max).len());
-        text.push_str(CUT_MARK);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tool::FnTool;
-    use serde_json::json;
-
-    fn tool(name: &str, body: fn(&Value) -> Result<String, String>) -> Arc<dyn Tool> {
-        Arc::new(FnTool::new(name, "", json!({}), body))
-    }
-
-    fn said(name: &str, arguments: &str) -> String {
-        let tools = [
-            tool("echo", |arguments| Ok(arguments.to_string())),
-            tool("fails", |_| Err("no luck".to_owned())),
-            tool("panics", |_| panic!("on purpose")),
-            tool("long", |_| Ok("\u{e4}".repeat(100))),
-        ];
-        let call =
-            ToolCall { name: name.into(), arguments: arguments.into(), ..Default::default() };
-        run(&tools, &call, 99).text
-    }
-
-    #[test]
-    fn every_outcome_is_a_text_for_the_model() {
-        assert_eq!(said("echo", r#"{"a":1}"#), r#"{"a":1}"#);
-        assert_eq!(said("echo", " "), "{}");
-        assert!(said("echo", r#"{"a":"#).starts_with("error: the arguments"));
-        assert!(said("echo", "7").starts_with("error: the arguments"));
-        assert_eq!(said("fails", "{}"), "error: no luck");
-        assert_eq!(said("panics", "{}"), "error: the tool broke down");
-        assert_eq!(
-            said("nope", "{}"),
-            "error: there is no such tool; there are: echo, fails, panics, long"
-        );
-        assert_eq!(said("long", "{}"), format!("{}{CUT_MARK}", "\u{e4}".repeat(49)));
-    }
 
     #[test]
     fn what_goes_back_is_always_json_with_an_id() {

@@ -3,12 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
-use crate::backend::{Attempt, AttemptLog, CallContext, Reply};
+use crate::backend::{Attempt, AttemptLog, CallContext, CallSettings, Reply};
 use crate::foreign::{Foreign, catch_panic};
 use crate::helper::shared::{Done, Next, Shared, YIELDS};
 use crate::id::{HelperId, TaskId};
 use crate::sync::{Arc, thread_local, yield_now};
-use crate::task::OnText;
+use crate::task::{OnText, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
 
 thread_local! {
@@ -31,6 +31,7 @@ pub(crate) fn is_thread_of(helper: HelperId) -> bool {
 struct TaskLog<'a> {
     shared: &'a Arc<Shared>,
     number: u64,
+    request: &'a TaskRequest,
 }
 
 impl AttemptLog for TaskLog<'_> {
@@ -43,7 +44,7 @@ impl AttemptLog for TaskLog<'_> {
     }
 
     fn end(&self, attempt: &Attempt<'_>) {
-        self.shared.attempt_ends(self.number, attempt);
+        self.shared.attempt_ends(self.number, attempt, self.request);
     }
 }
 
@@ -92,11 +93,19 @@ fn call_backend(
         let outcome = Err(TaskError::new(ErrorKind::Other, "the task has no request"));
         return Done { outcome, first_text: None, on_text };
     };
-    let log = TaskLog { shared, number };
+    let log = TaskLog { shared, number, request };
+    let config = &shared.config;
+    let settings = CallSettings {
+        params: &config.custom_params,
+        max_output_tokens: config.http.max_output_tokens,
+        max_tool_rounds: config.http.max_tool_rounds,
+        max_tool_output_bytes: config.http.max_tool_output_bytes,
+    };
     let call = CallContext {
         task_id: TaskId::new(shared.id, number),
         request,
-        system_prompt: request.system_prompt.as_deref().or(shared.config.system_prompt.as_deref()),
+        settings,
+        system_prompt: request.system_prompt.as_deref().or(config.system_prompt.as_deref()),
         cancel: &shared.slots[slot].cancel,
         deadline,
         on_text: RefCell::new(on_text.map(Foreign::into_inner)),

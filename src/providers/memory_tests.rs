@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use crate::backend::{Attempt, AttemptLog, CallContext};
+use crate::backend::{Attempt, AttemptLog, CallContext, CallSettings};
 use crate::cancel::CancelSignal;
 use crate::config::{DEFAULT_MAX_IMAGE_BYTES, HelperConfig};
 use crate::env::Env;
@@ -66,6 +66,12 @@ fn a_picture_is_never_held_as_base64() {
         let call = CallContext {
             task_id: TaskId::new(HelperId::next(), 1),
             request: &request,
+            settings: CallSettings {
+                params: &config.custom_params,
+                max_output_tokens: None,
+                max_tool_rounds: 0,
+                max_tool_output_bytes: 0,
+            },
             system_prompt: None,
             cancel: &cancel,
             deadline: None,

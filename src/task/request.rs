@@ -277,7 +277,7 @@ impl TaskRequest {
     }
 
     /// The tools that the model may call. A [`Custom`](crate::BackendType::Custom) backend
-    /// calls them itself.
+    /// calls them itself, by [`CallContext::run_tool`](crate::CallContext::run_tool).
     pub fn get_tools(&self) -> &[Arc<dyn Tool>] {
         &self.tools
     }

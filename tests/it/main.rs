@@ -9,6 +9,7 @@
 mod admission;
 mod callbacks;
 mod cancel;
+mod custom_backend;
 mod deadlines;
 mod debrief;
 mod device;

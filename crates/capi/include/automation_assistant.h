@@ -80,6 +80,8 @@ typedef enum aa_status {
     AA_OTHER = 17,
     // A fault in the library itself, which was contained.
     AA_PANIC = 18,
+    // A length is larger than any object can be.
+    AA_INVALID_LENGTH = 19,
 } aa_status;
 
 // Where a task is.
@@ -109,7 +111,7 @@ typedef struct aa_helper aa_helper;
 // Spawns helpers and keeps them running.
 typedef struct aa_manager aa_manager;
 
-// A request that is put together: JSON, then callbacks and tools.
+// A request that is put together: JSON, then pictures, tools and callbacks.
 typedef struct aa_request aa_request;
 
 // A finished task: what was asked, and what came of it.
@@ -328,7 +330,7 @@ uint64_t aa_task_number(const struct aa_task *task);
 // All of the task as JSON: `task_id`, `helper_id`, `prompt`, `context`, `created_at` and
 // `completed_at` (Unix seconds), `result`, `error` (`kind`, `summary`, `message`, `status`,
 // `code`, `request_id`, `retry_after_seconds`, `partial`), `model`, `usage`, `cost`,
-// `finish_reason`, `api`, `attempts`, `queue_ms`, `latency_ms`. Owned by the caller:
+// `finish_reason`, `api`, `attempts`, `queue_ms`, `latency_ms`, `echoed`. Owned by the caller:
 // `aa_string_free`. NULL where the handle is none.
 char *aa_task_json(const struct aa_task *task);
 
@@ -374,6 +376,18 @@ enum aa_status aa_request_add_tool(struct aa_request *request,
                                    size_t schema_len,
                                    aa_tool_callback callback,
                                    void *userdata);
+
+// Adds a picture to the prompt: the bytes of a PNG, JPEG, WebP or GIF file, which are copied, and
+// the media type, such as `image/png`. Whether they are accepted shows when the request is
+// submitted; a backend that takes no pictures ends the task as `unsupported`.
+enum aa_status aa_request_add_image(struct aa_request *request,
+                                    const char *media_type,
+                                    size_t media_type_len,
+                                    const uint8_t *bytes,
+                                    size_t len);
+
+// Adds a picture to the prompt that the provider fetches from this URL; the library does not.
+enum aa_status aa_request_add_image_url(struct aa_request *request, const char *url, size_t len);
 
 // Submits a request with its callbacks and tools. Where this returns `AA_OK` the library has
 // taken the request, and its handle is no longer valid. `AA_QUEUE_FULL` and `AA_STOPPED` leave it

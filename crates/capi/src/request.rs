@@ -13,9 +13,9 @@ use crate::handle::{Table, invalid};
 use crate::helper::{HELPERS, aa_helper, request};
 use crate::status::{Failure, aa_status, status, status_of, value};
 use crate::task::{TASKS, aa_task, hand_out, number_of};
-use crate::text::{Out, null, read, to_c};
+use crate::text::{Out, null, read, read_bytes, to_c};
 
-/// A request that is put together: JSON, then callbacks and tools.
+/// A request that is put together: JSON, then pictures, tools and callbacks.
 #[allow(non_camel_case_types)]
 #[derive(Debug)]
 pub struct aa_request {
@@ -212,6 +212,40 @@ pub unsafe extern "C" fn aa_request_add_tool(
                 run_tool(callback, &userdata, arguments)
             }))
         })
+    })
+}
+
+/// Adds a picture to the prompt: the bytes of a PNG, JPEG, WebP or GIF file, which are copied, and
+/// the media type, such as `image/png`. Whether they are accepted shows when the request is
+/// submitted; a backend that takes no pictures ends the task as `unsupported`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aa_request_add_image(
+    request: *mut aa_request,
+    media_type: *const c_char,
+    media_type_len: usize,
+    bytes: *const u8,
+    len: usize,
+) -> aa_status {
+    status(|| {
+        // SAFETY: the caller lets as many bytes be read.
+        let media_type = unsafe { read(media_type, media_type_len) }?;
+        // SAFETY: the same.
+        let bytes = unsafe { read_bytes(bytes, len) }?;
+        REQUESTS.get(request)?.change(|request, _| request.image_bytes(media_type, bytes.to_vec()))
+    })
+}
+
+/// Adds a picture to the prompt that the provider fetches from this URL; the library does not.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aa_request_add_image_url(
+    request: *mut aa_request,
+    url: *const c_char,
+    len: usize,
+) -> aa_status {
+    status(|| {
+        // SAFETY: the caller lets `len` bytes be read.
+        let url = unsafe { read(url, len) }?;
+        REQUESTS.get(request)?.change(|request, _| request.image_url(url))
     })
 }
 

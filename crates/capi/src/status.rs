@@ -53,6 +53,8 @@ pub enum aa_status {
     AA_OTHER = 17,
     /// A fault in the library itself, which was contained.
     AA_PANIC = 18,
+    /// A length is larger than any object can be.
+    AA_INVALID_LENGTH = 19,
 }
 
 use aa_status::*;

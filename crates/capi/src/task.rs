@@ -108,7 +108,7 @@ pub extern "C" fn aa_task_number(task: *const aa_task) -> u64 {
 /// All of the task as JSON: `task_id`, `helper_id`, `prompt`, `context`, `created_at` and
 /// `completed_at` (Unix seconds), `result`, `error` (`kind`, `summary`, `message`, `status`,
 /// `code`, `request_id`, `retry_after_seconds`, `partial`), `model`, `usage`, `cost`,
-/// `finish_reason`, `api`, `attempts`, `queue_ms`, `latency_ms`. Owned by the caller:
+/// `finish_reason`, `api`, `attempts`, `queue_ms`, `latency_ms`, `echoed`. Owned by the caller:
 /// `aa_string_free`. NULL where the handle is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_json(task: *const aa_task) -> *mut c_char {

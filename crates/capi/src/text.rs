@@ -8,26 +8,36 @@ use crate::status::{Failure, aa_status};
 /// What stands in a C text for a NUL that was within it (JSON writes it as an escape instead).
 const NUL_STAND_IN: &str = "\u{fffd}";
 
-/// The bytes of a C caller's text.
+/// A C caller's text.
 ///
 /// # Safety
 ///
-/// Where `text` is not NULL, `len` bytes can be read there, and nobody writes to them before
-/// the caller of this has done with them.
+/// As for [`read_bytes`].
 pub(crate) unsafe fn read<'a>(text: *const c_char, len: usize) -> Result<&'a str, Failure> {
-    if text.is_null() {
-        return Err(null());
-    }
-    // No object is larger (`isize::MAX`): this is a length gone wrong, such as -1.
-    if isize::try_from(len).is_err() {
-        return Err(Failure::new(aa_status::AA_INVALID_UTF8, "a text's length is impossible"));
-    }
-    // SAFETY: not NULL, and the caller promises that the bytes are readable and stay as they are.
-    let bytes = unsafe { slice::from_raw_parts(text.cast::<u8>(), len) };
+    // SAFETY: the caller's promises are the same.
+    let bytes = unsafe { read_bytes(text.cast(), len) }?;
     str::from_utf8(bytes).map_err(|fault| {
         let what = format!("a text is no UTF-8 from byte {} on", fault.valid_up_to());
         Failure::new(aa_status::AA_INVALID_UTF8, what)
     })
+}
+
+/// A C caller's bytes.
+///
+/// # Safety
+///
+/// Where `bytes` is not NULL, `len` bytes can be read there, and nobody writes to them before
+/// the caller of this has done with them.
+pub(crate) unsafe fn read_bytes<'a>(bytes: *const u8, len: usize) -> Result<&'a [u8], Failure> {
+    if bytes.is_null() {
+        return Err(null());
+    }
+    // No object is larger (`isize::MAX`): this is a length gone wrong, such as -1.
+    if isize::try_from(len).is_err() {
+        return Err(Failure::new(aa_status::AA_INVALID_LENGTH, "a length is impossible"));
+    }
+    // SAFETY: not NULL, and the caller promises that the bytes are readable and stay as they are.
+    Ok(unsafe { slice::from_raw_parts(bytes, len) })
 }
 
 pub(crate) fn null() -> Failure {

@@ -335,7 +335,7 @@ static void what_is_wrong_is_named(void) {
               aa_manager_spawn(manager, configs[n].config, strlen(configs[n].config), &helper));
         EXPECT(has(aa_last_error(), configs[n].words));
     }
-    FAILS(AA_INVALID_UTF8, aa_manager_spawn(manager, LOCAL, SIZE_MAX, &helper));
+    FAILS(AA_INVALID_LENGTH, aa_manager_spawn(manager, LOCAL, SIZE_MAX, &helper));
     EXPECT(helper == NULL);
 
     helper = spawn(manager, LOCAL);
@@ -518,6 +518,20 @@ static void answers_of_a_server(void) {
         EXPECT(has(aa_task_text(task), calls[at][1]));
         aa_task_free(task);
     }
+
+    // Pictures are parts of the message; a file that is none is refused.
+    const unsigned char png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0};
+    request = request_new("{\"prompt\": \"look\"}");
+    OK(aa_request_add_image(request, "image/png", 9, png, sizeof png));
+    OK(aa_request_add_image_url(request, "https://h.example/a.png", 23));
+    task = run(helper, request);
+    EXPECT(has(aa_task_text(task), "[data:image/png;base64,iVBORw0KGgoA] [https://h.example/a.png]"));
+    aa_task_free(task);
+    request = request_new("{\"prompt\": \"look\"}");
+    OK(aa_request_add_image(request, "image/png", 9, (const unsigned char *)"GIF", 3));
+    uint64_t none = 0;
+    FAILS(AA_INVALID_REQUEST, aa_helper_submit_request(helper, request, &none));
+    aa_request_free(request);
 
     // Freed while a call hangs: it ends soon.
     uint64_t slow = submit(helper, "{\"prompt\": \"slow\"}");

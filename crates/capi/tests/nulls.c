@@ -125,6 +125,11 @@ int main(void) {
     NULLED(aa_request_add_tool(request, "t", 1, NULL, 1, "{}", 2, on_call, NULL));
     NULLED(aa_request_add_tool(request, "t", 1, "d", 1, NULL, 2, on_call, NULL));
     NULLED(aa_request_add_tool(request, "t", 1, "d", 1, "{}", 2, NULL, NULL));
+    NULLED(aa_request_add_image(NULL, "t", 1, (const uint8_t *)"b", 1));
+    NULLED(aa_request_add_image(request, NULL, 1, (const uint8_t *)"b", 1));
+    NULLED(aa_request_add_image(request, "t", 1, NULL, 1));
+    NULLED(aa_request_add_image_url(NULL, "u", 1));
+    NULLED(aa_request_add_image_url(request, NULL, 1));
     aa_request_free(NULL);
 
     NOTHING(aa_call_prompt(NULL));

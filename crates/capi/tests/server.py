@@ -16,6 +16,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 SLOW_SECONDS = 60
 
 
+def plain(content):
+    """A message's text; pictures stand in it as their URLs, in brackets."""
+    if isinstance(content, str):
+        return content
+    parts = [part.get("text") or f"[{part['image_url']['url']}]" for part in content]
+    return " ".join(parts)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -30,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") == "Bearer sk-bad":
             return self.fail(401, "invalid_api_key")
         last = request["messages"][-1]
-        prompt = last["content"]
+        prompt = plain(last["content"])
         if last["role"] == "tool":
             return self.say(request, "the tool said: " + prompt)
         word, _, rest = prompt.partition(" ")

@@ -1,0 +1,115 @@
+//! A context: the tokens that the model has seen, and what it computed of them.
+
+use std::sync::Arc;
+
+use automation_assistant::{ErrorKind, TaskError};
+use llama_cpp_2::LlamaContextLoadError;
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::token::LlamaToken;
+use self_cell::self_cell;
+
+use crate::weights::Weights;
+
+self_cell!(
+    struct Borrowing {
+        owner: Arc<Weights>,
+        #[covariant]
+        dependent: LlamaContext,
+    }
+);
+
+/// The only sequence of a context.
+const SEQUENCE: i32 = 0;
+
+/// A context, kept with the weights that it borrows.
+pub(crate) struct Context {
+    cell: Borrowing,
+    batch: LlamaBatch<'static>,
+    /// What the model has seen: a prompt, and its answer as far as it was computed.
+    tokens: Vec<LlamaToken>,
+}
+
+impl Context {
+    pub(crate) fn try_new(
+        weights: Arc<Weights>,
+        make: impl FnOnce(&Arc<Weights>) -> Result<LlamaContext<'_>, LlamaContextLoadError>,
+    ) -> Result<Self, LlamaContextLoadError> {
+        let batch = LlamaBatch::new(weights.settings.batch_tokens as usize, 1);
+        Ok(Self { cell: Borrowing::try_new(weights, make)?, batch, tokens: Vec::new() })
+    }
+
+    pub(crate) fn weights(&self) -> &Arc<Weights> {
+        self.cell.borrow_owner()
+    }
+
+    /// Tokens that still fit.
+    pub(crate) fn room(&self) -> usize {
+        (self.weights().settings.context_tokens as usize).saturating_sub(self.tokens.len())
+    }
+
+    /// Computes a prompt, with `check` before each batch. What the context still has of its
+    /// beginning is not computed again, unless it shall be computed afresh. Tells how many tokens
+    /// were there already.
+    pub(crate) fn prefill(
+        &mut self,
+        prompt: &[LlamaToken],
+        afresh: bool,
+        mut check: impl FnMut() -> Result<(), TaskError>,
+    ) -> Result<usize, TaskError> {
+        let same = self.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        // The last token is always computed: the answer begins with what comes of it.
+        let kept = if afresh { 0 } else { same.min(prompt.len().saturating_sub(1)) };
+        self.keep(kept);
+        let kept = self.tokens.len();
+        let batch_tokens = self.weights().settings.batch_tokens as usize;
+        for batch in prompt[kept..].chunks(batch_tokens) {
+            check()?;
+            self.decode(batch)?;
+        }
+        Ok(kept)
+    }
+
+    /// Forgets all but the first tokens; everything where the model cannot forget a part (a
+    /// recurrent one).
+    fn keep(&mut self, count: usize) {
+        let sequence = Some(SEQUENCE.cast_unsigned());
+        let from = u32::try_from(count).ok();
+        self.tokens.truncate(count);
+        self.cell.with_dependent_mut(|_, context| {
+            if !matches!(context.clear_kv_cache_seq(sequence, from, None), Ok(true)) {
+                context.clear_kv_cache();
+                self.tokens.clear();
+            }
+        });
+    }
+
+    /// Computes further tokens, at most a batch of them.
+    pub(crate) fn decode(&mut self, tokens: &[LlamaToken]) -> Result<(), TaskError> {
+        self.batch.clear();
+        let last = tokens.len().saturating_sub(1);
+        for (at, &token) in tokens.iter().enumerate() {
+            let place = i32::try_from(self.tokens.len() + at).unwrap_or(i32::MAX);
+            self.batch.add(token, place, &[SEQUENCE], at == last).map_err(|_| broken())?;
+        }
+        let Self { cell, batch, .. } = self;
+        if cell.with_dependent_mut(|_, context| context.decode(batch)).is_err() {
+            // What is in there now is not known.
+            self.keep(0);
+            return Err(broken());
+        }
+        self.tokens.extend_from_slice(tokens);
+        Ok(())
+    }
+
+    /// How likely each token of the vocabulary is to come next.
+    pub(crate) fn logits(&self) -> &[f32] {
+        /// The last one computed.
+        const LAST: i32 = -1;
+        self.cell.borrow_dependent().get_logits_ith(LAST)
+    }
+}
+
+fn broken() -> TaskError {
+    TaskError::new(ErrorKind::Other, "llama.cpp failed to compute the next tokens")
+}

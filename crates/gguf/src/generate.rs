@@ -1,0 +1,154 @@
+//! One reply: the prompt is computed, then one token after the other is chosen and computed.
+
+use automation_assistant::{CallContext, ErrorKind, FinishReason, TaskError};
+use llama_cpp_2::token::LlamaToken;
+
+use crate::context::Context;
+use crate::params::Params;
+use crate::sample::Sampler;
+use crate::schema::{Constraint, Shape};
+use crate::text::Text;
+
+/// A complete reply.
+pub(crate) struct Completion {
+    pub(crate) text: String,
+    pub(crate) finish: FinishReason,
+    /// It may be a tool call, and was not handed on.
+    pub(crate) withheld: bool,
+    pub(crate) prompt_tokens: usize,
+    /// Of the prompt's tokens, those that the context still had.
+    pub(crate) cached_tokens: usize,
+    /// Tokens chosen, the one that ends the reply included.
+    pub(crate) completion_tokens: usize,
+}
+
+/// What one reply is made with.
+pub(crate) struct Generation<'a> {
+    pub(crate) call: &'a CallContext<'a>,
+    pub(crate) params: &'a Params,
+    pub(crate) sampler: &'a mut Sampler,
+    pub(crate) shape: Option<Shape<'a>>,
+    /// What the task's replies may have in tokens, those before this one taken off.
+    pub(crate) max_tokens: usize,
+    /// Whether the reply may be a tool call, which is not handed on as text.
+    pub(crate) may_call: bool,
+}
+
+impl Generation<'_> {
+    /// Computes a reply to this prompt.
+    pub(crate) fn run(self, context: &mut Context, prompt: &str) -> Result<Completion, TaskError> {
+        let tokens = tokenize(context, prompt)?;
+        let weights = context.weights().clone();
+        let constraint = match &self.shape {
+            Some(shape) => Some(Constraint::new(weights.constraints()?, shape)?),
+            None => None,
+        };
+        let cached_tokens =
+            context.prefill(&tokens, self.params.seed.is_some(), || self.call.check())?;
+        let max_tokens = self.max_tokens;
+        let mut reply = Reply {
+            text: Text::new(self.params.stop.clone()),
+            call: self.call,
+            may_call: self.may_call,
+            constraint,
+            sampler: self.sampler,
+            chosen: 0,
+        };
+        match reply.decode(context, max_tokens) {
+            Ok(finish) => Ok(Completion {
+                withheld: reply.is_call(),
+                text: reply.text.into_string(),
+                finish,
+                prompt_tokens: tokens.len(),
+                cached_tokens,
+                completion_tokens: reply.chosen,
+            }),
+            Err(error) if reply.is_call() => Err(error),
+            Err(error) => Err(error.with_partial(reply.text.as_str())),
+        }
+    }
+}
+
+/// The prompt's tokens.
+///
+/// # Errors
+///
+/// [`ErrorKind::ContextLengthExceeded`] where none is left for the answer.
+fn tokenize(context: &Context, prompt: &str) -> Result<Vec<LlamaToken>, TaskError> {
+    let weights = context.weights();
+    let vocab = weights.model.vocab();
+    let mut tokens = vocab.tokenize(prompt.as_bytes(), true, true);
+    // Both template and vocabulary may begin the sequence.
+    if tokens.len() > 1 && tokens[0] == vocab.bos() && tokens[1] == vocab.bos() {
+        tokens.remove(0);
+    }
+    let room = weights.settings.context_tokens as usize;
+    if tokens.len() >= room {
+        let what = format!(
+            "the prompt has {} tokens, the context holds {room} with the answer: shorten it, or \
+             set more context_tokens",
+            tokens.len()
+        );
+        return Err(TaskError::new(ErrorKind::ContextLengthExceeded, what));
+    }
+    if tokens.is_empty() {
+        return Err(TaskError::new(ErrorKind::InvalidRequest, "the prompt has no tokens"));
+    }
+    Ok(tokens)
+}
+
+/// A reply in the making.
+struct Reply<'a> {
+    text: Text,
+    call: &'a CallContext<'a>,
+    may_call: bool,
+    constraint: Option<Constraint>,
+    sampler: &'a mut Sampler,
+    chosen: usize,
+}
+
+impl Reply<'_> {
+    fn decode(&mut self, context: &mut Context, max: usize) -> Result<FinishReason, TaskError> {
+        let finish = loop {
+            self.call.check()?;
+            let token = self.choose(context)?;
+            self.chosen += 1;
+            let vocab = context.weights().model.vocab();
+            if vocab.is_eog(token) {
+                break FinishReason::Stop;
+            }
+            let stopped = self.text.push(&vocab.token_to_piece(token, false, None));
+            if !self.is_call() {
+                self.call.send_text(self.text.delta())?;
+            }
+            if stopped || self.constraint.as_ref().is_some_and(Constraint::is_complete) {
+                break FinishReason::Stop;
+            }
+            if self.chosen >= max || context.room() == 0 {
+                break FinishReason::Length;
+            }
+            context.decode(&[token])?;
+        };
+        if !self.is_call() {
+            self.call.send_text(self.text.rest())?;
+        }
+        Ok(finish)
+    }
+
+    fn choose(&mut self, context: &Context) -> Result<LlamaToken, TaskError> {
+        let mask = self.constraint.as_mut().map(Constraint::allowed).transpose()?;
+        let allowed = |token| mask.as_ref().is_none_or(|mask| mask.is_allowed(token));
+        let token = self.sampler.choose(context.logits(), allowed).ok_or_else(|| {
+            TaskError::new(ErrorKind::Other, "the model found no token to go on with")
+        })?;
+        if let Some(constraint) = &mut self.constraint {
+            constraint.accept(token)?;
+        }
+        Ok(LlamaToken(token.cast_signed()))
+    }
+
+    /// Whether what there is may be a tool call.
+    fn is_call(&self) -> bool {
+        self.may_call && self.text.as_str().trim_start().starts_with('{')
+    }
+}

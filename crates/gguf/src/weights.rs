@@ -1,0 +1,122 @@
+//! A loaded model: weights, chat template, and what contexts are made with.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use automation_assistant::{ErrorKind, TaskError};
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::{LogOptions, send_logs_to_tracing};
+use llguidance::ParserFactory;
+
+use crate::context::Context;
+use crate::error::LoadError;
+use crate::memory;
+use crate::schema;
+use crate::template::Template;
+
+/// On processors flash attention is quick for batches of 64 tokens and more alone.
+const NO_FLASH_ATTENTION: i32 = 0;
+
+/// What a backend was built with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) context_tokens: u32,
+    pub(crate) batch_tokens: u32,
+    pub(crate) threads: usize,
+    pub(crate) seed: Option<u64>,
+}
+
+/// A loaded model.
+pub(crate) struct Weights {
+    pub(crate) model: LlamaModel,
+    pub(crate) template: Template,
+    pub(crate) settings: Settings,
+    /// What one more context takes.
+    context_bytes: u64,
+    /// llama.cpp notes something in the model while it makes a context.
+    making: Mutex<()>,
+    /// Made by the first request that needs it: it takes a walk over the vocabulary.
+    constraints: OnceLock<Option<ParserFactory>>,
+}
+
+impl Weights {
+    pub(crate) fn load(
+        path: &Path,
+        settings: Settings,
+        context_bytes: u64,
+    ) -> Result<Arc<Self>, LoadError> {
+        // Mapped, not read: the pages belong to the file, and the system may drop them.
+        let params = LlamaModelParams::default().with_use_mmap(true);
+        let model = LlamaModel::load_from_file(llama(), path, &params)
+            .map_err(|_| LoadError::Rejected { path: path.into(), step: "load the weights" })?;
+        let template = Template::of(&model)
+            .map_err(|why| LoadError::InvalidFile { path: path.into(), why })?;
+        Ok(Arc::new(Self {
+            model,
+            template,
+            settings,
+            context_bytes,
+            making: Mutex::new(()),
+            constraints: OnceLock::new(),
+        }))
+    }
+
+    /// A new context.
+    pub(crate) fn context(self: &Arc<Self>) -> Result<Context, TaskError> {
+        let made = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        memory::admit(self.context_bytes).map_err(|(needed, available)| {
+            let what = format!(
+                "one more context needs {needed} bytes, the device has {available} available: \
+                 run fewer tasks at once, or set fewer context_tokens"
+            );
+            TaskError::new(ErrorKind::Other, what)
+        })?;
+        let threads = i32::try_from(self.settings.threads).unwrap_or(1);
+        let params = LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(self.settings.context_tokens))
+            .with_n_batch(self.settings.batch_tokens)
+            .with_n_ubatch(self.settings.batch_tokens)
+            .with_n_threads(threads)
+            .with_n_threads_batch(threads)
+            .with_flash_attention_policy(NO_FLASH_ATTENTION)
+            .with_no_perf(true);
+        let context =
+            Context::try_new(self.clone(), |weights| weights.model.new_context(llama(), params));
+        drop(made);
+        context.map_err(|_| {
+            TaskError::new(ErrorKind::Other, "llama.cpp could not make a context for the task")
+        })
+    }
+
+    /// What turns schemas into constraints.
+    pub(crate) fn constraints(&self) -> Result<&ParserFactory, TaskError> {
+        self.constraints.get_or_init(|| schema::factory(&self.model)).as_ref().ok_or_else(|| {
+            TaskError::new(
+                ErrorKind::Unsupported,
+                "the model's vocabulary cannot be constrained: ask without schema and tools",
+            )
+        })
+    }
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Weights").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// llama.cpp's own global state. It is never taken down: models may live as long as the process.
+fn llama() -> &'static LlamaBackend {
+    static LLAMA: OnceLock<LlamaBackend> = OnceLock::new();
+    LLAMA.get_or_init(|| {
+        // Without a subscriber for `tracing` nothing is printed.
+        send_logs_to_tracing(LogOptions::default());
+        // The program may have initialised it itself; the value is a token without content.
+        LlamaBackend::init().unwrap_or(LlamaBackend {})
+    })
+}
