@@ -207,7 +207,7 @@ impl<'a> Event<'a> {
         self
     }
 
-    /// Sets what the request asked of its trace.
+    /// Sets the request's trace settings.
     pub(crate) fn set_note(&mut self, note: Option<&'a TraceNote>) {
         if let Some(trace) = &mut self.trace {
             trace.note = note;
@@ -281,14 +281,15 @@ impl<'a> Event<'a> {
         self.trace.map(|trace| trace.helper)
     }
 
-    /// The model that the helper asks for: the one configured, or its provider's default. The
+    /// The model that the helper requests: the configured one, or its provider's default. The
     /// model that answered is [`Task::model`].
     pub fn model_requested(&self) -> Option<&'a str> {
         let trace = self.trace?;
         trace.model.or_else(|| trace.provider?.default_model)
     }
 
-    /// Who runs the model, such as `openai`: as the reply says, or else by the helper's kind.
+    /// The provider that runs the model, such as `openai`: as the reply names it, or else by the
+    /// helper's backend type.
     pub fn provider(&self) -> Option<&'a str> {
         let trace = self.trace?;
         trace.vendor.or_else(|| trace.provider?.vendor)

@@ -9,7 +9,7 @@ use crate::foreign::catch_panic;
 use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 use crate::text::cut;
 
-/// What stands at the end of a tool's output that was cut.
+/// Appended to a tool's output that was cut.
 const CUT_MARK: &str = " [cut: the output was longer]";
 
 /// A function that a model may call while it works on a task ("function calling").
@@ -47,8 +47,8 @@ pub(crate) fn schema(tool: &dyn Tool) -> Result<Value, String> {
     Err(format!("the parameters of tool {name} are nested deeper than {MAX_JSON_DEPTH} levels"))
 }
 
-/// Runs one call. Whatever goes wrong becomes a text for the model, which may then try
-/// otherwise: the error.
+/// Runs one call. Every failure is returned as a text for the model, which may then try
+/// something else.
 pub(crate) fn run(
     tools: &[Arc<dyn Tool>],
     name: &str,
@@ -72,7 +72,7 @@ pub(crate) fn run(
     output.map(|text| shortened(text, output_max)).map_err(|text| shortened(text, output_max))
 }
 
-/// The arguments of a call; a tool without any may be called with nothing.
+/// The arguments of a call; empty text counts as no arguments.
 pub(crate) fn arguments(text: &str) -> Option<Value> {
     if text.trim().is_empty() {
         return Some(Value::Object(Map::new()));
