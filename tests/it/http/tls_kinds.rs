@@ -321,3 +321,24 @@ fn an_address_is_no_name_of_the_certificate() {
     let error = error_of(format!("https://{}/v1", server.address()));
     assert!(error.message().contains("another name"), "{error}");
 }
+
+/// Certificates as `openssl req` and old appliances make them, each trusted by name.
+#[test]
+fn why_a_certificate_does_not_hold_is_said_in_true_words() {
+    for (name, root, word) in [
+        ("authority", "authority", "CA:FALSE"),
+        ("sha1", "sha1", "SHA-1"),
+        ("rsa1024", "rsa1024-root", "2048 bits"),
+        ("critical", "root", "critical extension"),
+        ("other.test", "root", "another name"),
+    ] {
+        let server = serve(server_config(name), vec![vec![Act::hold()]]);
+        let (manager, helper) = spawn(config(&server, root).max_retries(2));
+        let task = ask(&manager, helper, "p");
+        let error = failure(&task);
+        let words = format!("{} {}", error.summary(), error.message());
+        assert_eq!((error.kind(), task.attempts), (ErrorKind::Network, 1), "{name}: {words}");
+        assert!(words.contains(word), "{name}: {words}");
+        assert!(server.seen().is_empty());
+    }
+}
