@@ -10,7 +10,7 @@ use once_cell::sync::OnceCell;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, OtherError, RootCertStore,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore,
 };
 use ureq::http::Uri;
 
@@ -253,6 +253,9 @@ fn reason(fault: &rustls::Error) -> &'static str {
     }
 }
 
+/// Of a certificate that nothing finer is known of.
+const OTHER_REASON: &str = "the server's certificate does not hold";
+
 fn certificate(why: &CertificateError) -> &'static str {
     use CertificateError as Why;
     match why {
@@ -273,21 +276,20 @@ fn certificate(why: &CertificateError) -> &'static str {
             "the server's certificate is signed by an algorithm that is not trusted any more or not \
              known, such as SHA-1"
         }
-        Why::Other(why) if is_authority(why) => {
-            "the server shows the certificate of an authority (`openssl req -x509` makes such): \
-             make one with basicConstraints=CA:FALSE, or sign a server's with it"
-        }
         Why::BadEncoding => "the server's certificate is damaged",
-        Why::UnhandledCriticalExtension => {
-            "the server's certificate has a critical extension that is not known"
-        }
+        Why::Other(why) => match why.0.downcast_ref() {
+            Some(webpki::Error::CaUsedAsEndEntity) => {
+                "the server shows the certificate of an authority (`openssl req -x509` makes such): \
+                 make one with basicConstraints=CA:FALSE, or sign a server's with it"
+            }
+            Some(webpki::Error::UnsupportedCriticalExtension) => {
+                "the server's certificate has a critical extension that is not known"
+            }
+            _ => OTHER_REASON,
+        },
         Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => {
             "the server's certificate is not for servers"
         }
-        _ => "the server's certificate does not hold",
+        _ => OTHER_REASON,
     }
-}
-
-fn is_authority(why: &OtherError) -> bool {
-    matches!(why.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }

@@ -153,7 +153,10 @@ mod tests {
         let key = "abc*eyJiYXNlVXJsIjoiaHR0cDovLzEyNy4wLjAuMTo5LyJ9";
         let found = target(OpikConfig::new().api_key(key), &[]).unwrap();
         assert_eq!(found.traces_url, "http://127.0.0.1:9/opik/api/v1/private/traces/batch");
-        assert_eq!(found.headers, [("authorization", key.into())]);
+        assert_eq!(
+            found.headers,
+            [("authorization", key.into()), ("comet-workspace", "default".into())]
+        );
         let url = [("OPIK_URL_OVERRIDE", HERE)];
         let found = target(OpikConfig::new().api_key(key), &url).unwrap();
         assert!(found.traces_url.starts_with(HERE));
