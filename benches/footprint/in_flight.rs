@@ -69,10 +69,6 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
             more: &[],
             key: None,
         };
-        let in_c = |name, features| -> Result<Client, Fault> {
-            let program = capi::program(capi::CLIENT, features, "unwind", &[])?;
-            Ok(Client { role: Role::Us, name, program, more: &[], key: None })
-        };
         plain.push(in_c("us, in C, feature http", "http")?);
         plain.push(in_c("us, in C, default features", "tls")?);
         secure.push(in_c("us, in C, default features", "tls")?);
@@ -109,6 +105,12 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         tell(report, how, &clients, counts, &measured);
     }
     Ok(())
+}
+
+/// The same client, written in C.
+fn in_c(name: &'static str, features: &str) -> Result<Client, Fault> {
+    let program = capi::program(capi::CLIENT, features, "unwind", &[])?;
+    Ok(Client { role: Role::Us, name, program, more: &[], key: None })
 }
 
 /// Memory of a client at each number of helpers.
