@@ -229,7 +229,7 @@ impl HelperConfig {
         self
     }
 
-    /// Comet workspace. Defaults to `OPIK_WORKSPACE`, then to none.
+    /// Comet workspace. Defaults to `OPIK_WORKSPACE`, then to `default` where there is a key.
     #[must_use]
     pub fn workspace(mut self, name: impl Into<String>) -> Self {
         self.http.workspace = Some(name.into());

@@ -43,7 +43,7 @@
 //! | a proxy refuses (407, 403), or is not there | `Network`, which names the proxy; 502, 503, 504 are retried | 2 retries |
 //! | an error inside a 200, in a stream or in a choice (`finish_reason: "error"`) | that error, by its code, type or words; retried if no text was delivered | 2 retries |
 //! | a refusal of `stream_options` (400, 422) | repeated once without it; an attempt like any other | one attempt more |
-//! | a wait beyond all sense, or one that cannot be read | not retried, `retry_after()` where it was read | at once |
+//! | a `Retry-After` beyond all sense | not retried; its kind, with `retry_after()` | at once |
 //! | text that is a number, a list or an object; a member of another type; events without a type; control characters; lone halves of surrogates; usage in another place | read; counted as oddities in telemetry, and told by the debrief for each backend | |
 //! | an answer without text, beside reasoning alone | `Protocol`; never a success | one attempt |
 //! | arguments of a tool that are `null`, `[]`, empty or quoted twice | read as the object that is meant | |
