@@ -9,9 +9,7 @@ use std::sync::Arc;
 use once_cell::sync::OnceCell;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore,
-};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore};
 use ureq::http::Uri;
 
 use super::algorithms;
