@@ -1,6 +1,6 @@
 //! Text as it comes: piece by piece on the screen, and a stop in mid-sentence.
 //!
-//! `cargo run --release --example streaming`
+//! `cargo run --release --example streaming -- [--api chat|responses|anthropic] [--live]`
 //!
 //! On a slow phone the first words count, not the last: `TaskRequest::on_text` is called
 //! with each piece as it arrives.
@@ -18,19 +18,21 @@ use automation_assistant::{AutomationAssistantManager, HelperId, TaskRequest};
 
 /// Pieces after which the second answer is stopped.
 const ENOUGH_PIECES: usize = 5;
+/// A bound for small models, which may ramble; room enough for one that thinks a little.
+const ANSWER_TOKENS_MAX: u32 = 200;
 const PROMPT: &str = "Explain in three sentences why a phone gets slow when its storage is full.";
 
 fn main() -> ExitCode {
-    common::main("streaming", run)
+    common::main_by_api("streaming", run)
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    let answers = common::Answers::find(canned)?;
+fn run(choice: &common::Choice) -> Result<(), Box<dyn Error>> {
+    let answers = choice.answers(canned)?;
     answers.tell("Answers");
     say!();
     let manager = AutomationAssistantManager::new(1);
     let helper = answers
-        .spawn(&manager, |config| config.name("narrator").custom_param("max_tokens", 120))?;
+        .spawn(&manager, |config| config.name("narrator").max_output_tokens(ANSWER_TOKENS_MAX))?;
     say!("> {PROMPT}");
     whole(&manager, helper, answers.mark())?;
     say!("\n> The same again, stopped after {ENOUGH_PIECES} pieces");

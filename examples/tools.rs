@@ -1,6 +1,6 @@
 //! A model calls functions of the program: one of ours, and the library's device tools.
 //!
-//! `cargo run --release --example tools`
+//! `cargo run --release --example tools -- [--api chat|responses|anthropic] [--live]`
 //!
 //! A tool has a name, a description, a schema of its arguments and a body. The model decides
 //! whether to call it; the program decides what it can do. What a tool says is computed here,
@@ -15,11 +15,13 @@ use std::process::ExitCode;
 use automation_assistant::{AutomationAssistantManager, FnTool, TaskRequest, Tool, device_tools};
 use serde_json::{Value, json};
 
+/// A bound for small models, which may ramble; room enough for one that thinks a little.
+const ANSWER_TOKENS_MAX: u32 = 200;
 /// The shelf that only this program knows: item and count.
 const SHELF: [(&str, u32); 3] = [("aa_battery", 4), ("usb_c_cable", 0), ("sd_card", 1)];
 
 fn main() -> ExitCode {
-    common::main("tools", run)
+    common::main_by_api("tools", run)
 }
 
 /// A tool of this program's.
@@ -55,16 +57,16 @@ fn device(name: &str) -> Option<impl Tool + use<>> {
     }))
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
+fn run(choice: &common::Choice) -> Result<(), Box<dyn Error>> {
     if !cfg!(feature = "http") {
         return without_model();
     }
-    let answers = common::Answers::find(canned)?;
+    let answers = choice.answers(canned)?;
     answers.tell("Answers");
     say!();
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
-        config.name("storekeeper").custom_param("max_tokens", 80).custom_param("temperature", 0)
+        config.name("storekeeper").max_output_tokens(ANSWER_TOKENS_MAX)
     })?;
     let mut stories = vec![TaskRequest::new("How many AA batteries are left?").tool(stock())];
     stories.extend(device("device_memory").map(|tool| {

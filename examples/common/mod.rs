@@ -2,18 +2,20 @@
 //!
 //! A story asks a real model where one is configured: `DEMO_LOCAL_ENDPOINT` (a model server,
 //! such as `http://127.0.0.1:8080/v1`) goes first, then `OPENAI_API_KEY` or
-//! `OPENAI_BASE_URL`. Without them the answers are canned, and marked so: the client and the
+//! `OPENAI_BASE_URL` (Anthropic's variables where its API is chosen). Without them the answers are canned, and marked so: the client and the
 //! protocol are real, the other end is the stand-in server on 127.0.0.1.
 #![allow(dead_code, reason = "each example takes what it needs")]
 #![allow(clippy::print_stderr, reason = "programs speak to their user")]
 
 #[macro_use]
 mod say;
+mod choice;
 #[cfg(feature = "http")]
 #[path = "../stand_in/mod.rs"]
 pub(crate) mod stand_in;
 mod wrap;
 
+pub(crate) use choice::Choice;
 pub(crate) use wrap::wrap;
 
 use std::env;
@@ -25,8 +27,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, ErrorKind, HelperConfig, HelperId, Reply,
-    Task, TaskError, TaskId,
+    AiBackend, AutomationAssistantManager, CallContext, ErrorKind, HelperConfig, HelperId,
+    OpenAiApi, Reply, Task, TaskError, TaskId,
 };
 
 /// Longer than any task here may take: a Local model server has 300 s.
@@ -48,6 +50,17 @@ pub(crate) fn main(name: &str, story: fn() -> Result<(), Box<dyn Error>>) -> Exi
     match env::args_os().nth(1) {
         None => end(name, story()),
         Some(argument) => other_argument(&argument, name, &format!("{name}  (takes no arguments)")),
+    }
+}
+
+/// Runs a story that can be told over each API; see [`Choice`].
+pub(crate) fn main_by_api(
+    name: &str,
+    story: fn(&Choice) -> Result<(), Box<dyn Error>>,
+) -> ExitCode {
+    match Choice::parse(env::args_os().skip(1)) {
+        Ok(choice) => end(name, choice.check().map_err(Into::into).and_then(|()| story(&choice))),
+        Err(other) => other_argument(&other, name, &format!("{name} {}", Choice::USAGE)),
     }
 }
 
@@ -76,7 +89,12 @@ pub(crate) fn end(name: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
 pub(crate) struct Answers {
     source: Source,
     told: String,
+    /// What the stand-in is asked over.
+    api: choice::Api,
 }
+
+/// What the stand-in is asked over unless a program's arguments say otherwise.
+const CHAT: choice::Api = choice::Api::OpenAi(OpenAiApi::ChatCompletions);
 
 enum Source {
     Model(Box<HelperConfig>),
@@ -103,7 +121,7 @@ impl Answers {
         variables: &str,
     ) -> std::io::Result<Self> {
         if let (Some((config, told)), true) = (real.clone(), cfg!(feature = "http")) {
-            return Ok(Self { source: Source::Model(Box::new(config)), told });
+            return Ok(Self { source: Source::Model(Box::new(config)), told, api: CHAT });
         }
         if real.is_some() {
             say!("(A model is configured, but this build lacks the cargo feature \"http\".)");
@@ -124,7 +142,7 @@ impl Answers {
             "canned. A stand-in server on 127.0.0.1 gives prepared answers. For real ones set \
              {variables}."
         );
-        Ok(Self { source, told })
+        Ok(Self { source, told, api: CHAT })
     }
 
     #[cfg(not(feature = "http"))]
@@ -134,7 +152,7 @@ impl Answers {
              \"http\" and {variables}."
         );
         let backend = CannedBackend::new(canned);
-        Ok(Self { source: Source::Within(backend), told })
+        Ok(Self { source: Source::Within(backend), told, api: CHAT })
     }
 
     /// Where the answers come from, for the screen, after these words.
@@ -162,7 +180,7 @@ impl Answers {
             Source::Model(config) => manager.spawn_helper(adjust((**config).clone())),
             #[cfg(feature = "http")]
             Source::StandIn(server) => {
-                let config = HelperConfig::chatgpt().model("stand-in");
+                let config = self.api.config().model("stand-in");
                 // The key is for the stand-in alone: one of the user's is never sent to it.
                 let config = config.api_endpoint(server.openai_base()).api_key("none");
                 manager.spawn_helper(adjust(config))

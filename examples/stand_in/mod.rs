@@ -1,9 +1,13 @@
 //! A stand-in for the providers, on loopback, so that the examples show the real client at
-//! work without a key or a network. It speaks the Chat Completions protocol (plain and
-//! streamed) at any path that ends in `/chat/completions`; its answers are canned.
+//! work without a key or a network. It speaks Chat Completions, Responses and Anthropic's
+//! Messages, plain and streamed, each by the end of its path; its answers are canned.
 //!
 //! Not for use outside these examples: one thread a connection, at most a few of them.
 #![allow(dead_code, reason = "each example takes what it needs")]
+
+mod chat_completions;
+mod messages;
+mod responses;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,6 +31,45 @@ pub(crate) type Answer = fn(model: &str, prompt: &str) -> String;
 
 /// What the stand-in says of a picture, by the bytes of its file.
 pub(crate) type See = fn(&[u8]) -> String;
+
+/// An API that the stand-in speaks.
+struct Api {
+    /// How its path ends.
+    path: &'static str,
+    read: fn(request: &Value, see: See) -> Asked,
+    reply: fn(&Said) -> Value,
+    stream: fn(&Said) -> Stream,
+    /// What follows the last event of a stream.
+    end: &'static str,
+}
+
+const APIS: [Api; 3] = [chat_completions::API, responses::API, messages::API];
+
+/// A request.
+struct Asked {
+    /// The text of the last message, and what is seen on its pictures; or a tool's result.
+    prompt: String,
+    /// The name of the first tool offered and the schema of its arguments, where the last
+    /// message is no tool's result.
+    tool: Option<(String, Value)>,
+}
+
+/// An answer.
+struct Said {
+    model: String,
+    text: String,
+    /// The name and arguments of the tool called in place of the text.
+    call: Option<(String, Value)>,
+    /// Words read and written.
+    tokens: (usize, usize),
+}
+
+/// A streamed answer: events, the text word by word, events.
+struct Stream {
+    before: Vec<Value>,
+    word: fn(&str) -> Value,
+    after: Vec<Value>,
+}
 
 /// What a connection needs to answer.
 #[derive(Clone, Copy)]
@@ -124,8 +167,8 @@ fn serve(stream: TcpStream, mind: Mind) -> std::io::Result<()> {
         if path.ends_with("/models") {
             let list = json!({"object": "list", "data": [{"id": "stand-in", "object": "model"}]});
             reply(&mut writer, "200 OK", &list)?;
-        } else if path.ends_with("/chat/completions") {
-            complete(&mut writer, &body, mind)?;
+        } else if let Some(api) = APIS.iter().find(|api| path.ends_with(api.path)) {
+            answer(&mut writer, api, &body, mind)?;
         } else if path.contains("/v1/private/") {
             // Opik's traces, spans and scores are taken with an empty answer.
             writer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
@@ -172,68 +215,45 @@ fn reply(writer: &mut TcpStream, status: &str, body: &Value) -> std::io::Result<
     writer.write_all(message.as_bytes())
 }
 
-fn complete(writer: &mut TcpStream, request: &Value, mind: Mind) -> std::io::Result<()> {
-    let model = request["model"].as_str().unwrap_or("stand-in");
-    let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let prompt = messages.last().map(|last| read(&last["content"], mind.see)).unwrap_or_default();
-    let tool_result = messages.last().is_some_and(|last| last["role"] == "tool");
-    let tool = request["tools"][0]["function"]["name"].as_str().filter(|_| !tool_result);
-    let text = (mind.answer)(model, &prompt);
-    let message = match tool {
-        // Offered tools, the stand-in calls the first of them once.
-        Some(name) => {
-            let arguments = sample_arguments(&request["tools"][0]["function"]["parameters"]);
-            json!({"role": "assistant", "content": null, "tool_calls": [{
-                "id": "call_1", "type": "function",
-                "function": {"name": name, "arguments": arguments.to_string()}}]})
-        }
-        None => json!({"role": "assistant", "content": text}),
+fn answer(writer: &mut TcpStream, api: &Api, request: &Value, mind: Mind) -> std::io::Result<()> {
+    let asked = (api.read)(request, mind.see);
+    let model = request["model"].as_str().unwrap_or("stand-in").to_owned();
+    // Offered tools, the stand-in calls the first of them once.
+    let call = asked.tool.map(|(name, schema)| (name, sample_arguments(&schema)));
+    let text = match call {
+        Some(_) => String::new(),
+        None => (mind.answer)(&model, &asked.prompt),
     };
-    let reason = if tool.is_some() { "tool_calls" } else { "stop" };
-    let (asked, answered) = (prompt.split_whitespace().count(), text.split_whitespace().count());
-    let usage = json!({"prompt_tokens": asked, "completion_tokens": answered,
-        "total_tokens": asked + answered});
+    let words = |text: &str| text.split_whitespace().count();
+    let tokens = (words(&asked.prompt), words(&text));
+    let said = Said { model, text, call, tokens };
     if request["stream"] != true {
-        let body = json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 0,
-            "model": model, "usage": usage,
-            "choices": [{"index": 0, "message": message, "finish_reason": reason}]});
-        return reply(writer, "200 OK", &body);
+        return reply(writer, "200 OK", &(api.reply)(&said));
     }
     writer.write_all(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
     )?;
-    let chunk = |delta: Value, reason: Value| {
-        json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0,
-            "model": model, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
-    };
-    if let Some(calls) = message["tool_calls"].as_array() {
-        let mut call = calls[0].clone();
-        call["index"] = json!(0);
-        event(writer, &chunk(json!({"role": "assistant", "tool_calls": [call]}), Value::Null))?;
-    } else {
-        for word in text.split_inclusive(' ') {
-            event(writer, &chunk(json!({"content": word}), Value::Null))?;
-            std::thread::sleep(WORD_PAUSE);
-        }
+    let stream = (api.stream)(&said);
+    stream.before.iter().try_for_each(|data| event(writer, data))?;
+    for word in said.text.split_inclusive(' ') {
+        event(writer, &(stream.word)(word))?;
+        std::thread::sleep(WORD_PAUSE);
     }
-    event(writer, &chunk(json!({}), json!(reason)))?;
-    if request["stream_options"]["include_usage"] == true {
-        event(writer, &json!({"model": model, "choices": [], "usage": usage}))?;
+    stream.after.iter().try_for_each(|data| event(writer, data))?;
+    if !api.end.is_empty() {
+        send_chunk(writer, api.end)?;
     }
-    send_chunk(writer, "data: [DONE]\n\n")?;
     writer.write_all(b"0\r\n\r\n")
 }
 
-/// A message's text, and what is seen on its pictures.
-fn read(content: &Value, see: See) -> String {
+/// The text of a message's parts, and what is seen on its pictures; `base64` finds a picture's
+/// data in its part.
+fn read_parts(content: &Value, see: See, base64: fn(&Value) -> Option<&str>) -> String {
     let Some(parts) = content.as_array() else {
         return content.as_str().unwrap_or_default().to_owned();
     };
     let texts = parts.iter().filter_map(|part| part["text"].as_str().map(str::to_owned));
-    let pictures = parts.iter().filter_map(|part| {
-        let (_, data) = part["image_url"]["url"].as_str()?.split_once(";base64,")?;
-        Some(see(&from_base64(data)))
-    });
+    let pictures = parts.iter().filter_map(|part| Some(see(&from_base64(base64(part)?))));
     texts.chain(pictures).collect::<Vec<_>>().join("\n")
 }
 
@@ -263,8 +283,10 @@ fn sample_arguments(schema: &Value) -> Value {
     Value::Object(properties.into_iter().flatten().filter_map(first).collect())
 }
 
+/// An event, named as its data's type where that has one.
 fn event(writer: &mut TcpStream, data: &Value) -> std::io::Result<()> {
-    send_chunk(writer, &format!("data: {data}\n\n"))
+    let name = data["type"].as_str().map(|name| format!("event: {name}\n"));
+    send_chunk(writer, &format!("{}data: {data}\n\n", name.unwrap_or_default()))
 }
 
 fn send_chunk(writer: &mut TcpStream, text: &str) -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! Whole replies of the chat protocol.
+//! Whole replies, read by each protocol.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| automation_assistant::fuzzing::reply(input));

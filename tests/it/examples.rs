@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::support::command;
 
+mod api;
 mod debrief;
 mod doctor;
 mod look;
@@ -24,7 +25,7 @@ mod look;
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// Variables that would change what a program does, by how they begin.
-const NOT_OURS: [&str; 5] = ["OPENAI_", "OPIK_", "DEMO_", "SSL_CERT_", "TERMUX_"];
+const NOT_OURS: [&str; 6] = ["ANTHROPIC_", "OPENAI_", "OPIK_", "DEMO_", "SSL_CERT_", "TERMUX_"];
 
 /// An empty folder of one test's own, removed at the end.
 struct Folder(PathBuf);

@@ -7,11 +7,13 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use automation_assistant::{
-    AutomationAssistantManager, ErrorKind, FnTool, HelperConfig, HelperId, Role, Task, TaskRequest,
+    AutomationAssistantManager, ErrorKind, FnTool, HelperConfig, HelperId, OpenAiApi, Role, Task,
+    TaskRequest,
 };
 use serde_json::{Value, json};
 
 use crate::support::LONG;
+use crate::support::pictures::PNG;
 
 /// The address of a judge, as `127.0.0.1:8071`, or a word on why nothing is tested.
 #[allow(clippy::print_stdout)] // A skipped test must say so.
@@ -88,6 +90,10 @@ fn streamed(request: TaskRequest) -> TaskRequest {
 fn with_tool(request: TaskRequest) -> TaskRequest {
     let schema = json!({"type": "object", "properties": {"place": {"type": "string"}}});
     request.tool(FnTool::new("weather", "Tells the weather.", schema, |_| Ok("sunny".into())))
+}
+
+fn with_images(request: TaskRequest) -> TaskRequest {
+    request.image_bytes("image/png", PNG.to_vec()).image_url("https://h.example/b.png")
 }
 
 fn kind(task: &Task) -> Option<ErrorKind> {
@@ -181,33 +187,87 @@ fn llmock_s_other_findings_are_our_choices() {
     assert_eq!(findings, expected);
 }
 
-/// Every request that can be built, against the contract: prism answers what it accepts with
-/// the contract's own examples, and refuses the rest with 422.
-#[test]
-fn prism_accepts_every_request() {
-    let Some(address) = judge("AUTOMATION_ASSISTANT_PRISM") else { return };
-    let manager = AutomationAssistantManager::new(2);
-    let config = || {
-        HelperConfig::chatgpt()
+/// An API with a contract: prism's address, a helper with nothing set and one with all that its
+/// configuration can ask for, and a parameter with a value of the wrong type.
+struct Contract {
+    variable: &'static str,
+    config: fn() -> HelperConfig,
+    full: fn(HelperConfig) -> HelperConfig,
+    wrong: &'static str,
+}
+
+const CHAT: Contract = Contract {
+    variable: "AUTOMATION_ASSISTANT_PRISM",
+    config: || HelperConfig::chatgpt().openai_api(OpenAiApi::ChatCompletions),
+    full: |config| {
+        config
+            .organization("org-1")
+            .project("proj-1")
+            .custom_param("temperature", 0.7)
+            .custom_param("max_completion_tokens", 100)
+            .custom_param("seed", 7)
+            .custom_param("stop", json!(["\n"]))
+    },
+    wrong: "temperature",
+};
+
+const RESPONSES: Contract = Contract {
+    variable: "AUTOMATION_ASSISTANT_PRISM_RESPONSES",
+    config: || HelperConfig::chatgpt().openai_api(OpenAiApi::Responses),
+    full: |config| {
+        config
+            .organization("org-1")
+            .project("proj-1")
+            .max_output_tokens(100)
+            .reasoning_effort("low")
+            .prompt_cache_key("key-1")
+            .custom_param("reasoning", json!({"summary": "auto"}))
+            .custom_param("metadata", json!({"k": "v"}))
+    },
+    wrong: "max_tool_calls",
+};
+
+const MESSAGES: Contract = Contract {
+    variable: "AUTOMATION_ASSISTANT_PRISM_MESSAGES",
+    config: || HelperConfig::anthropic().model("claude-sonnet-5"),
+    full: |config| {
+        config
+            .max_output_tokens(2000)
+            .reasoning_effort("low")
+            .custom_param("stop_sequences", json!(["\n\n"]))
+            .custom_param("cache_control", json!({"type": "ephemeral"}))
+    },
+    wrong: "temperature",
+};
+
+impl Contract {
+    fn config(&self, address: &str) -> HelperConfig {
+        (self.config)()
             .api_endpoint(format!("http://{address}"))
             .api_key("sk-contract")
             .max_retries(0)
-    };
-    let bare = manager.spawn_helper(config()).unwrap();
-    let full = config()
-        .system_prompt("be brief")
-        .organization("org-1")
-        .project("proj-1")
-        .custom_param("temperature", 0.7)
-        .custom_param("max_completion_tokens", 100)
-        .custom_param("seed", 7)
-        .custom_param("stop", json!(["\n"]));
-    let full = manager.spawn_helper(full).unwrap();
+    }
+}
+
+/// Asks once with a helper of its own: the contract's headers announce pauses.
+fn ask(config: HelperConfig, request: TaskRequest) -> Task {
+    let manager = AutomationAssistantManager::new(1);
+    let helper = manager.spawn_helper(config).unwrap();
+    let id = manager.submit_task(helper, request).unwrap();
+    manager.wait_task(helper, id, LONG).unwrap()
+}
+
+/// Every request that can be built, against the contract: prism answers what it accepts with
+/// the contract's own examples, and refuses the rest with 422.
+fn accepts_every_request(contract: &Contract) {
+    let Some(address) = judge(contract.variable) else { return };
+    let bare = contract.config(&address);
+    let full = (contract.full)(bare.clone().system_prompt("be brief"));
     let schema = json!({"type": "object", "properties": {"n": {"type": "number"}},
         "required": ["n"], "additionalProperties": false});
     type Change = fn(TaskRequest) -> TaskRequest;
-    let changes: [Change; 3] = [plain, streamed, with_tool];
-    for helper in [bare, full] {
+    let changes: [Change; 4] = [plain, streamed, with_tool, with_images];
+    for config in [bare.clone(), full] {
         for change in changes {
             for with_schema in [false, true] {
                 let mut request = TaskRequest::new("how many?")
@@ -217,21 +277,50 @@ fn prism_accepts_every_request() {
                 if with_schema {
                     request = request.reply_schema("count", schema.clone());
                 }
-                let id = manager.submit_task(helper, change(request)).unwrap();
-                let task = manager.wait_task(helper, id, LONG).unwrap();
-                assert_eq!(kind(&task), None, "{:?}", task.error);
+                let task = ask(config.clone(), change(request));
+                // The only stream in the contract of Messages calls a tool that was not offered.
+                let accepted = matches!(kind(&task), None | Some(ErrorKind::Unsupported));
+                assert!(accepted, "{}: {:?}", contract.variable, task.error);
             }
         }
     }
-    // The judge does refuse: this request is bad, and the test would notice.
-    let bad = TaskRequest::new("p").custom_param("temperature", "hot");
-    let id = manager.submit_task(bare, bad).unwrap();
-    let task = manager.wait_task(bare, id, LONG).unwrap();
-    assert_eq!(kind(&task), Some(ErrorKind::InvalidRequest));
-    let unknown = TaskRequest::new("p").custom_param("no_such_field", 1);
-    let id = manager.submit_task(bare, unknown).unwrap();
-    let task = manager.wait_task(bare, id, LONG).unwrap();
-    assert_eq!(kind(&task), Some(ErrorKind::InvalidRequest));
+    // The judge does refuse: these requests are bad, and the test would notice.
+    for (name, value) in [(contract.wrong, json!("hot")), ("no_such_field", json!(1))] {
+        let task = ask(bare.clone(), TaskRequest::new("p").custom_param(name, value));
+        assert_eq!(kind(&task), Some(ErrorKind::InvalidRequest), "{name}: {:?}", task.result);
+    }
+}
+
+#[test]
+fn prism_accepts_every_request_of_chat() {
+    accepts_every_request(&CHAT);
+}
+
+#[test]
+fn prism_accepts_every_request_of_responses() {
+    accepts_every_request(&RESPONSES);
+}
+
+#[test]
+fn prism_accepts_every_request_of_messages() {
+    accepts_every_request(&MESSAGES);
+}
+
+/// Asked for it in the query, prism answers with the contract's example of a tool call, again
+/// and again: what goes back each time, thoughts and results, keeps to the contract.
+#[test]
+fn prism_accepts_tool_rounds_of_responses_and_messages() {
+    for (contract, example) in [(RESPONSES, "tool_call"), (MESSAGES, "tool_use")] {
+        let Some(address) = judge(contract.variable) else { return };
+        let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+        let time = FnTool::new("get_time", "Tells the time.", schema, |_| Ok("12:00".into()));
+        let config = contract.config(&address);
+        let config = config.api_endpoint(format!("http://{address}?__example={example}"));
+        let task = ask(config, TaskRequest::new("what time is it?").tool(time));
+        let error = task.error.unwrap();
+        assert!(error.summary().contains("max_tool_rounds"), "{}: {error}", contract.variable);
+        assert!(task.attempts > 2, "{}", task.attempts);
+    }
 }
 
 /// What goes back to the model after a tool call keeps to the contract too: prism stands

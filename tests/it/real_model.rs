@@ -2,7 +2,9 @@
 //! say so and pass.
 //!
 //! `AUTOMATION_ASSISTANT_REAL_ENDPOINT=http://127.0.0.1:PORT/v1` names a server of the OpenAI
-//! protocol (llama.cpp, say) on this device that needs no key.
+//! protocol (llama.cpp, say) on this device that needs no key. `AUTOMATION_ASSISTANT_LITELLM`
+//! names LiteLLM's proxy in front of it (`tests/litellm/run` starts one), which is then asked in
+//! its place where all APIs are; its key is in `AUTOMATION_ASSISTANT_LITELLM_KEY`.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -46,8 +48,15 @@ fn spawn(config: HelperConfig) -> (AutomationAssistantManager, HelperId) {
     (manager, helper)
 }
 
-/// A helper for each API that the server speaks.
-fn every_api(base: &str) -> Vec<(&'static str, HelperConfig)> {
+/// A helper for each API: of LiteLLM, where there is one, else of the server.
+fn every_api(base: &str) -> Vec<(String, HelperConfig)> {
+    let Ok(proxy) = std::env::var("AUTOMATION_ASSISTANT_LITELLM") else { return apis("", base) };
+    let key = std::env::var("AUTOMATION_ASSISTANT_LITELLM_KEY").unwrap();
+    let through = apis("LiteLLM, ", &proxy).into_iter();
+    through.map(|(api, config)| (api, config.model("small").api_key(key.as_str()))).collect()
+}
+
+fn apis(way: &str, base: &str) -> Vec<(String, HelperConfig)> {
     // Unlike the chat API, the others have no seed.
     let anthropic = HelperConfig::anthropic()
         .api_endpoint(base)
@@ -62,9 +71,9 @@ fn every_api(base: &str) -> Vec<(&'static str, HelperConfig)> {
         .custom_param("max_output_tokens", 24)
         .custom_param("temperature", 0);
     vec![
-        ("chat completions", brief(HelperConfig::local(), base)),
-        ("messages", anthropic),
-        ("responses", responses),
+        (format!("{way}chat completions"), brief(HelperConfig::local(), base)),
+        (format!("{way}messages"), anthropic),
+        (format!("{way}responses"), responses),
     ]
 }
 
@@ -185,7 +194,7 @@ fn a_real_model_obeys_a_schema() {
 fn prose_in_place_of_json_is_told_as_such() {
     let Some(base) = endpoint() else { return };
     let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
-    for (api, config) in every_api(&base).into_iter().skip(1) {
+    for (api, config) in apis("", &base).into_iter().skip(1) {
         let (manager, helper) = spawn(config);
         let request = TaskRequest::new("Say a word.").reply_schema("word", schema.clone());
         let task = ask(&manager, helper, request);

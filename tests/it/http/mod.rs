@@ -4,6 +4,7 @@ mod anthropic;
 mod bad_server;
 mod cancel;
 mod environment;
+mod faults;
 mod field;
 mod images;
 mod plain;
