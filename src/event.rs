@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::config::TraceMode;
+use crate::config::{Provider, TraceMode};
 use crate::id::{HelperId, TaskId};
 use crate::task::{Image, OpenAiApi, Task, Usage};
 use crate::task_error::TaskError;
@@ -166,8 +166,10 @@ pub(crate) struct TraceFacts<'a> {
     pub(crate) helper: &'a str,
     /// The model asked for, where one was named.
     pub(crate) model: Option<&'a str>,
-    /// Who wrote the answer: as the reply told, or as the helper's kind tells.
-    pub(crate) provider: Option<&'a str>,
+    /// Who made the helper's backend.
+    pub(crate) provider: Option<&'static Provider>,
+    /// Who wrote the answer, as the reply told.
+    pub(crate) vendor: Option<&'a str>,
     /// The project set at the helper itself. Only a build with HTTP has anyone to read it.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) project: Option<&'a str>,
@@ -201,6 +203,13 @@ impl<'a> Event<'a> {
         self.helper_id = Some(id);
         self.backend = backend;
         self
+    }
+
+    /// Sets what the request asked of its trace.
+    pub(crate) fn set_note(&mut self, note: Option<&'a TraceNote>) {
+        if let Some(trace) = &mut self.trace {
+            trace.note = note;
+        }
     }
 
     /// The same event with this outcome.
@@ -270,15 +279,17 @@ impl<'a> Event<'a> {
         self.trace.map(|trace| trace.helper)
     }
 
-    /// The model that the helper asks for, where one was configured. The model that answered is
-    /// [`Task::model`].
+    /// The model that the helper asks for: the one configured, or its provider's default. The
+    /// model that answered is [`Task::model`].
     pub fn model_requested(&self) -> Option<&'a str> {
-        self.trace.and_then(|trace| trace.model)
+        let trace = self.trace?;
+        trace.model.or_else(|| trace.provider?.default_model)
     }
 
     /// Who runs the model, such as `openai`: as the reply says, or else by the helper's kind.
     pub fn provider(&self) -> Option<&'a str> {
-        self.trace.and_then(|trace| trace.provider)
+        let trace = self.trace?;
+        trace.vendor.or_else(|| trace.provider?.vendor)
     }
 
     /// From the task's begin to the first delta of its text, at its end.
@@ -286,12 +297,12 @@ impl<'a> Event<'a> {
         self.trace.and_then(|trace| trace.first_text)
     }
 
-    /// The id that the request gave its trace, at its task's end.
+    /// The id that the request gave its trace, at each of its task's calls and its end.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace.and_then(|trace| trace.note).and_then(|note| note.id)
     }
 
-    /// The conversation that the request named, at its task's end.
+    /// The conversation that the request named, at each of its task's calls and its end.
     pub fn conversation(&self) -> Option<&'a str> {
         self.trace.and_then(|trace| trace.note).and_then(|note| note.conversation.as_deref())
     }

@@ -33,6 +33,9 @@ pub(crate) const SIZE_CORE: Set = Set {
         "local",
         "local_telemetry",
         "local_debrief",
+        "local_html",
+        "local_prometheus",
+        "local_compare",
         "local_all",
     ],
 };

@@ -22,6 +22,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
     let (empty, pool, json) = (of("empty")?, of("threads_crossbeam")?, of("json")?);
     let (local, http, tls) = (of("local")?, of("client_http")?, of("client_default")?);
     let all = of("client_all")?;
+    let debrief = of("local_debrief")?;
     let (ureq, ureq_tls) = (of("ureq_plain")?, of("ureq_tls")?);
     report.add(
         Row::new("Local-only program", "bytes")
@@ -54,7 +55,10 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         part("part: core with JSON (Local-only - pool)", local, pool),
         part("part: of that, JSON (Value in and out - pool)", json, pool),
         part("part: telemetry", of("local_telemetry")?, local),
-        part("part: debrief", of("local_debrief")?, local),
+        part("part: debrief", debrief, local),
+        part("part: its page (to_html)", of("local_html")?, debrief),
+        part("part: its Prometheus text (to_prometheus)", of("local_prometheus")?, debrief),
+        part("part: its comparison (compare)", of("local_compare")?, debrief),
         part("part: HTTP (three backends, ureq)", http, local),
         part("part: HTTP with ChatGPT alone", of("provider_chatgpt")?, local),
         part("part: Comet beside ChatGPT", of("provider_comet")?, of("provider_chatgpt")?),
@@ -75,7 +79,28 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         report.gate(format!("size.{key}"), value);
     }
     report.gate("size.local_all", of("local_all")?);
+    forms_are_not_linked_unasked(&core)?;
     crates(report)
+}
+
+/// A program that does not call one of the report's forms does not carry it. Each is known by a
+/// text of its own, which the program that calls it does carry.
+fn forms_are_not_linked_unasked(folder: &Path) -> Result<(), Fault> {
+    let forms = [
+        ("local_html", "<!DOCTYPE html>"),
+        ("local_prometheus", "# HELP "),
+        ("local_compare", "No difference that cannot be chance"),
+    ];
+    for (caller, text) in forms {
+        for program in ["local_debrief", "local_html", "local_prometheus", "local_compare"] {
+            let bytes = std::fs::read(folder.join(program))?;
+            let linked = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            if linked != (program == caller) {
+                return Err(format!("{program}: {text:?} in it is {linked}").into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The same programs with packed relocations.

@@ -129,7 +129,7 @@ impl AutomationHelper {
             None => {
                 let provider = config.provider();
                 let backend = (provider.build)(&config, &Env::of_process())?;
-                (Foreign::new(backend), provider.vendor)
+                (Foreign::new(backend), Some(provider))
             }
         };
         let Some(name) = catch_panic(|| backend.name().to_owned()) else {

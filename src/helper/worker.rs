@@ -8,7 +8,7 @@ use crate::foreign::{Foreign, catch_panic};
 use crate::helper::shared::{Done, Next, Shared, YIELDS};
 use crate::id::{HelperId, TaskId};
 use crate::sync::{Arc, thread_local, yield_now};
-use crate::task::OnText;
+use crate::task::{OnText, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
 
 thread_local! {
@@ -30,6 +30,7 @@ pub(crate) fn is_thread_of(helper: HelperId) -> bool {
 struct TaskLog<'a> {
     shared: &'a Arc<Shared>,
     number: u64,
+    request: &'a TaskRequest,
 }
 
 impl AttemptLog for TaskLog<'_> {
@@ -42,7 +43,7 @@ impl AttemptLog for TaskLog<'_> {
     }
 
     fn end(&self, attempt: &Attempt<'_>) {
-        self.shared.attempt_ends(self.number, attempt);
+        self.shared.attempt_ends(self.number, attempt, self.request);
     }
 }
 
@@ -91,7 +92,7 @@ fn call_backend(
         let outcome = Err(TaskError::new(ErrorKind::Other, "the task has no request"));
         return Done { outcome, first_text: None, on_text };
     };
-    let log = TaskLog { shared, number };
+    let log = TaskLog { shared, number, request };
     let call = CallContext {
         task_id: TaskId::new(shared.id, number),
         request,

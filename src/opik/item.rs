@@ -116,8 +116,8 @@ impl TraceEntry {
         let mut span = common(TraceId::new(), event.backend);
         span.insert("trace_id".into(), trace_id.to_string().into());
         span.insert("type".into(), "llm".into());
-        let model = task.model.as_deref().or(facts.model);
-        for (name, value) in [("model", model), ("provider", facts.provider)] {
+        let model = task.model.as_deref().or(event.model_requested());
+        for (name, value) in [("model", model), ("provider", event.provider())] {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 span.insert(name.into(), value.into());
             }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     Attempt, AutomationAssistantManager, AutomationHelper, CallContext, ErrorKind, Event,
-    EventFacts, EventKind, HelperConfig, HelperStatus, Observe, Reply, TaskError, TaskId,
-    TaskState, Usage,
+    EventFacts, EventKind, HelperBuilder, HelperConfig, HelperStatus, Observe, Reply, TaskError,
+    TaskId, TaskRequest, TaskState, TraceId, Usage,
 };
 
 use crate::support::{FnBackend, LONG, Notes, patient};
@@ -287,4 +287,56 @@ fn a_cancel_of_what_somebody_else_just_ends_says_so_at_once() {
     };
     assert!((0..10).any(|_| quick()));
     own.lock().unwrap().take();
+}
+
+/// Kind, trace, conversation and model of an event.
+type Name = (EventKind, Option<TraceId>, Option<String>, Option<String>);
+
+/// What a trace needs of each event of a task, in the order of the events.
+#[derive(Default)]
+struct Named(Mutex<Vec<Name>>);
+
+impl Observe for Named {
+    fn on_event(&self, event: &Event<'_>) {
+        if event.task_id().is_some() {
+            self.0.lock().unwrap().push((
+                event.kind(),
+                event.trace_id(),
+                event.conversation().map(str::to_owned),
+                event.model_requested().map(str::to_owned),
+            ));
+        }
+    }
+}
+
+#[test]
+fn each_call_of_a_task_names_its_trace_conversation_and_model_as_the_end_does() {
+    let trace = TraceId::new();
+    let request = TaskRequest::new("x").trace_id(trace).conversation("c1");
+    let expect = |kind, model: Option<&str>| {
+        (kind, Some(trace), Some("c1".to_owned()), model.map(str::to_owned))
+    };
+    let ask = |builder: HelperBuilder| {
+        let named = Arc::new(Named::default());
+        let helper = builder.observer(named.clone()).build().unwrap();
+        helper.start().unwrap();
+        helper.ask(request.clone()).unwrap();
+        std::mem::take(&mut *named.0.lock().unwrap())
+    };
+    let retries = |call: &CallContext<'_>| {
+        let failed = TaskError::new(ErrorKind::Server, "overloaded");
+        call.end_attempt(&Attempt::new(Some(&failed)));
+        call.begin_attempt();
+        Ok(Reply::new("ok"))
+    };
+    // The kind of the configuration says nothing of a backend of one's own.
+    let own = AutomationHelper::builder(HelperConfig::local()).backend(FnBackend(retries));
+    let [first, last, end] = &ask(own)[..] else { panic!() };
+    assert_eq!(*first, expect(EventKind::BackendCall, None));
+    assert_eq!(*last, expect(EventKind::BackendCall, None));
+    assert_eq!(*end, expect(EventKind::TaskComplete, None));
+    let embedded = AutomationHelper::builder(HelperConfig::local());
+    let [call, end] = &ask(embedded)[..] else { panic!() };
+    assert_eq!(*call, expect(EventKind::BackendCall, Some("local-mock")));
+    assert_eq!(*end, expect(EventKind::TaskComplete, Some("local-mock")));
 }

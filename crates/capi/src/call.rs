@@ -199,16 +199,16 @@ pub extern "C" fn aa_call_request_json(call: *const aa_call) -> *mut c_char {
     value(ptr::null_mut(), || {
         context(call, |context| {
             let request = context.request();
-            let turns = request.turns_ref().iter();
+            let turns = request.get_turns().iter();
             let turns = turns.map(|turn| json!({"role": turn.role.as_str(), "text": turn.text}));
             let json = json!({
                 "task_id": context.task_id().to_string(),
                 "helper_id": context.helper_id().to_string(),
                 "prompt": context.prompt(),
-                "context": request.context_ref(),
+                "context": request.get_context(),
                 "system_prompt": context.system_prompt(),
                 "turns": turns.collect::<Vec<_>>(),
-                "custom_params": request.custom_params_ref(),
+                "custom_params": request.get_custom_params(),
             });
             Ok(give(json.to_string()))
         })

@@ -7,6 +7,7 @@ use crate::backend::Attempt;
 use crate::event::{CallFacts, EventFacts, EventKind};
 use crate::store::{Phase, Unreported};
 use crate::sync::{Arc, now};
+use crate::task::TaskRequest;
 
 impl Shared {
     /// A further call to the provider begins.
@@ -27,7 +28,12 @@ impl Shared {
     /// A call to the provider has ended: notifies the observers, unless the task was ended
     /// meanwhile (then the call was reported already), or is about to end with this call (then
     /// both are reported at once).
-    pub(crate) fn attempt_ends(self: &Arc<Self>, number: u64, attempt: &Attempt<'_>) {
+    pub(crate) fn attempt_ends(
+        self: &Arc<Self>,
+        number: u64,
+        attempt: &Attempt<'_>,
+        request: &TaskRequest,
+    ) {
         let mut state = self.lock();
         let Some(Phase::Running(running)) = state.store.phase(number) else { return };
         let Some(opened) = running.attempt_open.take() else { return };
@@ -51,6 +57,7 @@ impl Shared {
         let mut event =
             self.event(EventKind::BackendCall).outcome(now().duration_since(opened), attempt.error);
         event.task_id = Some(self.task_id(number));
+        event.set_note(request.note.as_deref());
         event.facts = EventFacts::Call(CallFacts {
             attempt: ordinal,
             http_status: attempt.http_status,

@@ -38,7 +38,7 @@ use serde_json::Value;
 
 use crate::backend::{AiBackend, SentText};
 use crate::cancel::CancelSignal;
-use crate::config::HelperConfig;
+use crate::config::{HelperConfig, Provider};
 use crate::error::Error;
 use crate::event::{Event, EventKind, TraceFacts};
 use crate::foreign::Foreign;
@@ -180,8 +180,8 @@ pub(crate) struct Shared {
     pub(crate) id: HelperId,
     pub(crate) name: String,
     pub(crate) backend_name: String,
-    /// Who answers, for traces, where the helper's kind tells it.
-    pub(crate) provider: Option<&'static str>,
+    /// Who made the backend; nobody where it is one of the program's own.
+    pub(crate) provider: Option<&'static Provider>,
     pub(crate) backend: Foreign<Box<dyn AiBackend>>,
     pub(crate) config: HelperConfig,
     pub(crate) timeout: Duration,
@@ -270,6 +270,7 @@ impl Shared {
             helper: &self.name,
             model: self.config.model.as_deref(),
             provider: self.provider,
+            vendor: None,
             project: self.config.trace_project(),
             note: None,
             images: &[],

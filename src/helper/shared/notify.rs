@@ -41,15 +41,17 @@ impl Shared {
         }
         end.task_id = Some(task.task_id);
         end.facts = EventFacts::Task(TaskFacts { task, queue: claim.queue_time });
+        let note = claim.request.note.as_deref();
+        end.set_note(note);
         if let Some(trace) = &mut end.trace {
-            trace.note = claim.request.note.as_deref();
             trace.images = &claim.request.images;
-            trace.provider = provider.or(trace.provider);
+            trace.vendor = provider;
             trace.first_text = claim.began.zip(claim.first_text).map(|(from, to)| to - from);
         }
         let mut call = self.event(EventKind::BackendCall);
         call.task_id = end.task_id;
         call.at = end.at;
+        call.set_note(note);
         let mut facts = CallFacts { attempt: task.attempts, ..CallFacts::default() };
         if let Some(opened) = claim.attempt_open {
             call = call.outcome(since(opened), task.error.as_ref());
