@@ -126,7 +126,7 @@ impl TraceEntry {
             span.insert("total_estimated_cost".into(), cost.into());
         }
         if let Some(usage) = &task.usage {
-            span.insert("usage".into(), usage_json(usage, facts.provider));
+            span.insert("usage".into(), usage_json(usage, event.provider()));
         }
         Some(Self::Generation {
             trace: open_object(trace),
