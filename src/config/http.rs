@@ -1,7 +1,10 @@
 //! The part of a configuration that only HTTP backends read.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde_json::{Map, Value};
 
 use super::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT,
@@ -30,6 +33,7 @@ pub(crate) struct HttpConfig {
     pub(crate) workspace: Option<String>,
     /// Settings that only one provider has, by name; see `Provider::settings`.
     pub(crate) settings: Vec<(&'static str, String)>,
+    pub(crate) headers: FurtherHeaders,
     pub(crate) connections: Option<Connections>,
     /// Limits shared with other helpers.
     pub(crate) rate_limiter: Option<RateLimiter>,
@@ -37,6 +41,18 @@ pub(crate) struct HttpConfig {
     pub(crate) requests_per_minute: Option<u32>,
     pub(crate) tokens_per_minute: Option<u64>,
     pub(crate) token_budget: Option<u64>,
+}
+
+/// Headers that the program sets, by name. A JSON map, whose code every program links anyway.
+#[derive(Clone, Default)]
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+pub(crate) struct FurtherHeaders(pub(crate) Map<String, Value>);
+
+/// Shows names only: a value may be a key.
+impl fmt::Debug for FurtherHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
 }
 
 impl Default for HttpConfig {
@@ -57,6 +73,7 @@ impl Default for HttpConfig {
             project: None,
             workspace: None,
             settings: Vec::new(),
+            headers: FurtherHeaders::default(),
             connections: None,
             rate_limiter: None,
             requests_per_minute: None,
@@ -211,10 +228,26 @@ impl HelperConfig {
         self
     }
 
-    /// Comet workspace. Defaults to `OPIK_WORKSPACE`, then to none.
+    /// Comet workspace. Defaults to `OPIK_WORKSPACE`, then to `default` if there is a key.
     #[must_use]
     pub fn workspace(mut self, name: impl Into<String>) -> Self {
         self.http.workspace = Some(name.into());
+        self
+    }
+
+    /// Adds a header to each request, for gateways that require one: Azure's `api-key`,
+    /// Portkey's `x-portkey-api-key`, Cloudflare's `cf-aig-authorization`. It replaces a header of
+    /// the same name (in any case), also the one that holds the API key. A helper with such a header
+    /// needs no API key. Defaults to none.
+    ///
+    /// Its value is treated as a key: it is sent only to the endpoint's host, over plain http only
+    /// to loopback (unless [`allow_insecure_http`](Self::allow_insecure_http) is set), and is in no
+    /// `Debug`, error, telemetry or trace. Spawning rejects names that HTTP or the request itself
+    /// sets, such as `host` and `content-type`.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let name = name.into().to_ascii_lowercase();
+        self.http.headers.0.insert(name, value.into().into());
         self
     }
 

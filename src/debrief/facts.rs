@@ -108,6 +108,14 @@ pub(super) fn on_the_way(debrief: &Debrief) -> Vec<String> {
     for ([event, ..], count) in &counts.others.list {
         facts.push(format!("Event: {event}: {}", times_of(*count)));
     }
+    for stats in debrief.backends.iter().filter(|stats| stats.oddities.count > 0) {
+        let (found, calls) = (stats.oddities, stats.attempts.total());
+        facts.push(format!(
+            "Oddities: {}: {} in {} of {calls} calls (its server's replies are off the protocol, \
+             and were read)",
+            stats.name, found.count, found.calls
+        ));
+    }
     let traces = &counts.traces;
     let (sent, dropped, retried) = (traces.sent, traces.dropped, traces.retried);
     if (sent, dropped, retried) != (0, 0, 0) {

@@ -9,7 +9,7 @@ use super::record::{LineFields, NumberField, RawText, Record, TextField};
 use super::runs::{RunTotals, Runs};
 use super::scan::{scan, scan_damaged};
 use super::tallies::{
-    Costs, Ends, Errors, LineCounts, NAME_BYTES_MAX, OTHERS, Tokens, Traces, Ways, add,
+    Costs, Ends, Errors, LineCounts, NAME_BYTES_MAX, OTHERS, Oddities, Tokens, Traces, Ways, add,
 };
 use crate::text::clean;
 
@@ -36,6 +36,7 @@ pub(super) struct Backend {
     /// Of its tasks; each call's are among them.
     pub(super) task_tokens: Tokens,
     pub(super) costs: Costs,
+    pub(super) oddities: Oddities,
     pub(super) spent: Spent,
 }
 
@@ -259,6 +260,7 @@ impl Counts {
             Counted::Spawn => {}
             Counted::Call => {
                 backend.tokens.add(record, success);
+                backend.oddities.add(record);
                 if let Some(waited) = record.number(NumberField::WaitedMs) {
                     self.waited.add(waited);
                     backend.spent.back_off += waited.max(0.0);

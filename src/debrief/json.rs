@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::stats::{BackendStats, TimePart, TopError};
+use super::tallies::Oddities;
 use super::{Debrief, advice};
 
 pub(super) fn report(debrief: &Debrief) -> Value {
@@ -65,7 +66,7 @@ pub(super) fn report(debrief: &Debrief) -> Value {
 }
 
 fn backend(stats: &BackendStats) -> Value {
-    json!({
+    let mut backend = json!({
         "calls": stats.calls,
         "errors": stats.errors,
         "failure_rate": stats.failure_rate(),
@@ -77,7 +78,12 @@ fn backend(stats: &BackendStats) -> Value {
         "prompt_tokens": stats.prompt_tokens,
         "completion_tokens": stats.completion_tokens,
         "usage_missing": stats.usage_missing,
-    })
+    });
+    if stats.oddities.count > 0 {
+        let Oddities { count, calls } = stats.oddities;
+        backend["oddities"] = json!({"count": count, "calls": calls});
+    }
+    backend
 }
 
 fn top_error(error: &TopError) -> Value {

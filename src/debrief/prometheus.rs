@@ -128,6 +128,9 @@ fn backends(debrief: &Debrief, out: &mut Exposition) {
             out.sample("tokens_total", &[("backend", &stats.name), ("type", kind)], count);
         }
     }
+    let odd = all.iter().filter(|stats| stats.oddities.count > 0);
+    let odd = odd.map(|stats| (stats.name.as_str(), stats.oddities.count));
+    out.by("oddities_total", "Odd parts of replies that were read all the same.", "backend", odd);
     out.family("cost_total", "counter", "Cost of priced tasks, in the price lists' unit.");
     for stats in all.iter().filter(|stats| stats.costs.priced > 0) {
         let cost = stats.costs.nano as f64 / NANO_PER_UNIT as f64;

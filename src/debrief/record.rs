@@ -21,6 +21,7 @@ pub(super) enum NumberField {
     Unjoined,
     SuspendedMs,
     CostNano,
+    Oddities,
     Timestamp,
 }
 
@@ -213,6 +214,7 @@ pub(super) fn field(key: &[u8]) -> Field {
         b"unjoined_threads" => N(NumberField::Unjoined),
         b"suspended_ms" => N(NumberField::SuspendedMs),
         b"cost_nano" => N(NumberField::CostNano),
+        b"oddities" => N(NumberField::Oddities),
         b"timestamp" => N(NumberField::Timestamp),
         b"success" => Field::Success,
         b"echoed" => Field::Echoed,

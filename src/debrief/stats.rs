@@ -6,7 +6,7 @@ use super::histogram::Histogram;
 use super::history::History;
 use super::order::sort_short;
 use super::runs::RunTotals;
-use super::tallies::{Costs, Ends, ErrorCount, LineCounts, Tokens, Traces, Ways};
+use super::tallies::{Costs, Ends, ErrorCount, LineCounts, Oddities, Tokens, Traces, Ways};
 
 /// How many of the most frequent errors a report lists.
 const TOP_ERRORS: usize = 10;
@@ -46,6 +46,7 @@ pub struct BackendStats {
     /// Of its calls, or of its tasks where calls report none.
     pub(super) tokens: Tokens,
     pub(super) costs: Costs,
+    pub(super) oddities: Oddities,
     pub(super) spent: Spent,
     pub(super) latency: Histogram,
 }
@@ -201,6 +202,7 @@ fn backend_stats(backend: Backend, by_call: bool) -> BackendStats {
         tasks,
         tokens: if by_call { backend.tokens } else { backend.task_tokens },
         costs: backend.costs,
+        oddities: backend.oddities,
         spent: backend.spent,
         latency: backend.latency,
     }

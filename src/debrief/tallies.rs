@@ -86,6 +86,14 @@ pub(super) struct Costs {
     pub(super) usage_missing: u64,
 }
 
+/// What was odd in servers' replies and read all the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Oddities {
+    pub(super) count: u64,
+    /// Calls with one or more.
+    pub(super) calls: u64,
+}
+
 /// Lines that are no events of ours, and the writers' reports on themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineCounts {
@@ -197,6 +205,14 @@ impl Costs {
             unpriced: self.unpriced + other.unpriced,
             usage_missing: self.usage_missing + other.usage_missing,
         }
+    }
+}
+
+impl Oddities {
+    pub(super) fn add(&mut self, record: &LineFields<'_>) {
+        let found = record.count(NumberField::Oddities).is_some_and(|count| count > 0);
+        self.calls += u64::from(found);
+        add(&mut self.count, record, NumberField::Oddities);
     }
 }
 

@@ -344,7 +344,8 @@ impl<'a> Conversation<'a> {
         let headers = &self.backend.headers;
         let body = post.map(|(body, _)| body);
         let fresh = self.wants_fresh.take();
-        let request = Request { url, headers, body, put: false, accept, fresh };
+        let further = &self.backend.further;
+        let request = Request { url, headers, further, body, put: false, accept, fresh };
         let mut response = self.backend.client.send(self.call.cancel(), self.limits(), &request)?;
         facts.status = Some(response.status());
         facts.first_byte = response.first_byte();

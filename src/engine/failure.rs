@@ -158,7 +158,7 @@ fn summary(kind: ErrorKind) -> &'static str {
             "the server rejected the key: check that it is whole, current, and for this endpoint"
         }
         ErrorKind::PermissionDenied => {
-            "the key may not do this: check its project, its rights, and the region"
+            "the key may not do this: check its project or workspace, its rights, and the region"
         }
         ErrorKind::NotFound => "the server knows no such address or model: check both names",
         ErrorKind::RateLimited => "too many requests or tokens for now: come back later",

@@ -29,13 +29,31 @@ use crate::engine::draft::BadReply;
 use crate::engine::protocol::Protocols;
 use crate::env::{Env, header_value};
 use crate::error::Error;
-use crate::http::{Client, Endpoint, Setup};
+use crate::http::{Client, Endpoint, HeaderName, Setup};
 use crate::rate_limit::RateLimiter;
 use crate::secret::Secret;
 use crate::task_error::{ErrorKind, TaskError};
+use crate::text::cut;
 
 /// Where roots are named for all programs of a system.
 const ROOTS_VARIABLE: &str = "SSL_CERT_FILE";
+
+/// Headers that HTTP or the request's body decide.
+const OF_THE_REQUEST: [&str; 11] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+/// A name that is refused is quoted up to so many bytes: it may be a key that slipped.
+const HEADER_NAME_BYTES_SHOWN: usize = 20;
 
 /// What a provider's file decides about a helper's backend.
 pub(crate) struct Plan {
@@ -115,6 +133,7 @@ pub(crate) struct RemoteBackend {
     endpoint: Endpoint,
     protocols: Box<dyn Protocols>,
     headers: Vec<(&'static str, String)>,
+    further: Vec<(HeaderName, String)>,
     keys: Vec<Secret>,
     model: Model,
     params: Map<String, Value>,
@@ -145,7 +164,9 @@ impl RemoteBackend {
         env: &Env<'_>,
         plan: Plan,
     ) -> Result<Box<dyn AiBackend>, Error> {
-        let Plan { name, endpoint, protocols, model, headers, keys } = plan;
+        let Plan { name, endpoint, protocols, model, headers, mut keys } = plan;
+        let further = further_headers(config)?;
+        keys.extend(further.iter().map(|(_, value)| Secret::new(value)));
         if endpoint.is_https() && !cfg!(feature = "tls") {
             return Err(Error::Unsupported { what: "an https endpoint", feature: "tls" });
         }
@@ -171,6 +192,7 @@ impl RemoteBackend {
             endpoint,
             protocols,
             headers,
+            further,
             keys,
             model,
             params: config.custom_params.clone(),
@@ -188,6 +210,23 @@ impl RemoteBackend {
             limiters: limiters(&config.http)?,
         }))
     }
+}
+
+/// The headers that the program sets.
+fn further_headers(config: &HelperConfig) -> Result<Vec<(HeaderName, String)>, Error> {
+    let valid = |(name, value): (&String, &Value)| {
+        let found = HeaderName::from_bytes(name.as_bytes());
+        let Some(header) = found.ok().filter(|name| !OF_THE_REQUEST.contains(&name.as_str()))
+        else {
+            return Err(Error::InvalidConfig(format!(
+                "header: {:?} is no name of a header that a program can set",
+                cut(name, HEADER_NAME_BYTES_SHOWN)
+            )));
+        };
+        let value = value.as_str().unwrap_or_default();
+        Ok((header, header_value("the value of a header", value)?))
+    };
+    config.http.headers.0.iter().map(valid).collect()
 }
 
 /// The accounts that a helper's calls go on.

@@ -6,6 +6,7 @@
 //! - [`custom_backend`]: a backend of your own
 //! - [`tools`]: a function that the model may call
 //! - [`report`]: an audit file, and the debrief of it
+//! - [`what_happens_when`]: what each fault ends in
 //!
 //! They use the embedded engine, which needs no key, no network and no model, and echoes its
 //! prompt. For a model, replace [`HelperConfig::local()`](crate::HelperConfig::local) with
@@ -17,3 +18,4 @@ pub mod custom_backend;
 pub mod pool;
 pub mod report;
 pub mod tools;
+pub mod what_happens_when;

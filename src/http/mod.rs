@@ -5,6 +5,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use ureq::Agent;
+pub(crate) use ureq::http::HeaderName;
 use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
 
 use crate::cancel::CancelSignal;
@@ -67,6 +68,8 @@ pub(crate) struct Request<'a> {
     pub(crate) url: &'a str,
     /// Names in lower case; values checked when the backend was made.
     pub(crate) headers: &'a [(&'static str, String)],
+    /// Of the program; each replaces one of the same name.
+    pub(crate) further: &'a [(HeaderName, String)],
     /// What is posted; a request without is a GET.
     pub(crate) body: Option<Body<'a>>,
     /// Whether the body is put instead of posted.
@@ -181,11 +184,16 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
             headers.insert("content-length", length);
         }
     }
+    let hidden = |value: &str| {
+        let mut value = HeaderValue::from_str(value).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    };
     for (name, value) in request.headers {
-        if let Ok(mut value) = HeaderValue::from_str(value) {
-            value.set_sensitive(true);
-            headers.insert(*name, value);
-        }
+        hidden(value).and_then(|value| headers.insert(*name, value));
+    }
+    for (name, value) in request.further {
+        hidden(value).and_then(|value| headers.insert(name, value));
     }
     out
 }

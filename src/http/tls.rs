@@ -229,7 +229,8 @@ fn reason(fault: &rustls::Error) -> &'static str {
             "the server speaks no version or no algorithms of TLS that we do"
         }
         Error::AlertReceived(AlertDescription::HandshakeFailure) => {
-            "the server rejected the handshake: it may want algorithms that we have not"
+            "the server rejected the handshake: it may want a client's certificate, which is not \
+             supported, or algorithms that we have not"
         }
         Error::AlertReceived(AlertDescription::UnrecognisedName) => {
             "the server does not know this host's name"
@@ -250,6 +251,9 @@ fn reason(fault: &rustls::Error) -> &'static str {
     }
 }
 
+/// Of a certificate that nothing finer is known of.
+const OTHER_REASON: &str = "the server's certificate does not hold";
+
 fn certificate(why: &CertificateError) -> &'static str {
     use CertificateError as Why;
     match why {
@@ -261,12 +265,29 @@ fn certificate(why: &CertificateError) -> &'static str {
         Why::NotValidForName | Why::NotValidForNameContext { .. } => {
             "the server's certificate is for another name"
         }
-        Why::BadSignature => "the server's certificate or its proof has a wrong signature",
+        Why::BadSignature => {
+            "the server's certificate or its proof has a wrong signature, or an RSA key of less than \
+             2048 bits"
+        }
+        Why::UnsupportedSignatureAlgorithmContext { .. }
+        | Why::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "the server's certificate is signed by an algorithm that is not trusted any more or not \
+             known, such as SHA-1"
+        }
         Why::BadEncoding => "the server's certificate is damaged",
-        Why::UnhandledCriticalExtension => "the server's certificate demands what we do not know",
+        Why::Other(why) => match why.0.downcast_ref() {
+            Some(webpki::Error::CaUsedAsEndEntity) => {
+                "the server shows the certificate of an authority (`openssl req -x509` makes such): \
+                 make one with basicConstraints=CA:FALSE, or sign a server's with it"
+            }
+            Some(webpki::Error::UnsupportedCriticalExtension) => {
+                "the server's certificate has a critical extension that is not known"
+            }
+            _ => OTHER_REASON,
+        },
         Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => {
             "the server's certificate is not for servers"
         }
-        _ => "the server's certificate does not hold",
+        _ => OTHER_REASON,
     }
 }

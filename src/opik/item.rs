@@ -126,7 +126,7 @@ impl TraceEntry {
             span.insert("total_estimated_cost".into(), cost.into());
         }
         if let Some(usage) = &task.usage {
-            span.insert("usage".into(), usage_json(usage));
+            span.insert("usage".into(), usage_json(usage, event.provider()));
         }
         Some(Self::Generation {
             trace: open_object(trace),
@@ -295,16 +295,67 @@ fn error_info(task: &Task, error: &TaskError) -> Value {
 }
 
 /// Tokens as Opik counts them: 32-bit integers.
-fn usage_json(usage: &Usage) -> Value {
+///
+/// Cached tokens under the provider's own names, where Opik looks for them: it prices them lower.
+fn usage_json(usage: &Usage, provider: Option<&str>) -> Value {
     let count = |tokens: u64| i32::try_from(tokens).unwrap_or(i32::MAX);
-    json!({
-        "prompt_tokens": count(usage.prompt_tokens),
-        "completion_tokens": count(usage.completion_tokens),
+    let (prompt, completion) = (usage.prompt_tokens, usage.completion_tokens);
+    let mut tokens_json = json!({
+        "prompt_tokens": count(prompt),
+        "completion_tokens": count(completion),
         "total_tokens": count(usage.total_tokens),
-    })
+    });
+    let Some(cached) = usage.cached_tokens else { return tokens_json };
+    let original = match provider {
+        Some("anthropic") => [
+            ("original_usage.input_tokens", prompt.saturating_sub(cached)),
+            ("original_usage.output_tokens", completion),
+            ("original_usage.cache_read_input_tokens", cached),
+        ],
+        _ => [
+            ("original_usage.prompt_tokens", prompt),
+            ("original_usage.completion_tokens", completion),
+            ("original_usage.prompt_tokens_details.cached_tokens", cached),
+        ],
+    };
+    for (name, tokens) in original {
+        tokens_json[name] = count(tokens).into();
+    }
+    tokens_json
 }
+
+/// Opik keeps scores as decimals of nine digits before the point and rejects a batch that holds
+/// a greater one.
+const SCORE_BELOW: f64 = 1e9;
 
 /// Whether Opik accepts a score of this name and value.
 pub(super) fn is_score(name: &str, value: f64) -> bool {
-    crate::trace::is_name(name, crate::trace::TAG_BYTES_MAX) && value.is_finite()
+    crate::trace::is_name(name, crate::trace::TAG_BYTES_MAX) && value.abs() < SCORE_BELOW
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cached_tokens_have_the_names_that_opik_s_prices_use() {
+        let usage = |cached: u64| {
+            let mut usage = Usage::new(100, 7);
+            usage.cached_tokens = Some(cached);
+            usage
+        };
+        for (provider, name, tokens) in [
+            (Some("openai"), "original_usage.prompt_tokens_details.cached_tokens", 60),
+            (Some("openai"), "original_usage.prompt_tokens", 100),
+            (None, "original_usage.completion_tokens", 7),
+            (Some("anthropic"), "original_usage.cache_read_input_tokens", 60),
+            (Some("anthropic"), "original_usage.input_tokens", 40),
+            (Some("anthropic"), "original_usage.output_tokens", 7),
+            (Some("anthropic"), "prompt_tokens", 100),
+        ] {
+            assert_eq!(usage_json(&usage(60), provider)[name], tokens, "{name}");
+        }
+        let plain = usage_json(&Usage::new(1, 2), Some("openai"));
+        assert_eq!(plain.as_object().map(Map::len), Some(3));
+    }
 }

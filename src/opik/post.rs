@@ -83,6 +83,7 @@ impl Target {
         let request = Request {
             url,
             headers: &self.headers,
+            further: &[],
             body: Some(Body::Bytes(body.as_bytes())),
             put: list == OpikList::Scores,
             accept: "application/json",

@@ -96,7 +96,10 @@ impl OpikSink {
             )));
         }
         let env = Env::of_process();
-        let file = if config.look_up { OpikFile::of_user(&env)? } else { OpikFile::default() };
+        let file = match config.look_up {
+            true => OpikFile::behind(config.url.is_some() && config.api_key.is_some(), &env)?,
+            false => OpikFile::default(),
+        };
         let read = |name: &str| file.or_env(&env, name).filter(|_| config.look_up);
         let target = Target::new(&config, &Env { read: &read })?;
         let spool = match &config.spool {

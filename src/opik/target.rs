@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::http::{Client, Endpoint, Setup};
 use crate::opik::OpikConfig;
 use crate::opik_account::{
-    BASE_VARIABLE, DEFAULT_BASE, KEY_VARIABLE, WORKSPACE_VARIABLE, base_of_key, is_cloud,
+    BASE_VARIABLE, DEFAULT_BASE, DEFAULT_WORKSPACE, KEY_VARIABLE, WORKSPACE_VARIABLE, base_of_key,
+    is_cloud,
 };
 use crate::trace::{TAG_BYTES_MAX, is_name};
 
@@ -79,7 +80,8 @@ impl Target {
             headers.push(("authorization", header_value("Opik's API key", key.reveal())?));
         }
         let workspace = config.workspace.clone().or_else(|| env.variable(WORKSPACE_VARIABLE));
-        if let Some(workspace) = workspace {
+        let default = || key.is_some().then(|| DEFAULT_WORKSPACE.to_owned());
+        if let Some(workspace) = workspace.or_else(default) {
             headers.push(("comet-workspace", header_value("Opik's workspace", &workspace)?));
         }
         let roots = config.root_certificates.clone();
@@ -151,7 +153,10 @@ mod tests {
         let key = "abc*eyJiYXNlVXJsIjoiaHR0cDovLzEyNy4wLjAuMTo5LyJ9";
         let found = target(OpikConfig::new().api_key(key), &[]).unwrap();
         assert_eq!(found.traces_url, "http://127.0.0.1:9/opik/api/v1/private/traces/batch");
-        assert_eq!(found.headers, [("authorization", key.into())]);
+        assert_eq!(
+            found.headers,
+            [("authorization", key.into()), ("comet-workspace", "default".into())]
+        );
         let url = [("OPIK_URL_OVERRIDE", HERE)];
         let found = target(OpikConfig::new().api_key(key), &url).unwrap();
         assert!(found.traces_url.starts_with(HERE));

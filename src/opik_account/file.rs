@@ -7,6 +7,8 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::files::open::{Kinds, to_read};
 
+/// Names another file.
+const PATH_VARIABLE: &str = "OPIK_CONFIG_PATH";
 const FILE_NAME: &str = ".opik.config";
 /// Largest file that is read. A real one has five lines.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -30,12 +32,29 @@ pub(crate) struct OpikFile {
 }
 
 impl OpikFile {
-    /// The file in the user's home; empty if it does not exist.
+    /// The file that `OPIK_CONFIG_PATH` names, else the one in the user's home; empty if it does
+    /// not exist.
     pub(crate) fn of_user(env: &Env<'_>) -> Result<Self, Error> {
-        match env.variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" }) {
-            Some(home) => Self::read(&PathBuf::from(home).join(FILE_NAME)),
-            None => Ok(Self::default()),
-        }
+        let home = env.variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" });
+        let home = home.map(PathBuf::from);
+        let path = match (env.variable(PATH_VARIABLE), home) {
+            (Some(named), Some(home)) => match named.strip_prefix("~/") {
+                Some(below) => home.join(below),
+                None => PathBuf::from(named),
+            },
+            (Some(named), None) => PathBuf::from(named),
+            (None, Some(home)) => home.join(FILE_NAME),
+            (None, None) => return Ok(Self::default()),
+        };
+        Self::read(&path)
+    }
+
+    /// As [`of_user`](Self::of_user), but a file that cannot be read counts as empty if its server
+    /// and key would not be used.
+    pub(crate) fn behind(explicit: bool, env: &Env<'_>) -> Result<Self, Error> {
+        let names = |variable| env.variable(variable).is_some();
+        let decided = explicit || NAMES_AN_OPIK.into_iter().all(names);
+        Self::of_user(env).or_else(|error| if decided { Ok(Self::default()) } else { Err(error) })
     }
 
     fn read(path: &Path) -> Result<Self, Error> {

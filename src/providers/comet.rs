@@ -45,8 +45,8 @@ mod remote {
     use crate::error::Error;
     use crate::http::Endpoint;
     use crate::opik_account::{
-        BASE_VARIABLE, DEFAULT_BASE, KEY_VARIABLE, OpikFile, WORKSPACE_VARIABLE, base_of_key,
-        is_cloud,
+        BASE_VARIABLE, DEFAULT_BASE, DEFAULT_WORKSPACE, KEY_VARIABLE, OpikFile, WORKSPACE_VARIABLE,
+        base_of_key, is_cloud,
     };
     use crate::providers::chat_completions::ChatCompletions;
     use crate::providers::key;
@@ -57,7 +57,8 @@ mod remote {
 
     pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
         // What the environment does not set, Opik's own file may.
-        let file = OpikFile::of_user(env)?;
+        let explicit = config.api_key.is_some() && config.api_endpoint.is_some();
+        let file = OpikFile::behind(explicit, env)?;
         let env = &Env { read: &|name| file.or_env(env, name) };
         let Some(model) = config.model.clone() else {
             return Err(Error::InvalidConfig(
@@ -75,6 +76,7 @@ mod remote {
             return Err(Error::MissingKey { variable: KEY_VARIABLE });
         }
         let protocol = ChatCompletions::of_gateway(PATH, PROVIDER_HEADER);
+        let with_key = key.is_some();
         let name = COMET.backend_name(&model);
         // No `Bearer` here.
         let mut plan = Plan::new(name, endpoint, protocol, Model::Named(model)).key(
@@ -83,7 +85,9 @@ mod remote {
             key,
         )?;
         let workspace = config.http.workspace.clone();
-        if let Some(workspace) = workspace.or_else(|| env.variable(WORKSPACE_VARIABLE)) {
+        let workspace = workspace.or_else(|| env.variable(WORKSPACE_VARIABLE));
+        let default = || with_key.then(|| DEFAULT_WORKSPACE.to_owned());
+        if let Some(workspace) = workspace.or_else(default) {
             plan = plan.header("comet-workspace", "the workspace", &workspace)?;
         }
         RemoteBackend::boxed(config, env, plan)

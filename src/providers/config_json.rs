@@ -44,6 +44,7 @@ const FIELDS: &[&str] = &[
     "organization",
     "project",
     "workspace",
+    "headers",
 ];
 
 /// A value of another kind than its name says.
@@ -132,6 +133,11 @@ fn set(config: &mut HelperConfig, name: &str, value: Value) -> Result<(), &'stat
         "organization" => http.organization = Some(text(value)?),
         "project" => http.project = Some(text(value)?),
         "workspace" => http.workspace = Some(text(value)?),
+        "headers" => {
+            for (name, value) in object(value)? {
+                http.headers.0.insert(name.to_ascii_lowercase(), text(value)?.into());
+            }
+        }
         _ => return Err(UNKNOWN),
     }
     Ok(())

@@ -93,7 +93,9 @@ mod lookup {
         endpoint: &Endpoint,
     ) -> Result<Option<Secret>, Error> {
         match (key(config, provider, env), provider.key_variables.first()) {
-            (None, Some(variable)) if !endpoint.is_loopback() => {
+            (None, Some(variable))
+                if !endpoint.is_loopback() && config.http.headers.0.is_empty() =>
+            {
                 Err(Error::MissingKey { variable })
             }
             (key, _) => Ok(key),

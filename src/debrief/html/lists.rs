@@ -5,7 +5,7 @@ use super::time::plural;
 use super::units::{count, percent};
 use super::write::{EscapedText, Name, Page};
 use crate::debrief::stats::{BackendStats, TopError};
-use crate::debrief::tallies::{Costs, Tokens};
+use crate::debrief::tallies::{Costs, Oddities, Tokens};
 use crate::debrief::{Debrief, advice, facts};
 
 /// Billionths of a millionth: costs are shown to a millionth of the unit.
@@ -100,7 +100,8 @@ pub(super) fn on_the_way(debrief: &Debrief, page: &mut Page) {
     let traces = &counts.traces;
     let traced = traces.sent + traces.dropped + traces.retried > 0;
     let left = counts.results_dropped + counts.unjoined > 0;
-    if fallbacks.is_empty() && admissions.is_empty() && !traced && !left {
+    let odd = debrief.backends.iter().any(|stats| stats.oddities.count > 0);
+    if fallbacks.is_empty() && admissions.is_empty() && !traced && !left && !odd {
         return;
     }
     page.heading("Along the way");
@@ -121,6 +122,9 @@ pub(super) fn on_the_way(debrief: &Debrief, page: &mut Page) {
         let rows: Vec<Vec<String>> = admissions.iter().map(row).collect();
         let heads = ["Decision", "Because of", "Times"];
         page.table("words", "Admission: what the device’s state decided over tasks", &heads, &rows);
+    }
+    if odd {
+        odd_replies(debrief, page);
     }
     if traced {
         page.paragraph(
@@ -144,6 +148,18 @@ pub(super) fn on_the_way(debrief: &Debrief, page: &mut Page) {
         let threads = plural(counts.unjoined, "thread");
         page.paragraph("", format_args!("{threads} left behind by a stop."));
     }
+}
+
+fn odd_replies(debrief: &Debrief, page: &mut Page) {
+    let found = debrief.backends.iter().filter(|stats| stats.oddities.count > 0);
+    let row = |stats: &BackendStats| {
+        let Oddities { count: oddities, calls } = stats.oddities;
+        let numbers = [calls, stats.attempts.total(), oddities].map(count);
+        [Name(&stats.name).to_string()].into_iter().chain(numbers).collect()
+    };
+    let rows: Vec<Vec<String>> = found.map(row).collect();
+    let heads = ["Backend", "Odd replies", "Of calls", "Oddities"];
+    page.table("", "Odd replies: off the protocol, and read all the same", &heads, &rows);
 }
 
 pub(super) fn audit_file(debrief: &Debrief, page: &mut Page) {

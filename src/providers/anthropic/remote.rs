@@ -32,7 +32,8 @@ pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBa
     let endpoint = base(config, &ANTHROPIC, env, PATH)?.without(VERSION_PATH);
     let key = config.api_key.clone().or_else(|| env.secret(KEY_VARIABLE));
     let token = if key.is_none() { env.secret(TOKEN_VARIABLE) } else { None };
-    if key.is_none() && token.is_none() && !endpoint.is_loopback() {
+    let known = key.is_some() || token.is_some() || !config.http.headers.0.is_empty();
+    if !known && !endpoint.is_loopback() {
         return Err(Error::MissingKey { variable: KEY_VARIABLE });
     }
     let version = config.setting_of(VERSION).unwrap_or(DEFAULT_VERSION);

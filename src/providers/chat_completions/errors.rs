@@ -106,6 +106,8 @@ const QUOTA_PHRASES: &[&str] = &[
     "budget has been exceeded",
     "exceeded budget",
     "you have reached your specified api usage limits",
+    // OpenAI's, through LiteLLM, which drops its code. Gemini says the same of a minute's limit.
+    "openaiexception - you exceeded your current quota",
 ];
 /// The same for a prompt that the model cannot read.
 const CONTEXT_PHRASES: &[&str] = &[
@@ -133,7 +135,10 @@ pub(in crate::providers) fn kind_of(status: u16, body: &ErrorBody) -> Option<Err
     let codes = [body.code_name(), body.detail_code.as_deref(), body.kind.as_deref()];
     let mut kinds = codes.into_iter().flatten().filter_map(kind_of_code);
     let is_vague = |kind: &ErrorKind| matches!(kind, ErrorKind::InvalidRequest | ErrorKind::Server);
-    let telling = kinds.clone().find(|kind| !is_vague(kind));
+    // Gateways give one type to all that is answered with 429.
+    let is_vaguer =
+        |kind: &ErrorKind| is_vague(kind) || *kind == ErrorKind::RateLimited && spent(body);
+    let telling = kinds.clone().find(|kind| !is_vaguer(kind));
     telling.or_else(|| kind_of_phrase(status, body)).or_else(|| kinds.next())
 }
 
@@ -142,12 +147,20 @@ fn kind_of_phrase(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
     if matches!(status, 401 | 404) {
         return None;
     }
-    let message = body.message.as_deref()?.to_ascii_lowercase();
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
-    if says(QUOTA_PHRASES) {
+    if spent(body) {
         return Some(ErrorKind::QuotaExceeded);
     }
-    says(CONTEXT_PHRASES).then_some(ErrorKind::ContextLengthExceeded)
+    says(body, CONTEXT_PHRASES).then_some(ErrorKind::ContextLengthExceeded)
+}
+
+/// Whether the message says that the money is spent.
+fn spent(body: &ErrorBody) -> bool {
+    says(body, QUOTA_PHRASES)
+}
+
+fn says(body: &ErrorBody, phrases: &[&str]) -> bool {
+    let message = body.message.as_deref().map(str::to_ascii_lowercase);
+    message.is_some_and(|message| phrases.iter().any(|phrase| message.contains(phrase)))
 }
 
 /// A code without what servers write differently: letter case, what stands between words, and

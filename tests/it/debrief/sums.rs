@@ -25,6 +25,7 @@ fn a_sum_stays_at_its_greatest_value() {
         ("backend_call", "prompt_tokens", "/backends/b/prompt_tokens"),
         ("backend_call", "completion_tokens", "/backends/b/completion_tokens"),
         ("backend_call", "prompt_tokens", "/tokens/prompt"),
+        ("backend_call", "oddities", "/backends/b/oddities/count"),
         ("task_complete", "completion_tokens", "/tokens/completion"),
     ] {
         for great in GREAT {
@@ -52,6 +53,7 @@ fn great_numbers_in_every_field_at_once_give_a_report() {
         "retried",
         "unjoined_threads",
         "suspended_ms",
+        "oddities",
         "cost_nano",
         "timestamp",
         "seq",

@@ -32,6 +32,7 @@ const CLEARED: &[&str] = &[
     "OPIK_URL_OVERRIDE",
     "OPIK_WORKSPACE",
     "OPIK_PROJECT_NAME",
+    "OPIK_CONFIG_PATH",
     "SSL_CERT_FILE",
 ];
 

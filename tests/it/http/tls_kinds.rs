@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, version};
 use serde_json::json;
 
@@ -320,4 +321,30 @@ fn an_address_is_no_name_of_the_certificate() {
     let server = serve(server_config("localhost"), vec![vec![Act::hold()]]);
     let error = error_of(format!("https://{}/v1", server.address()));
     assert!(error.message().contains("another name"), "{error}");
+}
+
+/// Certificates as `openssl req` and old appliances make them, each trusted by name.
+#[test]
+fn why_a_certificate_does_not_hold_is_said_in_true_words() {
+    for (name, root, word) in [
+        ("authority", "authority", "CA:FALSE"),
+        ("sha1", "sha1", "SHA-1"),
+        ("rsa1024", "rsa1024-root", "2048 bits"),
+        ("critical", "root", "critical extension"),
+        ("other.test", "root", "another name"),
+    ] {
+        // A resolver's certificate is shown as it is; rustls would refuse some by itself.
+        let (chain, key) = identity(name);
+        let shown = CertifiedKey::new(chain, ring::sign::any_supported_type(&key).unwrap());
+        let own = ServerConfig::builder().with_no_client_auth();
+        let own = own.with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
+        let server = serve(Arc::new(own), vec![vec![Act::hold()]]);
+        let (manager, helper) = spawn(config(&server, root).max_retries(2));
+        let task = ask(&manager, helper, "p");
+        let error = failure(&task);
+        let words = format!("{} {}", error.summary(), error.message());
+        assert_eq!((error.kind(), task.attempts), (ErrorKind::Network, 1), "{name}: {words}");
+        assert!(words.contains(word), "{name}: {words}");
+        assert!(server.seen().is_empty());
+    }
 }

@@ -284,7 +284,10 @@ fn a_sink_serves_a_helper_without_a_manager() {
     let task = helper.submit_task(TaskRequest::new("x").trace_id(id)).unwrap();
     helper.wait_task(task, LONG).unwrap();
     assert!(sink.score(id, "good", 0.75));
-    assert!(!sink.score(id, "good", f64::NAN) && !sink.score(id, " ", 1.0));
+    for beyond in [f64::NAN, f64::INFINITY, 1e9, -1e9, f64::MIN] {
+        assert!(!sink.score(id, "good", beyond), "{beyond}");
+    }
+    assert!(!sink.score(id, " ", 1.0));
     drop(helper);
     // The last handle sends what is left.
     drop(sink);

@@ -131,6 +131,20 @@ const KINDS: &[Rejection] = &[
         "",
     ),
     ("Groq", 413, r#"{"error":{"code":"rate_limit_exceeded","message":"x"}}"#, K::RateLimited, "x"),
+    (
+        "LiteLLM 1.108 before OpenAI",
+        429,
+        r#"{"error":{"message":"litellm.RateLimitError: RateLimitError: OpenAIException - You exceeded your current quota","type":"throttling_error","param":null,"code":"429"}}"#,
+        K::QuotaExceeded,
+        "current quota",
+    ),
+    (
+        "one type for all with 429",
+        429,
+        r#"{"error":{"message":"Insufficient balance","type":"rate_limit_error"}}"#,
+        K::QuotaExceeded,
+        "balance",
+    ),
 ];
 
 #[test]

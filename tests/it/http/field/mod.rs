@@ -2,6 +2,7 @@
 //! seen, and what a user expects. A case is added by a row. Sources such as `pi#2466` are
 //! issues of public repositories.
 
+mod accounts;
 mod anthropic;
 mod calls;
 mod errors;
