@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-/// First wait, before its random part is taken off.
+/// The first wait, before its random part is subtracted.
 const FIRST: Duration = Duration::from_millis(500);
-/// Most that is taken off a wait, in 1/256: a quarter.
+/// The largest random part, in 1/256 of a wait: a quarter.
 const JITTER_OF_256: u64 = 64;
 
 /// An endless iterator of waits.
@@ -18,18 +18,18 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Waits from half a second to `max`, with this seed for their random parts.
+    /// Waits from half a second to `max`, with a seed for their random parts.
     pub(crate) fn new(max: Duration, seed: u64) -> Self {
-        // The generator below stands still at zero.
+        // The generator below never leaves zero.
         Self { next: FIRST.min(max), max, random: seed | 1 }
     }
 
-    /// Begins with the shortest wait again.
+    /// Starts again with the shortest wait.
     pub(crate) fn reset(&mut self) {
         self.next = FIRST.min(self.max);
     }
 
-    /// Marsaglia's xorshift64: good enough to tell clients apart.
+    /// Marsaglia's xorshift64: random enough to spread clients.
     fn random(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

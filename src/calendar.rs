@@ -1,5 +1,5 @@
-//! Dates of the Gregorian calendar, in UTC, from and to Unix seconds. Pure: the moment is
-//! passed in. As a date, a moment before 1970 counts as the first one of 1970.
+//! Dates of the Gregorian calendar, in UTC, from and to Unix seconds. Pure: the time is a
+//! parameter. For dates, a time before 1970 counts as the start of 1970.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -59,7 +59,7 @@ pub(crate) fn unix_time(at: SystemTime) -> f64 {
     }
 }
 
-/// Whole seconds since 1970; nothing for a moment before it.
+/// Whole seconds since 1970; `None` for a time before it.
 pub(crate) fn unix_seconds(at: SystemTime) -> Option<u64> {
     at.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
@@ -121,7 +121,7 @@ fn date(days_since_1970: u64) -> (u64, u64, u64) {
     rest -= fours * DAYS_4;
     let years = (rest / DAYS_1).min(3);
     rest -= years * DAYS_1;
-    // From March, months have 31, 30, 31, 30 and 31 days, and again: 153 in five.
+    // From March, months have 31, 30, 31, 30 and 31 days, repeated: 153 in five.
     let month = (5 * rest + 2) / 153;
     let day = rest - first_day(month) + 1;
     let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };

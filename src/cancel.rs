@@ -8,11 +8,10 @@ use crate::sync::{Arc, AtomicBool, Condvar, Mutex, Ordering, lock, now, wait_unt
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// Tells a running call that nobody waits for it any more.
+/// Signals a running call that its result is no longer needed.
 ///
-/// A backend asks it ([`is_cancelled`](Self::is_cancelled)), waits on it
-/// ([`wait`](Self::wait)), or leaves a hook with it that wakes what blocks the thread
-/// ([`on_cancel`](Self::on_cancel)).
+/// A backend polls it ([`is_cancelled`](Self::is_cancelled)), waits on it ([`wait`](Self::wait)),
+/// or registers a hook that wakes a blocked thread ([`on_cancel`](Self::on_cancel)).
 pub struct CancelSignal(Arc<Signal>);
 
 struct Signal {
@@ -24,7 +23,7 @@ struct Signal {
 struct Hooks {
     waiting: Vec<(u64, Foreign<Hook>)>,
     next: u64,
-    /// Hooks run outside the lock; whoever withdraws one waits until they are through.
+    /// Hooks run outside the lock; withdrawing a hook waits until it has returned.
     run: bool,
 }
 
@@ -42,10 +41,10 @@ impl CancelSignal {
         self.0.raised.load(Ordering::Acquire)
     }
 
-    /// Waits until the signal is raised (`true`) or the time is over (`false`). Sleeps in
-    /// between; never polls.
+    /// Waits until the signal is raised (`true`) or the time is over (`false`). The thread
+    /// sleeps; it does not poll.
     pub fn wait(&self, timeout: Duration) -> bool {
-        // A wait that overflows the clock is as good as one without end.
+        // A wait too long for the clock counts as endless.
         let until = now().checked_add(timeout);
         let mut hooks = lock(&self.0.hooks);
         while !self.is_cancelled() {
@@ -55,10 +54,10 @@ impl CancelSignal {
         true
     }
 
-    /// Leaves a hook that runs once when the signal is raised, on the thread that raises it
-    /// (or here and now, if it is raised already). Dropping the guard withdraws it, and waits
-    /// until it is through if it just runs. A hook must be short and must not block; a panic
-    /// in it is caught. A task that a hook ends is ended once the hook has returned.
+    /// Registers a hook that runs once when the signal is raised, on the thread that raises it
+    /// (or immediately, if it is raised already). Dropping the guard withdraws the hook; if it is
+    /// running, the drop waits until it has returned. A hook must be short and must not block; a
+    /// panic in it is caught. A task that a hook ends is ended after the hook has returned.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> CancelGuard<'_> {
         let hook: Foreign<Hook> = Foreign::new(Box::new(hook));
         let mut hooks = lock(&self.0.hooks);
@@ -73,8 +72,8 @@ impl CancelSignal {
         CancelGuard { signal: &self.0, id }
     }
 
-    /// Raises the signal. The hooks are handed out, to be run once the caller holds no lock:
-    /// they belong to the task that runs now, and its guards wait for them.
+    /// Raises the signal. Returns the hooks, to be run once the caller holds no lock: they belong
+    /// to the task that runs now, and its guards wait for them.
     pub(crate) fn raise(&self) -> RaisedHooks {
         let mut hooks = lock(&self.0.hooks);
         self.0.raised.store(true, Ordering::Release);
@@ -90,9 +89,9 @@ impl CancelSignal {
     }
 }
 
-/// Runs a hook as an observer is called: what it ends is ended after it.
+/// Runs a hook as an observer is called: a task that it ends is ended afterwards.
 fn run(hook: Foreign<Hook>) {
-    // The panic hook has reported it already; the cancelled call is over either way.
+    // The panic hook has reported it already; the cancelled call ends in either case.
     foreign::observe(hook.into_inner());
 }
 
@@ -159,21 +158,21 @@ mod tests {
     #[test]
     fn a_hook_runs_once_and_a_withdrawn_one_never() {
         let signal = CancelSignal::new();
-        let (told, heard) = mpsc::channel();
-        let kept = told.clone();
+        let (sender, receiver) = mpsc::channel();
+        let kept = sender.clone();
         let guard = signal.on_cancel(move || kept.send("kept").unwrap());
-        drop(signal.on_cancel(move || told.send("withdrawn").unwrap()));
+        drop(signal.on_cancel(move || sender.send("withdrawn").unwrap()));
         drop(signal.raise());
         drop(signal.raise());
         drop(guard);
-        assert_eq!(heard.iter().collect::<Vec<_>>(), ["kept"]);
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), ["kept"]);
     }
 
     #[test]
-    fn whoever_withdraws_a_hook_that_runs_waits_until_it_is_through() {
+    fn withdrawing_a_running_hook_waits_until_it_has_returned() {
         let signal = CancelSignal::new();
-        let ((told, heard), (go, wait)) = (mpsc::channel(), mpsc::channel::<()>());
-        let hook = told.clone();
+        let ((sender, receiver), (go, wait)) = (mpsc::channel(), mpsc::channel::<()>());
+        let hook = sender.clone();
         let guard = signal.on_cancel(move || {
             hook.send("runs").unwrap();
             let _ = wait.recv();
@@ -181,30 +180,30 @@ mod tests {
         });
         std::thread::scope(|scope| {
             scope.spawn(|| drop(signal.raise()));
-            assert_eq!(heard.recv().unwrap(), "runs");
+            assert_eq!(receiver.recv().unwrap(), "runs");
             scope.spawn(move || {
                 drop(guard);
-                told.send("withdrawn").unwrap();
+                sender.send("withdrawn").unwrap();
             });
-            // A guard that did not wait would be heard of in microseconds.
-            assert!(heard.recv_timeout(Duration::from_millis(20)).is_err());
+            // A guard that did not wait would be dropped within microseconds.
+            assert!(receiver.recv_timeout(Duration::from_millis(20)).is_err());
             drop(go);
-            assert_eq!(heard.iter().collect::<Vec<_>>(), ["through", "withdrawn"]);
+            assert_eq!(receiver.iter().collect::<Vec<_>>(), ["through", "withdrawn"]);
         });
     }
 
     #[test]
     fn a_hook_of_the_next_task_is_withdrawn_while_those_of_the_last_wait_to_run() {
         let signal = CancelSignal::new();
-        let (told, heard) = mpsc::channel();
-        let last = told.clone();
+        let (sender, receiver) = mpsc::channel();
+        let last = sender.clone();
         let first = signal.on_cancel(move || last.send("last").unwrap());
         let raised = signal.raise();
         signal.reset();
-        drop(signal.on_cancel(move || told.send("next").unwrap()));
+        drop(signal.on_cancel(move || sender.send("next").unwrap()));
         drop(raised);
         drop(first);
-        assert_eq!(heard.iter().collect::<Vec<_>>(), ["last"]);
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), ["last"]);
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// Open connections, shared by the helpers that have it: those of one server keep their
-/// connections alive for each other, and trusted certificates are read once.
+/// Open connections, shared by all helpers that have a clone: helpers of one server reuse each
+/// other's connections, and trusted certificates are read once.
 ///
-/// A manager gives its helpers one of its own, unless their configuration names another; a
-/// helper without a manager has one to itself. What is shared lives as long as a helper that
-/// uses it. Clones share. Cancelling a task never touches another helper's connection.
+/// A manager has one for its helpers, unless their configuration sets another; a helper without a
+/// manager has its own. Connections stay open as long as a helper uses the value. Clones share
+/// the connections. Cancelling a task never touches another helper's connection.
 #[derive(Clone, Default)]
 pub struct Connections(Arc<OnceLock<Box<dyn Any + Send + Sync>>>);
 
@@ -19,8 +19,7 @@ impl Connections {
         Self::default()
     }
 
-    /// What the HTTP side keeps here. This module knows nothing of it, so that the core
-    /// names no HTTP.
+    /// The state of the HTTP module. It is opaque here, so that the core names no HTTP.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn shared<T: Any + Send + Sync + Default>(&self) -> Option<&T> {
         self.0.get_or_init(|| Box::new(T::default())).downcast_ref()

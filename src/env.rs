@@ -1,4 +1,4 @@
-//! What the environment says, and what of it can stand in a header.
+//! Environment variables, and the check that a text is valid in a header.
 
 // Only backends behind HTTP read it.
 #![cfg_attr(not(feature = "http"), allow(dead_code))]
@@ -6,20 +6,20 @@
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// The environment, read while a helper is made and never after.
+/// The environment, read only while a helper is created.
 pub(crate) struct Env<'a> {
     pub(crate) read: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl Env<'static> {
-    /// The environment as the process has it.
+    /// The environment of the process.
     pub(crate) fn of_process() -> Self {
         Self { read: &|name| std::env::var(name).ok() }
     }
 }
 
 impl Env<'_> {
-    /// A variable's value; one that is empty counts as not set.
+    /// A variable's value; an empty one counts as unset.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let value = (self.read)(name)?;
         let value = value.trim();
@@ -31,7 +31,7 @@ impl Env<'_> {
     }
 }
 
-/// A text that can stand in a header.
+/// A text that is valid in a header.
 pub(crate) fn header_value(what: &str, text: &str) -> Result<String, Error> {
     let fits = !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b));
     if fits {

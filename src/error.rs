@@ -1,4 +1,4 @@
-//! What the library's own calls can refuse.
+//! Errors of the library's own calls.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,52 +8,52 @@ use crate::number::Rounded;
 use crate::task::TaskRequest;
 use crate::task_error::ErrorKind;
 
-/// Why a call of the library was refused. (How a *task* failed is
-/// [`TaskError`](crate::TaskError).)
+/// Why a call of the library failed. (Why a *task* failed is a [`TaskError`](crate::TaskError).)
 #[non_exhaustive]
 pub enum Error {
-    /// The manager has as many helpers as it may have.
+    /// The manager has its maximum number of helpers.
     MaxHelpers {
         /// The limit, as given to the manager.
         max: usize,
     },
-    /// The manager has no helper of this id (never had, or it was terminated).
+    /// The manager has no helper with this id: it never had one, or it was terminated.
     UnknownHelper(HelperId),
     /// The helper never had a task of this id, or its result was taken or cleared.
     UnknownTask(TaskId),
-    /// The task ended, but its result had to make room for newer ones.
+    /// The task ended, but its result was dropped for newer ones.
     ResultDropped(TaskId),
-    /// The wait ended before the task did; the task goes on.
+    /// The wait ended before the task did; the task continues.
     WaitTimedOut {
-        /// How long the caller was ready to wait.
+        /// How long the call waited.
         waited: Duration,
     },
-    /// No room in the helper's queue. The request comes back.
+    /// The helper's queue is full. The error returns the request.
     QueueFull(Box<TaskRequest>),
-    /// The helper was stopped and takes no tasks. The request comes back.
+    /// The helper was stopped and accepts no tasks. The error returns the request.
     Stopped(Box<TaskRequest>),
-    /// The device is beyond a limit of its admission policy. The request comes back.
+    /// The device is beyond a limit of its admission policy. The error returns the request.
     NotAdmitted {
-        /// Which limit, in words, and what kept the task from going to Local instead.
+        /// The limit, in words, and why the task was not submitted to Local instead.
         why: String,
-        /// How long it waited in vain for the device to get better; `None` if its policy does
-        /// not let tasks wait.
+        /// How long the call waited for the device to return within its limits; `None` if its
+        /// policy does not let tasks wait.
         waited: Option<Duration>,
-        /// Whether its wait was ended by a [`CancelHandle`](crate::CancelHandle).
+        /// Whether a [`CancelHandle`](crate::CancelHandle) ended the wait.
         cancelled: bool,
         /// The request.
         request: Box<TaskRequest>,
     },
-    /// A call over several helpers came to its end before this request went out. The request
-    /// comes back.
+    /// A call over several helpers ended before this request was submitted. The error returns the
+    /// request.
     NotAsked {
-        /// [`Cancelled`](ErrorKind::Cancelled); [`Timeout`](ErrorKind::Timeout) when the call's
-        /// time was over; or the failure that took the last of its helpers out.
+        /// [`Cancelled`](ErrorKind::Cancelled); [`Timeout`](ErrorKind::Timeout) at the call's
+        /// deadline; or the failure for which the last of its helpers was left out.
         why: ErrorKind,
         /// The request.
         request: Box<TaskRequest>,
     },
-    /// A call that waits for a task's end might wait for ever here. The request comes back.
+    /// A call that waits for a task's end might wait for ever here. The error returns the
+    /// request.
     CannotWait {
         /// Why, and what to do instead.
         why: &'static str,
@@ -62,33 +62,33 @@ pub enum Error {
     },
     /// The helper's inbox is full until its next task reads it.
     InboxFull,
-    /// The request cannot be accepted as it is; the text says why and what to do.
+    /// The request is invalid; the text says why and how to correct it.
     InvalidRequest(String),
-    /// The configuration cannot work as it is; the text says why and what to do.
+    /// The configuration is invalid; the text says why and how to correct it.
     InvalidConfig(String),
     /// No API key was given, and the environment has none.
     MissingKey {
-        /// The environment variable that would be read.
+        /// The environment variable that holds the key.
         variable: &'static str,
     },
     /// The program was built without the cargo feature that this needs.
     Unsupported {
-        /// What was asked for.
+        /// The unavailable function.
         what: &'static str,
-        /// The cargo feature that brings it.
+        /// The cargo feature that enables it.
         feature: &'static str,
     },
-    /// The operating system refused something: a file, a thread.
+    /// The operating system reported an error, for a file or a thread.
     Io {
-        /// What was tried, with the file's name where there is one.
+        /// The operation that failed, with the file's name if there is one.
         what: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl Error {
-    /// The request that was refused, where the error gives it back.
+    /// The request that was rejected, if the error returns it.
     pub fn into_request(self) -> Option<TaskRequest> {
         match self {
             Self::QueueFull(request)
@@ -100,7 +100,7 @@ impl Error {
         }
     }
 
-    /// For `map_err`: an I/O error together with what was tried.
+    /// For `map_err`: an I/O error together with the operation that failed.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
@@ -168,7 +168,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Like `Display`, in the variant's name: requests hold prompts and are never shown.
+/// The variant's name and the text of `Display`: requests hold prompts and are never shown.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {

@@ -1,4 +1,4 @@
-//! What observers are notified of.
+//! Events that are reported to observers.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,29 +9,30 @@ use crate::task::{Image, OpenAiApi, Task, Usage};
 use crate::task_error::TaskError;
 use crate::trace::{TraceId, TraceNote};
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
     /// A helper was made.
     HelperSpawn,
-    /// A backend was called once, well or not. A task with retries has several.
+    /// A call to a backend ended, with success or failure. A task with retries has several.
     BackendCall,
     /// A task ended.
     TaskComplete,
     /// A helper was stopped.
     HelperStop,
-    /// A result nobody had read made room for newer ones.
+    /// An unread result was dropped for newer ones.
     ResultDropped,
     /// Another helper took over a task.
     Fallback,
-    /// Requests of a batch were handed to no helper.
+    /// Requests of a batch were submitted to no helper.
     NotAsked,
-    /// The device's state decided over a task.
+    /// The device's state decided whether a task was submitted.
     Admission,
     /// Traces were sent to Opik, or lost.
     TraceExport,
-    /// The device slept (Doze, a closed lid) while tasks were there. One sleep, one event.
+    /// The device was suspended (Doze, a closed lid) while there were tasks. One event for each
+    /// suspension.
     Suspended,
 }
 
@@ -59,7 +60,7 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// A further fact of an event.
+/// A named value of an event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Fact<'a> {
@@ -67,7 +68,7 @@ pub enum Fact<'a> {
     Count(u64),
     /// A measure.
     Number(f64),
-    /// A short text of our own making: never a prompt, reply or key.
+    /// A short text of the library: never a prompt, reply or key.
     Text(&'a str),
 }
 
@@ -81,8 +82,8 @@ impl fmt::Display for Fact<'_> {
     }
 }
 
-/// One event: a kind, whom it concerns, how it went, and the facts of its kind. Lives only while
-/// observers look at it.
+/// One event: its kind, the helper and task concerned, the outcome, and the facts of its kind.
+/// Borrowed: observers must copy what they keep.
 ///
 /// ```
 /// use automation_assistant::{Event, EventFacts, Observe};
@@ -109,27 +110,28 @@ pub struct Event<'a> {
     pub(crate) task_id: Option<TaskId>,
     pub(crate) error: Option<&'a TaskError>,
     pub(crate) facts: EventFacts<'a>,
-    /// What a trace of this would have beyond the task, on events of a helper.
+    /// The values that a trace needs beyond the task, on events of a helper.
     pub(crate) trace: Option<TraceFacts<'a>>,
 }
 
-/// The facts of an event's kind.
+/// The facts of an event, by kind.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum EventFacts<'a> {
-    /// Of [`EventKind::BackendCall`].
+    /// The facts of [`EventKind::BackendCall`].
     Call(CallFacts<'a>),
-    /// Of [`EventKind::TaskComplete`].
+    /// The facts of [`EventKind::TaskComplete`].
     Task(TaskFacts<'a>),
-    /// Of every other kind: values by the names that they have in telemetry lines. May be empty.
+    /// The facts of every other kind: values by the names that they have in telemetry lines. May
+    /// be empty.
     Named(&'a [(&'static str, Fact<'a>)]),
 }
 
-/// How one call to a backend went.
+/// The outcome of one call to a backend.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct CallFacts<'a> {
-    /// Which call of the task it was, from 1.
+    /// The number of the call within its task, from 1.
     pub attempt: u32,
     /// The HTTP status of the response.
     pub http_status: Option<u16>,
@@ -141,48 +143,48 @@ pub struct CallFacts<'a> {
     pub waited: Option<Duration>,
     /// Which of OpenAI's APIs was asked.
     pub api: Option<OpenAiApi>,
-    /// How many places of the reply were not as its API has them, but understood: members of
-    /// another type, events outside of the format, and the like.
+    /// How many places of the reply deviated from its API but were understood: members of another
+    /// type, events outside of the format, and the like.
     pub oddities: u32,
 }
 
-/// How a task ended.
+/// The outcome of a task.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TaskFacts<'a> {
-    /// The whole task, prompt and answer included: an observer that keeps or sends these needs
+    /// The complete task, prompt and answer included: an observer that keeps or sends these needs
     /// its user's consent.
     pub task: &'a Task,
     /// Time in the queue.
     pub queue: Duration,
 }
 
-/// What a trace tells that a task does not.
+/// The values that a trace needs and a task does not have.
 #[derive(Clone, Copy)]
 pub(crate) struct TraceFacts<'a> {
-    /// How much the helper's owner lets out.
+    /// How much of the task the helper's owner allows in traces.
     pub(crate) mode: TraceMode,
     /// The helper's name.
     pub(crate) helper: &'a str,
-    /// The model asked for, where one was named.
+    /// The configured model, if there is one.
     pub(crate) model: Option<&'a str>,
-    /// Who made the helper's backend.
+    /// The provider that created the helper's backend; `None` for a custom backend.
     pub(crate) provider: Option<&'static Provider>,
-    /// Who wrote the answer, as the reply told.
+    /// The provider that runs the model, as the reply names it.
     pub(crate) vendor: Option<&'a str>,
-    /// The project set at the helper itself. Only a build with HTTP has anyone to read it.
+    /// The project set at the helper itself. Only builds with HTTP read it.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) project: Option<&'a str>,
-    /// What the request asked of its trace.
+    /// The trace settings of the request.
     pub(crate) note: Option<&'a TraceNote>,
     /// The prompt's pictures.
     pub(crate) images: &'a [Image],
-    /// From the task's begin to the first piece of text.
+    /// From the task's start to the first delta of text.
     pub(crate) first_text: Option<Duration>,
 }
 
 impl<'a> Event<'a> {
-    /// An event of this kind that went well, took no time, and concerns nobody yet.
+    /// A successful event of this kind, with latency zero and no helper or task.
     pub(crate) fn new(kind: EventKind) -> Self {
         Self {
             kind,
@@ -205,7 +207,7 @@ impl<'a> Event<'a> {
         self
     }
 
-    /// Sets what the request asked of its trace.
+    /// Sets the request's trace settings.
     pub(crate) fn set_note(&mut self, note: Option<&'a TraceNote>) {
         if let Some(trace) = &mut self.trace {
             trace.note = note;
@@ -221,14 +223,14 @@ impl<'a> Event<'a> {
     }
 }
 
-/// What an observer reads.
+/// The values of an event.
 impl<'a> Event<'a> {
-    /// What happened.
+    /// The kind of the event.
     pub fn kind(&self) -> EventKind {
         self.kind
     }
 
-    /// The facts of its kind.
+    /// The facts of the event's kind.
     pub fn facts(&self) -> EventFacts<'a> {
         self.facts
     }
@@ -239,22 +241,22 @@ impl<'a> Event<'a> {
         facts.iter().find(|fact| fact.0 == name).map(|fact| fact.1)
     }
 
-    /// When it happened, or ended, by the device's wall clock.
+    /// When the event happened, or ended, by the device's wall clock.
     pub fn at(&self) -> SystemTime {
         self.at
     }
 
-    /// How long it took; zero where nothing ran.
+    /// How long it took; zero if nothing ran.
     pub fn latency(&self) -> Duration {
         self.latency
     }
 
-    /// Whether it went well.
+    /// Whether it succeeded.
     pub fn success(&self) -> bool {
         self.success
     }
 
-    /// What went wrong.
+    /// The error, if it failed.
     pub fn error(&self) -> Option<&'a TaskError> {
         self.error
     }
@@ -269,45 +271,46 @@ impl<'a> Event<'a> {
         self.task_id
     }
 
-    /// The backend's name, such as `ChatGPT (gpt-4o-mini)`; empty where none is concerned.
+    /// The backend's name, such as `ChatGPT (gpt-4o-mini)`; empty if the event has none.
     pub fn backend(&self) -> &'a str {
         self.backend
     }
 
-    /// The helper's name, on events of a helper's own.
+    /// The helper's name, on events about a helper.
     pub fn helper_name(&self) -> Option<&'a str> {
         self.trace.map(|trace| trace.helper)
     }
 
-    /// The model that the helper asks for: the one configured, or its provider's default. The
+    /// The model that the helper requests: the configured one, or its provider's default. The
     /// model that answered is [`Task::model`].
     pub fn model_requested(&self) -> Option<&'a str> {
         let trace = self.trace?;
         trace.model.or_else(|| trace.provider?.default_model)
     }
 
-    /// Who runs the model, such as `openai`: as the reply says, or else by the helper's kind.
+    /// The provider that runs the model, such as `openai`: as the reply names it, or else by the
+    /// helper's backend type.
     pub fn provider(&self) -> Option<&'a str> {
         let trace = self.trace?;
         trace.vendor.or_else(|| trace.provider?.vendor)
     }
 
-    /// From the task's begin to the first delta of its text, at its end.
+    /// From the task's start to the first delta of its text; only on the event of the task's end.
     pub fn first_text(&self) -> Option<Duration> {
         self.trace.and_then(|trace| trace.first_text)
     }
 
-    /// The id that the request gave its trace, at each of its task's calls and its end.
+    /// The trace id that the request set; on the events of its task's calls and end.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace.and_then(|trace| trace.note).and_then(|note| note.id)
     }
 
-    /// The conversation that the request named, at each of its task's calls and its end.
+    /// The conversation that the request set; on the events of its task's calls and end.
     pub fn conversation(&self) -> Option<&'a str> {
         self.trace.and_then(|trace| trace.note).and_then(|note| note.conversation.as_deref())
     }
 
-    /// How much of this helper's tasks its owner lets traces show.
+    /// How much of this helper's tasks its owner allows in traces.
     pub fn trace_mode(&self) -> TraceMode {
         self.trace.map_or(TraceMode::Off, |trace| trace.mode)
     }
@@ -329,7 +332,7 @@ impl fmt::Debug for Event<'_> {
     }
 }
 
-/// Watches what happens.
+/// Receives events.
 ///
 /// Called outside every lock on the thread where the event happens: for a task's end that is
 /// the thread that ends the task (the helper's, or one that cancels it, stops the helper, or
@@ -343,10 +346,9 @@ pub trait Observe: Send + Sync {
         let _ = event;
     }
 
-    /// Called for several events that came at one moment on one thread, such as a task's last
-    /// call and the task's end. An observer that deals with them together, in one write say,
-    /// does so and returns `true`. Defaults to `false`: [`on_event`](Self::on_event) is called
-    /// for each.
+    /// Called for several events of one moment on one thread, such as a task's last call and the
+    /// task's end. An observer that handles them together, for example in one write, does so and
+    /// returns `true`. Defaults to `false`: [`on_event`](Self::on_event) is then called for each.
     fn on_events(&self, events: &[Event<'_>]) -> bool {
         let _ = events;
         false

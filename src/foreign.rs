@@ -1,12 +1,12 @@
-//! Code that is not ours (backends, tools, callbacks, observers, cancel hooks, and the drop of
-//! what they hold), called so that it can hurt nobody.
+//! Calls to foreign code (backends, tools, callbacks, observers, cancel hooks, and the drop of
+//! their values), isolated so that a panic or a recursion in it does no harm.
 //!
 //! - A panic is caught ([`catch_panic`], [`fence`]), one in a drop too ([`Foreign`]).
-//! - The stack stays flat. What foreign code causes in turn (a callback that cancels a task
+//! - The stack does not grow. A job that foreign code causes in turn (a callback cancels a task
 //!   whose callback cancels the next) is queued on its thread, and run by the outermost call
 //!   once that has returned.
 //!
-//! Knows no helper and no task.
+//! Independent of helpers and tasks.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,8 +15,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::sync::thread_local;
 
-/// Runs foreign code; nothing if it panicked. A payload whose drop panics in turn is caught
-/// too.
+/// Runs foreign code; returns `None` if it panicked. A panic payload whose drop panics in turn is
+/// caught too.
 pub(crate) fn catch_panic<T>(call: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
@@ -33,7 +33,7 @@ thread_local! {
     static NESTS: [Nest; 2] = const { [Nest::new(), Nest::new()] };
 }
 
-/// [`catch_panic`] that counts; see [`count_caught`].
+/// [`catch_panic`] that also counts the panic; see [`count_caught`].
 pub(crate) fn fence<T>(call: impl FnOnce() -> T) -> Option<T> {
     let outcome = catch_panic(call);
     if outcome.is_none() {
@@ -42,14 +42,14 @@ pub(crate) fn fence<T>(call: impl FnOnce() -> T) -> Option<T> {
     outcome
 }
 
-/// Does something; gives how many panics fences caught on this thread meanwhile.
+/// Runs `work`; returns how many panics were caught by [`fence`] on this thread meanwhile.
 pub(crate) fn count_caught(work: impl FnOnce()) -> u64 {
     let before = CAUGHT.with(Cell::get);
     work();
     CAUGHT.with(Cell::get) - before
 }
 
-/// A value that came from outside: its drop is fenced wherever it happens.
+/// A value from foreign code: a panic in its drop is caught wherever it is dropped.
 pub(crate) struct Foreign<T>(Option<T>);
 
 impl<T> Foreign<T> {
@@ -57,7 +57,7 @@ impl<T> Foreign<T> {
         Self(Some(value))
     }
 
-    /// The value itself. Whoever takes it fences it in from then on.
+    /// The value itself. The caller must catch its panics from then on.
     pub(crate) fn into_inner(mut self) -> T {
         self.0.take().unwrap_or_else(|| gone())
     }
@@ -91,7 +91,7 @@ impl<T> Drop for Foreign<T> {
 
 type Job = Box<dyn FnOnce()>;
 
-/// Which calls nest in each other.
+/// The kinds of calls that may nest.
 #[derive(Clone, Copy)]
 enum Kind {
     /// Observers, and cancel hooks.
@@ -99,7 +99,8 @@ enum Kind {
     Callback,
 }
 
-/// Calls of one kind on one thread, and what waits for the outermost to return.
+/// The depth of one kind of calls on one thread, and the jobs deferred until the outermost
+/// returns.
 struct Nest {
     entered: Cell<bool>,
     deferred: RefCell<VecDeque<Job>>,
@@ -111,8 +112,8 @@ impl Nest {
     }
 }
 
-/// This thread's calls of a kind. None on a thread about to end, whose thread-locals are gone
-/// already: there nothing is deferred any more.
+/// This thread's calls of a kind. `None` on a thread that is ending, whose thread-locals are
+/// destroyed: nothing is deferred there.
 fn with_nest<T>(kind: Kind, look: impl FnOnce(&Nest) -> T) -> Option<T> {
     NESTS.try_with(|nests| look(&nests[kind as usize])).ok()
 }
@@ -121,9 +122,9 @@ fn is_inside(kind: Kind) -> bool {
     with_nest(kind, |nest| nest.entered.get()).unwrap_or(false)
 }
 
-/// Makes the call. The outermost then also does what was deferred, one after the other.
+/// Makes the call. The outermost call then also runs the deferred jobs, one after the other.
 fn enter(kind: Kind, call: &mut dyn FnMut()) {
-    /// Leaves, also should a job of ours panic.
+    /// Leaves the nest, even if a deferred job panics.
     struct Leave(Kind);
 
     impl Drop for Leave {
@@ -143,12 +144,12 @@ fn enter(kind: Kind, call: &mut dyn FnMut()) {
     }
 }
 
-/// Does the job once no call of this kind runs on this thread.
+/// Runs the job once no call of this kind runs on this thread.
 fn after(kind: Kind, job: Job) {
     with_nest(kind, |nest| nest.deferred.borrow_mut().push_back(job));
 }
 
-/// Calls an observer or a cancel hook; nothing if it panicked.
+/// Calls an observer or a cancel hook; `None` if it panicked.
 pub(crate) fn observe(call: impl FnOnce()) -> Option<()> {
     let (mut call, mut outcome) = (Some(call), None);
     enter(Kind::Observer, &mut || outcome = call.take().and_then(catch_panic));
@@ -160,7 +161,7 @@ pub(crate) fn in_observer() -> bool {
     is_inside(Kind::Observer)
 }
 
-/// Does something as soon as no observer runs on this thread.
+/// Runs the job as soon as no observer runs on this thread.
 pub(crate) fn after_observers(job: impl FnOnce() + 'static) {
     if in_observer() { after(Kind::Observer, Box::new(job)) } else { job() }
 }
@@ -199,7 +200,7 @@ mod tests {
         assert_eq!(count_caught(|| drop(several)), 2);
         let payload = || std::panic::panic_any(DropPanics);
         assert_eq!(count_caught(|| assert!(fence(payload).is_none())), 1);
-        // Also while its thread unwinds already.
+        // Even while its thread is already unwinding.
         let unwinds = catch_panic(|| {
             let _held = Foreign::new(DropPanics);
             panic!("planted");

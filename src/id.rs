@@ -1,4 +1,4 @@
-//! Names for helpers and tasks.
+//! Ids of helpers and tasks.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -8,24 +8,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Names one helper: eight hex digits.
+/// The id of a helper: eight hex digits.
 ///
-/// Unique within the process; the series starts at a random place in each run, so that ids
-/// of two runs in one audit file rarely meet (and `run_id` tells them apart when they do).
+/// Unique within the process; the series starts at a random value in each run, so that ids of two
+/// runs in one audit file rarely collide (and `run_id` distinguishes them if they do).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HelperId(u32);
 
-/// Names one task: the id of its helper, a hyphen, and the task's number there in hex.
+/// The id of a task: the id of its helper, a hyphen, and the task's number there in hex.
 ///
-/// A task id never means anything to another helper than its own.
+/// A task id is unknown to every helper but its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId {
     helper: HelperId,
     number: u64,
 }
 
-/// Odd, so that stepping by it visits every `u32` before one repeats; far from small, so
-/// that neighbours do not look alike to a person (2^32 divided by the golden ratio).
+/// Odd, so that stepping by it visits every `u32` before one repeats; large, so that successive
+/// ids look different to a person (2^32 divided by the golden ratio).
 const ID_STEP: u32 = 0x9E37_79B9;
 
 /// The next helper id. Process-wide, because ids must be unique across managers.
@@ -42,7 +42,7 @@ impl HelperId {
         Self(next.fetch_add(ID_STEP, Ordering::Relaxed))
     }
 
-    /// The id's eight digits as a number, for those who write them without `Display`.
+    /// The id's eight digits as a number, for code that writes them without `Display`.
     pub(crate) const fn bits(self) -> u32 {
         self.0
     }
@@ -64,7 +64,7 @@ impl TaskId {
     }
 }
 
-/// The text is no helper id or task id.
+/// The text is not a helper id or task id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseIdError(&'static str);
 

@@ -1,4 +1,4 @@
-//! Pictures from files. (Not in `task`, which knows no files and no errors of the library's.)
+//! Pictures from files. (Not in `task`, which uses no files and no [`Error`].)
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -7,11 +7,11 @@ use crate::error::Error;
 use crate::files::open::{Kinds, to_read};
 use crate::task::{Image, TaskRequest, Turn, sniff_image};
 
-/// Largest file that is read as a picture, in bytes (32 MiB); a helper takes less unless
+/// Largest file that is read as a picture, in bytes (32 MiB); a helper accepts less unless
 /// [`max_image_bytes`](crate::HelperConfig::max_image_bytes) is raised.
 pub const MAX_IMAGE_FILE_BYTES: u64 = 32 << 20;
 
-/// Reads a picture; nothing if the file is too large.
+/// Reads a picture; `None` if the file is too large.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = to_read(path, Kinds::Plain)?;
     let length = file.metadata()?.len();
@@ -43,13 +43,13 @@ fn image(path: &Path) -> Result<Image, Error> {
 
 impl TaskRequest {
     /// Adds a picture to the prompt: a PNG, JPEG, WebP or GIF file of at most
-    /// [`MAX_IMAGE_FILE_BYTES`], read here and now; its first bytes tell what it is. What holds
-    /// for [`image_bytes`](Self::image_bytes) holds for it.
+    /// [`MAX_IMAGE_FILE_BYTES`], which this call reads; its first bytes determine its media type.
+    /// The rules of [`image_bytes`](Self::image_bytes) apply.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if it cannot be read or is no regular file; [`Error::InvalidRequest`] if it
-    /// is too large or no picture.
+    /// [`Error::Io`] if it cannot be read or is not a regular file; [`Error::InvalidRequest`] if
+    /// it is too large or not a picture.
     pub fn image_file(self, path: impl AsRef<Path>) -> Result<Self, Error> {
         image(path.as_ref()).map(|image| self.with_image(image))
     }
@@ -60,7 +60,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`TaskRequest::image_file`].
     pub fn image_file(self, path: impl AsRef<Path>) -> Result<Self, Error> {
         image(path.as_ref()).map(|image| self.with_image(image))
     }

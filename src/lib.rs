@@ -25,45 +25,43 @@
 //! # Bounds and ends
 //!
 //! Every wait has an end; every buffer has a named bound with a setter ([`HelperConfig`]). Every
-//! accepted task has exactly one outcome: a result, or a [`TaskError`] whose [`ErrorKind`] says
-//! what kind of failure it is. Deadlines cover queue, attempts and waits. A call of the library
-//! that fails ([`Error`]) returns the request where it had taken it.
+//! accepted task has exactly one outcome: a result, or a [`TaskError`] with an [`ErrorKind`].
+//! Deadlines cover queue, attempts and waits. A call of the library that took a request and
+//! fails returns the request in its [`Error`], where the variant says so.
 //!
 //! # What is printed, written and started
 //!
-//! The library prints nothing and writes no file that it was not given ([`Telemetry::to_file`];
-//! an empty `NAME.lock` may come to stand beside an audit file that is rotated).
-//! It starts one thread per helper slot and no other; a host name may cost one short-lived
-//! look-up thread, and a trace sink has a thread of its own. It starts no process but Termux
-//! commands, when allowed. The only global state is the counter that makes helper ids unique. An
-//! idle helper never wakes up.
+//! The library prints nothing, and writes only files that the program names
+//! ([`Telemetry::to_file`]; an audit file with rotation also gets an empty `NAME.lock` beside it).
+//! It starts one thread for each concurrent task of a helper, one for a trace sink, and short-lived
+//! ones for name look-ups. It starts no process but Termux commands, when allowed. The only global
+//! state is the counter that makes helper ids unique. The threads of an idle helper never wake up.
 //!
 //! # Panics
 //!
-//! Panics in backends, tools, callbacks and observers, and in the drop of what they hold, are
+//! Panics in backends, tools, callbacks and observers, and in the drop of their values, are
 //! caught: the task ends as [`ErrorKind::Panicked`], or the panic is counted. With
-//! `panic = "abort"` in the profile nothing can be caught, and any of these panics ends the
-//! process; so does, by a rule of Rust, a callback that panics and then drops a value of its
-//! own that panics too.
+//! `panic = "abort"` in the profile no panic can be caught, and each of these ends the process;
+//! so does, by a rule of Rust, a callback that panics and then drops a value that panics too.
 //!
 //! # Callbacks
 //!
 //! [`TaskRequest::on_done`] runs on the helper's own threads, outside every lock, once the
-//! outcome can be read. It may submit, cancel, stop, block, or drop its manager: ends that
-//! callbacks cause are queued, whatever their number, and a stop waits for no callback longer
-//! than it says. `cancel_task` runs the callback of the task that it ends; no submit, wait,
-//! look-up or status call runs any.
+//! outcome can be read. It may submit, cancel, stop, block, or drop its manager: the callbacks of
+//! tasks that a callback ends are queued, and a stop waits for callbacks no longer than for
+//! threads. `cancel_task` runs the callback of the task that it ends; no submit, wait, look-up or
+//! status call runs any.
 //!
 //! # Map of the house
 //!
-//! The way of a task: prompt → [`TaskRequest`] (validated once) → queue → helper thread →
+//! The path of a task: prompt → [`TaskRequest`] (validated once) → queue → helper thread →
 //! [`AiBackend::process`] → [`Event`] (telemetry line, trace) → result store →
 //! `wait_task` → [`Debrief`].
 //!
-//! | modules | what they hold |
+//! | modules | contents |
 //! |---|---|
 //! | `text`, `url`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, URLs without secrets, decimals, dates, percentiles, waits between attempts |
-//! | `splice` | bytes with base64 in between, made while they are read |
+//! | `splice` | bodies with pictures, encoded as base64 while they are read |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
 //! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
 //! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
@@ -85,7 +83,7 @@
 //! | `guide` | pages of the documentation |
 //! | `fuzzing` | entry points of the fuzz targets |
 //!
-//! A module imports only modules above it on the map, `tests/it/tidy` holds the exact list
+//! A module imports only modules above it on the map; `tests/it/tidy` holds the exact list
 //! and fails where the code differs. The core names no HTTP, no provider and no file: other
 //! code reaches it through [`AiBackend`] and [`Observe`].
 
@@ -196,7 +194,7 @@ pub mod limits {
     pub use crate::task::MAX_IMAGES;
 }
 
-// Names that have moved into the modules. They go with 0.3.
+// Names that have moved into the modules. They are removed in 0.3.
 #[doc(hidden)]
 pub use debrief::{BackendStats, Comparison, Health, TopError};
 #[doc(hidden)]

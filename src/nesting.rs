@@ -1,16 +1,18 @@
-//! How deep JSON may be nested: one bound, held where a value enters.
+//! How deep JSON may be nested: one bound, checked where a value enters.
 //!
-//! Whatever walks a value (to copy, write, compare or drop it) takes a stack frame a level, so
-//! a value that is too deep ends the process. None gets that far: every setter that takes a
-//! [`Value`] passes it through [`bounded`], and whoever accepts the whole asks [`is_too_deep`].
+//! Code that walks a value (to copy, write, compare or drop it) takes a stack frame for each
+//! level, so a value that is too deep overflows the stack. None gets that far: every setter that
+//! takes a [`Value`] passes it through [`bounded`], and the validation of the request or
+//! configuration calls [`is_too_deep`].
 
 use serde_json::Value;
 
-/// How deep a value may be nested: as deep as serde_json reads.
+/// How deep a value may be nested: serde_json's own limit for reading.
 pub(crate) const MAX_JSON_DEPTH: usize = 128;
 
-/// The value; or, if it is nested too deep, a stand-in for it that is, too, but by one level
-/// only: it is refused as the value would be, and until then anybody may copy and drop it.
+/// The value; or, if it is nested too deep, a replacement that is one level too deep. The
+/// replacement is rejected as the value would be, and can be copied and dropped safely until
+/// then.
 pub(crate) fn bounded(value: Value) -> Value {
     if !is_too_deep(&value) {
         return value;
@@ -24,7 +26,7 @@ pub(crate) fn is_too_deep(value: &Value) -> bool {
     is_deeper(value, MAX_JSON_DEPTH)
 }
 
-/// Looks no deeper itself.
+/// Recurses no deeper than `depth_max`.
 fn is_deeper(value: &Value, depth_max: usize) -> bool {
     let Some(rest) = depth_max.checked_sub(1) else { return true };
     match value {
@@ -34,7 +36,7 @@ fn is_deeper(value: &Value, depth_max: usize) -> bool {
     }
 }
 
-/// Drops a value of any depth on a flat stack.
+/// Drops a value of any depth without recursion.
 fn discard(value: Value) {
     let mut left = vec![value];
     while let Some(value) = left.pop() {

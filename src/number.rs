@@ -1,5 +1,5 @@
-//! Plain decimals, to numbers and to text, without the standard library's own code for `f64`,
-//! which also does exponents and the last digit of the longest numbers.
+//! Parses and formats plain decimals without the standard library's code for `f64`, which also
+//! handles exponents and the last digit of the longest numbers.
 //!
 //! No common program links that code for another reason. Measured with benches/programs in
 //! profile `size` (x86-64, rustc 1.95): with `str::parse::<f64>` in place of [`decimal`], the
@@ -11,11 +11,11 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Digits that a `u64` holds whatever they are. Later ones of a number change nothing here.
+/// Digits that always fit a `u64`. Later digits of a number do not change the result.
 const DIGITS_MAX: usize = 19;
 
-/// The value of digits with at most one decimal point among them, `12.5` or `12`; nothing
-/// for any other text, a sign included. The error is at most one unit in the last place.
+/// The value of digits with at most one decimal point among them, `12.5` or `12`; `None` for any
+/// other text, a sign included. The error is at most one unit in the last place.
 pub(crate) fn decimal(text: &str) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() && fraction.is_empty() {
@@ -30,7 +30,7 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
         }
         if taken < DIGITS_MAX {
             mantissa = mantissa * 10 + u64::from(digit - b'0');
-            // Leading zeros take no room.
+            // Leading zeros are not counted.
             taken += usize::from(mantissa > 0);
             power -= places;
         } else {
@@ -43,11 +43,11 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
     Some(if power < 0 { mantissa / scale } else { mantissa * scale })
 }
 
-/// Bits of an `f64`'s mantissa, without the one that is not written down.
+/// Bits of an `f64`'s mantissa, without the implicit one.
 const MANTISSA_BITS: u32 = 52;
-/// What the exponent of an `f64` is written with, and the mantissa's own length.
+/// The bias of an `f64`'s exponent, plus the mantissa's length.
 const EXPONENT_BIAS: i32 = 1023 + MANTISSA_BITS as i32;
-/// How the exponent stands for infinities and for what is no number.
+/// The exponent bits of infinities and NaN.
 const EXPONENT_SPECIAL: i32 = 0x7ff;
 /// More decimal places would not fit beside a mantissa in a `u64`.
 const PLACES_MAX: u32 = 3;
@@ -79,7 +79,8 @@ pub(crate) fn fixed(value: f64, places: u32) -> String {
     }
 }
 
-/// The number over two to the power of `down`, rounded; less than 2^63, as it comes.
+/// The number divided by two to the power of `down`, rounded, ties to even. The number is below
+/// 2^63.
 fn half_to_even(scaled: u64, down: u32) -> u64 {
     // Then it is less than a half.
     if down >= u64::BITS {
@@ -97,7 +98,7 @@ pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// From here on times are shown in seconds.
+/// From this duration on, times are shown in seconds.
 const SECONDS_FROM: Duration = Duration::from_secs(10);
 
 /// A time for people, in whole units: `350 ms`, `2 s`, `2500 ms`, `61 s`.

@@ -1,15 +1,16 @@
-//! Those who watch a helper, called so that none of them can hurt it.
+//! Calls to the observers of a helper, isolated from it.
 
 use crate::event::{Event, Observe};
 use crate::foreign::{self, Foreign};
 use crate::suspended::SuspendedTime;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-/// An observer whose drop is fenced.
+/// An observer; a panic in its drop is caught.
 pub(crate) type Observer = Foreign<std::sync::Arc<dyn Observe>>;
 
-/// The observers of a helper or of a manager's helpers, how often they panicked, and what was
-/// reported of suspended time: one suspension is one event, however many helpers saw it.
+/// The observers of a helper or of a manager's helpers, the number of their panics, and the
+/// suspended time that was reported: one event for each suspension, however many helpers were
+/// affected.
 pub(crate) struct Observers {
     list: Vec<Observer>,
     panics: AtomicU64,
@@ -24,17 +25,17 @@ impl Observers {
         Arc::new(Self { list, panics: AtomicU64::new(0), suspended: SuspendedTime::new() })
     }
 
-    /// Whether there is anybody to notify: who asks first need not make an event in vain.
+    /// Whether there are observers: callers that ask first need not build an event in vain.
     pub(crate) fn any(&self) -> bool {
         !self.list.is_empty()
     }
 
-    /// Notifies everybody of an event. Call it without holding a lock.
+    /// Notifies all observers of an event. The caller must hold no lock.
     pub(crate) fn notify(&self, event: &Event<'_>) {
         self.list.iter().for_each(|observer| self.call(|| observer.on_event(event)));
     }
 
-    /// Notifies everybody of events of one moment.
+    /// Notifies all observers of several events of one moment.
     pub(crate) fn notify_all(&self, events: &[Event<'_>]) {
         for observer in &self.list {
             let mut together = true;

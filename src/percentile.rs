@@ -1,14 +1,14 @@
 //! Percentiles by nearest rank: the p-th percentile of n sorted values is the value at place
 //! ⌈p/100 · n⌉, counted from 1. It is a value that occurred.
 
-/// The place of the percentile among `count` sorted values, counted from 1; 0 of nothing.
+/// The place of the percentile among `count` sorted values, counted from 1; 0 if there are none.
 /// `percent` is 1 to 100.
 pub(crate) fn rank(count: u64, percent: u64) -> u64 {
     let rank = (u128::from(count) * u128::from(percent)).div_ceil(100);
     u64::try_from(rank).unwrap_or(u64::MAX)
 }
 
-/// The percentile of sorted values; 0 of nothing.
+/// The percentile of sorted values; 0 if there are none.
 pub(crate) fn percentile(sorted: &[f64], percent: u64) -> f64 {
     let rank = rank(sorted.len() as u64, percent);
     let place = usize::try_from(rank.saturating_sub(1)).unwrap_or(usize::MAX);

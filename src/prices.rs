@@ -34,10 +34,10 @@ impl Price {
     }
 }
 
-/// A table of prices by model. The library knows none by itself: prices change, and a wrong
-/// one is worse than none.
+/// A table of prices by model. The library contains no prices: they change, and a wrong one is
+/// worse than none.
 ///
-/// A model that is not in the table has no price, which is not a price of zero.
+/// A model that is not in the table has an unknown price, not a price of zero.
 ///
 /// ```
 /// use automation_assistant::{Price, Prices, Usage};
@@ -72,7 +72,8 @@ impl Prices {
     /// The cost of this usage at this model; `None` if the table has no price for it.
     pub fn cost(&self, model: &str, usage: &Usage) -> Option<f64> {
         let price = self.price(model)?;
-        // A provider that tells more cached tokens than tokens is not owed money by them.
+        // A provider may report more cached tokens than prompt tokens: the cost must not become
+        // negative.
         let cached = usage.cached_tokens.unwrap_or(0).min(usage.prompt_tokens);
         let fresh = usage.prompt_tokens - cached;
         let sum = fresh as f64 * price.prompt
@@ -87,7 +88,7 @@ const DATE_DIGITS: std::ops::RangeInclusive<usize> = 4..=8;
 /// Digits of a date's parts: `2024-07-18`.
 const DATE_PARTS: [usize; 3] = [4, 2, 2];
 
-/// A model's name without the date at its end; nothing if there is none.
+/// A model's name without the date at its end; `None` if there is no date.
 fn undated(model: &str) -> Option<&str> {
     let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     // Name and date, with the date's parts from the last one backwards.

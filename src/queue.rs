@@ -1,9 +1,9 @@
-//! The channel that helpers' threads block on, and which lane goes next.
+//! The channel that helpers' threads block on, and the order of the lanes.
 //!
-//! What travels is a ticket without content: the task itself stays in the store, so that
-//! cancelling or expiry frees its text and its place at once. A ticket says no more than
-//! "look into the store", and whoever has one takes tasks until there is none; so as many
-//! tickets as there are threads are enough, however many tasks wait.
+//! The channel carries tickets without content: the task itself stays in the store, so that a
+//! cancellation or expiry frees its text and its place at once. A ticket means "look into the
+//! store", and the thread that receives it takes tasks until there are none; so one ticket for
+//! each thread is enough, however many tasks are queued.
 
 #[cfg(not(shuttle))]
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -27,8 +27,8 @@ pub(crate) fn lane_of(priority: Priority) -> usize {
     }
 }
 
-/// The two ends of a helper's ticket channel, which has one place for each thread. A ticket
-/// wakes one thread to look for a task or a callback, or to see that its helper was stopped.
+/// The two ends of a helper's ticket channel, which has one place for each thread. A ticket wakes
+/// one thread to look for a task or a callback, or to notice that its helper was stopped.
 #[cfg(not(shuttle))]
 pub(crate) struct Tickets {
     sender: Sender<()>,
@@ -44,26 +44,26 @@ impl Tickets {
 
     /// Wakes one thread, if one sleeps.
     pub(crate) fn send(&self) {
-        // Full: then every thread that sleeps has a ticket on its way, and every other one
-        // looks for work before it sleeps.
+        // Full: then every sleeping thread has a ticket in transit, and every other thread looks
+        // for work before it sleeps.
         let _ = self.sender.try_send(());
     }
 
-    /// Blocks until a ticket comes.
+    /// Blocks until a ticket arrives.
     pub(crate) fn receive(&self) {
         let _ = self.receiver.recv();
     }
 }
 
-/// Chooses lanes: high before normal before low; after eight takes in a row that passed over
-/// a lower lane, one from the lowest that waits.
+/// Chooses lanes: high before normal before low; after eight takes in a row that passed over a
+/// lower lane, one from the lowest lane that is not empty.
 #[derive(Debug, Default)]
 pub(crate) struct LaneChoice {
     passed_over: u32,
 }
 
 impl LaneChoice {
-    /// The lane to take from, given how many wait in each; `None` if nothing waits.
+    /// The lane to take from, given the number of tasks in each; `None` if all are empty.
     pub(crate) fn next(&mut self, waiting: [usize; LANES]) -> Option<usize> {
         let highest = waiting.iter().position(|&tasks| tasks > 0)?;
         let lowest = waiting.iter().rposition(|&tasks| tasks > 0)?;
@@ -115,9 +115,9 @@ mod tests {
                 tickets.receive();
                 woken.send(()).unwrap();
             });
-            // One that did not sleep would be noticed in microseconds.
+            // A thread that did not sleep would answer within microseconds.
             assert!(wakes.recv_timeout(Duration::from_millis(10)).is_err());
-            // Those beyond one for each thread are not kept.
+            // Tickets beyond one for each thread are discarded.
             tickets.send();
             tickets.send();
             wakes.recv().unwrap();

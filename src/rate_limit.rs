@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 /// Requests and tokens are limited within any span of this length.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Calls this close together are counted in one [`Span`], so that a window has a bounded
-/// number of them. They leave the window together, with the last of them.
+/// Calls this close together are counted in one [`Span`], which bounds the number of spans in a
+/// window. They leave the window together, with the last of them.
 const GRAIN: Duration = Duration::from_millis(100);
-/// Longest pause that a server can impose; a longer one is taken for a mistake.
+/// Longest pause that a server can impose; a longer one is assumed to be a mistake.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
 /// Bytes of text per token, where a provider does not report the number. English has about
 /// four.
@@ -21,17 +21,17 @@ pub(crate) const TOKENS_PER_IMAGE: u64 = 1000;
 
 /// Limits the requests and tokens per minute, and the tokens in all.
 ///
-/// Clones share one account: give the same limiter to several helpers that use one key. A
-/// helper waits for its permit, but not beyond its task's time: a wait that does not fit ends
-/// the task at once as [`RateLimited`](crate::ErrorKind::RateLimited). Once the budget is
-/// spent, tasks end as [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call.
+/// Clones share one account: give the same limiter to several helpers that use one key. A helper
+/// waits for its permit, but not beyond its task's deadline: if the wait does not fit, the task
+/// ends at once as [`RateLimited`](crate::ErrorKind::RateLimited). Once the budget is spent,
+/// tasks end as [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call.
 ///
 /// A minute is any 60 seconds. Every call counts, retries included. Tokens are counted as the
-/// provider reports them; until then, and where it reports none, they are estimated: four bytes
-/// of text each, and a thousand for each picture. What a call takes is known only after it: several calls in flight may together exceed a limit.
+/// provider reports them; until then, and where it reports none, they are estimated: one for four
+/// bytes of text, and a thousand for each picture. The tokens of a call are known only after it:
+/// several calls in flight may together exceed a limit.
 ///
-/// The limits that a provider reports (`x-ratelimit-…` headers, `retry-after`) are respected
-/// too.
+/// The limits that a provider reports (`x-ratelimit-…` headers, `retry-after`) are respected too.
 ///
 /// ```
 /// use automation_assistant::{HelperConfig, RateLimiter};
@@ -54,7 +54,7 @@ struct Account {
     requests: u64,
     tokens: u64,
     spent: u64,
-    /// No call before this moment: a server asked for it.
+    /// No call before this moment, at a server's request.
     paused_until: Option<Instant>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Permit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 pub(crate) enum NoPermit {
-    /// Ask again after this time.
+    /// Ask again after this duration.
     Later(Duration),
     /// The budget is spent.
     Spent { budget: u64 },
@@ -96,16 +96,15 @@ impl RateLimiter {
         self
     }
 
-    /// At most this many tokens, of prompts and answers, in any 60 seconds; at least 1. A
-    /// single larger call is made while no other one counts. Defaults to no limit.
+    /// At most this many tokens, of prompts and answers, in any 60 seconds; at least 1. A single
+    /// call above the limit is made when the window holds no other. Defaults to no limit.
     #[must_use]
     pub fn tokens_per_minute(self, tokens: u64) -> Self {
         lock(&self.0).tokens_max = Some(tokens);
         self
     }
 
-    /// At most this many tokens over the limiter's whole life; at least 1. Defaults to no
-    /// limit.
+    /// At most this many tokens over the limiter's lifetime; at least 1. Defaults to no limit.
     #[must_use]
     pub fn token_budget(self, tokens: u64) -> Self {
         lock(&self.0).budget = Some(tokens);
@@ -119,7 +118,7 @@ impl RateLimiter {
 
     /// # Errors
     ///
-    /// A description, for limits that let nothing through.
+    /// A description, for limits that permit no call.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn validate(&self) -> Result<(), &'static str> {
         let account = lock(&self.0);
@@ -150,13 +149,13 @@ impl RateLimiter {
         Ok(Permit { at: now, estimate })
     }
 
-    /// Gives a permit back for a call that was not made.
+    /// Returns a permit for a call that was not made.
     pub(crate) fn withdraw(&self, permit: Permit) {
         let mut account = lock(&self.0);
         account.uncount(permit.at, 1, permit.estimate);
     }
 
-    /// Counts what a call really took.
+    /// Counts the tokens that a call actually took.
     pub(crate) fn settle(&self, now: Instant, permit: Permit, tokens: u64) {
         let mut account = lock(&self.0);
         account.spent = account.spent.saturating_add(tokens);
@@ -165,7 +164,7 @@ impl RateLimiter {
         account.count(now, 0, tokens);
     }
 
-    /// Gives no permit for this time, as a server asked.
+    /// Grants no permit for this time, at a server's request.
     pub(crate) fn pause(&self, now: Instant, wait: Duration) {
         let mut account = lock(&self.0);
         let until = now.checked_add(wait.min(PAUSE_MAX));
@@ -203,7 +202,7 @@ impl Account {
 
     fn uncount(&mut self, at: Instant, requests: u64, tokens: u64) {
         let holds = |span: &&mut Span| span.opened <= at && at < span.opened + GRAIN;
-        // Gone from the window: then it counts no more anyway.
+        // No longer in the window: it is not counted any more.
         let Some(span) = self.spans.iter_mut().find(holds) else { return };
         let (requests, tokens) = (requests.min(span.requests), tokens.min(span.tokens));
         span.requests -= requests;
@@ -212,7 +211,7 @@ impl Account {
         self.tokens = self.tokens.saturating_sub(tokens);
     }
 
-    /// Time until a call of this size could have a permit, if no other came before it.
+    /// Time until a call of this size could get a permit, if no other call came first.
     fn wait(&self, now: Instant, estimate: u64) -> Duration {
         let mut until = self.paused_until;
         let (mut requests, mut tokens) = (self.requests, self.tokens);
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_counted_as_told_and_a_giant_goes_alone() {
+    fn tokens_are_counted_as_reported_and_a_giant_goes_alone() {
         let limiter = RateLimiter::new().tokens_per_minute(100);
         let start = Instant::now();
         let giant = limiter.admit(start, 1000).unwrap();
@@ -311,7 +310,7 @@ mod tests {
             assert_eq!(wait(limiter.admit(then, 1)), Duration::ZERO);
         }
         assert!(wait(limiter.admit(then, 1)) > Duration::ZERO);
-        // A grain ends where the next one begins.
+        // A span ends where the next one begins.
         limiter.admit(then + GRAIN, 1).unwrap_err();
         let open = RateLimiter::new();
         for at in [start, start + GRAIN, start + GRAIN + GRAIN / 2] {

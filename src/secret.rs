@@ -1,8 +1,8 @@
-//! Keys, and how they stay hidden.
+//! Keys, and how they stay hidden in output.
 
 use std::fmt;
 
-/// A key that never shows itself.
+/// A key that `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 

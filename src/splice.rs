@@ -1,5 +1,5 @@
-//! Bytes with data in between that becomes base64 only while the whole is read: a body with
-//! pictures is never held as it is sent.
+//! A body with pictures, whose bytes are encoded as base64 only while it is read: the encoded
+//! body is never in memory.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -8,29 +8,29 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// How much data is encoded at once: a multiple of three bytes, so that only the end of the
+/// How many bytes of data are encoded at once: a multiple of three, so that only the end of the
 /// data is padded.
 const DATA_STEP: usize = 768;
-/// The same as base64.
+/// The same step, in bytes of base64.
 const TEXT_STEP: usize = DATA_STEP / 3 * 4;
 
 /// Data to be read as base64; never empty.
 #[derive(Debug, Clone)]
 pub(crate) struct Insert {
-    /// Its place among the other bytes.
+    /// Its position among the other bytes.
     pub(crate) at: usize,
     pub(crate) data: Arc<Vec<u8>>,
 }
 
-/// Bytes that can be read many times, and are made while they are read.
+/// Bytes that can be read many times, and are generated while they are read.
 pub(crate) struct Streamed {
-    /// How many there are, in digits.
+    /// The number of bytes, in digits.
     pub(crate) content_length: String,
-    /// Reads them from their beginning.
+    /// A reader from the first byte.
     pub(crate) open: Box<dyn Fn() -> Box<dyn Read>>,
 }
 
-/// The bytes with these inserts, which are in the order of their places.
+/// The bytes with these inserts, which are sorted by position.
 pub(crate) fn splice(bytes: Vec<u8>, inserts: Vec<Insert>) -> Streamed {
     let inserted = inserts.iter().map(|insert| insert.data.len().div_ceil(3) as u64 * 4);
     let length = bytes.len() as u64 + inserted.sum::<u64>();
@@ -55,22 +55,22 @@ pub(crate) fn encoded_head(data: &[u8]) -> String {
     STANDARD.encode(&data[..data.len().min(DATA_STEP)])
 }
 
-/// Bytes and inserts on their way.
+/// A reader of bytes and inserts.
 struct Spliced {
     bytes: Arc<Vec<u8>>,
-    /// How many of the bytes are read.
+    /// How many of the bytes were read.
     at: usize,
     inserts: Arc<Vec<Insert>>,
-    /// How many of the inserts are begun, and how much of the last of these is encoded.
+    /// How many of the inserts were begun, and how much of the current one is encoded.
     begun: usize,
     encoded: usize,
-    /// Base64 of what is encoded, of which this range is not read yet.
+    /// The current base64 text, of which this range was not read yet.
     text: [u8; TEXT_STEP],
     ready: Range<usize>,
 }
 
 impl Spliced {
-    /// Encodes the next step of the insert that is begun; `false` at its end.
+    /// Encodes the next step of the current insert; `false` at its end.
     fn encode(&mut self) -> bool {
         let Some(insert) = self.begun.checked_sub(1).and_then(|last| self.inserts.get(last)) else {
             return false;
@@ -78,7 +78,7 @@ impl Spliced {
         let rest = &insert.data[self.encoded..];
         let step = &rest[..rest.len().min(DATA_STEP)];
         self.encoded += step.len();
-        // The text has room for a whole step.
+        // The buffer holds one complete step.
         self.ready = 0..STANDARD.encode_slice(step, &mut self.text).unwrap_or(0);
         !step.is_empty()
     }

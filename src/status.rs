@@ -1,4 +1,4 @@
-//! How a helper is.
+//! A helper's status.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::id::HelperId;
 
-/// What a helper does just now.
+/// The state of a helper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HelperStatus {
@@ -17,10 +17,10 @@ pub enum HelperStatus {
     Ready,
     /// At least one task runs.
     Processing,
-    /// It waits, having worked.
+    /// It waits for further tasks.
     Idle,
-    /// It waits, and its last task failed in a way that will repeat until a person changes
-    /// something (a key, a model's name). It still takes tasks; the next success clears it.
+    /// It waits, and its last task failed in a way that repeats until a person changes something
+    /// (a key, a model's name). It still accepts tasks; the next success clears this state.
     Error,
     /// It was stopped.
     Terminated,
@@ -69,45 +69,45 @@ impl<'de> Deserialize<'de> for HelperStatus {
     }
 }
 
-/// A helper's state at one moment.
+/// A helper's status and counters at one moment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HelperStatusReport {
     /// The helper's id.
     pub helper_id: HelperId,
-    /// Its name for people.
+    /// Its display name.
     pub name: String,
     /// Its backend's name, such as `Local (local-mock)`.
     pub backend: String,
-    /// What it does.
+    /// Its state.
     pub status: HelperStatus,
-    /// Tasks waiting.
+    /// The number of queued tasks.
     pub queued_tasks: usize,
-    /// Tasks running.
+    /// The number of running tasks.
     pub active_tasks: usize,
-    /// Tasks that ended in any way: done, failed, cancelled, terminated, expired.
+    /// Tasks that ended in any way: succeeded, failed, cancelled, terminated, expired.
     pub completed_tasks: u64,
     /// Of those, the ones that ended with an error.
     pub failed_tasks: u64,
-    /// Results kept.
+    /// The number of results kept.
     pub kept_results: usize,
-    /// Results dropped before anybody read them.
+    /// The number of results dropped before they were read.
     pub dropped_results: u64,
-    /// Its threads: running ones, those still in foreign code after a stop included.
+    /// The number of its running threads, including those still in foreign code after a stop.
     pub threads: usize,
-    /// Threads that a stop could not join in time.
+    /// The number of threads that a stop could not join in time.
     pub unjoined_threads: usize,
-    /// Callbacks of ended tasks ([`on_done`](crate::TaskRequest::on_done), and the drop of what
-    /// a request brought) that wait for a thread.
+    /// Callbacks of ended tasks ([`on_done`](crate::TaskRequest::on_done), and the drop of a
+    /// request's values) that wait for a thread.
     pub waiting_callbacks: usize,
-    /// How long the latest callback had waited when it began, in milliseconds; 0 where none
-    /// came yet.
+    /// How long the latest callback had waited when it started, in milliseconds; 0 if none has
+    /// run.
     pub callback_delay_ms: f64,
-    /// The longest that a callback has waited, in milliseconds.
+    /// The longest time that a callback has waited, in milliseconds.
     pub callback_delay_max_ms: f64,
-    /// Panics in `on_done` callbacks, in drops of what a request brought, and in what else a
-    /// helper asks its backend ([`stop_grace`](crate::AiBackend::stop_grace),
-    /// [`leaves_device`](crate::AiBackend::leaves_device)).
+    /// Panics in `on_done` callbacks, in drops of a request's values, and in the backend's
+    /// [`stop_grace`](crate::AiBackend::stop_grace) and
+    /// [`leaves_device`](crate::AiBackend::leaves_device).
     pub callback_panics: u64,
     /// Panics in observers.
     pub observer_panics: u64,

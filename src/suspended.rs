@@ -1,5 +1,5 @@
-//! Suspended time: time in which the device slept. It counts against a task's deadline, though
-//! `Instant` stands still in it.
+//! Suspended time: the time for which the device was suspended. It counts against a task's
+//! deadline, although `Instant` does not advance in it.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
@@ -7,12 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::device::{ClockReading, MIN_CLOCK_GAP};
 use crate::sync::{AtomicU64, Ordering, now};
 
-/// What a manager's helpers know of the device's suspended time.
+/// The suspended time that a manager's helpers have observed.
 pub(crate) struct SuspendedTime {
-    /// The clocks when the first task came.
+    /// The clocks at the first task.
     since: OnceLock<ClockReading>,
-    /// Suspended time noticed so far, in milliseconds, and how much of that was not reported
-    /// yet.
+    /// Suspended time observed so far, in milliseconds, and how much of it was not reported yet.
     noticed_ms: AtomicU64,
     unreported_ms: AtomicU64,
 }
@@ -23,7 +22,7 @@ impl SuspendedTime {
         Self { since: OnceLock::new(), noticed_ms, unreported_ms }
     }
 
-    /// Begins to watch; the first call reads the clocks.
+    /// Starts observing; the first call reads the clocks.
     pub(crate) fn watch(&self) {
         self.since.get_or_init(ClockReading::now);
     }
@@ -35,7 +34,7 @@ impl SuspendedTime {
 
     /// How long the device was suspended between two readings of wall clock and `Instant`, of
     /// which the second was just taken. The wall clock is compared first, which costs nothing;
-    /// only where it ran ahead does the boot clock tell a suspension from a clock that was set.
+    /// only if it ran ahead, the boot clock is read, which shows whether the wall clock was set.
     pub(crate) fn between(
         &self,
         before: (SystemTime, Instant),
@@ -54,8 +53,9 @@ impl SuspendedTime {
         suspended
     }
 
-    /// Notes how long the device was suspended since watching began. Of two readings after the
-    /// same suspension the later one may be some milliseconds longer: that is no further one.
+    /// Records how long the device was suspended since observation began. Of two readings after
+    /// the same suspension the later one may be some milliseconds longer: that is not a further
+    /// one.
     fn notice(&self, total: Duration) {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (total_ms, gap_ms) = (ms(total), ms(MIN_CLOCK_GAP));
@@ -74,17 +74,17 @@ impl SuspendedTime {
     }
 }
 
-/// A task cannot have slept longer than the device did, nor longer than the wall clock ran
-/// ahead while it was there.
-fn counted(wall_ahead: Duration, device_slept: Duration) -> Duration {
-    let suspended = wall_ahead.min(device_slept);
+/// The suspended time of a task: at most the device's suspended time, and at most what the wall
+/// clock ran ahead during the task.
+fn counted(wall_ahead: Duration, device_suspended: Duration) -> Duration {
+    let suspended = wall_ahead.min(device_suspended);
     if suspended < MIN_CLOCK_GAP { Duration::ZERO } else { suspended }
 }
 
 #[cfg(test)]
 impl SuspendedTime {
-    /// Watches a device that has slept ever since it was switched on.
-    pub(crate) fn as_if_always_asleep() -> Self {
+    /// For tests: a device that was suspended ever since it was switched on.
+    pub(crate) fn as_if_always_suspended() -> Self {
         let source = ClockReading::now().source();
         let suspended = Self::new();
         let _ = suspended.since.set(ClockReading::new(Instant::now(), Duration::ZERO, source));
@@ -112,7 +112,7 @@ mod tests {
         suspended.notice(second * 60);
         assert_eq!(suspended.unreported(), Some(second * 60));
         assert_eq!(suspended.unreported(), None);
-        // The same sleep, seen again with what clocks are off by.
+        // The same suspension, observed again with deviations of the clocks.
         for seen in [59_990, 60_000, 60_010, 60_999] {
             suspended.notice(Duration::from_millis(seen));
             assert_eq!(suspended.unreported(), None, "{seen}");
@@ -133,7 +133,7 @@ mod tests {
         let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
         suspended.watch();
         assert!(suspended.since.get().is_some());
-        let suspended = SuspendedTime::as_if_always_asleep();
+        let suspended = SuspendedTime::as_if_always_suspended();
         assert!(suspended.since(an_hour_ago, submitted) >= MIN_CLOCK_GAP);
         assert!(suspended.unreported() >= Some(MIN_CLOCK_GAP));
         assert_eq!(suspended.since(SystemTime::now(), submitted), Duration::ZERO);

@@ -1,7 +1,7 @@
-//! The synchronisation primitives of the core, behind one door.
+//! The synchronisation primitives of the core, in one module.
 //!
 //! The core takes its locks, threads, thread-locals and its clock from here, so that a model
-//! checker can stand in for them without a second copy of the code: see tests/README.md.
+//! checker can replace them without a second copy of the code: see tests/README.md.
 
 use std::time::Instant;
 
@@ -30,19 +30,19 @@ pub(crate) use std::{
     thread_local,
 };
 
-/// The moment that it is.
+/// The current moment.
 #[cfg(not(shuttle))]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Locks, and goes on after a poisoning: no foreign code runs under our locks, so a
-/// poisoned lock can only come from a panic that left the data whole.
+/// Locks a mutex, and ignores poisoning: no foreign code runs under the library's locks, so a
+/// poisoned lock only comes from a panic that left the data consistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Starts a named thread with an explicit stack; refusal by the system is an error.
+/// Starts a named thread with a stack of this size; returns the system's error.
 pub(crate) fn spawn_thread(
     name: String,
     stack_bytes: usize,
@@ -51,7 +51,7 @@ pub(crate) fn spawn_thread(
     Builder::new().name(name).stack_size(stack_bytes).spawn(work)
 }
 
-/// One sleep on a condition; nothing if the moment has come.
+/// One sleep on a condition variable; `None` if the moment has come.
 pub(crate) fn wait_until<'a, T>(
     condition: &Condvar,
     guard: MutexGuard<'a, T>,
@@ -70,7 +70,7 @@ pub(crate) fn wait_until<'a, T>(
     }
 }
 
-/// The earlier of two moments, of which either may never come.
+/// The earlier of two moments; `None` is never.
 pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -1,4 +1,4 @@
-//! How a task failed: a kind to act on, and the facts behind it.
+//! Why a task failed: a kind to act on, and the facts behind it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,54 +9,54 @@ use serde::{Serialize, Serializer};
 
 use crate::text::clean;
 
-/// What kind of failure ended a task. Decide by this, never by the text of a message.
+/// The kind of failure that ended a task. Decide by this, never by the text of a message.
 ///
-/// Kinds come from typed facts (HTTP status, provider code, which limit ran out).
+/// It is derived from typed facts (HTTP status, provider code, the limit that was exceeded).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The time for the task ran out, waiting in the queue or running.
+    /// The task's time ran out, in the queue or while it ran.
     Timeout,
-    /// Cancelled by its owner, or because its helper was stopped while it ran.
+    /// The task was cancelled by its owner, or its helper was stopped while it ran.
     Cancelled,
-    /// Its helper was stopped before the task was begun.
+    /// The helper was stopped before the task began.
     Terminated,
     /// A backend, tool or callback panicked.
     Panicked,
-    /// The provider cannot accept this request as it is; sending it again will not help.
+    /// The provider rejects this request as it is; sending it again will not help.
     InvalidRequest,
     /// The key is missing, wrong or expired.
     Authentication,
-    /// The key is known, but may not do this.
+    /// The key is valid, but has no permission for this.
     PermissionDenied,
-    /// No such endpoint or model.
+    /// The endpoint or model does not exist.
     NotFound,
-    /// Too many requests or tokens for now; later it may work.
+    /// Too many requests or tokens at the moment; it may succeed later.
     RateLimited,
     /// The account's or the helper's budget is spent; waiting will not help.
     QuotaExceeded,
-    /// Prompt and context are longer than the model can read.
+    /// Prompt and context are longer than the model's context window.
     ContextLengthExceeded,
     /// The provider withheld the answer, or the model refused.
     ContentFiltered,
-    /// The answer broke off in the middle; [`TaskError::partial`] has what came.
+    /// The answer was cut off; [`TaskError::partial`] has the text that arrived.
     Truncated,
-    /// The provider failed, or is overloaded.
+    /// The provider failed or is overloaded.
     Server,
-    /// No connection, or it broke: name look-up, connect, TLS, reset.
+    /// No connection, or it was lost: name look-up, connect, TLS, reset.
     Network,
-    /// The server answered, but not in the protocol expected of it.
+    /// The server's reply does not follow the expected protocol.
     Protocol,
-    /// The answer is larger than the helper's bound on replies.
+    /// The answer is larger than the helper's limit on replies.
     ResponseTooLarge,
-    /// The backend cannot do what the request asks for.
+    /// The backend does not support what the request asks for.
     Unsupported,
-    /// A failure of a user's own backend that fits no other kind.
+    /// A failure of a custom backend that fits no other kind.
     Other,
 }
 
 impl ErrorKind {
-    /// The kind in snake case, as it stands in telemetry lines and in JSON.
+    /// The kind in snake case, as in telemetry lines and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
@@ -81,8 +81,8 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the same request will fail again until a person changes something (a key, a
-    /// model name, an account). A helper whose last task ended so reports
+    /// Whether the same request fails again until a person changes something (a key, a model
+    /// name, an account). A helper whose last task ended with such a failure reports
     /// [`HelperStatus::Error`](crate::HelperStatus::Error).
     pub const fn repeats_without_human(self) -> bool {
         matches!(
@@ -110,9 +110,9 @@ impl Serialize for ErrorKind {
 
 /// Why a task has no result.
 ///
-/// `Display` tells what happened and what to do; it holds no key and no prompt. What a server
-/// said is kept apart ([`message`](Self::message)) from our own words
-/// ([`summary`](Self::summary)): only the latter go into telemetry.
+/// `Display` states what happened and what to do; it holds no key and no prompt. A server's
+/// message ([`message`](Self::message)) is separate from the library's own text
+/// ([`summary`](Self::summary)): only the latter goes into telemetry.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TaskError(Box<Inner>);
 
@@ -128,15 +128,15 @@ struct Inner {
     partial: Option<String>,
 }
 
-/// Longest foreign code or request id that is kept, in bytes. OpenAI's request ids take 36.
+/// Longest provider code or request id that is kept, in bytes. OpenAI's request ids take 36.
 const FOREIGN_NAME_BYTES_MAX: usize = 64;
 
-/// Longest foreign message that is kept, in bytes: enough for a sentence or three.
+/// Longest provider message that is kept, in bytes: enough for one to three sentences.
 const FOREIGN_MESSAGE_BYTES_MAX: usize = 512;
 
 impl TaskError {
-    /// A failure with our own words for it: one sentence that says what to do, and that
-    /// holds no key, prompt or reply (it goes into telemetry).
+    /// An error of this kind with a summary: one sentence that says what to do, without key,
+    /// prompt or reply (it goes into telemetry).
     pub fn new(kind: ErrorKind, summary: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -150,12 +150,12 @@ impl TaskError {
         }))
     }
 
-    /// Adds what a foreign party said. Control characters are replaced and the text is cut
-    /// to 512 bytes. Whoever adds it sees to it that keys are taken out first.
+    /// Adds the provider's message. Control characters are replaced and the text is cut to 512
+    /// bytes. The caller must remove keys from it first.
     #[must_use]
-    pub fn with_message(mut self, said: &str) -> Self {
-        let said = clean(said, FOREIGN_MESSAGE_BYTES_MAX);
-        self.0.detail = (!said.is_empty()).then_some(said);
+    pub fn with_message(mut self, message: &str) -> Self {
+        let message = clean(message, FOREIGN_MESSAGE_BYTES_MAX);
+        self.0.detail = (!message.is_empty()).then_some(message);
         self
     }
 
@@ -166,7 +166,7 @@ impl TaskError {
         self
     }
 
-    /// Adds the provider's own code, such as `invalid_api_key`. What is no name
+    /// Adds the provider's own code, such as `invalid_api_key`. A text that is not a name
     /// (letters, digits, `_ - . :`, at most 64 bytes) is left out.
     #[must_use]
     pub fn with_code(mut self, code: &str) -> Self {
@@ -174,22 +174,22 @@ impl TaskError {
         self
     }
 
-    /// Adds the provider's id of the request, to quote to its support. What is no name (as
-    /// for codes) is left out.
+    /// Adds the provider's id of the request, to quote to its support. A text that is not a name
+    /// (as for codes) is left out.
     #[must_use]
     pub fn with_request_id(mut self, id: &str) -> Self {
         self.0.request_id = foreign_name(id);
         self
     }
 
-    /// Adds how long the provider asks to wait.
+    /// Adds how long the provider asks to wait before a retry.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
 
-    /// Adds the part of the answer that came before the failure.
+    /// Adds the part of the answer that arrived before the failure.
     #[must_use]
     pub fn with_partial(mut self, text: impl Into<String>) -> Self {
         let text = text.into();
@@ -197,22 +197,22 @@ impl TaskError {
         self
     }
 
-    /// The same with this text, unless it has some already or the text is empty.
+    /// The same with this partial text, unless it has one already or the text is empty.
     pub(crate) fn with_partial_if_none(self, text: String) -> Self {
         if self.0.partial.is_some() { self } else { self.with_partial(text) }
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What the provider said, if it said anything; our own words otherwise.
+    /// The provider's message, if there is one; otherwise the summary.
     pub fn message(&self) -> &str {
         self.0.detail.as_deref().unwrap_or(&self.0.summary)
     }
 
-    /// Our own words: what happened and what to do, without anything a server sent.
+    /// The library's own text: what happened and what to do, without anything a server sent.
     pub fn summary(&self) -> &str {
         &self.0.summary
     }
@@ -232,12 +232,12 @@ impl TaskError {
         self.0.request_id.as_deref()
     }
 
-    /// How long the provider asks to wait before the next try.
+    /// How long the provider asks to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The part of the answer that came before the failure.
+    /// The part of the answer that arrived before the failure.
     pub fn partial(&self) -> Option<&str> {
         self.0.partial.as_deref()
     }
@@ -275,7 +275,7 @@ impl fmt::Display for TaskError {
     }
 }
 
-/// Everything but the partial answer, of which only the length is told.
+/// All fields; of the partial answer only the length.
 impl fmt::Debug for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskError")
@@ -309,7 +309,8 @@ impl Serialize for TaskError {
     }
 }
 
-/// The text as a name, or nothing: foreign codes go into telemetry, foreign prose must not.
+/// The text if it is a name, else `None`: provider codes go into telemetry, provider prose must
+/// not.
 fn foreign_name(text: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
     let named = !text.is_empty() && text.len() <= FOREIGN_NAME_BYTES_MAX;
@@ -321,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_tells_the_facts_and_debug_hides_the_partial_answer() {
+    fn display_states_the_facts_and_debug_hides_the_partial_answer() {
         let error = TaskError::new(ErrorKind::RateLimited, "slow down")
             .with_status(429)
             .with_code("rate_limit_exceeded")

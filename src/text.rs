@@ -1,6 +1,6 @@
-//! Text of others, cut to a length in bytes. (`str::floor_char_boundary` needs Rust 1.91.)
+//! Foreign text, cut to a length in bytes. (`str::floor_char_boundary` needs Rust 1.91.)
 
-/// The longest beginning of at most `bytes_max` bytes that ends between two characters.
+/// The longest prefix of at most `bytes_max` bytes that ends at a character boundary.
 pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     let mut end = text.len().min(bytes_max);
     // At most three steps, to the first byte of a character. Zero is a boundary.
@@ -10,8 +10,8 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// The text on one line: blanks around it go, control characters become blanks, and `…`
-/// follows if more than `bytes_max` bytes are cut off.
+/// The text on one line: surrounding white space is removed, control characters become spaces,
+/// and `…` is appended if it is cut to `bytes_max` bytes.
 pub(crate) fn clean(text: &str, bytes_max: usize) -> String {
     let text = text.trim();
     let kept = cut(text, bytes_max);

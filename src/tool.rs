@@ -9,13 +9,13 @@ use crate::foreign::catch_panic;
 use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 use crate::text::cut;
 
-/// What stands at the end of a tool's output that was cut.
+/// Appended to a tool's output that was cut.
 const CUT_MARK: &str = " [cut: the output was longer]";
 
 /// A function that a model may call while it works on a task ("function calling").
 ///
-/// Runs on the helper's thread. A panic in it is caught; the model is told that the tool
-/// failed, and the task goes on.
+/// Runs on the helper's thread. A panic in it is caught and reported to the model as a failure of
+/// the tool, and the task continues.
 pub trait Tool: Send + Sync {
     /// Its name: letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
     fn name(&self) -> &str;
@@ -23,16 +23,16 @@ pub trait Tool: Send + Sync {
     /// What it does and when to use it, for the model.
     fn description(&self) -> &str;
 
-    /// The JSON schema of its arguments (an object schema). Nested deeper than 128 levels it
-    /// cannot be sent: tasks that offer the tool end as
+    /// The JSON schema of its arguments (an object schema). If it is nested deeper than 128
+    /// levels, tasks that offer the tool end as
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest).
     fn parameters(&self) -> Value;
 
-    /// Does the work. The text goes back to the model.
+    /// Runs the tool. The returned text is sent to the model.
     ///
     /// # Errors
     ///
-    /// The text of a failure also goes back to the model, so that it can try otherwise.
+    /// The error text is also sent to the model, so that it can try something else.
     fn call(&self, arguments: &Value) -> Result<String, String>;
 }
 
@@ -47,8 +47,8 @@ pub(crate) fn schema(tool: &dyn Tool) -> Result<Value, String> {
     Err(format!("the parameters of tool {name} are nested deeper than {MAX_JSON_DEPTH} levels"))
 }
 
-/// Runs one call. Whatever goes wrong becomes a text for the model, which may then try
-/// otherwise: the error.
+/// Runs one call. Every failure is returned as a text for the model, which may then try
+/// something else.
 pub(crate) fn run(
     tools: &[Arc<dyn Tool>],
     name: &str,
@@ -72,7 +72,7 @@ pub(crate) fn run(
     output.map(|text| shortened(text, output_max)).map_err(|text| shortened(text, output_max))
 }
 
-/// The arguments of a call; a tool without any may be called with nothing.
+/// The arguments of a call; empty text counts as no arguments.
 pub(crate) fn arguments(text: &str) -> Option<Value> {
     if text.trim().is_empty() {
         return Some(Value::Object(Map::new()));
@@ -94,7 +94,7 @@ impl fmt::Debug for dyn Tool + '_ {
     }
 }
 
-/// A tool made of a closure.
+/// A tool made from a closure.
 ///
 /// ```
 /// use automation_assistant::{FnTool, Tool};

@@ -1,4 +1,4 @@
-//! Ids of traces, and what a request sets for its trace. Knows no tracing service.
+//! Ids of traces, and a request's settings for its trace. Independent of any tracing service.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::id::random_u64;
 
 /// The id of a trace: a UUID of version 7, which begins with the time of its creation.
 ///
-/// Ids of one process rise, whatever the clock does.
+/// The ids of one process are increasing, even if the clock is set back.
 ///
 /// ```
 /// use automation_assistant::TraceId;
@@ -23,16 +23,16 @@ pub struct TraceId(u128);
 
 /// Bits for the order within one millisecond (RFC 9562: `rand_a`).
 const ORDER_BITS: u32 = 12;
-/// Bits of chance at the end (RFC 9562: `rand_b`).
+/// Random bits at the end (RFC 9562: `rand_b`).
 const CHANCE_BITS: u32 = 62;
 const VERSION: u128 = 7 << 76;
 const VARIANT: u128 = 0b10 << CHANCE_BITS;
 
-/// Milliseconds and order of the id made last. Process-wide, so that all ids rise.
+/// Milliseconds and order of the latest id. Process-wide, so that all ids increase.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 impl TraceId {
-    /// A new id of this moment.
+    /// A new id with the current time.
     #[allow(clippy::new_without_default)] // No two are equal: nothing is a default.
     pub fn new() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -43,7 +43,7 @@ impl TraceId {
         Self::assemble(next(last.unwrap_or_default()), random_u64())
     }
 
-    /// An id of this moment (milliseconds, then order) and chance.
+    /// An id of this time (milliseconds, then order) and these random bits.
     fn assemble(moment: u64, chance: u64) -> Self {
         let moment = u128::from(moment);
         let (millis, order) = (moment >> ORDER_BITS, moment & ((1 << ORDER_BITS) - 1));
@@ -73,7 +73,7 @@ impl fmt::Debug for TraceId {
     }
 }
 
-/// The text is no UUID of version 7.
+/// The text is not a UUID of version 7.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseTraceIdError;
 
@@ -97,7 +97,7 @@ impl FromStr for TraceId {
     }
 }
 
-/// What a request sets for its trace.
+/// A request's settings for its trace.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TraceNote {
     pub(crate) id: Option<TraceId>,
@@ -135,7 +135,7 @@ impl TraceNote {
     }
 }
 
-/// Whether a text can stand as a name.
+/// Whether a text is a valid name.
 pub(crate) fn is_name(text: &str, bytes_max: usize) -> bool {
     !text.trim().is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
 }
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_of_version_7_and_tell_their_time() {
+    fn ids_are_of_version_7_and_contain_their_time() {
         // The example of RFC 9562, appendix A.6: 2022-02-22, 1645557742000 ms.
         let moment = 1_645_557_742_000 << ORDER_BITS | 0xcc3;
         let id = TraceId::assemble(moment, 0x18c4_dc0c_0c07_398f);

@@ -1,12 +1,12 @@
-//! URLs: what of one may be shown, and its host.
+//! URLs: the part that may be shown, and the host.
 
 use std::net::Ipv6Addr;
 
-/// What stands in place of a URL that cannot be told apart from its secrets.
+/// Shown in place of a URL that cannot be separated from its secrets.
 const NOT_SHOWN: &str = "[a URL that cannot be parsed is not shown]";
 
-/// A URL without what can hold a secret: user and password, query and fragment. One that cannot be
-/// parsed is not shown at all.
+/// A URL without the parts that can hold a secret: user and password, query and fragment. A URL
+/// that cannot be parsed is not shown at all.
 pub(crate) fn shown(url: &str) -> String {
     parts(url).unwrap_or_else(|| NOT_SHOWN.to_owned())
 }
@@ -27,7 +27,7 @@ fn parts(url: &str) -> Option<String> {
     can_be_shown.then(|| format!("{scheme}://{host}{path}"))
 }
 
-/// The host of `host`, `host:port` or `[v6]:port`; nothing if host or port make no sense.
+/// The host of `host`, `host:port` or `[v6]:port`; `None` if host or port are invalid.
 pub(crate) fn host_of(authority: &str) -> Option<&str> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, after) = rest.split_once(']')?;

@@ -1,4 +1,4 @@
-//! What answers a task: the trait, and all that one call needs. Names no HTTP.
+//! The trait of backends, and the context of one call. Names no HTTP.
 
 mod sent;
 
@@ -19,10 +19,10 @@ pub(crate) use sent::SentText;
 
 /// Something that answers tasks.
 ///
-/// One value serves all threads of a helper at once. Each call blocks its thread until there
-/// is an answer; it should end soon after [`CallContext::deadline`], and at once after
-/// [`CallContext::cancel`] is raised. A backend that does neither keeps only its thread: the
-/// task itself is ended without it.
+/// One value serves all threads of a helper at once. Each call blocks its thread until there is
+/// an answer; it should return soon after [`CallContext::deadline`], and at once after
+/// [`CallContext::cancel`] is raised. If it does neither, it occupies its thread, and the task is
+/// ended without it.
 ///
 /// ```
 /// use automation_assistant::{AiBackend, CallContext, Reply, TaskError};
@@ -47,22 +47,22 @@ pub trait AiBackend: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Whatever kept it from an answer; the task ends with this error.
+    /// The reason why there is no answer; the task ends with this error.
     ///
     /// # Panics
     ///
     /// A panic is caught, and ends the task as [`ErrorKind::Panicked`].
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError>;
 
-    /// How long a cancelled call may need to come back, at most; a stop waits this long and
-    /// a second more before it leaves a thread behind. Defaults to zero.
+    /// How long a cancelled call may take to return, at most; a stop waits this long plus 0.8 s
+    /// before it detaches a thread. Defaults to zero.
     fn stop_grace(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Whether the backend looks at [`TaskRequest::images`] and those of the turns. A task with
-    /// pictures ends as [`ErrorKind::Unsupported`], without a call, where it does not: nothing
-    /// is left out in silence. Defaults to `false`.
+    /// Whether the backend uses [`TaskRequest::images`] and those of the turns. If `false`, a
+    /// task with pictures ends as [`ErrorKind::Unsupported`] without a call: no picture is
+    /// silently left out. Defaults to `false`.
     fn accepts_images(&self) -> bool {
         false
     }
@@ -80,22 +80,22 @@ pub trait AiBackend: Send + Sync {
 pub struct Reply {
     /// The text.
     pub text: String,
-    /// The model that wrote it, where known.
+    /// The model that wrote it, if known.
     pub model: Option<String>,
-    /// Tokens, where told.
+    /// Tokens, if reported.
     pub usage: Option<Usage>,
-    /// Why it ends here, where told.
+    /// Why the model stopped, if reported.
     pub finish_reason: Option<FinishReason>,
-    /// Who runs the model, where a gateway told (such as `openai`).
+    /// The provider that runs the model (such as `openai`), if a gateway reported it.
     pub provider: Option<String>,
     /// Which of OpenAI's APIs answered.
     pub(crate) api: Option<OpenAiApi>,
-    /// The embedded engine's: it says back what it was asked.
+    /// Whether the embedded engine answered, which returns its input.
     pub(crate) echoed: bool,
 }
 
 impl Reply {
-    /// An answer of this text, with nothing else known.
+    /// An answer with this text and no further values.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -122,14 +122,14 @@ impl Reply {
         self
     }
 
-    /// The same with why the model stopped.
+    /// The same with the reason why the model stopped.
     #[must_use]
     pub fn with_finish_reason(mut self, reason: FinishReason) -> Self {
         self.finish_reason = Some(reason);
         self
     }
 
-    /// The same with who runs the model.
+    /// The same with the provider that runs the model.
     #[must_use]
     pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
         self.provider = Some(provider.into());
@@ -137,7 +137,7 @@ impl Reply {
     }
 }
 
-/// Lengths, never the text.
+/// Shows lengths, never the text.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
@@ -150,15 +150,15 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// How one call to a provider went, for telemetry; see [`CallContext::end_attempt`].
+/// The outcome of one call to a provider, for telemetry; see [`CallContext::end_attempt`].
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Attempt<'a> {
-    /// What went wrong; nothing if it went well.
+    /// The error; `None` if the call succeeded.
     pub error: Option<&'a TaskError>,
-    /// The HTTP status that came back.
+    /// The HTTP status of the response.
     pub http_status: Option<u16>,
-    /// Tokens, as told.
+    /// Tokens, if reported.
     pub usage: Option<&'a Usage>,
     /// Time to the reply's first byte.
     pub first_byte: Option<Duration>,
@@ -166,26 +166,26 @@ pub struct Attempt<'a> {
     pub waited: Option<Duration>,
     /// Which of OpenAI's APIs was asked.
     pub(crate) api: Option<OpenAiApi>,
-    /// How much of the reply was odd but understood.
+    /// How many places of the reply deviated from its API but were understood.
     pub(crate) oddities: u32,
-    /// Nothing but the task's end can follow it.
+    /// Whether this is the task's final attempt.
     pub(crate) last: bool,
 }
 
 impl<'a> Attempt<'a> {
-    /// A call that went well, or failed with this error.
+    /// A call that succeeded, or failed with this error.
     pub fn new(error: Option<&'a TaskError>) -> Self {
         Self { error, ..Self::default() }
     }
 }
 
-/// Where attempts are written down. Implemented by the helper.
+/// Records attempts. Implemented by the helper.
 pub(crate) trait AttemptLog {
-    /// A call begins. The first one of a task has begun with the task.
+    /// A call begins. The first call of a task begins with the task.
     fn begin(&self);
-    /// The call begun last was not made.
+    /// The call that was begun was not made: no event is reported for it.
     fn withdraw(&self);
-    /// The call begun last has ended.
+    /// The call that was begun has ended.
     fn end(&self, attempt: &Attempt<'_>);
 }
 
@@ -198,13 +198,13 @@ pub struct CallContext<'a> {
     pub(crate) cancel: &'a CancelSignal,
     pub(crate) deadline: Option<Instant>,
     pub(crate) on_text: RefCell<Option<OnText>>,
-    /// The text sent so far, for a task that fails.
+    /// The text sent so far, kept for a task that fails.
     pub(crate) sent: &'a SentText,
-    /// Whether any of it was delivered.
+    /// Whether any text was delivered to the callback.
     pub(crate) text_sent: Cell<bool>,
-    /// When the first piece of text came.
+    /// When the first delta of text arrived.
     pub(crate) first_text: Cell<Option<Instant>>,
-    /// Whether the owner's callback runs: a panic then is the callback's.
+    /// Whether the owner's callback is running: a panic is then the callback's.
     pub(crate) in_callback: Cell<bool>,
     pub(crate) attempts: &'a dyn AttemptLog,
 }
@@ -220,12 +220,12 @@ impl CallContext<'_> {
         self.task_id.helper_id()
     }
 
-    /// What is asked.
+    /// The prompt.
     pub fn prompt(&self) -> &str {
         &self.request.prompt
     }
 
-    /// The request: context, earlier turns, tools and so on (its callbacks are taken out).
+    /// The request: context, earlier turns, tools and so on (without its callbacks).
     pub fn request(&self) -> &TaskRequest {
         self.request
     }
@@ -235,12 +235,12 @@ impl CallContext<'_> {
         self.system_prompt
     }
 
-    /// When the answer must be there; `None` if it may take for ever.
+    /// When the answer is due; `None` if there is no limit.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Time left; zero if there is none, `None` if there is no limit.
+    /// Time left until the deadline; zero if it has passed, `None` if there is none.
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(crate::sync::now()))
     }
@@ -250,7 +250,8 @@ impl CallContext<'_> {
         self.cancel
     }
 
-    /// Fails if the task was cancelled or its time is up: call it now and then in long work.
+    /// Fails if the task was cancelled or its deadline has passed: call it regularly in long
+    /// work.
     ///
     /// # Errors
     ///
@@ -265,11 +266,11 @@ impl CallContext<'_> {
         }
     }
 
-    /// Waits this long, or until the task is cancelled or its time is up.
+    /// Waits this long, or until the task is cancelled or its deadline passes.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Cancelled`] or [`ErrorKind::Timeout`], as soon as it is so.
+    /// [`ErrorKind::Cancelled`] or [`ErrorKind::Timeout`], as soon as either occurs.
     pub fn pause(&self, wait: Duration) -> Result<(), TaskError> {
         let left = self.remaining();
         let (wait, short) = match left {
@@ -285,28 +286,28 @@ impl CallContext<'_> {
         }
     }
 
-    /// Whether the request's owner asked for text piece by piece.
+    /// Whether the request has a callback for deltas of text.
     pub fn wants_text(&self) -> bool {
         let wants = |on_text: &OnText| on_text.text.is_some();
         self.on_text.try_borrow().is_ok_and(|callbacks| callbacks.as_ref().is_some_and(wants))
     }
 
-    /// Whether any text was handed on already; after that a retry would repeat it.
+    /// Whether any text was delivered already; a retry would then repeat it.
     pub fn text_was_sent(&self) -> bool {
         self.text_sent.get()
     }
 
-    /// Delivers a delta of the answer's text to the request's owner, if it asked for that. If
-    /// the task fails afterwards, all text that was sent is in [`TaskError::partial`].
+    /// Delivers a delta of the answer's text to the request's callback, if it has one. If the
+    /// task fails afterwards, all text that was sent is in [`TaskError::partial`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Cancelled`] once the task is cancelled, and where the callback breaks off:
-    /// stop working.
+    /// [`ErrorKind::Cancelled`] once the task is cancelled, and when the callback returns
+    /// `Break`: stop working.
     ///
     /// # Panics
     ///
-    /// With whatever the owner's callback panics.
+    /// If the callback panics.
     pub fn send_text(&self, text: &str) -> Result<(), TaskError> {
         if self.cancel.is_cancelled() {
             return Err(cancelled());
@@ -330,11 +331,11 @@ impl CallContext<'_> {
         }
     }
 
-    /// Delivers a delta of the model's reasoning to the request's owner, if it asked for that.
+    /// Delivers a delta of the model's reasoning to the request's callback, if it has one.
     ///
     /// # Panics
     ///
-    /// With whatever the owner's callback panics.
+    /// If the callback panics.
     pub fn send_reasoning(&self, text: &str) {
         self.call_back(text, |on_text| {
             if let Some(callback) = &mut on_text.reasoning {
@@ -344,7 +345,7 @@ impl CallContext<'_> {
     }
 
     fn call_back(&self, text: &str, call: impl FnOnce(&mut OnText)) {
-        // A callback cannot reach its own call again, so the borrow is free.
+        // A callback cannot call back into its own call, so the borrow succeeds.
         let Ok(mut callbacks) = self.on_text.try_borrow_mut() else { return };
         if let (Some(callbacks), false) = (callbacks.as_mut(), text.is_empty()) {
             self.in_callback.set(true);
@@ -353,23 +354,23 @@ impl CallContext<'_> {
         }
     }
 
-    /// Says that a further call to the provider begins. The first has begun with the task.
+    /// Marks the start of a further call to the provider. The first call begins with the task.
     pub fn begin_attempt(&self) {
-        // The new call sends its text from the start; what the owner has got stays.
+        // The new call sends its text from the start; text that was delivered is kept.
         if !self.text_sent.get() {
             self.sent.forget();
         }
         self.attempts.begin();
     }
 
-    /// Says that the call begun last is not under way: what follows is a wait, or a refusal
-    /// without a call.
+    /// Marks that the call that was begun is not made: a wait follows, or a failure without a
+    /// call.
     pub(crate) fn withdraw_attempt(&self) {
         self.attempts.withdraw();
     }
 
-    /// Writes down how the call begun last went: one `backend_call` event. A backend that
-    /// never calls this gets one for the whole of [`AiBackend::process`].
+    /// Records the outcome of the current call: one `backend_call` event. A backend that never
+    /// calls this gets one event for the complete [`AiBackend::process`].
     pub fn end_attempt(&self, attempt: &Attempt<'_>) {
         self.attempts.end(attempt);
     }
@@ -390,7 +391,7 @@ pub(crate) fn cancelled() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "the task was cancelled")
 }
 
-/// The error of a task whose time is up while it runs.
+/// The error of a task whose deadline passes while it runs.
 pub(crate) fn timed_out() -> TaskError {
     TaskError::new(
         ErrorKind::Timeout,

@@ -1,11 +1,11 @@
-//! The text that a backend has sent for a task: a task that fails keeps it.
+//! The text that a backend has sent for a task, kept for a task that fails.
 
 use crate::sync::{Mutex, lock};
 
-/// The largest empty buffer that is kept: most answers fit, and the next needs no allocation.
+/// The largest buffer that is kept for reuse: most answers fit, and the next needs no allocation.
 const KEPT_BYTES: usize = 1024;
 
-/// Filled by the task's thread, copied by whoever ends the task.
+/// Filled by the task's thread, copied by the thread that ends the task.
 pub(crate) struct SentText {
     text: Mutex<String>,
     bytes_max: usize,
@@ -16,7 +16,7 @@ impl SentText {
         Self { text: Mutex::new(String::new()), bytes_max }
     }
 
-    /// Appends a delta. What is longer than a reply may be is not kept.
+    /// Appends a delta. Text beyond the limit on replies is not kept.
     pub(super) fn keep(&self, delta: &str) {
         let mut text = lock(&self.text);
         if text.len().saturating_add(delta.len()) <= self.bytes_max {

@@ -1,11 +1,11 @@
-//! What a backend may ask of the helper's configuration, and the tools of a request.
+//! The helper's settings that a backend can read, and the tools of a request.
 
 use serde_json::{Map, Value};
 
 use super::CallContext;
 use crate::tool;
 
-/// What of the helper's configuration a backend may ask for.
+/// The helper's settings that a backend can read.
 #[derive(Clone, Copy)]
 pub(crate) struct CallSettings<'a> {
     pub(crate) params: &'a Map<String, Value>,
@@ -22,7 +22,7 @@ impl CallContext<'_> {
     }
 
     /// The greatest number of tokens that the model writes: the request's, or else the
-    /// helper's; `None` where neither sets one.
+    /// helper's; `None` if neither sets one.
     pub fn max_output_tokens(&self) -> Option<u32> {
         self.request.model_settings.max_output_tokens.or(self.settings.max_output_tokens)
     }
@@ -39,8 +39,8 @@ impl CallContext<'_> {
     ///
     /// # Errors
     ///
-    /// What went wrong, as a text for the model, which may then try otherwise: no such tool,
-    /// arguments that are no JSON object, a tool that failed or panicked.
+    /// A text for the model, which may then try something else: the tool does not exist, the
+    /// arguments are not a JSON object, or the tool failed or panicked.
     pub fn run_tool(&self, name: &str, arguments: &str) -> Result<String, String> {
         let output_max = self.settings.max_tool_output_bytes;
         tool::run(&self.request.tools, name, tool::arguments(arguments), output_max)

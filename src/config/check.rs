@@ -1,4 +1,4 @@
-//! What of a configuration cannot work.
+//! Validation of a configuration.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::nesting::{MAX_JSON_DEPTH, is_too_deep};
 use crate::secret::Secret;
 
 impl HelperConfig {
-    /// Refuses what cannot work in any backend. The endpoint is the backend's to check.
+    /// Rejects values that are invalid for every backend. The backend validates the endpoint.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::InvalidConfig(why));
         let name = self.effective_name();
@@ -42,7 +42,7 @@ impl HelperConfig {
         self.check_bounds()
     }
 
-    /// Refuses bounds and times that leave no room to work.
+    /// Rejects bounds and times that are too small or too large.
     fn check_bounds(&self) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::InvalidConfig(why));
         let threads = self.max_concurrent_tasks;

@@ -1,4 +1,4 @@
-//! The part of a configuration that only backends behind HTTP read.
+//! The part of a configuration that only HTTP backends read.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub(crate) struct HttpConfig {
     pub(crate) settings: Vec<(&'static str, String)>,
     pub(crate) headers: FurtherHeaders,
     pub(crate) connections: Option<Connections>,
-    /// An account shared with other helpers.
+    /// Limits shared with other helpers.
     pub(crate) rate_limiter: Option<RateLimiter>,
     /// This helper's own limits.
     pub(crate) requests_per_minute: Option<u32>,
@@ -91,19 +91,18 @@ impl HelperConfig {
         self
     }
 
-    /// Limit from the sent request to the reply's first payload (the first event of a
-    /// stream; headers and comments are none). Defaults to none: a slow model may take all of
-    /// the task's time to read the prompt.
+    /// Limit from the sent request to the reply's first payload (the first event of a stream;
+    /// headers and comments do not count). Defaults to none: a slow model may take all of the
+    /// task's time to read the prompt.
     #[must_use]
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.http.first_byte_timeout = Some(timeout);
         self
     }
 
-    /// Limit on silence within a reply; keep-alive comments of a stream do not break it.
-    /// Where it is set, and `first_byte_timeout` is not, it also holds between the reply's
-    /// headers and its first payload. Defaults to 30 s; 60 s at Anthropic and
-    /// a Local model server.
+    /// Limit on silence within a reply; keep-alive comments of a stream do not reset it. If it is
+    /// set and `first_byte_timeout` is not, it also applies between the reply's headers and its
+    /// first payload. Defaults to 30 s; 60 s at Anthropic and a Local model server.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.http.idle_timeout = Some(timeout);
@@ -119,24 +118,24 @@ impl HelperConfig {
         self
     }
 
-    /// How hard the model shall think before it answers, such as `low`. One that the model does
-    /// not know is the server's [`InvalidRequest`](crate::ErrorKind::InvalidRequest). Sent only
-    /// when it is set. Defaults to none.
+    /// The reasoning effort, such as `low`. A value that the model does not know ends the task as
+    /// the server's [`InvalidRequest`](crate::ErrorKind::InvalidRequest). Sent only if set.
+    /// Defaults to none.
     #[must_use]
     pub fn reasoning_effort(mut self, effort: impl Into<String>) -> Self {
         self.http.reasoning_effort = Some(effort.into());
         self
     }
 
-    /// How often a failed call is tried again, within the task's time. Defaults to 2.
+    /// How often a failed call is retried, within the task's time. Defaults to 2.
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.http.max_retries = retries;
         self
     }
 
-    /// Longest wait that a server may ask for before a retry; if it asks for more, the task
-    /// ends and tells when to come back. Defaults to 120 s.
+    /// Longest wait that a server may ask for before a retry; if it asks for more, the task ends
+    /// with an error that states the wait. Defaults to 120 s.
     #[must_use]
     pub fn max_retry_wait(mut self, wait: Duration) -> Self {
         self.http.max_retry_wait = wait;
@@ -150,16 +149,16 @@ impl HelperConfig {
         self
     }
 
-    /// How much of one tool's output the model gets, in bytes; the rest is cut off, and the
-    /// model is told so. Defaults to 64 KiB.
+    /// How much of one tool's output is sent to the model, in bytes; the rest is cut off, and the
+    /// model is informed of that. Defaults to 64 KiB.
     #[must_use]
     pub fn max_tool_output_bytes(mut self, bytes: usize) -> Self {
         self.http.max_tool_output_bytes = bytes;
         self
     }
 
-    /// Most requests in any 60 seconds, retries included; what is above waits, within its
-    /// task's time. At least 1. Defaults to no limit.
+    /// Most requests in any 60 seconds, retries included; further ones wait, within their task's
+    /// time. At least 1. Defaults to no limit.
     #[must_use]
     pub fn requests_per_minute(mut self, requests: u32) -> Self {
         self.http.requests_per_minute = Some(requests);
@@ -174,23 +173,23 @@ impl HelperConfig {
         self
     }
 
-    /// Most tokens in this helper's life; once they are spent, tasks end as
-    /// [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call. At least 1.
-    /// Defaults to no limit.
+    /// Most tokens in this helper's lifetime; once they are spent, tasks end as
+    /// [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call. At least 1. Defaults to
+    /// no limit.
     #[must_use]
     pub fn token_budget(mut self, tokens: u64) -> Self {
         self.http.token_budget = Some(tokens);
         self
     }
 
-    /// Limits that this helper shares with others, on top of its own. Defaults to none.
+    /// Limits that this helper shares with others, in addition to its own. Defaults to none.
     #[must_use]
     pub fn rate_limiter(mut self, limiter: &RateLimiter) -> Self {
         self.http.rate_limiter = Some(limiter.clone());
         self
     }
 
-    /// Which connections it shares with other helpers. Defaults to its manager's; without a
+    /// The connections that this helper shares with others. Defaults to its manager's; without a
     /// manager, to its own.
     #[must_use]
     pub fn connections(mut self, connections: &Connections) -> Self {
@@ -198,8 +197,8 @@ impl HelperConfig {
         self
     }
 
-    /// Allows to send a key, and prompts, over plain http to another host. Whoever is on the
-    /// way can read them. Defaults to `false`.
+    /// Whether a key and prompts may be sent over plain http to another host, where every network
+    /// on the way can read them. Defaults to `false`.
     #[must_use]
     pub fn allow_insecure_http(mut self, allow: bool) -> Self {
         self.http.allow_insecure_http = allow;
@@ -258,7 +257,7 @@ impl HelperConfig {
         self
     }
 
-    /// The same in place.
+    /// As [`setting`](Self::setting), in place.
     pub(crate) fn set_setting(&mut self, name: &'static str, value: String) {
         self.http.settings.retain(|(other, _)| *other != name);
         self.http.settings.push((name, value));

@@ -1,4 +1,4 @@
-//! The choices that a configuration has names for, and the key that it hides.
+//! The named choices of a configuration.
 
 use std::fmt;
 
@@ -9,15 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BackendType {
-    /// The OpenAI API, or any server that speaks it.
+    /// The OpenAI API, or any server that implements it.
     ChatGpt,
     /// The Opik LLM gateway of Comet.
     Comet,
     /// On the device: the embedded engine, or a model server.
     Local,
-    /// The Anthropic API, or any server that speaks it.
+    /// The Anthropic API, or any server that implements it.
     Anthropic,
-    /// The program's own; see
+    /// The program's own backend; see
     /// [`spawn_helper_with`](crate::AutomationAssistantManager::spawn_helper_with).
     Custom,
 }
@@ -73,13 +73,14 @@ impl<'de> Deserialize<'de> for BackendType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum WhenResultsFull {
-    /// Results already read go first, oldest first; then the oldest unread, counted.
+    /// Read results are dropped first, oldest first; then the oldest unread ones, which are
+    /// counted.
     #[default]
     DropOldest,
-    /// Unread results stay; new tasks are refused with
+    /// Unread results are kept; new tasks are rejected with
     /// [`QueueFull`](crate::Error::QueueFull) until some were read, taken or cleared. No unread
-    /// result is ever dropped: tasks that were accepted before the bound of bytes was reached
-    /// may exceed it, each by at most [`max_reply_bytes`](crate::HelperConfig::max_reply_bytes) and
+    /// result is ever dropped: tasks that were accepted before the bound in bytes was reached may
+    /// exceed it, each by at most [`max_reply_bytes`](crate::HelperConfig::max_reply_bytes) plus
     /// its prompt and context.
     RefuseTasks,
 }
@@ -93,7 +94,7 @@ impl fmt::Display for WhenResultsFull {
     }
 }
 
-/// How much of a helper's tasks is traced in Opik, where the manager has a sink for it
+/// How much of a helper's tasks is traced in Opik, if its manager has a trace sink
 /// ([`ManagerBuilder::opik`](crate::ManagerBuilder::opik)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -103,7 +104,7 @@ pub enum TraceMode {
     /// Times, model, provider, tokens, lengths, the kind of a failure. No prompt, context or
     /// reply.
     Metadata,
-    /// Prompt, context and reply too.
+    /// The same, and prompt, context and reply.
     Content,
 }
 

@@ -1,4 +1,4 @@
-//! What a helper is to be: its backend, its bounds, its times.
+//! The configuration of a helper: its backend, its bounds, its times.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,10 +29,11 @@ pub(crate) use http::HttpConfig;
 pub use kinds::{BackendType, TraceMode, WhenResultsFull};
 pub use provider::Provider;
 
-/// What a helper is to be.
+/// The configuration of a helper.
 ///
-/// Every setter says its default. Checked when the helper is made. `Debug` never shows the
-/// key. Can be read from JSON with the field names of the Python prototype:
+/// Every setter states its default. The configuration is validated when the helper is created.
+/// `Debug` never shows the key. Can be read from JSON with the field names of the Python
+/// prototype:
 ///
 /// ```
 /// use automation_assistant::HelperConfig;
@@ -44,7 +45,7 @@ pub use provider::Provider;
 /// ```
 #[derive(Clone)]
 pub struct HelperConfig {
-    /// Who answers; see [`provider`](Self::provider).
+    /// The provider as configured; see [`provider`](Self::provider).
     pub(crate) asked: &'static Provider,
     pub(crate) name: Option<String>,
     pub(crate) max_concurrent_tasks: usize,
@@ -100,7 +101,7 @@ impl HelperConfig {
         }
     }
 
-    /// A name for people, in status reports and thread names. At most 128 bytes, no control
+    /// The display name, in status reports and thread names. At most 128 bytes, no control
     /// characters. Defaults to the backend's name in configuration files.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -132,10 +133,10 @@ impl HelperConfig {
         self
     }
 
-    /// The base URL, with its version part, such as `http://127.0.0.1:8080/v1`. Defaults to
-    /// the environment (`OPENAI_BASE_URL`, `OPIK_URL_OVERRIDE`, `ANTHROPIC_BASE_URL`), then to
-    /// the provider's own address; for Local, to the embedded engine. (Anthropic's has no
-    /// version part; one that is given is taken for the same.)
+    /// The base URL, with its version part, such as `http://127.0.0.1:8080/v1`. Defaults to the
+    /// environment (`OPENAI_BASE_URL`, `OPIK_URL_OVERRIDE`, `ANTHROPIC_BASE_URL`), then to the
+    /// provider's own address; for Local, to the embedded engine. (Anthropic's default has no
+    /// version part; a URL with one means the same.)
     #[must_use]
     pub fn api_endpoint(mut self, url: impl Into<String>) -> Self {
         self.api_endpoint = Some(url.into());
@@ -150,8 +151,8 @@ impl HelperConfig {
         self
     }
 
-    /// A field of the provider's request body, passed as it is (`temperature`, `seed`, …);
-    /// for the embedded engine `latency_ms` (how long it pretends to work).
+    /// A field of the provider's request body, passed unchanged (`temperature`, `seed`, …); for
+    /// the embedded engine `latency_ms` (its simulated latency in milliseconds).
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.custom_params.insert(key.into(), bounded(value.into()));
@@ -172,7 +173,7 @@ impl HelperConfig {
         self
     }
 
-    /// How many tasks may wait, over all priorities; at least 1. Defaults to 256.
+    /// How many tasks may be queued, over all priorities; at least 1. Defaults to 256.
     #[must_use]
     pub fn queue_capacity(mut self, tasks: usize) -> Self {
         self.queue_capacity = tasks;
@@ -193,7 +194,7 @@ impl HelperConfig {
         self
     }
 
-    /// Largest picture of a request, in bytes; zero refuses them all. (A request has at most
+    /// Largest picture of a request, in bytes; zero rejects all pictures. (A request has at most
     /// [`MAX_IMAGES`](crate::MAX_IMAGES).) Defaults to 5 MiB.
     #[must_use]
     pub fn max_image_bytes(mut self, bytes: usize) -> Self {
@@ -201,9 +202,9 @@ impl HelperConfig {
         self
     }
 
-    /// Bytes of pictures in all tasks that wait, together; what exceeds them finds the queue
-    /// full. A request that alone exceeds them is refused as invalid. A picture that several
-    /// waiting requests share counts for each. Defaults to 80 MiB.
+    /// Bytes of pictures in all queued tasks together; a request that would exceed them gets
+    /// [`QueueFull`](crate::Error::QueueFull). A request that alone exceeds them is rejected as
+    /// invalid. A picture that several queued requests share counts for each. Defaults to 80 MiB.
     #[must_use]
     pub fn max_queued_image_bytes(mut self, bytes: usize) -> Self {
         self.max_queued_image_bytes = bytes;
@@ -225,8 +226,8 @@ impl HelperConfig {
         self
     }
 
-    /// How much text of finished tasks (prompt, context, result) is kept, in bytes; the
-    /// newest result is kept whatever its size. Defaults to 16 MiB.
+    /// How much text of finished tasks (prompt, context, result) is kept, in bytes; the newest
+    /// result is always kept. Defaults to 16 MiB.
     #[must_use]
     pub fn max_result_bytes(mut self, bytes: usize) -> Self {
         self.max_result_bytes = bytes;
@@ -249,18 +250,20 @@ impl HelperConfig {
         self
     }
 
-    /// Whether time in which the device slept (Doze, a closed lid) counts against a task's
-    /// [`deadline`](crate::TaskRequest::deadline), in the queue and while it runs. Exact with
-    /// the cargo feature `rustix`, estimated without. Whoever waits for such a task looks at
-    /// it each 10 s, since nothing wakes a waiting thread when the device wakes up; a running
-    /// task that nobody waits for may take the time it slept in addition. Defaults to `true`.
+    /// Whether time in which the device was suspended (Doze, a closed lid) counts against a
+    /// task's [`deadline`](crate::TaskRequest::deadline), in the queue and while it runs. Exact
+    /// with the cargo feature `rustix`, estimated without. A thread that waits for such a task
+    /// looks at it every 10 s, since nothing wakes a waiting thread when the device resumes; a
+    /// running task that no thread waits for may exceed its deadline by the suspended time.
+    /// Defaults to `true`.
     #[must_use]
     pub fn count_suspended_time(mut self, count: bool) -> Self {
         self.count_suspended_time = count;
         self
     }
 
-    /// What tokens cost, so that tasks can tell it. Defaults to none: costs stay unknown.
+    /// The prices of tokens, for [`Task::cost`](crate::Task::cost). Defaults to none: the cost is
+    /// then `None`.
     #[must_use]
     pub fn prices(mut self, prices: Prices) -> Self {
         self.prices = Some(Arc::new(prices));
@@ -280,7 +283,7 @@ impl HelperConfig {
         self.name.as_deref().unwrap_or(self.asked.name())
     }
 
-    /// Who answers: as asked for, or who does so in its place at an endpoint of its own.
+    /// The provider that answers: the configured one, or its replacement at a custom endpoint.
     pub(crate) fn provider(&self) -> &'static Provider {
         match self.asked.with_endpoint {
             Some(other) if self.api_endpoint.is_some() => other,
@@ -299,7 +302,7 @@ impl HelperConfig {
         self.asked.backend_type == BackendType::Local && self.api_endpoint.is_some()
     }
 
-    /// The Opik project set here; OpenAI's projects are another thing.
+    /// The Opik project set here; OpenAI's projects are something else.
     pub(crate) fn trace_project(&self) -> Option<&str> {
         let is_comet = self.asked.backend_type == BackendType::Comet;
         self.http.project.as_deref().filter(|_| is_comet)
@@ -322,7 +325,7 @@ impl HelperConfig {
     }
 }
 
-/// Everything but the key (and the system prompt, of which the length is told).
+/// All fields but the key; of the system prompt only the length.
 impl fmt::Debug for HelperConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HelperConfig")

@@ -1,4 +1,4 @@
-//! What a provider is, as data: all that is known of it before a helper is made.
+//! A provider, as data: everything that is known of it before a helper is created.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use crate::backend::AiBackend;
 use crate::env::Env;
 use crate::error::Error;
 
-/// Somebody who answers tasks: a service, a server on the device, or an engine within the
-/// program. A configuration carries one; [`Provider::all`] lists them.
+/// A provider of answers: a service, a server on the device, or an engine within the program. A
+/// configuration has one; [`Provider::all`] lists them.
 pub struct Provider {
     pub(crate) backend_type: BackendType,
-    /// Its name for people, such as `ChatGPT`.
+    /// Its display name, such as `ChatGPT`.
     pub(crate) label: &'static str,
-    /// Who runs the model, as traces name it; nothing where replies tell it, if anything does.
+    /// The provider's name in traces; `None` if only its replies can name it.
     pub(crate) vendor: Option<&'static str>,
-    /// Variables of the environment that hold a key, the first one first.
+    /// Environment variables that may hold a key; the first that is set is used.
     pub(crate) key_variables: &'static [&'static str],
-    /// The variable of the environment that holds the base URL.
+    /// The environment variable that may hold the base URL.
     pub(crate) base_variable: Option<&'static str>,
     pub(crate) default_base: Option<&'static str>,
     pub(crate) default_model: Option<&'static str>,
@@ -28,15 +28,15 @@ pub struct Provider {
     pub(crate) idle_timeout: Duration,
     /// How much of its tasks is traced by default.
     pub(crate) trace: TraceMode,
-    /// Settings of its own in a configuration: texts by name.
+    /// Names of its own settings in a configuration; the values are texts.
     pub(crate) settings: &'static [&'static str],
-    /// Who answers in its place where the configuration has an endpoint.
+    /// The provider used instead if the configuration has an endpoint.
     pub(crate) with_endpoint: Option<&'static Provider>,
-    /// Makes a helper's backend.
+    /// Creates a helper's backend.
     pub(crate) build: Build,
 }
 
-/// Makes a helper's backend, or says why there can be none.
+/// Creates a helper's backend, or returns the error why it cannot.
 pub(crate) type Build = fn(&HelperConfig, &Env<'_>) -> Result<Box<dyn AiBackend>, Error>;
 
 impl Provider {
@@ -45,38 +45,38 @@ impl Provider {
         self.backend_type.as_str()
     }
 
-    /// Its name for people, such as `ChatGPT`.
+    /// Its display name, such as `ChatGPT`.
     pub fn label(&self) -> &'static str {
         self.label
     }
 
-    /// The name of a backend that asks for this model, as status reports and telemetry show it.
+    /// The name of a backend with this model, for status reports and telemetry.
     pub(crate) fn backend_name(&self, model: &str) -> String {
         format!("{} ({model})", self.label)
     }
 
-    /// The kind of backend it is.
+    /// Its backend type.
     pub fn backend_type(&self) -> BackendType {
         self.backend_type
     }
 
-    /// The variables of the environment that may hold its key, in the order in which they
-    /// are asked; empty where no key is read from the environment.
+    /// The environment variables that may hold its key, in order of precedence; empty if no key
+    /// is read from the environment.
     pub fn key_variables(&self) -> &'static [&'static str] {
         self.key_variables
     }
 
-    /// The variable of the environment that may hold its base URL.
+    /// The environment variable that may hold its base URL.
     pub fn endpoint_variable(&self) -> Option<&'static str> {
         self.base_variable
     }
 
-    /// Its base URL where none is set.
+    /// The base URL if none is set.
     pub fn default_endpoint(&self) -> Option<&'static str> {
         self.default_base
     }
 
-    /// Its model where none is set.
+    /// The model if none is set.
     pub fn default_model(&self) -> Option<&'static str> {
         self.default_model
     }

@@ -15,8 +15,8 @@ use crate::task::{TaskRequest, millis};
 
 /// Default limit on waiting for the device to get better.
 const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(60);
-/// Default pause of a waiting task between two reads of the device: no system notifies of its
-/// battery or temperature, and neither changes in less.
+/// Default pause of a waiting task between two reads of the device: no system reports changes of
+/// its battery or temperature, and neither changes faster.
 const DEFAULT_LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Least pause: each read takes some twenty files.
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
@@ -66,17 +66,18 @@ pub struct AdmissionControl {
     cancel: CancelHandle,
 }
 
-/// How a pause between two looks ended.
+/// How a pause between two reads ended.
 enum Paused {
     Look,
     Late,
     Cancelled,
 }
 
-/// A wait since a moment, in which the device may sleep: the less charge, the likelier.
+/// The time since a wait began; the device may be suspended during it, the likelier the lower its
+/// charge.
 struct Wait<'a> {
     began: (SystemTime, Instant),
-    /// Who knows of the device's sleep, where that counts.
+    /// The suspended time, if it counts.
     suspended: Option<&'a SuspendedTime>,
 }
 
@@ -90,7 +91,7 @@ impl Wait<'_> {
 }
 
 impl AdmissionControl {
-    /// With this policy, over this device.
+    /// A control with this policy, over this device.
     pub fn new(policy: AdmissionPolicy) -> Self {
         Self {
             policy,
@@ -102,8 +103,8 @@ impl AdmissionControl {
         }
     }
 
-    /// The snapshots to decide by. Defaults to those of [`DeviceReader::new`], which starts no
-    /// process.
+    /// Sets the watch that provides the snapshots. Defaults to one over [`DeviceReader::new`],
+    /// which starts no process.
     #[must_use]
     pub fn device(mut self, device: DeviceWatch) -> Self {
         self.device = device;
@@ -120,8 +121,8 @@ impl AdmissionControl {
         self
     }
 
-    /// How long a task may wait until the device is within its limits; its own deadline can
-    /// shorten that. Suspended time counts, unless the helper's configuration excludes it.
+    /// The longest time that a task waits until the device is within its limits; its own deadline
+    /// can shorten it. Suspended time counts, unless the helper's configuration excludes it.
     /// Defaults to 60 s.
     #[must_use]
     pub fn max_wait(mut self, wait: Duration) -> Self {
@@ -130,22 +131,22 @@ impl AdmissionControl {
     }
 
     /// The pause of a waiting task between two reads of the device, at least 10 ms. The device is
-    /// read anew only when the [`DeviceWatch`]'s last snapshot is too old. Defaults to 5 s.
+    /// read again only if the [`DeviceWatch`]'s last snapshot is too old. Defaults to 5 s.
     #[must_use]
     pub fn look_every(mut self, pause: Duration) -> Self {
         self.look_every = pause.max(LOOK_EVERY_MIN);
         self
     }
 
-    /// A handle that ends the waiting from another thread. Defaults to none.
+    /// A handle that ends the wait from another thread. Defaults to none.
     #[must_use]
     pub fn cancel_handle(mut self, handle: &CancelHandle) -> Self {
         self.cancel = handle.clone();
         self
     }
 
-    /// Submits a task to the helper, or as the policy decides; returns the helper that got it.
-    /// Blocks under [`CloudAction::Wait`](crate::CloudAction::Wait).
+    /// Submits a task to the helper, or as the policy decides; returns the helper that received
+    /// it. Blocks under [`CloudAction::Wait`](crate::CloudAction::Wait).
     ///
     /// # Errors
     ///
@@ -172,7 +173,7 @@ impl AdmissionControl {
             suspended: Some(suspended).filter(|_| shared.config.count_suspended_time),
         };
         let patience = request.deadline.map_or(self.max_wait, |own| own.min(self.max_wait));
-        // What it waits for to get better.
+        // The pressure that the task waits for to end.
         let mut before: Option<Pressure> = None;
         loop {
             let decision = self.policy.decide(&self.device.snapshot());
@@ -182,7 +183,7 @@ impl AdmissionControl {
                     if let Some(before) = before {
                         report(&shared, ADMIT_AFTER_WAIT, &before, Some(wait.time()), None);
                     }
-                    // Waiting here is waiting too: a deadline counts from submission.
+                    // This wait counts too: a deadline runs from submission.
                     request.deadline = request.deadline.map(|own| own.saturating_sub(wait.time()));
                     return manager.submit_task(helper, request).map(|task| (helper, task));
                 }
@@ -216,15 +217,15 @@ impl AdmissionControl {
         }
     }
 
-    /// Those of these helpers that may get a task now, for a call over several, such as
-    /// [`Together::fan_out`](crate::Together::fan_out) and
+    /// Returns those of these helpers that may receive a task now, for a call over several
+    /// helpers, such as [`Together::fan_out`](crate::Together::fan_out) and
     /// [`Fallback::new`](crate::Fallback::new).
     ///
     /// Helpers that stay on the device always remain, in their order; so do unknown ids, which
     /// the call itself reports. While the device is beyond a limit, cloud helpers are left out,
-    /// whatever the policy's action is: nothing waits here. Under
-    /// [`CloudAction::UseLocal`](crate::CloudAction::UseLocal) the local helper stands in for
-    /// them, once, at the place of the first. The list may be empty.
+    /// under every action of the policy: this call never waits. Under
+    /// [`CloudAction::UseLocal`](crate::CloudAction::UseLocal) the local helper replaces them,
+    /// once, at the place of the first. The list may be empty.
     ///
     /// ```
     /// use automation_assistant::{
@@ -275,8 +276,8 @@ impl AdmissionControl {
         Ok(fit)
     }
 
-    /// A local helper that sends its tasks to another device is a mistake, reported at once and
-    /// not when the battery is low for the first time.
+    /// Checks that the local helper stays on this device. Checked at every call, not only when
+    /// the device is under pressure for the first time.
     fn check_local(&self, manager: &AutomationAssistantManager) -> Result<(), Error> {
         let shared = self.local.and_then(|local| manager.shared(local).ok());
         match shared.filter(|shared| shared.leaves_device()) {
@@ -308,7 +309,7 @@ impl AdmissionControl {
         Err(not_admitted(format!("{pressure}; {why_not}"), None, false, request))
     }
 
-    /// Sleeps until the device is to be read again.
+    /// Sleeps until the device must be read again.
     fn pause(&self, wait: &Wait<'_>, patience: Duration) -> Paused {
         if self.cancel.is_cancelled() {
             return Paused::Cancelled;
@@ -319,7 +320,7 @@ impl AdmissionControl {
         }
         let watch = Watch::new();
         self.cancel.add(&watch);
-        // Looked at again now that the handle can wake us.
+        // Checked again now that the handle can wake this thread.
         if !self.cancel.is_cancelled() {
             watch.sleep_until(Instant::now().checked_add(left.min(self.look_every)));
         }
@@ -375,10 +376,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_in_which_the_device_slept_is_waited_too_where_it_counts() {
+    fn suspended_time_counts_as_waited_if_configured() {
         let hour = Duration::from_secs(3600);
         let began = (SystemTime::now() - hour, Instant::now());
-        let suspended = SuspendedTime::as_if_always_asleep();
+        let suspended = SuspendedTime::as_if_always_suspended();
         let without = Wait { began, suspended: None }.time();
         assert!(without < hour / 60, "{without:?}");
         assert!(Wait { began, suspended: Some(&suspended) }.time() > without + hour / 3600);

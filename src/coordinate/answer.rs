@@ -21,7 +21,7 @@ impl Answer {
         self.outcome.as_ref().ok().and_then(|task| task.result.as_deref())
     }
 
-    /// Whether the embedded engine answered, which says back what it was asked: no model did.
+    /// Whether the embedded engine answered, which returns its input: no model answered.
     pub fn echoed(&self) -> bool {
         self.outcome.as_ref().is_ok_and(|task| task.echoed)
     }
@@ -32,7 +32,8 @@ impl Answer {
     }
 }
 
-/// The request was not submitted: the call was over for this reason. Gives a copy back.
+/// The error of a request that was not submitted, since the call was over for this reason.
+/// Returns a copy of the request.
 pub(super) fn not_asked(why: ErrorKind, request: &TaskRequest) -> Error {
     Error::NotAsked { why, request: Box::new(request.clone()) }
 }

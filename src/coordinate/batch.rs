@@ -1,4 +1,4 @@
-//! Many requests over several helpers: each idle helper takes the next.
+//! Many requests over several helpers: each idle helper receives the next request.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,16 +15,16 @@ use crate::sync::{Arc, earlier};
 use crate::task::{Task, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
 
-/// How often a helper may pause as its provider asks before it leaves the batch: each pause
+/// How often a helper may pause at its provider's request before it leaves the batch: each pause
 /// has cost one rejected request.
 const PAUSES_MAX: u32 = 3;
 
-/// How long a batch sleeps at most before it tries again to hand over what waits.
+/// The longest sleep of a batch before it tries again to hand over requests.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// One of a batch's helpers.
 struct Member {
-    /// `None` once it has left.
+    /// `None` once the helper has left.
     shared: Option<Arc<Shared>>,
     paused_until: Option<Instant>,
     pauses: u32,
@@ -36,7 +36,7 @@ impl Member {
         Self { shared, paused_until: None, pauses: 0 }
     }
 
-    /// Whether it takes part now.
+    /// Whether the helper takes part at this moment.
     fn is_ready(&self, now: Instant) -> bool {
         self.shared.is_some() && self.paused_until.is_none_or(|until| until <= now)
     }
@@ -48,7 +48,7 @@ enum LeftBecause {
     Stopped,
 }
 
-/// A batch while it runs. Helpers and requests are named by their places in the lists.
+/// A running batch. Helpers and requests are identified by their places in the lists.
 struct Batch<'a, 't> {
     together: &'a Together<'t>,
     helpers: &'a [HelperId],
@@ -56,7 +56,7 @@ struct Batch<'a, 't> {
     waiting: VecDeque<usize>,
     in_flight: Vec<InFlight>,
     members: Vec<Member>,
-    /// Of the helper that left last.
+    /// The reason of the helper that left last.
     left_because: Option<LeftBecause>,
     answers: Vec<Option<Answer>>,
     call: CallWatch<'a>,
@@ -66,11 +66,10 @@ impl Together<'_> {
     /// Runs many requests over several helpers; each idle helper takes the next request.
     /// Answers are in the order of the requests, each with the helper that gave it.
     ///
-    /// A helper whose failure will repeat (no network, a rejected key) leaves the batch, and
-    /// its request goes to another helper, as long as there is one. A helper whose provider
-    /// asks to wait pauses that long, at most three times, if there is time for it.
-    /// A helper that is busy with other tasks is passed over while another one is idle or
-    /// works for the batch.
+    /// A helper whose failure will repeat (no network, a rejected key) leaves the batch, and its
+    /// request goes to another helper, as long as there is one. A helper whose provider asks to
+    /// wait pauses that long, at most three times, if the deadline allows it. A helper that is
+    /// busy with other tasks is skipped while another one is idle or works for the batch.
     ///
     /// Each request has 300 s from its hand-over to a helper. Only a
     /// [`deadline`](Together::deadline) that was set ends the batch as a whole: requests that were
@@ -111,7 +110,7 @@ impl Together<'_> {
 
 impl Batch<'_, '_> {
     fn run(&mut self) {
-        // A helper becomes idle when a task from elsewhere ends, too.
+        // A helper also becomes idle when another caller's task ends.
         for member in &self.members {
             if let Some(shared) = &member.shared {
                 self.call.add(shared);
@@ -131,7 +130,8 @@ impl Batch<'_, '_> {
             if none {
                 let pauses = self.members.iter().filter_map(|member| member.paused_until);
                 let pause_over = pauses.filter(|&until| until > Instant::now()).min();
-                // Queues full of tasks that nobody looks at: a submit ends those that are due.
+                // Queues may be full of tasks that nobody waits for: a submit ends those that are
+                // due.
                 let look_again = earlier(look_again, Instant::now().checked_add(LOOK_AGAIN));
                 if let Woken::Over = self.call.sleep(earlier(look_again, pause_over)) {
                     break;
@@ -158,7 +158,7 @@ impl Batch<'_, '_> {
         }
     }
 
-    /// Notifies the observers of the number of requests that no helper was asked.
+    /// Notifies the observers of the number of requests that were submitted to no helper.
     fn report_not_asked(&self, requests: u64, over: Option<ErrorKind>) {
         let why = match (over, &self.left_because) {
             (Some(why), _) => why.as_str(),
@@ -179,13 +179,13 @@ impl Batch<'_, '_> {
         match (&over, &self.left_because) {
             (Some(why), _) | (None, Some(LeftBecause::Failed(why))) => not_asked(*why, request),
             (None, Some(LeftBecause::Stopped)) => Error::Stopped(Box::new(request.clone())),
-            // No helper left, because none was there.
+            // No helper left the batch: every id was unknown.
             (None, None) => Error::UnknownHelper(self.helpers[0]),
         }
     }
 
-    /// Gives waiting requests to idle threads. If all threads are busy with tasks from
-    /// elsewhere, one request waits in a helper's queue.
+    /// Hands requests to idle threads. If all threads are busy with other callers' tasks, one
+    /// request waits in a helper's queue.
     fn fill(&mut self) {
         let now = Instant::now();
         for helper in 0..self.members.len() {
@@ -208,8 +208,8 @@ impl Batch<'_, '_> {
         }
     }
 
-    /// Whether a thread of the helper is idle, and has not just been given a request of this
-    /// batch: the outcome of one that fails at once is needed before the next is given.
+    /// Whether a thread of the helper is idle and was not just given a request of this batch: if
+    /// that request fails at once, its outcome is needed before the next one.
     fn is_idle(&self, helper: usize) -> bool {
         let ours = self.in_flight.iter().filter(|request| request.helper == helper).count();
         let shared = self.members[helper].shared.as_ref();
@@ -225,7 +225,7 @@ impl Batch<'_, '_> {
         let request = self.together.request_for(&self.requests[place], id, until);
         match self.together.submit(request, id) {
             Ok(task) => self.in_flight.push(InFlight { place, helper, task }),
-            // Other helpers would not accept it either.
+            // Other helpers would reject it too.
             Err(error @ Error::InvalidRequest(_)) => {
                 self.answer(place, helper, Err(error));
                 self.settle(place);
@@ -252,7 +252,7 @@ impl Batch<'_, '_> {
                 self.leave(helper, LeftBecause::Failed(error.kind()));
             }
         }
-        // A failure that will repeat stands unless another helper gives a better answer.
+        // A failure that will repeat is kept unless another helper gives a better answer.
         self.answer(place, helper, outcome);
         if again {
             self.waiting.push_front(place);
@@ -261,8 +261,8 @@ impl Batch<'_, '_> {
         }
     }
 
-    /// Until when the helper pauses, if its provider asks for it and there is time for it: up to
-    /// the call's deadline, or as long as one request may take.
+    /// The end of the helper's pause, if its provider asks for one and there is time for it: up
+    /// to the call's deadline, or as long as one request may take.
     fn pause(&mut self, helper: usize, error: &TaskError) -> Option<Instant> {
         let wait = error.retry_after()?;
         let until = Instant::now().checked_add(wait)?;

@@ -16,25 +16,25 @@ use crate::task_error::ErrorKind;
 
 /// Why a call woke up.
 pub(super) enum Woken {
-    /// A task may have ended, or the moment has come.
+    /// A task may have ended, or the given moment has come.
     Look,
-    /// The call was cancelled, or its time is over.
+    /// The call was cancelled, or its deadline has passed.
     Over,
 }
 
-/// Watches the tasks of the call's helpers, the cancel handle and the deadline. Dropping it
-/// ends that.
+/// Watches the tasks of the call's helpers, the cancel handle and the deadline, until it is
+/// dropped.
 pub(super) struct CallWatch<'a> {
     watch: WatchSet,
     cancel: &'a CancelHandle,
     began: (SystemTime, Instant),
     deadline: Option<Instant>,
-    /// Knows the suspended time, where that counts.
+    /// The suspended time, if it counts.
     suspended: Option<&'a SuspendedTime>,
 }
 
 impl<'a> CallWatch<'a> {
-    /// Over a call that may take this long.
+    /// A watch for a call that may take this long.
     pub(super) fn new(together: &'a Together<'_>, time: Duration) -> Self {
         let watch = WatchSet::new();
         together.cancel.add(watch.watch());
@@ -46,22 +46,22 @@ impl<'a> CallWatch<'a> {
         Self { watch, cancel: &together.cancel, began, deadline, suspended }
     }
 
-    /// The call's end on the clock of `Instant`, earlier by the suspended time.
+    /// The call's deadline on the clock of `Instant`, less the suspended time.
     pub(super) fn until(&self) -> Option<Instant> {
         let deadline = self.deadline?;
         let suspended = self
             .suspended
             .map_or(Duration::ZERO, |suspended| suspended.since(self.began.0, self.began.1));
-        // Suspended for longer than the clock can go back: over since it began.
+        // Suspended for longer than the clock can go back: the deadline has passed.
         Some(deadline.checked_sub(suspended).unwrap_or(self.began.1))
     }
 
-    /// Watches this helper too.
+    /// Adds a helper to those watched.
     pub(super) fn add(&mut self, shared: &Arc<Shared>) {
         self.watch.add(shared);
     }
 
-    /// Why the call is over, if it is.
+    /// The reason why the call is over; `None` while it is not.
     pub(super) fn over(&self) -> Option<ErrorKind> {
         if self.cancel.is_cancelled() {
             return Some(ErrorKind::Cancelled);
@@ -74,7 +74,7 @@ impl<'a> CallWatch<'a> {
         self.over().is_some()
     }
 
-    /// Sleeps until a watched helper ends a task, the moment has come, or the call is over.
+    /// Sleeps until a watched helper ends a task, the given moment has come, or the call is over.
     pub(super) fn sleep(&self, look_again: Option<Instant>) -> Woken {
         if self.is_over() {
             return Woken::Over;

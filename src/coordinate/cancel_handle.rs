@@ -21,8 +21,8 @@ impl CancelHandle {
         Self::default()
     }
 
-    /// Stops the calls that were given this handle and cancels their tasks. A call that is
-    /// given the handle later ends at once.
+    /// Stops the calls that have this handle and cancels their tasks. A call that gets the handle
+    /// later ends at once.
     pub fn cancel(&self) {
         let mut inner = self.lock();
         inner.cancelled = true;
@@ -36,7 +36,8 @@ impl CancelHandle {
         self.lock().cancelled
     }
 
-    /// Wakes this watch at the cancellation. A handle that is cancelled already does not.
+    /// Registers a watch that the cancellation wakes. If the handle is already cancelled, nothing
+    /// wakes it.
     pub(super) fn add(&self, watch: &crate::sync::Arc<Watch>) {
         self.lock().watches.push(crate::sync::Arc::clone(watch));
     }

@@ -13,7 +13,7 @@ const DEFAULT_FIRST: Duration = Duration::from_secs(5);
 /// Default longest cool-down.
 const DEFAULT_LONGEST: Duration = Duration::from_secs(300);
 
-/// The helpers that cool down.
+/// The helpers that are cooling down.
 pub(super) struct CoolDowns {
     first: Duration,
     longest: Duration,
@@ -23,7 +23,7 @@ pub(super) struct CoolDowns {
 struct CoolDown {
     until: Instant,
     pause: Duration,
-    /// A task tries the helper just now.
+    /// Whether a task is probing the helper.
     probing: bool,
 }
 
@@ -38,9 +38,9 @@ impl CoolDowns {
         self.longest = longest.max(first);
     }
 
-    /// Whether the helper may be asked; if not, how long it is left out yet. The first request
-    /// after its cool-down is the probe; others go on without the helper until the probe has
-    /// ended.
+    /// Whether the helper may be asked; if not, how much of its cool-down is left. The first
+    /// request after the cool-down is the probe; other requests skip the helper until the probe
+    /// has ended.
     pub(super) fn admit(&self, helper: HelperId) -> Result<Option<Probe<'_>>, Duration> {
         let mut helpers = self.lock();
         let Some(cool_down) = helpers.get_mut(&helper) else { return Ok(None) };
@@ -52,7 +52,7 @@ impl CoolDowns {
         Err(left)
     }
 
-    /// Begins or lengthens a cool-down, if the failure will repeat. The pause doubles once an
+    /// Begins or extends a cool-down, if the failure will repeat. The pause doubles once for each
     /// outage, however many requests were in flight when it began: only a request that began
     /// after the last pause counts.
     pub(super) fn note_failure(&self, helper: HelperId, error: &TaskError, began: Instant) {
@@ -87,7 +87,8 @@ impl CoolDowns {
     }
 }
 
-/// The right to try a helper after its cool-down; dropping it gives the right to the next.
+/// The right to probe a helper after its cool-down; dropping it gives the right to the next
+/// request.
 pub(super) struct Probe<'a> {
     cool_downs: &'a CoolDowns,
     helper: HelperId,

@@ -1,4 +1,4 @@
-//! Ordered helpers: the first that can answers.
+//! Ordered helpers: the first one that succeeds answers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,20 +15,21 @@ use crate::id::HelperId;
 use crate::manager::AutomationAssistantManager;
 use crate::task::TaskRequest;
 
-/// Default share of the whole time that is kept for each helper that follows.
+/// Default share of the total time that is reserved for each following helper.
 const DEFAULT_SHARE: f64 = 0.2;
 
-/// Ordered helpers (say cloud, other cloud, Local), of which the first that can answers.
+/// Ordered helpers (for example a cloud, another cloud, Local), of which the first that succeeds
+/// answers.
 ///
-/// A helper whose failure will repeat (no network, a spent quota, a rejected key) is left out
-/// for a while: 5 s at first, doubled at each further failure up to 300 s, or as long as its
-/// provider asks. Then one request tries it again, and a success brings it back. While it is
-/// left out it is asked only if no other helper answered. Keep the value and use it for many
-/// requests, from several threads if you like.
+/// A helper whose failure will repeat (no network, a spent quota, a rejected key) is left out for
+/// a while: 5 s at first, doubled at each further failure up to 300 s, or as long as its provider
+/// asks. Then one request probes it, and a success ends the cool-down. While it is left out it is
+/// asked only if no other helper answered. Keep the value and use it for many requests, also from
+/// several threads.
 ///
-/// Attempts at a helper that others follow are not retried: the next helper is the retry.
+/// Calls to a helper that is not the last are not retried: the next helper replaces the retry.
 ///
-/// It asks no [`AdmissionPolicy`](crate::AdmissionPolicy): make it of the helpers that
+/// It applies no [`AdmissionPolicy`](crate::AdmissionPolicy): create it from the helpers that
 /// [`AdmissionControl::admitted`](crate::AdmissionControl::admitted) returns.
 ///
 /// ```
@@ -51,7 +52,7 @@ pub struct Fallback {
 }
 
 impl Fallback {
-    /// Over these helpers, in this order.
+    /// A fallback over these helpers, in this order.
     pub fn new(helpers: impl IntoIterator<Item = HelperId>) -> Self {
         Self {
             helpers: helpers.into_iter().collect(),
@@ -61,7 +62,7 @@ impl Fallback {
         }
     }
 
-    /// The share of the whole time, 0 to 1, that is kept for each helper that follows; never
+    /// The share of the total time, 0 to 1, that is reserved for each following helper; never
     /// more than an equal share. Defaults to 0.2.
     #[must_use]
     pub fn reserve_share(mut self, share: f64) -> Self {
@@ -69,17 +70,16 @@ impl Fallback {
         self
     }
 
-    /// First and longest time for which a helper is left out after failures that will repeat.
-    /// Defaults to 5 s and 300 s.
+    /// First and longest cool-down after failures that will repeat. Defaults to 5 s and 300 s.
     #[must_use]
     pub fn cool_down(mut self, first: Duration, longest: Duration) -> Self {
         self.cool_downs.limits(first, longest);
         self
     }
 
-    /// Whether another helper may take over after text was delivered to
-    /// [`Together::on_text`]; the callback then gets [`Speech::StartsAgain`] before the new
-    /// text. Defaults to `false`: the request ends as it failed.
+    /// Whether another helper may take over after text was delivered to [`Together::on_text`];
+    /// the callback then gets [`Speech::StartsAgain`] before the new text. Defaults to `false`:
+    /// the request ends with its failure.
     #[must_use]
     pub fn restart_after_text(mut self, restart: bool) -> Self {
         self.restart_after_text = restart;
@@ -122,7 +122,7 @@ impl Fallback {
         if self.helpers.is_empty() {
             return Err(Error::InvalidRequest("there is no helper to fall back on".into()));
         }
-        // One deadline for all of them: the template's does not begin anew with each.
+        // One deadline for all helpers: the template's does not begin anew for each.
         let whole = template.deadline.map_or(together.whole(), |own| own.min(together.whole()));
         let mut call = FallbackCall {
             fallback: self,
@@ -143,26 +143,26 @@ impl Fallback {
     }
 }
 
-/// One request on its way through the helpers.
+/// One request, asked of one helper after the other.
 struct FallbackCall<'a, 't> {
     fallback: &'a Fallback,
     together: &'a Together<'t>,
     template: &'a TaskRequest,
-    /// The time for all of it.
+    /// The time for the complete call.
     whole: Duration,
     watch: CallWatch<'a>,
     report: FallbackReport,
-    /// Helpers that may be asked yet.
+    /// The number of helpers that may still be asked.
     not_asked: usize,
-    /// How many of `report.tried`, at its end, the observers have not been notified of.
+    /// How many entries at the end of `report.tried` were not reported to the observers.
     unreported: usize,
-    /// Text was delivered, and another helper has taken over: its first delta comes after
+    /// Whether text was delivered and another helper has taken over: its first delta comes after
     /// [`Speech::StartsAgain`].
     starts_again: Arc<AtomicBool>,
 }
 
 impl FallbackCall<'_, '_> {
-    /// Asks the helper unless it cools down; returns whether to go on with the next.
+    /// Asks the helper unless it is cooling down; returns whether to go on with the next.
     fn ask_or_leave_out(&mut self, helper: HelperId) -> bool {
         match self.fallback.cool_downs.admit(helper) {
             Ok(probe) => self.ask(helper, probe),
@@ -173,13 +173,13 @@ impl FallbackCall<'_, '_> {
         }
     }
 
-    /// Asks those that cool down after all.
+    /// Asks the helpers that were left out.
     fn ask_those_left_out(&mut self) {
         let cools = |tried: &Tried| matches!(tried.why, WhyNot::CoolingDown(_));
         let left_out: Vec<_> =
             self.report.tried.iter().filter(|tried| cools(tried)).map(|t| t.helper_id).collect();
         for helper in left_out {
-            // Its place is behind those asked before it now.
+            // Its entry is moved behind those asked since.
             self.report.tried.retain(|tried| tried.helper_id != helper || !cools(tried));
             self.unreported = self.unreported.min(self.report.tried.len());
             if !self.ask(helper, None) {
@@ -214,7 +214,7 @@ impl FallbackCall<'_, '_> {
         let why = match outcome {
             Ok(task) if task.is_success() => {
                 self.fallback.cool_downs.note_success(helper);
-                // An answer that was not streamed makes the text before it void, too.
+                // An answer that was not streamed also voids the text before it.
                 self.announce_restart(helper);
                 self.report.task = Some(task);
                 return false;
@@ -236,8 +236,7 @@ impl FallbackCall<'_, '_> {
         true
     }
 
-    /// The template with this helper's share of the time. `spoke` is set when text is
-    /// delivered.
+    /// The template with this helper's share of the time. `spoke` is set when text is delivered.
     fn request(&self, helper: HelperId, spoke: &Arc<AtomicBool>) -> TaskRequest {
         let mut request = self.together.request_for(self.template, helper, self.watch.until());
         let following = self.not_asked as u32;
@@ -246,7 +245,7 @@ impl FallbackCall<'_, '_> {
                 let left = until.saturating_duration_since(Instant::now());
                 let share = self.fallback.share.min(1.0 / f64::from(following + 1));
                 let kept = self.whole.mul_f64(share).saturating_mul(following);
-                // Those before may have taken more than their share.
+                // Earlier helpers may have taken more than their share.
                 let own = left.saturating_sub(kept).max(left / (following + 1));
                 request.deadline = Some(own);
             }
@@ -278,15 +277,15 @@ impl FallbackCall<'_, '_> {
         }
     }
 
-    /// Announces that the text starts again, unless that was done. On the caller's thread: a
-    /// panic of the callback is counted and leaves the answer as it is.
+    /// Announces that the text starts again, unless that was done. Runs on the caller's thread: a
+    /// panic of the callback is counted and does not change the answer.
     fn announce_restart(&self, helper: HelperId) {
         let Some(on_text) = &self.together.on_text else { return };
         if !self.starts_again.swap(false, Ordering::SeqCst) {
             return;
         }
         self.together.fence(helper, || {
-            // The answer is there: nothing is left to break off.
+            // The answer is complete: there is nothing to stop.
             let _ = on_text.call(helper, Speech::StartsAgain);
         });
     }
@@ -301,7 +300,7 @@ impl FallbackCall<'_, '_> {
                 return Err(error);
             }
         }
-        // The last helper's task may have failed because the call was over.
+        // The last helper's task may have failed because the call ended.
         if report.task.is_none() && report.ended_early.is_none() {
             report.ended_early = self.watch.over();
         }
@@ -310,11 +309,11 @@ impl FallbackCall<'_, '_> {
     }
 }
 
-/// Notifies the observers that this helper takes over, and why.
+/// Notifies the observers that this helper takes over, and of the reason.
 fn report_switch(together: &Together<'_>, before: &Tried, to: HelperId) {
     let Ok(shared) = together.manager.shared(to) else { return };
     let (from_id, to_id) = (before.helper_id.to_string(), to.to_string());
-    // A helper that was terminated has no name any more.
+    // A terminated helper has no name.
     let from = together.manager.shared(before.helper_id);
     let from_name = from.as_ref().map_or(from_id.as_str(), |from| from.shown_name());
     let facts = [

@@ -17,7 +17,8 @@ pub enum WhyNot {
     Failed(Box<Task>),
     /// The task could not be submitted or waited for.
     Refused(Error),
-    /// It was left out after failures that will repeat; so much of its cool-down was left.
+    /// It was left out after failures that will repeat; the duration is the rest of its
+    /// cool-down.
     CoolingDown(Duration),
 }
 
@@ -73,7 +74,7 @@ pub struct FallbackReport {
     /// The helpers without an answer, in the order in which they were asked or left out.
     pub tried: Vec<Tried>,
     /// Why no helper answered although not all were asked or waited for:
-    /// [`ErrorKind::Cancelled`], or [`ErrorKind::Timeout`] when the call's time was over.
+    /// [`ErrorKind::Cancelled`], or [`ErrorKind::Timeout`] if the call's deadline had passed.
     pub ended_early: Option<ErrorKind>,
 }
 
@@ -83,7 +84,7 @@ impl FallbackReport {
         self.task.as_ref().and_then(|task| task.result.as_deref())
     }
 
-    /// Whether the embedded engine answered, which says back what it was asked: no model did.
+    /// Whether the embedded engine answered, which returns its input: no model answered.
     pub fn echoed(&self) -> bool {
         self.task.as_ref().is_some_and(|task| task.echoed)
     }

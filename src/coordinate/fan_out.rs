@@ -15,7 +15,7 @@ use crate::task::{Task, TaskRequest};
 pub enum Want {
     /// Every answer, successful or not.
     All,
-    /// This many successes; the other tasks are cancelled then.
+    /// This many successes; the other tasks are then cancelled.
     First(usize),
 }
 
@@ -128,7 +128,7 @@ impl Together<'_> {
         for (request, outcome) in end_all(in_flight) {
             answers[request.place] = answer(request.place, outcome);
         }
-        // Every place has one by now.
+        // Every place has an answer here.
         let answers: Vec<Answer> = answers.into_iter().flatten().collect();
         let mut tasks = first.iter().map(|&place| &answers[place]).chain(&answers);
         if let Some(task) = tasks.find_map(|answer| answer.outcome.as_ref().ok()) {

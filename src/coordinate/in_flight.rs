@@ -9,8 +9,8 @@ use crate::sync::{Arc, earlier};
 use crate::task::Task;
 use crate::task_error::ErrorKind;
 
-/// How long the outcome of a cancelled task may take to become readable. It is readable at
-/// once, unless a thread is just notifying observers of it.
+/// How long the outcome of a cancelled task may take to become readable. It is readable at once,
+/// unless a thread is notifying observers of it.
 const OUTCOME_SHOWS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A submitted task and its helper.
@@ -39,7 +39,7 @@ pub(super) struct InFlight {
 /// A request whose task has ended.
 pub(super) type Completed = (InFlight, Result<Task, Error>);
 
-/// Takes out the requests that are completed; the moment, if any, is when to look again.
+/// Removes and returns the completed requests, and when to look again, if there is a limit.
 pub(super) fn take_completed(in_flight: &mut Vec<InFlight>) -> (Vec<Completed>, Option<Instant>) {
     let mut completed = Vec::new();
     let mut look_again = None;
@@ -58,7 +58,7 @@ pub(super) fn take_completed(in_flight: &mut Vec<InFlight>) -> (Vec<Completed>, 
     (completed, look_again)
 }
 
-/// Cancels all of them first, then collects their outcomes.
+/// Cancels all of them, then collects their outcomes.
 pub(super) fn end_all(in_flight: Vec<InFlight>) -> Vec<Completed> {
     for request in &in_flight {
         request.task.shared.cancel(request.task.id);
@@ -70,7 +70,7 @@ pub(super) fn end_all(in_flight: Vec<InFlight>) -> Vec<Completed> {
     in_flight.into_iter().map(end).collect()
 }
 
-/// Whether the next task at that helper will fail the same way for now.
+/// Whether the next task at that helper will fail in the same way for a while.
 pub(super) fn will_repeat(kind: ErrorKind) -> bool {
     kind.repeats_without_human() || matches!(kind, ErrorKind::Network | ErrorKind::RateLimited)
 }

@@ -1,4 +1,4 @@
-//! Requests one after the other, each with the answer before it.
+//! Requests one after the other, each with the previous answer in its context.
 
 use super::answer::Answer;
 use super::call::CallWatch;
@@ -20,8 +20,8 @@ pub struct Stage {
 const PREVIOUS_KEY: &str = "previous_result";
 
 impl Stage {
-    /// This request to this helper. The answer of the previous stage is added to its context
-    /// under the key `previous_result`.
+    /// A stage that sends this request to this helper. The answer of the previous stage is added
+    /// to its context under the key `previous_result`.
     pub fn new(helper: HelperId, request: impl Into<TaskRequest>) -> Self {
         Self { helper, request: request.into(), context_key: PREVIOUS_KEY.to_owned() }
     }

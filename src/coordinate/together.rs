@@ -14,8 +14,8 @@ use crate::id::HelperId;
 use crate::manager::AutomationAssistantManager;
 use crate::task::{OnText, Task, TaskRequest};
 
-/// Default time for a whole coordinated call, or for each request of a batch: as long as one slow
-/// Local model may take.
+/// Default deadline of a complete coordinated call, or of each request of a batch: as long as one
+/// slow Local model may take.
 pub const DEFAULT_TOGETHER_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Streamed text of one of several helpers; see [`Together::on_text`].
@@ -24,7 +24,7 @@ pub const DEFAULT_TOGETHER_DEADLINE: Duration = Duration::from_secs(300);
 pub enum Speech<'a> {
     /// The next delta of the helper's text.
     Text(&'a str),
-    /// All text so far is void: another helper has taken over, and its text follows.
+    /// The text so far is void: another helper has taken over, and its text follows.
     StartsAgain,
 }
 
@@ -59,10 +59,10 @@ impl SpeechCallback {
     }
 }
 
-/// Runs one request or many over several helpers of a manager. Holds the settings of such
-/// calls; each call is a method.
+/// Runs one request or many over several helpers of a manager. It holds the settings; each kind
+/// of call is a method.
 ///
-/// No call asks an [`AdmissionPolicy`](crate::AdmissionPolicy): pass the helpers that
+/// No call applies an [`AdmissionPolicy`](crate::AdmissionPolicy): pass the helpers that
 /// [`AdmissionControl::admitted`](crate::AdmissionControl::admitted) returns.
 ///
 /// ```
@@ -79,7 +79,7 @@ impl SpeechCallback {
 #[derive(Clone)]
 pub struct Together<'a> {
     pub(super) manager: &'a AutomationAssistantManager,
-    /// What the program set for the whole of a call.
+    /// The program's deadline for the complete call.
     pub(super) deadline: Option<Duration>,
     pub(super) count_suspended_time: bool,
     pub(super) cancel: CancelHandle,
@@ -89,7 +89,7 @@ pub struct Together<'a> {
 }
 
 impl<'a> Together<'a> {
-    /// Calls over this manager's helpers.
+    /// Coordinated calls over this manager's helpers.
     pub fn new(manager: &'a AutomationAssistantManager) -> Self {
         Self {
             manager,
@@ -102,9 +102,9 @@ impl<'a> Together<'a> {
         }
     }
 
-    /// The time for a whole call. Tasks still running at its end are cancelled. Defaults to
-    /// 300 s; in a [`batch`](Self::batch) to none for the whole, and 300 s for each request from
-    /// its hand-over to a helper.
+    /// The deadline of a complete call. Tasks still running then are cancelled. Defaults to 300
+    /// s; for a [`batch`](Self::batch) to none as a whole, and 300 s for each request from its
+    /// hand-over to a helper.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
@@ -141,10 +141,10 @@ impl<'a> Together<'a> {
         self
     }
 
-    /// Called with each answer of a call as it comes, those without a task included: once for each
-    /// request of a [`batch`](Self::batch), each helper of a [`fan_out`](Self::fan_out) or
-    /// [`race`](Self::race), each stage of a [`pipeline`](Self::pipeline). It runs on the thread of
-    /// the call; a panic in it is caught. Defaults to none.
+    /// Called with each answer of a call as it arrives, those without a task included: once for
+    /// each request of a [`batch`](Self::batch), each helper of a [`fan_out`](Self::fan_out) or
+    /// [`race`](Self::race), each stage of a [`pipeline`](Self::pipeline). It runs on the thread
+    /// of the call; a panic in it is caught. Defaults to none.
     ///
     /// ```
     /// use automation_assistant::together::Together;
@@ -168,7 +168,7 @@ impl<'a> Together<'a> {
         self
     }
 
-    /// Streams to the callbacks of a request.
+    /// Adds a request's own callbacks to the streaming.
     pub(super) fn delta_callbacks(mut self, callbacks: Option<Foreign<OnText>>) -> Self {
         let Some(mut callbacks) = callbacks else { return self };
         if let Some(mut on_text) = callbacks.text.take() {
@@ -183,13 +183,13 @@ impl<'a> Together<'a> {
         self
     }
 
-    /// The time for a whole call that is no batch.
+    /// The deadline of a complete call other than a batch.
     pub(super) fn whole(&self) -> Duration {
         self.deadline.unwrap_or(DEFAULT_TOGETHER_DEADLINE)
     }
 
-    /// An answer is final: its request's own `on_done` gets the task, if there is one, and
-    /// [`on_answer`](Self::on_answer) the answer.
+    /// Delivers a final answer: the task, if there is one, to its request's own `on_done`, and
+    /// the answer to [`on_answer`](Self::on_answer).
     pub(super) fn settle(&self, template: &TaskRequest, answer: &Answer) {
         if let Ok(task) = &answer.outcome {
             self.call_on_done(template, task);
@@ -197,7 +197,7 @@ impl<'a> Together<'a> {
         self.report_answer(answer);
     }
 
-    /// Calls a request's own `on_done`, the first time that its outcome is known.
+    /// Calls a request's own `on_done`, when its outcome is first known.
     pub(super) fn call_on_done(&self, template: &TaskRequest, task: &Task) {
         if let Some(on_done) = template.on_done.take() {
             self.fence(task.helper_id, || (on_done.into_inner())(task));
@@ -211,8 +211,8 @@ impl<'a> Together<'a> {
         });
     }
 
-    /// Calls code of the program on the thread of the call. A panic is counted with that helper
-    /// and changes no answer.
+    /// Calls code of the program on the thread of the call. A panic is counted at that helper and
+    /// changes no answer.
     pub(super) fn fence(&self, helper: HelperId, call: impl FnOnce()) {
         match self.manager.shared(helper) {
             Ok(shared) => shared.fence(call),
@@ -253,7 +253,7 @@ impl<'a> Together<'a> {
         request
     }
 
-    /// Submits to one helper without waiting for room in its queue.
+    /// Submits to one helper without waiting for a free place in its queue.
     pub(super) fn submit(
         &self,
         request: TaskRequest,

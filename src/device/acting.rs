@@ -1,4 +1,4 @@
-//! Tools by which a model acts on the device, where the program allows it.
+//! Tools with which a model acts on the device, if the program allows it.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::reading::Reading;
 use super::termux::{MAX_INPUT_BYTES, Order, TermuxCommand};
 use crate::tool::{FnTool, Tool};
 
-/// Title of every notification. A model cannot choose it, so that its text does not pass for
+/// Title of every notification. A model cannot choose it, so that its text does not look like
 /// another program's.
 const TITLE: &str = "Automation Assistant";
 /// Longest text of a notification, in characters, of at most four bytes each.
@@ -25,9 +25,9 @@ impl DeviceReader {
     ///
     /// They are not among the [`tools`](Self::tools), which only read: a request that is given
     /// them allows the model to act. Each call starts one command, within the probe limit and
-    /// without the keys of the environment, whatever [`termux`](Self::termux) is set to. No call
-    /// can name a file, a program or an address. A model's text passes through no shell and is no
-    /// command-line argument.
+    /// without the environment's API keys, even if [`termux`](Self::termux) is `false`. No call
+    /// can name a file, a program or an address. A model's text passes through no shell and is
+    /// not a command-line argument.
     ///
     /// ```
     /// use automation_assistant::{DeviceReader, TaskRequest};

@@ -1,7 +1,6 @@
 //! Whether the device is fit for a task that goes to the cloud.
 //!
-//! A pure function of a snapshot: it reads nothing, waits for nothing, and remembers
-//! nothing.
+//! A pure function of a snapshot: it reads nothing, waits for nothing, and keeps no state.
 
 use std::fmt;
 
@@ -170,8 +169,8 @@ impl fmt::Display for Admission {
 /// [`Together`](crate::Together) and [`Fallback`](crate::Fallback) do not apply it by themselves.
 ///
 /// A value that the device does not report holds no task back, unless the policy is
-/// [`strict`](Self::strict): many phones deny half of them, and a policy that stops all work
-/// there would be worse than none.
+/// [`strict`](Self::strict): many phones deny half of the values, and there a strict policy stops
+/// every task.
 ///
 /// ```
 /// use automation_assistant::{AdmissionPolicy, CloudAction, DeviceSnapshot};

@@ -1,14 +1,14 @@
 //! Suspended time.
 //!
-//! `Instant` stands still while a phone or a laptop is suspended (Doze, a closed lid); the boot
-//! clock and the wall clock go on. Their difference is the suspended time.
+//! `Instant` does not advance while a phone or a laptop is suspended (Doze, a closed lid); the
+//! boot clock and the wall clock do. Their difference is the suspended time.
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::system;
 
-/// A clock that goes on while the device is suspended.
+/// A clock that advances while the device is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClockSource {
@@ -47,18 +47,18 @@ impl fmt::Display for ClockSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
     monotonic: Instant,
-    sleepless: Duration,
+    suspend_adjusted: Duration,
     source: ClockSource,
 }
 
-/// The two clocks should be read within this time of each other, or the thread was
+/// The longest time between the reads of the two clocks. If it is exceeded, the thread was
 /// interrupted between them, and they are read again.
 const BRACKET: Duration = Duration::from_millis(5);
-/// How often; on a device so busy, the last reading has to do.
+/// How often they are read; on a very busy device the last reading is used.
 const ATTEMPTS: usize = 4;
 
 impl ClockReading {
-    /// Reads the clocks: the best source that this device lets read.
+    /// Reads the clocks, from the best source that this device allows.
     pub fn now() -> Self {
         let mut reading = Self::once();
         for _ in 1..ATTEMPTS {
@@ -72,17 +72,17 @@ impl ClockReading {
 
     fn once() -> Self {
         let monotonic = Instant::now();
-        let (source, sleepless) = sleepless_clock();
-        Self { monotonic, sleepless, source }
+        let (source, suspend_adjusted) = suspend_adjusted_clock();
+        Self { monotonic, suspend_adjusted, source }
     }
 
-    /// A reading from other clocks: `sleepless`, which goes on in suspension, counts from any
-    /// fixed moment.
-    pub const fn new(monotonic: Instant, sleepless: Duration, source: ClockSource) -> Self {
-        Self { monotonic, sleepless, source }
+    /// A reading from other clocks: `suspend_adjusted`, which advances during suspension, counts
+    /// from any fixed moment.
+    pub const fn new(monotonic: Instant, suspend_adjusted: Duration, source: ClockSource) -> Self {
+        Self { monotonic, suspend_adjusted, source }
     }
 
-    /// Which clock goes on in suspension here.
+    /// The clock that advances during suspension.
     pub const fn source(&self) -> ClockSource {
         self.source
     }
@@ -92,14 +92,14 @@ impl ClockReading {
     pub fn since(&self, earlier: &Self) -> ClockGap {
         let awake = self.monotonic.saturating_duration_since(earlier.monotonic);
         let comparable = self.source == earlier.source;
-        let passed = self.sleepless.saturating_sub(earlier.sleepless);
+        let passed = self.suspend_adjusted.saturating_sub(earlier.suspend_adjusted);
         let suspended = if comparable { passed.saturating_sub(awake) } else { Duration::ZERO };
         let source = if comparable { self.source } else { ClockSource::WallClock };
         ClockGap { awake, suspended, source }
     }
 }
 
-fn sleepless_clock() -> (ClockSource, Duration) {
+fn suspend_adjusted_clock() -> (ClockSource, Duration) {
     if let Ok(time) = system::boot_time() {
         return (ClockSource::BootClock, time);
     }
@@ -119,22 +119,22 @@ pub struct ClockGap {
 }
 
 impl ClockGap {
-    /// The time awake, as `Instant` counts it.
+    /// The time during which the device was not suspended, as `Instant` counts it.
     pub const fn awake(&self) -> Duration {
         self.awake
     }
 
-    /// The time suspended. Differences below [`MIN_CLOCK_GAP`] mean nothing.
+    /// The time suspended. Differences below [`MIN_CLOCK_GAP`] are not significant.
     pub const fn suspended(&self) -> Duration {
         self.suspended
     }
 
-    /// Both together.
+    /// The sum of both.
     pub fn elapsed(&self) -> Duration {
         self.awake.saturating_add(self.suspended)
     }
 
-    /// The clock that went on in suspension.
+    /// The clock that advanced during suspension.
     pub const fn source(&self) -> ClockSource {
         self.source
     }
@@ -177,7 +177,7 @@ pub struct SuspendWatch {
 }
 
 impl SuspendWatch {
-    /// Watches from now on.
+    /// Watches from this moment on.
     pub fn new() -> Self {
         Self::starting_at(ClockReading::now())
     }
@@ -200,7 +200,7 @@ impl SuspendWatch {
         let gap = now.since(&self.last);
         let counts = gap.suspended >= MIN_CLOCK_GAP;
         let starts_anew = now.source != self.last.source || now.source == ClockSource::WallClock;
-        if counts || starts_anew || now.sleepless < self.last.sleepless {
+        if counts || starts_anew || now.suspend_adjusted < self.last.suspend_adjusted {
             self.last = now;
         }
         if !counts {

@@ -1,9 +1,9 @@
-//! Bounded reads of files that a kernel, or anybody, may have written.
+//! Bounded reads of files that the kernel, or any user, may have written.
 //!
-//! A read of a regular file of `/proc` or `/sys` cannot be broken off without a thread, and a
-//! thread stuck in the kernel could not be ended either; so files are read directly, the time is
-//! checked between two files, and a path that may block for good when it is opened (a pipe, a
-//! device) is not opened.
+//! A read of a regular file of `/proc` or `/sys` cannot be interrupted without a thread, and a
+//! thread blocked in the kernel could not be ended either; so files are read directly, the time
+//! is checked between two files, and a path that may block when it is opened (a pipe, a device)
+//! is not opened.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 
 use super::reading::{NoReading, Probed};
 
-/// Most bytes that are read of one file. The largest that is read, `/proc/self/status` of
-/// a process in many groups, has about 2 KiB.
+/// Most bytes that are read of one file. The largest, `/proc/self/status` of a process in many
+/// groups, has about 2 KiB.
 pub(crate) const MAX_FILE_BYTES: u64 = 64 << 10;
-/// Most entries of a folder that are looked at: phones have up to about 100 thermal zones.
+/// Most entries of a folder that are read: phones have up to about 100 thermal zones.
 pub(crate) const MAX_ENTRIES: usize = 256;
-/// Longest name (of a thermal zone, of an interface) that is passed on, in characters. The
-/// kernel's own bounds are 20 and 16.
+/// Longest name (of a thermal zone, of an interface) that is returned, in characters. The
+/// kernel's own limits are 20 and 16.
 const MAX_NAME_CHARS: usize = 32;
 
-/// The files below one root, read within one limit of time.
+/// The files below one root, read within one time limit.
 #[derive(Debug)]
 pub(crate) struct Files<'a> {
     root: &'a Path,
     started: Instant,
     limit: Duration,
-    /// What the system denies: modes of files do not bind root, which tests may run as.
+    /// Paths that are denied in tests: file modes do not bind root, which tests may run as.
     #[cfg(test)]
     denied: fn(&Path) -> bool,
 }
@@ -43,13 +43,13 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// The same, but these paths are denied as the system does.
+    /// The same, but access to these paths is denied.
     #[cfg(test)]
     pub(crate) fn denying(self, denied: fn(&Path) -> bool) -> Self {
         Self { denied, ..self }
     }
 
-    /// The path below the root; every read goes through here.
+    /// The path below the root; every read uses this.
     fn full(&self, path: &Path) -> io::Result<PathBuf> {
         #[cfg(test)]
         if (self.denied)(path) {
@@ -81,7 +81,7 @@ impl<'a> Files<'a> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The names in a folder, in order, and at most [`MAX_ENTRIES`] of them.
+    /// The names in a folder, sorted, at most [`MAX_ENTRIES`] of them.
     pub(crate) fn names(&self, path: impl AsRef<Path>) -> Probed<Vec<PathBuf>> {
         let path = path.as_ref();
         self.in_time()?;
@@ -102,7 +102,7 @@ impl<'a> Files<'a> {
         Ok(entries.take(max).filter(Result::is_ok).count() as u64)
     }
 
-    /// One whole number that is all a file holds.
+    /// The whole number that is the file's only content.
     pub(crate) fn number(&self, path: impl AsRef<Path>) -> Probed<i64> {
         let path = path.as_ref();
         let text = self.text(path)?;
@@ -110,7 +110,7 @@ impl<'a> Files<'a> {
     }
 }
 
-/// The path as it stands below the root, so that a recorded tree reads like a device.
+/// The path below the root, so that a recorded tree shows the same paths as a device.
 fn shown(path: &Path) -> String {
     format!("/{}", path.display())
 }
@@ -122,17 +122,17 @@ fn refusal(path: &Path, error: &io::Error) -> NoReading {
         ErrorKind::PermissionDenied => {
             NoReading::Denied(format!("{path} may not be read by this program"))
         }
-        // The kind, not the text: it is the same in every language and names no other path.
+        // The kind, not the text: it is the same in every language and contains no other path.
         kind => NoReading::because(format!("{path} cannot be read: {kind}")),
     }
 }
 
-/// The reading of a file that does not hold what it should.
+/// The error of a file with unexpected content.
 pub(crate) fn odd(path: impl AsRef<Path>) -> NoReading {
     NoReading::because(format!("{} does not hold what is expected of it", shown(path.as_ref())))
 }
 
-/// The number in a line such as `MemTotal:  16000 kB`, in bytes. Saturates.
+/// The number in a line such as `MemTotal: 16000 kB`, in bytes. Saturates.
 pub(crate) fn kilobytes(text: &str, key: &str) -> Option<u64> {
     let value = field(text, key)?;
     let number: u64 = value.trim_end_matches("kB").trim_end().parse().ok()?;
@@ -147,7 +147,7 @@ pub(crate) fn field<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     })
 }
 
-/// A name that a file gave, fit to be shown: short, and of plain characters only.
+/// A name from a file, made safe to show: short, and of plain characters only.
 pub(crate) fn plain_name(text: &str) -> String {
     let fit = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     text.trim().chars().take(MAX_NAME_CHARS).map(fit).collect()

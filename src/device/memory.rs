@@ -10,10 +10,10 @@ use super::reading::{Probed, Reading};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Memory {
-    /// All memory that the system has.
+    /// The total memory.
     pub total_bytes: u64,
-    /// What programs may still use before the system has to swap or to kill some; what is left in
-    /// the process's control group, where that is less.
+    /// The memory that programs can still use before the system has to swap or to kill some; if
+    /// less, what remains of the process's control group limit.
     pub available_bytes: u64,
     /// All swap space (on phones mostly compressed memory); 0 if there is none.
     pub swap_total_bytes: u64,
@@ -47,9 +47,9 @@ impl Serialize for Memory {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ProcessMemory {
-    /// Memory in use, with all that is shared with others (RSS).
+    /// Memory in use, including memory shared with other processes (RSS).
     pub resident_bytes: u64,
-    /// Memory in use, with this process's share of what is shared (PSS).
+    /// Memory in use, with this process's proportion of shared memory (PSS).
     pub proportional_bytes: Reading<u64>,
     /// Threads.
     pub threads: Option<u64>,
@@ -72,7 +72,7 @@ const MEMINFO: &str = "proc/meminfo";
 const STATUS: &str = "proc/self/status";
 const SMAPS: &str = "proc/self/smaps_rollup";
 const FDS: &str = "proc/self/fd";
-/// Open files are counted up to here; a process with more has other worries.
+/// Open files are counted up to this number.
 const MAX_OPEN_FILES: usize = 65_536;
 
 pub(crate) fn memory(files: &Files<'_>) -> Probed<Memory> {
@@ -89,7 +89,7 @@ pub(crate) fn memory(files: &Files<'_>) -> Probed<Memory> {
         swap_free_bytes: kilobytes(&text, "SwapFree").unwrap_or(0),
         limit_bytes: None,
     };
-    // No limit at all is a huge number in version 1.
+    // In version 1, a very large number means no limit.
     if let Some((limit, left)) = group_limit(files).filter(|&(limit, _)| limit < total) {
         memory.limit_bytes = Some(limit);
         memory.available_bytes = memory.available_bytes.min(left);
@@ -97,28 +97,28 @@ pub(crate) fn memory(files: &Files<'_>) -> Probed<Memory> {
     Ok(memory)
 }
 
-/// Kernels before 3.14 (old phones) do not estimate; free memory and caches come near.
+/// Kernels before 3.14 (old phones) have no estimate; free memory plus caches is close.
 fn available_of_old(text: &str) -> Option<u64> {
     let part = |key| kilobytes(text, key);
     Some(part("MemFree")?.saturating_add(part("Buffers")?).saturating_add(part("Cached")?))
 }
 
-/// The tightest limit of this process's control groups, and what is left of it, in bytes.
+/// The tightest limit of this process's control groups, and what remains of it, in bytes.
 fn group_limit(files: &Files<'_>) -> Option<(u64, u64)> {
     let folders = group_folders(files);
     let limits = folders.iter().flat_map(|group| {
         [GROUP_2, GROUP_1].into_iter().filter_map(|names| limit_of(files, group, &names))
     });
-    // Of two limits the one with less left is met first.
+    // Of two limits, the one with less remaining is reached first.
     limits.min_by_key(|&(_, left)| left)
 }
 
 fn limit_of(files: &Files<'_>, group: &str, names: &GroupFiles) -> Option<(u64, u64)> {
     let read = |name: &str| files.text(format!("{group}/{name}")).ok();
     let number = |name| read(name)?.trim().parse::<u64>().ok();
-    // "max" in version 2 is no number: no limit.
+    // "max" in version 2 is not a number: no limit.
     let (limit, used) = (number(names.limit)?, number(names.used)?);
-    // File cache that was not used of late goes first when memory is short.
+    // File cache that was not used recently is released first when memory is short.
     let stat = read("memory.stat").unwrap_or_default();
     let cache = stat.lines().find_map(|line| line.strip_prefix(names.cache));
     let cache = cache.and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
@@ -142,15 +142,15 @@ const GROUP_1: GroupFiles = GroupFiles {
 /// Deepest nesting of control groups that is followed; services nest to about five.
 const MAX_GROUP_DEPTH: usize = 16;
 
-/// Where this process's control groups may be: on a host its own folder and those above
-/// it, whose limits hold too; in a container the root of the mount.
+/// The folders of this process's control groups: on a host its own folder and its parents, whose
+/// limits apply too; in a container the root of the mount.
 fn group_folders(files: &Files<'_>) -> Vec<String> {
     let mut folders = vec!["sys/fs/cgroup".to_owned(), "sys/fs/cgroup/memory".to_owned()];
     let text = files.text("proc/self/cgroup").unwrap_or_default();
     let own = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
     let mut folder = "sys/fs/cgroup".to_owned();
     for part in own.split('/').filter(|part| !part.is_empty()).take(MAX_GROUP_DEPTH) {
-        // A path that climbs would leave the tree.
+        // A path with `..` would leave the tree.
         if part == ".." {
             break;
         }
@@ -165,7 +165,7 @@ pub(crate) fn process(files: &Files<'_>, live: bool) -> Probed<ProcessMemory> {
     let resident = kilobytes(&text, "VmRSS").ok_or_else(|| odd(STATUS))?;
     let proportional =
         files.text(SMAPS).and_then(|text| kilobytes(&text, "Pss").ok_or_else(|| odd(SMAPS)));
-    // The look at the folder is itself an open file.
+    // Reading the folder itself takes an open file.
     let look = u64::from(live);
     let open_files = files.count(FDS, MAX_OPEN_FILES).map(|count| count.saturating_sub(look));
     Ok(ProcessMemory {

@@ -1,14 +1,15 @@
 //! The state of the device, limits on it, and its suspended time.
 //!
-//! Reads `/proc` and `/sys`, and, where the program asks for it, runs commands of Termux:API.
-//! Knows no running helpers, no providers and no HTTP; the admission policy is a pure function of
-//! a snapshot. Nothing here runs unless it is called: no thread, and no cache unless one is made.
+//! Reads `/proc` and `/sys`, and, if the program asks for it, runs commands of Termux:API.
+//! Independent of helpers, providers and HTTP; the admission policy is a pure function of a
+//! snapshot. Nothing here runs unless it is called: there is no thread, and no cache unless the
+//! program creates one.
 //!
 //! The cargo feature `rustix` adds what the standard library does not offer: storage, the boot
 //! clock (so that suspended time is exact), load and uptime where Android denies the files, and
-//! an end to all that a Termux script started. It costs 5,032 bytes in `examples/device_health`
-//! (profile `size`, x86-64: 526,272 to 531,304) and three crates on Linux (rustix, bitflags,
-//! linux-raw-sys); on Android two more, errno and libc.
+//! the end of all processes that a Termux script started. It costs 5,032 bytes in
+//! `examples/device_health` (profile `size`, x86-64: 526,272 to 531,304) and three crates on
+//! Linux (rustix, bitflags, linux-raw-sys); on Android two more, errno and libc.
 
 mod acting;
 mod admission;

@@ -1,4 +1,4 @@
-//! Whether there is a network; nothing that reveals where the device is.
+//! The state of the network, without anything that reveals the device's location.
 
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::files::{Files, plain_name};
 use super::reading::{NoReading, Probed};
 
-/// The network, as far as the device knows without sending anything.
+/// The network, as far as it is known without sending anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Network {
@@ -62,10 +62,10 @@ const ROUTES_6: &str = "proc/net/ipv6_route";
 const ROUTE_UP: u32 = 0x1;
 const ROUTE_REJECT: u32 = 0x200;
 const INTERFACE_UP: u32 = 0x1;
-/// Addresses kept for documentation: they match only a default route, and nobody has them.
+/// Addresses reserved for documentation: they match only a default route, and no host has them.
 const NOWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const NOWHERE_6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
-/// Any port does: nothing is sent.
+/// Any port will do: nothing is sent.
 const ANY_PORT: u16 = 9;
 
 pub(crate) fn network(files: &Files<'_>, live: bool) -> Probed<Network> {
@@ -85,7 +85,7 @@ fn interfaces_up(files: &Files<'_>) -> Probed<Vec<String>> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let is_up = match files.text(folder.join("operstate")) {
             Ok(state) if state.trim() == "up" => true,
-            // Tunnels and mobile data have no state there; their flag tells.
+            // Tunnels and mobile data have no state there; their flag shows whether they are up.
             Ok(state) if state.trim() == "unknown" => {
                 let flags = files.text(folder.join("flags")).unwrap_or_default();
                 hex(flags.trim().trim_start_matches("0x")).is_some_and(|f| f & INTERFACE_UP != 0)
@@ -104,7 +104,7 @@ fn hex(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 16).ok()
 }
 
-/// Looks for a default route in the kernel's tables; `None` if they may not be read.
+/// Looks for a default route in the kernel's tables; `None` if they cannot be read.
 fn route_of_files(files: &Files<'_>) -> Option<bool> {
     let four = files.text(ROUTES).ok().map(|table| table.lines().skip(1).any(is_default));
     let six = files.text(ROUTES_6).ok().map(|table| table.lines().any(is_default_6));
@@ -133,8 +133,8 @@ fn leads_out(flags: u32) -> bool {
     flags & ROUTE_UP != 0 && flags & ROUTE_REJECT == 0
 }
 
-/// Asks the kernel for a route, as Android hides its tables. Connecting a datagram socket looks
-/// the route up and sends nothing.
+/// Queries the kernel for a route, since Android denies its tables. Connecting a datagram socket
+/// looks the route up and sends nothing.
 fn route_of_socket() -> bool {
     let four = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
         .and_then(|socket| socket.connect((NOWHERE, ANY_PORT)));
@@ -145,7 +145,7 @@ fn route_of_socket() -> bool {
     four.is_ok() || six().is_ok()
 }
 
-/// Reads what `termux-wifi-connectioninfo` prints.
+/// Parses the output of `termux-wifi-connectioninfo`.
 pub(crate) fn wifi_of_termux(printed: &Value) -> Probed<Wifi> {
     let Some(state) = printed.get("supplicant_state").and_then(Value::as_str) else {
         return Err(NoReading::because("termux-wifi-connectioninfo printed no state"));
@@ -153,7 +153,7 @@ pub(crate) fn wifi_of_termux(printed: &Value) -> Probed<Wifi> {
     let connected = state == "COMPLETED";
     let number = |key: &str| {
         let number = printed.get(key).and_then(Value::as_i64);
-        // Without a connection Android gives place-holders.
+        // Without a connection Android returns placeholders.
         number.filter(|_| connected)
     };
     Ok(Wifi {

@@ -16,14 +16,15 @@ use super::reading::{NoReading, Probed};
 pub struct Battery {
     /// Charge, 0 to 100; the mean where there are several.
     pub percent: u8,
-    /// Whether it charges, or is full at the charger; `None` if the device does not report it.
+    /// Whether it is charging, or full on external power; `None` if the device does not report
+    /// it.
     pub charging: Option<bool>,
-    /// Whether the device is at a charger; `None` if it does not report it.
+    /// Whether the device is on external power; `None` if it does not report it.
     pub plugged: Option<bool>,
     /// The battery's own temperature, in degrees Celsius; `None` if the device does not report
     /// it, or reports 0.0 without a known health of the battery.
     pub temperature_celsius: Option<f64>,
-    /// Where the values come from.
+    /// The source of the values.
     pub source: BatterySource,
 }
 
@@ -76,7 +77,7 @@ impl Serialize for Battery {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ThermalZone {
-    /// The kernel's name for it, such as `cpu-thermal`; several may share one.
+    /// The kernel's name for it, such as `cpu-thermal`; several sensors may have the same name.
     pub name: String,
     /// Its temperature, in degrees Celsius.
     pub celsius: f64,
@@ -97,9 +98,9 @@ impl Serialize for ThermalZone {
 pub struct Temperature {
     /// The hottest zone's temperature, in degrees Celsius.
     pub max_celsius: f64,
-    /// The zones that read sane, hottest first. Readings of exactly 0 and 25.000 °C, of -40 °C
-    /// and less, and of 125 °C and more are left out: sensors that are off or not connected
-    /// read so.
+    /// The zones with plausible values, hottest first. Values of exactly 0 and 25.000 °C, of -40
+    /// °C and less, and of 125 °C and more are left out: sensors that are off or not connected
+    /// report them.
     pub zones: Vec<ThermalZone>,
 }
 
@@ -114,18 +115,18 @@ impl Serialize for Temperature {
 
 const THERMAL: &str = "sys/class/thermal";
 pub(crate) const SUPPLIES: &str = "sys/class/power_supply";
-/// A working sensor in a working device reads something between these, in degrees Celsius:
-/// silicon is rated for -40 to 125. Sensors that are off or not connected are parked at one
-/// of the two, beyond, or at zero.
+/// A working sensor in a working device reports a value between these, in degrees Celsius:
+/// silicon is rated for -40 to 125. Sensors that are off or not connected report one of the two,
+/// a value beyond, or zero.
 const SANE_ABOVE_CELSIUS: f64 = -40.0;
 const SANE_BELOW_CELSIUS: f64 = 125.0;
-/// One more value at which sensors that are not connected are parked (on MediaTek boards),
-/// in thousandths of a degree.
+/// One more value of sensors that are not connected (on MediaTek boards), in thousandths of a
+/// degree.
 const PARKED_MILLI_CELSIUS: i64 = 25_000;
-/// Zones of phones' battery monitors that hold a charge, a current or a voltage instead of
-/// a temperature.
+/// Zones of phones' battery monitors that report a charge, a current or a voltage instead of a
+/// temperature.
 const NO_TEMPERATURE: [&str; 4] = ["bcl", "ibat", "vbat", "vph"];
-/// One more, by its whole name: a charge in percent. (`soc-thermal` is a temperature.)
+/// One more, by its full name: a charge in percent. (`soc-thermal` is a temperature.)
 const NO_TEMPERATURE_NAME: &str = "soc";
 
 pub(crate) fn temperature(files: &Files<'_>) -> Probed<Temperature> {
@@ -153,8 +154,8 @@ pub(crate) fn temperature(files: &Files<'_>) -> Probed<Temperature> {
     }
 }
 
-/// The kernel's rule is thousandths of a degree; some phones' drivers give tenths, or whole
-/// degrees. What would be less than two degrees in thousandths is taken as one of those.
+/// The kernel's unit is thousandths of a degree; some phones' drivers report tenths, or whole
+/// degrees. A value below two degrees in thousandths is taken as one of those.
 fn sane_celsius(raw: i64) -> Option<f64> {
     let unit = match raw.unsigned_abs() {
         1..200 => 1.0,
@@ -170,8 +171,8 @@ fn is_sane(celsius: f64) -> bool {
     SANE_ABOVE_CELSIUS < celsius && celsius < SANE_BELOW_CELSIUS
 }
 
-/// A battery's temperature. Drivers without a sensor report 0.0, and no health either; a battery
-/// that is known to be good, or cold, may be at 0.0.
+/// A battery's temperature. Drivers without a sensor report 0.0 and no health; a battery with the
+/// health good or cold may really be at 0.0.
 fn battery_celsius(celsius: f64, health: Option<&str>) -> Option<f64> {
     let knows_health = health.is_some_and(|health| health != "unknown");
     (is_sane(celsius) && (celsius != 0.0 || knows_health)).then_some(celsius)
@@ -193,7 +194,7 @@ pub(crate) fn battery(files: &Files<'_>) -> Probed<Battery> {
             Err(_) => None,
         };
         match read("type").as_deref() {
-            // A mouse or a pen has a battery too.
+            // Mice and pens have batteries too.
             Some("battery") if read("scope").as_deref() != Some("device") => {
                 let percent = read("capacity").and_then(|text| text.parse::<u8>().ok());
                 percents.extend(percent.filter(|percent| *percent <= 100));
@@ -223,7 +224,7 @@ pub(crate) fn battery(files: &Files<'_>) -> Probed<Battery> {
     Ok(Battery { percent, charging, plugged, temperature_celsius: hottest, source })
 }
 
-/// `true` wins, and anything known wins over what is not.
+/// `true` wins, and a known value wins over an unknown one.
 fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a || b),
@@ -231,7 +232,7 @@ fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
     }
 }
 
-/// What a status in the kernel's or Android's words means.
+/// The meaning of a status in the kernel's or Android's words.
 fn charges(status: &str) -> Option<bool> {
     match status {
         "charging" | "full" => Some(true),
@@ -240,7 +241,7 @@ fn charges(status: &str) -> Option<bool> {
     }
 }
 
-/// Reads what `termux-battery-status` prints.
+/// Parses the output of `termux-battery-status`.
 pub(crate) fn battery_of_termux(printed: &Value) -> Probed<Battery> {
     let word = |key: &str| printed.get(key)?.as_str().map(str::to_ascii_lowercase);
     let number = |key: &str| {
@@ -275,7 +276,7 @@ mod tests {
     #[test]
     fn a_battery_of_termux_at_zero_degrees_is_cold_only_if_its_health_is_known() {
         for (health, temperature, celsius) in [
-            // What a Chromebook's Android prints.
+            // The output on a Chromebook's Android.
             (json!("UNKNOWN"), json!(0.0), None),
             (json!("unknown"), json!("0.0"), None),
             (json!(null), json!(0), None),

@@ -36,21 +36,21 @@ pub struct DeviceProfile {
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-/// Below this a device counts as small. (A device sold with 2 GB shows less: its graphics
-/// and its radio keep some.)
+/// Below this, a device counts as small. (A device sold with 2 GB reports less: its graphics and
+/// its radio reserve some.)
 const SMALL_BELOW_BYTES: u64 = 5 * GIB / 2;
-/// Below this it counts as a phone. (8 GB, less what a phone of that size keeps.)
+/// Below this, it counts as a phone. (8 GB, less what a phone of that size reserves.)
 const PHONE_BELOW_BYTES: u64 = 7 * GIB;
-/// A phone that is low on charge should last for its owner's calls.
+/// A phone with a low charge should last for its owner's calls.
 const MIN_BATTERY_PERCENT: u8 = 15;
 /// Processors throttle themselves from about 85 to 100 °C on.
 const MAX_CELSIUS: f64 = 85.0;
-/// Batteries age fast above it, and Android begins to switch things off.
+/// Batteries age fast above it, and Android begins to switch functions off.
 const MAX_BATTERY_CELSIUS: f64 = 45.0;
 
 impl DeviceProfile {
     /// The profile for this device, by its cores and its memory. A control group's limit counts
-    /// as its memory. Where the memory is not known, the phone's bounds are used.
+    /// as its memory. If the memory is unknown, the phone's bounds are used.
     pub fn detect() -> Self {
         let reader = DeviceReader::new();
         let memory = reader.memory().into_value().map(|memory| memory.usable_bytes());
@@ -59,9 +59,9 @@ impl DeviceProfile {
 
     /// The profile for a device with this many cores and this much memory.
     ///
-    /// Memory decides between [`small`](Self::small), the phone and
-    /// [`desktop`](Self::desktop); with few cores there are no more helpers than twice the
-    /// cores, since a helper mostly waits for the network.
+    /// Memory selects between [`small`](Self::small), the phone and [`desktop`](Self::desktop);
+    /// with few cores, the number of helpers is at most twice the cores, since a helper mostly
+    /// waits for the network.
     pub fn for_device(cores: usize, memory_bytes: Option<u64>) -> Self {
         let mut profile = match memory_bytes {
             Some(bytes) if bytes < SMALL_BELOW_BYTES => Self::small(),
@@ -74,8 +74,8 @@ impl DeviceProfile {
         profile
     }
 
-    /// The Samsung Galaxy A16: eight cores (two fast, six slow ones) and 4 GB of memory in
-    /// its smallest version, most of which Android keeps.
+    /// The Samsung Galaxy A16: eight cores (two fast, six slow ones) and 4 GB of memory in its
+    /// smallest version, most of which Android uses.
     pub fn galaxy_a16() -> Self {
         Self {
             name: "galaxy_a16",
@@ -162,7 +162,7 @@ impl DeviceProfile {
         self.max_results
     }
 
-    /// Their text, in bytes.
+    /// The text of finished tasks that one helper should keep, in bytes.
     pub const fn max_result_bytes(&self) -> usize {
         self.max_result_bytes
     }
@@ -179,10 +179,10 @@ impl DeviceProfile {
 
     /// Sets these bounds in a configuration.
     ///
-    /// Only bounds that are at their defaults are set, so that bounds of the user stay; setters
-    /// called afterwards override the profile. (A bound that was set to its very default before
-    /// looks unset; set that one afterwards.) The time-out of a slow backend is not shortened:
-    /// 120 s at Comet and 300 s at a Local model server stay. So does the one thread of a Local
+    /// Only bounds that have their default values are set, so that the user's bounds are kept;
+    /// setters called afterwards override the profile. (A bound that was set to its default value
+    /// before looks unset; set that one afterwards.) The longer time-outs of slow backends are
+    /// kept: 120 s at Comet and 300 s at a Local model server. So is the single thread of a Local
     /// model server: it decodes one answer at a time, and more at once would only share its
     /// processors.
     #[must_use]

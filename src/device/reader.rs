@@ -13,8 +13,8 @@ use super::system::{self, Load, Storage};
 use super::termux::{self, Order, Places};
 use crate::sync::{Arc, Mutex, lock};
 
-/// Default limit on each probe (2 s): a command of Termux:API that works needs a few tenths
-/// of a second on a slow phone.
+/// Default limit on each probe (2 s): a working command of Termux:API needs a few tenths of a
+/// second on a slow phone.
 pub const DEFAULT_PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// Default age up to which a [`DeviceWatch`] returns the same snapshot again (10 s).
 pub const DEFAULT_SNAPSHOT_AGE: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub const DEFAULT_SNAPSHOT_AGE: Duration = Duration::from_secs(10);
 /// ```
 #[derive(Debug, Clone)]
 pub struct DeviceReader {
-    /// A recorded tree in place of the device.
+    /// A recorded tree instead of the device.
     root: Option<PathBuf>,
     storage_path: PathBuf,
     limit: Duration,
@@ -52,8 +52,8 @@ impl DeviceReader {
         }
     }
 
-    /// A folder with recorded `proc` and `sys`, in place of the device's. Then only the storage
-    /// and, if allowed, Termux:API are read from this device. Defaults to `/`.
+    /// A folder with recorded `proc` and `sys`, instead of the device's. Only the storage and, if
+    /// allowed, Termux:API are then read from this device. Defaults to `/`.
     #[must_use]
     pub fn root(mut self, folder: impl Into<PathBuf>) -> Self {
         self.root = Some(folder.into());
@@ -76,9 +76,9 @@ impl DeviceReader {
         self
     }
 
-    /// Whether `termux-battery-status` may be run, where the files have no battery (phones
-    /// without root deny them). It is one child process per reading, which does not get the keys
-    /// of the environment. Defaults to `false`.
+    /// Whether `termux-battery-status` may be run, if the files have no battery (phones without
+    /// root deny them). It takes one child process per reading, which does not get the
+    /// environment's API keys. Defaults to `false`.
     #[must_use]
     pub fn termux(mut self, allow: bool) -> Self {
         self.termux = allow;
@@ -159,12 +159,12 @@ impl DeviceReader {
         system::uptime(&self.files(), self.live()).into()
     }
 
-    /// Temperatures of the thermal zones that read sane.
+    /// Temperatures of the thermal zones with plausible values.
     pub fn temperature(&self) -> Reading<Temperature> {
         power::temperature(&self.files()).into()
     }
 
-    /// The battery: from the files, else, if allowed, from Termux:API.
+    /// The battery: from the files, or else, if allowed, from Termux:API.
     pub fn battery(&self) -> Reading<Battery> {
         self.probe_battery(&self.files()).into()
     }
@@ -184,7 +184,7 @@ impl DeviceReader {
             };
         }
         Err(match why {
-            // Files that are there and tell of no battery: a computer without one.
+            // The files exist and have no battery: a computer without one.
             NoReading::Unavailable(why) if files.names(power::SUPPLIES).is_ok() => {
                 NoReading::Unavailable(why)
             }
@@ -192,12 +192,12 @@ impl DeviceReader {
         })
     }
 
-    /// The network; nothing is sent.
+    /// The state of the network; nothing is sent.
     pub fn network(&self) -> Reading<Network> {
         network::network(&self.files(), self.live()).into()
     }
 
-    /// Lets Termux:API act.
+    /// Runs a Termux:API command that acts on the device.
     pub(crate) fn act(&self, order: &Order<'_>) -> Probed<()> {
         termux::act(order, &self.places, self.limit)
     }
@@ -244,14 +244,14 @@ fn joined(why: NoReading, more: &str) -> NoReading {
 
 /// Caches snapshots up to an age, for admission and tools.
 ///
-/// It has no thread and no timer: a snapshot is read when one is asked for and the last one is
-/// too old. Other callers wait for that reading meanwhile, at most as long as its probes take.
+/// It has no thread and no timer: a new snapshot is read on request if the last one is too old.
+/// Other callers wait for that reading, at most as long as its probes take.
 #[derive(Debug, Clone)]
 pub struct DeviceWatch {
     reader: DeviceReader,
     max_age: Duration,
-    /// Held while the device is read: that is the device's own files and commands, each
-    /// with a limit, and no code of the program's.
+    /// Locked while the device is read: only its files and commands, each with a limit, and no
+    /// code of the program.
     last: Arc<Mutex<Option<Kept>>>,
 }
 
@@ -293,8 +293,8 @@ impl DeviceWatch {
 }
 
 impl Kept {
-    /// By the clock that runs further: `Instant` stands still while the device sleeps, the
-    /// wall clock may be set back.
+    /// By the clock that advanced further: `Instant` does not advance while the device is
+    /// suspended, and the wall clock may be set back.
     fn age(&self) -> Duration {
         let wall = SystemTime::now().duration_since(self.snapshot.taken_at).unwrap_or_default();
         wall.max(self.read_at.elapsed())
@@ -307,7 +307,7 @@ mod tests {
 
     const TREE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/device/linux_box");
 
-    /// Why the battery of the tree is not told when these paths are denied.
+    /// The reason why the battery of the tree is not available when these paths are denied.
     fn battery_denied(denied: fn(&Path) -> bool) -> Option<String> {
         let files = Files::new(Path::new(TREE), DEFAULT_PROBE_LIMIT).denying(denied);
         Reading::from(DeviceReader::new().probe_battery(&files)).why_not()
@@ -317,9 +317,9 @@ mod tests {
     fn a_denied_battery_leads_to_termux_be_it_the_folder_or_the_files() {
         assert_eq!(battery_denied(|_| false), None);
         let folder = battery_denied(|path| path.starts_with("sys/class/power_supply")).unwrap();
-        // It can be listed, but nothing in it be read.
+        // The folder can be listed, but no file in it can be read.
         let files = battery_denied(|path| path.ends_with("capacity")).unwrap();
-        // The last that was tried is named; the battery of a mouse is not ours.
+        // The last path tried is named; the battery of a mouse does not count.
         for (why, denied) in [(folder, ""), (files, "/BAT1/capacity")] {
             assert_eq!(
                 why,
@@ -329,7 +329,7 @@ mod tests {
                 )
             );
         }
-        // The other battery still tells.
+        // The other battery is still reported.
         assert_eq!(battery_denied(|path| path.ends_with("BAT0/capacity")), None);
     }
 
@@ -346,8 +346,9 @@ mod tests {
         let why = Reading::from(system::uptime(&files, false)).why_not().unwrap();
         assert_eq!(why, "/proc/uptime may not be read by this program");
         let why = Reading::from(system::load(&files, true)).why_not();
-        // Live, the feature asks the system itself; without it the text says so.
-        let told = why.is_none_or(|why| why.contains("may not be read") && why.contains("rustix"));
-        assert!(told);
+        // On a live device the feature asks the system itself; without it the text says so.
+        let names_feature =
+            why.is_none_or(|why| why.contains("may not be read") && why.contains("rustix"));
+        assert!(names_feature);
     }
 }

@@ -1,4 +1,4 @@
-//! One value that a device may report or not.
+//! A value that a device may or may not report.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use serde::{Serialize, Serializer};
 
 use crate::number::Rounded;
 
-/// What to do about a command that hangs, the usual case of no answer: files of `/proc` and
+/// The advice for a command that hangs, the usual cause of a time-out: files of `/proc` and
 /// `/sys` answer at once.
 const HANG_TODO: &str = "a termux- command hangs without its app: install Termux:API from where \
                          Termux came from, and open it once";
 
-/// One value of the device, or why there is none.
+/// A value of the device, or the reason why there is none.
 ///
-/// In JSON a value stands as it is; the others are `{"unavailable": "why"}` and
+/// In JSON a value is written as it is; the others are `{"unavailable": "why"}` and
 /// `{"timed_out_seconds": 2.0}`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reading<T> {
@@ -119,7 +119,7 @@ impl<T: Serialize> Serialize for Reading<T> {
 #[derive(Debug)]
 pub(crate) enum NoReading {
     Unavailable(String),
-    /// The system denies a file that is there; Android does so to programs without root.
+    /// The system denies an existing file; Android does so to programs without root.
     Denied(String),
     TimedOut(Duration),
 }

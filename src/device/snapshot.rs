@@ -51,14 +51,14 @@ pub struct DeviceSnapshot {
     pub battery: Reading<Battery>,
     /// The network.
     pub network: Reading<Network>,
-    /// The wireless connection; only where it was allowed
+    /// The wireless connection, if the reader allows it
     /// ([`DeviceReader::termux_wifi`](crate::DeviceReader::termux_wifi)).
     pub wifi: Reading<Wifi>,
 }
 
-/// Zones that a prompt is given; the hottest are the first.
+/// Thermal zones in a prompt's context, the hottest first.
 const ZONES_IN_CONTEXT: usize = 4;
-/// Interfaces that a prompt is given.
+/// Interfaces in a prompt's context.
 const INTERFACES_IN_CONTEXT: usize = 8;
 
 impl DeviceSnapshot {
@@ -134,7 +134,7 @@ impl DeviceSnapshot {
 }
 
 fn known<T: Serialize>(reading: &Reading<T>) -> Option<Value> {
-    // Plain structs of numbers and names: there is nothing that serde_json refuses.
+    // Plain structs of numbers and names, which serde_json always serializes.
     reading.value().and_then(|value| serde_json::to_value(value).ok())
 }
 

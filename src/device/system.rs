@@ -38,9 +38,9 @@ impl Serialize for Load {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Storage {
-    /// All of it.
+    /// The total space.
     pub total_bytes: u64,
-    /// What a program without root may still write.
+    /// The space that a program without root can still write.
     pub available_bytes: u64,
 }
 
@@ -55,16 +55,16 @@ impl Serialize for Storage {
 
 const LOADAVG: &str = "proc/loadavg";
 const UPTIME: &str = "proc/uptime";
-/// More cores than this are no phone's and no server's, but a damaged file's.
+/// No device has more cores: the file is damaged.
 const MAX_CORES: usize = 4096;
-/// Longest uptime that is believed: a hundred years, in seconds.
+/// Longest plausible uptime: a hundred years, in seconds.
 const MAX_UPTIME_SECONDS: u64 = 100 * 365 * 86_400;
-/// Longer than two numbers of that size.
+/// More than two numbers of that size take.
 const UPTIME_BYTES_MAX: usize = 64;
 
 pub(crate) fn cores(files: &Files<'_>, live: bool) -> Probed<usize> {
     if live {
-        // Respects CPU quotas and affinity, which stand in several files.
+        // Respects CPU quotas and affinity, which are in several files.
         let cores = std::thread::available_parallelism();
         return cores.map(Into::into).map_err(|error| {
             NoReading::because(format!("the system does not report its cores: {}", error.kind()))
@@ -75,7 +75,7 @@ pub(crate) fn cores(files: &Files<'_>, live: bool) -> Probed<usize> {
     count_list(text.trim()).ok_or_else(|| odd(path))
 }
 
-/// How many numbers a list such as `0-3,6` names.
+/// How many numbers a list such as `0-3,6` contains.
 fn count_list(list: &str) -> Option<usize> {
     let mut count = 0usize;
     for part in list.split(',') {
@@ -117,8 +117,8 @@ pub(crate) fn proc_uptime(files: &Files<'_>) -> Probed<Duration> {
     parse_uptime(&files.text(UPTIME)?).ok_or_else(|| odd(UPTIME))
 }
 
-/// The same of this system, for programs that read nothing else of the device: they link no more
-/// than this.
+/// The same for the running system, for programs that read nothing else of the device: they link
+/// only this.
 pub(crate) fn own_uptime() -> Option<Duration> {
     let mut text = [0; UPTIME_BYTES_MAX];
     let length = File::open("/proc/uptime").ok()?.read(&mut text).ok()?;
@@ -141,7 +141,7 @@ pub(crate) fn storage(path: &Path) -> Probed<Storage> {
     os::storage(path)
 }
 
-/// Names the feature that would read a value whose file is denied.
+/// Adds the feature that would read a value whose file is denied.
 fn with_feature(why: NoReading) -> NoReading {
     match why {
         NoReading::Unavailable(why) | NoReading::Denied(why) => NoReading::because(format!(
@@ -203,7 +203,7 @@ mod os {
 
 #[cfg(not(all(feature = "rustix", any(target_os = "linux", target_os = "android"))))]
 mod os {
-    //! Without rustix the standard library has no way to ask for these.
+    //! The standard library has no functions for these values.
 
     use super::*;
 

@@ -1,15 +1,15 @@
 //! Commands of Termux:API, the only child processes of this crate: some read the device, some act
 //! on it.
 //!
-//! They hang for good when their Android app is missing, asleep or without a permission,
-//! and so each runs against a hard limit. The child writes into one end of a socket pair
-//! and this thread reads the other with a time-out: no thread, no polling, and no wait for a
-//! grandchild that still holds its end. At the limit the child is killed and reaped.
+//! They hang for ever when their Android app is missing, inactive or without a permission, and so
+//! each runs with a hard limit. The child writes into one end of a socket pair and this thread
+//! reads the other with a time-out: no thread, no polling, and no wait for a grandchild that
+//! still holds its end. At the limit the child is killed and reaped.
 //!
-//! Where Termux keeps its client (`$PREFIX/libexec/termux-api`), that is run itself: the
-//! commands in `$PREFIX/bin` are shell scripts around it, and killing the shell would
-//! leave the client hanging. A script found elsewhere in `PATH` is run as it is; what *it*
-//! started is killed with it only with the cargo feature `rustix`.
+//! If Termux has its client (`$PREFIX/libexec/termux-api`), the client is run directly: the
+//! commands in `$PREFIX/bin` are shell scripts that start it, and killing the shell would leave
+//! the client hanging. A script found elsewhere in `PATH` is run as it is; its child processes
+//! are killed with it only with the cargo feature `rustix`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use serde_json::Value;
 use super::reading::{NoReading, Probed};
 use crate::text::clean;
 
-/// Most bytes that a command may print; a good answer has less than 1 KiB.
+/// Most bytes that a command may print; a normal answer has less than 1 KiB.
 pub(crate) const MAX_PRINTED_BYTES: usize = 64 << 10;
-/// The variables that a command of Termux needs; no other is handed on, since ours may hold
-/// API keys.
+/// The variables that a command of Termux needs; no other is passed on, since the environment may
+/// hold API keys.
 const HANDED_ON: [&str; 18] = [
     "PATH",
     "PREFIX",
@@ -35,7 +35,7 @@ const HANDED_ON: [&str; 18] = [
     "TERMUX__PREFIX",
     "TERMUX__ROOTFS",
     "TERMUX_APP__PACKAGE_NAME",
-    // Without these Android's `am`, which wakes the app, does not start.
+    // Without these, Android's `am`, which wakes the app, does not start.
     "ANDROID_ROOT",
     "ANDROID_DATA",
     "ANDROID_ART_ROOT",
@@ -46,14 +46,14 @@ const HANDED_ON: [&str; 18] = [
     "EXTERNAL_STORAGE",
 ];
 
-/// Most bytes of a command's plain text that are passed on.
-const SAID_BYTES_MAX: usize = 120;
+/// Most bytes of a command's plain text that are quoted.
+const QUOTED_BYTES_MAX: usize = 120;
 
 /// A command of Termux:API.
 pub(crate) struct TermuxCommand {
     /// Its name in `PATH`.
     pub(crate) script: &'static str,
-    /// What it asks the client for.
+    /// The client's method for it.
     pub(crate) method: &'static str,
 }
 
@@ -62,34 +62,34 @@ pub(crate) const BATTERY: TermuxCommand =
 pub(crate) const WIFI: TermuxCommand =
     TermuxCommand { script: "termux-wifi-connectioninfo", method: "WifiConnectionInfo" };
 
-/// A command and its arguments. They pass through no shell of ours.
+/// A command and its arguments. They pass through no shell of this crate.
 pub(crate) struct Order<'a> {
     pub(crate) command: TermuxCommand,
-    /// The client's further words. It hands them to Android as one line in which it escapes
-    /// quotes but no backslash: nothing that a model wrote may stand here but numbers and
-    /// such.
+    /// The client's further arguments. The client passes them to Android as one line in which it
+    /// escapes quotes but no backslash: they may only contain numbers and constants, never text
+    /// of a model.
     pub(crate) for_client: &'a [&'a str],
-    /// The same as the script's options.
+    /// The same arguments as options of the script.
     pub(crate) for_script: &'a [&'a str],
-    /// What it reads; at most [`MAX_INPUT_BYTES`]. A text here may have any content.
+    /// Its input; at most [`MAX_INPUT_BYTES`]. This text may have any content.
     pub(crate) input: &'a str,
 }
 
-/// Most bytes that a command is given to read: the smallest pipe holds them, so that writing
-/// them never waits for the command.
+/// Most bytes of a command's input: the smallest pipe holds them, so that writing them never
+/// waits for the command.
 pub(crate) const MAX_INPUT_BYTES: usize = 4096;
 
-/// Where commands are looked for, in place of the process's own environment.
+/// The folders in which commands are found, instead of the process's own environment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Places {
-    /// In place of `PATH`; then `PREFIX` is not looked at.
+    /// Instead of `PATH`; `PREFIX` is then ignored.
     pub(crate) path: Option<PathBuf>,
-    /// In place of the variable `PREFIX`.
+    /// Instead of the variable `PREFIX`.
     prefix: Option<PathBuf>,
 }
 
 impl Places {
-    /// The program to run, and what it is to be asked.
+    /// The program to run, and its method argument.
     fn find(&self, command: &TermuxCommand) -> Probed<(PathBuf, Option<&'static str>)> {
         if self.path.is_none() {
             let prefix = self.prefix.clone();
@@ -114,7 +114,7 @@ impl Places {
     }
 }
 
-/// What a command prints, read as JSON.
+/// The output of a command, parsed as JSON.
 pub(crate) fn ask(command: &TermuxCommand, places: &Places, limit: Duration) -> Probed<Value> {
     let (program, method) = places.find(command)?;
     let printed = unix::run(&program, method.as_slice(), "", command.script, limit)?;
@@ -138,7 +138,7 @@ pub(crate) fn ask(command: &TermuxCommand, places: &Places, limit: Duration) -> 
     }
 }
 
-/// Lets a command act. Such commands print nothing unless something went wrong.
+/// Runs a command that acts on the device. Such commands print nothing unless they fail.
 pub(crate) fn act(order: &Order<'_>, places: &Places, limit: Duration) -> Probed<()> {
     let name = order.command.script;
     if order.input.len() > MAX_INPUT_BYTES {
@@ -153,13 +153,13 @@ pub(crate) fn act(order: &Order<'_>, places: &Places, limit: Duration) -> Probed
     if serde_json::from_slice(&printed).is_ok_and(|value| is_refusal(&value)) {
         return Err(refused(&order.command));
     }
-    let said = String::from_utf8_lossy(&printed);
-    let said: Vec<&str> = said.split_whitespace().collect();
-    if said.is_empty() {
+    let output = String::from_utf8_lossy(&printed);
+    let output: Vec<&str> = output.split_whitespace().collect();
+    if output.is_empty() {
         return Ok(());
     }
-    let said = clean(&said.join(" "), SAID_BYTES_MAX);
-    Err(NoReading::because(format!("{name} said: {said}")))
+    let output = clean(&output.join(" "), QUOTED_BYTES_MAX);
+    Err(NoReading::because(format!("{name} said: {output}")))
 }
 
 /// The app reports errors, such as a missing permission, in this field.
@@ -190,19 +190,19 @@ mod unix {
     /// How much is read at once.
     const CHUNK_BYTES: usize = 4 << 10;
 
-    /// A child that is killed and reaped wherever this is dropped.
+    /// A child process that is killed and reaped on drop.
     struct Reaped(Child);
 
     impl Drop for Reaped {
         fn drop(&mut self) {
             super::super::system::kill_group(self.0.id());
-            // Both fail only where the child has ended and was reaped.
+            // Both fail only if the child has ended and was reaped.
             let _ = self.0.kill();
             let _ = self.0.wait();
         }
     }
 
-    /// Runs a program until it has printed all, printed too much, or the limit is over.
+    /// Runs a program until its output ends, exceeds its limit, or the time is over.
     pub(super) fn run(
         program: &Path,
         words: &[&str],
@@ -220,16 +220,16 @@ mod unix {
         command.envs(HANDED_ON.iter().filter_map(|&key| Some((key, std::env::var_os(key)?))));
         command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
         command.stdout(OwnedFd::from(theirs)).stderr(Stdio::null());
-        // A group of its own: an interrupt at the terminal is the program's, not the child's,
-        // and all that the child starts can be ended with it.
+        // A process group of its own: an interrupt at the terminal reaches the program, not the
+        // child, and all processes that the child starts can be killed with it.
         command.process_group(0);
         let child = command.spawn().map_err(failed)?;
-        // The command holds our copy of the child's end; with it open the end never comes.
+        // The command holds our copy of the child's end; while it is open, the output never ends.
         drop(command);
         let mut child = Reaped(child);
         if let Some(mut pipe) = child.0.stdin.take() {
-            // The pipe holds all of it. A command that ends without reading prints why, or needs
-            // none.
+            // The pipe holds all of it. A command that ends without reading reports an error, or
+            // needs no input.
             let _ = pipe.write_all(input.as_bytes());
         }
         let mut printed = Vec::new();
@@ -244,7 +244,7 @@ mod unix {
                 Ok(0) => break,
                 Ok(count) => printed.extend_from_slice(chunk.get(..count).unwrap_or_default()),
                 Err(error) => match error.kind() {
-                    // The time is looked at above.
+                    // The time is checked above.
                     ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
                     _ => return Err(failed(error)),
                 },
@@ -278,15 +278,15 @@ mod tests {
 
     use super::*;
 
-    /// Where Termux keeps its client, it gets the method, its own words and the text; the
-    /// scripts are left alone.
+    /// If Termux has its client, it gets the method, its own arguments and the text; the scripts
+    /// are not run.
     #[test]
     fn the_client_gets_words_and_text_apart() {
         let prefix = std::env::temp_dir().join(format!("termux-client-{}", std::process::id()));
         let _ = fs::remove_dir_all(&prefix);
         fs::create_dir_all(prefix.join("libexec")).unwrap();
         let client = prefix.join("libexec/termux-api");
-        // A link: what was just written may be held open by a process that a test starts.
+        // A link: a file just written may be held open by a process that a test starts.
         let script = "/tests/data/device/termux/acts/records";
         let script = format!("{}{script}", env!("CARGO_MANIFEST_DIR"));
         std::os::unix::fs::symlink(script, &client).unwrap();

@@ -9,7 +9,7 @@ use super::reader::DeviceReader;
 use super::reading::Reading;
 use crate::tool::{FnTool, Tool};
 
-/// Tools that let a model look at this device: `device_snapshot`, `device_battery`,
+/// Tools with which a model reads this device: `device_snapshot`, `device_battery`,
 /// `device_memory`, `device_storage`, `device_temperature`, `device_network`.
 ///
 /// They take no arguments, change nothing, and start no process. Of the network they report only
@@ -89,7 +89,7 @@ fn tool(
     ask: impl Fn(&DeviceReader) -> Result<String, String> + Send + Sync + 'static,
 ) -> Arc<dyn Tool> {
     let reader = reader.clone();
-    // Strict mode asks for every one of these keys.
+    // Strict mode requires all of these keys.
     let none = json!({
         "type": "object",
         "properties": {},

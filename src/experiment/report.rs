@@ -28,16 +28,16 @@ pub struct ExperimentRow {
     pub model: String,
     /// Tasks submitted.
     pub tasks: usize,
-    /// Tasks without an answer, for whatever reason.
+    /// Tasks without an answer, for any reason.
     pub failures: usize,
     /// The 50th percentile of the answers' latencies, in milliseconds, by nearest rank: at
     /// least half of the answers took at most this long. 0 without answers.
     pub latency_p50_ms: f64,
     /// The 95th percentile.
     pub latency_p95_ms: f64,
-    /// Tokens of the prompts, as far as replies told them.
+    /// Tokens of the prompts, as far as they were reported.
     pub prompt_tokens: u64,
-    /// Tokens of the answers, as far as replies told them.
+    /// Tokens of the answers, as far as they were reported.
     pub completion_tokens: u64,
     /// The mean of each score over the answers; `None` where no answer was scored.
     pub scores: Vec<Option<f64>>,
@@ -79,7 +79,7 @@ impl fmt::Display for ExperimentReport {
                 if column > 0 {
                     text.push_str("  ");
                 }
-                // Names to the left, numbers to the right.
+                // Names are left-aligned, numbers right-aligned.
                 let width = *width;
                 match column {
                     0 | 1 => text.push_str(&format!("{cell:<width$}")),

@@ -15,13 +15,13 @@ use crate::trace::TraceId;
 /// Default time for a whole experiment (10 minutes); tasks still running then are cancelled.
 pub const DEFAULT_EXPERIMENT_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Most tasks of one helper that wait or run at once, so that no result is dropped before it
-/// is read.
+/// Most tasks of one helper that are queued or running at once, so that no result is dropped
+/// before it is read.
 const OUTSTANDING_MAX: usize = 32;
 
-/// How long to wait for room in a queue that others fill, before looking after the other
-/// helpers.
-const ROOM_WAIT: Duration = Duration::from_millis(100);
+/// How long to wait for a free place in a queue that other tasks fill, before attending to the
+/// other helpers.
+const CAPACITY_WAIT: Duration = Duration::from_millis(100);
 
 type Scorer = Box<dyn Fn(&Task) -> f64>;
 
@@ -102,7 +102,7 @@ impl Experiment {
         self
     }
 
-    /// Asks each helper each prompt once. The results are removed from the helpers.
+    /// Submits each prompt once to each helper. The results are removed from the helpers.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl Experiment {
                 break;
             }
             if waiting.is_empty() {
-                // Every queue is full of other tasks: `submit` has waited a moment for room.
+                // Every queue is full of other tasks: `submit` has waited briefly.
                 continue;
             }
             let left = until
@@ -158,7 +158,7 @@ impl Experiment {
         Ok(ExperimentReport { name: self.name.clone(), score_names, rows })
     }
 
-    /// Submits as many prompts to a helper as its queue has room for.
+    /// Submits as many prompts to a helper as its queue accepts.
     fn submit(
         &self,
         at: usize,
@@ -172,13 +172,13 @@ impl Experiment {
             let trace = TraceId::new();
             let request = self.prompts[lane.next].clone();
             let request = request.trace_tag(self.name.clone()).trace_id(trace);
-            let room = if mine(in_flight) == 0 { ROOM_WAIT } else { Duration::ZERO };
-            match in_flight.manager.submit_task_wait(lane.helper, request, room) {
+            let wait = if mine(in_flight) == 0 { CAPACITY_WAIT } else { Duration::ZERO };
+            match in_flight.manager.submit_task_wait(lane.helper, request, wait) {
                 Ok(task) => {
                     in_flight.tasks.insert(task, Asked { lane: at, trace });
                     lane.next += 1;
                 }
-                // Its queue is full, of these tasks or others: later.
+                // Its queue is full, of these tasks or others: try later.
                 Err(Error::QueueFull(_)) => break,
                 Err(error) => return Err(error),
             }

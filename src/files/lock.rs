@@ -1,13 +1,13 @@
-//! The kernel's advisory locks (flock): released when the file is closed, so with the process,
-//! however it ends. Nothing is written for them, and nothing read.
+//! The kernel's advisory locks (flock): released when the file is closed, and so when the process
+//! ends in any way. They write and read nothing.
 //!
-//! - Whoever writes to a file holds a **shared lock on it** as long as it is open. It says "in
-//!   use", and keeps nobody from writing. Who gets an exclusive one instead is alone, and may
-//!   shorten or drop the file.
-//! - Whoever changes names, or ends a torn line, holds [`Changing`] for that short time.
+//! - A process that writes to a file holds a **shared lock on it** as long as it is open. The
+//!   lock marks the file as in use and does not prevent writes. A process that gets an exclusive
+//!   lock instead is alone, and may shorten or remove the file.
+//! - A process that renames files, or ends a torn line, holds [`Changing`] for that short time.
 //!
-//! A lock is given back before the other kind is taken: the kernel does not change one into
-//! the other in one step either. What was true under a lock must be looked at again then.
+//! A lock is released before the other kind is taken: the kernel does not convert one into the
+//! other in one step either. Conditions checked under the first lock must be checked again.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -17,26 +17,26 @@ use std::time::{Duration, Instant};
 
 use super::open::{self, Kinds, named};
 
-/// How long apart a lock that others hold is tried again.
+/// The interval between attempts to take a lock that others hold.
 const TRY_STEP: Duration = Duration::from_millis(1);
 
-/// An exclusive lock: whether we got it. An error says that there are no locks here.
+/// Takes an exclusive lock; `false` if others hold one. An error means that there are no locks.
 pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
     #[cfg(test)]
     tests::there_are_locks()?;
     kernel::try_exclusive(file)
 }
 
-/// A shared lock: whether we got it, as far as others' exclusive ones let us until `wait` is
-/// over. An error says that there are no locks here.
+/// Takes a shared lock, waiting for others' exclusive ones at most this long; `false` after that.
+/// An error means that there are no locks.
 pub(crate) fn shared_within(file: &File, wait: Duration) -> io::Result<bool> {
     #[cfg(test)]
     tests::there_are_locks()?;
     within(wait, || kernel::try_shared(file))
 }
 
-/// An open file that gives its lock back when it is dropped. Closing alone does that only once a
-/// process that is just being started, and has a copy of it, has begun its own program.
+/// An open file that releases its lock when it is dropped. Closing alone does that only after
+/// every child process that is being started, and has a copy of it, has executed its program.
 pub(crate) struct Held(pub(crate) File);
 
 impl Deref for Held {
@@ -53,20 +53,20 @@ impl Drop for Held {
     }
 }
 
-/// Gives a lock back.
+/// Releases a lock.
 pub(crate) fn unlock(file: &File) {
-    // It goes with the file at the latest.
+    // On failure it is released with the file at the latest.
     let _ = kernel::unlock(file);
 }
 
-/// An exclusive lock on the file's folder, if others leave it to us until `wait` is over. An
-/// error: it cannot be opened or locked here.
+/// Takes an exclusive lock on the file's folder, waiting at most this long; `None` after that. An
+/// error means that the folder cannot be opened or locked.
 pub(crate) fn folder_within(path: &Path, wait: Duration) -> io::Result<Option<Held>> {
     let folder = Held(File::open(path.parent().unwrap_or(path))?);
     Ok(within(wait, || try_exclusive(&folder))?.then_some(folder))
 }
 
-/// Tries until `wait` is over, and once at least.
+/// Repeats the attempt until the wait is over, and makes it at least once.
 fn within(wait: Duration, mut attempt: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
     let since = Instant::now();
     loop {
@@ -80,21 +80,21 @@ fn within(wait: Duration, mut attempt: impl FnMut() -> io::Result<bool>) -> io::
     }
 }
 
-/// The right to change what stands under a file's name, its older files' names, and its end
-/// where that is torn. Held through an exclusive lock on the empty file `NAME.lock`, which
-/// stays; and, as anybody may remove that one, on the folder.
+/// The right to rename a file and its older files, and to change a torn end. Held by an exclusive
+/// lock on the empty file `NAME.lock`, which is kept; and, since any process may remove that
+/// file, on the folder.
 pub(crate) struct Changing {
     _name: Held,
-    /// None where a folder cannot be opened or locked.
+    /// `None` if the folder cannot be opened or locked.
     _folder: Option<Held>,
 }
 
 impl Changing {
-    /// `NAME.lock`, made where it is missing.
+    /// Opens `NAME.lock`; creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// What stands in its place cannot be a lock file, or there is no room for such a name.
+    /// The existing file is not a lock file, or the name is too long.
     pub(crate) fn lock_file(path: &Path) -> io::Result<(PathBuf, File)> {
         let path = open::with_suffix(path, ".lock");
         let opened = open::or_new(&path, open::options().read(true).write(true), Kinds::Plain);
@@ -104,12 +104,12 @@ impl Changing {
         }
     }
 
-    /// Waits for the locks until `wait` is over.
+    /// Waits for the locks, at most this long.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::WouldBlock`] if others held them all the time; any other if they cannot be
-    /// had here.
+    /// taken.
     pub(crate) fn begin(path: &Path, wait: Duration) -> io::Result<Self> {
         let mut held = None;
         within(wait, || {
@@ -122,7 +122,7 @@ impl Changing {
     fn attempt(path: &Path) -> io::Result<Option<Self>> {
         let (lock_path, name) = Self::lock_file(path)?;
         let name = Held(name);
-        // Who removes it makes others lock another one.
+        // If it was removed meanwhile, others lock a new one.
         if !try_exclusive(&name)? || named(&lock_path, &name)?.is_none() {
             return Ok(None);
         }
@@ -133,7 +133,7 @@ impl Changing {
     }
 }
 
-/// flock(2) by rustix, where it is there: std has it on Android from Rust 1.98 only.
+/// flock(2) by rustix, if enabled: std has it on Android from Rust 1.98 only.
 #[cfg(all(feature = "rustix", any(target_os = "linux", target_os = "android")))]
 mod kernel {
     use std::fs::File;
@@ -168,7 +168,7 @@ mod kernel {
     use std::fs::{File, TryLockError};
     use std::io;
 
-    fn told(outcome: Result<(), TryLockError>) -> io::Result<bool> {
+    fn as_bool(outcome: Result<(), TryLockError>) -> io::Result<bool> {
         match outcome {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
@@ -177,15 +177,15 @@ mod kernel {
     }
 
     pub(super) fn try_exclusive(file: &File) -> io::Result<bool> {
-        told(file.try_lock())
+        as_bool(file.try_lock())
     }
 
     pub(super) fn try_shared(file: &File) -> io::Result<bool> {
-        // Windows lets nobody write to what has a shared lock.
+        // On Windows a shared lock prevents all writes.
         if cfg!(windows) {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        told(file.try_lock_shared())
+        as_bool(file.try_lock_shared())
     }
 
     pub(super) fn unlock(file: &File) -> io::Result<()> {

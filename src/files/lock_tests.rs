@@ -1,4 +1,4 @@
-//! Locks between open files; each stands for a process of its own, as the kernel sees it.
+//! Locks between open files; to the kernel each is like a process of its own.
 #![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
@@ -7,14 +7,14 @@ use std::fs;
 use super::*;
 use crate::files::open::tests::folder;
 
-/// Longer than anybody here holds a lock.
+/// Longer than any lock is held in these tests.
 const LONG: Duration = Duration::from_secs(20);
 
 thread_local! {
     static LOCKLESS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs the work on a file system without locks, as far as this thread can see.
+/// Runs the work as if the file system had no locks, for this thread.
 pub(crate) fn without_locks<T>(work: impl FnOnce() -> T) -> T {
     LOCKLESS.set(true);
     let outcome = work();
@@ -46,7 +46,7 @@ fn shared_locks_go_together_and_an_exclusive_one_alone() {
     drop(other);
     assert!(try_exclusive(&one).unwrap());
     assert!(!shared(&open()));
-    // A process that is just being started has a copy until it begins its own program.
+    // A process that is being started has a copy until it executes its own program.
     let copy = one.try_clone().unwrap();
     drop(Held(one));
     assert!(shared(&open()));
@@ -80,7 +80,7 @@ fn one_at_a_time_changes_a_file_also_where_somebody_removes_the_lock_file() {
     drop(held);
     drop(begin(&path).unwrap());
     assert_eq!(fs::metadata(&lock).unwrap().len(), 0, "it stays, and stays empty");
-    // Somebody else's lock on it, say by flock(1), holds us off like our own.
+    // Another process's lock on it, for example by flock(1), excludes us too.
     let other = File::open(&lock).unwrap();
     assert!(try_exclusive(&other).unwrap());
     assert_eq!(begin(&path).err(), Some(ErrorKind::WouldBlock));

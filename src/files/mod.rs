@@ -1,6 +1,5 @@
 //! Files that others may open, lock, replace or tear at the same time: opening without waiting,
-//! the kernel's locks, ends without a newline. Knows bytes and names, and nothing of what
-//! stands in the files.
+//! the kernel's locks, ends without a newline. Independent of the files' content.
 
 pub(crate) mod lock;
 pub(crate) mod open;

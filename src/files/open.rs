@@ -1,10 +1,11 @@
-//! Opening files: never waiting, no link followed where we write, new files their owner's alone.
+//! Opening files: without waiting, without following links for writing; new files are readable by
+//! their owner only.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// How often opening may find that the file has come or gone between two steps.
+/// How often an attempt to open may find that the file was created or removed between two steps.
 pub(crate) const OPEN_ROUNDS_MAX: usize = 8;
 
 pub(crate) const NO_PLAIN_FILE: &str =
@@ -34,19 +35,19 @@ const NONBLOCK: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
     // sys/fcntl.h of each.
     0x4
 } else {
-    // Not known: what the name's kind tells before opening must do.
+    // Unknown system: the check of the file's type before opening must suffice.
     0
 };
 
-/// What kinds of file may be opened.
+/// The types of file that may be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kinds {
     Plain,
-    /// `/dev/null` and its like as well.
+    /// Devices such as `/dev/null` as well.
     PlainOrDevice,
 }
 
-/// Options that do not wait, and make files with mode 0600.
+/// Options that do not wait, and create files with mode 0600.
 pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -57,15 +58,15 @@ pub(crate) fn options() -> OpenOptions {
     options
 }
 
-/// Opens a file that is there. No link is followed, not even one that takes the file's place
-/// between two steps.
+/// Opens an existing file. No link is followed, not even one that replaces the file between two
+/// steps.
 pub(crate) fn existing(
     path: &Path,
     options: &OpenOptions,
     kinds: Kinds,
 ) -> io::Result<(File, Metadata)> {
     let named = fs::symlink_metadata(path)?;
-    // Before opening too: to open a device can set it going.
+    // Before opening too: opening a device can start an operation.
     check_kind(&named, kinds)?;
     let file = options.open(path)?;
     let metadata = file.metadata()?;
@@ -75,7 +76,7 @@ pub(crate) fn existing(
     Err(io::Error::new(ErrorKind::NotFound, CAME_AND_WENT))
 }
 
-/// Opens a file, or makes it where there is none.
+/// Opens a file; creates it if it does not exist.
 pub(crate) fn or_new(
     path: &Path,
     options: &OpenOptions,
@@ -98,8 +99,8 @@ pub(crate) fn or_new(
     Err(came_and_went())
 }
 
-/// Opens a file for reading, through links too: one that its user named, and that we do not
-/// change. Reading it does not wait either.
+/// Opens a file for reading, through links too: one that its user named, and that is not changed.
+/// Reading it does not wait either.
 pub(crate) fn to_read(path: &Path, kinds: Kinds) -> io::Result<File> {
     let check = |metadata: Metadata| match fits(&metadata, kinds) {
         true => Ok(()),
@@ -114,7 +115,7 @@ pub(crate) fn to_read(path: &Path, kinds: Kinds) -> io::Result<File> {
     Ok(file)
 }
 
-/// The file that could not be opened, for it is always another.
+/// The error if the file was replaced during every attempt to open it.
 pub(crate) fn came_and_went() -> io::Error {
     io::Error::other(CAME_AND_WENT)
 }
@@ -137,7 +138,7 @@ fn fits(metadata: &Metadata, kinds: Kinds) -> bool {
     metadata.is_file() || (kinds == Kinds::PlainOrDevice && device)
 }
 
-/// What stands under the name, if it is this open file.
+/// The metadata under the name, if the name refers to this open file.
 pub(crate) fn named(path: &Path, file: &File) -> io::Result<Option<Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(named) => {
@@ -149,7 +150,7 @@ pub(crate) fn named(path: &Path, file: &File) -> io::Result<Option<Metadata>> {
     }
 }
 
-/// Whether both tell of one file. Where files have no numbers, a name that is there will do.
+/// Whether both describe one file. On systems without file numbers, an existing name suffices.
 pub(crate) fn same_file(one: &Metadata, other: &Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -162,8 +163,8 @@ pub(crate) fn same_file(one: &Metadata, other: &Metadata) -> bool {
     }
 }
 
-/// Whether the file has further names (hard links): under one of them it may be somebody
-/// else's, who did not ask us to shorten it.
+/// Whether the file has further names (hard links): under one of them it may belong to another
+/// user, and must not be shortened.
 pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -176,7 +177,7 @@ pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
     }
 }
 
-/// The path with something added to its last name.
+/// The path with a suffix added to its last name.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -1,4 +1,4 @@
-//! What stands in a file's place: nothing waits for it, and nothing is done to it.
+//! Other types of file under the name: nothing waits for them, and nothing is done to them.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -12,7 +12,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 }
 
 #[test]
-fn what_cannot_be_opened_or_made_is_told_by_its_cause() {
+fn what_cannot_be_opened_or_created_is_reported_by_its_cause() {
     let kind = |path: &Path| {
         let opened = or_new(path, options().append(true), Kinds::Plain);
         opened.map_err(|error| error.kind()).err()
@@ -55,14 +55,14 @@ pub(crate) mod unix {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    /// Longer than anything here takes, unless it waits for good.
+    /// Longer than any of these operations takes, unless it hangs.
     const HUNG: Duration = Duration::from_secs(20);
 
     pub(crate) fn pipe(path: &Path) {
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     }
 
-    /// What the work comes to; a panic if it hangs.
+    /// The result of the work; a panic if it hangs.
     pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, outcome) = mpsc::channel();
         std::thread::spawn(move || done.send(work()));
@@ -81,14 +81,14 @@ pub(crate) mod unix {
         std::os::unix::fs::symlink(folder.join("nothing"), &dangling).unwrap();
         for (path, readable) in [(pipe_path, false), (dir, false), (link, true), (dangling, false)]
         {
-            let (told, read) = in_time(move || {
+            let (error, read) = in_time(move || {
                 let opened = or_new(&path, options().read(true).write(true), Kinds::PlainOrDevice);
                 (
                     opened.map(drop).map_err(|error| error.kind()),
                     to_read(&path, Kinds::PlainOrDevice).is_ok(),
                 )
             });
-            assert_eq!(told, Err(ErrorKind::InvalidInput));
+            assert_eq!(error, Err(ErrorKind::InvalidInput));
             assert_eq!(read, readable);
         }
         assert!(!folder.join("nothing").exists());

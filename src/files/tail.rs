@@ -1,4 +1,4 @@
-//! The end of a file of lines: is it torn, where does the last whole line end.
+//! The end of a file of lines: whether it is torn, and where the last complete line ends.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,8 +7,8 @@ use std::time::Duration;
 /// How much of the file's end is searched at a time, in bytes.
 const TAIL_BLOCK: u64 = 8 << 10;
 
-/// How often an end that looks torn is looked at again while others write, and how long
-/// apart. A write that crosses a page shows half of itself for some microseconds.
+/// How often a torn end is checked again while others write, and at what interval. A write that
+/// crosses a page is visible in part for some microseconds.
 const TORN_LOOKS: u32 = 10;
 const TORN_LOOK_PAUSE: Duration = Duration::from_millis(1);
 
@@ -23,7 +23,7 @@ pub(crate) fn ends_whole(mut file: &File) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// Whether the file's end stays torn though others may just be writing to it.
+/// Whether the file's end stays torn, although others may be writing to it.
 pub(crate) fn stays_torn(file: &File) -> io::Result<bool> {
     for _ in 0..TORN_LOOKS {
         if ends_whole(file)? {
@@ -34,9 +34,9 @@ pub(crate) fn stays_torn(file: &File) -> io::Result<bool> {
     Ok(!ends_whole(file)?)
 }
 
-/// Cuts a torn end back to the last whole line, and tells how many bytes that took. `None`: it
-/// is longer than a torn line can be (`torn_bytes_max`), so something else, and left as it is.
-/// For who has the file alone.
+/// Cuts a torn end back to the last complete line, and returns the number of bytes removed.
+/// `None`: the end is longer than a torn line can be (`torn_bytes_max`), and is left as it is.
+/// The caller must be the only process that has the file open.
 pub(crate) fn cut(file: &File, torn_bytes_max: u64) -> io::Result<Option<u64>> {
     if ends_whole(file)? {
         return Ok(Some(0));
@@ -47,12 +47,13 @@ pub(crate) fn cut(file: &File, torn_bytes_max: u64) -> io::Result<Option<u64>> {
     Ok(Some(len - end))
 }
 
-/// Ends a torn line with a newline of its own; whether that arrived.
+/// Ends a torn line with a newline; returns whether it was written.
 pub(crate) fn close(mut file: &File) -> bool {
     matches!(file.write(b"\n"), Ok(1))
 }
 
-/// Where the last whole line ends; `None` if that is further back than a torn line reaches.
+/// The offset at which the last complete line ends; `None` if that is further back than a torn
+/// line can reach.
 fn last_line_end(file: &File, len: u64, torn_bytes_max: u64) -> io::Result<Option<u64>> {
     let floor = len.saturating_sub(torn_bytes_max);
     let mut end = len;
@@ -68,7 +69,7 @@ fn last_line_end(file: &File, len: u64, torn_bytes_max: u64) -> io::Result<Optio
     Ok((floor == 0).then_some(0))
 }
 
-/// Reads so much of the file, or what there is of it, into `block`.
+/// Reads up to this much of the file into `block`.
 pub(crate) fn read_block(
     mut file: &File,
     start: u64,

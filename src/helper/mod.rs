@@ -45,7 +45,7 @@ use crate::telemetry::Telemetry;
 #[derive(Clone)]
 pub struct AutomationHelper {
     shared: Arc<Shared>,
-    /// Stops the helper when the last owner is gone; handles have none.
+    /// Stops the helper when its last owning handle is dropped. Non-owning handles hold `None`.
     _stop: Option<Arc<StopOnDrop>>,
 }
 
@@ -57,7 +57,7 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Makes a helper with more than a configuration: observers, a backend of one's own.
+/// Builds a helper with observers, telemetry or a custom backend.
 #[must_use]
 pub struct HelperBuilder {
     config: HelperConfig,
@@ -66,7 +66,7 @@ pub struct HelperBuilder {
 }
 
 impl HelperBuilder {
-    /// Answers tasks with this backend; the configuration's type is not looked at.
+    /// Answers tasks with this backend. The configuration's backend type is ignored.
     pub fn backend(mut self, backend: impl AiBackend + 'static) -> Self {
         self.backend = Some(Foreign::new(Box::new(backend)));
         self
@@ -77,13 +77,13 @@ impl HelperBuilder {
         self.observer(std::sync::Arc::new(telemetry))
     }
 
-    /// Adds someone who is notified of every event.
+    /// Adds an observer, which is notified of every event. Defaults to none.
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
         self.observers.push(Foreign::new(observer));
         self
     }
 
-    /// Makes the helper; it takes tasks at once and works on them after
+    /// Builds the helper. It accepts tasks at once and runs them after
     /// [`AutomationHelper::start`].
     ///
     /// # Errors
@@ -101,8 +101,7 @@ impl fmt::Debug for HelperBuilder {
 }
 
 impl AutomationHelper {
-    /// Makes a helper. It takes tasks at once, and works on them after
-    /// [`start`](Self::start).
+    /// Builds a helper. It accepts tasks at once and runs them after [`start`](Self::start).
     ///
     /// # Errors
     ///
@@ -112,7 +111,7 @@ impl AutomationHelper {
         Self::builder(config).build()
     }
 
-    /// Makes a helper with observers or a backend of one's own.
+    /// A builder for a helper with observers, telemetry or a custom backend.
     pub fn builder(config: HelperConfig) -> HelperBuilder {
         HelperBuilder { config, backend: None, observers: Vec::new() }
     }
@@ -124,7 +123,7 @@ impl AutomationHelper {
     ) -> Result<Self, Error> {
         config.check()?;
         let (backend, provider) = match backend {
-            // A backend of one's own tells the provider in its replies, if at all.
+            // A custom backend names its provider in its replies, or not at all.
             Some(backend) => (backend, None),
             None => {
                 let provider = config.provider();
@@ -152,44 +151,44 @@ impl AutomationHelper {
         &self.shared
     }
 
-    /// Starts the threads. Starting a helper that runs already changes nothing.
+    /// Starts the threads. On a helper that already runs this does nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the system refuses a thread (the helper is stopped then), and
+    /// [`Error::Io`] if the system cannot create a thread (the helper is then stopped), and
     /// [`Error::InvalidConfig`] if the helper was stopped before.
     pub fn start(&self) -> Result<(), Error> {
         start(&self.shared)
     }
 
-    /// Stops the helper for good. What runs is cancelled; what waits ends as
+    /// Stops the helper for good. Running tasks are cancelled; queued tasks end as
     /// [`Terminated`](crate::ErrorKind::Terminated); results stay readable.
     ///
-    /// Waits for the threads, but not for longer than 0.8 s plus the backend's
-    /// [`stop_grace`](AiBackend::stop_grace); a thread still in foreign code then, a callback
-    /// included, is left to itself and counted
-    /// ([`HelperStatusReport::unjoined_threads`]). Called from a helper's own thread, from a
-    /// callback or from an observer it gives the signal and returns. A helper that was never
-    /// started runs its callbacks here.
+    /// Waits for the threads for at most 0.8 s plus the backend's
+    /// [`stop_grace`](AiBackend::stop_grace). A thread that is still in foreign code then,
+    /// callbacks included, is detached and counted ([`HelperStatusReport::unjoined_threads`]).
+    /// Called from one of the helper's threads, from a callback or from an observer, it signals
+    /// the stop and returns without waiting. If the helper was never started, its callbacks run
+    /// on the calling thread.
     pub fn stop(&self) {
         self.shared.stop();
     }
 
-    /// Puts a task into the queue.
+    /// Submits a task to the queue.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`]; [`Error::QueueFull`] and [`Error::Stopped`], which give the
-    /// request back.
+    /// [`Error::InvalidRequest`]; [`Error::QueueFull`] and [`Error::Stopped`], which return the
+    /// request.
     pub fn submit_task(&self, request: impl Into<TaskRequest>) -> Result<TaskId, Error> {
         self.shared.submit(request.into(), Duration::ZERO)
     }
 
-    /// Puts a task into the queue; waits for room at most this long.
+    /// Submits a task to the queue; waits at most this long for a free place.
     ///
     /// # Errors
     ///
-    /// As [`submit_task`](Self::submit_task), [`Error::QueueFull`] when the time is over.
+    /// As [`submit_task`](Self::submit_task); [`Error::QueueFull`] after the time-out.
     pub fn submit_task_wait(
         &self,
         request: impl Into<TaskRequest>,
@@ -198,13 +197,13 @@ impl AutomationHelper {
         self.shared.submit(request.into(), timeout)
     }
 
-    /// A copy of the finished task; `None` while it waits or runs, or if it is unknown:
-    /// [`look_up`](Self::look_up) tells these apart.
+    /// A copy of the finished task. `None` while it is queued or running, and if it is unknown;
+    /// [`look_up`](Self::look_up) distinguishes these.
     pub fn get_task_result(&self, task: TaskId) -> Option<Task> {
         self.shared.poll(task).ok()?.ok()
     }
 
-    /// Waits until the task has ended, at most this long; gives a copy.
+    /// Waits until the task has ended, at most this long; returns a copy.
     ///
     /// # Errors
     ///
@@ -213,23 +212,24 @@ impl AutomationHelper {
         self.shared.wait(task, timeout)
     }
 
-    /// The finished task, which is forgotten here; `None` if it has not ended or is unknown.
+    /// The finished task, which is removed from the helper. `None` if it has not ended or is
+    /// unknown.
     pub fn take_task_result(&self, task: TaskId) -> Option<Task> {
         self.shared.take(task)
     }
 
-    /// Forgets all finished tasks; tells how many.
+    /// Removes all finished tasks; returns their number.
     pub fn clear_results(&self) -> usize {
         self.shared.clear()
     }
 
-    /// Ends a waiting or running task as [`Cancelled`](crate::ErrorKind::Cancelled). `false`
-    /// if it has ended already or is unknown.
+    /// Ends a queued or running task as [`Cancelled`](crate::ErrorKind::Cancelled). `false` if it
+    /// has ended already or is unknown.
     pub fn cancel_task(&self, task: TaskId) -> bool {
         self.shared.cancel(task)
     }
 
-    /// Where the task is; `None` if it is unknown.
+    /// Whether the task is queued, running or finished; `None` if it is unknown.
     pub fn task_state(&self, task: TaskId) -> Option<TaskState> {
         self.shared.task_state(task)
     }
@@ -239,12 +239,12 @@ impl AutomationHelper {
         self.shared.report()
     }
 
-    /// What the helper does just now.
+    /// The helper's current status.
     pub fn status(&self) -> HelperStatus {
         self.shared.status()
     }
 
-    /// For the models: tickets nobody has received.
+    /// The number of tickets that no thread has received, for the model checker.
     #[cfg(shuttle)]
     #[doc(hidden)]
     pub fn tickets(&self) -> usize {
@@ -256,7 +256,7 @@ impl AutomationHelper {
         self.shared.id
     }
 
-    /// The name for people.
+    /// The helper's display name.
     pub fn name(&self) -> &str {
         &self.shared.name
     }
@@ -281,7 +281,7 @@ impl fmt::Debug for AutomationHelper {
 fn start(shared: &Arc<Shared>) -> Result<(), Error> {
     let began = now();
     let threads = shared.slots.len();
-    // Held until all threads are there, so that a stop finds every one of them.
+    // Held until all threads exist, so that a stop finds every one of them.
     let mut handles = lock(&shared.handles);
     {
         let mut state = shared.lock();
@@ -318,14 +318,14 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
         }
     }
     drop(handles);
-    // Reported before the status shows it: whoever sees a ready helper can read of its spawn.
+    // Reported before the status changes: a reader of the status `Ready` finds the spawn event.
     let event = shared.event(EventKind::HelperSpawn).outcome(now().duration_since(began), None);
     shared.observers.notify(&event);
     let mut state = shared.lock();
     state.started = true;
     let stopped = state.stop_reported.then_some(state.unjoined);
     drop(state);
-    // A stop that was quicker than this has left the report of it to us.
+    // A stop that came before this point left its report to this thread.
     if let Some(left) = stopped {
         shared.notify_stop(began, left);
     }

@@ -1,4 +1,4 @@
-//! What a helper's thread does: take a ticket, run callbacks, work on tasks, again.
+//! The loop of a helper's thread: receive a ticket, run callbacks, run tasks, repeat.
 
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
@@ -12,7 +12,8 @@ use crate::task::{OnText, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
 
 thread_local! {
-    /// The helper whose thread this is, if any: such a thread never waits for helpers to end.
+    /// The helper that owns the current thread, if any: such a thread never waits for helpers to
+    /// end.
     static HELPER: Cell<Option<HelperId>> = const { Cell::new(None) };
 }
 
@@ -26,7 +27,7 @@ pub(crate) fn is_thread_of(helper: HelperId) -> bool {
     HELPER.with(Cell::get) == Some(helper)
 }
 
-/// Writes down the calls of one task.
+/// Records the calls of one task.
 struct TaskLog<'a> {
     shared: &'a Arc<Shared>,
     number: u64,
@@ -47,7 +48,7 @@ impl AttemptLog for TaskLog<'_> {
     }
 }
 
-/// The life of a helper's thread.
+/// The main function of a helper's thread.
 pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
     HELPER.with(|helper| helper.set(Some(shared.id)));
     work_until_stopped(shared, slot);
@@ -66,7 +67,7 @@ fn work_until_stopped(shared: &Arc<Shared>, slot: usize) {
                 yields_left -= 1;
                 yield_now();
             }
-            // Only now: one ticket may stand for many tasks.
+            // Only here: one ticket may stand for many tasks.
             Next::Nothing => shared.tickets.receive(),
             Next::Ended => {}
             Next::QueuedCallback(callback) => shared.run(callback),
@@ -79,7 +80,7 @@ fn work_until_stopped(shared: &Arc<Shared>, slot: usize) {
     }
 }
 
-/// Calls the backend, with everything foreign fenced in.
+/// Calls the backend; panics of all foreign code are caught.
 fn call_backend(
     shared: &Arc<Shared>,
     slot: usize,
@@ -143,7 +144,7 @@ fn no_images() -> TaskError {
     )
 }
 
-/// Refuses a reply that is larger than the helper takes.
+/// Rejects a reply that is larger than the helper's limit.
 fn within_bound(shared: &Shared, reply: Reply) -> Result<Reply, TaskError> {
     let bytes_max = shared.config.max_reply_bytes;
     if reply.text.len() > bytes_max {

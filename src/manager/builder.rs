@@ -1,4 +1,4 @@
-//! Making a manager.
+//! The builder of a manager.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::observers::Observer;
 use crate::opik::{OpikConfig, OpikSink};
 use crate::telemetry::Telemetry;
 
-/// Makes a manager with a limit on helpers, observers, telemetry and traces.
+/// Builds a manager with a limit on helpers, observers, telemetry and traces.
 #[must_use]
 pub struct ManagerBuilder {
     max_helpers: usize,
@@ -37,9 +37,9 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sends traces of the tasks to Opik, of those helpers whose configuration traces
+    /// Sends traces of tasks to Opik, for helpers whose configuration enables tracing
     /// ([`HelperConfig::trace`](crate::HelperConfig::trace)). Defaults to none. The other
-    /// observers are notified of what was sent and lost
+    /// observers are notified of exported and lost traces
     /// ([`EventKind::TraceExport`](crate::EventKind::TraceExport));
     /// [`AutomationAssistantManager::opik`] returns the sink.
     pub fn opik(mut self, config: OpikConfig) -> Self {
@@ -52,8 +52,8 @@ impl ManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidConfig`] for zero helpers; with [`opik`](Self::opik), what
-    /// [`OpikSink::new`] says.
+    /// [`Error::InvalidConfig`] for zero helpers; with [`opik`](Self::opik), the errors of
+    /// [`OpikSink::new`].
     pub fn build(self) -> Result<AutomationAssistantManager, Error> {
         if self.max_helpers == 0 {
             return Err(Error::InvalidConfig(

@@ -1,4 +1,4 @@
-//! The registry of helpers, through which programs reach them.
+//! The registry of helpers, and the tasks of each by id.
 
 mod builder;
 mod create;

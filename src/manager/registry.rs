@@ -42,15 +42,15 @@ pub struct AutomationAssistantManager {
     registry: Mutex<Registry>,
     observers: SharedObservers,
     connections: Connections,
-    /// Also one of the observers; the manager closes it.
+    /// Also registered as an observer; the manager closes it.
     pub(super) opik: Option<Box<dyn TraceSink>>,
 }
 
 struct Registry {
-    /// In the order of spawning. Searched from the front: each helper is a thread at least, so
-    /// there are a few, and the ids of a few lie in one or two cache lines.
+    /// In the order of spawning. Searched from the front: each helper has at least one thread, so
+    /// there are few helpers, and their ids fit into one or two cache lines.
     helpers: Vec<(HelperId, AutomationHelper)>,
-    /// Places taken by helpers that are being made.
+    /// Places taken by helpers that are being created.
     reserved: usize,
 }
 
@@ -108,7 +108,7 @@ impl AutomationAssistantManager {
     ///
     /// [`Error::MaxHelpers`]; [`Error::InvalidConfig`]; [`Error::MissingKey`];
     /// [`Error::Unsupported`] where the backend needs a cargo feature that is off;
-    /// [`Error::Io`] if the system refuses a thread.
+    /// [`Error::Io`] if the system cannot create a thread.
     pub fn spawn(&self, config: HelperConfig) -> Result<AutomationHelper, Error> {
         self.create(config, None)
     }
@@ -163,7 +163,7 @@ impl AutomationAssistantManager {
             registry.reserved += 1;
         }
         config.http.connections.get_or_insert_with(|| self.connections.clone());
-        // Gives the place back on every return.
+        // Releases the place on every return.
         let reservation = Reservation(self);
         let helper = AutomationHelper::make(config, backend, Arc::clone(&self.observers))?;
         helper.start()?;
@@ -238,7 +238,7 @@ impl AutomationAssistantManager {
     }
 }
 
-/// A reserved place for a helper, given back unless forgotten.
+/// A reserved place for a helper, released on drop unless forgotten.
 struct Reservation<'a>(&'a AutomationAssistantManager);
 
 impl Drop for Reservation<'_> {

@@ -1,4 +1,4 @@
-//! Tasks by the ids of helper and task.
+//! Tasks, addressed by the ids of helper and task.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl AutomationAssistantManager {
         self.helper(helper)?.submit_task(request)
     }
 
-    /// Submits a task to a helper's queue; waits at most this long for room in it.
+    /// Submits a task to a helper's queue; waits at most this long for a free place.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl AutomationAssistantManager {
     }
 
     /// A copy of the finished task. `None` while it is queued or running, and if it is unknown;
-    /// [`look_up`](Self::look_up) tells these apart.
+    /// [`look_up`](Self::look_up) distinguishes these.
     pub fn get_task_result(&self, helper: HelperId, task: TaskId) -> Option<Task> {
         self.get_helper(helper)?.get_task_result(task)
     }

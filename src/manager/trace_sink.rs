@@ -1,4 +1,4 @@
-//! The trace sink as the manager knows it.
+//! The interface between the manager and the trace sink.
 
 use crate::error::Error;
 use crate::event::Observe;

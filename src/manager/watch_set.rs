@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::helper::shared::{Shared, Watch};
 use crate::sync::Arc;
 
-/// Watches any number of helpers; dropping it ends that.
+/// Watches any number of helpers until it is dropped.
 pub(crate) struct WatchSet {
     watch: Arc<Watch>,
     helpers: Vec<Arc<Shared>>,
@@ -17,7 +17,7 @@ impl WatchSet {
         Self { watch: Watch::new(), helpers: Vec::new() }
     }
 
-    /// Watches this helper too; once, however often it is added.
+    /// Adds a helper to those watched; adding it again changes nothing.
     pub(crate) fn add(&mut self, helper: &Arc<Shared>) {
         if !self.helpers.iter().any(|other| Arc::ptr_eq(other, helper)) {
             helper.watch(&self.watch);
@@ -25,13 +25,13 @@ impl WatchSet {
         }
     }
 
-    /// Sleeps until a watched helper ends a task, [`watch`](Self::watch) is fired by someone
-    /// else, or the moment has come.
+    /// Sleeps until a watched helper ends a task, until another thread fires
+    /// [`watch`](Self::watch), or until the given moment.
     pub(crate) fn sleep_until(&self, until: Option<Instant>) {
         self.watch.sleep_until(until);
     }
 
-    /// What is fired, for others who may wake the sleeper.
+    /// The watch, for other parties that may wake the sleeper.
     pub(crate) fn watch(&self) -> &Arc<Watch> {
         &self.watch
     }

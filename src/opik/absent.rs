@@ -1,4 +1,4 @@
-//! The sink of a build without HTTP: it cannot be made.
+//! The sink of a build without HTTP: it cannot be created.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::event::{Event, Observe};
 use crate::opik::{FlushReport, OpikConfig, OpikStats};
 use crate::trace::TraceId;
 
-/// Sends traces of helpers' tasks to Opik. This build has no HTTP, so none can be made:
+/// Sends traces of helpers' tasks to Opik. This build has no HTTP, so no sink can be created:
 /// enable the cargo feature `http` or `tls`.
 #[derive(Debug, Clone)]
 pub struct OpikSink(Infallible);

@@ -1,5 +1,5 @@
-//! What could not be sent yet: one batch in memory, or any number of entries in the spool
-//! file. Keeps the queue's counts of what is pending, spooled and dropped.
+//! The entries that could not be sent yet: one batch in memory, or any number of entries in the
+//! spool file. Updates the queue's counts of pending, spooled and dropped entries.
 
 use std::io;
 
@@ -10,9 +10,9 @@ use crate::opik::spool::Spool;
 /// Entries that are sent together.
 pub(super) struct TraceBatch {
     pub(super) entries: Vec<TraceEntry>,
-    /// Read from the spool file, where they still stand.
+    /// Whether the batch was read from the spool file, which still has it.
     pub(super) in_spool: bool,
-    /// How often Opik failed on it.
+    /// How often Opik answered it with a server error.
     pub(super) faults: u32,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn size(entries: &[TraceEntry]) -> (usize, usize) {
     (entries.len(), entries.iter().map(TraceEntry::bytes).sum())
 }
 
-/// See the module.
+/// The entries that could not be sent yet; see the module.
 pub(super) struct Backlog<'a> {
     shared: &'a SinkShared,
     spool: Option<Spool>,
@@ -51,9 +51,9 @@ impl<'a> Backlog<'a> {
         self.held.is_none() && self.spooled() == 0
     }
 
-    /// Whether further entries may be taken from the queue: a batch that is held in memory
-    /// alone keeps the next one waiting.
-    pub(super) fn has_room(&self) -> bool {
+    /// Whether further entries may be taken from the queue: while a batch is held in memory only,
+    /// the next one waits.
+    pub(super) fn has_capacity(&self) -> bool {
         self.held.as_ref().is_none_or(|held| held.in_spool)
     }
 
@@ -66,7 +66,7 @@ impl<'a> Backlog<'a> {
         self.spool.as_ref().map_or(0, Spool::lines)
     }
 
-    /// The batch to be tried again: the held one, or the oldest of the spool.
+    /// The batch to send again: the held one, or the oldest of the spool.
     pub(super) fn take(&mut self) -> Option<TraceBatch> {
         if let Some(held) = self.held.take() {
             self.shared.lock().queue.retried += held.entries.len() as u64;
@@ -106,22 +106,22 @@ impl<'a> Backlog<'a> {
         }
     }
 
-    /// Keeps a batch that Opik will not take in this run: what stands in no file is spooled,
-    /// or dropped where there is no spool.
+    /// Keeps a batch that Opik will not accept in this run: entries in no file are spooled, or
+    /// dropped if there is no spool.
     pub(super) fn keep_for_next_run(&mut self, batch: TraceBatch) {
         if !batch.in_spool {
             self.put_by(batch.entries);
         }
     }
 
-    /// The same for the batch held.
+    /// The same for the held batch.
     pub(super) fn keep_held_for_next_run(&mut self) {
         if let Some(held) = self.held.take() {
             self.keep_for_next_run(held);
         }
     }
 
-    /// Puts entries from the queue into the spool; without one they are dropped.
+    /// Moves entries from the queue to the spool; without a spool they are dropped.
     pub(super) fn put_by(&mut self, entries: Vec<TraceEntry>) {
         let (items, bytes) = size(&entries);
         let outcome = match &mut self.spool {
@@ -133,7 +133,7 @@ impl<'a> Backlog<'a> {
         match outcome {
             Ok(dropped) => state.queue.dropped += dropped,
             Err(_) => {
-                // Those before the fault stand in the file.
+                // The entries before the failure are in the file.
                 let put = spooled.saturating_sub(state.queue.spooled).min(items as u64);
                 state.queue.dropped += items as u64 - put;
                 if self.spool.is_some() {
@@ -147,7 +147,7 @@ impl<'a> Backlog<'a> {
         self.shared.progress.notify_all();
     }
 
-    /// So many entries of a batch, and bytes, are sent or dropped.
+    /// Accounts for this many entries of a batch, and bytes, as sent or dropped.
     pub(super) fn settle(&mut self, items: usize, bytes: usize, in_spool: bool) {
         if in_spool {
             self.commit();
@@ -166,7 +166,7 @@ impl<'a> Backlog<'a> {
         }
     }
 
-    /// A file that fails is not used again in this run; the next run sends what stands in it.
+    /// A file that fails is not used again in this run; the next run sends its entries.
     fn give_up_spool(&mut self, words: &'static str) {
         self.spool = None;
         let mut state = self.shared.lock();

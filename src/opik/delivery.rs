@@ -10,30 +10,30 @@ use crate::opik::shared::SinkShared;
 use crate::opik::target::Target;
 use crate::task_error::{ErrorKind, TaskError};
 
-/// Most further requests to find what Opik rejects in a batch. One bad item among 100 takes
-/// 14.
+/// Most further requests to find the entries of a batch that Opik rejects. One bad item among 100
+/// takes 14.
 const SPLITS_MAX: u32 = 20;
 
 /// How the delivery of a batch ended.
 pub(super) enum Delivered {
     /// Every entry was sent or dropped.
     All,
-    /// These entries are left.
+    /// These entries remain.
     Partly { left: Vec<TraceEntry>, why: Verdict },
 }
 
-/// A failure, for the observers.
+/// A failure, to be reported to the observers.
 struct ExportFault {
     status: Option<u16>,
     words: &'static str,
     kind: ErrorKind,
 }
 
-/// See the module.
+/// The delivery of batches; see the module.
 pub(super) struct Delivery<'a> {
     shared: &'a SinkShared,
     target: Target,
-    /// What the observers have been notified of: sent, dropped, retried.
+    /// The counts that were reported to the observers: sent, dropped, retried.
     reported: [u64; 3],
     fault: Option<ExportFault>,
 }
@@ -50,7 +50,7 @@ impl<'a> Delivery<'a> {
         until: Option<Instant>,
     ) -> Delivered {
         let mut splits = SPLITS_MAX;
-        // Which entries are settled: `true` if Opik has them, `false` if they are dropped.
+        // Which entries are settled: `true` if Opik accepted them, `false` if they are dropped.
         let mut ends: Vec<Option<bool>> = vec![None; entries.len()];
         for list in [OpikList::Traces, OpikList::Spans, OpikList::Scores] {
             let mut ranges = vec![(0, entries.len())];
@@ -72,7 +72,7 @@ impl<'a> Delivery<'a> {
                         _ => ends[*at] = Some(true),
                     }),
                     Verdict::Rejected { by_item: true } if places.len() > 1 && splits > 1 => {
-                        // One bad item shall not lose the others: each half is tried alone.
+                        // One bad item must not lose the others: each half is sent alone.
                         splits -= 2;
                         let middle = places[places.len() / 2];
                         ranges.push((middle, to));
@@ -88,7 +88,7 @@ impl<'a> Delivery<'a> {
         self.count(entries, &ends, None)
     }
 
-    /// Counts what is settled, and gives back what is not.
+    /// Counts the settled entries, and returns the others.
     fn count(
         &self,
         entries: Vec<TraceEntry>,
@@ -154,7 +154,7 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// What of an entry goes to this list.
+/// The parts of an entry that go to this list.
 fn parts(entry: &TraceEntry, list: OpikList) -> Option<Parts<'_>> {
     match list {
         OpikList::Traces => entry.trace(),

@@ -1,4 +1,4 @@
-//! The entries that are sent: of one task a trace and a span, serialized once as JSON; and
+//! The entries that are sent: a trace and a span for each task, serialized once as JSON; and
 //! scores.
 
 use std::time::Duration;
@@ -12,25 +12,25 @@ use crate::task::{Image, Task, Usage};
 use crate::task_error::TaskError;
 use crate::trace::TraceId;
 
-/// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and its
-/// length is in the metadata.
+/// Most text of one task that is sent, in bytes of JSON; a longer one is left out completely, and
+/// its length is in the metadata.
 pub(super) const CONTENT_BYTES_MAX: usize = 256 << 10;
 
-/// An object of JSON in parts, to be written one after another.
+/// A JSON object in parts, to be written one after the other.
 pub(super) type Parts<'a> = [&'a str; 3];
 
 /// One entry.
 pub(super) enum TraceEntry {
-    /// A task's trace and span. Both without their last brace, for `content` follows.
+    /// A task's trace and span, both without their last brace, since `content` follows.
     Generation {
         trace: Box<str>,
         span: Box<str>,
-        /// `,"input":…,"output":…`, or nothing.
+        /// `,"input":…,"output":…`, or empty.
         content: Box<str>,
-        /// Opik has the trace; the span is still to go.
+        /// Whether Opik has accepted the trace; the span remains to be sent.
         traced: bool,
     },
-    /// A score of a trace, as an object of JSON.
+    /// A score of a trace, as a JSON object.
     Score(Box<str>),
 }
 
@@ -46,7 +46,7 @@ impl TraceEntry {
         texts + size_of::<Self>()
     }
 
-    /// Its trace as JSON; nothing if it has none, or Opik has it.
+    /// Its trace as JSON; `None` if it has none, or Opik has accepted it.
     pub(super) fn trace(&self) -> Option<Parts<'_>> {
         match self {
             Self::Generation { trace, content, traced: false, .. } => Some([trace, content, "}"]),
@@ -70,7 +70,7 @@ impl TraceEntry {
         }
     }
 
-    /// The trace and span of a task that has ended; nothing for one that was never begun.
+    /// The trace and span of an ended task; `None` for a task that never began.
     pub(super) fn generation(
         event: &Event<'_>,
         task: &Task,
@@ -160,7 +160,7 @@ impl TraceEntry {
         }
     }
 
-    /// Reads a line of the spool; nothing if it is none of ours.
+    /// Parses a line of the spool; `None` if it is invalid.
     pub(super) fn from_line(line: &[u8]) -> Option<Self> {
         let Value::Object(mut line) = serde_json::from_slice(line).ok()? else { return None };
         let mut take = |name: &str| match line.remove(name) {
@@ -189,7 +189,7 @@ impl TraceEntry {
     }
 }
 
-/// An object of JSON without its last brace.
+/// A JSON object without its last brace.
 fn open_object(map: Map<String, Value>) -> Box<str> {
     let mut text = Value::Object(map).to_string();
     text.pop();
@@ -200,7 +200,8 @@ fn millis(time: Duration) -> Value {
     (time.as_secs_f64() * 1e3).into()
 }
 
-/// Prompt and reply, or the length of what is too long. Of pictures only what they are.
+/// Prompt and reply, or the length of a text that is too long. Of pictures only their media types
+/// and sizes.
 fn content(task: &Task, images: &[Image]) -> (String, Option<usize>) {
     let reply = task.result.as_deref();
     let partial = task.error.as_ref().and_then(TaskError::partial);
@@ -237,7 +238,7 @@ fn image_json(image: &Image) -> Value {
     }
 }
 
-/// What is known of a task beside its texts.
+/// The values of a task other than its texts.
 fn metadata(event: &Event<'_>, task: &Task, left_out: Option<usize>) -> Value {
     let mut out = json!({
         "task_id": task.task_id.to_string(),
@@ -263,7 +264,7 @@ fn metadata(event: &Event<'_>, task: &Task, left_out: Option<usize>) -> Value {
     out
 }
 
-/// The helper's name, the sink's tags and the request's, each once.
+/// The helper's name, the sink's tags and the request's, without duplicates.
 fn all_tags(facts: &TraceFacts<'_>, tags: &[String]) -> Value {
     let own = facts.note.map(|note| note.tags.as_slice()).unwrap_or_default();
     let mut all = vec![facts.helper];
@@ -275,7 +276,7 @@ fn all_tags(facts: &TraceFacts<'_>, tags: &[String]) -> Value {
     all.into()
 }
 
-/// Why a task failed, in our own words: what a server said may quote the prompt.
+/// Why a task failed, in the library's own text: a server's message may quote the prompt.
 fn error_info(task: &Task, error: &TaskError) -> Value {
     let kind = error.kind().as_str();
     let mut facts = format!("automation-assistant: task {} ended as {kind}", task.task_id);

@@ -1,9 +1,9 @@
 //! Traces of helpers' tasks, sent to Opik.
 //!
-//! A sink is an observer. On the thread where a task ends it only serializes the trace and puts
-//! it into a bounded queue; a thread of its own sends the queue, in batches. The way of an item:
-//! event → `item` → queue → thread → `post` (or `spool`, while Opik cannot be reached).
-//! Nothing that happens here fails or slows a task.
+//! A sink is an observer. On the thread where a task ends it only serializes the trace and adds
+//! it to a bounded queue; a separate thread sends the queue in batches. The path of an item:
+//! event → `item` → queue → thread → `post` (or `spool`, while Opik cannot be reached). Nothing
+//! in this module fails or slows a task.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -46,18 +46,18 @@ pub use sink::OpikSink;
 pub use crate::config::TraceMode;
 pub use crate::trace::{ParseTraceIdError, TraceId};
 
-/// Default bound on traces and scores that wait to be sent.
+/// Default bound on queued traces and scores.
 pub const DEFAULT_TRACE_QUEUE_ITEMS: usize = 4096;
-/// Default bound on the memory of what waits to be sent, in bytes (4 MiB). A trace without
-/// texts takes about 1.5 KiB.
+/// Default bound on the memory of queued entries, in bytes (4 MiB). A trace without texts takes
+/// about 1.5 KiB.
 pub const DEFAULT_TRACE_QUEUE_BYTES: usize = 4 << 20;
 /// Default bound on the spool file, in bytes (8 MiB).
 pub const DEFAULT_SPOOL_BYTES: u64 = 8 << 20;
-/// Default time for which the close of a sink sends what is left (2 s). A connection that is
-/// being opened at its end cannot be interrupted, and takes up to 5 s more.
+/// Default time limit for sending the remaining entries when a sink is closed (2 s). A connection
+/// that is being opened then cannot be interrupted, and takes up to 5 s more.
 pub const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Least memory for a queue: what one full item may take, twice.
+/// Least memory of a queue: twice the largest item.
 #[cfg(feature = "http")]
 const QUEUE_BYTES_MIN: usize = 1 << 20;
 /// Least size of a spool, for the same reason.
@@ -131,7 +131,7 @@ impl OpikConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if there is a file that cannot be read.
+    /// [`Error::Io`] if the file exists and cannot be read.
     pub fn found() -> Result<Option<Self>, Error> {
         #[cfg(feature = "http")]
         {
@@ -141,34 +141,34 @@ impl OpikConfig {
             let any = names.any(|name| file.or_env(&env, name).is_some());
             Ok(any.then(Self::new))
         }
-        // A build without HTTP can trace nowhere.
+        // A build without HTTP cannot send traces.
         #[cfg(not(feature = "http"))]
         Ok(None)
     }
 
-    /// The base URL, such as `http://localhost:5173/api`. Defaults to what is looked up (see
+    /// The base URL, such as `http://localhost:5173/api`. Defaults to the looked-up value (see
     /// [`OpikConfig`]), then to the server that the key names, then to Comet's cloud.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
 
-    /// The API key. White space around it is dropped. Defaults to what is looked up; a
-    /// server of one's own needs none.
+    /// The API key. White space around it is dropped. Defaults to the looked-up value; a
+    /// self-hosted server needs none.
     pub fn api_key(mut self, key: impl AsRef<str>) -> Self {
         self.api_key = Some(Secret::new(key.as_ref()));
         self
     }
 
-    /// The workspace. Defaults to what is looked up, then to none (which is the account's
+    /// The workspace. Defaults to the looked-up value, then to none (which is the account's
     /// default).
     pub fn workspace(mut self, name: impl Into<String>) -> Self {
         self.workspace = Some(name.into());
         self
     }
 
-    /// The project that traces go to. Defaults to what is looked up, then to Opik's
-    /// "Default Project".
+    /// The project of the traces. Defaults to the looked-up value, then to Opik's "Default
+    /// Project".
     pub fn project(mut self, name: impl Into<String>) -> Self {
         self.project = Some(name.into());
         self
@@ -181,14 +181,14 @@ impl OpikConfig {
         self
     }
 
-    /// Whether environment and `~/.opik.config` are looked into. Defaults to `true`.
+    /// Whether the environment and `~/.opik.config` are read. Defaults to `true`.
     pub fn look_up(mut self, look_up: bool) -> Self {
         self.look_up = look_up;
         self
     }
 
-    /// Allows to send a key over plain http to another host. Whoever is on the way can read
-    /// it. Defaults to `false`.
+    /// Whether a key may be sent over plain http to another host, where every network on the way
+    /// can read it. Defaults to `false`.
     pub fn allow_insecure_http(mut self, allow: bool) -> Self {
         self.allow_insecure_http = allow;
         self
@@ -215,13 +215,12 @@ impl OpikConfig {
         self
     }
 
-    /// A file for what could not be sent: it survives a restart, and is sent first, in
-    /// order, when Opik can be reached again. Each sink needs a file of its own, which an
-    /// exclusive lock of the kernel keeps from others: [`OpikSink::new`] refuses a file that
-    /// another sink has, that has further names (hard links), or whose file system has no locks
-    /// (on Android they need Rust 1.98, or the feature `rustix`). Only its owner can read it,
-    /// and it holds prompts where a helper traces [`Content`](crate::TraceMode::Content).
-    /// Defaults to none.
+    /// A file for entries that could not be sent: it survives a restart, and is sent first, in
+    /// order, when Opik can be reached again. Each sink needs its own file, which it protects by
+    /// an exclusive lock of the kernel: [`OpikSink::new`] rejects a file that another sink has
+    /// open, that has further names (hard links), or whose file system has no locks (on Android
+    /// they need Rust 1.98, or the feature `rustix`). Only its owner can read it, and it holds
+    /// prompts if a helper traces [`Content`](crate::TraceMode::Content). Defaults to none.
     pub fn spool(mut self, file: impl Into<PathBuf>) -> Self {
         self.spool = Some(file.into());
         self
@@ -234,14 +233,14 @@ impl OpikConfig {
         self
     }
 
-    /// How long the close of the sink (the drop of its manager) may take to send what is left.
-    /// Defaults to 2 s.
+    /// How long the close of the sink (the drop of its manager) may take to send the remaining
+    /// entries. Defaults to 2 s.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
     }
 
-    /// Adds an observer, which is notified of what was sent and lost
+    /// Adds an observer, which is notified of sent and lost traces
     /// ([`EventKind::TraceExport`](crate::EventKind::TraceExport)), on the sink's thread. A
     /// manager adds its own observers. Defaults to none.
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
@@ -250,7 +249,7 @@ impl OpikConfig {
     }
 }
 
-/// Everything but the key.
+/// All fields but the key.
 impl fmt::Debug for OpikConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpikConfig")
@@ -273,9 +272,9 @@ impl fmt::Debug for OpikConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct FlushReport {
-    /// Sent: Opik has them.
+    /// Sent: Opik has accepted them.
     pub sent: u64,
-    /// Dropped: there was no room, Opik rejected them, or the sink was closed.
+    /// Dropped: the queue was full, Opik rejected them, or the sink was closed.
     pub dropped: u64,
     /// Pending, in memory or in the spool.
     pub pending: u64,

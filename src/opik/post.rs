@@ -11,13 +11,13 @@ use crate::task_error::ErrorKind;
 
 /// Limit on name look-up, connecting and TLS of one request.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Limit on one request altogether: a megabyte over a slow line, and a busy server.
+/// Limit on one complete request: a megabyte over a slow connection, and a busy server.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
-/// Limit on silence within a reply, which is empty as a rule.
+/// Limit on silence within a reply, which is usually empty.
 const IDLE_LIMIT: Duration = Duration::from_secs(10);
 /// Longest wait that a server can ask for. Opik's windows are a minute long.
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(300);
-/// How much of a reply's body is read, so that its connection can be used again.
+/// How much of a reply's body is read, so that its connection can be reused.
 const BODY_BYTES_MAX: usize = 16 << 10;
 
 /// The list of Opik that an entry goes to.
@@ -31,25 +31,25 @@ pub(super) enum OpikList {
 /// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Opik has it.
+    /// Opik has accepted it.
     Accepted,
-    /// Opik will never take it.
+    /// Opik will never accept it.
     Rejected {
-        /// One item may be the reason: the others have a chance without it.
+        /// Whether one item may be the reason: the others may succeed without it.
         by_item: bool,
     },
     /// Opik accepts nothing from this sink.
     Disabled(u16),
-    /// It may work later.
+    /// It may succeed later.
     Later {
         /// How long the server asks to wait.
         asked: Option<Duration>,
-        /// The request itself may be the reason: not to be repeated for ever.
+        /// Whether the request itself may be the reason: it must not be repeated for ever.
         suspect: bool,
     },
 }
 
-/// An outcome with the facts behind it.
+/// An outcome and its facts.
 pub(super) struct PostOutcome {
     pub(super) verdict: Verdict,
     pub(super) status: Option<u16>,
@@ -94,12 +94,12 @@ impl Target {
                 let status = response.status();
                 let asked = asked(|name| response.header(name));
                 response.end_by(IDLE_LIMIT);
-                let mut room = [0; 1024];
+                let mut buffer = [0; 1024];
                 let mut read = 0;
-                // The status says all; what is read here is for the connection's sake.
+                // The status is sufficient; the body is read only to reuse the connection.
                 while read < BODY_BYTES_MAX {
-                    match response.read(&mut room) {
-                        Ok(1..) => read += room.len(),
+                    match response.read(&mut buffer) {
+                        Ok(1..) => read += buffer.len(),
                         _ => break,
                     }
                 }
@@ -126,7 +126,7 @@ fn body(list: OpikList, items: &[Parts<'_>]) -> String {
         OpikList::Scores => "scores",
     };
     let texts = items.iter().flatten().map(|part| part.len()).sum::<usize>();
-    // Beside the items: their commas, the name, and what stands around it.
+    // In addition to the items: their commas, the name, and the surrounding brackets.
     let mut body = String::with_capacity(texts + items.len() + name.len() + 8);
     body.push_str("{\"");
     body.push_str(name);
@@ -141,7 +141,7 @@ fn body(list: OpikList, items: &[Parts<'_>]) -> String {
     body
 }
 
-/// How long the server asks to wait; the longer where it says so twice.
+/// How long the server asks to wait; the longer time if two headers differ.
 fn asked<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Duration> {
     let reset = header("ratelimit-reset").and_then(|text| text.trim().parse().ok());
     let reset = reset.map(Duration::from_secs);

@@ -8,8 +8,8 @@ use crate::opik::item::TraceEntry;
 
 /// Most items of one batch; Opik takes 1000.
 pub(super) const BATCH_ITEMS_MAX: usize = 100;
-/// Most memory of one batch's items, in bytes; a single larger item goes alone. Its request
-/// is at most twice this, for texts stand in the trace and are built once more.
+/// Most memory of one batch's items, in bytes; a single larger item is sent alone. Its request is
+/// at most twice this size, since the trace contains the texts and is copied once.
 pub(super) const BATCH_BYTES_MAX: usize = 512 << 10;
 /// How long the first item of a batch waits for others.
 pub(super) const FLUSH_AFTER: Duration = Duration::from_secs(2);
@@ -19,12 +19,12 @@ pub(super) struct Queue {
     entries: VecDeque<TraceEntry>,
     items_max: usize,
     bytes_max: usize,
-    /// Memory of all entries, and of those in the thread's hand.
+    /// Memory of all entries, and of those taken by the thread.
     bytes: usize,
     bytes_peak: usize,
     in_hand: usize,
     in_hand_bytes: usize,
-    /// When the oldest of the entries came.
+    /// When the oldest of the entries was added.
     first_at: Option<Instant>,
     pub(super) spooled: u64,
     pub(super) sent: u64,
@@ -56,7 +56,8 @@ impl Queue {
         }
     }
 
-    /// Adds an entry; returns those that are dropped for it (itself, if it has no room at all).
+    /// Adds an entry; returns the entries dropped for it (the entry itself, if it exceeds the
+    /// queue).
     pub(super) fn push(&mut self, entry: TraceEntry, now: Instant) -> Vec<TraceEntry> {
         let mut out = Vec::new();
         let bytes = entry.bytes();
@@ -88,12 +89,12 @@ impl Queue {
         self.entries.is_empty()
     }
 
-    /// When the oldest entry has waited long enough.
+    /// When the oldest entry must be sent.
     pub(super) fn due(&self) -> Option<Instant> {
         self.first_at.and_then(|at| at.checked_add(FLUSH_AFTER))
     }
 
-    /// Hands a batch to the thread. It counts as waiting until [`Self::settle`].
+    /// Gives a batch to the thread. It counts as pending until [`Self::settle`].
     pub(super) fn take_batch(&mut self) -> Vec<TraceEntry> {
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -110,13 +111,13 @@ impl Queue {
         self.in_hand_bytes += bytes;
         if self.entries.is_empty() {
             self.first_at = None;
-            // Room for thousands is not kept for the few that come as a rule.
+            // Capacity for thousands is not kept for the usual few entries.
             self.entries.shrink_to(BATCH_ITEMS_MAX);
         }
         batch
     }
 
-    /// Entries of this number and memory have left the thread's hand.
+    /// Accounts for this many entries, and bytes, that the thread has settled.
     pub(super) fn settle(&mut self, items: usize, bytes: usize) {
         self.in_hand -= items.min(self.in_hand);
         let bytes = bytes.min(self.in_hand_bytes);
@@ -124,7 +125,7 @@ impl Queue {
         self.bytes -= bytes.min(self.bytes);
     }
 
-    /// Everything in it, for dropping outside the lock; counted as dropped.
+    /// Removes all entries, to be dropped outside the lock; counted as dropped.
     pub(super) fn drop_all(&mut self) -> VecDeque<TraceEntry> {
         let all = std::mem::take(&mut self.entries);
         self.bytes -= all.iter().map(TraceEntry::bytes).sum::<usize>().min(self.bytes);

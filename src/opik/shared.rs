@@ -1,4 +1,4 @@
-//! What the handles of a sink and its thread share: the queue behind its lock, and the
+//! The state shared by the handles of a sink and its thread: the queue behind its lock, and the
 //! signals between them.
 
 use std::sync::Arc;
@@ -14,40 +14,40 @@ use crate::opik::spool::Spool;
 use crate::opik::target::Target;
 use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard, lock, wait_until};
 
-/// How long a close waits for the thread beyond the thread's own limits: for observers, and
-/// for a file to be written.
+/// How long a close waits for the thread in addition to the thread's own limits: for observers,
+/// and for a file to be written.
 const JOIN_GRACE: Duration = Duration::from_secs(1);
 
 /// Shared by all handles and the thread.
 pub(super) struct SinkShared {
     pub(super) state: Mutex<SinkState>,
-    /// There is something for the thread to do.
+    /// Signals work for the thread.
     pub(super) work: Condvar,
-    /// Something was settled, or the thread has ended.
+    /// Signals that entries were settled, or that the thread has ended.
     pub(super) progress: Condvar,
-    /// Cuts the request in flight.
+    /// Cancels the request in flight.
     pub(super) cancel: CancelSignal,
     pub(super) observers: Vec<Arc<dyn Observe>>,
     pub(super) project: Option<String>,
     pub(super) tags: Vec<String>,
     pub(super) close_timeout: Duration,
-    /// What the thread takes along when it starts.
+    /// The values that the thread takes when it starts.
     pub(super) kit: Mutex<Option<Kit>>,
     pub(super) handle: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the thread works with.
+/// The values that the thread owns.
 pub(super) struct Kit {
     pub(super) target: Target,
     pub(super) spool: Option<Spool>,
 }
 
-/// What the lock guards.
+/// The state behind the lock.
 pub(super) struct SinkState {
     pub(super) queue: Queue,
-    /// A caller waits in `flush`: send now.
+    /// Whether a caller waits in `flush`: send now.
     pub(super) urgent: bool,
-    /// The sink closes; the thread stops sending at this moment.
+    /// When the thread stops sending; set once the sink is closing.
     pub(super) closing: Option<Instant>,
     pub(super) started: bool,
     pub(super) thread: Option<ThreadId>,
@@ -100,11 +100,11 @@ impl SinkShared {
         self.work.notify_one();
         let mut handle = lock(&self.handle).take();
         if !first || own {
-            // Somebody else joins it, or it is this very thread, which ends by itself.
+            // Another thread joins it, or this is that thread, which ends by itself.
             return;
         }
         if handle.is_none() {
-            // It never ran: nobody is left to send what waits.
+            // The thread never ran: nothing will send the queued entries.
             let left = self.lock().queue.drop_all();
             drop(left);
             drop(lock(&self.kit).take());
@@ -112,7 +112,7 @@ impl SinkShared {
         }
         if !self.await_exit(Some(until)) {
             drop(self.cancel.raise());
-            // Only opening a connection, or a foreign observer, can keep it now.
+            // Only opening a connection, or an observer, can delay it now.
             let last = Instant::now().checked_add(CONNECT_LIMIT + JOIN_GRACE);
             if !self.await_exit(last) {
                 return;
@@ -123,7 +123,7 @@ impl SinkShared {
         }
     }
 
-    /// Waits for the thread's end; `false` if the moment has come before.
+    /// Waits for the thread's end; `false` if the given moment comes first.
     fn await_exit(&self, until: Option<Instant>) -> bool {
         let mut state = self.lock();
         while !state.exited {

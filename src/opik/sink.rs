@@ -19,7 +19,7 @@ use crate::opik_account::OpikFile;
 use crate::sync::{Condvar, Mutex, lock, spawn_thread};
 use crate::trace::TraceId;
 
-/// Stack of the sink's thread, in bytes: it does what a helper's thread does for one call.
+/// Stack of the sink's thread, in bytes: it does the same as a helper's thread does for one call.
 const STACK_BYTES: usize = 512 << 10;
 
 /// Sends traces of helpers' tasks to Opik.
@@ -30,14 +30,13 @@ const STACK_BYTES: usize = 512 << 10;
 /// Each task that reached its backend becomes one trace with one span.
 ///
 /// One thread sends; it is started by the first helper that traces, and sleeps without a time-out
-/// while there is nothing to send. Traces go out 2 s after the first one, or when there are 100.
-/// While Opik cannot be reached they are kept, in bounded memory and, where set, in a spool file;
-/// entries without room there are dropped and counted, and so are those that Opik rejects. A
-/// rejected key (401, 402, 403) ends the sending. No task ever fails or waits for this.
+/// while there is nothing to send. Traces are sent 2 s after the first one, or when there are
+/// 100. While Opik cannot be reached they are kept, in bounded memory and, if set, in a spool
+/// file; entries beyond these bounds are dropped and counted, and so are those that Opik rejects.
+/// A rejected key (401, 402, 403) ends the sending. No task ever fails or waits for this.
 ///
-/// Cheap to clone; all clones are one sink. Dropping the last one (for a manager's sink:
-/// dropping the manager) sends what is left, for as long as
-/// [`OpikConfig::close_timeout`] allows.
+/// Cheap to clone; all clones are one sink. Dropping the last one (for a manager's sink: dropping
+/// the manager) sends the remaining entries, for at most [`OpikConfig::close_timeout`].
 ///
 /// ```no_run
 /// use automation_assistant::{AutomationAssistantManager, HelperConfig, OpikConfig, TraceMode};
@@ -68,7 +67,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Marks the thread as ended, however it ends.
+/// Marks the thread as ended, even after a panic.
 struct Exit(Arc<SinkShared>);
 
 impl Drop for Exit {
@@ -84,9 +83,8 @@ impl OpikSink {
     /// # Errors
     ///
     /// [`Error::InvalidConfig`]; [`Error::MissingKey`] for Comet's cloud without a key;
-    /// [`Error::Unsupported`] for an https address without the cargo feature `tls`;
-    /// [`Error::Io`] if the spool or `~/.opik.config` cannot be read, or the spool is another
-    /// sink's.
+    /// [`Error::Unsupported`] for an https address without the cargo feature `tls`; [`Error::Io`]
+    /// if the spool or `~/.opik.config` cannot be read, or the spool belongs to another sink.
     pub fn new(config: OpikConfig) -> Result<Self, Error> {
         if config.queue_items == 0 {
             return Err(Error::InvalidConfig("queue_items is zero: it must be at least 1".into()));
@@ -132,9 +130,9 @@ impl OpikSink {
         Ok(Self { _last: Arc::new(CloseOnDrop(Arc::clone(&shared))), shared })
     }
 
-    /// Scores a trace; Opik shows it beside the trace. The value is commonly 0 to 1. `false`
-    /// if it cannot be sent: a value that is no number, a name that is empty or has more
-    /// than 100 bytes, or a sink that is closed.
+    /// Adds a score to a trace. The value is commonly 0 to 1. `false` if it cannot be sent: the
+    /// value is not a finite number, the name is empty or longer than 100 bytes, or the sink is
+    /// closed.
     pub fn score(&self, trace: TraceId, name: &str, value: f64) -> bool {
         self.score_in(trace, name, value, None)
     }
@@ -151,7 +149,7 @@ impl OpikSink {
         is_score(name, value) && self.push(TraceEntry::score(trace, name, value, project))
     }
 
-    /// Sends everything pending at once; returns when it is sent or dropped, or after the
+    /// Sends all pending entries at once; returns when they are sent or dropped, or after the
     /// time-out. A wait that Opik asked for is respected. Returns the counts since the sink was
     /// created.
     pub fn flush(&self, timeout: Duration) -> FlushReport {
@@ -163,14 +161,14 @@ impl OpikSink {
         self.shared.lock().queue.stats()
     }
 
-    /// Starts the thread, if it does not run. Where the system refuses one, entries wait, and
-    /// the next one tries again.
+    /// Starts the thread, if it is not running. If the system cannot create it, entries wait, and
+    /// the next entry tries again.
     fn start(&self) {
         let shared = &self.shared;
         if shared.lock().started {
             return;
         }
-        // First this lock, then the state's; nobody takes them the other way round.
+        // First this lock, then the state's; no thread takes them in the other order.
         let mut handle = lock(&shared.handle);
         {
             let mut state = shared.lock();
@@ -180,7 +178,7 @@ impl OpikSink {
             state.started = true;
         }
         let of_thread = Arc::clone(shared);
-        // The kit is taken on the thread: without one, it stays for the next try.
+        // The kit is taken on the thread: if none starts, it stays for the next attempt.
         let run = move || {
             let exit = Exit(of_thread);
             exit.0.lock().thread = Some(std::thread::current().id());
@@ -210,7 +208,7 @@ impl OpikSink {
         let out = state.queue.push(entry, Instant::now());
         let wake = was_empty || (!had_batch && state.queue.has_batch());
         drop(state);
-        // The thread needs to know of the first, and of a full batch; of no other.
+        // The thread must be woken for the first entry and for a full batch, not for others.
         if wake {
             shared.work.notify_one();
         }
@@ -218,8 +216,8 @@ impl OpikSink {
         true
     }
 
-    /// Sends what is left, as far as the time allows, and ends the thread. Entries that come
-    /// later are dropped and counted. Called by the manager's drop.
+    /// Sends the remaining entries, as far as the time allows, and ends the thread. Later entries
+    /// are dropped and counted. Called by the manager's drop.
     pub(crate) fn close(&self) {
         self.shared.close();
     }

@@ -1,9 +1,9 @@
-//! A file of what could not be sent: one JSON object a line, oldest first.
+//! A file of entries that could not be sent: one JSON object a line, oldest first.
 //!
-//! Only the sink's thread reads and writes it: an exclusive lock of the kernel keeps other
-//! sinks out. What was sent is forgotten in memory at once and in the file when all of it is
-//! sent; after a kill some may be sent again, under the same ids, which Opik takes for the same
-//! traces. A last line without its newline is what a kill left of a write: it is cut off.
+//! Only the sink's thread reads and writes it: an exclusive lock of the kernel excludes other
+//! sinks. Sent entries are removed in memory at once, and in the file when all of it is sent;
+//! after a kill some may be sent again, under the same ids, which Opik treats as the same traces.
+//! A last line without its newline is a write interrupted by a kill: it is cut off.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -16,7 +16,7 @@ use crate::files::tail;
 use crate::opik::item::{CONTENT_BYTES_MAX, TraceEntry};
 use crate::opik::queue::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX};
 
-/// Longest line that is read: texts and all that stands around them.
+/// Longest line that is read: the texts and all other values.
 const LINE_BYTES_MAX: u64 = 4 * CONTENT_BYTES_MAX as u64;
 
 const IN_USE: &str = "another sink uses it just now: give each sink a file of its own";
@@ -26,16 +26,16 @@ const OTHER_NAMES: &str = "it has further names (hard links), under which it may
                            else's: give the path of a file of its own";
 const NO_SPOOL: &str = "its last line is longer than any of ours: it is no trace spool";
 
-/// The file, open.
+/// The open file.
 pub(super) struct Spool {
     path: PathBuf,
     /// Under an exclusive lock.
     file: Held,
     bytes_max: u64,
     len: u64,
-    /// What stands before this was sent.
+    /// The bytes before this offset were sent.
     head: u64,
-    /// Up to here it is in the thread's hand.
+    /// The bytes up to this offset were taken by the thread.
     taken: u64,
     /// Lines from `head` on.
     lines: u64,
@@ -43,7 +43,7 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Opens the file, and makes it where it is missing.
+    /// Opens the file; creates it if it does not exist.
     pub(super) fn open(path: &Path, bytes_max: u64) -> Result<Self, Error> {
         let what = || format!("cannot use the trace spool {}", path.display());
         let path = std::path::absolute(path).map_err(Error::io(what()))?;
@@ -57,23 +57,23 @@ impl Spool {
         Ok(Self { path, file, bytes_max, len, head, taken, lines, taken_lines })
     }
 
-    /// Lines that wait.
+    /// The number of pending lines.
     pub(super) fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// Adds entries at the end; tells how many older ones made room for them.
+    /// Appends entries; returns how many older ones were dropped for them.
     pub(super) fn append(&mut self, entries: &[TraceEntry]) -> io::Result<u64> {
         let mut dropped = 0;
         for entry in entries {
             let line = entry.to_line();
             let bytes = line.len() as u64;
             if self.len + bytes > self.bytes_max {
-                dropped += self.make_room(bytes)?;
+                dropped += self.compact(bytes)?;
             }
             (&*self.file).seek(SeekFrom::Start(self.len))?;
             if let Err(error) = (&*self.file).write_all(line.as_bytes()) {
-                // A full disk: no half line stays.
+                // The disk is full: no partial line stays.
                 drop(self.file.set_len(self.len));
                 return Err(error);
             }
@@ -83,7 +83,7 @@ impl Spool {
         Ok(dropped)
     }
 
-    /// Hands out the oldest entries, with the number of lines that were none.
+    /// Returns the oldest entries, and the number of invalid lines.
     pub(super) fn take_batch(&mut self) -> io::Result<(Vec<TraceEntry>, u64)> {
         (&*self.file).seek(SeekFrom::Start(self.head))?;
         let mut reader = BufReader::new(&*self.file);
@@ -108,7 +108,7 @@ impl Spool {
         Ok((entries, damaged))
     }
 
-    /// What was handed out last is settled.
+    /// The entries taken last are settled.
     pub(super) fn commit(&mut self) -> io::Result<()> {
         self.lines -= self.taken_lines.min(self.lines);
         self.taken_lines = 0;
@@ -120,10 +120,10 @@ impl Spool {
         Ok(())
     }
 
-    /// Rewrites the file without what was sent and, if need be, without the oldest lines;
-    /// tells how many of those. What is in the thread's hand is kept.
-    fn make_room(&mut self, bytes: u64) -> io::Result<u64> {
-        // A quarter more than needed, so that not every line rewrites the file.
+    /// Rewrites the file without sent lines and, if needed, without the oldest lines; returns the
+    /// number of the latter. Lines taken by the thread are kept.
+    fn compact(&mut self, bytes: u64) -> io::Result<u64> {
+        // A quarter more than needed, so that the file is not rewritten for every line.
         let keep_max = (self.bytes_max - self.bytes_max / 4).saturating_sub(bytes);
         let held = self.taken - self.head;
         let mut from = self.taken;
@@ -141,7 +141,7 @@ impl Spool {
         let new_path = with_suffix(&self.path, NEW);
         remove(&new_path)?;
         let new = Held(options().create_new(true).open(&new_path)?);
-        // Before it has the spool's name: nobody else may get there first.
+        // Locked before it gets the spool's name, so that no other process can lock it first.
         if !lock::try_exclusive(&new)? {
             return Err(busy());
         }
@@ -166,15 +166,16 @@ impl Drop for Spool {
     }
 }
 
-/// The end of the name under which the spool is written anew.
+/// The suffix of the name under which the spool is rewritten.
 const NEW: &str = ".new";
 
-/// Opens the file, or makes it, locks it, and cuts off what a kill left of a last write.
+/// Opens or creates the file, locks it, and cuts off an interrupted last write.
 fn take_up(path: &Path) -> io::Result<Held> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    // A name that is too long for this would be noticed only when the spool is full.
+    // Checked here, since a name that is too long would otherwise fail only when the spool is
+    // full.
     match fs::symlink_metadata(with_suffix(path, NEW)) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -186,7 +187,7 @@ fn take_up(path: &Path) -> io::Result<Held> {
             Ok(false) => return Err(busy()),
             Err(error) => return Err(io::Error::new(error.kind(), format!("{NO_LOCKS}: {error}"))),
         }
-        // The sink that had it may just have removed it, or put another in its place.
+        // The sink that had it may have just removed or replaced it.
         let Some(metadata) = named(path, &file)? else { continue };
         if has_other_names(&metadata) {
             return Err(refused(OTHER_NAMES));
@@ -208,7 +209,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// For files that are their owner's alone.
+/// For files that only their owner can read.
 fn options() -> OpenOptions {
     let mut options = open::options();
     options.read(true).write(true);
@@ -229,19 +230,19 @@ fn count_lines(file: &File) -> io::Result<u64> {
     Ok(lines)
 }
 
-/// Reads a line into `line`, its newline included; of a line that is too long only its
-/// length is told.
+/// Reads a line into `line`, its newline included; returns its length. If it is too long, it is
+/// skipped, and `line` is empty.
 fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     let mut length = 0;
     loop {
-        let piece = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', line)? as u64;
-        length += piece;
-        if piece == 0 || line.last() == Some(&b'\n') {
+        let chunk = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', line)? as u64;
+        length += chunk;
+        if chunk == 0 || line.last() == Some(&b'\n') {
             break;
         }
         line.clear();
-        // Only what follows the newline can be a line again.
-        if piece < LINE_BYTES_MAX {
+        // Only the bytes after the newline can be a line again.
+        if chunk < LINE_BYTES_MAX {
             break;
         }
     }

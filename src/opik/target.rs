@@ -14,7 +14,7 @@ use crate::trace::{TAG_BYTES_MAX, is_name};
 
 const PROJECT_VARIABLE: &str = "OPIK_PROJECT_NAME";
 const ROOTS_VARIABLE: &str = "SSL_CERT_FILE";
-/// A full URL of one of Opik's calls is taken for its base.
+/// The path of one of Opik's calls: a URL that ends in it is accepted as a base URL.
 const TRACES: &str = "/v1/private/traces/batch";
 const SPANS: &str = "/v1/private/spans/batch";
 const SCORES: &str = "/v1/private/traces/feedback-scores";
@@ -127,13 +127,13 @@ mod tests {
             found.headers,
             [("authorization", "found".into()), ("comet-workspace", "found-space".into())]
         );
-        let said = OpikConfig::new().url(HERE).api_key("said").workspace("w").project(" p ");
-        let said = target(said, &set).unwrap();
-        assert_eq!(said.traces_url, "http://127.0.0.1:9/api/v1/private/traces/batch");
-        assert_eq!(said.project.as_deref(), Some("p"));
+        let given = OpikConfig::new().url(HERE).api_key("given").workspace("w").project(" p ");
+        let given = target(given, &set).unwrap();
+        assert_eq!(given.traces_url, "http://127.0.0.1:9/api/v1/private/traces/batch");
+        assert_eq!(given.project.as_deref(), Some("p"));
         assert_eq!(
-            said.headers,
-            [("authorization", "said".into()), ("comet-workspace", "w".into())]
+            given.headers,
+            [("authorization", "given".into()), ("comet-workspace", "w".into())]
         );
     }
 

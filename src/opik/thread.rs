@@ -1,5 +1,5 @@
-//! The sink's thread: it waits for entries, sends them in batches, and tries again later what
-//! could not be sent.
+//! The sink's thread: it waits for entries, sends them in batches, and retries entries that could
+//! not be sent.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use crate::opik::post::Verdict;
 use crate::opik::shared::{Kit, SinkShared};
 use crate::sync::{earlier, wait_until};
 
-/// Longest wait of our own choice: an offline phone is woken once a minute.
+/// Longest wait that the sink chooses itself: an offline phone is woken once a minute.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// How often a batch that Opik fails on (500) is tried before it is dropped.
+/// How often a batch that Opik answers with a server error (500) is tried before it is dropped.
 const SUSPECT_TRIES_MAX: u32 = 5;
 
-/// What is to be done next.
+/// The next action.
 enum Todo {
-    /// Take these from the queue.
+    /// Send these entries of the queue.
     Send(Vec<TraceEntry>),
-    /// Try the backlog again.
+    /// Send the backlog again.
     Retry,
     Close,
 }
@@ -31,14 +31,14 @@ struct Thread<'a> {
     delivery: Delivery<'a>,
     backlog: Backlog<'a>,
     retry_at: Option<Instant>,
-    /// The server asked for the wait: a flush does not cut it short.
+    /// Whether the server asked for the wait: a flush does not shorten it.
     asked: bool,
     backoff: Backoff,
-    /// Opik accepts nothing more from this sink.
+    /// Whether Opik accepts nothing more from this sink.
     disabled: bool,
 }
 
-/// The whole work of the thread.
+/// The main function of the thread.
 pub(super) fn run(shared: &SinkShared, kit: Kit) {
     let mut thread = Thread {
         shared,
@@ -62,10 +62,10 @@ pub(super) fn run(shared: &SinkShared, kit: Kit) {
 }
 
 impl Thread<'_> {
-    /// Waits for something to do. While there is nothing, it sleeps without a time-out.
+    /// Waits for the next action. While there is none, it sleeps without a time-out.
     fn next(&mut self) -> Todo {
         let backlog = !self.backlog.is_empty() && !self.disabled;
-        let has_room = self.backlog.has_room();
+        let has_capacity = self.backlog.has_capacity();
         let mut state = self.shared.lock();
         loop {
             if state.closing.is_some() {
@@ -76,8 +76,8 @@ impl Thread<'_> {
             if backlog && (hurry || self.retry_at.is_none_or(|at| at <= now)) {
                 return Todo::Retry;
             }
-            let due = state.queue.due().filter(|_| has_room);
-            if has_room && !state.queue.is_empty() {
+            let due = state.queue.due().filter(|_| has_capacity);
+            if has_capacity && !state.queue.is_empty() {
                 let ready = state.urgent || state.queue.has_batch();
                 if ready || due.is_none_or(|at| at <= now) {
                     return Todo::Send(state.queue.take_batch());
@@ -94,7 +94,7 @@ impl Thread<'_> {
         }
     }
 
-    /// Sends what came from the queue, unless older entries wait in the spool.
+    /// Sends entries of the queue, unless older entries are in the spool.
     fn send_or_spool(&mut self, entries: Vec<TraceEntry>) {
         if self.disabled || self.backlog.spooled() > 0 {
             self.backlog.put_by(entries);
@@ -103,7 +103,7 @@ impl Thread<'_> {
         }
     }
 
-    /// Sends the oldest batch of the backlog; `false` as of [`send`](Self::send).
+    /// Sends the oldest batch of the backlog; returns as [`send`](Self::send).
     fn retry(&mut self, until: Option<Instant>) -> bool {
         match self.backlog.take() {
             Some(batch) => self.send(batch, until),
@@ -111,7 +111,7 @@ impl Thread<'_> {
         }
     }
 
-    /// Sends a batch and keeps what is left of it; `false` if it has to wait.
+    /// Sends a batch and keeps its unsent entries; `false` if the thread must wait.
     fn send(&mut self, mut batch: TraceBatch, until: Option<Instant>) -> bool {
         let (items, bytes) = batch.size();
         let in_spool = batch.in_spool;
@@ -154,7 +154,7 @@ impl Thread<'_> {
         !waits
     }
 
-    /// After a rejected key: what waits is kept if there is a spool, and dropped if not.
+    /// After a rejected key: pending entries are kept if there is a spool, and dropped otherwise.
     fn give_up_queue(&mut self) {
         if !self.backlog.has_spool() {
             let all = self.shared.lock().queue.drop_all();
@@ -168,7 +168,7 @@ impl Thread<'_> {
         self.retry_at = wait.and_then(|wait| Instant::now().checked_add(wait));
     }
 
-    /// Sends what can still be sent, and keeps or drops the rest.
+    /// Sends the remaining entries as far as possible, and keeps or drops the others.
     fn close(&mut self) {
         let until = self.shared.lock().closing;
         let over = || until.is_none_or(|until| until <= Instant::now());

@@ -14,7 +14,7 @@ const FILE_NAME: &str = ".opik.config";
 const FILE_BYTES_MAX: u64 = 64 << 10;
 const SECTION: &str = "opik";
 
-/// The file's keys, each with the environment variable that goes before it.
+/// The file's keys, each with the environment variable that takes precedence.
 const KEYS: [(&str, &str); 4] = [
     ("url_override", "OPIK_URL_OVERRIDE"),
     ("api_key", "OPIK_API_KEY"),
@@ -22,10 +22,10 @@ const KEYS: [(&str, &str); 4] = [
     ("project_name", "OPIK_PROJECT_NAME"),
 ];
 
-/// Variables of which one says that there is an Opik.
+/// Variables that show that an Opik server is configured.
 pub(crate) const NAMES_AN_OPIK: [&str; 2] = ["OPIK_URL_OVERRIDE", "OPIK_API_KEY"];
 
-/// What the file sets, under the names of the environment.
+/// The file's values, under the names of the environment variables.
 #[derive(Default)]
 pub(crate) struct OpikFile {
     values: Vec<(&'static str, String)>,
@@ -59,7 +59,7 @@ impl OpikFile {
 
     fn read(path: &Path) -> Result<Self, Error> {
         let mut bytes = Vec::new();
-        // A device too: a link to /dev/null is how some say that there is none.
+        // A device too: a link to /dev/null is a way to disable the file.
         let read = to_read(path, Kinds::PlainOrDevice)
             .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         match read {
@@ -78,7 +78,7 @@ impl OpikFile {
         }
     }
 
-    /// Takes what is known from the section; what is not known is skipped.
+    /// Parses the known keys of the section; unknown ones are skipped.
     fn parse(text: &str) -> Self {
         let mut values: Vec<(&'static str, String)> = Vec::new();
         let mut inside = false;
@@ -101,7 +101,7 @@ impl OpikFile {
         Self { values }
     }
 
-    /// A variable of the environment, or else what the file sets in its place.
+    /// The environment variable, or else the file's value.
     pub(crate) fn or_env(&self, env: &Env<'_>, name: &str) -> Option<String> {
         env.variable(name).or_else(|| self.value(name))
     }
@@ -112,9 +112,9 @@ impl OpikFile {
     }
 }
 
-/// Whether there is no file, as far as this user can know: in a home folder that may not be
-/// searched (another user's, say) nothing can be found. A file that is there and cannot be read
-/// is an error, for it may name another server.
+/// Whether the file does not exist, as far as this user can see: in a home folder that may not be
+/// searched (another user's, for example) no file can be found. An existing file that cannot be
+/// read is an error, since it may name another server.
 fn is_absent(path: &Path, error: &std::io::Error) -> bool {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => true,

@@ -1,5 +1,5 @@
-//! Comet's Opik as its users know it: where it is, how it knows them, and the configuration file
-//! of its own clients. Shared by the gateway's helpers and the trace sink.
+//! Comet's Opik: its address, its key, and the configuration file of its own clients. Shared by
+//! the gateway's helpers and the trace sink.
 
 mod file;
 
@@ -18,16 +18,16 @@ pub(crate) const DEFAULT_WORKSPACE: &str = "default";
 const KEY_BASE_TAIL: &str = "/opik/api";
 /// The cloud's domain. Everything else is self-hosted, where no key is needed.
 const CLOUD_DOMAIN: &str = "comet.com";
-/// Longest part of a key after its asterisk that is looked into.
+/// Longest part of a key after its asterisk that is decoded.
 const KEY_TAIL_BYTES_MAX: usize = 4 << 10;
 
-/// Whether this is Comet's own service, which always wants a key.
+/// Whether this is Comet's own service, which always needs a key.
 pub(crate) fn is_cloud(host: &str) -> bool {
     host == CLOUD_DOMAIN || host.strip_suffix(CLOUD_DOMAIN).is_some_and(|rest| rest.ends_with('.'))
 }
 
 lenient! {
-    /// What a key can carry after its asterisk.
+    /// The content of a key after its asterisk.
     KeyTail { base_url: Label = "baseUrl" }
 }
 

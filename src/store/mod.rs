@@ -1,16 +1,16 @@
-//! The tasks of one helper, from submission to the end: the data behind the mutex.
+//! The tasks of one helper from submission to removal: the data behind the mutex.
 //!
-//! A map of the tasks (`tasks`), and their numbers in the orders in which they go (`order`):
-//! three lanes of queued tasks, finished tasks unread and read. A number that has left stays in
-//! these lists until it comes to the front or is swept out. Knows no thread, no lock and no
-//! clock but the instants it is given.
+//! A map of the tasks (`tasks`), and lists of their numbers in the order in which they are taken
+//! or evicted (`order`): three lanes of queued tasks, unread results, and read results. The
+//! number of a task that has left a list stays in it until it reaches the front or is swept out.
+//! This module uses no thread, no lock, and no clock but the instants that it is given.
 //!
-//! Plainer still would be a `HashMap<u64, Phase>`. Tasks are large (400 bytes), and a hash table
-//! keeps up to half of its room free and spreads them over all of it: a program that keeps
-//! 1,024 results takes 1,676 KiB instead of 648. Boxed, each task costs an allocation more than
-//! the four it has. A `HashMap<u64, usize>` of places in a vector takes 732 KiB, 2 KB of program
-//! (std's hasher and its seed), and 1,049 ns a task instead of 831 (`cargo bench -- rest
-//! dispatch`, pipelined; by hand with crossbeam and a map: 1,227).
+//! The simpler `HashMap<u64, Phase>` was measured: tasks are large (400 bytes), and a hash table
+//! leaves up to half of its slots empty, so a program that keeps 1,024 results takes 1,676 KiB
+//! instead of 648. Boxing adds an allocation to the four that each task has. A `HashMap<u64,
+//! usize>` of places in a vector takes 732 KiB, 2 KB of program (std's hasher and its seed), and
+//! 1,049 ns a task instead of 831 (`cargo bench -- rest dispatch`, pipelined; by hand with
+//! crossbeam and a map: 1,227).
 
 mod order;
 mod tasks;
@@ -26,14 +26,15 @@ use crate::sync::earlier;
 use crate::task::{OnDone, OpenAiApi, Task, TaskRequest, Usage};
 use crate::task_error::TaskError;
 
-/// How many numbers of dropped results are remembered, so that a wait for one is told so.
+/// How many numbers of dropped results are remembered, so that a wait for one returns
+/// `ResultDropped`.
 const DROPPED_REMEMBERED: usize = 1024;
 
-/// How many numbers of tasks that have left a list of numbers may keep, beside as many as have
-/// not: so sweeping them out costs no more than bringing them in did.
+/// How many numbers of departed tasks a list may keep, in addition to as many as it has of
+/// present ones: sweeping then costs no more than adding them did.
 const LEFT_KEPT: usize = 64;
 
-/// A task that waits.
+/// A queued task.
 pub(crate) struct Queued {
     pub(crate) request: TaskRequest,
     /// Bytes of its pictures.
@@ -43,29 +44,29 @@ pub(crate) struct Queued {
     pub(crate) deadline: Option<Instant>,
 }
 
-/// A task that a thread works on. Its request lies with the thread.
+/// A running task. Its request is in its thread's slot.
 pub(crate) struct Running {
     pub(crate) slot: usize,
     pub(crate) created_at: SystemTime,
     pub(crate) queue_time: Duration,
     pub(crate) began: Instant,
     pub(crate) deadline: Option<Instant>,
-    /// The task's own deadline before suspended time is taken off it; nothing where that does
-    /// not count.
+    /// The task's own deadline before suspended time is subtracted; `None` where suspended time
+    /// does not count.
     pub(crate) own_deadline: Option<Instant>,
     pub(crate) on_done: Option<Foreign<OnDone>>,
-    /// When the call begun last began; nothing between calls.
+    /// When the current call to the provider began; `None` between calls.
     pub(crate) attempt_open: Option<Instant>,
     pub(crate) attempts: u32,
     pub(crate) unreported: Option<Unreported>,
-    /// Its thread is just reporting a call to the observers. Whoever wants to end the task
-    /// meanwhile leaves the reason in `end_with`, and the thread ends it.
+    /// Whether its thread is reporting a call to the observers. Another thread that must end the
+    /// task meanwhile leaves the reason in `end_with`, and the task's thread ends it.
     pub(crate) reporting: bool,
     pub(crate) end_with: Option<TaskError>,
 }
 
-/// A call that went well and was the task's last: it is reported with the task's end, which is
-/// about to come.
+/// A successful call that was the task's last: it is reported together with the task's end, which
+/// follows.
 pub(crate) struct Unreported {
     pub(crate) at: SystemTime,
     pub(crate) latency: Duration,
@@ -77,11 +78,11 @@ pub(crate) struct Unreported {
     pub(crate) oddities: u32,
 }
 
-/// Where a task is.
+/// The state of a task.
 pub(crate) enum Phase {
     Queued(Queued),
     Running(Running),
-    /// Somebody has claimed its end and notifies the observers.
+    /// A thread has claimed its end and notifies the observers.
     Ending,
     Finished {
         task: Task,
@@ -90,7 +91,7 @@ pub(crate) enum Phase {
     },
 }
 
-/// What a helper keeps of its tasks.
+/// All tasks of a helper.
 #[derive(Default)]
 pub(crate) struct Store {
     tasks: TaskMap,
@@ -103,7 +104,7 @@ pub(crate) struct Store {
     queued_image_bytes: usize,
     last_number: u64,
     dropped: VecDeque<u64>,
-    /// Dropped numbers up to this one are no longer remembered one by one.
+    /// Dropped numbers up to this one are no longer remembered individually.
     dropped_forgotten: u64,
     /// No queued task's deadline is before this.
     next_expiry: Option<Instant>,
@@ -114,12 +115,12 @@ impl Store {
         self.lanes.iter().map(|lane| lane.len()).sum()
     }
 
-    /// Bytes of the pictures that wait.
+    /// Bytes of the pictures of queued tasks.
     pub(crate) fn queued_image_bytes(&self) -> usize {
         self.queued_image_bytes
     }
 
-    /// Tasks that have no readable outcome yet: queued, running, or just being ended.
+    /// Tasks without a readable outcome: queued, running, or being ended.
     pub(crate) fn unfinished(&self) -> usize {
         self.tasks.len() - self.kept()
     }
@@ -136,7 +137,7 @@ impl Store {
         self.unread_bytes
     }
 
-    /// Takes in a task; the number is its name here. Capacity is the caller's to check.
+    /// Adds a task; returns its number. The caller checks the capacity.
     pub(crate) fn insert(&mut self, queued: Queued) -> u64 {
         self.last_number += 1;
         let number = self.last_number;
@@ -149,8 +150,8 @@ impl Store {
         number
     }
 
-    /// Whether the task's result had to make room. (One that is not here and was not dropped
-    /// was never submitted, or it was taken or cleared.)
+    /// Whether the task's result was dropped for newer ones. (A task that is neither here nor
+    /// dropped was never submitted, or its result was taken or cleared.)
     pub(crate) fn was_dropped(&self, number: u64) -> bool {
         (number > 0 && number <= self.dropped_forgotten) || self.dropped.contains(&number)
     }
@@ -159,8 +160,8 @@ impl Store {
         self.tasks.get_mut(number)
     }
 
-    /// The next task by lane and order, claimed: its phase is `Ending` until the caller puts
-    /// it to work or ends it.
+    /// Claims the next task by lane and order: its phase is `Ending` until the caller starts or
+    /// ends it.
     pub(crate) fn take_next(&mut self) -> Option<(u64, Queued)> {
         let waiting = std::array::from_fn(|lane| self.lanes[lane].len());
         let lane = self.choice.next(waiting)?;
@@ -172,7 +173,7 @@ impl Store {
         None
     }
 
-    /// Takes a waiting task out of its lane; its phase is `Ending` then.
+    /// Removes a queued task from its lane; its phase is then `Ending`.
     pub(crate) fn claim_queued(&mut self, number: u64) -> Option<Queued> {
         let phase = self.tasks.get_mut(number)?;
         if !matches!(phase, Phase::Queued(_)) {
@@ -214,7 +215,7 @@ impl Store {
         self.unread.push(number);
     }
 
-    /// A copy of a finished task, which counts as read from now on.
+    /// A copy of a finished task, which counts as read afterwards.
     pub(crate) fn read(&mut self, number: u64) -> Option<Task> {
         let Phase::Finished { task, bytes, read } = self.tasks.get_mut(number)? else {
             return None;
@@ -229,12 +230,12 @@ impl Store {
         Some(copy)
     }
 
-    /// Takes a finished task out.
+    /// Removes a finished task.
     pub(crate) fn remove(&mut self, number: u64) -> Option<Task> {
         self.release(number).map(|(task, _)| task)
     }
 
-    /// Takes out the oldest result that was read, or that was not.
+    /// Removes the oldest read result, or the oldest unread one.
     fn release_first(&mut self, was_read: bool) -> Option<(Task, bool)> {
         loop {
             let order = if was_read { &mut self.read } else { &mut self.unread };
@@ -245,7 +246,7 @@ impl Store {
         }
     }
 
-    /// Takes a finished task out; tells whether it had been read.
+    /// Removes a finished task; returns it and whether it had been read.
     fn release(&mut self, number: u64) -> Option<(Task, bool)> {
         let Phase::Finished { .. } = self.tasks.get(number)? else { return None };
         let Phase::Finished { task, bytes, read } = self.tasks.remove(number)? else {
@@ -265,9 +266,9 @@ impl Store {
         order.left(|number| is_result(tasks, number, read));
     }
 
-    /// One result over the bounds, taken out: one already read first, oldest first; then the
-    /// oldest unread, if those may go. The newest stays whatever its size. `true`: nobody had
-    /// read it.
+    /// Removes one result if the bounds are exceeded: the oldest read one, else the oldest unread
+    /// one if those may be dropped. The newest is kept, whatever its size. The flag is `true` if
+    /// the removed result was unread.
     pub(crate) fn evict(
         &mut self,
         tasks_max: usize,
@@ -291,18 +292,18 @@ impl Store {
         Some((task, !read))
     }
 
-    /// Takes out every finished task.
+    /// Removes every finished task.
     pub(crate) fn clear(&mut self) -> Vec<Task> {
         let numbers: Vec<_> = self.unread.numbers().chain(self.read.numbers()).collect();
         numbers.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 
-    /// The earliest deadline among queued tasks, or an earlier moment.
+    /// The earliest deadline of the queued tasks, or an earlier moment.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.next_expiry
     }
 
-    /// The queued tasks whose deadline is over.
+    /// The queued tasks whose deadline has passed.
     pub(crate) fn expired(&mut self, now: Instant) -> Vec<u64> {
         if self.next_expiry.is_none_or(|expiry| expiry > now) {
             return Vec::new();
@@ -324,7 +325,7 @@ fn is_queued(tasks: &TaskMap, number: u64) -> bool {
     matches!(tasks.get(number), Some(Phase::Queued(_)))
 }
 
-/// Whether the task is a result that was read, or one that was not.
+/// Whether the task is a finished one that was read (`was_read`), or one that was not.
 fn is_result(tasks: &TaskMap, number: u64, was_read: bool) -> bool {
     matches!(tasks.get(number), Some(Phase::Finished { read, .. }) if *read == was_read)
 }

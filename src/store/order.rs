@@ -1,11 +1,11 @@
-//! An order of tasks that may leave it anywhere.
+//! An ordered list of task numbers, from any place of which tasks may leave.
 
 use std::collections::VecDeque;
 
 use super::LEFT_KEPT;
 
-/// Numbers of tasks in the order in which they came. Those of tasks that have left since are
-/// skipped when they come to the front, and swept out once they are most of it.
+/// Numbers of tasks in the order of arrival. Numbers of departed tasks are skipped when they
+/// reach the front, and swept out once they are the majority.
 #[derive(Default)]
 pub(super) struct NumberQueue {
     numbers: VecDeque<u64>,
@@ -23,7 +23,7 @@ impl NumberQueue {
         self.len += 1;
     }
 
-    /// One of them has left, wherever it stood.
+    /// Counts the departure of one task, at any place in the list.
     pub(super) fn left(&mut self, is_in: impl Fn(u64) -> bool) {
         self.len -= 1;
         if self.numbers.len() > 2 * self.len + LEFT_KEPT {
@@ -31,13 +31,13 @@ impl NumberQueue {
         }
     }
 
-    /// Takes out the first number, which may be that of a task that has left. If it is not,
-    /// the task leaves now.
+    /// Removes the first number, which may be that of a departed task. If it is not, that task
+    /// departs now.
     pub(super) fn pop(&mut self) -> Option<u64> {
         self.numbers.pop_front()
     }
 
-    /// All of them, and some that have left.
+    /// The numbers of all present tasks and of some departed ones.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
         self.numbers.iter().copied()
     }
@@ -54,7 +54,7 @@ mod tests {
         for number in 0..10_000 {
             order.push(number);
             is_in.insert(number);
-            // Every other one leaves from behind the first, which stays.
+            // Every other task leaves from behind the first, which stays.
             if number % 2 == 1 {
                 is_in.remove(&number);
                 order.left(|number| is_in.contains(&number));

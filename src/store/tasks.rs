@@ -1,4 +1,4 @@
-//! The tasks by number.
+//! The tasks, by number.
 
 use std::collections::VecDeque;
 
@@ -7,8 +7,8 @@ use super::{LEFT_KEPT, Phase};
 /// A map from numbers to tasks.
 #[derive(Default)]
 pub(super) struct TaskMap {
-    /// Each task's slot; nothing for one that has left. Numbers only rise: a new one comes last,
-    /// and each is found by halving.
+    /// Each task's slot; `None` for a departed one. Numbers only rise: a new one is appended, and
+    /// each is found by binary search.
     places: VecDeque<(u64, Option<u32>)>,
     /// Tasks that have not left.
     len: usize,
@@ -21,11 +21,11 @@ impl TaskMap {
         self.len
     }
 
-    /// Takes in a task whose number is higher than any before.
+    /// Adds a task whose number is higher than any before.
     pub(super) fn push(&mut self, number: u64, phase: Phase) {
         let place = self.free.pop().unwrap_or_else(|| {
             // A helper with one task at a time needs one slot, not the four that a vector
-            // begins with.
+            // allocates first.
             if self.slots.is_empty() {
                 self.slots.reserve_exact(1);
             }
@@ -38,7 +38,7 @@ impl TaskMap {
     }
 
     fn find(&self, number: u64) -> Option<usize> {
-        // Where no number was swept out between, it stands as far from the first as it is higher.
+        // If no number between was swept out, its index is the difference to the first number.
         let (first, _) = self.places.front()?;
         let guess = number.checked_sub(*first)? as usize;
         if self.places.get(guess).is_some_and(|(other, _)| *other == number) {

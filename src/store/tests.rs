@@ -1,4 +1,4 @@
-//! NumberQueue, bounds and what is left of tasks that are gone.
+//! Tests of NumberQueue, of the bounds, and of the traces that removed tasks leave.
 
 use super::*;
 use crate::id::{HelperId, TaskId};

@@ -1,11 +1,10 @@
-//! What stands in for std's locks and clock, and for the ticket channel, under the model
-//! checker: built with `--cfg shuttle` alone.
+//! Replacements for std's locks and clock, and for the ticket channel, under the model checker:
+//! compiled only with `--cfg shuttle`.
 //!
-//! The checker knows no time and its waits never time out, so time is made here: a clock
-//! that stands still until a wait runs out. Waits are of two kinds. A long one never runs
-//! out: if nothing ends it, the checker reports a deadlock, which is what a lost wake-up
-//! looks like. A short one may return at any moment, early or because its time has passed;
-//! the checker chooses.
+//! The checker has no time and its waits never time out, so this module simulates a clock, which
+//! advances only when a wait times out. Waits are of two kinds. A long one never times out: if
+//! nothing ends it, the checker reports a deadlock, which is how a lost wake-up shows. A short
+//! one may return at any moment, early or because its time has passed; the checker chooses.
 #![allow(clippy::expect_used)]
 
 use std::cell::Cell;
@@ -15,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use shuttle::rand::Rng;
 
-/// Waits at least this long never run out. Above the core's patience with a backend and with
-/// a hand-over (0.25 s and 0.1 s), below that with ending threads (0.8 s).
+/// Waits of at least this length never time out. It is above the core's waits for a backend and
+/// for a hand-over (0.25 s and 0.1 s), and below its wait for ending threads (0.8 s).
 const LONG_WAIT: Duration = Duration::from_millis(500);
 
 thread_local! {
@@ -24,13 +23,13 @@ thread_local! {
     static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// The model's moment.
+/// The current simulated time.
 pub(crate) fn now() -> Instant {
     static BEGAN: OnceLock<Instant> = OnceLock::new();
     *BEGAN.get_or_init(Instant::now) + PASSED.with(Cell::get)
 }
 
-/// The checker's mutex; its guard knows the mutex, so that a wait can give it back.
+/// The checker's mutex; its guard refers to the mutex, so that a wait can release it.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
@@ -69,7 +68,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// The checker's condition variable, with waits that run out.
+/// The checker's condition variable, with waits that can time out.
 pub(crate) struct Condvar(shuttle::sync::Condvar);
 
 impl Condvar {
@@ -95,7 +94,7 @@ impl Condvar {
         }
     }
 
-    /// The second value tells whether the time is over.
+    /// The second value is `true` if the time has passed.
     pub(crate) fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -122,15 +121,15 @@ impl Condvar {
     }
 }
 
-/// A readers-writer lock in which a thread that reads may read again without waiting, as
-/// std's allows where no writer waits; the checker's own loses count there.
+/// A readers-writer lock in which a reading thread may read again without waiting, as std's
+/// allows when no writer waits; the checker's own lock miscounts there.
 pub(crate) struct RwLock<T> {
     value: std::sync::RwLock<T>,
     turn: Mutex<()>,
     freed: Condvar,
 }
 
-/// A read or write guard; tells those who wait when it is dropped.
+/// A read or write guard; wakes waiting threads when it is dropped.
 pub(crate) struct RwLockGuard<'a, T, G> {
     lock: &'a RwLock<T>,
     guard: Option<G>,
@@ -170,7 +169,7 @@ impl<T> RwLock<T> {
     }
 }
 
-/// The guard of a lock that was free, poisoned or not.
+/// The guard of a lock that was free, even if it was poisoned.
 fn free<G>(attempt: TryLockResult<G>) -> Option<G> {
     match attempt {
         Ok(guard) => Some(guard),
@@ -201,7 +200,7 @@ impl<T, G> Drop for RwLockGuard<'_, T, G> {
     }
 }
 
-/// The ticket channel: nothing but a count travels, and no more than it has places.
+/// The ticket channel: a count, bounded by the channel's capacity.
 pub(crate) struct Tickets {
     places: usize,
     waiting: Mutex<usize>,
@@ -229,7 +228,7 @@ impl Tickets {
         *waiting -= 1;
     }
 
-    /// How many nobody has received yet.
+    /// How many tickets were not received yet.
     pub(crate) fn waiting(&self) -> usize {
         *super::lock(&self.waiting)
     }

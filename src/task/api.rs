@@ -1,20 +1,20 @@
-//! Which of OpenAI's two APIs is spoken.
+//! OpenAI's two APIs.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// An API of OpenAI's. See [`HelperConfig::openai_api`](crate::HelperConfig::openai_api).
+/// One of OpenAI's APIs. See [`HelperConfig::openai_api`](crate::HelperConfig::openai_api).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OpenAiApi {
-    /// Responses at `api.openai.com`, Chat Completions elsewhere, and the other one where the
-    /// server names it.
+    /// Responses at `api.openai.com`, Chat Completions elsewhere; the other one if the server's
+    /// error names it.
     #[default]
     Auto,
-    /// Chat Completions, which nearly every server speaks.
+    /// Chat Completions, which nearly every server implements.
     ChatCompletions,
-    /// Responses, which OpenAI's newest models need for tools.
+    /// Responses, which OpenAI's newest models require for tools.
     Responses,
 }
 

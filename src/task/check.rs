@@ -1,4 +1,4 @@
-//! What is checked of a request when it is submitted.
+//! Validation of a request at submission.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::request::TaskRequest;
 use super::turn::{self, ImageBounds, RequestImages};
 use crate::nesting::{MAX_JSON_DEPTH, is_too_deep};
 
-/// A helper's bounds on a request, in bytes.
+/// A helper's limits on a request, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestBounds {
     /// The prompt, with system prompt and earlier turns.
@@ -20,12 +20,12 @@ pub(crate) struct RequestBounds {
 }
 
 impl TaskRequest {
-    /// Checks the request against a helper's bounds, and gives the bytes of its pictures.
-    /// Called once, at submission.
+    /// Validates the request against a helper's limits; returns the bytes of its pictures. Called
+    /// once, at submission.
     ///
     /// # Errors
     ///
-    /// Why it cannot be accepted, and what to do.
+    /// Why the request is rejected, and how to correct it.
     pub(crate) fn validate(&self, bounds: RequestBounds) -> Result<usize, String> {
         if self.prompt.trim().is_empty() {
             return Err("the prompt is empty: say what the helper is to do".into());
@@ -40,7 +40,7 @@ impl TaskRequest {
                  the helper takes {prompt_max}: shorten it, or raise max_prompt_bytes"
             ));
         }
-        // Before anything else looks into them: all else goes as deep as they do.
+        // First, since all other checks recurse as deep as the values.
         if let Some(what) = self.nested_too_deep() {
             return Err(format!(
                 "{what} is nested deeper than {MAX_JSON_DEPTH} levels: flatten it"
@@ -94,7 +94,7 @@ fn json_bytes(value: &impl Serialize) -> usize {
         }
     }
     let mut count = Count(0);
-    // A map of JSON values always serializes; should it not, it is over every bound.
+    // A map of JSON values always serializes; if it did not, it would exceed every bound.
     match serde_json::to_writer(&mut count, value) {
         Ok(()) => count.0,
         Err(_) => usize::MAX,

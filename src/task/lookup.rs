@@ -1,19 +1,19 @@
-//! What a look-up says of a task, and how the plain enums of a task are printed.
+//! The result of a look-up, and how the plain enums of a task are printed.
 
 use std::fmt;
 
 use super::{Priority, Role, Task, TaskState};
 
-/// Where a task is; see [`AutomationHelper::look_up`](crate::AutomationHelper::look_up).
+/// The state of a task; see [`AutomationHelper::look_up`](crate::AutomationHelper::look_up).
 #[derive(Debug, Clone)]
 pub enum TaskLookup {
     /// It waits for a helper's thread.
     Queued,
     /// A helper's thread works on it.
     Running,
-    /// It has ended, well or not. The helper keeps its own copy.
+    /// It has ended, with success or failure. The helper keeps its own copy.
     Finished(Box<Task>),
-    /// It has ended, but its result had to make room for newer ones.
+    /// It has ended, but its result was dropped for newer ones.
     Dropped,
     /// The helper never had this task, or its result was taken or cleared.
     Unknown,
@@ -31,7 +31,7 @@ impl TaskLookup {
         }
     }
 
-    /// The ended task, if it has ended and its result is there.
+    /// The finished task, if its result is available.
     pub fn finished(self) -> Option<Task> {
         match self {
             Self::Finished(task) => Some(*task),

@@ -1,4 +1,4 @@
-//! A task on its way in ([`TaskRequest`]) and out ([`Task`]).
+//! A task before ([`TaskRequest`]) and after it runs ([`Task`]).
 
 use std::ops::{ControlFlow, Deref};
 use std::sync::{Arc, Mutex};
@@ -27,8 +27,8 @@ pub use request::TaskRequest;
 pub use turn::{Image, MAX_IMAGES, Role, Turn};
 pub(crate) use turn::{ImageBounds, sniff as sniff_image};
 
-/// A callback that only its owner can reach. The mutex is never locked: it makes the
-/// request (and so the errors that give it back) shareable between threads.
+/// A callback that only its owner can reach. The mutex is never locked: it makes the request (and
+/// so the errors that return it) `Sync`.
 pub(crate) struct Exclusive<T>(Mutex<Foreign<T>>);
 
 impl<T> Exclusive<T> {
@@ -45,8 +45,7 @@ impl<T> Exclusive<T> {
     }
 }
 
-/// A request's `on_done`, which one call over several helpers takes out of a request that it has
-/// only borrowed.
+/// A request's `on_done`, which a call over several helpers can take from a borrowed request.
 #[derive(Default)]
 pub(crate) struct OnDoneCell(Mutex<Option<Foreign<OnDone>>>);
 
@@ -55,13 +54,13 @@ impl OnDoneCell {
         Self(Mutex::new(Some(Foreign::new(callback))))
     }
 
-    /// The callback, the first time.
+    /// The callback, on the first call; `None` afterwards.
     pub(crate) fn take(&self) -> Option<Foreign<OnDone>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
     }
 }
 
-/// A request's tools. A panic in the drop of one harms neither the others nor the thread.
+/// A request's tools. A panic in the drop of one affects neither the others nor the thread.
 #[derive(Clone, Default)]
 pub(crate) struct Tools(Vec<Arc<dyn Tool>>);
 
@@ -88,10 +87,10 @@ impl Drop for Tools {
 type TextCallback = Box<dyn FnMut(&str) -> ControlFlow<()> + Send>;
 type ReasoningCallback = Box<dyn FnMut(&str) + Send>;
 
-/// The callbacks for what arrives while the task runs. The drop of each is fenced by itself.
+/// The callbacks that run during the task. A panic in the drop of one is caught.
 #[derive(Default)]
 pub(crate) struct OnText {
-    /// Called with each delta of the answer; a break ends the task as cancelled.
+    /// Called with each delta of the answer; `Break` ends the task as cancelled.
     pub(crate) text: Option<Foreign<TextCallback>>,
     /// Called with each delta of the model's reasoning.
     pub(crate) reasoning: Option<Foreign<ReasoningCallback>>,
@@ -100,10 +99,10 @@ pub(crate) struct OnText {
 /// Called once when the task has ended.
 pub(crate) type OnDone = Box<dyn FnOnce(&Task) + Send>;
 
-/// Which of the queued tasks goes first.
+/// The priority of a queued task.
 ///
-/// High goes before normal before low; after eight takes in a row from higher lanes, one is
-/// taken from the lowest lane that waits, so that nothing starves.
+/// High goes before normal before low; after eight takes in a row from higher lanes, one is taken
+/// from the lowest lane that is not empty, so that no task starves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Priority {
     /// Before all others.
@@ -111,23 +110,23 @@ pub enum Priority {
     /// The default.
     #[default]
     Normal,
-    /// When nothing else waits.
+    /// After all others.
     Low,
 }
 
-/// Where a task is.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskState {
-    /// Waits for a helper's thread.
+    /// It waits for a helper's thread.
     Queued,
     /// A helper's thread works on it.
     Running,
-    /// It has ended, well or not; the result can be read.
+    /// It has ended, with success or failure; the result can be read.
     Finished,
 }
 
-/// A duration in milliseconds, as telemetry and tasks tell it.
+/// A duration in milliseconds, as in telemetry and in [`Task`].
 pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }

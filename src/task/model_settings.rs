@@ -1,12 +1,12 @@
-//! What a request asks of the model itself, in words that every provider's protocol has, and
-//! the callbacks for what the model says while it works.
+//! A request's settings for the model that every provider's protocol has, and the callbacks for
+//! streamed output.
 
 use std::ops::ControlFlow;
 
 use super::{Exclusive, OnText, TaskRequest};
 use crate::foreign::Foreign;
 
-/// What is asked of the model; what is not set is not sent.
+/// Settings for the model; only those that are set are sent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ModelSettings {
     pub(crate) max_output_tokens: Option<u32>,
@@ -14,7 +14,7 @@ pub(crate) struct ModelSettings {
 }
 
 impl ModelSettings {
-    /// Why these settings cannot be sent.
+    /// Why these settings are invalid.
     pub(crate) fn validate(&self) -> Result<(), String> {
         if self.max_output_tokens == Some(0) {
             return Err("max_output_tokens is zero: it must be at least 1".to_owned());
@@ -28,18 +28,19 @@ impl ModelSettings {
 }
 
 impl TaskRequest {
-    /// The greatest number of tokens that the model writes, its reasoning included; in place of
-    /// the helper's. Each provider gets it under its own field's name. The embedded engine
-    /// ignores it. Defaults to none; Anthropic's API, which requires one, then gets 4,096.
+    /// The greatest number of tokens that the model writes, its reasoning included; overrides the
+    /// helper's. Each provider gets it under its own field's name. The embedded engine ignores
+    /// it. Defaults to the helper's.
     #[must_use]
     pub fn max_output_tokens(mut self, tokens: u32) -> Self {
         self.model_settings.max_output_tokens = Some(tokens);
         self
     }
 
-    /// How hard the model shall think before it answers, such as `low`; in place of the helper's.
-    /// It is a text, for providers add values: one that the model does not know is the server's
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest). Sent only when it is set.
+    /// The reasoning effort, such as `low`; overrides the helper's. It is a text, since providers
+    /// add values: one that the model does not know ends the task as the server's
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest). Sent only if set. Defaults to the
+    /// helper's.
     #[must_use]
     pub fn reasoning_effort(mut self, effort: impl Into<String>) -> Self {
         self.model_settings.reasoning_effort = Some(effort.into());
@@ -57,7 +58,7 @@ impl TaskRequest {
         })
     }
 
-    /// The same as [`on_text`](Self::on_text) with a callback that can stop its task:
+    /// As [`on_text`](Self::on_text), with a callback that can stop its task:
     /// `ControlFlow::Break` ends it as [`Cancelled`](crate::ErrorKind::Cancelled), with the text
     /// so far in [`TaskError::partial`](crate::TaskError::partial).
     #[must_use]
@@ -69,10 +70,10 @@ impl TaskRequest {
         self
     }
 
-    /// Called with each delta of the model's reasoning (its thoughts, or a summary of them), where
-    /// the provider shows it. Reasoning is never part of the answer. Runs as
-    /// [`on_text`](Self::on_text) does, adds no field to the request, and asks for no stream by
-    /// itself. A call that is tried again may repeat what was shown.
+    /// Called with each delta of the model's reasoning (its thoughts, or a summary of them), if
+    /// the provider sends it. Reasoning is never part of the answer. Runs as
+    /// [`on_text`](Self::on_text) does, adds no field to the request, and requests no stream by
+    /// itself. A retry may repeat deltas.
     #[must_use]
     pub fn on_reasoning(mut self, callback: impl FnMut(&str) + Send + 'static) -> Self {
         self.callbacks().reasoning = Some(Foreign::new(Box::new(callback)));

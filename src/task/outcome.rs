@@ -1,4 +1,4 @@
-//! A task on its way out: what came of it.
+//! A finished task and its outcome.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -12,21 +12,21 @@ use crate::calendar::unix_time;
 use crate::id::{HelperId, TaskId};
 use crate::task_error::TaskError;
 
-/// What a task cost in tokens, as the provider told it.
+/// The tokens of a task, as reported by the provider.
 ///
-/// `None` for a whole usage means that the provider told nothing, which is not zero.
+/// `None` instead of a `Usage` means that the provider reported nothing, which is not zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Tokens read.
+    /// Tokens of the prompt.
     pub prompt_tokens: u64,
-    /// Tokens written, reasoning included.
+    /// Tokens of the answer, reasoning included.
     pub completion_tokens: u64,
-    /// Both, as told; their sum where it was not told.
+    /// The total as reported, or else the sum of both.
     pub total_tokens: u64,
-    /// Of the tokens read, those that came from the provider's cache. `None`: not told.
+    /// The prompt tokens that came from the provider's cache. `None`: not reported.
     pub cached_tokens: Option<u64>,
-    /// Of the tokens written, those spent on reasoning. `None`: not told.
+    /// The completion tokens spent on reasoning. `None`: not reported.
     pub reasoning_tokens: Option<u64>,
 }
 
@@ -42,8 +42,8 @@ impl Usage {
         }
     }
 
-    /// Adds another call's usage, for tasks that take several. What one of the two did not
-    /// tell counts as nothing.
+    /// Adds another call's usage, for tasks with several calls. A count that only one of the two
+    /// has is kept.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn add(&mut self, other: &Self) {
         let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
@@ -74,11 +74,11 @@ impl Serialize for Usage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FinishReason {
-    /// It had said all.
+    /// The answer is complete.
     Stop,
-    /// A limit on tokens cut it off: the answer is incomplete.
+    /// A token limit cut it off: the answer is incomplete.
     Length,
-    /// It asked for a tool.
+    /// The model requested a tool.
     ToolCalls,
     /// The provider withheld the rest.
     ContentFilter,
@@ -105,7 +105,7 @@ impl fmt::Display for FinishReason {
     }
 }
 
-/// A finished task: what was asked, and what came of it.
+/// A finished task: its request and its outcome.
 ///
 /// Exactly one of `result` and `error` is set. `Debug` shows lengths, never the texts;
 /// `Serialize` writes everything.
@@ -116,9 +116,9 @@ pub struct Task {
     pub task_id: TaskId,
     /// The helper it was submitted to.
     pub helper_id: HelperId,
-    /// What was asked.
+    /// The prompt.
     pub prompt: String,
-    /// The context given with the prompt; empty where there was none.
+    /// The context given with the prompt; empty if there was none.
     pub context: Map<String, Value>,
     /// When it was submitted, by the device's wall clock.
     pub created_at: SystemTime,
@@ -128,25 +128,25 @@ pub struct Task {
     pub result: Option<String>,
     /// Why there is no answer.
     pub error: Option<TaskError>,
-    /// The model that answered, where known.
+    /// The model that answered, if known.
     pub model: Option<String>,
-    /// Tokens used, over all calls of the task, where the provider told.
+    /// Tokens used, over all calls of the task, if the provider reported them.
     pub usage: Option<Usage>,
-    /// What those tokens cost, in the unit of the helper's
-    /// [`prices`](crate::HelperConfig::prices). `None` where the price list does not know the
-    /// model, where there is none, or where no tokens were told: unpriced is not free.
+    /// The cost of those tokens, in the currency of the helper's
+    /// [`prices`](crate::HelperConfig::prices). `None` if there are no prices, if they do not
+    /// have the model, or if no tokens were reported: unpriced is not free.
     pub cost: Option<f64>,
-    /// Why the model stopped, where known.
+    /// Why the model stopped, if known.
     pub finish_reason: Option<FinishReason>,
-    /// Which of OpenAI's APIs answered; `None` where neither was asked, or the task failed.
+    /// Which of OpenAI's APIs answered; `None` if neither was called, or the task failed.
     pub api: Option<OpenAiApi>,
-    /// Whether the embedded engine answered, which says back what it was asked: no model did.
+    /// Whether the embedded engine answered, which returns its input: no model answered.
     pub echoed: bool,
     /// How many times the backend was called; 0 for a task that never ran.
     pub attempts: u32,
     /// Time spent in the queue, in milliseconds.
     pub queue_ms: f64,
-    /// Time from being taken by a helper to the end, in milliseconds; 0 if it never ran.
+    /// Time from a helper's take to the end, in milliseconds; 0 if it never ran.
     pub latency_ms: f64,
 }
 
@@ -156,12 +156,12 @@ impl Task {
         self.error.is_none()
     }
 
-    /// Reads the answer as JSON into a type of yours.
+    /// Parses the answer as JSON.
     ///
     /// # Errors
     ///
     /// The task's own error, if it failed; [`ErrorKind::Protocol`](crate::ErrorKind::Protocol)
-    /// with the place of the fault, if the answer is not the JSON expected.
+    /// with the position of the fault, if the answer is not JSON of the expected form.
     pub fn parse_result<T: serde::de::DeserializeOwned>(&self) -> Result<T, TaskError> {
         use crate::task_error::ErrorKind;
         if let Some(error) = &self.error {
@@ -169,7 +169,7 @@ impl Task {
         }
         let text = self.result.as_deref().unwrap_or_default();
         serde_json::from_str(strip_fence(text)).map_err(|fault| {
-            // serde's own message can quote the text: only its kind and place are told.
+            // serde's own message can quote the text: only its kind and position are used.
             let what = match fault.classify() {
                 serde_json::error::Category::Data => "is JSON of another shape",
                 serde_json::error::Category::Eof => "ends in the middle of the JSON",
@@ -195,7 +195,7 @@ impl Task {
     }
 }
 
-/// Small models like to wrap JSON in a Markdown code fence.
+/// Small models often wrap JSON in a Markdown code fence.
 fn strip_fence(text: &str) -> &str {
     let text = text.trim();
     let Some(inner) = text.strip_prefix("```").and_then(|t| t.strip_suffix("```")) else {

@@ -1,4 +1,4 @@
-//! A task on its way in: what is asked, and how.
+//! A request: the prompt and its settings.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ pub(crate) struct ReplySchema {
     pub(crate) schema: Value,
 }
 
-/// What a helper is asked to do: a prompt, and all that goes with it.
+/// A request to a helper: a prompt, and everything that goes with it.
 ///
-/// Made from a `&str` or `String` where the prompt is all there is. Checked when it is
-/// submitted, against the helper's bounds.
+/// A `&str` or `String` converts into a request with just a prompt. The request is validated at
+/// submission, against the helper's limits.
 ///
 /// ```
 /// use automation_assistant::{Priority, TaskRequest};
@@ -77,29 +77,30 @@ impl TaskRequest {
         }
     }
 
-    /// Adds one fact to the context. Context goes to the model as JSON in a system message.
+    /// Adds one entry to the context. The context is sent to the model as JSON in a system
+    /// message.
     #[must_use]
     pub fn context(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.context.insert(key.into(), bounded(value.into()));
         self
     }
 
-    /// Adds all of a map to the context; later values win.
+    /// Adds all entries of a map to the context; later values win.
     #[must_use]
     pub fn context_map(mut self, map: impl IntoIterator<Item = (String, Value)>) -> Self {
         self.context.extend(map.into_iter().map(|(key, value)| (key, bounded(value))));
         self
     }
 
-    /// Instructions to the model for this task, in place of the helper's.
+    /// Instructions to the model for this task; overrides the helper's.
     #[must_use]
     pub fn system_prompt(mut self, text: impl Into<String>) -> Self {
         self.system_prompt = Some(text.into());
         self
     }
 
-    /// Adds an earlier turn of the conversation; turns are sent in this order, before the
-    /// prompt.
+    /// Adds an earlier turn of the conversation; turns are sent in the order of the calls, before
+    /// the prompt.
     #[must_use]
     pub fn turn(mut self, role: Role, text: impl Into<String>) -> Self {
         self.turns.push(Turn::new(role, text));
@@ -113,7 +114,7 @@ impl TaskRequest {
         self
     }
 
-    /// Sets a field of the provider's request body for this task, over the helper's
+    /// Sets a field of the provider's request body for this task; overrides the helper's
     /// [`custom_param`](crate::HelperConfig::custom_param) of that name.
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
@@ -121,13 +122,13 @@ impl TaskRequest {
         self
     }
 
-    /// Gives the model a tool that it may call while it works on this task.
+    /// Adds a tool that the model may call during this task.
     #[must_use]
     pub fn tool(self, tool: impl Tool + 'static) -> Self {
         self.shared_tool(Arc::new(tool))
     }
 
-    /// Gives the model a tool that other requests have too.
+    /// Adds a tool that is shared with other requests.
     #[must_use]
     pub fn shared_tool(mut self, tool: Arc<dyn Tool>) -> Self {
         self.tools.push(tool);
@@ -136,7 +137,7 @@ impl TaskRequest {
 
     /// Asks for an answer that follows a JSON schema. Read it with [`Task::parse_result`].
     ///
-    /// The name is one of letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
+    /// The name consists of letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
     #[must_use]
     pub fn reply_schema(mut self, name: impl Into<String>, schema: Value) -> Self {
         self.reply_schema =
@@ -144,7 +145,7 @@ impl TaskRequest {
         self
     }
 
-    /// How often a failed call is tried again, for this task. Defaults to the helper's
+    /// How often a failed call is retried, for this task. Defaults to the helper's
     /// [`max_retries`](crate::HelperConfig::max_retries).
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
@@ -152,9 +153,9 @@ impl TaskRequest {
         self
     }
 
-    /// Names the conversation that this task belongs to: its traces stand together in Opik
-    /// as one thread. 1 to 256 bytes. (What was said before goes to the model by
-    /// [`turn`](Self::turn), not by this.) Defaults to none.
+    /// Names the conversation that this task belongs to: Opik shows its traces as one thread. 1
+    /// to 256 bytes. (It sends nothing to the model: earlier messages are sent by
+    /// [`turn`](Self::turn).) Defaults to none.
     #[must_use]
     pub fn conversation(mut self, id: impl Into<String>) -> Self {
         self.note_mut().conversation = Some(id.into());
@@ -168,8 +169,8 @@ impl TaskRequest {
         self
     }
 
-    /// The id of this task's trace, for a score later. Use each id once: a second trace of
-    /// the same id replaces the first. Defaults to a new one.
+    /// The id of this task's trace, for a later score. Use each id once: a second trace with the
+    /// same id replaces the first. Defaults to a new one.
     #[must_use]
     pub fn trace_id(mut self, id: TraceId) -> Self {
         self.note_mut().id = Some(id);
@@ -180,45 +181,45 @@ impl TaskRequest {
         self.note.get_or_insert_default()
     }
 
-    /// Which lane of the queue it waits in. Defaults to [`Priority::Normal`].
+    /// The task's lane in the queue. Defaults to [`Priority::Normal`].
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// How long the task may run, from the moment a helper takes it, retries included.
-    /// Defaults to the helper's time-out.
+    /// How long the task may run, from the moment a helper takes it, retries included. Defaults
+    /// to the helper's time-out.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How long the task may take from its submission, waiting included. It can only
-    /// shorten what the time-out allows. Defaults to none.
+    /// How long the task may take from its submission, waiting included. It can only shorten the
+    /// time-out. Defaults to none.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Called once when the task has ended and its result can be read; if a stop ended it,
-    /// when the results of all that the stop ended can be read. Runs outside every lock on one
-    /// of the helper's own threads: an idle one is woken, and where all are busy the callback
-    /// waits for the first that is free. `cancel_task` runs the callback of the task that it
-    /// ends itself, unless it is called within a callback; a helper that was never started
-    /// leaves the others to whoever stops it. A panic in it is counted and changes nothing.
+    /// Called once when the task has ended and its result can be read; if a stop ended it, when
+    /// the results of all tasks that the stop ended can be read. Runs outside every lock on one
+    /// of the helper's own threads: an idle one is woken; if all are busy, the callback waits for
+    /// the first free one. `cancel_task` runs the callback of the task that it ends itself,
+    /// unless it is called within a callback; at a helper that was never started, the stop runs
+    /// the remaining ones. A panic in it is counted and has no other effect.
     ///
-    /// A callback may submit, cancel, stop, or drop its manager. While it blocks, its thread
-    /// is not there for tasks; a stop does not wait for it longer than it says.
+    /// A callback may submit, cancel, stop, or drop its manager. While it blocks, its thread runs
+    /// no tasks; a stop waits for it no longer than for threads.
     #[must_use]
     pub fn on_done(mut self, callback: impl FnOnce(&Task) + Send + 'static) -> Self {
         self.on_done = OnDoneCell::new(Box::new(callback));
         self
     }
 
-    /// A copy of what a finished task shows of its request.
+    /// A copy of the request's values that a finished task contains.
     pub(crate) fn clone_for_record(&self) -> Self {
         let mut copy = Self::new(self.prompt.clone());
         copy.context = self.context.clone();
@@ -251,7 +252,7 @@ impl Clone for TaskRequest {
     }
 }
 
-/// What is set. Getters whose plain name is a setter's begin with `get_`, as those of
+/// The values that are set. Getters whose plain name is a setter's begin with `get_`, as those of
 /// [`std::process::Command`] do.
 impl TaskRequest {
     /// The prompt.
@@ -269,9 +270,8 @@ impl TaskRequest {
         &self.turns
     }
 
-    /// The pictures that belong to the prompt; those of earlier turns are in
-    /// [`Turn::images`]. A backend of your own gets them only if it says that it
-    /// [accepts them](crate::AiBackend::accepts_images).
+    /// The pictures that belong to the prompt; those of earlier turns are in [`Turn::images`]. A
+    /// custom backend gets them only if it [accepts them](crate::AiBackend::accepts_images).
     pub fn images(&self) -> &[Image] {
         &self.images
     }
@@ -305,7 +305,7 @@ impl From<String> for TaskRequest {
     }
 }
 
-/// Sizes and settings; never the texts.
+/// Shows sizes and settings; never the texts.
 impl fmt::Debug for TaskRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskRequest")

@@ -5,7 +5,7 @@ use super::turn::Image;
 
 impl TaskRequest {
     /// Adds a picture to the prompt: the bytes of a PNG, JPEG, WebP or GIF file, and its media
-    /// type (`image/png`, `image/jpeg`, `image/webp`, `image/gif`), which must fit the bytes.
+    /// type (`image/png`, `image/jpeg`, `image/webp`, `image/gif`), which must match the bytes.
     ///
     /// A request has at most [`MAX_IMAGES`](crate::MAX_IMAGES) pictures, each of at most the helper's
     /// [`max_image_bytes`](crate::HelperConfig::max_image_bytes). They are checked when the
@@ -20,8 +20,8 @@ impl TaskRequest {
         self.with_image(Image::of_bytes(media_type, bytes))
     }
 
-    /// Adds a picture to the prompt that the provider fetches from this URL: `http` or `https`,
-    /// at most 8 KiB. The library passes it on and never fetches it.
+    /// Adds a picture to the prompt by its URL, from which the provider fetches it: `http` or
+    /// `https`, at most 8 KiB. The library never fetches it.
     #[must_use]
     pub fn image_url(self, url: impl Into<String>) -> Self {
         self.with_image(Image::of_url(url))

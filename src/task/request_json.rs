@@ -1,4 +1,4 @@
-//! A request from JSON, for programs that have it from a file, a queue or another language.
+//! A request from JSON, for programs that read it from a file, a queue or another language.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::request::ReplySchema;
 use super::{Priority, Role, TaskRequest};
 use crate::nesting::bounded;
 
-/// A member's value that is of another kind than its name says, or out of bounds.
+/// The text for a member's value of the wrong type, or out of bounds.
 const WRONG: &str = "is not of the kind that it must be";
 
 /// Reads a map with the members `prompt` (required), `context`, `system_prompt`,
@@ -44,7 +44,7 @@ fn read(members: Map<String, Value>) -> Result<TaskRequest, String> {
             unknown.push(name);
         } else if !value.is_null() {
             has_prompt |= name == "prompt";
-            // Of any depth, where a deserializer sets no limit of its own.
+            // Values of any depth, if the deserializer sets no limit.
             set(&mut request, &name, bounded(value)).map_err(|why| format!("{name} {why}"))?;
         }
     }
@@ -75,7 +75,7 @@ const MEMBERS: [&str; 15] = [
     "trace_id",
 ];
 
-/// Sets one member. In place: the setters, which move the whole request, would cost ten times
+/// Sets one member, in place: the setters, which move the complete request, would take ten times
 /// the code here.
 fn set(request: &mut TaskRequest, name: &str, value: Value) -> Result<(), &'static str> {
     match name {
@@ -102,12 +102,12 @@ fn set(request: &mut TaskRequest, name: &str, value: Value) -> Result<(), &'stat
 }
 
 fn add_turn(request: &mut TaskRequest, value: Value) -> Result<(), &'static str> {
-    let [role, said] = pair(value, ["role", "text"])?;
+    let [role, text_value] = pair(value, ["role", "text"])?;
     let roles = [Role::System, Role::User, Role::Assistant];
     let role = roles.into_iter().find(|known| role == known.as_str());
     let role = role.ok_or("has a role that is none of system, user, assistant")?;
     let before = std::mem::replace(request, TaskRequest::new(""));
-    *request = before.turn(role, text(said)?);
+    *request = before.turn(role, text(text_value)?);
     Ok(())
 }
 

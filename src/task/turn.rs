@@ -1,4 +1,4 @@
-//! An earlier turn of a conversation, and who said it; the pictures of turns and prompts.
+//! An earlier turn of a conversation, its role, and the pictures of turns and prompts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ pub const MAX_IMAGES: usize = 16;
 pub(crate) struct ImageBounds {
     /// Each picture.
     pub(crate) each: usize,
-    /// All pictures of tasks that wait.
+    /// All pictures of queued tasks.
     pub(crate) queued: usize,
 }
 
-/// What is checked of a request's pictures. (Passed by reference: arguments on the stack make a
-/// program without pictures larger.)
+/// The pictures of a request, to be validated. (Passed by reference: arguments on the stack make
+/// a program without pictures larger.)
 pub(super) struct RequestImages<'a> {
     pub(super) turns: &'a [Turn],
     /// Those of the prompt.
@@ -30,13 +30,13 @@ pub(super) struct RequestImages<'a> {
     pub(super) bounds: ImageBounds,
 }
 
-/// Who said something in a conversation.
+/// The role of a message's author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
     /// Instructions to the model.
     System,
-    /// The person, or the program in its place.
+    /// The user.
     User,
     /// The model.
     Assistant,
@@ -56,9 +56,9 @@ impl Role {
 /// One earlier turn of a conversation, sent before the prompt.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// Who said it.
+    /// The author's role.
     pub role: Role,
-    /// What was said.
+    /// The text.
     pub text: String,
     images: Vec<Image>,
 }
@@ -68,12 +68,12 @@ impl Turn {
         Self { role, text: text.into(), images: Vec::new() }
     }
 
-    /// What the person said, or the program in its place. With pictures the text may be empty.
+    /// A turn of the user. With pictures the text may be empty.
     pub fn user(text: impl Into<String>) -> Self {
         Self::new(Role::User, text)
     }
 
-    /// What the model answered.
+    /// A turn of the model.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self::new(Role::Assistant, text)
     }
@@ -85,7 +85,7 @@ impl Turn {
         self.with_image(Image::of_bytes(media_type, bytes))
     }
 
-    /// Adds a picture to the turn that the provider fetches; see
+    /// Adds a picture to the turn by its URL; see
     /// [`TaskRequest::image_url`](crate::TaskRequest::image_url).
     #[must_use]
     pub fn image_url(self, url: impl Into<String>) -> Self {
@@ -113,21 +113,21 @@ impl fmt::Debug for Turn {
     }
 }
 
-/// A picture of a request: its bytes, or the URL where the provider fetches it.
+/// A picture of a request: its bytes, or the URL from which the provider fetches it.
 ///
-/// Clones share the bytes. Made by [`TaskRequest::image_bytes`](crate::TaskRequest::image_bytes)
-/// and its like, read by a backend of your own through
-/// [`TaskRequest::images`](crate::TaskRequest::images) and
+/// Clones share the bytes. Created by
+/// [`TaskRequest::image_bytes`](crate::TaskRequest::image_bytes) and similar setters, read by a
+/// custom backend through [`TaskRequest::images`](crate::TaskRequest::images) and
 /// [`Turn::images`](crate::Turn::images).
 #[derive(Clone)]
 pub struct Image(Arc<dyn Picture>);
 
-/// A kind of picture. Behind a pointer, so that a program that never makes one is not larger
-/// for what can be done with it.
+/// A kind of picture. A trait object, so that a program that never creates one does not link its
+/// code.
 trait Picture: Send + Sync {
     /// # Errors
     ///
-    /// Why it cannot be accepted, and what to do, as the end of a sentence.
+    /// Why the picture is rejected, and how to correct it, as the end of a sentence.
     fn validate(&self, bytes_max: usize) -> Result<(), String>;
 
     fn media_type(&self) -> Option<&str> {
@@ -194,11 +194,11 @@ trait Picture: Send + Sync {
 /// The bytes of a file.
 struct Bytes {
     media_type: Box<str>,
-    // Not `Arc<[u8]>`: making one of a vector copies the bytes.
+    // Not `Arc<[u8]>`: creating one from a vector copies the bytes.
     bytes: Arc<Vec<u8>>,
 }
 
-/// The URL where the provider fetches it.
+/// The URL from which the provider fetches it.
 struct Url(Box<str>);
 
 impl Image {
@@ -211,12 +211,12 @@ impl Image {
         Self(Arc::new(Url(url.into().into_boxed_str())))
     }
 
-    /// The media type, such as `image/png`; nothing for a picture behind a URL.
+    /// The media type, such as `image/png`; `None` for a picture behind a URL.
     pub fn media_type(&self) -> Option<&str> {
         self.0.media_type()
     }
 
-    /// The bytes of its file; nothing for a picture behind a URL.
+    /// The bytes of its file; `None` for a picture behind a URL.
     pub fn bytes(&self) -> Option<&[u8]> {
         self.0.bytes().map(|bytes| bytes.as_slice())
     }
@@ -226,21 +226,20 @@ impl Image {
         self.0.url()
     }
 
-    /// Its URL, or a data URL as far as the data.
+    /// Its URL, or the beginning of a data URL, without the data.
     #[cfg(feature = "http")]
     pub(crate) fn reference(&self) -> String {
         self.0.reference()
     }
 
-    /// What a server that quotes the picture would quote: its URL, or the beginning of its
-    /// bytes as base64.
+    /// The part of the picture that a server's error message may quote: its URL, or the beginning
+    /// of its bytes as base64.
     #[cfg(feature = "http")]
     pub(crate) fn quotable(&self) -> String {
         self.0.quotable()
     }
 
-    /// The JSON of a request, with the bytes of these pictures as base64 in their places, which
-    /// are in order.
+    /// The JSON of a request, with the bytes of these pictures inserted as base64, in order.
     #[cfg(feature = "http")]
     pub(crate) fn splice(&self, json: Vec<u8>, images: &[(usize, Self)]) -> Streamed {
         self.0.splice(json, images)
@@ -330,12 +329,12 @@ impl PartialEq for Image {
 
 impl Eq for Image {}
 
-/// Lengths, never the bytes or the URL.
+/// Shows lengths, never the bytes or the URL.
 impl fmt::Debug for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Image");
         match (self.bytes(), self.url()) {
-            // What the bytes tell: the media type is the caller's text until it is checked.
+            // From the bytes: the media type is the caller's text until it is validated.
             (Some(bytes), _) => out.field("media_type", &sniff(bytes)).field("bytes", &bytes.len()),
             (None, url) => out.field("url_bytes", &url.map_or(0, str::len)),
         };
@@ -343,7 +342,7 @@ impl fmt::Debug for Image {
     }
 }
 
-/// The media type that a picture's first bytes tell: PNG, JPEG, WebP or GIF.
+/// The media type by a picture's first bytes: PNG, JPEG, WebP or GIF.
 pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
@@ -355,11 +354,11 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Checks all pictures of a request, and gives the sum of their bytes.
+/// Validates all pictures of a request; returns the sum of their bytes.
 ///
 /// # Errors
 ///
-/// Which picture cannot be accepted, why, and what to do.
+/// Which picture is rejected, why, and how to correct it.
 pub(super) fn validate(images: &RequestImages<'_>) -> Result<usize, String> {
     let of_turns = || images.turns.iter().find_map(|turn| turn.images.first());
     match images.own.first().or_else(of_turns) {

@@ -19,13 +19,13 @@ const OWN_FIELDS: [&str; 4] = ["timestamp", "run_id", "event", "seq"];
 
 impl Telemetry {
     /// Writes an event of a companion crate as one line of this run. The debrief counts such
-    /// events by name; what else they mean is the companion's to tell.
+    /// events by name and does not interpret them.
     ///
-    /// The name is of the form `companion.event`, as in `queue.done`: lower-case letters,
-    /// digits and `_`, one dot between them, at most 48 bytes. Names of fields are of the same
-    /// letters, at most 32 bytes; there are at most 12 fields, and a text is cut to 512 bytes.
-    /// Texts must hold no prompt, reply or key. A line that cannot be written is counted, as
-    /// others are ([`stats`](Self::stats)).
+    /// The name is of the form `companion.event`, as in `queue.done`: lower-case letters, digits
+    /// and `_`, one dot between them, at most 48 bytes. Names of fields consist of the same
+    /// characters, at most 32 bytes; there are at most 12 fields, and a text is cut to 512 bytes.
+    /// Texts must hold no prompt, reply or key. A line that cannot be written is counted as lost
+    /// ([`stats`](Self::stats)).
     ///
     /// ```
     /// # fn main() -> Result<(), automation_assistant::Error> {

@@ -1,11 +1,11 @@
-//! Which fields an event has in its line.
+//! The fields of an event's line.
 
 use super::line::{Line, key};
 use crate::event::{CallFacts, Event, EventFacts, EventKind, TaskFacts};
 use crate::task::Usage;
 use crate::task_error::TaskError;
 
-/// Whether the debrief counts events of this kind: they always tell latency and success.
+/// Whether the debrief counts events of this kind: their lines always have latency and success.
 fn is_counted(kind: EventKind) -> bool {
     matches!(kind, EventKind::HelperSpawn | EventKind::BackendCall | EventKind::TaskComplete)
 }
@@ -13,7 +13,7 @@ fn is_counted(kind: EventKind) -> bool {
 /// Costs are written in billionths of the price list's unit.
 const NANO_PER_UNIT: f64 = 1e9;
 
-/// Adds what the event tells.
+/// Adds the event's values.
 pub(super) fn write_fields(line: &mut Line, event: &Event<'_>) {
     if let Some(id) = event.helper_id {
         line.helper_id(key!("helper_id"), id);
@@ -79,7 +79,7 @@ fn write_task(line: &mut Line, end: &TaskFacts<'_>, error_status: Option<u16>) {
         write_usage(line, usage);
     }
     if let Some(cost) = task.cost {
-        // As a whole number: six decimals would lose the tokens of a short task.
+        // As an integer: six decimals would lose the cost of a short task.
         line.count(key!("cost_nano"), (cost * NANO_PER_UNIT).round() as u64);
     }
     line.millis(key!("queue_ms"), end.queue);
@@ -89,7 +89,7 @@ fn write_task(line: &mut Line, end: &TaskFacts<'_>, error_status: Option<u16>) {
 }
 
 fn write_error(line: &mut Line, error: &TaskError) {
-    // Never the message: a server said that, and it may quote prompt or key.
+    // Never the provider's message: it may quote prompt or key.
     line.text(key!("error"), error.summary());
     line.name(key!("error_kind"), error.kind().as_str());
     if let Some(code) = error.code() {

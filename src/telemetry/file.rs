@@ -1,5 +1,5 @@
-//! The audit file: one write for each moment's lines; what does not arrive is counted, and no
-//! line is joined to a part of another.
+//! The audit file: one write for the lines of each moment. Lines that are not written are
+//! counted, and no line is joined to a part of another.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
@@ -18,40 +18,40 @@ use crate::files::lock::{self, Changing, Held};
 use crate::files::open::{self, Kinds, has_other_names, same_file};
 use crate::files::tail;
 
-/// How often a write that a signal interrupted is begun again.
+/// How often a write that a signal interrupted is repeated.
 const INTERRUPTS_MAX: usize = 16;
 
-/// What opening found.
+/// The result of opening the file.
 pub(super) struct Opened {
     pub(super) file: AuditFile,
-    /// Another run began in the same second, or may have.
+    /// Whether another run began in the same second, or may have.
     pub(super) shares_second: bool,
 }
 
-/// One writer's hold on the audit file. Guarded by a mutex one level up.
+/// A writer's state of the audit file. Guarded by a mutex in the parent module.
 pub(super) struct AuditFile {
     pub(super) path: PathBuf,
     pub(super) file: Held,
-    /// Devices are written to and left alone otherwise.
+    /// Whether the file is a regular one. Devices are only written to.
     pub(super) regular: bool,
     pub(super) share: Share,
-    /// Others write to the file too: after each write we look what it came to stand behind.
+    /// Whether others write to the file too: after each write, the bytes before it are checked.
     pub(super) others: bool,
     pub(super) options: Options,
     seq: u64,
-    /// The file does not end in a newline.
+    /// Whether the file does not end in a newline.
     pub(super) torn: bool,
     pub(super) size: u64,
     unsynced: u64,
     pub(super) looks: Looks,
-    lost_untold: u64,
-    /// Bytes cut off the file's end when it was opened.
-    pub(super) dropped_untold: u64,
+    lost_unreported: u64,
+    /// Bytes cut off the file's end, not reported in the file yet.
+    pub(super) dropped_unreported: u64,
     pub(super) stats: TelemetryStats,
 }
 
 impl AuditFile {
-    /// Opens the file, makes folders, mends a torn end.
+    /// Opens the file, creates its folders, repairs a torn end.
     pub(super) fn open(path: &Path, second: &str, options: Options) -> io::Result<Opened> {
         let path = std::path::absolute(path)?;
         if let Some(folder) = path.parent() {
@@ -77,8 +77,8 @@ impl AuditFile {
             size: taken.len,
             unsynced: 0,
             looks: Looks::new(Stamp::now()),
-            lost_untold: 0,
-            dropped_untold: taken.bytes_dropped,
+            lost_unreported: 0,
+            dropped_unreported: taken.bytes_dropped,
             stats: TelemetryStats::default(),
         };
         file.stats.torn_closed += u64::from(taken.closed);
@@ -86,13 +86,13 @@ impl AuditFile {
         Ok(Opened { file, shares_second })
     }
 
-    /// The path, made absolute.
+    /// The absolute path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Appends one line or two of one moment, or counts what does not arrive as lost.
-    /// `run_field` begins the lines that the file has to tell of itself.
+    /// Appends one line or two of one moment, or counts them as lost. `run_field` begins the
+    /// lines that report on the file itself.
     pub(super) fn append(
         &mut self,
         lines: &mut [Line],
@@ -104,15 +104,15 @@ impl AuditFile {
             self.look_after(at, run_field);
         }
         let written = self.stats.lines_written;
-        if self.put(lines) && self.lost_untold > 0 {
-            self.tell_lost(run_field);
+        if self.put(lines) && self.lost_unreported > 0 {
+            self.report_lost(run_field);
         }
         if self.stats.lines_written > written {
             self.sync_if_due(ends_task);
         }
     }
 
-    /// Numbers and writes one line or two; tells whether they arrived.
+    /// Numbers and writes one line or two; returns whether they were written.
     pub(super) fn put(&mut self, lines: &mut [Line]) -> bool {
         for line in &mut *lines {
             self.seq += 1;
@@ -125,13 +125,13 @@ impl AuditFile {
         let Err(error) = outcome else { return true };
         let lost = lines.len() as u64 - arrived;
         self.stats.lines_lost += lost;
-        self.lost_untold += lost;
+        self.lost_unreported += lost;
         self.stats.note(error);
         self.looks.soon();
         false
     }
 
-    /// How many lines arrived, and why not all.
+    /// Writes the lines; returns how many were written, and the error if not all were.
     fn write(&mut self, lines: &[Line]) -> (u64, io::Result<()>) {
         self.close_torn();
         if self.share == Share::Lost {
@@ -153,10 +153,10 @@ impl AuditFile {
     }
 
     fn write_both(&mut self, first: &Line, second: &Line) -> (u64, io::Result<()>) {
-        let pieces = [first.after(self.torn), second.after(false)];
-        let both = pieces.map(IoSlice::new);
-        match self.written(|file| file.write_vectored(&both), &pieces) {
-            // The disk was full just there, or the system writes one piece at a time.
+        let slices = [first.after(self.torn), second.after(false)];
+        let both = slices.map(IoSlice::new);
+        match self.written(|file| file.write_vectored(&both), &slices) {
+            // The disk became full at this point, or the system writes one slice at a time.
             (1, Err(error)) if error.kind() == ErrorKind::WriteZero && !self.torn => {
                 let (arrived, outcome) = self.write_one(second);
                 (1 + arrived, outcome)
@@ -165,7 +165,7 @@ impl AuditFile {
         }
     }
 
-    /// One write(2): how many lines arrived, and why not all.
+    /// One write(2); returns how many lines were written, and the error if not all were.
     fn written(
         &mut self,
         write: impl Fn(&mut &File) -> io::Result<usize>,
@@ -181,7 +181,7 @@ impl AuditFile {
         (0, Err(ErrorKind::Interrupted.into()))
     }
 
-    /// So many bytes were taken.
+    /// Accounts for a write of this many bytes.
     fn took(&mut self, written: usize, lines: &[&[u8]]) -> (u64, io::Result<()>) {
         let (mut arrived, mut whole) = (0, 0);
         for line in lines {
@@ -210,15 +210,15 @@ impl AuditFile {
         (arrived, outcome)
     }
 
-    /// Sees to it that what was just written stands behind a newline, and that a part of a line
-    /// at its end does not stay. An error: its first line cannot be read.
+    /// Checks that the lines just written follow a newline, and that no part of a line remains at
+    /// the end. Returns an error if the first line is unreadable.
     fn look_behind(&mut self, written: usize, whole: usize, closed: bool) -> io::Result<()> {
         let mut file = &*self.file;
-        // Appending moves the position to the end of what was appended.
+        // Appending moves the position to the end of the appended bytes.
         let end = file.stream_position().unwrap_or(0);
         let start = end.saturating_sub(written as u64);
         let mut outcome = Ok(());
-        // Whether others wrote since our last line, and tore theirs.
+        // Others have written since our last line, and may have left a torn one.
         if start > 0 && start != self.size && whole > 0 && !closed {
             let mut before = [b'\n'];
             file.seek(SeekFrom::Start(start - 1))?;
@@ -235,8 +235,8 @@ impl AuditFile {
         outcome
     }
 
-    /// Cuts off the part of a line that we wrote, and that ends there, if nobody else has the
-    /// file; if others have, it becomes a line that reads as none.
+    /// Removes the part of a line that we wrote at the end: cuts it off if no other process has
+    /// the file open; otherwise ends it, so that it reads as an invalid line.
     fn mend(&mut self, end: u64) {
         let own = self.share == Share::Held
             && self.file.metadata().is_ok_and(|metadata| !has_other_names(&metadata));
@@ -255,11 +255,11 @@ impl AuditFile {
         }
     }
 
-    /// Makes a newline of the last byte of a part of a line, whoever tore it: what stands behind
-    /// it is a line again. That byte has its place, so this is possible on a full disk; and two
-    /// who do it at once do the same.
+    /// Replaces the last byte of a torn line by a newline, so that what follows is a line again.
+    /// The byte is already allocated, so this works on a full disk; two writers that do it at
+    /// once write the same.
     fn end_part_at(&mut self, end: u64) -> io::Result<()> {
-        // What is open for appending can write nowhere else.
+        // A file that is open for appending cannot be written elsewhere.
         let (mut file, metadata) =
             open::existing(&self.path, open::options().write(true), Kinds::Plain)?;
         if !same_file(&metadata, &self.file.metadata()?) || metadata.len() < end || end == 0 {
@@ -271,8 +271,8 @@ impl AuditFile {
         Ok(())
     }
 
-    /// Ends a torn line, whoever tore it, with a newline of its own. If that fails, or others
-    /// are at it, the next line begins with one.
+    /// Appends a newline to a torn line, whoever wrote it. If that fails, or others are changing
+    /// the file, the next line begins with a newline.
     fn close_torn(&mut self) {
         if !self.torn || !self.regular {
             return;
@@ -281,7 +281,7 @@ impl AuditFile {
         if changing.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
             return;
         }
-        // Where there are no such locks, two newlines are the worst that can come of it.
+        // Without locks, an additional newline is the worst outcome.
         if tail::ends_whole(&self.file).unwrap_or(false) {
             self.torn = false;
         } else if tail::close(&self.file) {
@@ -290,25 +290,25 @@ impl AuditFile {
         }
     }
 
-    /// Tells how many lines were lost, once lines arrive again.
-    fn tell_lost(&mut self, run_field: &str) {
-        let lost = self.lost_untold;
+    /// Reports in the file how many lines were lost, once lines can be written again.
+    fn report_lost(&mut self, run_field: &str) {
+        let lost = self.lost_unreported;
         let mut line = Line::new();
         line.begin(Stamp::now(), run_field, "lines_lost");
         line.count(key!("lines"), lost);
         if self.put(slice::from_mut(&mut line)) {
-            self.lost_untold = 0;
+            self.lost_unreported = 0;
         }
     }
 
-    /// Tells how many bytes of a torn end were cut off, if any were.
-    pub(super) fn tell_repaired(&mut self, at: Stamp, run_field: &str) {
-        if self.dropped_untold > 0 {
+    /// Reports in the file how many bytes of a torn end were cut off, if any were.
+    pub(super) fn report_repaired(&mut self, at: Stamp, run_field: &str) {
+        if self.dropped_unreported > 0 {
             let mut line = Line::new();
             line.begin(at, run_field, "tail_repaired");
-            line.count(key!("bytes_dropped"), self.dropped_untold);
+            line.count(key!("bytes_dropped"), self.dropped_unreported);
             if self.put(slice::from_mut(&mut line)) {
-                self.dropped_untold = 0;
+                self.dropped_unreported = 0;
             }
         }
     }
@@ -326,7 +326,7 @@ impl AuditFile {
         }
     }
 
-    /// Waits until the disk has all lines. Devices have no disk behind them.
+    /// Waits until the disk has all lines. Does nothing for devices.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.unsynced = 0;
         if self.regular {
@@ -336,7 +336,7 @@ impl AuditFile {
         Ok(())
     }
 
-    /// Lines already promised to be on disk must not wait in a file we no longer sync.
+    /// Syncs before the file is replaced: lines that were promised to be on disk must be there.
     pub(super) fn sync_if_promised(&mut self) {
         if self.options.fsync != Fsync::Never {
             if let Err(error) = self.sync() {

@@ -1,4 +1,4 @@
-//! What no disk of a test machine does by itself: writes that arrive in part.
+//! Partial writes, which no disk of a test machine produces by itself.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -15,14 +15,14 @@ fn append(audit: &mut AuditFile) {
     audit.append(&mut [line], Stamp::now(), false, "");
 }
 
-/// Whole lines and others, in their order.
+/// For each line in order, whether it is complete.
 fn wholes(path: &Path) -> Vec<bool> {
     let text = fs::read_to_string(path).unwrap();
     assert!(text.ends_with('\n'), "{text}");
     text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).collect()
 }
 
-/// The disk takes so many bytes of what is written next, and no more.
+/// Simulates a disk that takes only these bytes of the next write.
 fn tear(audit: &mut AuditFile, part: &[u8]) {
     (&*audit.file).write_all(part).unwrap();
     audit.torn = true;
@@ -45,7 +45,7 @@ fn a_part_of_a_line_is_taken_back_or_closed_where_others_write() {
     append(&mut audit);
     assert_eq!(wholes(&path), [true, true, false, true]);
     drop(other);
-    // The newline that was to close an older part went with the part taken back.
+    // The newline that was to close an older part was removed with the part.
     (&*audit.file).write_all(b"{\"par").unwrap();
     tear(&mut audit, b"\n{\"p");
     append(&mut audit);
@@ -94,7 +94,7 @@ fn a_line_that_another_s_torn_one_swallowed_gets_a_line_of_its_own() {
     let path = folder.join("a");
     let (mut one, mut other) = (open(&path), open(&path));
     append(&mut one);
-    // This one does not know yet that there is another; it looks within a second.
+    // This writer does not know of the other yet; it checks within a second.
     one.others = true;
     for two in [false, true] {
         let before = one.stats.lines_written;
@@ -139,7 +139,7 @@ fn a_line_that_stays_joined_to_a_torn_one_counts_as_lost() {
     one.others = true;
     append(&mut one);
     (&*other.file).write_all(b"{\"torn").unwrap();
-    // Moved away, it cannot be opened to end the part in its place; what is there is not ours.
+    // After the file was moved, it cannot be opened to end the part; the new file is not ours.
     let moved = folder.join("b");
     fs::rename(&path, &moved).unwrap();
     fs::write(&path, "x".repeat(5000)).unwrap();
@@ -197,7 +197,7 @@ fn nothing_is_written_without_the_lock_that_was_given_back() {
     assert_eq!((audit.stats.lines_written, audit.stats.lines_lost), (1, 1));
     drop(other);
     append(&mut audit);
-    // The line, and the news of the lost one.
+    // The line, and the report of the lost one.
     assert_eq!((audit.stats.lines_written, audit.share), (3, Share::Held));
     fs::remove_dir_all(folder).unwrap();
 }
@@ -207,7 +207,7 @@ fn of_two_lines_the_first_may_arrive_alone() {
     let path = std::env::temp_dir().join(format!("aa-two-{}.jsonl", std::process::id()));
     let mut audit = open(&path);
     append(&mut audit);
-    // The disk took so many bytes of `one` and `two`.
+    // The disk took this many bytes of `one` and `two`.
     let (one, two) = (b"one: the longer one\n".as_slice(), b"two\n".as_slice());
     let first = std::str::from_utf8(one).unwrap();
     for (written, arrived, kept) in
@@ -232,7 +232,8 @@ fn a_moment_s_lines_are_numbered_and_counted_each() {
     for line in &mut lines {
         line.begin(Stamp::now(), "", "e");
     }
-    // Somebody tore the end, and somebody is changing the file: the newline comes with the lines.
+    // Another writer left a torn end, and another is changing the file: the newline comes with
+    // the lines.
     (&*audit.file).write_all(b"torn").unwrap();
     (audit.torn, audit.size) = (true, 4);
     let changing = Changing::begin(&path, Duration::ZERO).unwrap();

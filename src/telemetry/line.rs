@@ -1,5 +1,5 @@
-//! One line of the audit file, made on the stack: no allocation, and a bound by construction.
-//! Knows JSON; knows no file.
+//! One line of the audit file, built on the stack: no allocation, and a bounded length.
+//! Independent of the file.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,28 +7,28 @@ use crate::event::Fact;
 use crate::id::{HelperId, TaskId};
 use crate::text::cut;
 
-/// Longest line, newline included, in bytes: two of the longest texts and all else. Ordinary
-/// lines take 200 to 400; a field that finds no room is left out whole, so that a line is
-/// always JSON. (Zeroing this much is cheap; from 2 KiB on, memset takes a slower way.)
+/// Longest line, newline included, in bytes: two texts of maximum length and all other fields.
+/// Ordinary lines take 200 to 400; a field that does not fit is left out completely, so that a
+/// line is always valid JSON. (Zeroing this much is cheap; from 2 KiB on, memset is slower.)
 pub(super) const LINE_BYTES_MAX: usize = 1536;
 
-/// Kept free for the sequence number, the closing brace and the newline: `,"seq":` with
-/// twenty digits takes 29, and numbers are stored in steps of eight bytes.
+/// Reserved for the sequence number, the closing brace and the newline: `,"seq":` with twenty
+/// digits takes 29, and numbers are stored in steps of eight bytes.
 const TAIL_BYTES: usize = 40;
 
-/// Longest text of a field, in bytes before escaping: enough for a sentence or three.
+/// Longest text of a field, in bytes before escaping: enough for one to three sentences.
 pub(super) const TEXT_BYTES_MAX: usize = 512;
 
 const MILLIS_PER_SECOND: u64 = 1_000;
 const MICROS_PER_UNIT: u64 = 1_000_000;
 
-/// A measure beyond this does not fit its integer part into a `u64` with six decimals.
+/// The integer part of a larger number does not fit into a `u64` together with six decimals.
 const NUMBER_MAX: f64 = 1e12;
 
-/// Where the fields must end, so that the line can.
+/// The offset at which the fields must end, to leave the reserved bytes.
 const FIELDS_END: usize = LINE_BYTES_MAX - TAIL_BYTES;
 
-/// A field's name as it stands in a line, ready to be copied in one piece.
+/// A field's name with its punctuation, to be copied at once.
 macro_rules! key {
     ($name:literal) => {
         concat!(",\"", $name, "\":")
@@ -36,20 +36,20 @@ macro_rules! key {
 }
 pub(super) use key;
 
-/// A line in the making. Starts with a spare newline that [`Line::after`] sends along
-/// to close a torn line before it.
+/// A line being built. Starts with a spare newline that [`Line::after`] includes to close a torn
+/// line before it.
 pub(super) struct Line {
     bytes: [u8; LINE_BYTES_MAX],
     len: usize,
-    /// Where what is added must end.
+    /// The offset at which added fields must end.
     end: usize,
     full: bool,
 }
 
-/// A moment of the wall clock, taken apart once.
+/// A time of the wall clock, converted once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
-    /// From 1970 on, or back.
+    /// The duration since 1970, or before it.
     pub(super) since: Duration,
     pub(super) before_1970: bool,
 }
@@ -68,13 +68,13 @@ impl Stamp {
 }
 
 impl Line {
-    /// Room for a line. Handed on by reference: a copy would cost more than the writing.
+    /// A buffer for a line. Passed by reference: a copy would cost more than the writing.
     #[inline]
     pub(super) const fn new() -> Self {
         Self { bytes: [0; LINE_BYTES_MAX], len: 0, end: FIELDS_END, full: false }
     }
 
-    /// The start of every line: when, in which run, what.
+    /// Writes the start of every line: timestamp, run id, event.
     pub(super) fn begin(&mut self, at: Stamp, run_field: &str, event: &str) {
         (self.len, self.full) = (0, false);
         self.raw(if at.before_1970 { "\n{\"timestamp\":-" } else { "\n{\"timestamp\":" });
@@ -85,7 +85,7 @@ impl Line {
         self.quoted(event);
     }
 
-    /// Ends the line. The room for it was kept.
+    /// Ends the line, within the reserved bytes.
     pub(super) fn finish(&mut self, seq: u64) {
         self.end = LINE_BYTES_MAX;
         self.raw(key!("seq"));
@@ -93,7 +93,7 @@ impl Line {
         self.raw("}\n");
     }
 
-    /// The line, newline included; with one before it, for a file whose end is torn.
+    /// The line, newline included; with a newline before it if the file's end is torn.
     pub(super) fn after(&self, torn: bool) -> &[u8] {
         self.bytes.get(usize::from(!torn)..self.len).unwrap_or_default()
     }
@@ -104,7 +104,7 @@ impl Line {
         self.field(key, |line| line.cut_text(text));
     }
 
-    /// Adds a name of our own, which needs no escaping and no cut.
+    /// Adds a name of the library's own, which needs no escaping and no cut.
     #[inline]
     pub(super) fn name(&mut self, key: &'static str, name: &str) {
         self.field(key, |line| line.quoted(name));
@@ -116,13 +116,13 @@ impl Line {
         self.field(key, |line| line.number(count));
     }
 
-    /// Adds yes or no.
+    /// Adds a boolean.
     #[inline]
     pub(super) fn flag(&mut self, key: &'static str, yes: bool) {
         self.field(key, |line| line.raw(if yes { "true" } else { "false" }));
     }
 
-    /// Adds a duration in milliseconds, to the microsecond.
+    /// Adds a duration in milliseconds, with microseconds as decimals.
     #[inline]
     pub(super) fn millis(&mut self, key: &'static str, duration: Duration) {
         let whole = duration.as_secs().saturating_mul(MILLIS_PER_SECOND);
@@ -143,7 +143,7 @@ impl Line {
         });
     }
 
-    /// Adds a task's id, as its `Display` has it.
+    /// Adds a task's id, as `Display` prints it.
     #[inline]
     pub(super) fn task_id(&mut self, key: &'static str, id: TaskId) {
         self.field(key, |line| {
@@ -155,7 +155,7 @@ impl Line {
         });
     }
 
-    /// Adds a further fact of an event.
+    /// Adds a named fact of an event.
     pub(super) fn fact(&mut self, name: &str, fact: Fact<'_>) {
         self.field(",\"", |line| {
             line.raw(name);
@@ -168,7 +168,7 @@ impl Line {
         });
     }
 
-    /// Adds a field, or leaves it out whole where there is no room.
+    /// Adds a field, or leaves it out completely if it does not fit.
     #[inline]
     fn field(&mut self, key: &'static str, value: impl FnOnce(&mut Self)) {
         let before = self.len;
@@ -189,21 +189,21 @@ impl Line {
     fn put(&mut self, bytes: &[u8]) {
         let end = self.len + bytes.len();
         match self.bytes.get_mut(self.len..end) {
-            Some(room) if end <= self.end => {
-                room.copy_from_slice(bytes);
+            Some(place) if end <= self.end => {
+                place.copy_from_slice(bytes);
                 self.len = end;
             }
             _ => self.full = true,
         }
     }
 
-    /// Adds the lowest `len` bytes of the word; all eight are stored, which takes one step.
+    /// Adds the lowest `len` bytes of the word; all eight are stored, in one step.
     #[inline]
     fn put_first(&mut self, word: u64, len: usize) {
         let end = self.len + 8;
         match self.bytes.get_mut(self.len..end) {
-            Some(room) if end <= self.end => {
-                room.copy_from_slice(&word.to_le_bytes());
+            Some(place) if end <= self.end => {
+                place.copy_from_slice(&word.to_le_bytes());
                 self.len += len;
             }
             _ => self.full = true,
@@ -235,7 +235,7 @@ impl Line {
             self.put_first(u64::from(b'0') + number, 1);
         } else if number < EIGHT_DIGITS {
             let digits = eight_digits(number);
-            // The first digit is in the lowest byte; the last one stays, be it zero.
+            // The first digit is in the lowest byte; the last one is kept even if it is zero.
             let zeros = (digits.trailing_zeros() / 8).min(7);
             self.put_first((digits + ZEROS) >> (8 * zeros), 8 - zeros as usize);
         } else {
@@ -244,16 +244,16 @@ impl Line {
         }
     }
 
-    /// A decimal point and so many of the number's last digits, at most seven.
+    /// Adds a decimal point and this many of the number's last digits, at most seven.
     fn decimals<const PLACES: u32>(&mut self, number: u32) {
         let digits = eight_digits(u64::from(number)) + ZEROS;
-        // The digits at the word's end, and the point in place of the one before them.
+        // The digits at the word's end, with the point in place of the digit before them.
         let point = u64::from(b'.');
         let digits = (digits >> (8 * (7 - PLACES)) & !0xff) + point;
         self.put_first(digits, 1 + PLACES as usize);
     }
 
-    /// Six decimals; `null` for what is no number or absurdly large.
+    /// Adds a number with six decimals; `null` if it is not finite or above `NUMBER_MAX`.
     fn measure(&mut self, measure: f64) {
         let size = measure.abs();
         if !size.is_finite() || size >= NUMBER_MAX {
@@ -267,7 +267,7 @@ impl Line {
         self.decimals::<6>((micros % MICROS_PER_UNIT) as u32);
     }
 
-    /// Eight hex digits, or as many as it takes.
+    /// Adds eight hex digits, or more if the number needs them.
     fn hex(&mut self, number: u64) {
         let low = hex_digits(number as u32);
         if number > u64::from(u32::MAX) {
@@ -312,7 +312,7 @@ const fn hex_digits(number: u32) -> u64 {
     (nibbles + ZEROS + letters * (b'a' - b'0' - 10) as u64).swap_bytes()
 }
 
-/// Whether nothing needs escaping.
+/// Whether no byte needs escaping.
 fn is_plain(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some((word, after)) = rest.split_first_chunk::<8>() {
@@ -321,10 +321,10 @@ fn is_plain(text: &[u8]) -> bool {
         }
         rest = after;
     }
-    // What is left, filled up with plain bytes.
+    // The remaining bytes, padded with plain ones.
     let mut last = ZEROS.to_le_bytes();
-    for (room, byte) in last.iter_mut().zip(rest) {
-        *room = *byte;
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
     }
     is_plain_word(u64::from_le_bytes(last))
 }
@@ -333,7 +333,7 @@ fn is_plain(text: &[u8]) -> bool {
 const fn is_plain_word(word: u64) -> bool {
     let quote = word ^ (ONES * b'"' as u64);
     let slash = word ^ (ONES * b'\\' as u64);
-    // The highest bit of a byte that is zero, or below a blank. Bytes above the first such
+    // The highest bit of each byte that is zero or below a space. Bytes above the first such byte
     // may be marked wrongly, but only if there is one.
     let quotes = quote.wrapping_sub(ONES) & !quote;
     let slashes = slash.wrapping_sub(ONES) & !slash;
@@ -348,8 +348,8 @@ const ZEROS: u64 = ONES * b'0' as u64;
 /// The first number of nine digits.
 const EIGHT_DIGITS: u64 = 100_000_000;
 
-/// The values of eight digits, the first in the lowest byte: halves, quarters and eighths
-/// are taken apart side by side. (A product and a shift divide exactly in this range.)
+/// The values of eight digits, the first in the lowest byte: pairs, groups of four and all eight
+/// are split in parallel. (A product and a shift divide exactly in this range.)
 const fn eight_digits(number: u64) -> u64 {
     let halves = (number / 10_000) + ((number % 10_000) << 32);
     let high = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;

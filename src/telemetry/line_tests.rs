@@ -41,7 +41,7 @@ fn every_kind_of_field_reads_back_as_json() {
 }
 
 #[test]
-fn a_clock_before_1970_is_told_as_it_is() {
+fn a_clock_before_1970_is_written_as_it_is() {
     let mut line = Line::new();
     line.begin(Stamp::new(UNIX_EPOCH - Duration::from_millis(1500)), "", "e");
     line.finish(1);

@@ -1,5 +1,5 @@
-//! Looking after the audit file: does it still stand under its name, is it full, who else
-//! writes to it.
+//! Periodic checks of the audit file: whether its name still refers to it, whether it is full,
+//! and whether other processes write to it.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use super::file::AuditFile;
 use super::line::{Line, Stamp};
 use super::looks::is_over;
 use super::open::{
-    RUNNING_WAIT_MAX, Share, in_other_hands, rename, room_for_older, rotated, take_up,
+    RUNNING_WAIT_MAX, Share, in_other_hands, number_for_older, rename, rotated, take_up,
 };
 use crate::files::lock::Changing;
 use crate::files::open::{NO_PLAIN_FILE, named};
@@ -20,12 +20,12 @@ const NO_LOCKS: &str = "it is not rotated: its file system has no file locks (on
                         Rust 1.98, or the feature `rustix`)";
 
 impl AuditFile {
-    /// Finds out, now and then, whether the file still stands under its name and how it ends,
-    /// and keeps it within its size.
+    /// Checks from time to time whether the file's name still refers to it and how it ends, and
+    /// rotates it if it is full.
     pub(super) fn look_after(&mut self, at: Stamp, run_field: &str) {
         if self.looks.are_due(at) {
             if let Err(error) = self.look(run_field) {
-                // Lines go on into the file that is open.
+                // Lines continue in the open file.
                 self.stats.note(error);
             }
         }
@@ -38,7 +38,7 @@ impl AuditFile {
                 self.stats.rotations_skipped += 1;
                 self.stats.note(error);
             }
-            self.tell_repaired(at, run_field);
+            self.report_repaired(at, run_field);
         }
     }
 
@@ -47,7 +47,7 @@ impl AuditFile {
             Some(metadata) => {
                 self.others |= metadata.len() != self.size;
                 self.size = metadata.len();
-                // Known to be torn already: no need to wait and see.
+                // Known to be torn already: no need to check again.
                 if self.others && !self.torn {
                     self.torn = tail::stays_torn(&self.file)?;
                 }
@@ -58,13 +58,13 @@ impl AuditFile {
                 let mut line = Line::new();
                 line.begin(Stamp::now(), run_field, "audit_reopened");
                 self.put(slice::from_mut(&mut line));
-                self.tell_repaired(Stamp::now(), run_field);
+                self.report_repaired(Stamp::now(), run_field);
             }
         }
         Ok(())
     }
 
-    /// Opens what stands under our name now, or makes it anew.
+    /// Opens the file that has our name now, or creates it.
     fn reopen(&mut self) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
@@ -74,15 +74,15 @@ impl AuditFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, NO_PLAIN_FILE));
         }
         self.others |= taken.others;
-        self.dropped_untold += taken.bytes_dropped;
+        self.dropped_unreported += taken.bytes_dropped;
         self.stats.torn_closed += u64::from(taken.closed);
         (self.file, self.size) = (taken.file, taken.len);
         (self.share, self.torn) = (taken.share, taken.torn);
         Ok(())
     }
 
-    /// Moves the full file aside and begins a new one. Killed at any point, it leaves whole
-    /// files under their names; the oldest that nobody has open is the only one that goes.
+    /// Renames the full file and begins a new one. A kill at any point leaves complete files
+    /// under their names; only the oldest file that no process has open is removed.
     fn rotate(&mut self, rotation: Rotation) -> io::Result<()> {
         match self.share {
             Share::Held => {}
@@ -91,16 +91,16 @@ impl AuditFile {
         }
         let _changing = Changing::begin(&self.path, RUNNING_WAIT_MAX)?;
         match named(&self.path, &self.file)? {
-            // Somebody else was faster.
+            // Another writer has rotated it already.
             None => return self.reopen(),
             Some(metadata) => self.size = metadata.len(),
         }
         if self.size < rotation.bytes_max.get() {
-            // Somebody emptied it.
+            // Another process has emptied it.
             return Ok(());
         }
         self.sync_if_promised();
-        let (number, _nobody_has_it) = room_for_older(&self.path, rotation.files.get())?;
+        let (number, _lock) = number_for_older(&self.path, rotation.files.get())?;
         for number in (1..number).rev() {
             rename(&rotated(&self.path, number), &rotated(&self.path, number + 1))?;
         }

@@ -1,4 +1,4 @@
-//! Files that others emptied, replaced or hold, found when the file is looked for.
+//! Files that others emptied, replaced or locked, as found by the periodic checks.
 #![allow(clippy::unwrap_used)]
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -48,10 +48,10 @@ fn a_file_is_rotated_at_its_size_and_not_where_somebody_emptied_it() {
 }
 
 #[test]
-fn a_torn_file_in_the_place_of_ours_is_mended_and_that_is_told() {
+fn a_torn_file_in_place_of_ours_is_repaired_and_that_is_reported() {
     let folder = folder("look-torn");
     let path = folder.join("a");
-    // Hard-linked, it is closed; else it is cut.
+    // With a hard link, it is closed; otherwise it is cut.
     for linked in [false, true] {
         let mut audit = open(&path, u64::MAX);
         append(&mut audit);
@@ -64,8 +64,8 @@ fn a_torn_file_in_the_place_of_ours_is_mended_and_that_is_told() {
         append(&mut audit);
         assert_eq!((audit.stats.reopened, audit.stats.torn_closed), (1, u64::from(linked)));
         let text = fs::read_to_string(&path).unwrap();
-        let told = text.contains("\"event\":\"tail_repaired\",\"bytes_dropped\":6");
-        assert_eq!((text.starts_with("{}\n{\"torn\n"), told), (linked, !linked), "{text}");
+        let reported = text.contains("\"event\":\"tail_repaired\",\"bytes_dropped\":6");
+        assert_eq!((text.starts_with("{}\n{\"torn\n"), reported), (linked, !linked), "{text}");
         fs::remove_file(&path).unwrap();
     }
     fs::remove_dir_all(folder).unwrap();

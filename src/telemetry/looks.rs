@@ -1,17 +1,16 @@
-//! When the audit file is looked for under its name again.
+//! The intervals of the periodic checks of the audit file.
 
 use std::time::Duration;
 
 use super::line::Stamp;
 
-/// How many lines may go by before the file is looked for under its name again.
+/// How many lines are written at most between two checks.
 const LINES_PER_LOOK: u32 = 256;
 
-/// How long may go by before it is looked for again, and before a rotation that failed is
-/// tried again.
+/// The time between two checks, and between a failed rotation and the next attempt.
 const TIME_PER_LOOK: Duration = Duration::from_secs(1);
 
-/// When the file was looked for last, and what may not be tried again yet.
+/// The times of the last checks and attempts.
 pub(super) struct Looks {
     lines: u32,
     at: Stamp,
@@ -27,12 +26,12 @@ impl Looks {
         self.lines = self.lines.saturating_add(lines as u32);
     }
 
-    /// The file is looked for before the next line.
+    /// Requests a check before the next line.
     pub(super) fn soon(&mut self) {
         self.lines = LINES_PER_LOOK;
     }
 
-    /// When that was.
+    /// The time of the last check.
     #[cfg(test)]
     pub(super) fn at(&self) -> Stamp {
         self.at
@@ -47,7 +46,7 @@ impl Looks {
     }
 }
 
-/// Whether the time is over; a clock that was set back, or stands before 1970, counts as such.
+/// Whether the interval has passed; `true` too for a clock that was set back, or is before 1970.
 pub(super) fn is_over(since: Stamp, now: Stamp) -> bool {
     now.before_1970 || now.since.checked_sub(since.since).is_none_or(|gone| gone >= TIME_PER_LOOK)
 }

@@ -5,9 +5,9 @@
 //!  "helper_id":"1f2e3d4c","backend":"Local (local-mock)","latency_ms":0.412,"success":true,…}
 //! ```
 //!
-//! A line has been handed to the system before the event's outcome can be read, so that it
-//! survives a kill of the process. No prompt, reply or key is ever in it: texts of errors
-//! are our own words ([`TaskError::summary`](crate::TaskError::summary)).
+//! A line is written before the event's outcome can be read, so that it survives a kill of the
+//! process. No prompt, reply or key is ever in it: texts of errors are the library's own
+//! ([`TaskError::summary`](crate::TaskError::summary)).
 
 mod companion;
 mod fields;
@@ -35,20 +35,19 @@ use file::AuditFile;
 use line::{Line, Stamp};
 pub use stats::TelemetryStats;
 
-/// Where the examples keep their audit file. The library itself writes to no file that it
-/// was not given.
+/// The audit file of the examples. The library itself writes only files that the program names.
 pub const DEFAULT_AUDIT_PATH: &str = "src/memory/audit.jsonl";
 
-/// When lines are forced to the disk itself. (They survive a kill of the process in any case;
-/// this is about power cuts and crashes of the system.)
+/// When lines are forced to the disk. (They survive a kill of the process in any case; this
+/// protects against power cuts and system crashes.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Fsync {
-    /// The system writes them when it sees fit, commonly within half a minute.
+    /// The system decides, commonly within half a minute.
     #[default]
     Never,
-    /// After each so many lines. A call takes a tenth of a millisecond to several, as the disk
-    /// is (`cargo bench -- telemetry` measures it).
+    /// After this many lines. A call takes 0.1 ms to several milliseconds, depending on the disk
+    /// (`cargo bench -- telemetry` measures it).
     EachLines(NonZeroU32),
     /// After each finished task.
     EachTask,
@@ -76,46 +75,46 @@ struct Options {
     rotation: Option<Rotation>,
 }
 
-/// Writes what happens to an audit file, one line of JSON for each event.
+/// Writes events to an audit file, one line of JSON for each.
 ///
-/// A cheap handle: clones write to the same run. Give one to the manager's builder. It has
-/// no thread and no buffer of its own: each line is written by the thread on which the event
-/// happens, in one write with what came at the same moment. Dropping the last clone writes a `run_end` line.
+/// A cheap handle: clones write to the same run. Pass one to the manager's builder. It has no
+/// thread and no buffer: each line is written by the thread on which the event occurs, in one
+/// write together with other events of the same moment. Dropping the last clone writes a
+/// `run_end` line.
 ///
-/// A file that cannot be written fails no task: lost lines are counted
-/// ([`stats`](Self::stats)), and told in the file as soon as it takes lines again. Should
-/// the file be removed or renamed, that is noticed after some 256 lines or, at the next
-/// line, a second, and a new file begun under the old name; lines in between stand in the
-/// renamed file, or are gone with the removed one.
+/// A file that cannot be written fails no task: lost lines are counted ([`stats`](Self::stats)),
+/// and reported in the file as soon as it can be written again. If the file is removed or
+/// renamed, that is noticed within 256 lines or, at the next line, after a second, and a new file
+/// is created under the old name; lines in between are in the renamed file, or lost with the
+/// removed one.
 ///
 /// # Several writers
 ///
-/// Several processes, and several `Telemetry` in one process, may write to one file. The kernel's
-/// advisory locks (`flock`) tell them apart; nothing is written for that, and a process that
-/// ends, however it ends, holds no lock any more. A writer holds a shared lock on the file it
-/// writes to. Rotation, and ending a torn line, hold an exclusive lock on the empty file
-/// `NAME.lock` beside it, which is made when it is first needed and never deleted, and on the
-/// folder, which opening locks for a moment too. Where others hold these for 10 ms, the file is
-/// written on without rotation, and that is counted ([`TelemetryStats::rotations_skipped`]). A program of yours may hold the lock on
-/// `NAME.lock` to keep the files as they are for a while.
+/// Several processes, and several `Telemetry` in one process, may write to one file. They
+/// coordinate by the kernel's advisory locks (`flock`), which write nothing to the file and are
+/// released when the process ends, in any way. A writer holds a shared lock on the file it writes
+/// to. Rotation, and ending a torn line, take an exclusive lock on the empty file `NAME.lock`
+/// beside it, which is created when first needed and never deleted, and on the folder, which
+/// opening also locks briefly. If others hold these locks for 10 ms, the file is not rotated, and
+/// that is counted ([`TelemetryStats::rotations_skipped`]). Another program may hold the lock on
+/// `NAME.lock` to prevent rotation for a while.
 ///
-/// Lines never mix. A writer that could write only a part of a line cuts that part off if it is
-/// alone, and ends it with a newline if it is not; so does the next writer with a part that a
-/// killed one left. A line is counted as written only if it stands on a line of its own. (A
-/// writer looks for such parts from when it knows of others: it does when it opens the file
-/// after them, and otherwise within 256 lines or a second. From then on each of its writes takes
-/// one to three system calls more.)
+/// Lines never mix. A writer that could write only a part of a line cuts that part off if no
+/// other process has the file open, and ends it with a newline otherwise; the next writer does
+/// the same with a part that a killed writer left. A line is counted as written only if it stands
+/// on a line of its own. (A writer checks for such parts once it knows of other writers: at once
+/// if it opens the file after them, and otherwise within 256 lines or a second. From then on each
+/// of its writes takes one to three more system calls.)
 ///
-/// A file with further names (hard links) is appended to, but never cut. On a file system
-/// without locks nothing is cut and nothing rotated. Network file systems may give no promise
-/// about any of this. On Android, std has the locks from Rust 1.98 on; with an older one, the
-/// feature `rustix` has them.
+/// A file with further names (hard links) is appended to, but never cut. On a file system without
+/// locks nothing is cut and nothing rotated. Network file systems may break all of these
+/// guarantees. On Android, std has the locks from Rust 1.98 on; with an older one, the feature
+/// `rustix` provides them.
 ///
 /// # Limits of the system
-///
-/// A process whose files may not grow beyond a size (`ulimit -f`, `RLIMIT_FSIZE`) is ended by
-/// the signal `SIGXFSZ` when a line would go beyond it, unless it ignores that signal; then such
-/// a line is lost, and counted. Rotation at a smaller size avoids both.
+/// If the file size is limited (`ulimit -f`, `RLIMIT_FSIZE`), a line beyond the limit ends the
+/// process by the signal `SIGXFSZ`, unless the process ignores that signal; the line is then
+/// lost, and counted. Rotation at a smaller size avoids both.
 ///
 /// ```
 /// # fn main() -> Result<(), automation_assistant::Error> {
@@ -135,13 +134,13 @@ pub struct Telemetry(Arc<Run>);
 
 struct Run {
     run_id: String,
-    /// `,"run_id":"…"`, as it stands in each line.
+    /// `,"run_id":"…"`, as in each line.
     run_field: String,
     path: PathBuf,
     file: Mutex<AuditFile>,
 }
 
-/// Settings of a [`Telemetry`]; made by [`Telemetry::builder`].
+/// Settings of a [`Telemetry`]; created by [`Telemetry::builder`].
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct TelemetryBuilder {
@@ -150,13 +149,13 @@ pub struct TelemetryBuilder {
 }
 
 impl TelemetryBuilder {
-    /// Begins a new file when the present one has reached this many bytes, and keeps so many
-    /// older ones (`audit.jsonl.1` is the youngest). Defaults to no rotation. Zero for either
+    /// Begins a new file when the current one has reached this many bytes, and keeps this many
+    /// older files (`audit.jsonl.1` is the youngest). Defaults to no rotation. Zero for either
     /// counts as one.
     ///
-    /// An older file goes only if no process has it open; of several, the oldest such. With
-    /// several writers a file may grow beyond the size, by what each writes until it looks for
-    /// the file again (256 lines or a second).
+    /// An older file is removed only if no process has it open; of several, the oldest such. With
+    /// several writers a file may exceed the size by what each writes until its next check of the
+    /// file (256 lines or a second).
     pub fn rotate(mut self, bytes_max: u64, files: u32) -> Self {
         let bytes_max = NonZeroU64::new(bytes_max).unwrap_or(NonZeroU64::MIN);
         let files = NonZeroU32::new(files).unwrap_or(NonZeroU32::MIN);
@@ -170,21 +169,21 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Opens the file, and makes it and its folders where they are missing.
+    /// Opens the file; creates it and its folders if they do not exist.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if the file cannot be opened for appending, is a folder, a pipe or a
     /// symbolic link, or another process holds an exclusive lock on it for half a second. With
-    /// rotation also if `NAME.lock` cannot be made or opened, or is no plain file, or a name is
-    /// too long for what rotation adds to it.
+    /// rotation also if `NAME.lock` cannot be created or opened, or is not a regular file, or the
+    /// name is too long for the suffixes of rotation.
     pub fn build(self) -> Result<Telemetry, Error> {
         let now = SystemTime::now();
         let (at, second) = (Stamp::new(now), run_second(now));
         let opened = AuditFile::open(&self.path, &second, self.options)
             .map_err(Error::io(format!("cannot write the audit file {}", self.path.display())))?;
         let run_id = if opened.shares_second {
-            // 32 random bits: enough to tell apart the few runs of one second.
+            // 32 random bits: enough to distinguish the few runs of one second.
             format!("{second}_{:08x}", random_u64() as u32)
         } else {
             second
@@ -195,19 +194,19 @@ impl TelemetryBuilder {
             path: opened.file.path().to_owned(),
             file: Mutex::new(opened.file),
         }));
-        lock(&telemetry.0.file).tell_repaired(at, &telemetry.0.run_field);
+        lock(&telemetry.0.file).report_repaired(at, &telemetry.0.run_field);
         Ok(telemetry)
     }
 }
 
 impl Telemetry {
-    /// Appends to this file, which is made, with its folders, where it is missing.
+    /// Appends to this file; creates it and its folders if they do not exist.
     ///
-    /// If the file does not end in a newline (its last writer was killed, or the disk was
-    /// full), the torn line is cut off and a `tail_repaired` line tells how many bytes that
-    /// were; if another process has the file open, or it has further names (hard links), nothing
-    /// is cut, and the torn line is closed with a newline. A new file can be read by its owner
-    /// alone. Opening never waits for longer than half a second.
+    /// If the file does not end in a newline (its last writer was killed, or the disk was full),
+    /// the torn line is cut off and a `tail_repaired` line reports the number of bytes; if
+    /// another process has the file open, or it has further names (hard links), nothing is cut,
+    /// and the torn line is closed with a newline. A new file can be read by its owner alone.
+    /// Opening waits at most half a second.
     ///
     /// # Errors
     ///
@@ -216,24 +215,24 @@ impl Telemetry {
         Self::builder(path.as_ref()).build()
     }
 
-    /// The same with settings.
+    /// A builder, for settings.
     pub fn builder(path: impl Into<PathBuf>) -> TelemetryBuilder {
         TelemetryBuilder { path: path.into(), options: Options::default() }
     }
 
-    /// The file, by its absolute path.
+    /// The absolute path of the file.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// Names this run in each of its lines: `YYYYMMDD_HHMMSS` in UTC, with a suffix where
-    /// another run may have begun in the same second: one that has the file open, or wrote to it
-    /// in that second.
+    /// The id of this run, which each of its lines has: `YYYYMMDD_HHMMSS` in UTC, with a suffix
+    /// if another run may have begun in the same second: one that has the file open, or wrote to
+    /// it in that second.
     pub fn run_id(&self) -> &str {
         &self.0.run_id
     }
 
-    /// What became of the lines so far.
+    /// The counts of lines so far.
     pub fn stats(&self) -> TelemetryStats {
         lock(&self.0.file).stats.clone()
     }
@@ -242,7 +241,7 @@ impl Telemetry {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] with what the system said.
+    /// [`Error::Io`] with the system's error.
     pub fn sync(&self) -> Result<(), Error> {
         let what = || format!("cannot sync the audit file {}", self.0.path.display());
         lock(&self.0.file).sync().map_err(|source| Error::Io { what: what(), source })
@@ -254,8 +253,8 @@ impl Run {
         lock(&self.file).append(lines, at, ends_task, &self.run_field);
     }
 
-    /// Makes an event's line.
-    fn tell(&self, line: &mut Line, event: &Event<'_>) -> Stamp {
+    /// Writes an event's fields into a line.
+    fn compose(&self, line: &mut Line, event: &Event<'_>) -> Stamp {
         let at = Stamp::new(event.at);
         line.begin(at, &self.run_field, event.kind.as_str());
         write_fields(line, event);
@@ -272,18 +271,18 @@ impl Drop for Run {
 impl Observe for Telemetry {
     fn on_event(&self, event: &Event<'_>) {
         let mut line = Line::new();
-        let at = self.0.tell(&mut line, event);
+        let at = self.0.compose(&mut line, event);
         let ends_task = event.kind == EventKind::TaskComplete;
         self.0.append(slice::from_mut(&mut line), at, ends_task);
     }
 
     fn on_events(&self, events: &[Event<'_>]) -> bool {
         let mut rest = events;
-        // Two at a time: a task's call and its end.
+        // Two at a time: a task's final call and its end.
         while let [first, second, more @ ..] = rest {
             let mut lines = [Line::new(), Line::new()];
-            self.0.tell(&mut lines[0], first);
-            let at = self.0.tell(&mut lines[1], second);
+            self.0.compose(&mut lines[0], first);
+            let at = self.0.compose(&mut lines[1], second);
             let ends_task =
                 [first, second].map(|event| event.kind).contains(&EventKind::TaskComplete);
             self.0.append(&mut lines, at, ends_task);

@@ -1,11 +1,11 @@
-//! Telemetry with events that no helper would make: odd clocks.
+//! Telemetry with events that no helper produces: wrong clocks.
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 
-/// Of 2025; only differences matter here.
+/// In 2025; only differences matter here.
 const NOW: Duration = Duration::from_secs(1_763_830_000);
 
 fn line_at(telemetry: &Telemetry, since_1970: Duration) {
@@ -22,8 +22,8 @@ fn a_clock_that_jumps_is_written_as_it_is_and_stops_nothing() {
     for at in jumps {
         line_at(&telemetry, at);
     }
-    // The file is looked for at each line that comes a second later, or earlier, than the
-    // last look: a clock that was set back does not put that off.
+    // The file is checked at each line that comes a second later, or earlier, than the last
+    // check: a clock that was set back does not delay that.
     std::fs::remove_file(&path).unwrap();
     line_at(&telemetry, NOW - Duration::from_secs(3600));
     assert_eq!(telemetry.stats().reopened, 1);
@@ -42,7 +42,7 @@ fn a_clock_that_jumps_is_written_as_it_is_and_stops_nothing() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// A telemetry of its own, and where it writes.
+/// A separate telemetry, and its path.
 fn telemetry(name: &str) -> (Telemetry, PathBuf) {
     let folder = std::env::temp_dir().join(format!("aa-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
@@ -70,14 +70,14 @@ fn the_file_is_looked_for_after_256_lines_of_one_moment() {
 }
 
 #[test]
-fn events_tell_what_they_have_and_counted_ones_what_readers_count_on() {
+fn events_write_the_fields_they_have_and_counted_ones_those_that_readers_count() {
     let (telemetry, path) = telemetry("fields");
     let bare = |kind| Event::new(kind);
-    let mut told = bare(EventKind::Admission);
-    told.backend = "Local";
-    told.latency = Duration::from_millis(2);
-    told.success = false;
-    for event in [bare(EventKind::Admission), told, bare(EventKind::BackendCall)] {
+    let mut timed = bare(EventKind::Admission);
+    timed.backend = "Local";
+    timed.latency = Duration::from_millis(2);
+    timed.success = false;
+    for event in [bare(EventKind::Admission), timed, bare(EventKind::BackendCall)] {
         telemetry.on_event(&event);
     }
     let text = std::fs::read_to_string(&path).unwrap();

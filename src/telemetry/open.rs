@@ -1,4 +1,4 @@
-//! Taking an audit file up: opened, held by a shared lock, its torn end cut or closed.
+//! Opening an audit file: a shared lock on it, its torn end cut or closed.
 
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
@@ -9,47 +9,47 @@ use crate::files::lock::{self, Changing, Held};
 use crate::files::open::{self, Kinds, OPEN_ROUNDS_MAX, has_other_names, named};
 use crate::files::tail;
 
-/// A torn end longer than this is no torn line of ours (ours are at most 1.5 KiB, other
-/// writers' perhaps more): it is closed with a newline, never cut.
+/// A torn end longer than this was not left by this library (its lines have at most 1.5 KiB,
+/// other writers' perhaps more): it is closed with a newline, never cut.
 pub(super) const TORN_BYTES_MAX: u64 = 1 << 20;
 
-/// Longest wait, at opening, for a writer that cuts the file's end just now, which takes
-/// microseconds. Then opening fails: we must not write behind what such a one has yet to cut.
+/// Longest wait, at opening, for a writer that is cutting the file's end, which takes
+/// microseconds. Then opening fails: lines must not be written behind bytes that will be cut.
 pub(super) const OPEN_WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// The same, and the wait for others that rotate the file, while lines wait. Short against the
-/// second that goes by before the next attempt.
+/// The same, and the wait for others that rotate the file, while lines are waiting. Short
+/// compared to the second between two attempts.
 pub(super) const RUNNING_WAIT_MAX: Duration = Duration::from_millis(10);
 
-/// Our lock on the file that says "in use".
+/// Our shared lock on the file, which marks it as in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Share {
     Held,
-    /// Given back to see who else is there, and not got again: nothing may be written.
+    /// Released to check for other processes, and not acquired again: nothing may be written.
     Lost,
-    /// There are no locks here: nothing is cut, renamed or dropped.
+    /// The file system has no locks: nothing is cut, renamed or removed.
     None,
 }
 
-/// A file taken up.
+/// An opened file.
 pub(super) struct Taken {
     pub(super) file: Held,
-    /// As it was found.
+    /// Its metadata at opening.
     pub(super) metadata: Metadata,
     pub(super) len: u64,
     pub(super) share: Share,
-    /// Others write to it too, or may.
+    /// Whether others write to it too, or may.
     pub(super) others: bool,
-    /// Its end is torn, and to be closed.
+    /// Whether its end is torn and must be closed.
     pub(super) torn: bool,
-    /// Its end was torn, and could not be cut, but closed.
+    /// Whether its end was torn and was closed, since it could not be cut.
     pub(super) closed: bool,
-    /// What was cut off its end.
+    /// The number of bytes cut off its end.
     pub(super) bytes_dropped: u64,
 }
 
-/// Opens the file as [`take_up`] does, one at a time: of several that come at once, one lock is
-/// given back before the other is there, and each might think that it is alone.
+/// Opens the file as [`take_up`] does, one process at a time: if several opened it at once, each
+/// might release one lock before the other takes one, and assume that it is alone.
 pub(super) fn take_up_first(path: &Path) -> io::Result<Taken> {
     let folder = lock::folder_within(path, RUNNING_WAIT_MAX);
     let mut taken = take_up(path, OPEN_WAIT_MAX)?;
@@ -57,8 +57,8 @@ pub(super) fn take_up_first(path: &Path) -> io::Result<Taken> {
     Ok(taken)
 }
 
-/// Opens the file for appending, and makes it where it is missing. Who is alone cuts a torn end;
-/// for one that cuts it already we wait so long.
+/// Opens the file for appending; creates it if it does not exist. A process that is alone cuts a
+/// torn end; if another is cutting it, waits at most this long.
 pub(super) fn take_up(path: &Path, wait: Duration) -> io::Result<Taken> {
     for _ in 0..OPEN_ROUNDS_MAX {
         let (file, metadata) =
@@ -81,8 +81,7 @@ pub(super) fn take_up(path: &Path, wait: Duration) -> io::Result<Taken> {
 }
 
 impl Taken {
-    /// Whether the file, once it is ours, still stands under its name: not if others moved it
-    /// aside meanwhile.
+    /// Whether the file, once locked, still has its name: not if others renamed it meanwhile.
     fn settle(&mut self, path: &Path, wait: Duration) -> io::Result<bool> {
         match lock::try_exclusive(&self.file) {
             Ok(alone) => {
@@ -109,7 +108,7 @@ impl Taken {
     }
 
     fn mend(&mut self) -> io::Result<()> {
-        // Cutting fails where files may only be appended to (chattr +a).
+        // Cutting fails for append-only files (chattr +a).
         let cut = match has_other_names(&self.metadata) {
             true => Ok(None),
             false => tail::cut(&self.file, TORN_BYTES_MAX),
@@ -126,7 +125,7 @@ impl Taken {
     }
 }
 
-/// Somebody holds an exclusive lock on the file.
+/// The error if another process holds an exclusive lock on the file.
 pub(super) fn in_other_hands() -> io::Error {
     io::Error::new(ErrorKind::ResourceBusy, "another process holds an exclusive lock on it")
 }
@@ -136,21 +135,23 @@ pub(super) fn rotated(path: &Path, number: u32) -> PathBuf {
     open::with_suffix(path, &format!(".{number}"))
 }
 
-/// Whether rotation could begin: there is a lock file, or can be, and room for all names.
+/// Checks that rotation is possible: the lock file can be opened, and all names are free or
+/// files.
 pub(super) fn check_rotation(path: &Path, files: u32) -> io::Result<()> {
-    let told =
+    let cannot_rotate =
         |error: io::Error| io::Error::new(error.kind(), format!("it cannot be rotated: {error}"));
-    Changing::lock_file(path).map_err(told)?;
+    Changing::lock_file(path).map_err(cannot_rotate)?;
     match fs::symlink_metadata(rotated(path, files)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(told(error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot_rotate(error)),
         _ => Ok(()),
     }
 }
 
-/// The number under which the youngest of the older files finds room: the first that is free,
-/// or else the one whose file goes. That is the oldest that nobody has open, for who has it
-/// open may yet write to it; until the returned lock on it is gone, nobody can.
-pub(super) fn room_for_older(path: &Path, files: u32) -> io::Result<(u32, Option<Held>)> {
+/// The number for the youngest of the older files: the first that is free, or else that of the
+/// oldest file that no process has open, which will be removed; a process that has a file open
+/// may still write to it. No process can open the file for writing until the returned lock is
+/// released.
+pub(super) fn number_for_older(path: &Path, files: u32) -> io::Result<(u32, Option<Held>)> {
     for number in 1..=files {
         match fs::symlink_metadata(rotated(path, number)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((number, None)),
@@ -168,7 +169,7 @@ pub(super) fn room_for_older(path: &Path, files: u32) -> io::Result<(u32, Option
     Err(io::Error::new(ErrorKind::ResourceBusy, "its older files are in use, or no plain files"))
 }
 
-/// Renames, if there is something to rename.
+/// Renames a file, if it exists.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

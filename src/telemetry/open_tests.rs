@@ -1,11 +1,11 @@
-//! Names of older files, and which of them may go.
+//! Names of older files, and which of them may be removed.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::files::open::tests::folder;
 
 #[test]
-fn nothing_is_renamed_where_nothing_is_and_what_cannot_be_renamed_is_told() {
+fn a_missing_file_is_not_renamed_and_a_failed_rename_is_an_error() {
     let folder = folder("rename");
     fs::create_dir_all(folder.join("full/of")).unwrap();
     let (from, to) = (folder.join("from"), folder.join("to"));
@@ -19,29 +19,29 @@ fn nothing_is_renamed_where_nothing_is_and_what_cannot_be_renamed_is_told() {
 }
 
 #[test]
-fn room_is_where_nothing_stands_or_the_oldest_file_that_nobody_has_open() {
+fn the_number_is_a_free_one_or_that_of_the_oldest_file_that_no_one_has_open() {
     let folder = folder("room");
     let path = folder.join("a");
-    let room = |files| room_for_older(&path, files).map(|(number, _)| number).ok();
-    assert_eq!(room(3), Some(1));
+    let chosen = |files| number_for_older(&path, files).map(|(number, _)| number).ok();
+    assert_eq!(chosen(3), Some(1));
     for (number, free) in [(1, 2), (2, 3), (3, 3)] {
         fs::write(rotated(&path, number), "x").unwrap();
-        assert_eq!(room(3), Some(free));
+        assert_eq!(chosen(3), Some(free));
     }
     let take_up = |number| take_up(&rotated(&path, number), OPEN_WAIT_MAX).unwrap();
     let third = take_up(3);
-    assert_eq!(room(3), Some(2), "somebody has the oldest");
+    assert_eq!(chosen(3), Some(2), "the oldest is open");
     let others = (take_up(1), take_up(2));
-    assert_eq!(room(3), None, "somebody has each");
+    assert_eq!(chosen(3), None, "all are open");
     drop(third);
-    assert_eq!(room(3), Some(3));
+    assert_eq!(chosen(3), Some(3));
     drop(others);
     let below_a_file = path.with_extension("1").join("a");
-    assert!(room_for_older(&below_a_file, 3).is_err(), "no folder, no room");
-    // What is no file of ours does not go.
+    assert!(number_for_older(&below_a_file, 3).is_err(), "no folder, no number");
+    // A file that is not one of ours is not removed.
     fs::remove_file(rotated(&path, 3)).unwrap();
     fs::create_dir(rotated(&path, 3)).unwrap();
-    assert_eq!(room(3), Some(2));
+    assert_eq!(chosen(3), Some(2));
     fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -63,7 +63,7 @@ fn who_is_alone_cuts_a_torn_end_and_who_is_not_leaves_it_to_be_closed() {
     let lockless = crate::files::lock::tests::without_locks(|| take_up(&path, OPEN_WAIT_MAX));
     assert_eq!(row(&lockless.unwrap()), (Share::None, true, true, 0));
     assert_eq!(fs::read_to_string(&path).unwrap(), torn);
-    // Under its other name the file may be somebody else's.
+    // Under its other name the file may belong to somebody else.
     fs::hard_link(&path, folder.join("b")).unwrap();
     assert_eq!(row(&take_up(&path, OPEN_WAIT_MAX).unwrap()), (Share::Held, false, false, 0));
     assert_eq!(fs::read_to_string(&path).unwrap(), torn.clone() + "\n");

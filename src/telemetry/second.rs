@@ -1,4 +1,4 @@
-//! Whether another run began in the same second, as an audit file tells.
+//! Whether another run began in the same second, according to the audit file.
 
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
@@ -9,11 +9,11 @@ use super::open::rotated;
 use crate::files::open::{self, Kinds};
 use crate::files::tail;
 
-/// How much of the file's end is searched for a run of the same second, in bytes: more than
-/// a busy process writes within one.
+/// How much of the file's end is searched for a run of the same second, in bytes: more than a
+/// busy process writes within one second.
 const SAME_SECOND_BYTES: u64 = 64 << 10;
 
-/// Whether a run in the file, or in the one moved aside last, began in this second.
+/// Whether a run in the file, or in the youngest rotated one, began in this second.
 pub(super) fn has_run_of(
     path: &Path,
     file: &File,
@@ -30,13 +30,13 @@ pub(super) fn has_run_of(
     }
 }
 
-/// How far a file's time may be behind its last write: systems take it from a clock that goes
-/// in steps of 1 to 10 ms.
+/// How far a file's modification time may be behind its last write: systems take it from a clock
+/// with steps of 1 to 10 ms.
 const MODIFIED_LATE_MAX: Duration = Duration::from_millis(100);
 
 /// Whether the file may hold lines of a run that began in this second.
 fn mentions(file: &File, metadata: &Metadata, second: &str) -> io::Result<bool> {
-    // A file last written before that second cannot. (An unknown time says nothing.)
+    // A file last written before that second cannot. (An unknown time excludes nothing.)
     if let Ok(at) = metadata.modified() {
         if crate::calendar::run_second(at + MODIFIED_LATE_MAX).as_str() < second {
             return Ok(false);

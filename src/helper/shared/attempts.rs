@@ -1,4 +1,4 @@
-//! The calls that a backend makes for a task, as they are reported to the observers.
+//! The calls that a backend makes for a task, as reported to the observers.
 
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ impl Shared {
         }
     }
 
-    /// The call that has begun was not made: nothing will be reported of it.
+    /// The call that was begun was not made: no event is reported for it.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn attempt_withdrawn(&self, number: u64) {
         if let Some(Phase::Running(running)) = self.lock().store.phase(number) {
@@ -25,9 +25,9 @@ impl Shared {
         }
     }
 
-    /// A call to the provider has ended: notifies the observers, unless the task was ended
-    /// meanwhile (then the call was reported already), or is about to end with this call (then
-    /// both are reported at once).
+    /// A call to the provider has ended. Notifies the observers, except when the task was ended
+    /// meanwhile (the call is reported already) or ends with this call (both are then reported
+    /// together).
     pub(crate) fn attempt_ends(
         self: &Arc<Self>,
         number: u64,

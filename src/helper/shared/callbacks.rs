@@ -1,8 +1,9 @@
-//! Callbacks: what the owner of a task gets to run once the task's outcome is published.
+//! Callbacks: the code of a task's owner that runs after the task's outcome is published.
 //!
-//! All of them go through one queue, which the helper's threads empty before they take a
-//! task; see the flow in the module above. Two others take from it: `cancel_task` the callback
-//! of the task that it ended, and a stop what no thread is there for.
+//! All callbacks go through one queue, which the helper's threads empty before they take a task;
+//! see the flow in the parent module. Two other parties take from the queue: `cancel_task` takes
+//! the callback of the task that it ended, and a stop takes the callbacks that no thread will
+//! run.
 
 use std::time::Instant;
 
@@ -11,20 +12,20 @@ use crate::foreign::{self, Foreign};
 use crate::sync::{Arc, Ordering, now};
 use crate::task::{OnDone, OnText, Task, TaskRequest, Tools};
 
-/// What is left to do for a task whose outcome is published: to call its `on_done`, and to
-/// drop what came with its request.
+/// The work left for a task whose outcome is published: call its `on_done`, then drop the values
+/// that came with its request.
 pub(crate) struct QueuedCallback {
     on_done: Option<(Foreign<OnDone>, Task)>,
-    // Dropped after the call: their drops are the owner's code, too.
+    // Dropped after the call: their drops run the owner's code, too.
     _tools: Tools,
     _on_text: Option<Foreign<OnText>>,
-    /// Its number in the queue, and when it came there.
+    /// The position in the queue, and the time at which it was queued.
     number: u64,
     since: Instant,
 }
 
 impl QueuedCallback {
-    /// Nothing where the request brought no code.
+    /// `None` if the request has no callback and no tools.
     pub(super) fn new(
         on_done: Option<(Foreign<OnDone>, Task)>,
         tools: Tools,
@@ -36,7 +37,7 @@ impl QueuedCallback {
         Some(Box::new(Self { on_done, _tools: tools, _on_text: on_text, number: 0, since: now() }))
     }
 
-    /// What a thread still holds of a task that somebody else has ended.
+    /// The values that a thread still holds of a task that another party has ended.
     pub(super) fn leftover(
         request: Option<TaskRequest>,
         on_text: Option<Foreign<OnText>>,
@@ -54,7 +55,7 @@ impl QueuedCallback {
 }
 
 impl State {
-    /// Puts a callback into the queue; gives its number there.
+    /// Adds a callback to the queue; returns its number.
     pub(super) fn push_callback(&mut self, mut callback: Box<QueuedCallback>) -> u64 {
         self.last_callback += 1;
         callback.number = self.last_callback;
@@ -63,8 +64,8 @@ impl State {
         self.last_callback
     }
 
-    /// The oldest callback, or the one of this number, if it may run yet: those of a stop
-    /// come after the last outcome of the stop.
+    /// Takes the oldest callback, or the one of this number, if it may run yet: callbacks of a
+    /// stop run after the stop's last outcome is published.
     pub(super) fn take_callback(&mut self, number: Option<u64>) -> Option<Box<QueuedCallback>> {
         if self.stopping && self.store.unfinished() > 0 {
             return None;
@@ -76,15 +77,14 @@ impl State {
         Some(callback)
     }
 
-    /// Whether every task has ended, and every callback stands in the queue or was run.
+    /// Whether every task has ended, and every callback is queued or was run.
     pub(super) fn is_quiet(&self) -> bool {
         self.store.unfinished() == 0 && self.callbacks_held == 0
     }
 }
 
 impl Shared {
-    /// Queues the callback of a published end, if there is any, and wakes an idle thread for
-    /// it.
+    /// Queues the callback of a published end, if there is one, and wakes an idle thread for it.
     pub(super) fn queue_callback(&self, callback: Option<Box<QueuedCallback>>) {
         let Some(callback) = callback else { return };
         let mut state = self.lock();
@@ -95,8 +95,8 @@ impl Shared {
         self.send_tickets(woken);
     }
 
-    /// Runs the callback of the task that this thread has ended by `cancel_task`. Within a
-    /// callback it comes after that, unless one of the helper's threads is quicker.
+    /// Runs the callback of a task that this thread has ended by `cancel_task`. Called within a
+    /// callback, it runs after that one, unless a helper's thread takes it earlier.
     pub(super) fn run_own(self: &Arc<Self>, callback: Box<QueuedCallback>) {
         let mut state = self.lock();
         state.callbacks_held -= 1;
@@ -119,7 +119,7 @@ impl Shared {
         });
     }
 
-    /// Runs a callback that is in the queue no more.
+    /// Runs a callback that was taken from the queue.
     pub(crate) fn run(self: &Arc<Self>, callback: Box<QueuedCallback>) {
         let shared = Arc::clone(self);
         foreign::call_back(move || shared.run_now(callback));
@@ -129,20 +129,20 @@ impl Shared {
         self.count_panics(|| callback.run());
     }
 
-    /// Runs foreign code; nothing if it panicked, which is counted.
+    /// Runs foreign code; returns `None` if it panicked, and counts the panic.
     pub(crate) fn fence<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         let mut outcome = None;
         self.count_panics(|| outcome = foreign::fence(call));
         outcome
     }
 
-    /// Does something in which fences may catch panics, and counts them.
+    /// Runs `work`, and counts the panics that were caught within it.
     pub(super) fn count_panics(&self, work: impl FnOnce()) {
         let panics = foreign::count_caught(work);
         self.callback_panics.fetch_add(panics, Ordering::Relaxed);
     }
 
-    /// Runs, on the thread of a stop, the callbacks that no thread of the helper will.
+    /// Runs, on the stopping thread, the callbacks that no helper's thread will run.
     pub(super) fn run_abandoned(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         foreign::call_back(move || {

@@ -1,4 +1,4 @@
-//! Tasks whose time is over: whoever looks at one ends it.
+//! Tasks that are due to end: every look at such a task ends it.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use crate::sync::{Arc, MutexGuard, earlier, now};
 use crate::task_error::{ErrorKind, TaskError};
 
 impl Shared {
-    /// Why the task must end now, if it must: the helper was stopped, its deadline passed in
-    /// the queue, or its backend did not notice that its time is over.
+    /// The error with which the task must end now, if it must: the helper was stopped, the
+    /// deadline passed while the task was queued, or the backend did not return in time.
     fn due(&self, state: &mut State, number: u64, now: Instant) -> Option<TaskError> {
         let stopping = state.stopping;
         match state.store.phase(number)? {
@@ -22,13 +22,13 @@ impl Shared {
         }
     }
 
-    /// Ends the task if it is due. The lock is given back anew.
+    /// Ends the task if it is due. Releases the lock for that and returns it locked again.
     pub(super) fn touch<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         number: u64,
     ) -> MutexGuard<'a, State> {
-        // What has ended is asked for most: it costs no look at the clock.
+        // Finished tasks are looked up most often: they cost no clock reading.
         if !matches!(state.store.phase(number), Some(Phase::Queued(_) | Phase::Running(_))) {
             return state;
         }
@@ -49,9 +49,9 @@ impl Shared {
         self.lock()
     }
 
-    /// Ends every task that is due, one after the other: one whose observers are slow holds
-    /// up no other, which whoever looks at it may end meanwhile. Gives the lock back anew, and
-    /// whether there was any.
+    /// Ends every task that is due, one after the other. A slow observer of one end does not
+    /// delay the others, since another thread that looks at them may end them meanwhile. Returns
+    /// the lock, released and taken again, and whether any task was due.
     pub(super) fn end_due<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
@@ -77,13 +77,14 @@ impl Shared {
         (self.lock(), ended_any)
     }
 
-    /// When to look at a task again: at its end, or soon where suspended time counts.
+    /// When a waiting thread must look at the task again: at its end, or earlier where suspended
+    /// time counts.
     pub(super) fn look_again(&self, over: Option<Instant>, has_deadline: bool) -> Option<Instant> {
         let counts = has_deadline && self.config.count_suspended_time;
         if counts { earlier(over, now().checked_add(LOOK_AGAIN)) } else { over }
     }
 
-    /// Whether the time is over for a running task whose backend did not notice.
+    /// Whether a running task has passed its time and its backend has not returned.
     pub(super) fn is_overdue(&self, running: &Running, now: Instant) -> bool {
         let over = |at: Instant| at.checked_add(RUN_GRACE).is_some_and(|at| at <= now);
         if running.end_with.is_some() {
@@ -98,7 +99,7 @@ impl Shared {
         !suspended.is_zero() && own.checked_sub(suspended).is_none_or(over)
     }
 
-    /// How long the device was suspended while the task waited, as far as that counts.
+    /// How long the device was suspended while the task was queued, where suspended time counts.
     pub(super) fn suspended_since(&self, queued: &Queued) -> Duration {
         if queued.deadline.is_none() || !self.config.count_suspended_time {
             return Duration::ZERO;
@@ -120,12 +121,12 @@ pub(super) fn expired_in_queue() -> TaskError {
     )
 }
 
-/// The error of a task that waited when its helper was stopped.
+/// The error of a task that was queued when its helper was stopped.
 pub(super) fn terminated() -> TaskError {
     TaskError::new(ErrorKind::Terminated, "the helper was stopped before it began this task")
 }
 
-/// The error of a task that ran when its helper was stopped.
+/// The error of a task that was running when its helper was stopped.
 pub(super) fn stopped() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "the helper was stopped during this task")
 }

@@ -1,4 +1,4 @@
-//! How tasks end: claimed once, reported to the observers, published.
+//! The end of a task: claimed once, reported to the observers, then published.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,7 +13,7 @@ use crate::sync::{Arc, now};
 use crate::task::{Exclusive, OnDone, OnText, Task, TaskRequest, Usage, millis};
 use crate::task_error::TaskError;
 
-/// A claimed end of a task: all that is needed to report and to publish it.
+/// A claimed end of a task: the values needed to report and publish it.
 pub(crate) struct Claim {
     pub(super) number: u64,
     pub(super) request: TaskRequest,
@@ -25,9 +25,9 @@ pub(crate) struct Claim {
     pub(super) unreported: Option<Unreported>,
     on_done: Option<Foreign<OnDone>>,
     slot: Option<usize>,
-    /// The request's callback, where the task's own thread brings it back.
+    /// The request's callback, where the task's own thread returns it.
     pub(super) on_text: Option<Foreign<OnText>>,
-    /// When the first piece of text came.
+    /// When the first delta of text arrived.
     pub(super) first_text: Option<Instant>,
     /// The text that the backend has sent, for a task that failed.
     sent: String,
@@ -76,28 +76,28 @@ impl Claim {
     }
 }
 
-/// A task that somebody ends for its thread, or before any has begun it.
+/// A task that another thread ends, while it runs or before it began.
 #[must_use = "its end is claimed: conclude it"]
 pub(super) struct Ended {
-    /// The end and its reason; nothing where the task's own thread was asked to end it.
+    /// The end and its reason; `None` if the task's own thread was asked to end it.
     claim: Option<(Claim, TaskError)>,
     hooks: Option<RaisedHooks>,
 }
 
 impl Ended {
-    /// Whether the task's own thread is to make the end.
+    /// Whether the task's own thread must end it.
     pub(super) fn is_handed_over(&self) -> bool {
         self.claim.is_none()
     }
 }
 
 impl Shared {
-    /// Claims the end of a task that waits or runs. One whose thread is just reporting a call
-    /// gets the reason left with that thread, which ends it then. A running task's signal is
-    /// raised either way.
+    /// Claims the end of a queued or running task. If the task's thread is reporting a call, the
+    /// reason is left with that thread, which then ends the task. A running task's cancel signal
+    /// is raised in both cases.
     pub(super) fn claim(&self, state: &mut State, number: u64, why: TaskError) -> Option<Ended> {
         if let Some(queued) = state.store.claim_queued(number) {
-            self.notify_room(state);
+            self.notify_capacity(state);
             return Some(Ended { claim: Some((Claim::queued(number, queued), why)), hooks: None });
         }
         let Some(Phase::Running(running)) = state.store.phase(number) else { return None };
@@ -110,8 +110,8 @@ impl Shared {
             return Some(Ended { claim: None, hooks: Some(slot.cancel.raise()) });
         }
         let running = state.store.claim_running(number)?;
-        // The thread has the request. Its copy is made under the lock, for when the lock is
-        // gone the thread may come back and take the next task. Never waits, see `ThreadSlot`.
+        // The thread owns the request. The copy is made under the lock, since without it the
+        // thread may return and take the next task. Never waits, see `ThreadSlot`.
         let request = match slot.request.try_read() {
             Ok(held) => held.as_ref().map(TaskRequest::clone_for_record),
             Err(_) => None,
@@ -121,9 +121,9 @@ impl Shared {
         Some(Ended { claim: Some((claim, why)), hooks: Some(slot.cancel.raise()) })
     }
 
-    /// Publishes a claimed end; gives the callback that is to follow it. Call it without the
-    /// lock. Within an observer, which may be called for every end, it is put off until that
-    /// has returned: or else an observer that ends tasks would nest without bound.
+    /// Publishes a claimed end; returns the callback to run after it. Call it without the lock.
+    /// Within an observer, publication is deferred until the observer has returned: otherwise an
+    /// observer that ends tasks would recurse without bound.
     pub(super) fn conclude(self: &Arc<Self>, ended: Ended) -> Option<Box<QueuedCallback>> {
         if !foreign::in_observer() {
             return self.conclude_now(ended);
@@ -142,8 +142,8 @@ impl Shared {
         self.finish(claim, Err(why))
     }
 
-    /// Reports to the observers how a claimed task ended, and makes that readable; gives the
-    /// callback that is to follow.
+    /// Reports to the observers how a claimed task ended, and makes its result readable; returns
+    /// the callback to run next.
     pub(crate) fn finish(
         &self,
         mut claim: Claim,
@@ -199,12 +199,12 @@ impl Shared {
         callback
     }
 
-    /// What tokens cost, where a price list knows the model that answered (or else the one
-    /// that was asked for).
+    /// The cost of the tokens, if the price list has the model that answered, or else the model
+    /// that was requested.
     fn cost(&self, model: Option<&str>, usage: Option<&Usage>) -> Option<f64> {
         let prices = self.config.prices.as_ref()?;
         let cost = prices.cost(model.or(self.config.model.as_deref())?, usage?)?;
-        // A price that is no number makes no cost.
+        // A price that is not a finite number gives no cost.
         (cost.is_finite() && cost >= 0.0).then_some(cost)
     }
 
@@ -217,14 +217,15 @@ impl Shared {
         has_callback: bool,
     ) {
         let (max, bytes_max) = (self.config.max_results, self.config.max_result_bytes);
-        // What was accepted when there was room is kept, however long its result came out.
+        // `RefuseTasks` keeps the result of every accepted task, even where its size exceeds the
+        // bound.
         let unread_too = self.config.when_results_full == WhenResultsFull::DropOldest;
         let failed = task.error.as_ref().map(TaskError::kind);
         let mut state = self.lock();
         state.completed += 1;
         state.failed += u64::from(failed.is_some());
         if let Some(slot) = slot {
-            // A later task may run there already, if this end was claimed by another thread.
+            // If another thread claimed this end, the slot may already run a later task.
             if state.running[slot] == Some(number) {
                 state.running[slot] = None;
             }
@@ -235,7 +236,7 @@ impl Shared {
         }
         state.store.publish(number, task, bytes);
         state.callbacks_held += usize::from(has_callback);
-        // In a steady state one goes for each that comes: no allocation for that one.
+        // Usually one result is evicted for each new one: the first needs no allocation.
         let first = state.store.evict(max, bytes_max, unread_too);
         let mut more = Vec::new();
         if first.is_some() {
@@ -249,7 +250,7 @@ impl Shared {
         }
         let woken = self.if_stop_is_through(&mut state);
         drop(state);
-        // Without the lock, which whoever wakes up wants at once.
+        // Without the lock, since each woken thread takes it at once.
         if awaited {
             self.finished.notify_all();
         }

@@ -1,12 +1,12 @@
-//! A helper's inside: what its threads, its handles and its manager share.
+//! A helper's shared state: used by its threads, its handles and its manager.
 //!
 //! Invariants:
 //! - A task's end is claimed under the lock (its phase becomes `Ending`) by exactly one
 //!   party, which then, without the lock, notifies the observers, and then publishes.
 //! - No foreign code (backend, observer, callback, drop of user data) runs under the lock.
 //! - A thread sleeps only after it found neither a callback nor a task, and counts itself a
-//!   sleeper under that same lock; whoever brings one sends a ticket if there is a sleeper,
-//!   and counts it off: so nothing waits while a thread sleeps.
+//!   sleeper under the same lock; the thread that adds one sends a ticket if there is a sleeper,
+//!   and decrements the count: so no task is left waiting while a thread sleeps.
 //!
 //! # How ends and callbacks flow
 //!
@@ -15,21 +15,21 @@
 //! (lock)    (no lock)     (lock)      (lock)             (no lock)
 //! ```
 //!
-//! - Who ends a task: its own thread with the backend's answer (`take`), `cancel_task`
-//!   (`results`), whoever looks at a task that is due (`due`), a stop (`stop`). Each claims
-//!   one task, publishes it, and goes on with the next, so that a slow observer holds up its
-//!   own task and no other.
+//! - A task is ended by one of: its own thread with the backend's answer (`take`), `cancel_task`
+//!   (`results`), a thread that looks at a task that is due (`due`), or a stop (`stop`). Each
+//!   claims one task, publishes it, and goes on with the next, so that a slow observer delays
+//!   only its own task.
 //! - A sweep that ends several queues their callbacks after the last of them. At a stopped
 //!   helper, where several threads may sweep at once, no callback runs before the last task
 //!   has ended.
 //! - Callbacks run on the helper's threads, before tasks (`callbacks`). `cancel_task` runs the
-//!   one of its own task itself; a stop runs those that no thread is there for. Nobody else
-//!   runs any: a submit, a wait, a look-up or a status call only queues.
-//! - What a callback ends in turn is claimed, reported and published at once, and its
-//!   callbacks go to the end of the queue. What an observer ends is claimed at once and
-//!   published when the observer has returned. So nothing nests (`foreign`).
-//! - A thread of a stopped helper goes when every task has ended and every callback has been
-//!   taken. The stop waits for that as long as it waits for threads, and no longer.
+//!   callback of its own task; a stop runs those that no thread will run. No other call runs
+//!   callbacks: a submit, a wait, a look-up or a status call only queues them.
+//! - A task that a callback ends is claimed, reported and published at once, and its callback
+//!   goes to the end of the queue. A task that an observer ends is claimed at once and published
+//!   when the observer has returned. So nothing nests (`foreign`).
+//! - A thread of a stopped helper exits when every task has ended and every callback has been
+//!   taken. The stop waits for that no longer than it waits for threads.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -64,31 +64,31 @@ mod take;
 use callbacks::QueuedCallback;
 pub(crate) use take::{Done, Next};
 
-/// How long past its time a running task's backend may take to say so itself, before
-/// whoever asks for the task ends it: the backend knows better what it was waiting for.
+/// How long after its deadline a running task's backend may take to return its own error, before
+/// a thread that waits for the task ends it: the backend's error is more precise.
 pub(crate) const RUN_GRACE: Duration = Duration::from_millis(250);
 
-/// Who waits for a task with a deadline looks at it at least so often: timers stand still
-/// while the device sleeps, and nothing wakes a waiting thread when the device wakes up.
+/// How often a thread that waits for a task with a deadline looks at the task: timers stop while
+/// the device is suspended, and nothing wakes a waiting thread when it resumes.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long `cancel_task` waits where the task's thread itself must end it, because it is just
+/// How long `cancel_task` waits for the task's own thread to end the task, when that thread is
 /// reporting a call to the observers.
 const CANCEL_HANDOVER: Duration = Duration::from_millis(100);
 
-/// How often a wait lets other threads go first before it sleeps, and a helper's thread after
-/// a task: where the next thing comes at once, neither side pays for a sleep and a wake-up.
-/// Few enough to take microseconds.
+/// How many times a thread yields before it sleeps: a wait does, and a helper's thread after each
+/// task. If the next task arrives at once, neither side pays for a sleep and a wake-up. Takes a
+/// few microseconds.
 pub(crate) const YIELDS: u32 = 2;
 
 /// How many messages a helper's inbox holds.
 pub const INBOX_MESSAGES_MAX: usize = 16;
 /// How many bytes of text a helper's inbox holds.
 pub const INBOX_BYTES_MAX: usize = 64 << 10;
-/// Under this key of the context a task finds the messages in its helper's inbox.
+/// The key of a task's context under which it receives its helper's inbox.
 const INBOX_KEY: &str = "inbox";
 
-/// Who waits for any of several tasks.
+/// A waiter for any of several tasks.
 pub(crate) struct Watch {
     fired: Mutex<bool>,
     changed: Condvar,
@@ -99,13 +99,13 @@ impl Watch {
         Arc::new(Self { fired: Mutex::new(false), changed: Condvar::new() })
     }
 
-    /// Wakes whoever sleeps on it.
+    /// Wakes the thread that sleeps on it.
     pub(crate) fn fire(&self) {
         *lock(&self.fired) = true;
         self.changed.notify_all();
     }
 
-    /// Sleeps until fired or the moment has come, and disarms.
+    /// Sleeps until fired or until the given moment, and disarms.
     pub(crate) fn sleep_until(&self, until: Option<Instant>) {
         let mut fired = lock(&self.fired);
         while !*fired {
@@ -116,59 +116,60 @@ impl Watch {
     }
 }
 
-/// A thread's place: the signal that reaches it and the request it works on.
+/// A thread's slot: its cancel signal and the request that it works on.
 pub(crate) struct ThreadSlot {
     pub(crate) cancel: CancelSignal,
-    /// Text that the backend has sent for the task that runs.
+    /// Text that the backend has sent for the running task.
     pub(crate) sent: SentText,
-    /// Written by the slot's thread, under the state's lock; read by that thread while it
-    /// works, and by whoever ends the task in its place (to copy the prompt), also under the
-    /// state's lock. So a writer never waits.
+    /// Written by the slot's thread, under the state's lock; read by that thread while it works,
+    /// and, also under the state's lock, by another thread that ends the task in its place (to
+    /// copy the prompt). So a writer never waits.
     pub(crate) request: RwLock<Option<TaskRequest>>,
 }
 
-/// What the mutex guards.
+/// The state behind the mutex.
 pub(crate) struct State {
     pub(crate) store: Store,
     /// The number of the task that runs in each slot.
     pub(crate) running: Vec<Option<u64>>,
-    /// Somebody has begun to start the threads; set once.
+    /// Whether a start of the threads was begun; set once.
     pub(crate) starting: bool,
-    /// The threads are there, and the observers know.
+    /// Whether the threads exist and the observers were notified.
     pub(crate) started: bool,
     pub(crate) stopping: bool,
     pub(crate) stop_reported: bool,
-    /// Threads that have not ended, those about to be started included.
+    /// Threads that have not ended, including those about to be started.
     pub(crate) threads: usize,
     pub(crate) exited: Vec<bool>,
     pub(crate) unjoined: usize,
-    /// Threads that found nothing to do and have no ticket on its way.
+    /// Threads that found no work and have no ticket in transit.
     sleepers: usize,
     began_any: bool,
     last_failure_repeats: bool,
     completed: u64,
     failed: u64,
     dropped_unread: u64,
-    /// The tasks that somebody sleeps for, once for each sleeper.
+    /// The tasks that threads wait for, one entry for each waiting thread.
     awaited: Vec<u64>,
     room_waiters: usize,
     watches: Vec<Arc<Watch>>,
-    /// As a task gets them in its context: only a program that sends messages links their making.
+    /// As tasks receive them in their context: only programs that send messages link the code
+    /// that makes them.
     inbox: Vec<Value>,
-    /// The bytes of their texts.
+    /// The bytes of the messages' texts.
     inbox_bytes: usize,
-    /// What is to be called, by the order in which it came.
+    /// The callbacks to run, oldest first.
     callbacks: VecDeque<Box<QueuedCallback>>,
     last_callback: u64,
-    /// Callbacks of published ends that are not in the queue yet: their sweep goes on.
+    /// Callbacks of published ends that are not queued yet, because their sweep is not finished.
     callbacks_held: usize,
-    /// How long after it was queued the latest callback began, and the longest of these times.
+    /// The delay between queueing and start of the latest callback, and the longest such delay.
     callback_delay: Duration,
     callback_delay_max: Duration,
 }
 
 impl State {
-    /// Counts off this many sleeping threads at most; gives how many tickets are to be sent.
+    /// Removes at most this many threads from the sleepers; returns how many tickets to send.
     fn wake(&mut self, most: usize) -> usize {
         let woken = most.min(self.sleepers);
         self.sleepers -= woken;
@@ -180,7 +181,7 @@ pub(crate) struct Shared {
     pub(crate) id: HelperId,
     pub(crate) name: String,
     pub(crate) backend_name: String,
-    /// Who made the backend; nobody where it is one of the program's own.
+    /// The provider that created the backend; `None` for a custom backend.
     pub(crate) provider: Option<&'static Provider>,
     pub(crate) backend: Foreign<Box<dyn AiBackend>>,
     pub(crate) config: HelperConfig,
@@ -189,8 +190,8 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     /// A task has finished.
     finished: Condvar,
-    /// There may be room for a task.
-    room: Condvar,
+    /// Capacity may be available for a task.
+    capacity: Condvar,
     /// A thread has ended, or a stop's last outcome is published.
     pub(crate) stop_goes_on: Condvar,
     pub(crate) tickets: Tickets,
@@ -249,7 +250,7 @@ impl Shared {
                 callback_delay_max: Duration::ZERO,
             }),
             finished: Condvar::new(),
-            room: Condvar::new(),
+            capacity: Condvar::new(),
             stop_goes_on: Condvar::new(),
             tickets: Tickets::new(threads),
             slots: (0..threads).map(|_| slot()).collect(),
@@ -279,23 +280,23 @@ impl Shared {
         event
     }
 
-    /// The name that was given to the helper, or what its backend calls itself.
+    /// The helper's configured name, or else its backend's name.
     pub(crate) fn shown_name(&self) -> &str {
         self.config.name.as_deref().unwrap_or(&self.backend_name)
     }
 
-    /// Wakes sleeping threads that were counted off.
+    /// Sends tickets to threads that `wake` has removed from the sleepers.
     fn send_tickets(&self, tickets: usize) {
         (0..tickets).for_each(|_| self.tickets.send());
     }
 
-    /// Whether its backend sends anything to another device. One that panics when it is asked
-    /// is taken to do so.
+    /// Whether the backend sends anything to another device. `true` if the backend panics when
+    /// asked.
     pub(crate) fn leaves_device(&self) -> bool {
         self.fence(|| self.backend.leaves_device()).unwrap_or(true)
     }
 
-    /// How many threads have no task, running or waiting.
+    /// How many threads have no running or queued task.
     pub(crate) fn idle_threads(&self) -> usize {
         let state = self.lock();
         let running = state.running.iter().flatten().count();
@@ -306,7 +307,7 @@ impl Shared {
         TaskId::new(self.id, number)
     }
 
-    /// The task's number here, if it is of this helper.
+    /// The task's number at this helper, if the task belongs to it.
     fn number(&self, id: TaskId) -> Result<u64, Error> {
         if id.helper_id() == self.id { Ok(id.number()) } else { Err(Error::UnknownTask(id)) }
     }

@@ -1,4 +1,4 @@
-//! What the observers are notified of about a helper's tasks.
+//! Events about a helper's tasks that are reported to the observers.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,11 +9,11 @@ use crate::id::TaskId;
 use crate::task::{Task, millis};
 
 impl Shared {
-    /// Reports a suspension of the device while a task was here, from a moment (by the wall
-    /// clock and the steady one) to another.
+    /// Reports a suspension of the device during a task, between two moments (each by the wall
+    /// clock and the monotonic clock).
     pub(super) fn notify_suspended(&self, from: (SystemTime, Instant), to: (SystemTime, Instant)) {
         if self.observers.any() {
-            // Notes it; what the task is charged was decided before.
+            // Records it; the time charged to the task was computed before.
             let _ = self.observers.suspended.between(from, to);
         }
         if let Some(suspended) = self.observers.suspended.unreported() {
@@ -24,8 +24,8 @@ impl Shared {
         }
     }
 
-    /// Reports a task's end, and with it its last call where nothing was reported of that yet:
-    /// it went well just now, or its backend reports no calls.
+    /// Reports a task's end, together with its last call if that is not reported yet: the call
+    /// has just succeeded, or the backend reports no calls.
     pub(super) fn notify_end(
         &self,
         claim: &Claim,
@@ -72,7 +72,7 @@ impl Shared {
         self.observers.notify_all(&[call, end]);
     }
 
-    /// Reports that a result nobody had read made room for another.
+    /// Reports that an unread result was dropped for a newer one.
     pub(super) fn notify_dropped(&self, id: TaskId) {
         let mut event = self.event(EventKind::ResultDropped);
         event.task_id = Some(id);

@@ -1,4 +1,4 @@
-//! The way out: what became of a task, and waiting for it; what the helper says of itself.
+//! Results of tasks, waiting for them, and the helper's status.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now
 use crate::task::{Task, TaskLookup, TaskState, millis};
 
 impl Shared {
-    /// A copy of the finished task; `Ok(None)` while it is not finished, together with the
-    /// moment by which it should be looked at again.
+    /// A copy of the finished task; `Ok(None)` while it is not finished, together with the moment
+    /// at which to look again.
     pub(crate) fn poll(
         self: &Arc<Self>,
         id: TaskId,
@@ -45,7 +45,7 @@ impl Shared {
                 Ok(Err(self.look_again(queued.deadline, queued.deadline.is_some())))
             }
             Phase::Running(running) => {
-                // An end that its thread was asked for already is not asked for again.
+                // If its thread was already asked to end it, it is not asked again.
                 let asked = running.end_with.is_some();
                 let over = running.deadline.and_then(|at| at.checked_add(RUN_GRACE));
                 let again = self.look_again(over, running.own_deadline.is_some());
@@ -53,7 +53,7 @@ impl Shared {
             }
             Phase::Finished { .. } => match state.store.read(number) {
                 Some(task) => {
-                    self.notify_room(state);
+                    self.notify_capacity(state);
                     Ok(Ok(task))
                 }
                 None => Err(Error::UnknownTask(id)),
@@ -62,11 +62,12 @@ impl Shared {
         }
     }
 
-    /// A task has left the queue, or a result was read (see [`WhenResultsFull::RefuseTasks`]):
-    /// there may be room. For which of the waiting requests, their pictures decide.
-    pub(super) fn notify_room(&self, state: &State) {
+    /// Wakes waiting submissions: a task has left the queue, or a result was read (see
+    /// [`WhenResultsFull::RefuseTasks`]). All are woken, since which request fits depends on its
+    /// pictures.
+    pub(super) fn notify_capacity(&self, state: &State) {
         if state.room_waiters > 0 {
-            self.room.notify_all();
+            self.capacity.notify_all();
         }
     }
 
@@ -98,7 +99,7 @@ impl Shared {
         }
     }
 
-    /// Sleeps until the task ends or the moment has come (`None`: it has).
+    /// Sleeps until the task ends or until the given moment (`None`: it has passed).
     pub(super) fn sleep_for<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -128,14 +129,14 @@ impl Shared {
         let state = self.lock();
         let mut state = self.touch(state, number);
         let task = state.store.remove(number);
-        self.notify_room(&state);
+        self.notify_capacity(&state);
         task
     }
 
     pub(crate) fn clear(&self) -> usize {
         let mut state = self.lock();
         let tasks = state.store.clear();
-        self.notify_room(&state);
+        self.notify_capacity(&state);
         drop(state);
         tasks.len()
     }
@@ -182,7 +183,7 @@ impl Shared {
         true
     }
 
-    /// Waits a moment for an end that the task's own thread was asked for.
+    /// Waits briefly for an end that the task's own thread was asked for.
     pub(super) fn await_end(&self, number: u64) {
         let until = now().checked_add(CANCEL_HANDOVER);
         let mut state = self.lock();
@@ -220,7 +221,7 @@ impl Shared {
         }
     }
 
-    /// Puts a message where the next task begun sees it.
+    /// Adds a message to the inbox, which the next task to begin receives.
     pub(crate) fn put_message(&self, from: &str, text: String) -> Result<(), Error> {
         let bytes = text.len();
         if bytes > INBOX_BYTES_MAX {

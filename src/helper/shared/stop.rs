@@ -1,4 +1,4 @@
-//! Stopping: every task ends, every callback has somebody to run it, threads are joined or
+//! Stopping: every task ends, every callback gets a thread to run it, threads are joined or
 //! counted.
 
 use std::time::{Duration, Instant};
@@ -11,14 +11,13 @@ use crate::foreign;
 use crate::helper::worker;
 use crate::sync::{Arc, lock, now, wait_until};
 
-/// How long a stop waits for threads beyond what their backend asks for
-/// ([`AiBackend::stop_grace`](crate::AiBackend::stop_grace)). A thread that works on nothing
-/// ends in microseconds.
+/// How long a stop waits for threads, in addition to the backend's
+/// [`AiBackend::stop_grace`](crate::AiBackend::stop_grace). An idle thread ends in microseconds.
 const STOP_WAIT: Duration = Duration::from_millis(800);
 
 impl State {
-    /// Whether there is nothing left for a stop to wait for. Threads that an earlier one has
-    /// left to themselves are not waited for again.
+    /// Whether a stop has nothing left to wait for. Threads that an earlier stop has detached are
+    /// not waited for again.
     fn is_through(&self) -> bool {
         self.threads <= self.unjoined && self.is_quiet()
     }
@@ -32,7 +31,7 @@ impl Shared {
         self.join(now());
     }
 
-    /// From now on no task begins, and whoever looks at one ends it. What runs is cancelled.
+    /// From now on no task begins, and queued tasks are ended. Running tasks are cancelled.
     pub(crate) fn signal_stop(&self) {
         let mut state = self.lock();
         if std::mem::replace(&mut state.stopping, true) {
@@ -40,15 +39,15 @@ impl Shared {
         }
         let runs = state.running.iter().zip(&self.slots).filter(|(number, _)| number.is_some());
         let hooks: Vec<_> = runs.map(|(_, slot)| slot.cancel.raise()).collect();
-        self.room.notify_all();
+        self.capacity.notify_all();
         let woken = state.wake(usize::MAX);
         drop(state);
         self.send_tickets(woken);
         drop(hooks);
     }
 
-    /// Ends every task of a helper that was signalled to stop. Within an observer that waits
-    /// until the observer has returned.
+    /// Ends every task of a helper that was signalled to stop. Within an observer this is
+    /// deferred until the observer has returned.
     pub(crate) fn end_all(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         foreign::after_observers(move || {
@@ -67,8 +66,8 @@ impl Shared {
         });
     }
 
-    /// Ends the next task that waits at a stopped helper; gives its callback. Nothing if none
-    /// waits.
+    /// Ends the next queued task of a stopped helper; returns its callback. `None` if no task is
+    /// queued.
     #[allow(clippy::option_option)]
     fn end_next_queued(&self) -> Option<Option<Box<super::QueuedCallback>>> {
         let (number, queued) = self.lock().store.take_next()?;
@@ -76,8 +75,8 @@ impl Shared {
     }
 
     /// Waits for the threads of a helper that was signalled to stop at the given moment, and
-    /// notifies the observers. On a helper's own thread, within a callback and within an
-    /// observer it does not wait: what it waits for may wait for that.
+    /// notifies the observers. On a helper's own thread, within a callback and within an observer
+    /// it does not wait, since the threads may in turn wait for the caller.
     pub(crate) fn join(self: &Arc<Self>, signalled: Instant) {
         let waits =
             !worker::on_helper_thread() && !foreign::in_callback() && !foreign::in_observer();
@@ -94,7 +93,7 @@ impl Shared {
         foreign::after_observers(move || shared.run_abandoned());
     }
 
-    /// Joins the threads that end in time; gives the number of those left to themselves.
+    /// Joins the threads that end in time; returns the number of detached ones.
     fn await_threads(&self, signalled: Instant) -> usize {
         if !self.lock().is_through() {
             let until = signalled.checked_add(STOP_WAIT.saturating_add(self.stop_grace()));
@@ -108,7 +107,7 @@ impl Shared {
         let handles = std::mem::take(&mut *lock(&self.handles));
         for (slot, handle) in handles.into_iter().enumerate() {
             if self.lock().exited[slot] {
-                // Past all foreign code: the join takes microseconds.
+                // The thread has left all foreign code: the join takes microseconds.
                 let _ = handle.join();
             } else {
                 left += 1;
@@ -117,7 +116,7 @@ impl Shared {
         left
     }
 
-    /// What its backend may take to come back; a panic in it counts as zero.
+    /// The backend's stop grace; zero if the backend panics when asked.
     fn stop_grace(&self) -> Duration {
         self.fence(|| self.backend.stop_grace()).unwrap_or_default()
     }
@@ -130,8 +129,8 @@ impl Shared {
         self.observers.notify(&event);
     }
 
-    /// Tells those who wait for it that a stop's last outcome is published and its last
-    /// callback queued; gives the number of threads to wake with tickets.
+    /// Wakes waiting threads once a stop's last outcome is published and its last callback is
+    /// queued; returns the number of threads to wake with tickets.
     pub(super) fn if_stop_is_through(&self, state: &mut State) -> usize {
         if !state.stopping || !state.is_quiet() {
             return 0;

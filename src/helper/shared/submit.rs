@@ -1,4 +1,4 @@
-//! The way in: a request becomes a task that waits.
+//! Submission: a request becomes a queued task.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::sync::{Arc, earlier, now, wait_until};
 use crate::task::{ImageBounds, RequestBounds, TaskRequest};
 
 impl Shared {
-    /// Checks a request and puts it into the queue; waits for room this long.
+    /// Checks a request and adds it to the queue; waits this long for a free place.
     pub(crate) fn submit(
         self: &Arc<Self>,
         request: TaskRequest,
@@ -44,7 +44,7 @@ impl Shared {
             if state.stopping {
                 return Err(Error::Stopped(Box::new(request)));
             }
-            if self.has_room(&state, image_bytes) {
+            if self.has_capacity(&state, image_bytes) {
                 break;
             }
             let looked = now();
@@ -58,10 +58,11 @@ impl Shared {
             }
             let wake = earlier(earlier(until, deadline), state.store.next_expiry());
             state.room_waiters += 1;
-            let woken = wait_until(&self.room, state, wake);
+            let woken = wait_until(&self.capacity, state, wake);
             state = woken.unwrap_or_else(|| self.lock());
             state.room_waiters -= 1;
-            if until.is_some_and(|until| until <= now()) && !self.has_room(&state, image_bytes) {
+            if until.is_some_and(|until| until <= now()) && !self.has_capacity(&state, image_bytes)
+            {
                 return Err(Error::QueueFull(Box::new(request)));
             }
         }
@@ -73,8 +74,8 @@ impl Shared {
         Ok(self.task_id(number))
     }
 
-    /// Whether a task with so many bytes of pictures may wait.
-    pub(super) fn has_room(&self, state: &State, image_bytes: usize) -> bool {
+    /// Whether the queue has capacity for a task with this many bytes of pictures.
+    pub(super) fn has_capacity(&self, state: &State, image_bytes: usize) -> bool {
         let store = &state.store;
         let images_max = self.config.max_queued_image_bytes;
         if store.queued() >= self.config.queue_capacity
@@ -84,7 +85,8 @@ impl Shared {
         }
         match self.config.when_results_full {
             WhenResultsFull::DropOldest => true,
-            // Whatever is accepted must find a place without pushing out an unread result.
+            // Every accepted task must find a place for its result without dropping an unread
+            // one.
             WhenResultsFull::RefuseTasks => {
                 let owed = state.store.unread() + state.store.unfinished();
                 owed < self.config.max_results

@@ -1,4 +1,4 @@
-//! What a helper's thread takes up, and how it hands a task back.
+//! How a helper's thread takes its next task or callback, and ends its own task.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::sync::{earlier, now};
 use crate::task::{Exclusive, OnText, TaskRequest};
 use crate::task_error::TaskError;
 
-/// What there is to do for a thread.
+/// The next work for a thread.
 pub(crate) enum Next {
     Task {
         number: u64,
@@ -23,23 +23,23 @@ pub(crate) enum Next {
         on_text: Option<Foreign<OnText>>,
     },
     QueuedCallback(Box<QueuedCallback>),
-    /// The next task was due to end: it was ended.
+    /// The next task was due to end and was ended.
     Ended,
     Nothing,
     Stop,
 }
 
-/// What a backend made of a task.
+/// The outcome of a backend's call for a task.
 pub(crate) struct Done {
     pub(crate) outcome: Result<Reply, TaskError>,
-    /// When the first piece of text came.
+    /// When the first delta of text arrived.
     pub(crate) first_text: Option<Instant>,
     pub(crate) on_text: Option<Foreign<OnText>>,
 }
 
 impl Shared {
-    /// What a thread does next: callbacks come before tasks. A thread that will sleep if there
-    /// is nothing must take a ticket before it asks again.
+    /// The thread's next work: callbacks come before tasks. A thread that sleeps if there is none
+    /// must receive a ticket before it asks again.
     pub(crate) fn begin_next(&self, slot: usize, will_sleep: bool) -> Next {
         let mut state = self.lock();
         if let Some(callback) = state.take_callback(None) {
@@ -52,7 +52,7 @@ impl Shared {
             state.sleepers += usize::from(will_sleep);
             return Next::Nothing;
         };
-        self.notify_room(&state);
+        self.notify_capacity(&state);
         let now = now();
         let why = match () {
             () if state.stopping => terminated(),
@@ -65,7 +65,7 @@ impl Shared {
         Next::Ended
     }
 
-    /// Puts a claimed task into a thread's slot.
+    /// Puts a claimed task into the thread's slot.
     fn begin(
         &self,
         state: &mut State,
@@ -93,13 +93,14 @@ impl Shared {
             end_with: None,
         };
         self.slots[slot].cancel.reset();
-        // A context of the caller's own under that name is left alone; the messages wait.
+        // If the caller's context has this key already, it is kept and the messages stay in the
+        // inbox.
         if !state.inbox.is_empty() && !queued.request.context.contains_key(INBOX_KEY) {
             state.inbox_bytes = 0;
             let messages = Value::Array(std::mem::take(&mut state.inbox));
             queued.request.context.insert(INBOX_KEY.to_owned(), messages);
         }
-        // Empty so far: `end_own` took out the last one.
+        // The slot is empty here: `end_own` took the previous request.
         *self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner()) = Some(queued.request);
         state.store.set_running(number, running);
         state.running[slot] = Some(number);
@@ -107,9 +108,9 @@ impl Shared {
         Next::Task { number, deadline, on_text }
     }
 
-    /// Ends the task that a thread has worked on, unless somebody else ended it meanwhile. The
-    /// slot is empty afterwards; the callback, and whatever else is to be dropped, is the next
-    /// that a thread takes up.
+    /// Ends the task that a thread has worked on, unless another thread has ended it meanwhile.
+    /// The slot is empty afterwards; the callback, and all other values to drop, are the next
+    /// work that a thread takes.
     pub(crate) fn end_own(&self, slot: usize, number: u64, done: Done) {
         let mut state = self.lock();
         let mut held = self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner());

@@ -1,4 +1,4 @@
-//! What of a helper's inside no door leads to.
+//! Tests of helper internals that the public API does not reach.
 #![allow(clippy::unwrap_used)]
 
 use std::time::SystemTime;
@@ -18,7 +18,7 @@ fn a_watch_sleeps_until_its_moment_and_is_disarmed_by_waking() {
     let soon = || now() + Duration::from_millis(2);
     let until = soon();
     watch.sleep_until(Some(until));
-    assert!(now() >= until, "it slept");
+    assert!(now() >= until, "it waited");
     watch.fire();
     watch.sleep_until(None);
     let until = soon();
@@ -36,7 +36,7 @@ fn the_earlier_of_two_moments_is_the_one_that_comes() {
     assert_eq!(earlier(None, None), None);
 }
 
-/// Answers each task when it gets a word.
+/// Answers each task when it receives a message.
 struct Gate(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
 
 impl AiBackend for Gate {
@@ -90,7 +90,8 @@ fn only_the_watch_that_is_taken_back_goes() {
     assert!(state.watches.len() == 1 && Arc::ptr_eq(&state.watches[0], &other));
 }
 
-/// Submits a task that finds no room, makes room once it sleeps, and sees it come in.
+/// Submits to a full queue, frees a place once the submission waits, and checks that it is
+/// accepted.
 fn wakes_a_waiting_submit(helper: &crate::AutomationHelper, make_room: impl FnOnce()) {
     let long = Duration::from_secs(20);
     std::thread::scope(|scope| {
@@ -166,14 +167,14 @@ fn a_result_that_is_read_gives_its_place_to_a_submit_that_sleeps() {
     }
 }
 
-/// A helper on a device that has slept ever since it was switched on, and a task that came
-/// an hour ago by the wall clock, just now by `Instant`.
-fn asleep(config: HelperConfig) -> (Arc<Shared>, Queued, std::sync::Arc<Sleeps>) {
+/// A helper on a device that was suspended ever since it was switched on, and a task that was
+/// submitted an hour ago by the wall clock, just now by `Instant`.
+fn suspended_helper(config: HelperConfig) -> (Arc<Shared>, Queued, std::sync::Arc<Sleeps>) {
     let backend: Box<dyn AiBackend> =
         Box::new(Gate(std::sync::Mutex::new(std::sync::mpsc::channel().1)));
     let reported = std::sync::Arc::<Sleeps>::default();
     let mut observers = crate::observers::Observers::new(vec![Foreign::new(reported.clone())]);
-    Arc::get_mut(&mut observers).unwrap().suspended = SuspendedTime::as_if_always_asleep();
+    Arc::get_mut(&mut observers).unwrap().suspended = SuspendedTime::as_if_always_suspended();
     let queued = Queued {
         request: TaskRequest::new("x"),
         image_bytes: 0,
@@ -202,7 +203,8 @@ fn sleep_counts_against_a_deadline_and_where_it_shall() {
     for (counts, deadline, counted) in
         [(true, true, true), (false, true, false), (true, false, false), (false, false, false)]
     {
-        let (shared, mut queued, _) = asleep(HelperConfig::local().count_suspended_time(counts));
+        let (shared, mut queued, _) =
+            suspended_helper(HelperConfig::local().count_suspended_time(counts));
         queued.deadline = queued.deadline.filter(|_| deadline);
         assert_eq!(!shared.suspended_since(&queued).is_zero(), counted, "{counts} {deadline}");
     }
@@ -212,8 +214,8 @@ fn sleep_counts_against_a_deadline_and_where_it_shall() {
 fn a_task_that_runs_while_the_device_sleeps_is_charged_too() {
     for counts in [true, false] {
         let (shared, mut queued, reported) =
-            asleep(HelperConfig::local().count_suspended_time(counts));
-        // It is not late yet when its thread takes it up.
+            suspended_helper(HelperConfig::local().count_suspended_time(counts));
+        // It is not due yet when its thread takes it.
         let long_ago = std::mem::replace(&mut queued.created_at, SystemTime::now());
         let number = shared.lock().store.insert(queued);
         assert!(matches!(shared.begin_next(0, false), Next::Task { .. }));
@@ -227,7 +229,7 @@ fn a_task_that_runs_while_the_device_sleeps_is_charged_too() {
         let task = shared.lock().store.read(number);
         let kind = task.and_then(|task| task.error).map(|error| error.kind());
         assert_eq!(kind, counts.then_some(ErrorKind::Timeout));
-        // Reported once, whether it was charged or not.
+        // Reported once, whether the time was charged or not.
         shared.cancel(shared.task_id(number));
         assert_eq!(reported.0.load(Ordering::Relaxed), 1);
     }
@@ -235,8 +237,9 @@ fn a_task_that_runs_while_the_device_sleeps_is_charged_too() {
 
 #[test]
 fn a_sleep_shorter_than_what_is_left_ends_nothing() {
-    let (shared, mut queued, _) = asleep(HelperConfig::local().count_suspended_time(true));
-    // It is not late yet when its thread takes it up.
+    let (shared, mut queued, _) =
+        suspended_helper(HelperConfig::local().count_suspended_time(true));
+    // It is not due yet when its thread takes it.
     let long_ago = std::mem::replace(&mut queued.created_at, SystemTime::now());
     let number = shared.lock().store.insert(queued);
     assert!(matches!(shared.begin_next(0, false), Next::Task { .. }));
@@ -253,7 +256,7 @@ fn a_sleep_shorter_than_what_is_left_ends_nothing() {
 #[test]
 fn only_a_task_whose_time_goes_on_in_sleep_is_looked_at_again_before_its_end() {
     for (counts, has_deadline) in [(true, true), (true, false), (false, true), (false, false)] {
-        let (shared, ..) = asleep(HelperConfig::local().count_suspended_time(counts));
+        let (shared, ..) = suspended_helper(HelperConfig::local().count_suspended_time(counts));
         let looks = shared.look_again(None, has_deadline).is_some();
         assert_eq!(looks, counts && has_deadline, "{counts} {has_deadline}");
     }
@@ -277,7 +280,7 @@ fn a_thread_that_was_woken_sleeps_no_more() {
 
 #[test]
 fn one_message_may_fill_the_inbox_and_none_may_be_larger() {
-    let (shared, ..) = asleep(HelperConfig::local());
+    let (shared, ..) = suspended_helper(HelperConfig::local());
     let put = |bytes: usize| shared.put_message("other", "x".repeat(bytes));
     assert!(matches!(put(INBOX_BYTES_MAX + 1), Err(Error::InvalidRequest(_))));
     put(INBOX_BYTES_MAX).unwrap();

@@ -7,10 +7,10 @@ use automation_assistant::{ClockReading, ClockSource, SuspendWatch};
 #[test]
 fn sleep_is_the_difference_of_the_clocks() {
     let start = Instant::now();
-    let at = |awake: u64, sleepless: u64, source| {
+    let at = |awake: u64, suspend_adjusted: u64, source| {
         ClockReading::new(
             start + Duration::from_secs(awake),
-            Duration::from_secs(sleepless),
+            Duration::from_secs(suspend_adjusted),
             source,
         )
     };
@@ -31,9 +31,9 @@ fn sleep_is_the_difference_of_the_clocks() {
 #[test]
 fn a_watch_tells_each_sleep_once_and_adds_up_naps() {
     let start = Instant::now();
-    let at = |awake: u64, sleepless: u64, source| {
+    let at = |awake: u64, suspend_adjusted: u64, source| {
         let millis = Duration::from_millis;
-        ClockReading::new(start + millis(awake), millis(sleepless), source)
+        ClockReading::new(start + millis(awake), millis(suspend_adjusted), source)
     };
     let uptime = ClockSource::ProcUptime;
     let mut watch = SuspendWatch::starting_at(at(0, 0, uptime));
