@@ -43,12 +43,12 @@ pub(crate) struct HttpConfig {
     pub(crate) token_budget: Option<u64>,
 }
 
-/// Headers that the program sets, by name. A map of JSON: every program has its code anyway.
+/// Headers that the program sets, by name. A JSON map, whose code every program links anyway.
 #[derive(Clone, Default)]
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 pub(crate) struct FurtherHeaders(pub(crate) Map<String, Value>);
 
-/// Names alone: a value may be a key.
+/// Shows names only: a value may be a key.
 impl fmt::Debug for FurtherHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
@@ -228,22 +228,22 @@ impl HelperConfig {
         self
     }
 
-    /// Comet workspace. Defaults to `OPIK_WORKSPACE`, then to `default` where there is a key.
+    /// Comet workspace. Defaults to `OPIK_WORKSPACE`, then to `default` if there is a key.
     #[must_use]
     pub fn workspace(mut self, name: impl Into<String>) -> Self {
         self.http.workspace = Some(name.into());
         self
     }
 
-    /// A further header of each request, for gateways that want one: Azure's `api-key`,
-    /// Portkey's `x-portkey-api-key`, Cloudflare's `cf-aig-authorization`. One of the same name
-    /// (in any case) is replaced, also the one that holds the API key. A helper with such a header
+    /// Adds a header to each request, for gateways that require one: Azure's `api-key`,
+    /// Portkey's `x-portkey-api-key`, Cloudflare's `cf-aig-authorization`. It replaces a header of
+    /// the same name (in any case), also the one that holds the API key. A helper with such a header
     /// needs no API key. Defaults to none.
     ///
-    /// Its value is treated as a key: it goes to the endpoint's host alone, over plain http to
-    /// loopback alone (unless [`allow_insecure_http`](Self::allow_insecure_http) is set), and is in
-    /// no `Debug`, error, telemetry or trace. Spawning refuses names that HTTP or the request
-    /// itself sets, such as `host` and `content-type`.
+    /// Its value is treated as a key: it is sent only to the endpoint's host, over plain http only
+    /// to loopback (unless [`allow_insecure_http`](Self::allow_insecure_http) is set), and is in no
+    /// `Debug`, error, telemetry or trace. Spawning rejects names that HTTP or the request itself
+    /// sets, such as `host` and `content-type`.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into().to_ascii_lowercase();

@@ -294,18 +294,18 @@ fn error_info(task: &Task, error: &TaskError) -> Value {
     json!({ "exception_type": kind, "message": error.summary(), "traceback": facts })
 }
 
-/// Tokens as Opik counts them: 32-bit whole numbers.
+/// Tokens as Opik counts them: 32-bit integers.
 ///
 /// Cached tokens under the provider's own names, where Opik looks for them: it prices them lower.
 fn usage_json(usage: &Usage, provider: Option<&str>) -> Value {
     let count = |tokens: u64| i32::try_from(tokens).unwrap_or(i32::MAX);
     let (prompt, completion) = (usage.prompt_tokens, usage.completion_tokens);
-    let mut told = json!({
+    let mut tokens_json = json!({
         "prompt_tokens": count(prompt),
         "completion_tokens": count(completion),
         "total_tokens": count(usage.total_tokens),
     });
-    let Some(cached) = usage.cached_tokens else { return told };
+    let Some(cached) = usage.cached_tokens else { return tokens_json };
     let original = match provider {
         Some("anthropic") => [
             ("original_usage.input_tokens", prompt.saturating_sub(cached)),
@@ -319,12 +319,12 @@ fn usage_json(usage: &Usage, provider: Option<&str>) -> Value {
         ],
     };
     for (name, tokens) in original {
-        told[name] = count(tokens).into();
+        tokens_json[name] = count(tokens).into();
     }
-    told
+    tokens_json
 }
 
-/// Opik keeps scores as decimals of nine digits before the point and refuses a batch that holds
+/// Opik keeps scores as decimals of nine digits before the point and rejects a batch that holds
 /// a greater one.
 const SCORE_BELOW: f64 = 1e9;
 
@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cached_tokens_stand_where_opik_s_prices_look_for_them() {
+    fn cached_tokens_have_the_names_that_opik_s_prices_use() {
         let usage = |cached: u64| {
             let mut usage = Usage::new(100, 7);
             usage.cached_tokens = Some(cached);
@@ -356,6 +356,6 @@ mod tests {
             assert_eq!(usage_json(&usage(60), provider)[name], tokens, "{name}");
         }
         let plain = usage_json(&Usage::new(1, 2), Some("openai"));
-        assert_eq!(plain.as_object().map(|told| told.len()), Some(3));
+        assert_eq!(plain.as_object().map(Map::len), Some(3));
     }
 }

@@ -66,11 +66,11 @@ const SPOOL_BYTES_MIN: u64 = 1 << 20;
 
 /// The server, account and bounds of a trace sink.
 ///
-/// Settings that are not made are looked up: in the environment (`OPIK_URL_OVERRIDE`,
+/// Settings that are not set are looked up: in the environment (`OPIK_URL_OVERRIDE`,
 /// `OPIK_API_KEY`, `OPIK_WORKSPACE`, `OPIK_PROJECT_NAME`), then in the file `~/.opik.config` (or
-/// the one that `OPIK_CONFIG_PATH` names), as Opik's own clients do; then Comet's cloud is used,
-/// which needs a key. A key without a workspace goes with the workspace `default`. `Debug` never
-/// shows the key.
+/// the one that `OPIK_CONFIG_PATH` names), as Opik's own clients do; otherwise Comet's cloud is
+/// used, which needs a key. If a key is set and no workspace, the workspace is `default`. `Debug`
+/// never shows the key.
 ///
 /// ```
 /// use automation_assistant::OpikConfig;

@@ -32,8 +32,8 @@ pub(crate) struct OpikFile {
 }
 
 impl OpikFile {
-    /// The file that `OPIK_CONFIG_PATH` names, else the one in the user's home; empty if there is
-    /// none.
+    /// The file that `OPIK_CONFIG_PATH` names, else the one in the user's home; empty if it does
+    /// not exist.
     pub(crate) fn of_user(env: &Env<'_>) -> Result<Self, Error> {
         let home = env.variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" });
         let home = home.map(PathBuf::from);
@@ -49,8 +49,8 @@ impl OpikFile {
         Self::read(&path)
     }
 
-    /// The same; a file that cannot be read counts as empty where its server and key would not
-    /// count anyway.
+    /// As [`of_user`](Self::of_user), but a file that cannot be read counts as empty if its server
+    /// and key would not be used.
     pub(crate) fn behind(explicit: bool, env: &Env<'_>) -> Result<Self, Error> {
         let names = |variable| env.variable(variable).is_some();
         let decided = explicit || NAMES_AN_OPIK.into_iter().all(names);

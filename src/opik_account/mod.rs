@@ -11,10 +11,10 @@ pub(crate) const DEFAULT_BASE: &str = "https://www.comet.com/opik/api";
 pub(crate) const KEY_VARIABLE: &str = "OPIK_API_KEY";
 pub(crate) const BASE_VARIABLE: &str = "OPIK_URL_OVERRIDE";
 pub(crate) const WORKSPACE_VARIABLE: &str = "OPIK_WORKSPACE";
-/// The workspace of who names none, as Opik's own clients say it. Comet's cloud answers 403 to a
-/// request without one.
+/// The workspace if none is set, as in Opik's own clients. Comet's cloud answers 403 to a request
+/// without one.
 pub(crate) const DEFAULT_WORKSPACE: &str = "default";
-/// The path of the API at the address that a key can carry.
+/// The path of the API at the address in a key.
 const KEY_BASE_TAIL: &str = "/opik/api";
 /// The cloud's domain. Everything else is self-hosted, where no key is needed.
 const CLOUD_DOMAIN: &str = "comet.com";

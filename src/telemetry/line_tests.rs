@@ -58,7 +58,7 @@ fn a_long_text_is_cut_between_characters() {
 }
 
 #[test]
-fn what_finds_no_room_is_left_out_whole_and_the_line_stays_json() {
+fn a_field_that_does_not_fit_is_left_out_and_the_line_stays_json() {
     let mut line = start();
     for n in 0..20 {
         line.fact(&format!("hostile{n}"), Fact::Text(&"\u{1}".repeat(200)));

@@ -149,7 +149,7 @@ pub(super) fn check_rotation(path: &Path, files: u32) -> io::Result<()> {
 
 /// The number for the youngest of the older files: the first that is free, or else that of the
 /// oldest file that no process has open, which will be removed; a process that has a file open
-/// may still write to it. No process can open the file for writing until the returned lock is
+/// may still write to it. No writer can take it up until the returned lock is
 /// released.
 pub(super) fn number_for_older(path: &Path, files: u32) -> io::Result<(u32, Option<Held>)> {
     for number in 1..=files {

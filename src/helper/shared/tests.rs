@@ -92,7 +92,7 @@ fn only_the_watch_that_is_taken_back_goes() {
 
 /// Submits to a full queue, frees a place once the submission waits, and checks that it is
 /// accepted.
-fn wakes_a_waiting_submit(helper: &crate::AutomationHelper, make_room: impl FnOnce()) {
+fn wakes_a_waiting_submit(helper: &crate::AutomationHelper, free_place: impl FnOnce()) {
     let long = Duration::from_secs(20);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| helper.submit_task_wait("waits", long));
@@ -101,7 +101,7 @@ fn wakes_a_waiting_submit(helper: &crate::AutomationHelper, make_room: impl FnOn
             assert!(began.elapsed() < long, "it comes to wait");
             std::thread::yield_now();
         }
-        make_room();
+        free_place();
         assert!(waiting.join().unwrap().is_ok());
         assert!(began.elapsed() < long / 2, "it was woken");
     });
@@ -118,7 +118,7 @@ fn a_task_that_leaves_the_queue_gives_its_place_to_a_submit_that_sleeps() {
 }
 
 #[test]
-fn a_submit_whose_pictures_find_no_room_keeps_no_other_from_a_free_place() {
+fn a_submit_whose_pictures_do_not_fit_keeps_no_other_from_a_free_place() {
     let picture = || TaskRequest::new("p").image_bytes("image/gif", b"GIF89a".to_vec());
     let config = HelperConfig::local().queue_capacity(2).max_queued_image_bytes(6);
     let helper = crate::AutomationHelper::new(config).unwrap();
@@ -199,7 +199,7 @@ impl crate::event::Observe for Sleeps {
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
-fn sleep_counts_against_a_deadline_and_where_it_shall() {
+fn suspended_time_counts_against_a_deadline_if_configured() {
     for (counts, deadline, counted) in
         [(true, true, true), (false, true, false), (true, false, false), (false, false, false)]
     {
@@ -211,7 +211,7 @@ fn sleep_counts_against_a_deadline_and_where_it_shall() {
 }
 
 #[test]
-fn a_task_that_runs_while_the_device_sleeps_is_charged_too() {
+fn a_task_that_runs_while_the_device_is_suspended_is_charged_too() {
     for counts in [true, false] {
         let (shared, mut queued, reported) =
             suspended_helper(HelperConfig::local().count_suspended_time(counts));
@@ -236,7 +236,7 @@ fn a_task_that_runs_while_the_device_sleeps_is_charged_too() {
 }
 
 #[test]
-fn a_sleep_shorter_than_what_is_left_ends_nothing() {
+fn a_suspension_shorter_than_the_time_left_ends_nothing() {
     let (shared, mut queued, _) =
         suspended_helper(HelperConfig::local().count_suspended_time(true));
     // It is not due yet when its thread takes it.
@@ -254,7 +254,7 @@ fn a_sleep_shorter_than_what_is_left_ends_nothing() {
 }
 
 #[test]
-fn only_a_task_whose_time_goes_on_in_sleep_is_looked_at_again_before_its_end() {
+fn only_a_task_whose_suspended_time_counts_is_looked_at_again_before_its_end() {
     for (counts, has_deadline) in [(true, true), (true, false), (false, true), (false, false)] {
         let (shared, ..) = suspended_helper(HelperConfig::local().count_suspended_time(counts));
         let looks = shared.look_again(None, has_deadline).is_some();
