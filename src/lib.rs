@@ -228,3 +228,8 @@ pub use together::{
     AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,
     Pipeline, Race, Speech, Stage, Together, Tried, Want, WhyNot,
 };
+
+/// The README's programs, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,16 +6,24 @@
 //! - [`custom_backend`]: a backend of your own
 //! - [`tools`]: a function that the model may call
 //! - [`report`]: an audit file, and the debrief of it
+//! - [`apis_and_bounds`]: what each API does, which models need what, every bound of a helper
 //! - [`what_happens_when`]: what each fault ends in
+//! - [`on_a_phone`]: Termux on Android
+//! - [`opik_traces`]: prompts, tokens and cost in Opik
+//! - [`security`]: what is protected, and what is not
 //!
 //! They use the embedded engine, which needs no key, no network and no model, and echoes its
 //! prompt. For a model, replace [`HelperConfig::local()`](crate::HelperConfig::local) with
 //! [`HelperConfig::chatgpt()`](crate::HelperConfig::chatgpt) or one of its sisters.
 
+pub mod apis_and_bounds;
 pub mod chat;
 pub mod cloud_and_local;
 pub mod custom_backend;
+pub mod on_a_phone;
+pub mod opik_traces;
 pub mod pool;
 pub mod report;
+pub mod security;
 pub mod tools;
 pub mod what_happens_when;

@@ -31,6 +31,7 @@ mod observers;
 #[cfg(feature = "http")]
 mod opik;
 mod partial;
+mod readme;
 #[cfg(feature = "http")]
 mod real_model;
 mod resources;

@@ -1,0 +1,31 @@
+//! Traces in Opik: what was asked, what it took and what it cost, in a browser.
+//!
+//! Start an Opik of your own (in a clone of comet-ml/opik: `./opik.sh`; it answers at
+//! `http://localhost:5173`), then
+//!
+//! ```text
+//! export OPIK_URL_OVERRIDE=http://localhost:5173/api
+//! export OPIK_PROJECT_NAME=experiments
+//! cargo run --release --example experiment
+//! ```
+//!
+//! The program prints a table (model, p50 and p95, tokens, scores) and says how many traces and
+//! scores were sent and dropped. In Opik, open the project `experiments` and filter by the tag
+//! `capitals and sums`: one trace a prompt, its span with model, provider and tokens, its scores
+//! beside it. With Comet's cloud, set `OPIK_API_KEY` (and `OPIK_WORKSPACE`) instead.
+//!
+//! In a program:
+//! `AutomationAssistantManager::builder().opik(OpikConfig::new().spool("traces.jsonl"))`. Comet
+//! helpers then trace metadata and usage; others with `.trace(TraceMode::Metadata)`; prompts and
+//! replies only with `TraceMode::Content`. One sink thread per manager, started by the first helper
+//! that traces; a bounded queue that drops the oldest and counts it; a sink that fails never fails
+//! or slows a task. What waits in memory (up to 2 s of traces) is lost when the process is killed,
+//! unless it had reached the spool. Nothing here was run against a live Opik by its authors:
+//! requests are held against its published contract, and a stand-in plays each status.
+//!
+//! ```
+//! use automation_assistant::{HelperConfig, TraceMode};
+//!
+//! let config = HelperConfig::local().trace(TraceMode::Metadata);
+//! # let _ = config;
+//! ```

@@ -1,0 +1,36 @@
+//! What is protected, and what is not.
+//!
+//! - **Keys** never appear in `Debug`, errors, panics, telemetry, traces, URLs, or the environment
+//!   of a child process; what a server says back is cleaned of key, prompt and context before it is
+//!   kept. A test plants a key, a prompt and a reply on every path and searches all that comes out
+//!   (`tests/it/secrets`). Redirects are not followed. Over plain http a key goes to loopback only,
+//!   unless `allow_insecure_http` is set; a proxy never sees one.
+//! - **Prompts and replies** are never in telemetry, and in traces only by `TraceMode::Content`.
+//!   `Task` and `TaskRequest` hold them, and `Serialize` writes them: mind where you send those.
+//! - **TLS** is verified always; there is no switch for it. Roots can be replaced by a PEM file.
+//! - **Input from outside** is bounded (replies, lines, nesting, waits) and parsed into typed
+//!   values; header and JSON injection are refused. The audit file and the spool are made with mode
+//!   0600, and a symbolic link in their place is not followed; one with further names (hard links)
+//!   is never cut. Nothing that is opened is waited for: a pipe in the place of any file is an
+//!   error.
+//! - **Files that several processes write** are guarded by the kernel's advisory locks, so a
+//!   process that is killed leaves none. Rotation locks the empty `NAME.lock` beside the file and
+//!   the folder; while another holds those, and on a file system without locks, the file is written
+//!   on and that is counted (`TelemetryStats::rotations_skipped`).
+//! - `unsafe_code` is forbidden in this crate.
+//!
+//! What is not: a program that sets its logger to level `trace` gets the HTTP library's raw bytes,
+//! key included (filter the target `ureq_proto`); memory is not wiped; a device's other users with
+//! root, a debugger, or a core dump see everything; a model's answer is foreign text, so treat tool
+//! arguments as hostile. The embedded engine and `AiBackend`s of yours run in your process, with
+//! its rights.
+//!
+//! To report a weakness, open a private security advisory at this repository's host, or write to
+//! its maintainers; do not open a public issue first.
+//!
+//! ```
+//! use automation_assistant::HelperConfig;
+//!
+//! let config = HelperConfig::chatgpt().api_key("sk-secret");
+//! assert!(!format!("{config:?}").contains("sk-secret"));
+//! ```
