@@ -197,9 +197,11 @@ impl TaskError {
         self
     }
 
-    /// The same with this partial text, unless it has one already or the text is empty.
-    pub(crate) fn with_partial_if_none(self, text: String) -> Self {
-        if self.0.partial.is_some() { self } else { self.with_partial(text) }
+    /// The same with this partial text, unless it has one at least as long: a backend knows what its
+    /// last request got, the text that was sent is that of all its requests.
+    pub(crate) fn with_partial_if_longer(self, text: String) -> Self {
+        let has = self.0.partial.as_ref().map_or(0, |partial| partial.len());
+        if has >= text.len() { self } else { self.with_partial(text) }
     }
 
     /// The kind of failure.

@@ -1,12 +1,14 @@
 //! Deadlines and time-outs: who ends a task whose time is over, and when.
 
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AutomationHelper, ErrorKind, HelperConfig, Priority, TaskId, TaskRequest, TaskState,
 };
 
-use crate::support::{LONG, echo, gate, one_helper};
+use crate::support::{LONG, echo, gate, one_helper, until};
 
 #[test]
 fn only_those_whose_time_is_over_leave_the_queue() {
@@ -45,6 +47,47 @@ fn only_those_whose_time_is_over_leave_the_queue() {
         keeper.go.send(()).unwrap();
     }
     assert!(handle.wait_task(endless, LONG).unwrap().is_success());
+}
+
+#[test]
+fn a_wait_that_began_in_the_queue_ends_when_the_task_is_overdue() {
+    let (backend, keeper) = gate();
+    let (manager, helper) = one_helper(HelperConfig::local(), backend);
+    let handle = manager.get_helper(helper).unwrap();
+    handle.submit_task("plug").unwrap();
+    keeper.next();
+    let (ready, is_ready) = channel();
+    let waiting = thread::spawn(move || {
+        ready.send(()).unwrap();
+        handle.ask(TaskRequest::new("late").timeout(Duration::from_millis(50)))
+    });
+    is_ready.recv().unwrap();
+    until("the second is queued", || {
+        manager.get_helper(helper).unwrap().get_status().queued_tasks == 1
+    });
+    keeper.go.send(()).unwrap();
+    keeper.next();
+    // Its backend answers only after the wait has ended.
+    let task = waiting.join().unwrap().unwrap();
+    assert_eq!(task.error.unwrap().kind(), ErrorKind::Timeout);
+    keeper.go.send(()).unwrap();
+}
+
+#[test]
+fn an_answer_far_beyond_the_time_is_no_success_though_nobody_looked() {
+    let (backend, keeper) = gate();
+    let (manager, helper) = one_helper(HelperConfig::local(), backend);
+    let handle = manager.get_helper(helper).unwrap();
+    let (done, is_done) = channel();
+    let request = TaskRequest::new("late").timeout(Duration::from_millis(1));
+    let request = request.on_done(move |task| done.send(task.clone()).unwrap());
+    handle.submit_task(request).unwrap();
+    keeper.next();
+    let began = Instant::now();
+    until("its time and the grace are over", || began.elapsed() > Duration::from_millis(300));
+    keeper.go.send(()).unwrap();
+    let task = is_done.recv_timeout(LONG).unwrap();
+    assert_eq!(task.error.unwrap().kind(), ErrorKind::Timeout);
 }
 
 #[test]

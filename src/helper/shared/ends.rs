@@ -156,7 +156,9 @@ impl Shared {
         let request_bytes = claim.request.text_bytes();
         let (reply, error) = match outcome {
             Ok(reply) => (Some(reply), None),
-            Err(error) => (None, Some(error.with_partial_if_none(std::mem::take(&mut claim.sent)))),
+            Err(error) => {
+                (None, Some(error.with_partial_if_longer(std::mem::take(&mut claim.sent))))
+            }
         };
         let provider = reply.as_ref().and_then(|reply| reply.provider.clone());
         let api = reply.as_ref().and_then(|reply| reply.api);

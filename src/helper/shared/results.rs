@@ -42,7 +42,11 @@ impl Shared {
         };
         match phase {
             Phase::Queued(queued) => {
-                Ok(Err(self.look_again(queued.deadline, queued.deadline.is_some())))
+                // One that begins meanwhile is overdue then at the earliest.
+                let time = queued.request.timeout.unwrap_or(self.timeout);
+                let overdue = now().checked_add(time).and_then(|at| at.checked_add(RUN_GRACE));
+                let over = earlier(queued.deadline, overdue);
+                Ok(Err(self.look_again(over, queued.deadline.is_some())))
             }
             Phase::Running(running) => {
                 // If its thread was already asked to end it, it is not asked again.

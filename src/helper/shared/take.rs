@@ -8,7 +8,7 @@ use super::callbacks::QueuedCallback;
 use super::due::{expired_in_queue, terminated};
 use super::ends::Claim;
 use super::{INBOX_KEY, Shared, State};
-use crate::backend::Reply;
+use crate::backend::{Reply, timed_out};
 use crate::foreign::Foreign;
 use crate::store::{Queued, Running};
 use crate::sync::{earlier, now};
@@ -117,20 +117,26 @@ impl Shared {
         let request = held.take();
         drop(held);
         let sent = &self.slots[slot].sent;
-        let text = if done.outcome.is_err() { sent.copy() } else { String::new() };
-        sent.forget();
         let Some(running) = state.store.claim_running(number) else {
+            sent.forget();
             if let Some(leftover) = QueuedCallback::leftover(request, done.on_text) {
                 state.push_callback(leftover);
             }
             return;
         };
         drop(state);
+        // Late beyond the grace it is over, whether or not anyone looked at it meanwhile.
+        let outcome = match done.outcome {
+            Ok(_) if self.is_overdue(&running, now()) => Err(timed_out()),
+            outcome => outcome,
+        };
+        let text = if outcome.is_err() { sent.copy() } else { String::new() };
+        sent.forget();
         let request = request.unwrap_or_else(|| TaskRequest::new(""));
         let mut claim = Claim::running(number, running, request, text);
         claim.on_text = done.on_text;
         claim.first_text = done.first_text;
-        let callback = self.finish(claim, done.outcome);
+        let callback = self.finish(claim, outcome);
         self.queue_callback(callback);
     }
 }
