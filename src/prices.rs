@@ -40,7 +40,8 @@ impl Price {
 /// A model that is not in the table has an unknown price, not a price of zero.
 ///
 /// ```
-/// use automation_assistant::{Price, Prices, Usage};
+/// use automation_assistant::Usage;
+/// use automation_assistant::limits::{Price, Prices};
 ///
 /// let prices = Prices::new().model("gpt-4o-mini", Price::per_million(0.15, 0.60));
 /// let cost = prices.cost("gpt-4o-mini-2024-07-18", &Usage::new(1_000_000, 500_000));

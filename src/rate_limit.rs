@@ -34,7 +34,8 @@ pub(crate) const TOKENS_PER_IMAGE: u64 = 1000;
 /// The limits that a provider reports (`x-ratelimit-…` headers, `retry-after`) are respected too.
 ///
 /// ```
-/// use automation_assistant::{HelperConfig, RateLimiter};
+/// use automation_assistant::HelperConfig;
+/// use automation_assistant::limits::RateLimiter;
 ///
 /// let limiter = RateLimiter::new().requests_per_minute(60).tokens_per_minute(100_000);
 /// let fast = HelperConfig::chatgpt().model("gpt-4o-mini").rate_limiter(&limiter);

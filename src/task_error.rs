@@ -51,7 +51,8 @@ pub enum ErrorKind {
     ResponseTooLarge,
     /// The backend does not support what the request asks for.
     Unsupported,
-    /// A failure of a custom backend that fits no other kind.
+    /// A failure that fits no other kind: of a custom backend, or a model that asks for more rounds
+    /// of tool calls than `max_tool_rounds`.
     Other,
 }
 

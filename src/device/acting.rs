@@ -30,7 +30,8 @@ impl DeviceReader {
     /// not a command-line argument.
     ///
     /// ```
-    /// use automation_assistant::{DeviceReader, TaskRequest};
+    /// use automation_assistant::TaskRequest;
+    /// use automation_assistant::device::DeviceReader;
     ///
     /// let mut request = TaskRequest::new("Tell me on my phone when the battery is low.");
     /// let reader = DeviceReader::new().termux(true);

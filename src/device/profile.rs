@@ -13,7 +13,8 @@ use crate::config::{
 /// Bounds that suit a device: threads, queues, results, times.
 ///
 /// ```
-/// use automation_assistant::{DeviceProfile, HelperConfig};
+/// use automation_assistant::HelperConfig;
+/// use automation_assistant::device::DeviceProfile;
 ///
 /// let profile = DeviceProfile::detect();
 /// let config = profile.apply(HelperConfig::local().name("notes"));

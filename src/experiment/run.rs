@@ -31,7 +31,8 @@ type Scorer = Box<dyn Fn(&Task) -> f64>;
 /// the traces of helpers that trace get the experiment's name as a tag, and the scores.
 ///
 /// ```
-/// use automation_assistant::{AutomationAssistantManager, Experiment, create_local_helper};
+/// use automation_assistant::experiment::Experiment;
+/// use automation_assistant::{AutomationAssistantManager, create_local_helper};
 ///
 /// let manager = AutomationAssistantManager::new(2);
 /// let report = Experiment::new("greetings")

@@ -6,8 +6,13 @@
 //! [`TaskError::partial`](crate::TaskError::partial). So is what a model had written when the task
 //! timed out, was cancelled, or lost its connection.
 //!
+//! A model may be silent for long. To end a task at once, also before its first word, submit it with
+//! [`submit_task`](crate::AutomationHelper::submit_task), which returns its id, and call
+//! [`cancel_task`](crate::AutomationHelper::cancel_task) from another thread.
+//!
 //! ```
 //! use automation_assistant::{AutomationAssistantManager, HelperConfig, TaskRequest, Turn};
+//! use std::io::Write;
 //! use std::ops::ControlFlow;
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +20,13 @@
 //! let manager = AutomationAssistantManager::new(1);
 //! let helper = manager.spawn(HelperConfig::local().system_prompt("Answer in one sentence."))?;
 //!
-//! // Set by whoever may stop the answer: a signal handler, a button.
+//! // Set by a signal handler or a button. It is read at the next delta.
 //! let stop = Arc::new(AtomicBool::new(false));
 //! let stopped = Arc::clone(&stop);
 //! let history = [Turn::user("My name is Ada."), Turn::assistant("Hello, Ada.")];
 //! let request = TaskRequest::new("What is my name?").turns(history).on_text_control(move |delta| {
 //!     print!("{delta}");
+//!     let _ = std::io::stdout().flush();
 //!     match stopped.load(Ordering::Relaxed) {
 //!         true => ControlFlow::Break(()),
 //!         false => ControlFlow::Continue(()),

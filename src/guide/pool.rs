@@ -2,7 +2,7 @@
 //!
 //! [`Together::batch`](crate::together::Together::batch) gives each idle helper the next request
 //! and returns the answers in the order of the requests. Each request has 300 s from its hand-over
-//! to a helper; [`deadline`](crate::together::Together::deadline) sets an end for the whole batch.
+//! to a helper, and in them the helper's own time-out; [`deadline`](crate::together::Together::deadline) sets an end for the whole batch.
 //! What no helper was asked then is an
 //! [`Error::NotAsked`](crate::Error::NotAsked) in its answer, and a `not_asked` event.
 //!

@@ -6,7 +6,7 @@
 //!   (`tests/it/secrets`). Redirects are not followed. Over plain http a key goes to loopback only,
 //!   unless `allow_insecure_http` is set; a proxy never sees one.
 //! - **Prompts and replies** are never in telemetry, and in traces only by `TraceMode::Content`.
-//!   `Task` and `TaskRequest` hold them, and `Serialize` writes them: mind where you send those.
+//!   `Task` and `TaskRequest` hold them, and a serialized `Task` shows them: mind where you send those.
 //! - **TLS** is verified always; there is no switch for it. Roots can be replaced by a PEM file.
 //! - **Input from outside** is bounded (replies, lines, nesting, waits) and parsed into typed
 //!   values; header and JSON injection are refused. The audit file and the spool are made with mode

@@ -23,12 +23,13 @@
 //! | name look-up hangs, or the connection does not come up | retried; then `Network` | 10 s an attempt (`connect_timeout`) |
 //! | certificate not trusted, wrong host name | `Network`, not retried | one attempt |
 //! | the server accepts and stays silent | `Timeout` | the task's time, or `first_byte_timeout` |
-//! | the answer falls silent (keep-alive comments do not count) | `Timeout`, with `partial()` | 30 s, Local 60 s (`idle_timeout`) |
+//! | the answer falls silent (keep-alive comments do not count) | `Timeout`, with `partial()` | 30 s, Anthropic and Local 60 s (`idle_timeout`) |
 //! | the answer breaks off | retried if no text was delivered; then `Truncated`, with `partial()` | at once after text |
 //! | an error in mid-stream | that error, with `partial()` | at once |
 //! | HTML, an empty body, no choices, another encoding | `Protocol` | one attempt |
 //! | the answer is larger than `max_reply_bytes` | `ResponseTooLarge` | at the bound |
 //! | the model refuses, or the provider withholds the answer | `ContentFiltered` | at once |
+//! | more rounds of tool calls than `max_tool_rounds` | `Other`, with `partial()` | at once |
 //! | a tool fails, panics, is unknown, or gets arguments that are no JSON | the model is told, and goes on | `max_tool_rounds` (8) |
 //! | the deadline passes in the queue | `Timeout`, 0 attempts | the deadline |
 //! | `cancel_task` | `Cancelled`; in mid-answer the thread was free within 1 ms on loopback (40 of 40; the test allows 200 ms, for busy machines) | at once; while connecting, `connect_timeout` |

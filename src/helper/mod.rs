@@ -25,11 +25,12 @@ use crate::telemetry::Telemetry;
 
 /// A helper: OS threads that take tasks from a queue and call a backend.
 ///
-/// Usable by itself or through a manager. Clones are handles to the same helper. The helper
-/// is stopped when the last clone of the handle that made it is dropped (or by its manager,
-/// or by [`stop`](Self::stop)); handles from
-/// [`get_helper`](crate::AutomationAssistantManager::get_helper) do not keep it running, but
-/// can read its results for as long as they live.
+/// Usable by itself or through a manager. Clones are handles to the same helper. A helper of
+/// a manager runs until it is terminated or its manager is dropped; handles from
+/// [`spawn`](crate::AutomationAssistantManager::spawn) and
+/// [`get_helper`](crate::AutomationAssistantManager::get_helper) do not keep it running, but can
+/// read its results for as long as they live. One made by [`new`](Self::new) is stopped by
+/// [`stop`](Self::stop), or when the last clone of its handle is dropped.
 ///
 /// ```
 /// use automation_assistant::{AutomationHelper, HelperConfig};

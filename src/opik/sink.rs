@@ -39,7 +39,8 @@ const STACK_BYTES: usize = 512 << 10;
 /// the manager) sends the remaining entries, for at most [`OpikConfig::close_timeout`].
 ///
 /// ```no_run
-/// use automation_assistant::{AutomationAssistantManager, HelperConfig, OpikConfig, TraceMode};
+/// use automation_assistant::opik::OpikConfig;
+/// use automation_assistant::{AutomationAssistantManager, HelperConfig, TraceMode};
 /// use std::time::Duration;
 ///
 /// let opik = OpikConfig::new().url("http://localhost:5173/api");

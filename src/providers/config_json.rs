@@ -84,9 +84,7 @@ fn read(fields: Map<String, Value>) -> Result<HelperConfig, String> {
 fn kind_of(value: &Value) -> Result<BackendType, &'static str> {
     let mut all = Provider::all().iter();
     let found = all.find(|provider| value == provider.name());
-    found
-        .map(|provider| provider.backend_type())
-        .ok_or("is none of chatgpt, comet, local, anthropic, custom")
+    found.map(|provider| provider.backend_type()).ok_or("names no provider: see Provider::all")
 }
 
 /// A setting that one of the providers has for itself.

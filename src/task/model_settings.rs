@@ -49,7 +49,9 @@ impl TaskRequest {
 
     /// Called with each delta of the answer's text as it arrives. Runs on the helper's thread,
     /// outside every lock; a panic in it ends the task as
-    /// [`Panicked`](crate::ErrorKind::Panicked). Setting it asks the server for a stream.
+    /// [`Panicked`](crate::ErrorKind::Panicked). Setting it asks the server for a stream. Text that
+    /// a model writes before it calls a tool comes here too; the task's result is the text of its
+    /// last reply alone.
     #[must_use]
     pub fn on_text(self, mut callback: impl FnMut(&str) + Send + 'static) -> Self {
         self.on_text_control(move |text| {

@@ -142,7 +142,8 @@ pub struct Task {
     pub api: Option<OpenAiApi>,
     /// Whether the embedded engine answered, which returns its input: no model answered.
     pub echoed: bool,
-    /// How many times the backend was called; 0 for a task that never ran.
+    /// How many calls were made for it, those included that reached no server; 0 for a task that
+    /// never ran.
     pub attempts: u32,
     /// Time spent in the queue, in milliseconds.
     pub queue_ms: f64,

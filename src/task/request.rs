@@ -137,6 +137,10 @@ impl TaskRequest {
 
     /// Asks for an answer that follows a JSON schema. Read it with [`Task::parse_result`].
     ///
+    /// The schema is sent as strict where the provider knows that: OpenAI's strict mode wants
+    /// `"additionalProperties": false` in each object and every property in `required`, and rejects
+    /// others as [`InvalidRequest`](crate::ErrorKind::InvalidRequest).
+    ///
     /// The name consists of letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
     #[must_use]
     pub fn reply_schema(mut self, name: impl Into<String>, schema: Value) -> Self {
@@ -145,7 +149,8 @@ impl TaskRequest {
         self
     }
 
-    /// How often a failed call is retried, for this task. Defaults to the helper's
+    /// How often a failed call is retried, for this task; a backend of the program's own retries by
+    /// itself or not at all. Defaults to the helper's
     /// [`max_retries`](crate::HelperConfig::max_retries).
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
