@@ -27,9 +27,11 @@ const INPUT_BYTES: usize = 4 << 10;
 const INPUT_BYTES_MAX: usize = 16 << 10;
 /// Longest headers of a reply. OpenAI's take about 2 KiB.
 pub(super) const HEADER_BYTES_MAX: usize = 8 << 10;
-/// Size of a connection's buffer for what goes out, and the most that is sent at once: what a
-/// record of TLS can hold. A request that fits, headers and body, is one write.
-const OUTPUT_BYTES: usize = 16 << 10;
+/// First size of a connection's buffer for what goes out: a chat request and its headers. The heap
+/// keeps what a thread ever touched of it, also while the call waits.
+const OUTPUT_BYTES: usize = 4 << 10;
+/// Largest size of that buffer, and the most that is sent at once: what a TLS record holds.
+const OUTPUT_BYTES_MAX: usize = 16 << 10;
 
 /// Makes connections.
 #[derive(Debug)]
@@ -169,11 +171,7 @@ impl Transport for Connection {
         if let (true, Some(rewrite)) = (begins, &inner.rewrite) {
             inner.buffers.filled_output += rewrite.apply(&mut inner.buffers.output);
         }
-        if inner.buffers.filled_output >= inner.buffers.output.len() {
-            inner.send()
-        } else {
-            Ok(())
-        }
+        if inner.buffers.filled_output >= OUTPUT_BYTES_MAX { inner.send() } else { Ok(()) }
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
@@ -243,14 +241,19 @@ impl Buffer {
 
     /// The next piece to send.
     fn unsent(&self) -> Option<&[u8]> {
-        let end = self.filled_output.min(self.sent + OUTPUT_BYTES);
+        let end = self.filled_output.min(self.sent + OUTPUT_BYTES_MAX);
         self.output.get(self.sent..end).filter(|piece| !piece.is_empty())
     }
 
     /// Room for more output; there always is some.
     fn room(&mut self) -> &mut [u8] {
+        let gathered = &self.output[..self.filled_output];
+        // More is asked for before the headers have ended: one of them did not fit.
+        let is_cut = !gathered.is_empty() && !gathered.windows(4).any(|four| four == b"\r\n\r\n");
         if self.output.is_empty() {
             self.output = vec![0; OUTPUT_BYTES];
+        } else if gathered.len() == self.output.len() || is_cut {
+            self.output.resize(OUTPUT_BYTES_MAX.max(self.output.len()), 0);
         }
         &mut self.output[self.filled_output..]
     }
@@ -303,7 +306,8 @@ mod tests {
     #[test]
     fn output_is_gathered_and_sent_in_pieces() {
         let mut buffer = Buffer::default();
-        assert_eq!(buffer.room().len(), OUTPUT_BYTES);
+        let head = b"POST / HTTP/1.1\r\n\r\n";
+        buffer.room()[..head.len()].copy_from_slice(head);
         buffer.filled_output += 100;
         assert_eq!(buffer.room().len(), OUTPUT_BYTES - 100);
         assert_eq!(buffer.unsent().map(<[u8]>::len), Some(100));
@@ -313,6 +317,20 @@ mod tests {
         assert_eq!(buffer.unsent(), None);
         buffer.release_output();
         assert_eq!(buffer.room().len(), OUTPUT_BYTES);
+    }
+
+    #[test]
+    fn output_grows_where_headers_or_a_body_need_it() {
+        // Headers whose next line found no room.
+        let mut buffer = Buffer::default();
+        buffer.room()[..8].copy_from_slice(b"POST / H");
+        buffer.filled_output = 8;
+        assert_eq!(buffer.room().len(), OUTPUT_BYTES_MAX - 8);
+        // A body that goes on.
+        let mut buffer = Buffer::default();
+        buffer.room()[..4].copy_from_slice(b"\r\n\r\n");
+        buffer.filled_output = OUTPUT_BYTES;
+        assert_eq!(buffer.room().len(), OUTPUT_BYTES_MAX - OUTPUT_BYTES);
     }
 
     #[test]
