@@ -15,13 +15,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::sync::thread_local;
 
-/// Runs foreign code; returns `None` if it panicked. A panic payload whose drop panics in turn is
-/// caught too.
+/// Runs foreign code; returns `None` if it panicked. If the drop of the panic's payload panics in
+/// turn, that is caught too, and the payload of that panic is leaked: to drop it could go on so.
 pub(crate) fn catch_panic<T>(call: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+            if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(second);
+            }
             None
         }
     }

@@ -56,10 +56,12 @@ impl Tickets {
 }
 
 /// Chooses lanes: high before normal before low; after eight takes in a row that passed over a
-/// lower lane, one from the lowest lane that is not empty.
+/// lower lane, one from the lowest lane that is not empty. Of those, every eighth goes to the lane
+/// between the two instead, which would wait for ever where both others never empty.
 #[derive(Debug, Default)]
 pub(crate) struct LaneChoice {
     passed_over: u32,
+    lowest_taken: u32,
 }
 
 impl LaneChoice {
@@ -73,7 +75,18 @@ impl LaneChoice {
         }
         if self.passed_over >= PASS_OVER_MAX {
             self.passed_over = 0;
-            return Some(lowest);
+            let between = (highest + 1..lowest).find(|&lane| waiting[lane] > 0);
+            return match between {
+                Some(lane) if self.lowest_taken >= PASS_OVER_MAX - 1 => {
+                    self.lowest_taken = 0;
+                    Some(lane)
+                }
+                Some(_) => {
+                    self.lowest_taken += 1;
+                    Some(lowest)
+                }
+                None => Some(lowest),
+            };
         }
         self.passed_over += 1;
         Some(highest)
@@ -90,6 +103,14 @@ mod tests {
         let order: Vec<_> = (0..20).filter_map(|_| choice.next([9, 9, 9])).collect();
         let expected: Vec<_> = (1..=20).map(|n| if n % 9 == 0 { 2 } else { 0 }).collect();
         assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn no_lane_waits_for_ever_between_two_others() {
+        let mut choice = LaneChoice::default();
+        let order: Vec<_> = (0..144).filter_map(|_| choice.next([9, 9, 9])).collect();
+        let taken = |lane| order.iter().filter(|&&taken| taken == lane).count();
+        assert_eq!((taken(0), taken(1), taken(2)), (128, 2, 14));
     }
 
     #[test]

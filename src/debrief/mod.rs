@@ -75,7 +75,7 @@ impl Debrief {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file cannot be opened or read, or is a pipe (whose bytes
+    /// [`Error::Io`] if the file cannot be opened or read, or is a pipe or a device (whose bytes
     /// [`from_reader`](Self::from_reader) reads). Lines that cannot be read are no error.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::from_path_with_progress(path, |_, _| ())
@@ -96,7 +96,7 @@ impl Debrief {
             what: format!("cannot read the audit file {}", path.display()),
             source,
         };
-        let file = to_read(path, Kinds::PlainOrDevice).map_err(failed)?;
+        let file = to_read(path, Kinds::Plain).map_err(failed)?;
         let total = file.metadata().map_err(failed)?.len();
         Self::read(file, |done| progress(done, total.max(done))).map_err(failed)
     }

@@ -106,7 +106,7 @@ pub(crate) fn to_read(path: &Path, kinds: Kinds) -> io::Result<File> {
         true => Ok(()),
         false => Err(io::Error::new(
             ErrorKind::InvalidInput,
-            "it is no file but a folder, a pipe or a socket",
+            "it is no file but a folder, a pipe, a socket or a device",
         )),
     };
     fs::metadata(path).and_then(check)?;

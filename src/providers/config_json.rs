@@ -55,7 +55,10 @@ const UNKNOWN: &str = "unknown field";
 /// Errors name the field and never quote a value: it may be a key that slipped into another one.
 impl<'de> Deserialize<'de> for HelperConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Map::deserialize(deserializer)?;
+        // Not as a map, whose error would quote a text.
+        let Value::Object(fields) = Value::deserialize(deserializer)? else {
+            return Err(de::Error::custom("a helper's configuration is a JSON object"));
+        };
         read(fields).map_err(de::Error::custom)
     }
 }
@@ -71,7 +74,13 @@ fn read(fields: Map<String, Value>) -> Result<HelperConfig, String> {
         let done = match (name.as_str(), own) {
             // It stands for a field that is left out.
             _ if value.is_null() => Ok(()),
-            ("backend_type", _) => kind_of(&value).map(|kind| backend_type = Some(kind)),
+            ("backend_type", _) => match provider(&value) {
+                Some(provider) => {
+                    backend_type = Some(provider.backend_type());
+                    Ok(())
+                }
+                None => return Err(format!("backend_type is none of {}", names())),
+            },
             (_, Some(own)) => text(value).map(|value| config.set_setting(own, value)),
             (name, None) => set(&mut config, name, value),
         };
@@ -81,10 +90,13 @@ fn read(fields: Map<String, Value>) -> Result<HelperConfig, String> {
     Ok(config)
 }
 
-fn kind_of(value: &Value) -> Result<BackendType, &'static str> {
-    let mut all = Provider::all().iter();
-    let found = all.find(|provider| value == provider.name());
-    found.map(|provider| provider.backend_type()).ok_or("names no provider: see Provider::all")
+fn provider(value: &Value) -> Option<&'static Provider> {
+    Provider::all().iter().find(|provider| value == provider.name()).copied()
+}
+
+fn names() -> String {
+    let names: Vec<_> = Provider::all().iter().map(|provider| provider.name()).collect();
+    names.join(", ")
 }
 
 /// A setting that one of the providers has for itself.

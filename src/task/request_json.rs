@@ -30,7 +30,10 @@ const WRONG: &str = "is not of the kind that it must be";
 /// ```
 impl<'de> Deserialize<'de> for TaskRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let members = Map::deserialize(deserializer)?;
+        // Not as a map, whose error would quote a text.
+        let Value::Object(members) = Value::deserialize(deserializer)? else {
+            return Err(de::Error::custom("a request is a JSON object"));
+        };
         read(members).map_err(de::Error::custom)
     }
 }
@@ -214,7 +217,8 @@ mod tests {
                 "reply_schema",
             ),
             (r#"{"prompt":"p","trace_id":"secret"}"#, "trace_id is not"),
-            (r#"["p"]"#, "expected a map"),
+            (r#"["p"]"#, "is a JSON object"),
+            (r#""secret""#, "is a JSON object"),
         ] {
             let fault = parse(json).unwrap_err();
             assert!(fault.contains(named), "{json}: {fault}");

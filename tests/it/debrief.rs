@@ -252,6 +252,10 @@ fn a_pipe_is_an_error_and_no_wait() {
     std::thread::spawn(move || send.send(Debrief::from_path(path).map(drop)));
     let error = ended.recv_timeout(crate::support::LONG).expect("it does not wait").unwrap_err();
     assert!(error.to_string().contains("a pipe"), "{error}");
+    // Neither has an end.
+    for device in ["/dev/zero", "/dev/full"] {
+        assert!(Debrief::from_path(device).is_err(), "{device}");
+    }
 }
 
 #[test]

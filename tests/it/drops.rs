@@ -255,3 +255,47 @@ fn a_thread_that_unwinds_may_drop_all_of_it() {
     }));
     assert!(unwinds.is_err());
 }
+
+/// A panic's payload whose drop panics, with a payload whose drop panics.
+struct Matryoshka(u8);
+
+impl Drop for Matryoshka {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            std::panic::panic_any(Matryoshka(self.0 - 1));
+        }
+    }
+}
+
+struct Exploding;
+
+impl AiBackend for Exploding {
+    fn name(&self) -> &str {
+        "Exploding"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        if call.prompt() == "boom" {
+            std::panic::panic_any(Matryoshka(3));
+        }
+        call.send_text(call.prompt())?;
+        Ok(Reply::new("answer"))
+    }
+}
+
+#[test]
+fn a_payload_that_goes_on_panicking_ends_no_thread() {
+    let manager = AutomationAssistantManager::new(1);
+    let helper = manager.spawn_with(HelperConfig::local(), Exploding).unwrap();
+    let panics = |_: &str| -> () { std::panic::panic_any(Matryoshka(3)) };
+    let tasks = [
+        TaskRequest::new("boom"),
+        TaskRequest::new("text").on_text(panics),
+        TaskRequest::new("done").on_done(|_| std::panic::panic_any(Matryoshka(3))),
+    ];
+    for request in tasks {
+        let id = helper.submit_task(request).unwrap();
+        helper.wait_task(id, LONG).unwrap();
+    }
+    assert!(helper.ask("after it").unwrap().is_success());
+}

@@ -195,3 +195,34 @@ fn a_thread_refused_by_the_system_is_an_error_and_ends_what_waits() {
     let task = helper.get_task_result(id).unwrap();
     assert_eq!(task.error.unwrap().kind(), ErrorKind::Terminated);
 }
+
+/// Blocks whoever ends a task, until the test is over.
+struct Stuck(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl automation_assistant::Observe for Stuck {
+    fn on_event(&self, event: &automation_assistant::Event<'_>) {
+        if event.kind() == automation_assistant::EventKind::TaskComplete {
+            let _ = self.0.lock().map(|over| over.recv());
+        }
+    }
+}
+
+#[test]
+fn a_stop_of_many_helpers_takes_no_longer_than_one() {
+    let (test_over, is_over) = channel::<()>();
+    let observer = std::sync::Arc::new(Stuck(std::sync::Mutex::new(is_over)));
+    let manager =
+        AutomationAssistantManager::builder().max_helpers(8).observer(observer).build().unwrap();
+    let helpers: Vec<_> = (0..8).map(|_| manager.spawn(HelperConfig::local()).unwrap()).collect();
+    for helper in &helpers {
+        helper.submit_task("x").unwrap();
+        crate::support::until("it runs", || helper.get_status().active_tasks == 1);
+    }
+    let began = Instant::now();
+    manager.terminate_all();
+    helpers[0].stop();
+    drop(manager);
+    // One wait of 0.8 s, not one for each helper and each call.
+    assert!(began.elapsed() < Duration::from_millis(2_400), "{:?}", began.elapsed());
+    drop(test_over);
+}

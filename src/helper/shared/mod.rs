@@ -137,6 +137,8 @@ pub(crate) struct State {
     /// Whether the threads exist and the observers were notified.
     pub(crate) started: bool,
     pub(crate) stopping: bool,
+    /// When a stop first began to wait for the threads: no later stop waits longer.
+    join_began: Option<Instant>,
     pub(crate) stop_reported: bool,
     /// Threads that have not ended, including those about to be started.
     pub(crate) threads: usize,
@@ -228,6 +230,7 @@ impl Shared {
                 starting: false,
                 started: false,
                 stopping: false,
+                join_began: None,
                 stop_reported: false,
                 threads: 0,
                 exited: vec![false; threads],

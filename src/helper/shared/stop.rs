@@ -96,8 +96,10 @@ impl Shared {
     /// Joins the threads that end in time; returns the number of detached ones.
     fn await_threads(&self, signalled: Instant) -> usize {
         if !self.lock().is_through() {
-            let until = signalled.checked_add(STOP_WAIT.saturating_add(self.stop_grace()));
+            let grace = self.stop_grace();
             let mut state = self.lock();
+            let began = *state.join_began.get_or_insert(signalled);
+            let until = began.checked_add(STOP_WAIT.saturating_add(grace));
             while !state.is_through() {
                 let Some(woken) = wait_until(&self.stop_goes_on, state, until) else { break };
                 state = woken;
