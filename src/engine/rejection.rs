@@ -22,6 +22,8 @@ const NAME_BYTES_MAX: usize = 128;
 
 impl Conversation<'_> {
     /// What a status of rejection means, with the body that explains it.
+    // The stack that it takes is not that of every call that waits.
+    #[inline(never)]
     pub(super) fn rejection(&self, response: &mut Response<'_>, ask: Option<&Ask<'_>>) -> Failure {
         response.end_by(ERROR_WAIT);
         let mut body = Vec::new();

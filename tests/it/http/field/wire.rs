@@ -67,7 +67,8 @@ fn an_answer_counts_though_the_server_neither_reads_on_nor_closes() {
     let began = Instant::now();
     let task = ask(&manager, helper, "x".repeat(LARGE));
     assert_eq!(failure(&task).status(), Some(413), "{}", failure(&task));
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    // Well below the task's time; an emulated processor takes seconds to send the rest.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     meeting.go();
 }
 
