@@ -346,7 +346,7 @@ static void what_is_wrong_is_named(void) {
         {"{\"prompt\": \" \"}", "prompt is empty"},
         {"{\"prompt\": \"p\", \"priority\": \"urgent\"}", "priority"},
         {"{\"prompt\": \"p\", \"timeout_ms\": 0}", "timeout"},
-        {"[]", "expected a map"},
+        {"[]", "is a JSON object"},
         {"nonsense", "expected"},
     };
     uint64_t number = 0;
