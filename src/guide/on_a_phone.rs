@@ -32,8 +32,8 @@
 //!   shell.
 //! - **Keep it running.** `termux-wake-lock` before long work, `termux-wake-unlock` after; run it
 //!   in `tmux` (`pkg install tmux`) so that it outlives the window; in Android's settings set
-//!   Termux's battery use to "unrestricted". Doze slows network and processor even so: time the
-//!   device slept counts against a task's `deadline`, and the debrief says so.
+//!   Termux's battery use to "unrestricted". Doze slows network and processor even so: time in which the
+//!   device was suspended counts against a task's `deadline`, and the debrief says so.
 //! - **A model on the phone.** Any server that speaks the OpenAI protocol, such as llama.cpp's
 //!   `llama-server` (`pkg install llama-cpp`), then
 //!   `HelperConfig::local().api_endpoint("http://127.0.0.1:8080/v1")`. A Local server gets 300 s a

@@ -30,12 +30,12 @@
 //! | the answer is larger than `max_reply_bytes` | `ResponseTooLarge` | at the bound |
 //! | the model refuses, or the provider withholds the answer | `ContentFiltered` | at once |
 //! | more rounds of tool calls than `max_tool_rounds` | `Other`, with `partial()` | at once |
-//! | a tool fails, panics, is unknown, or gets arguments that are no JSON | the model is told, and goes on | `max_tool_rounds` (8) |
+//! | a tool fails, panics, is unknown, or gets arguments that are no JSON | the model gets the error, and goes on | `max_tool_rounds` (8) |
 //! | the deadline passes in the queue | `Timeout`, 0 attempts | the deadline |
 //! | `cancel_task` | `Cancelled`; in mid-answer the thread was free within 1 ms on loopback (40 of 40; the test allows 200 ms, for busy machines) | at once; while connecting, `connect_timeout` |
 //! | the helper is stopped | `Cancelled` (it ran), `Terminated` (it waited) | at once |
-//! | a backend, tool or `on_text` panics | `Panicked` (a tool: the model is told); the helper lives on | at once |
-//! | a backend ignores its deadline | `Timeout`, by whoever asks for the task | 0.25 s past it |
+//! | a backend, tool or `on_text` panics | `Panicked` (a tool: the model gets the error); the helper lives on | at once |
+//! | a backend ignores its deadline | `Timeout`, at the next wait, look-up or status call, or when the backend returns | 0.25 s past it |
 //! | a full queue | `Error::QueueFull`, with the request | at once, or `submit_task_wait`'s time |
 //! | the server wants a client's certificate; shows an authority's certificate, one signed by SHA-1, one with an RSA key below 2048 bits | `Network`, whose text says so, not retried | one attempt |
 //! | the server answers before it has read the request (413, 401, 429) | that answer, its kind and its wait; the connection is not used again | at once |

@@ -102,7 +102,8 @@ pub(crate) type OnDone = Box<dyn FnOnce(&Task) + Send>;
 /// The priority of a queued task.
 ///
 /// High goes before normal before low; after eight takes in a row from higher lanes, one is taken
-/// from the lowest lane that is not empty, so that no task starves.
+/// from the lowest lane that is not empty. Where all three always have tasks, every eighth of those
+/// takes goes to the normal lane, so that no task starves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Priority {
     /// Before all others.
