@@ -24,7 +24,7 @@ pack() {
 }
 
 # Whether the registry would take it, and the file that it would get.
-pack cargo publish --quiet --dry-run --locked --allow-dirty --no-verify
+pack cargo publish --dry-run --locked --allow-dirty --no-verify
 pack cargo package --locked --allow-dirty --no-verify
 sed -n 's/^warning: ignoring/left out:/p' "$scratch/log"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
@@ -59,8 +59,8 @@ sed -i '/^\[profile\./,$d' "$workspace"/*/Cargo.toml
 
 cd "$workspace"
 mapfile -t built < <(printf '%s\n' "${names[@]}" | grep -v '^gguf$' | sed 's/^/--package=automation-assistant-/')
-pack cargo package --quiet --package automation-assistant "${built[@]}"
-pack cargo package --quiet --no-verify --package automation-assistant --package automation-assistant-gguf
+pack cargo package --package automation-assistant "${built[@]}"
+pack cargo package --no-verify --package automation-assistant --package automation-assistant-gguf
 for name in "${names[@]}"; do
   crate=$(ls "$packed/automation-assistant-$name"-*.crate)
   tar tzf "$crate" | grep -q '/LICENSE$' || { echo "FAILED: no LICENSE in $crate"; exit 1; }
