@@ -63,7 +63,8 @@ pack cargo package --package automation-assistant "${built[@]}"
 pack cargo package --no-verify --package automation-assistant --package automation-assistant-gguf
 for name in "${names[@]}"; do
   crate=$(ls "$packed/automation-assistant-$name"-*.crate)
-  tar tzf "$crate" | grep -q '/LICENSE$' || { echo "FAILED: no LICENSE in $crate"; exit 1; }
-  echo "automation-assistant-$name: $(stat -c %s "$crate") bytes packed; $(tar tzf "$crate" | wc -l) files"
+  tar tzf "$crate" > "$scratch/files"
+  grep -q '/LICENSE$' "$scratch/files" || { echo "FAILED: no LICENSE in $crate"; exit 1; }
+  echo "automation-assistant-$name: $(stat -c %s "$crate") bytes packed; $(wc -l < "$scratch/files") files"
 done
 [ "${1:-}" != --list ] || for crate in "$packed"/*.crate; do tar tzf "$crate"; done

@@ -10,7 +10,6 @@ use crate::id::HelperId;
 /// # Errors
 ///
 /// As [`AutomationAssistantManager::spawn_helper`].
-#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub fn create_chatgpt_helper(
     manager: &AutomationAssistantManager,
     name: &str,
@@ -25,7 +24,6 @@ pub fn create_chatgpt_helper(
 /// # Errors
 ///
 /// As [`AutomationAssistantManager::spawn_helper`].
-#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub fn create_anthropic_helper(
     manager: &AutomationAssistantManager,
     name: &str,
@@ -39,7 +37,6 @@ pub fn create_anthropic_helper(
 /// # Errors
 ///
 /// As [`AutomationAssistantManager::spawn_helper`].
-#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub fn create_comet_helper(
     manager: &AutomationAssistantManager,
     name: &str,
