@@ -88,8 +88,8 @@
 //! and fails where the code differs. The core names no HTTP, no provider and no file: other
 //! code reaches it through [`AiBackend`] and [`Observe`].
 
-// On docs.rs, items say which feature they need. Those below `providers`, `manager` and `device` say so
-// by hand: they are there without it, and return `Error::Unsupported` or a reading's reason.
+// On docs.rs, items say which feature they need: some by hand, as they are there without it, and
+// return `Error::Unsupported` or a reading's reason then.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
