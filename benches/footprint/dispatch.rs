@@ -24,7 +24,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
             times.extend(read(&programs::output(&mut Command::new(folder.join("pools")))?)?);
         }
         for shape in ["round-trip-1x1", "pipelined-1x1", "round-trip-4x3", "pipelined-4x3"] {
-            tell(report, &times, shape);
+            add_rows(report, &times, shape);
         }
     }
     allocations(&tools, report)
@@ -46,7 +46,7 @@ fn read(text: &str) -> Result<Times, Fault> {
     Ok(middle.collect())
 }
 
-fn tell(report: &mut Report, times: &Times, shape: &str) {
+fn add_rows(report: &mut Report, times: &Times, shape: &str) {
     let contenders = || times.iter().filter(|((at, _), _)| at == shape);
     for (what, unit, pick) in [
         ("wall", "ns a task", (|t| t.0) as fn(&(f64, f64)) -> f64),

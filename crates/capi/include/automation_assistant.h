@@ -60,11 +60,11 @@ typedef enum aa_status {
     AA_UNKNOWN_HELPER = 7,
     // The helper never had this task, or its result was taken or cleared.
     AA_UNKNOWN_TASK = 8,
-    // The task ended, but its result had to make room for newer ones.
+    // The task ended, but its result was dropped for newer ones.
     AA_RESULT_DROPPED = 9,
     // The task has not ended yet; it goes on.
     AA_WAIT_TIMED_OUT = 10,
-    // No room in the helper's queue.
+    // The helper's queue is full.
     AA_QUEUE_FULL = 11,
     // The helper was stopped, or its manager was freed.
     AA_STOPPED = 12,
@@ -94,7 +94,7 @@ typedef enum aa_task_state {
     AA_TASK_RUNNING = 2,
     // It has ended, well or not: the result can be taken.
     AA_TASK_FINISHED = 3,
-    // It ended, but its result had to make room for newer ones.
+    // It ended, but its result was dropped for newer ones.
     AA_TASK_DROPPED = 4,
 } aa_task_state;
 
@@ -165,7 +165,7 @@ uint32_t aa_abi_version(void);
 // The library's version, such as `0.1.0`. Static: never freed.
 const char *aa_version(void);
 
-// What this thread's latest failed call said; an empty text where none has failed. Never NULL.
+// The error text of this thread's latest failed call; empty where none has failed. Never NULL.
 // Valid until the next call of the library that fails on this thread, and until the thread ends.
 const char *aa_last_error(void);
 
@@ -220,9 +220,9 @@ enum aa_status aa_manager_wait_any(const struct aa_manager *manager,
                                    size_t *index,
                                    struct aa_task **out);
 
-// Stops all helpers at the same time and removes them. What runs is cancelled, what waits ends
-// as `terminated`; it takes about a second at most, and longer by the connect time-out where a
-// thread hangs in one. New helpers can be spawned afterwards.
+// Stops all helpers at the same time and removes them. Running tasks are cancelled, queued ones
+// end as `terminated`. The call takes about a second at most, and longer by the connect time-out
+// where a thread is connecting. New helpers can be spawned afterwards.
 enum aa_status aa_manager_terminate_all(struct aa_manager *manager);
 
 // Makes a helper without a manager, from a configuration as `aa_manager_spawn` takes it. It
@@ -239,8 +239,8 @@ enum aa_status aa_helper_new_with_telemetry(const char *config_json,
 // Starts the threads of a helper of `aa_helper_new`. A helper that runs is left as it is.
 enum aa_status aa_helper_start(struct aa_helper *helper);
 
-// Stops a helper for good: what runs is cancelled, what waits ends as `terminated`, results stay
-// readable. A manager still counts it until `aa_helper_terminate`.
+// Stops a helper for good: running tasks are cancelled, queued ones end as `terminated`, results
+// stay readable. A manager still counts it until `aa_helper_terminate`.
 enum aa_status aa_helper_stop(struct aa_helper *helper);
 
 // Stops a manager's helper and removes it from the manager. Its results stay readable through
@@ -269,7 +269,7 @@ enum aa_status aa_helper_submit(struct aa_helper *helper,
                                 size_t len,
                                 uint64_t *task);
 
-// The same; waits for room in the queue at most this long (`UINT32_MAX`: without limit).
+// The same; waits for a free place in the queue at most this long (`UINT32_MAX`: without limit).
 enum aa_status aa_helper_submit_wait(struct aa_helper *helper,
                                      const char *request_json,
                                      size_t len,
@@ -306,8 +306,8 @@ size_t aa_helper_clear_results(struct aa_helper *helper);
 // `aa_string_free`. NULL where the helper cannot have a task of this number.
 char *aa_helper_task_id(const struct aa_helper *helper, uint64_t task);
 
-// The number of the task with this id, which is one of this helper's ids; whether the helper has
-// the task is `aa_helper_look_up`'s to tell.
+// The number of the task with this id, which is one of this helper's ids. `aa_helper_look_up`
+// reports whether the helper has the task.
 enum aa_status aa_helper_find_task(const struct aa_helper *helper,
                                    const char *task_id,
                                    size_t len,
@@ -320,8 +320,8 @@ const char *aa_task_text(const struct aa_task *task);
 // `aa_task_free`.
 const char *aa_task_error(const struct aa_task *task);
 
-// What kind of failure it was, such as `timeout` or `rate_limited`, or NULL where there is an
-// answer. Decide by this, not by the words. Borrowed: valid until `aa_task_free`.
+// The kind of the failure, such as `timeout` or `rate_limited`, or NULL where there is an answer.
+// Programs decide by the kind, not by the text. Borrowed: valid until `aa_task_free`.
 const char *aa_task_error_kind(const struct aa_task *task);
 
 // The number that the submit gave; 0 where the handle is none.
@@ -435,7 +435,7 @@ bool aa_call_pause(const struct aa_call *call, uint32_t wait_ms);
 // Milliseconds that a backend's call has left; `UINT32_MAX` for no limit, 0 for a tool's call.
 uint32_t aa_call_remaining_ms(const struct aa_call *call);
 
-// Hands a piece of a backend's answer to the request's `aa_text_callback`, if it has one. The
+// Passes a delta of a backend's answer to the request's `aa_text_callback`, if it has one. The
 // whole answer goes to `aa_call_reply` nevertheless. `AA_STOPPED` once the task is cancelled.
 enum aa_status aa_call_send_text(struct aa_call *call, const char *text, size_t len);
 

@@ -239,7 +239,7 @@ pub extern "C" fn aa_call_remaining_ms(call: *const aa_call) -> u32 {
     })
 }
 
-/// Hands a piece of a backend's answer to the request's `aa_text_callback`, if it has one. The
+/// Passes a delta of a backend's answer to the request's `aa_text_callback`, if it has one. The
 /// whole answer goes to `aa_call_reply` nevertheless. `AA_STOPPED` once the task is cancelled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_call_send_text(

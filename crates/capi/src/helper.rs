@@ -111,8 +111,8 @@ pub extern "C" fn aa_helper_start(helper: *mut aa_helper) -> aa_status {
     status(|| Ok(HELPERS.get(helper)?.live()?.start()?))
 }
 
-/// Stops a helper for good: what runs is cancelled, what waits ends as `terminated`, results stay
-/// readable. A manager still counts it until `aa_helper_terminate`.
+/// Stops a helper for good: running tasks are cancelled, queued ones end as `terminated`, results
+/// stay readable. A manager still counts it until `aa_helper_terminate`.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_helper_stop(helper: *mut aa_helper) -> aa_status {
     status(|| {
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn aa_helper_submit(
     unsafe { aa_helper_submit_wait(helper, request_json, len, 0, task) }
 }
 
-/// The same; waits for room in the queue at most this long (`UINT32_MAX`: without limit).
+/// The same; waits for a free place in the queue at most this long (`UINT32_MAX`: without limit).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_helper_submit_wait(
     helper: *mut aa_helper,
@@ -288,7 +288,7 @@ pub enum aa_task_state {
     AA_TASK_RUNNING = 2,
     /// It has ended, well or not: the result can be taken.
     AA_TASK_FINISHED = 3,
-    /// It ended, but its result had to make room for newer ones.
+    /// It ended, but its result was dropped for newer ones.
     AA_TASK_DROPPED = 4,
 }
 
@@ -335,8 +335,8 @@ pub extern "C" fn aa_helper_task_id(helper: *const aa_helper, task: u64) -> *mut
     value(ptr::null_mut(), || Ok(give(HELPERS.get(helper)?.task(task)?.1.to_string())))
 }
 
-/// The number of the task with this id, which is one of this helper's ids; whether the helper has
-/// the task is `aa_helper_look_up`'s to tell.
+/// The number of the task with this id, which is one of this helper's ids. `aa_helper_look_up`
+/// reports whether the helper has the task.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_helper_find_task(
     helper: *const aa_helper,

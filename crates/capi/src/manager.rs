@@ -222,9 +222,9 @@ unsafe fn elements<'a>(
     Ok(unsafe { slice::from_raw_parts(tasks, count) })
 }
 
-/// Stops all helpers at the same time and removes them. What runs is cancelled, what waits ends
-/// as `terminated`; it takes about a second at most, and longer by the connect time-out where a
-/// thread hangs in one. New helpers can be spawned afterwards.
+/// Stops all helpers at the same time and removes them. Running tasks are cancelled, queued ones
+/// end as `terminated`. The call takes about a second at most, and longer by the connect time-out
+/// where a thread is connecting. New helpers can be spawned afterwards.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_manager_terminate_all(manager: *mut aa_manager) -> aa_status {
     status(|| {

@@ -149,7 +149,7 @@ pub extern "C" fn aa_request_on_done(
             let release = release.clone();
             request.on_done(move |task| {
                 let _ = &release;
-                // Without room for a handle the callback still comes, with NULL.
+                // Where no handle can be made, the callback is still called, with NULL.
                 let task = hand_out(task.clone()).unwrap_or(std::ptr::null_mut());
                 // SAFETY: a function of C's with this signature, its own pointer, and a handle
                 // that is good until it returns.

@@ -33,11 +33,11 @@ pub enum aa_status {
     AA_UNKNOWN_HELPER = 7,
     /// The helper never had this task, or its result was taken or cleared.
     AA_UNKNOWN_TASK = 8,
-    /// The task ended, but its result had to make room for newer ones.
+    /// The task ended, but its result was dropped for newer ones.
     AA_RESULT_DROPPED = 9,
     /// The task has not ended yet; it goes on.
     AA_WAIT_TIMED_OUT = 10,
-    /// No room in the helper's queue.
+    /// The helper's queue is full.
     AA_QUEUE_FULL = 11,
     /// The helper was stopped, or its manager was freed.
     AA_STOPPED = 12,
@@ -108,8 +108,8 @@ pub(crate) fn value<T>(otherwise: T, body: impl FnOnce() -> Result<T, Failure>) 
     attempt(body).unwrap_or(otherwise)
 }
 
-/// The panic boundary. What a body shares with others is behind locks that the core repairs, or
-/// is a table of handles, whose every change is one step: nothing torn is seen after a panic.
+/// The panic boundary. Shared state of a body is behind locks that the core repairs, or
+/// is a table of handles, which each change leaves complete: no torn state is seen after a panic.
 fn attempt<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, aa_status> {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => Ok(value),
@@ -139,7 +139,7 @@ thread_local! {
     static LAST: RefCell<Option<CString>> = const { RefCell::new(None) };
 }
 
-/// What this thread's latest failed call said; an empty text where none has failed. Never NULL.
+/// The error text of this thread's latest failed call; empty where none has failed. Never NULL.
 /// Valid until the next call of the library that fails on this thread, and until the thread ends.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_last_error() -> *const c_char {

@@ -92,8 +92,8 @@ pub extern "C" fn aa_task_error(task: *const aa_task) -> *const c_char {
     text_of(task, |found| &found.error, |task| Some(task.error.as_ref()?.to_string()))
 }
 
-/// What kind of failure it was, such as `timeout` or `rate_limited`, or NULL where there is an
-/// answer. Decide by this, not by the words. Borrowed: valid until `aa_task_free`.
+/// The kind of the failure, such as `timeout` or `rate_limited`, or NULL where there is an answer.
+/// Programs decide by the kind, not by the text. Borrowed: valid until `aa_task_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_error_kind(task: *const aa_task) -> *const c_char {
     text_of(task, |found| &found.kind, |task| Some(task.error.as_ref()?.kind().to_string()))
