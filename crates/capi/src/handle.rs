@@ -127,12 +127,12 @@ mod tests {
             assert_eq!(status(ended), aa_status::AA_INVALID_HANDLE);
         }
         for number in 0..64 {
-            let outlier = ptr::without_provenance::<Handle>(number);
+            let unknown = ptr::without_provenance::<Handle>(number);
             let expected = match number {
                 0 => aa_status::AA_NULL_PARAMETER,
                 _ => aa_status::AA_INVALID_HANDLE,
             };
-            assert_eq!(status(OTHERS.get(outlier)), expected, "{number}");
+            assert_eq!(status(OTHERS.get(unknown)), expected, "{number}");
         }
         assert_eq!(NUMBERS.lock().all.len(), 1, "one place for both");
     }
