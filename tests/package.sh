@@ -10,6 +10,8 @@ root=$PWD
 core_bytes_max=500000
 export CARGO_TERM_COLOR=never CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/package-check}
 packed=$CARGO_TARGET_DIR/package
+# Files in a package have no dates: cargo would take what it built of an earlier one of the same version.
+rm -rf "$packed" "$CARGO_TARGET_DIR"/debug/.fingerprint/automation-assistant*
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
