@@ -18,10 +18,8 @@ pub(crate) const LEASE_MAX: Duration = Duration::from_secs(86_400);
 pub(crate) const REASONS_MAX: usize = 8;
 /// Longest reason, in bytes.
 pub(crate) const REASON_BYTES_MAX: usize = 256;
-/// After so many takes in a row from higher lanes, one from the lowest that waits (the core's
-/// rule for a helper's queue).
-#[cfg(feature = "embedded")]
-pub(crate) const TAKES_BEFORE_LOWEST: u64 = 8;
+/// Bytes of records after which an answer to a worker gets no further job.
+pub(crate) const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// A place that keeps jobs.
 pub(crate) trait Engine: Send + Sync + fmt::Debug {
@@ -61,8 +59,11 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
     /// Keeps a number under a name.
     fn set_bookmark(&self, name: &str, value: u64) -> Result<(), Error>;
 
-    /// Sleeps until there may be work, at most this long.
-    fn wait_for_work(&self, timeout: Duration);
+    /// Sleeps until there may be work or [`wake`](Self::wake) is called, at most this long.
+    fn wait_for_work(&self, worker: &str, timeout: Duration) -> Result<(), Error>;
+
+    /// Ends this worker's [`wait_for_work`](Self::wait_for_work), now or when it begins.
+    fn wake(&self, worker: &str) -> Result<(), Error>;
 
     /// Sleeps until the job may have ended, at most this long.
     fn wait_for_outcome(&self, id: JobId, timeout: Duration);
@@ -216,6 +217,8 @@ pub(crate) struct Exchanged {
     /// One for each of `held`.
     pub(crate) held: Vec<Renewed>,
     pub(crate) jobs: Vec<Delivery>,
+    /// Whether more jobs may wait, which the answer had no room for.
+    pub(crate) more: bool,
     /// Leases of others found to have ended: their jobs went back to wait, or to the dead list.
     pub(crate) lapsed: Lapsed,
     /// Jobs waiting or leased.

@@ -1,6 +1,7 @@
 //! The embedded engine: one file, one process, redb.
 
 mod exchange;
+mod lanes;
 mod push;
 mod query;
 mod steps;
@@ -24,6 +25,7 @@ use crate::error::Error;
 use crate::id::JobId;
 use crate::limits::Limits;
 use crate::state::{JobStatus, QueueStats};
+use lanes::LaneChoice;
 use tables::{BOOKMARKS, FORMAT, Fail, M_FORMAT, META, Tables, Tx};
 
 /// Memory for the file's pages; redb's default is a gigabyte.
@@ -54,8 +56,7 @@ struct Inner {
     /// Bytes of all records.
     bytes: u64,
     leases: HashMap<JobId, Lease>,
-    /// Takes in a row from higher lanes.
-    takes: u64,
+    choice: LaneChoice,
     notify: Vec<Notify>,
     /// Workers of this process that report outcomes.
     reporters: HashSet<String>,
@@ -94,7 +95,7 @@ impl Embedded {
                 opened: false,
                 bytes: 0,
                 leases: HashMap::new(),
-                takes: 0,
+                choice: LaneChoice::default(),
                 notify: Vec::new(),
                 reporters: HashSet::new(),
                 adopted: HashMap::new(),
@@ -240,11 +241,6 @@ impl Embedded {
         self.work.notify_all();
         inner.notify.retain(|notify| notify());
     }
-
-    fn wait(&self, condvar: &Condvar, timeout: Duration) {
-        // A wake-up too many costs a look; a lost one cannot be: callers look again anyway.
-        drop(condvar.wait_timeout(self.lock(), timeout));
-    }
 }
 
 /// Opens the file for one process; a new one can be read by its owner alone.
@@ -359,8 +355,15 @@ impl Engine for Embedded {
         self.write_bookmark(name, value)
     }
 
-    fn wait_for_work(&self, timeout: Duration) {
-        self.wait(&self.work, timeout);
+    fn wait_for_work(&self, _worker: &str, timeout: Duration) -> Result<(), Error> {
+        // A wake-up too many costs a look; a lost one cannot be: callers look again anyway.
+        drop(self.work.wait_timeout(self.lock(), timeout));
+        Ok(())
+    }
+
+    fn wake(&self, _worker: &str) -> Result<(), Error> {
+        self.work.notify_all();
+        Ok(())
     }
 
     fn wait_for_outcome(&self, id: JobId, timeout: Duration) {

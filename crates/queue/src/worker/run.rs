@@ -1,6 +1,7 @@
 //! The loop of a worker.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,7 +11,7 @@ use super::ends::Ending;
 use super::held::{Held, Message, Slots, waker};
 use super::{Phase, Worker, WorkerReport};
 use crate::clock::now_ms;
-use crate::engine::{Delivery, End, Exchange, Exchanged, Hold, How, Recover, Renewed};
+use crate::engine::{Delivery, End, Exchange, Exchanged, Hold, How, Notify, Recover, Renewed};
 use crate::error::Error;
 use crate::id::JobId;
 use crate::record;
@@ -86,13 +87,31 @@ impl<'m> Run<'m> {
     }
 
     pub(super) fn run(mut self, stop: &Stop) -> Result<WorkerReport, Error> {
-        let notify = waker(self.tell.clone());
+        let notify = self.on_stop();
         stop.subscribe(notify.clone());
         let ended = self.work(stop);
         stop.unsubscribe(&notify);
         let handed_back = self.hand_back();
-        let _ = self.worker.queue.engine.leave(&self.worker.name);
+        if handed_back.is_ok() {
+            let _ = self.worker.queue.engine.leave(&self.worker.name);
+        }
         ended.and(handed_back).map(|()| self.report)
+    }
+
+    /// Wakes this worker from wherever it sleeps.
+    fn on_stop(&self) -> Notify {
+        let wake = waker(self.tell.clone());
+        if self.woken {
+            return wake;
+        }
+        let (engine, name) = (self.worker.queue.engine.clone(), self.worker.name.clone());
+        Arc::new(move || {
+            let (engine, name) = (engine.clone(), name.clone());
+            // It may be waiting for the server. Whoever stops it does not: on a thread that ends
+            // with two short commands. Where there is none, the worker wakes by its poll.
+            let _ = std::thread::Builder::new().spawn(move || engine.wake(&name));
+            wake()
+        })
     }
 
     fn work(&mut self, stop: &Stop) -> Result<(), Error> {
@@ -194,7 +213,7 @@ impl<'m> Run<'m> {
         self.open = Some(out.open);
         self.unreported = out.unreported;
         if want > 0 {
-            self.maybe_work = out.jobs.len() >= want;
+            self.maybe_work = out.jobs.len() >= want || out.more;
             self.look_at = self.next_look(&out, now);
         }
         self.worker.queue.events.lapsed(out.lapsed);
@@ -307,8 +326,12 @@ impl<'m> Run<'m> {
         let until = moments.into_iter().flatten().min().unwrap_or(now + SLEEP_MAX);
         let wait = until.saturating_duration_since(now).min(SLEEP_MAX);
         if !self.woken && self.held.is_empty() && self.slots.rests_until(now).is_none() {
-            // Nothing can come but work: the server tells of it.
-            self.worker.queue.engine.wait_for_work(wait.min(self.worker.poll));
+            // Nothing can come but work, of which the server tells, and a stop.
+            let (engine, name) = (&self.worker.queue.engine, &self.worker.name);
+            if engine.wait_for_work(name, wait.min(self.worker.poll)).is_err() {
+                // The next call tells what is wrong; until then it is not asked again and again.
+                self.hear_for(wait.min(RETRY_FIRST));
+            }
             self.maybe_work = true;
             return;
         }
@@ -342,7 +365,7 @@ impl<'m> Run<'m> {
                 if !error.is_passing() || Instant::now() >= until {
                     return Err(error);
                 }
-                std::thread::sleep(RETRY_FIRST);
+                self.hear_for(RETRY_FIRST);
             }
         }
         Ok(())
