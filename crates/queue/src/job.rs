@@ -191,7 +191,7 @@ impl Job {
         self
     }
 
-    /// What the job asks, without bounds of any helper, which checks it again.
+    /// Checks the job, without the bounds of any helper, which checks it again.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let no = |why: &str| Err(Error::InvalidJob(why.to_owned()));
         if self.prompt.trim().is_empty() {

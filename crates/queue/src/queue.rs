@@ -64,7 +64,7 @@ pub struct JobQueue {
 impl JobQueue {
     /// Opens a queue's file, or makes one (its folder must be there), with the default
     /// [`Limits`]. A new file can be read by its owner alone. Jobs that an earlier process was
-    /// at work on wait again.
+    /// running wait again.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidJob`]; [`Error::Full`]; what the storage or the server says. After a
+    /// [`Error::InvalidJob`]; [`Error::Full`]; the error of the storage or the server. After a
     /// failure of these two the job may be there or not: push it again with the same
     /// [`key`](Job::key).
     pub fn push(&self, job: impl Into<Job>) -> Result<JobId, Error> {
@@ -170,7 +170,7 @@ impl JobQueue {
                 self.limits.max_job_bytes
             )));
         }
-        // What cannot be read back (nested too deep, say) is not accepted.
+        // A record that cannot be read back (nested too deep, say) is not accepted.
         if job.may_be_unreadable() {
             record::read_job(&record).map_err(Error::InvalidJob)?;
         }
@@ -189,17 +189,17 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// What the storage or the server says.
+    /// The error of the storage or the server.
     pub fn status(&self, id: JobId) -> Result<Option<JobStatus>, Error> {
         self.call(|engine| engine.status(id))
     }
 
-    /// What came of a job; `None` while it waits or runs. A job on the dead list gives a
+    /// The outcome of a job; `None` while it waits or runs. A job on the dead list gives a
     /// failure of kind `dead`.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownJob`]; [`Error::BadRecord`]; what the storage or the server says.
+    /// [`Error::UnknownJob`]; [`Error::BadRecord`]; the error of the storage or the server.
     pub fn result(&self, id: JobId) -> Result<Option<JobOutcome>, Error> {
         let status = self.status(id)?.ok_or(Error::UnknownJob(id))?;
         if !status.state.is_final() {
@@ -232,12 +232,12 @@ impl JobQueue {
     }
 
     /// Cancels a job: one that waits ends at once; one that a worker has, when the worker
-    /// hears of it, within a third of its lease. `false` if the job has ended. A task that
-    /// completes before it hears of the cancellation stays completed.
+    /// renews its lease, within a third of it. `false` if the job has ended. A task that
+    /// completes before that stays completed.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownJob`]; what the storage or the server says.
+    /// [`Error::UnknownJob`]; the error of the storage or the server.
     pub fn cancel(&self, id: JobId) -> Result<bool, Error> {
         let status = self.status(id)?.ok_or(Error::UnknownJob(id))?;
         let mut outcome = JobOutcome::without_result(id, JobState::Canceled, None);
@@ -256,7 +256,7 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// What the storage or the server says.
+    /// The error of the storage or the server.
     pub fn dead(&self, limit: usize) -> Result<Vec<JobStatus>, Error> {
         self.call(|engine| engine.dead(limit))
     }
@@ -266,17 +266,17 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// What the storage or the server says.
+    /// The error of the storage or the server.
     pub fn retry_dead(&self, id: JobId) -> Result<bool, Error> {
         self.call(|engine| engine.retry_dead(id))
     }
 
-    /// Drops all outcomes, dead jobs or waiting jobs, with their records and keys; tells how
+    /// Drops all outcomes, dead jobs or waiting jobs, with their records and keys; gives how
     /// many.
     ///
     /// # Errors
     ///
-    /// What the storage or the server says; what was dropped until then stays dropped.
+    /// The error of the storage or the server; what was dropped until then stays dropped.
     pub fn purge(&self, what: Purge) -> Result<u64, Error> {
         let mut all = 0;
         loop {
@@ -287,11 +287,11 @@ impl JobQueue {
         }
     }
 
-    /// What the queue holds.
+    /// Counts of the queue.
     ///
     /// # Errors
     ///
-    /// What the storage or the server says.
+    /// The error of the storage or the server.
     pub fn stats(&self) -> Result<QueueStats, Error> {
         self.call(|engine| engine.stats())
     }
@@ -301,8 +301,8 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidConfig`] for an empty name or one of more than 128 bytes; what the
-    /// storage or the server says.
+    /// [`Error::InvalidConfig`] for an empty name or one of more than 128 bytes; the error
+    /// of the storage or the server.
     pub fn bookmark(&self, name: &str) -> Result<u64, Error> {
         check_bookmark(name)?;
         self.call(|engine| engine.bookmark(name))

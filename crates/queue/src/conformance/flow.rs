@@ -47,7 +47,7 @@ pub(crate) fn a_batch_is_pushed_as_one_or_not_at_all(make: Make<'_>) {
     assert_eq!(queue.stats().unwrap().waiting, 0);
     queue.push_all(jobs(3)).unwrap();
     assert!(matches!(queue.push("one more"), Err(Error::Full(_))));
-    // A known one needs no room.
+    // A known one needs no place.
     let queue = make(Limits::new().max_jobs(1));
     queue.push(Job::new("a").key("k")).unwrap();
     queue.push(Job::new("a").key("k")).unwrap();

@@ -1,4 +1,4 @@
-//! What is kept, for how long, and what is told of it.
+//! Records and outcomes: how long they are kept, and the counts of them.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What every engine must do, run against each of them.
+//! The rules of every engine, run against each of them.
 
 mod ends;
 mod flow;

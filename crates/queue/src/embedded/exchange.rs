@@ -70,7 +70,7 @@ impl Embedded {
             self.ended.notify_all();
         }
         if out.ends.contains(&Ended::Requeued) || out.lapsed.redelivered > 0 {
-            self.tell_work(&mut inner);
+            self.notify_work(&mut inner);
         }
         Ok(out)
     }

@@ -60,11 +60,11 @@ struct Inner {
     notify: Vec<Notify>,
     /// Workers of this process that report outcomes.
     reporters: HashSet<String>,
-    /// Who reports outcomes that another recorded.
+    /// Workers that report outcomes which another recorded.
     adopted: HashMap<JobId, String>,
 }
 
-/// A lease. Leases live in memory: whoever opens the file knows that the process that had it
+/// A lease. Leases live in memory: a process that opens the file knows that the one that had it
 /// before is gone, and its leases with it.
 #[derive(Debug, Clone)]
 struct Lease {
@@ -164,8 +164,8 @@ impl Embedded {
         })
     }
 
-    /// Runs a transaction, which tells whether it wrote anything and how many bytes all records
-    /// have then. What was committed when this returns survives a power cut, as far as the disk
+    /// Runs a transaction, which gives whether it wrote anything and how many bytes all records
+    /// have then. A commit that has returned survives a power cut, as far as the disk
     /// keeps its word.
     fn transact<T>(
         &self,
@@ -201,7 +201,7 @@ impl Embedded {
     }
 
     /// Opens the database, for the first time or after a failure of the storage, and clears up
-    /// after whoever had it before.
+    /// after the process that had it before.
     fn begin(&self, inner: &mut Inner) -> Result<Database, Error> {
         let db = self.database()?;
         let run = |inner: &mut Inner| -> Tx<u64> {
@@ -236,8 +236,8 @@ impl Embedded {
         self.write(inner, |tables, _| body(tables))
     }
 
-    /// Wakes whoever waits for work.
-    fn tell_work(&self, inner: &mut Inner) {
+    /// Wakes the workers that wait for work.
+    fn notify_work(&self, inner: &mut Inner) {
         self.work.notify_all();
         inner.notify.retain(|notify| notify());
     }
@@ -306,7 +306,7 @@ impl Engine for Embedded {
             Ok((pushed, is_dirty, bytes))
         })?;
         if pushed.iter().any(|job| job.is_new) {
-            self.tell_work(&mut inner);
+            self.notify_work(&mut inner);
         }
         Ok(pushed)
     }

@@ -220,7 +220,7 @@ impl<'r> Fresh<'r> {
     }
 }
 
-/// What changes about a job.
+/// The changing part of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) state: JobState,

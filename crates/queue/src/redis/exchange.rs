@@ -58,7 +58,7 @@ impl Redis {
         while !ends.is_empty() {
             out.ends.push(match ends.text()?.as_str() {
                 "R" => Ended::Recorded,
-                "T" => Ended::Told,
+                "T" => Ended::ReportedElsewhere,
                 "Q" => Ended::Requeued,
                 "D" => Ended::Dead,
                 "C" => Ended::Canceled,

@@ -102,7 +102,7 @@ impl Link {
         Ok(connection)
     }
 
-    /// What an error means. No text of the server's is passed on but its code and, for errors
+    /// Our error for an error of the client. No text of the server's is passed on but its code and, for errors
     /// of scripts, its first words: it may quote arguments.
     fn error(&self, error: &RedisError) -> Error {
         let server = self.server.clone();

@@ -52,8 +52,8 @@ pub(crate) struct Redis {
     turn: AtomicU64,
     /// The workers of this handle that have begun.
     begun: Mutex<Vec<String>>,
-    /// Held by whoever waits for an outcome, and woken by a job that this handle cancels.
     looking: Mutex<()>,
+    /// Notified when this handle cancels a job; waited on between two looks at an outcome.
     cancelled: Condvar,
 }
 

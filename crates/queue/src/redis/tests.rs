@@ -1,4 +1,4 @@
-//! What every engine must do, and what only the one over Redis can suffer.
+//! The rules of every engine, run over Redis, and the faults that only Redis has.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -259,7 +259,7 @@ fn consumers_of_workers_that_left_or_died_are_dropped() {
     queue.engine.leave("idle-one").unwrap();
     let left = consumers();
     assert!(!left.contains("leaves") && left.contains("idle-one"), "{left}");
-    // One that was killed long ago; tidied up by whoever looks for work.
+    // One that was killed long ago; tidied up by the next worker that looks for work.
     bench.say(&format!("XGROUP CREATECONSUMER {LANE} workers killed"));
     assert!(consumers().contains("killed"));
     bench.say("ZADD Q:workers 1 killed");

@@ -1,4 +1,4 @@
--- What every script begins with. KEYS[1] is the queue's prefix, with a hash tag: all keys of a
+-- Names and steps at the head of every script. KEYS[1] is the queue's prefix, with a hash tag: all keys of a
 -- queue are in one slot. Only commands and replies that Redis 6.2 has. DESIGN.md has the layout.
 local P = KEYS[1]
 local G = 'workers'

@@ -1,4 +1,4 @@
--- What all scripts but a push share, which does without for its speed.
+-- Steps that all scripts but the push share; the push leaves them out for speed.
 -- The consumer that holds entries which wait: handed back, or between two deliveries.
 local PARKED = '-'
 -- Milliseconds of idleness after which an entry may be claimed. Longer than any lease: a lease
@@ -66,8 +66,8 @@ local function bury(id, lane, entry)
   redis.call('ZADD', DEAD, next_seq(), id)
 end
 
--- Records the one outcome of a job, of which so many bytes counted before. What frees memory
--- comes first: a server that is out of memory refuses a script whose first write takes some.
+-- Records the one outcome of a job, of which so many bytes counted before. Steps that free memory
+-- come first: a server that is out of memory refuses a script whose first write takes some.
 local function record(id, lane, entry, bytes, state, outcome, report)
   delist(lane, entry)
   -- The prompt is of no use any more.
