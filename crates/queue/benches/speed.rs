@@ -147,10 +147,11 @@ mod floor {
     use std::io::Write;
     use std::sync::mpsc::channel;
     use std::sync::{Arc, Mutex, PoisonError};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use automation_assistant::{
-        AiBackend, AutomationAssistantManager, CallContext, HelperConfig, Reply, TaskError,
+        AiBackend, AutomationAssistantManager, CallContext, ErrorKind, HelperConfig, Reply,
+        TaskError,
     };
     use automation_assistant_queue::{Job, RedisConfig, Stop, Worker};
 
@@ -159,16 +160,33 @@ mod floor {
     /// Bytes of the record of a job that does nothing.
     const RECORD_BYTES: usize = 330;
 
-    /// Does nothing, and notes when.
-    struct Stamps(Arc<Mutex<Vec<Instant>>>);
+    type Floor = Box<dyn FnMut() -> Result<()> + Send>;
 
-    impl AiBackend for Stamps {
+    /// A job that does nothing but take the floor's time, in turns with the queue's.
+    struct Times(Arc<Mutex<Taken>>);
+
+    struct Taken {
+        floor: Floor,
+        floors: Vec<Duration>,
+        /// From one job's end to the next one's begin.
+        between: Vec<Duration>,
+        ended: Option<Instant>,
+    }
+
+    impl AiBackend for Times {
         fn name(&self) -> &str {
-            "Stamps"
+            "Times"
         }
 
         fn process(&self, _call: &CallContext<'_>) -> std::result::Result<Reply, TaskError> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+            let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(ended) = taken.ended {
+                taken.between.push(ended.elapsed());
+            }
+            let ((), took) = timed(&mut taken.floor)
+                .map_err(|error| TaskError::new(ErrorKind::InvalidRequest, error.to_string()))?;
+            taken.floors.push(took);
+            taken.ended = Some(Instant::now());
             Ok(Reply::new("done"))
         }
     }
@@ -179,42 +197,38 @@ mod floor {
         let queue = RedisConfig::new(url, name.as_str()).connect()?;
         let mut bare = redis::Client::open(url)?.get_connection()?;
         let stream = format!("{name}:bare");
+        let key = stream.clone();
         let record = "x".repeat(RECORD_BYTES);
-        let mut xadd = || -> Result<()> {
+        let mut xadd = move || -> Result<()> {
             let mut add = redis::cmd("XADD");
-            Ok(add.arg(&stream).arg("*").arg("record").arg(&record).exec(&mut bare)?)
+            Ok(add.arg(&key).arg("*").arg("record").arg(&record).exec(&mut bare)?)
         };
         let (mut adds, mut pushes) = (Vec::new(), Vec::new());
         for _ in 0..jobs {
             adds.push(timed(&mut xadd)?.1);
             pushes.push(timed(|| Ok(queue.push(Job::new("do nothing"))?))?.1);
         }
-        // The least of a job: the server once, and its task on a thread of its own.
+        // The least of a job: its task on a thread of its own, and the server once.
         let (there, inbox) = channel::<()>();
         let (back, outbox) = channel();
-        let helper = std::thread::spawn(move || inbox.iter().try_for_each(|()| back.send(())));
-        let mut hops = Vec::new();
-        for _ in 0..jobs {
-            let job = || {
-                there.send(())?;
-                outbox.recv()?;
-                xadd()
-            };
-            hops.push(timed(job)?.1);
-        }
-        drop(there);
-        let _ = helper.join();
+        std::thread::spawn(move || inbox.iter().try_for_each(|()| back.send(())));
+        let floor: Floor = Box::new(move || {
+            there.send(())?;
+            outbox.recv()?;
+            xadd()
+        });
+        let taken = Taken { floor, floors: Vec::new(), between: Vec::new(), ended: None };
+        let taken = Arc::new(Mutex::new(taken));
         let manager = AutomationAssistantManager::new(1);
-        let begun = Arc::new(Mutex::new(Vec::new()));
-        let helper = manager.spawn_helper_with(HelperConfig::local(), Stamps(begun.clone()))?;
+        let helper = manager.spawn_helper_with(HelperConfig::local(), Times(taken.clone()))?;
         Worker::new(&queue, &manager).helper(helper).until_empty().run(&Stop::new())?;
-        let begun = begun.lock().map_err(|_| "a task panicked")?;
-        let mut finished: Vec<_> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        redis::cmd("DEL").arg(&stream).exec(&mut bare)?;
+        redis::cmd("DEL").arg(&stream).exec(&mut redis::Client::open(url)?.get_connection()?)?;
+        let mut taken = taken.lock().map_err(|_| "a task panicked")?;
+        let Taken { floors, between, .. } = &mut *taken;
         let mut out = std::io::stdout().lock();
         for (what, ours, least, floor) in [
             ("one push", &mut pushes, "one bare XADD", &mut adds),
-            ("one job finished", &mut finished, "a bare XADD and two hand-overs", &mut hops),
+            ("one job finished", between, "a bare XADD and two hand-overs", floors),
         ] {
             let (ours, floor) = (median(ours), median(floor));
             let times = ours.as_secs_f64() / floor.as_secs_f64();
