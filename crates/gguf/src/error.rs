@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use automation_assistant::Error;
 
-/// Why a model was not loaded. `Display` tells what happened and what to do.
+/// Why a model was not loaded. `Display` has what happened and what to do.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -14,7 +14,7 @@ pub enum LoadError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is no GGUF file, is cut off, or holds what llama.cpp cannot survive.

@@ -2,7 +2,7 @@
 
 use automation_assistant::DeviceReader;
 
-/// Whether so many bytes are available; where the device does not tell, they are taken to be.
+/// Whether so many bytes are available; where the device does not report it, they are taken to be.
 ///
 /// # Errors
 ///

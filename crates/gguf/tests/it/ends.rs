@@ -20,7 +20,7 @@ fn kind(task: &Task) -> ErrorKind {
     task.error.as_ref().expect("the task must fail").kind()
 }
 
-/// Runs a request, ends it by `end`, and tells how long after that the thread was free.
+/// Runs a request, ends it by `end`, and returns how long after that the thread was free.
 fn freed_after(
     request: TaskRequest,
     started: Option<&Receiver<()>>,
@@ -122,7 +122,7 @@ fn whoever_reads_along_can_break_off() {
 }
 
 #[test]
-fn a_prompt_that_leaves_no_room_tells_both_numbers() {
+fn a_prompt_that_leaves_no_room_is_an_error_with_both_numbers() {
     let small = GgufBackend::builder(model()).threads(1).context_tokens(128).build().unwrap();
     assert_eq!(small.context_tokens(), 128);
     let helper = Helper::new(config(), small);
@@ -151,7 +151,7 @@ fn a_panic_in_a_callback_leaves_the_context_usable() {
 }
 
 #[test]
-fn a_parameter_that_cannot_be_is_refused_by_name() {
+fn a_parameter_that_cannot_be_is_rejected_by_name() {
     let task = ask(TaskRequest::new("hi").custom_param("temperature", "hot"));
     assert_eq!(kind(&task), ErrorKind::InvalidRequest);
     assert!(task.error.unwrap().to_string().contains("temperature"));

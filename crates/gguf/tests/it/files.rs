@@ -116,7 +116,7 @@ fn what_llama_cpp_rejects_is_an_error() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_refused() {
+fn settings_that_cannot_be_are_rejected() {
     let builder = || GgufBackend::builder(model());
     for (builder, name) in [
         (builder().context_tokens(10), "context_tokens"),

@@ -18,15 +18,15 @@ const ENTRIES_MAX: u64 = 1 << 16;
 const LIST_MAX: u64 = 1 << 22;
 /// Lists of numbers of this length are kept: one number for each layer.
 const KEPT_NUMBERS_MAX: u64 = 1 << 10;
-/// Where tensors begin, if the file does not say: at multiples of this.
+/// Tensors begin at multiples of this, in bytes, where the file sets nothing else.
 const DEFAULT_ALIGNMENT: u64 = 32;
 
-/// What the header of a GGUF file says, as far as it matters for memory and safety.
+/// The header of a GGUF file, as far as it matters for memory and safety.
 ///
 /// It has been checked: every length and offset lies within the file, and so does every
 /// tensor; keys are unique; the vocabulary's lists fit together and its tokens differ; layers,
 /// heads, experts and the scaling of positions are within what llama.cpp asserts. A file in
-/// several parts is refused.
+/// several parts is rejected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     architecture: String,
@@ -94,11 +94,11 @@ impl Header {
         let failed = |source| LoadError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        let refused = |why| LoadError::InvalidFile { path: path.to_owned(), why };
+        let rejected = |why| LoadError::InvalidFile { path: path.to_owned(), why };
         if !metadata.is_file() {
-            return Err(refused("it is no regular file".to_owned()));
+            return Err(rejected("it is no regular file".to_owned()));
         }
-        Self::read(BufReader::new(file), metadata.len()).map_err(refused)
+        Self::read(BufReader::new(file), metadata.len()).map_err(rejected)
     }
 
     /// Reads and checks a header, of a file of so many bytes in all. Never panics, and takes
@@ -140,7 +140,7 @@ impl Header {
         &self.architecture
     }
 
-    /// The model's name, where the file tells.
+    /// The model's name, where the file has one.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -184,7 +184,7 @@ fn alignment(values: &HashMap<String, Value>) -> Result<u64, String> {
     }
 }
 
-/// What the tokens themselves tell.
+/// What the checks need of the tokens themselves.
 #[derive(Debug, Default)]
 struct Vocabulary {
     has_twins: bool,
@@ -236,7 +236,7 @@ impl<R: Read> Source<R> {
     }
 
     fn kind(&mut self, key: &str) -> Result<Kind, String> {
-        // A key may be anybody's words: only its beginning is told.
+        // A key may be anybody's words: only its beginning is quoted.
         let key: String = key.chars().take(64).collect();
         let code = u32::try_from(self.number(4)?).unwrap_or(u32::MAX);
         Kind::of(code).ok_or_else(|| format!("{key:?} has the type {code}, which is unknown"))
