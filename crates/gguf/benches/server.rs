@@ -242,7 +242,9 @@ fn pss_kib(process: u32) -> f64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-fn median(all: &[Measured], get: fn(&Measured) -> f64) -> f64 {
+type Number = fn(&Measured) -> f64;
+
+fn median(all: &[Measured], get: Number) -> f64 {
     let mut numbers: Vec<f64> = all.iter().map(get).collect();
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
@@ -265,7 +267,7 @@ fn main() {
     let echo: Vec<_> = (0..ROUNDS).map(|round| ours("echo", round)).collect();
     let python = interpreter_pss_kib();
     println!("median of {ROUNDS}, in turns | inside | server | ratio | echo");
-    let rows: [(&str, fn(&Measured) -> f64); 6] = [
+    let rows: [(&str, Number); 6] = [
         ("tokens a second", |m| m.tokens_per_s),
         ("first text, short prompt, ms", |m| m.first_short_ms),
         ("first text, prompt of 450 tokens, ms", |m| m.first_long_ms),
