@@ -30,7 +30,7 @@ fn reading(round: usize) -> String {
     format!("Text {round}. {}What is this text about?", sentence.repeat(30))
 }
 
-/// What one process showed.
+/// The figures of one process.
 #[derive(Debug, Default, Clone)]
 struct Measured {
     start_ms: f64,

@@ -110,7 +110,7 @@ impl AiBackend for GgufBackend {
     }
 }
 
-/// What the model may reply now.
+/// The kinds of reply that the model may give now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Answer,

@@ -29,7 +29,7 @@ pub(crate) struct Context {
     cell: Borrowing,
     batch: LlamaBatch<'static>,
     pace: Pace,
-    /// What the model has seen: a prompt, and its answer as far as it was computed.
+    /// The tokens that the model has seen: a prompt, and its answer as far as it was computed.
     tokens: Vec<LlamaToken>,
 }
 
@@ -52,12 +52,12 @@ impl Context {
     }
 
     /// Tokens that still fit.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn free_tokens(&self) -> usize {
         (self.weights().settings.context_tokens as usize).saturating_sub(self.tokens.len())
     }
 
-    /// Computes a prompt, with `check` before each batch. What the context still has of its
-    /// beginning is not computed again, unless it shall be computed afresh. Returns how many
+    /// Computes a prompt, with `check` before each batch. The beginning that
+    /// the context still has is not computed again, unless it shall be computed afresh. Returns how many
     /// tokens were there already.
     pub(crate) fn prefill(
         &mut self,
@@ -113,7 +113,7 @@ impl Context {
         }
         let Self { cell, batch, .. } = self;
         if cell.with_dependent_mut(|_, context| context.decode(batch)).is_err() {
-            // What is in there now is not known.
+            // The context's content is not known now.
             self.keep(0);
             return Err(broken());
         }

@@ -21,14 +21,14 @@ pub enum LoadError {
     InvalidFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         why: String,
     },
     /// The device has too little memory for the weights and one context.
     NotEnoughMemory {
-        /// What weights and context take, in bytes.
+        /// The bytes that weights and context take.
         needed_bytes: u64,
-        /// What the device has left for programs, in bytes.
+        /// The bytes that the device has left for programs.
         available_bytes: u64,
     },
     /// A setting that cannot be.
@@ -39,7 +39,7 @@ pub enum LoadError {
     Rejected {
         /// The file.
         path: PathBuf,
-        /// What it was about to do.
+        /// The step that failed.
         step: &'static str,
     },
 }

@@ -24,13 +24,13 @@ pub(crate) struct Completion {
     pub(crate) reasoning_tokens: usize,
 }
 
-/// What one reply is made with.
+/// The inputs of one reply.
 pub(crate) struct Generation<'a> {
     pub(crate) call: &'a CallContext<'a>,
     pub(crate) params: &'a Params,
     pub(crate) sampler: &'a mut Sampler,
     pub(crate) shape: Option<Shape<'a>>,
-    /// What the task's replies may have in tokens, those before this one taken off.
+    /// The most tokens of this reply: the task's limit less those of the replies before.
     pub(crate) max_tokens: usize,
     /// Whether the reply may be a tool call, which is not sent as text.
     pub(crate) may_call: bool,
@@ -86,10 +86,10 @@ fn tokenize(context: &Context, prompt: &str) -> Result<Vec<LlamaToken>, TaskErro
     if tokens.len() > 1 && tokens[0] == vocab.bos() && tokens[1] == vocab.bos() {
         tokens.remove(0);
     }
-    let room = weights.settings.context_tokens as usize;
-    if tokens.len() >= room {
+    let holds = weights.settings.context_tokens as usize;
+    if tokens.len() >= holds {
         let what = format!(
-            "the prompt has {} tokens, the context holds {room} with the answer: shorten it, or \
+            "the prompt has {} tokens, the context holds {holds} with the answer: shorten it, or \
              set more context_tokens",
             tokens.len()
         );
@@ -132,7 +132,7 @@ impl Reply<'_> {
             if stopped || self.constraint.as_ref().is_some_and(Constraint::is_complete) {
                 break FinishReason::Stop;
             }
-            if self.chosen >= max || context.room() == 0 {
+            if self.chosen >= max || context.free_tokens() == 0 {
                 break FinishReason::Length;
             }
             context.decode(token)?;

@@ -41,7 +41,7 @@
 //! that follow a schema have none: the schema begins with the first token.
 //!
 //! A prompt's beginning that a context still has (instructions, tools, earlier turns and answers)
-//! is not computed again. What is computed in other batches differs in its last bits, which may,
+//! is not computed again. Numbers computed in other batches differ in their last bits, which may,
 //! rarely, tip the choice between two words that are equally likely. A request with a `seed` is
 //! computed afresh, and repeats its answer to the letter, at any temperature.
 //!
@@ -60,8 +60,8 @@
 //! llama.cpp is C++. A panic of Rust becomes a `Panicked` task; an assertion that fails inside
 //! C++, an exception that leaves it, or a wild pointer ends the whole process, and no Rust code
 //! can prevent it. Therefore the file's header is checked before llama.cpp sees the file (see
-//! [`Header`]), its grammars are not used (they throw), and sampling is done in Rust. What is
-//! left: a file whose header is in order and whose tensors have shapes that its architecture does
+//! [`Header`]), its grammars are not used (they throw), and sampling is done in Rust. Left
+//! are: a file whose header is in order and whose tensors have shapes that its architecture does
 //! not expect, a file that is overwritten while it is mapped, and faults of llama.cpp itself.
 //! Load files that you trust. Where a fault must be kept away from the program, run the model in
 //! a process of its own: a small program with this crate, or llama.cpp's server behind

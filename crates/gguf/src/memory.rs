@@ -6,7 +6,7 @@ use automation_assistant::DeviceReader;
 ///
 /// # Errors
 ///
-/// What is needed, and what is available.
+/// The bytes that are needed, and those available.
 pub(crate) fn admit(needed_bytes: u64) -> Result<(), (u64, u64)> {
     let memory = DeviceReader::new().memory();
     match memory.value().map(|memory| memory.available_bytes) {

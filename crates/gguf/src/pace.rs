@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What a batch may take. Cancel and deadline are checked between batches and must act within
+/// The time that a batch may take. Cancel and deadline are checked between batches and must act within
 /// 250 ms: a fifth is left for a core that slows down meanwhile.
 const BATCH_TIME: Duration = Duration::from_millis(200);
 /// The first batch of a context, and every batch of a prompt that is computed afresh.

@@ -18,7 +18,7 @@ pub(crate) enum ToolChoice {
     Required,
 }
 
-/// What a request asks of the sampling.
+/// A request's parameters of the sampling.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Params {
     pub(crate) temperature: f64,

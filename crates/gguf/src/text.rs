@@ -89,7 +89,7 @@ impl Text {
         first.is_some()
     }
 
-    /// What can be sent now: all but an end that may turn out to be a stop text.
+    /// The text that can be sent now: all but an end that may turn out to be a stop text.
     pub(crate) fn delta(&mut self) -> &str {
         let unsent = &self.text[self.sent..];
         let mut held = 0;
@@ -102,7 +102,7 @@ impl Text {
         self.take(held)
     }
 
-    /// What is left to be sent at the end.
+    /// The text that is left to be sent at the end.
     pub(crate) fn rest(&mut self) -> &str {
         if !self.pending.is_empty() {
             self.pending.clear();

@@ -77,7 +77,7 @@ impl Thoughts {
         (1..CLOSE.len()).rev().find(|&n| self.held.ends_with(&CLOSE[..n])).unwrap_or(0)
     }
 
-    /// What is left at the end: reasoning and answer.
+    /// The rest at the end: reasoning and answer.
     pub(crate) fn rest(&mut self) -> (String, String) {
         let held = std::mem::take(&mut self.held);
         match self.phase {

@@ -1,5 +1,5 @@
 //! Headers of GGUF files, by the modules that check them alone: any bytes are a header in order or
-//! an error, and what a header in order tells is within its file.
+//! an error, and the figures of a header in order are within its file.
 #![no_main]
 #![allow(dead_code, unused_imports, unreachable_pub)]
 

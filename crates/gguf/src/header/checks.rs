@@ -1,5 +1,5 @@
-//! What llama.cpp takes for granted of a header's values: where it would end the process, the
-//! file is rejected here.
+//! Checks of the header's values that llama.cpp takes for granted: where it would end the process,
+//! the file is rejected here.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ const NOT_GENERATIVE: [&str; 3] = ["clip", "mmproj", "wavtokenizer-dec"];
 ///
 /// # Errors
 ///
-/// What is wrong with them.
+/// The fault in them.
 pub(super) fn header(
     values: &HashMap<String, Value>,
     tokens: &Vocabulary,

@@ -106,7 +106,7 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// The fault in it.
     pub fn read(file: impl Read, file_bytes: u64) -> Result<Self, String> {
         let mut source = Source { file, at: 0, file_bytes };
         let mut vocabulary = Vocabulary::default();
@@ -135,7 +135,7 @@ impl Header {
         checks::header(&values, &vocabulary, weight_bytes)
     }
 
-    /// What the model is built like, such as `llama`.
+    /// The model's architecture, such as `llama`.
     pub fn architecture(&self) -> &str {
         &self.architecture
     }
@@ -150,13 +150,13 @@ impl Header {
         self.context_tokens
     }
 
-    /// What the weights take, in bytes.
+    /// The memory of the weights, in bytes.
     pub fn weight_bytes(&self) -> u64 {
         self.weight_bytes
     }
 
-    /// About what one context takes, in bytes: keys and values of all its tokens, and room for
-    /// computing a batch.
+    /// The memory of one context, in bytes, about: keys and values of all its tokens, and the
+    /// buffers that compute a batch.
     pub fn context_bytes(&self, context_tokens: u32, batch_tokens: u32) -> u64 {
         /// Keys and values are kept as half floats.
         const HALF: u64 = 2;
@@ -184,7 +184,7 @@ fn alignment(values: &HashMap<String, Value>) -> Result<u64, String> {
     }
 }
 
-/// What the checks need of the tokens themselves.
+/// Facts of the tokens themselves that the checks need.
 #[derive(Debug, Default)]
 struct Vocabulary {
     has_twins: bool,

@@ -35,7 +35,7 @@ fn beginning(bytes: u64) -> Vec<u8> {
 }
 
 #[test]
-fn the_header_tells_what_the_model_is() {
+fn the_header_has_what_the_model_is() {
     let header = Header::of_file(model()).unwrap();
     assert_eq!(header.architecture(), "llama");
     assert_eq!(header.name(), Some("Smollm2 135M 8k Lc100K Mix1 Ep2"));

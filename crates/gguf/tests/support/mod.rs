@@ -1,4 +1,4 @@
-//! What the tests share: the model, and helpers that run it.
+//! Shared by the tests: the model, and helpers that run it.
 #![allow(dead_code)]
 
 use std::path::PathBuf;
