@@ -18,12 +18,19 @@ const MESSAGE_BYTES_MAX: usize = 640;
 pub(crate) struct Scrubber<'a> {
     message: &'a str,
     hidden: Vec<bool>,
+    /// The message in lower case.
+    folded: String,
+    /// The length of the pieces that are looked for.
+    window: usize,
+    /// Where the message's pieces of that length begin, in the order of what they say.
+    places: Vec<usize>,
 }
 
 impl<'a> Scrubber<'a> {
     pub(crate) fn new(message: &'a str) -> Self {
         let message = cut(message, MESSAGE_BYTES_MAX);
-        Self { message, hidden: vec![false; message.len()] }
+        let (hidden, folded) = (vec![false; message.len()], message.to_ascii_lowercase());
+        Self { message, hidden, folded, window: 0, places: Vec::new() }
     }
 
     /// Hides every piece of a key.
@@ -39,17 +46,15 @@ impl<'a> Scrubber<'a> {
     /// Time is linear in the text: each of its windows is looked up among the message's.
     fn hide(&mut self, text: &[u8], window: usize) {
         let window = window.min(text.len());
-        let message = self.message.as_bytes();
-        if window < WHOLE_MIN || message.len() < window {
+        if window < WHOLE_MIN || self.message.len() < window {
             return;
         }
-        let folded = message.to_ascii_lowercase();
-        let mut places: Vec<(&[u8], usize)> =
-            folded.windows(window).enumerate().map(|(at, piece)| (piece, at)).collect();
-        places.sort_unstable();
+        self.sort_places(window);
+        let Self { hidden, folded, places, .. } = self;
+        let piece_at = |at: usize| &folded.as_bytes()[at..at + window];
         let mut starts = [false; 256];
-        for (piece, _) in &places {
-            starts[usize::from(piece[0])] = true;
+        for at in places.iter() {
+            starts[usize::from(piece_at(*at)[0])] = true;
         }
         // A piece found once needs no second look, however often the text repeats it.
         let mut done = vec![false; places.len()];
@@ -60,17 +65,32 @@ impl<'a> Scrubber<'a> {
             }
             piece.clear();
             piece.extend(found.iter().map(u8::to_ascii_lowercase));
-            let first = places.partition_point(|(other, _)| *other < piece.as_slice());
+            let first = places.partition_point(|at| piece_at(*at) < piece.as_slice());
             if done.get(first).is_none_or(|done| *done) {
                 continue;
             }
-            for (other, at) in &places[first..] {
-                if *other != piece.as_slice() {
+            for at in &places[first..] {
+                if piece_at(*at) != piece.as_slice() {
                     break;
                 }
                 done[first] = true;
-                self.hidden[*at..at + window].fill(true);
+                hidden[*at..at + window].fill(true);
             }
+        }
+    }
+
+    /// Puts the message's pieces of this length in order. (By insertion: they are few, and std's
+    /// sort would take 4 KB of a program.)
+    fn sort_places(&mut self, window: usize) {
+        if std::mem::replace(&mut self.window, window) == window {
+            return;
+        }
+        self.places.clear();
+        let folded = self.folded.as_bytes();
+        for (at, piece) in folded.windows(window).enumerate() {
+            let before = |other: &usize| &folded[*other..other + window] <= piece;
+            let place = self.places.partition_point(before);
+            self.places.insert(place, at);
         }
     }
 

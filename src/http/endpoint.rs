@@ -85,11 +85,13 @@ impl Endpoint {
         let mut url = String::with_capacity(self.url.len() + tail.len() + self.query.len());
         url.push_str(&self.url);
         url.push_str(tail);
-        let from = url.len();
-        url.push_str(&self.query);
-        // The tail may have a query of its own.
-        if tail.contains('?') && !self.query.is_empty() {
-            url.replace_range(from..=from, "&");
+        match self.query.strip_prefix('?') {
+            // The tail may have a query of its own.
+            Some(query) if tail.contains('?') => {
+                url.push('&');
+                url.push_str(query);
+            }
+            _ => url.push_str(&self.query),
         }
         url
     }
