@@ -22,7 +22,6 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
 
 /// The value of a decimal that may have a sign and an exponent, `-12.5e3`; infinite beyond the
 /// largest `f64`. Below 1e-308 it is zero.
-#[cfg_attr(not(feature = "http"), allow(dead_code))]
 pub(crate) fn scientific(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix('-');
     let rest = unsigned.unwrap_or(text);

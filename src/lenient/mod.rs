@@ -13,7 +13,7 @@ use std::borrow::Cow;
 pub(crate) use halves::{Joiner, whole};
 pub(crate) use reader::{JsonFault, JsonReader};
 pub(crate) use values::{
-    Code, Count, Label, Own, Raw, Text, exact_value, is_json, json_text, json_value,
+    Code, Count, Label, Own, Raw, Text, exact_text, exact_value, is_json, json_text, json_value,
 };
 
 /// What can be read from any JSON value.

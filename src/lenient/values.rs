@@ -258,6 +258,13 @@ pub(crate) fn exact_value(text: &str) -> Option<Value> {
     value_of(text).filter(|(_, is_exact)| *is_exact).map(|(value, _)| value)
 }
 
+/// The text that a JSON string means; nothing where anything about it is odd.
+pub(crate) fn exact_text(json: &str) -> Option<String> {
+    let mut from = JsonReader::new(json);
+    let text = string(&mut from);
+    text.filter(|_| from.is_grammatical() && from.oddities() == 0)
+}
+
 fn value_of(text: &str) -> Option<(Value, bool)> {
     let mut from = JsonReader::new(text);
     let value = value(&mut from);
