@@ -60,7 +60,7 @@ fn unwrapped(arguments: &str) -> Option<String> {
 }
 
 /// Makes a call fit to be sent back to the model: servers fail on arguments that are no JSON
-/// object. Tells whether such arguments had to be replaced.
+/// object. Returns whether such arguments had to be replaced.
 pub(crate) fn make_presentable(call: &mut ToolCall, number: usize) -> bool {
     let is_strict = exact_value(&call.arguments).is_some();
     let arguments = arguments(&call.arguments);

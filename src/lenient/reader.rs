@@ -1,6 +1,6 @@
-//! JSON read from front to back. What serde_json refuses and servers send is read all the same:
-//! control characters in strings, halves of surrogate pairs, NaN, a comma too many. What was
-//! odd is counted; what makes no sense is a fault, and ends the reading.
+//! Reads JSON from front to back, and more than serde_json does, since servers send it: control
+//! characters in strings, halves of surrogate pairs, NaN, a comma too many. Deviations are
+//! counted; text that makes no sense is a fault, and ends the reading.
 
 use std::borrow::Cow;
 
@@ -75,7 +75,7 @@ impl<'j> JsonReader<'j> {
         self.fault.is_none() && !self.is_ungrammatical && self.rest().trim().is_empty()
     }
 
-    /// What has not been read.
+    /// The text that has not been read.
     pub(crate) fn rest(&self) -> &'j str {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -321,7 +321,7 @@ impl<'j> JsonReader<'j> {
                     self.at += length + 1;
                     return;
                 }
-                // Whatever is escaped has no meaning here, unless it is a quote.
+                // An escaped character has no meaning here, unless it is a quote.
                 Some(b'\\') => 2,
                 Some(_) => 1,
             };

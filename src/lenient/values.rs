@@ -189,7 +189,7 @@ impl Lenient for Own {
         true
     }
 
-    /// What would be refused (a control character in a text, say) is written anew.
+    /// JSON that a server would reject (a control character in a text, say) is written anew.
     fn read_into(&mut self, from: &mut JsonReader<'_>) {
         let raw = from.raw();
         let mended = || json_value(raw).map(|value| json_text(&value).into());

@@ -5,7 +5,7 @@
 //!
 //! Its protocol: a request is `{"model": …, "lines": ["user: hello", …], "pictures": [url, …],
 //! "live": true}`, a reply `{"say": "text", "do": [{"id": …, "what": …, "with": {…}, "seal": …}],
-//! "end": "full", "cost": [read, written]}`, a stream the same in pieces, each an event `piece`,
+//! "end": "full", "cost": [read, written]}`, a stream the same in parts, each an event `part`,
 //! until an event `over`. An error is `{"oops": "words", "sort": "tired"}`. The seal of a call goes
 //! back with its result.
 
@@ -92,7 +92,7 @@ mod remote {
     struct Recipe;
 
     lenient! {
-        /// A reply, or a piece of one.
+        /// A reply, or a part of one.
         Reply {
             say: Text = "say",
             calls: Vec<Call> = "do",
@@ -135,7 +135,7 @@ mod remote {
         }
 
         fn stream(&self) -> Box<dyn ReadStream + '_> {
-            Box::new(Pieces)
+            Box::new(Parts)
         }
 
         fn kind_of_error(&self, _: u16, body: &ErrorBody) -> Option<ErrorKind> {
@@ -204,7 +204,7 @@ mod remote {
         Some(ErrorBody { message, kind: reply.sort.0, ..ErrorBody::default() })
     }
 
-    /// Takes a reply in, or a piece of one.
+    /// Takes a reply in, or a part of one.
     fn take(mut reply: Reply, draft: &mut Draft) -> Result<(), BadReply> {
         for call in std::mem::take(&mut reply.calls) {
             let wanted = ToolCall {
@@ -231,9 +231,9 @@ mod remote {
     }
 
     /// The events of one stream.
-    struct Pieces;
+    struct Parts;
 
-    impl ReadStream for Pieces {
+    impl ReadStream for Parts {
         fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
             if let SseEvent::Data { event: b"over", .. } = *event {
                 draft.is_done = true;

@@ -73,9 +73,7 @@ fn it_streams() {
     let script = vec![
         Act::read(),
         Act::stream_head(),
-        Act::write(
-            "event: piece\ndata: {\"say\":\"a\"}\n\nevent: piece\ndata: {\"say\":\"b\"}\n\n",
-        ),
+        Act::write("event: part\ndata: {\"say\":\"a\"}\n\nevent: part\ndata: {\"say\":\"b\"}\n\n"),
         Act::write("event: other\ndata: x\n\nevent: over\ndata: {}\n\n"),
     ];
     let deltas = Arc::new(Mutex::new(Vec::new()));
@@ -89,11 +87,8 @@ fn it_streams() {
 
 #[test]
 fn a_stream_that_breaks_off_is_no_answer() {
-    let script = vec![
-        Act::read(),
-        Act::stream_head(),
-        Act::write("event: piece\ndata: {\"say\":\"a\"}\n\n"),
-    ];
+    let script =
+        vec![Act::read(), Act::stream_head(), Act::write("event: part\ndata: {\"say\":\"a\"}\n\n")];
     let (task, _) = ask(script, TaskRequest::new("p").on_text(|_| {}));
     let error = task.error.unwrap();
     assert_eq!((error.kind(), error.partial()), (ErrorKind::Truncated, Some("a")));
