@@ -49,6 +49,7 @@ pub(crate) const SIZE_HTTP: Set = Set {
         "provider_comet",
         "provider_local",
         "provider_anthropic",
+        "provider_images",
     ],
 };
 pub(crate) const SIZE_TLS: Set =

@@ -67,12 +67,15 @@ impl<'a> Conversation<'a> {
         backend: &'a RemoteBackend,
         call: &'a CallContext<'a>,
     ) -> Result<Self, TaskError> {
-        let offers = call.request().tools.iter().map(|tool| Offer::of(tool.as_ref()));
-        let tools = offers.collect::<Result<_, _>>();
+        let mut tools = Vec::new();
+        for tool in call.request().tools.iter() {
+            let offer = Offer::of(tool.as_ref());
+            tools.push(offer.map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?);
+        }
         Ok(Self {
             backend,
             call,
-            tools: tools.map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?,
+            tools,
             rounds: Vec::new(),
             attempt_open: Cell::new(true),
             delivered: Cell::new(false),
