@@ -7,18 +7,16 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ureq::Error;
-use ureq::http::Uri;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::call::Current;
+use super::dial::{Dialler, Route};
 use super::proxy;
-use super::socket::{Socket, is_gone};
+use super::socket::is_gone;
 use super::stream::Stream;
-#[cfg(feature = "tls")]
-use super::tls::Secure;
 
 /// First size of a connection's buffer for what comes in: a chat reply and its headers.
 const INPUT_BYTES: usize = 4 << 10;
@@ -35,10 +33,7 @@ const OUTPUT_BYTES_MAX: usize = 16 << 10;
 
 /// Makes connections.
 #[derive(Debug)]
-pub(super) struct Connect {
-    #[cfg(feature = "tls")]
-    pub(super) secure: Secure,
-}
+pub(super) struct Connect(pub(super) Arc<Dialler>);
 
 impl Connector for Connect {
     type Out = Connection;
@@ -48,52 +43,14 @@ impl Connector for Connect {
         details: &ConnectionDetails,
         _: Option<()>,
     ) -> Result<Option<Connection>, Error> {
-        let (stream, rewrite) = match details.config.proxy() {
-            None => (socket(&details.addrs)?, None),
-            Some(proxy) => self.through(proxy, details)?,
-        };
-        let stream = if details.needs_tls() { self.secured(stream, details.uri)? } else { stream };
+        let (stream, rewrite) = self.0.connect(Route {
+            target: details.uri.clone(),
+            proxy: details.config.proxy().cloned(),
+            is_tls: details.needs_tls(),
+        })?;
         let inner = Inner { stream, buffers: Buffer::default(), is_deaf: false, rewrite };
         Ok(Some(Connection(Box::new(inner))))
     }
-}
-
-impl Connect {
-    /// A connection by way of a proxy, and what requests over it must say more, if anything.
-    #[inline(never)]
-    fn through(
-        &self,
-        proxy: &ureq::Proxy,
-        details: &ConnectionDetails,
-    ) -> Result<(Box<dyn Stream>, Option<proxy::Rewrite>), Error> {
-        let current = Current::here()?;
-        current.proxy.replace(Some(proxy::name(proxy)));
-        let addresses = details.resolver.resolve(proxy.uri(), details.config, details.timeout)?;
-        let mut stream = socket(&addresses)?;
-        if proxy::is_secure(proxy) {
-            stream = self.secured(stream, proxy.uri())?;
-        }
-        let rewrite = proxy::open(&mut *stream, proxy, details)?;
-        current.proxy.replace(None);
-        Ok((stream, rewrite))
-    }
-
-    #[cfg(feature = "tls")]
-    fn secured(&self, stream: Box<dyn Stream>, target: &Uri) -> Result<Box<dyn Stream>, Error> {
-        let mut tls = self.secure.wrap(stream, target)?;
-        tls.handshake()?;
-        Ok(tls)
-    }
-
-    /// (For https ureq itself refuses a connection that has no TLS.)
-    #[cfg(not(feature = "tls"))]
-    fn secured(&self, stream: Box<dyn Stream>, _: &Uri) -> Result<Box<dyn Stream>, Error> {
-        Ok(stream)
-    }
-}
-
-fn socket(addresses: &[SocketAddr]) -> Result<Box<dyn Stream>, Error> {
-    Ok(Box::new(Socket::dial(addresses)?))
 }
 
 /// A connection ready for requests.

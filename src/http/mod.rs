@@ -19,9 +19,10 @@ mod algorithms;
 mod body;
 mod call;
 mod connection;
+mod dial;
 mod endpoint;
 mod fault;
-mod lookup;
+mod handover;
 mod no_proxy;
 mod proxy;
 mod resolver;
@@ -157,7 +158,7 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
             scope,
         ),
     };
-    match (scope.current.proxy.take(), fault) {
+    match (scope.current.take_proxy(), fault) {
         (_, fault @ (Fault::Cancelled | Fault::DeadlinePassed)) | (None, fault) => fault,
         (Some(name), why) => Fault::Proxy { name, why: Box::new(why) },
     }

@@ -1,8 +1,10 @@
 //! Whether connections go through a proxy, through which, and how.
 
-use ureq::Proxy;
-use ureq::unversioned::transport::ConnectionDetails;
+use std::net::SocketAddr;
 
+use ureq::Proxy;
+
+use super::dial::Route;
 use super::resolver::default_port;
 use super::stream::Stream;
 pub(super) use super::tunnel::Rewrite;
@@ -58,20 +60,22 @@ pub(super) fn is_secure(proxy: &Proxy) -> bool {
     proxy.uri().scheme_str() == Some("https")
 }
 
-/// Opens the way through the proxy at the other end of this stream; gives what requests must
+/// Opens the way through the proxy at the other end of this stream, to the target's address
+/// where it was looked up here; gives what requests must
 /// say more on that way, if anything.
 pub(super) fn open(
     stream: &mut dyn Stream,
     proxy: &Proxy,
-    details: &ConnectionDetails,
+    route: &Route,
+    address: Option<SocketAddr>,
 ) -> Result<Option<Rewrite>, ureq::Error> {
     let is_socks = proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks"));
     if is_socks {
-        socks::open(stream, proxy, details.uri, details.addrs.first())?;
-    } else if details.needs_tls() {
-        tunnel::open(stream, proxy, details.uri)?;
+        socks::open(stream, proxy, &route.target, address)?;
+    } else if route.is_tls {
+        tunnel::open(stream, proxy, &route.target)?;
     } else {
-        return Ok(Some(Rewrite::new(proxy, details.uri)));
+        return Ok(Some(Rewrite::new(proxy, &route.target)));
     }
     Ok(None)
 }
