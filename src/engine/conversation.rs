@@ -121,6 +121,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Runs the tools that the model wants, in its order, and keeps what they returned.
+    #[inline(never)]
     fn use_tools(&mut self, answer: Completion) -> Result<(), TaskError> {
         let offered = &self.call.request().tools;
         if offered.is_empty() {
@@ -291,16 +292,27 @@ impl<'a> Conversation<'a> {
         let mut response = self.send(facts, &url, Some((body.body(), &ask)), accept)?;
         // The prompt's copy is not needed while the model thinks.
         drop(body);
-        let outcome = if ask.stream {
-            self.streamed(&mut response, facts)
-        } else {
-            self.complete(&mut response, facts)
-        };
-        let completion = outcome.and_then(|draft| draft.finish().map_err(Failure::last))?;
+        let completion = self.receive(&mut response, ask.stream, facts)?;
         if self.switched_for.borrow().is_some() {
             self.backend.protocols.remember(&ask, protocol);
         }
         Ok(completion)
+    }
+
+    /// Reads a reply. (Apart from the request, whose wait is the longest: what this takes of the
+    /// stack is not taken while the model thinks.)
+    #[inline(never)]
+    fn receive(
+        &self,
+        response: &mut Response<'_>,
+        stream: bool,
+        facts: &mut Facts,
+    ) -> Result<Completion, Failure> {
+        let draft = match stream {
+            true => self.streamed(response, facts)?,
+            false => self.complete(response, facts)?,
+        };
+        draft.finish().map_err(Failure::last)
     }
 
     /// The model's name as the helper's configuration has it, or as the server listed it.
@@ -312,6 +324,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// The model's name, asked from the server if need be.
+    #[inline(never)]
     fn model(&self, facts: &mut Facts) -> Result<&'a str, Failure> {
         let (path, read, found) = match &self.backend.model {
             Model::Named(name) => return Ok(name),

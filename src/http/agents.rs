@@ -13,7 +13,7 @@ use ureq::{Agent, Proxy};
 
 use super::connection::{self, Connect};
 use super::dial::Dialler;
-use super::{Setup, USER_AGENT, body, proxy, resolver};
+use super::{Setup, USER_AGENT, proxy, resolver};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::sync::lock;
@@ -97,6 +97,5 @@ fn config(kind: &AgentKind) -> ureq::config::Config {
         .max_idle_connections_per_host(IDLE_PER_HOST_MAX)
         .max_idle_connections(IDLE_MAX)
         .max_response_header_size(connection::HEADER_BYTES_MAX)
-        .middleware(body::send_streamed)
         .build()
 }

@@ -5,7 +5,7 @@
 //! cancels a call can only cut the connection while it still belongs to that call.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, Read};
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,8 +152,6 @@ pub(super) struct Current {
     /// The system has taken bytes of the request: the server may have read them.
     sent: Cell<bool>,
     first_byte: Cell<Option<Duration>>,
-    /// The request's body, where ureq does not have it.
-    pub(super) streamed: Cell<Option<Box<dyn Read>>>,
     /// The connection that `link` holds, to spare the lock on every read.
     held: RefCell<Option<Arc<Wire>>>,
 }
@@ -187,7 +185,6 @@ impl Current {
             dialled: Cell::new(false),
             sent: Cell::new(false),
             first_byte: Cell::new(None),
-            streamed: Cell::new(None),
             held: RefCell::new(None),
         })
     }

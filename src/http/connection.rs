@@ -48,7 +48,8 @@ impl Connector for Connect {
             proxy: details.config.proxy().cloned(),
             is_tls: details.needs_tls(),
         })?;
-        let inner = Inner { stream, buffers: Buffer::default(), is_deaf: false, rewrite };
+        let inner =
+            Inner { stream, buffers: Buffer::default(), is_deaf: false, is_idle: false, rewrite };
         Ok(Some(Connection(Box::new(inner))))
     }
 }
@@ -62,6 +63,8 @@ struct Inner {
     /// The server takes nothing more of the request: it has answered, or it is gone. Whatever
     /// comes of the answer, this connection serves no other request.
     is_deaf: bool,
+    /// It was given back after a reply.
+    is_idle: bool,
     /// What a proxy must find in a request that is not for itself.
     rewrite: Option<proxy::Rewrite>,
 }
@@ -124,6 +127,7 @@ impl Transport for Connection {
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
         let inner = &mut *self.0;
         let begins = Current::here()?.sending();
+        inner.is_idle = false;
         inner.buffers.filled_output += amount;
         if let (true, Some(rewrite)) = (begins, &inner.rewrite) {
             inner.buffers.filled_output += rewrite.apply(&mut inner.buffers.output);
@@ -140,6 +144,10 @@ impl Transport for Connection {
         let amount = match std::mem::take(&mut inner.buffers.is_early) {
             true => inner.buffers.input().len(),
             false => {
+                // The longest wait of a call, the one for its reply, needs no buffer.
+                if inner.buffers.input.is_empty() {
+                    inner.stream.await_text()?;
+                }
                 let amount = inner.stream.read(inner.buffers.input_append_buf())?;
                 inner.buffers.input_appended(amount);
                 amount
@@ -151,11 +159,16 @@ impl Transport for Connection {
         Ok(amount > 0)
     }
 
+    /// (ureq asks when a connection is given back, and when it is wanted again. Only the second
+    /// time a look at the network tells anything that still holds.)
     fn is_open(&mut self) -> bool {
+        let inner = &mut *self.0;
         // An idle connection needs no buffers.
-        self.0.buffers.release();
+        inner.buffers.release();
+        let was_idle = std::mem::replace(&mut inner.is_idle, true);
         // What nobody asked for would be taken for the next reply.
-        !self.0.is_deaf && self.0.buffers.input().is_empty() && self.0.stream.is_open()
+        let is_usable = !inner.is_deaf && inner.buffers.input().is_empty();
+        is_usable && inner.stream.is_open(was_idle)
     }
 
     fn is_tls(&self) -> bool {

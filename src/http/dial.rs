@@ -165,3 +165,7 @@ impl Dialler {
         Ok(stream)
     }
 }
+
+#[cfg(test)]
+#[path = "dial_tests.rs"]
+mod tests;

@@ -4,9 +4,9 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ureq::Agent;
 pub(crate) use ureq::http::HeaderName;
-use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
+use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse};
+use ureq::{Agent, SendBody};
 
 use crate::cancel::CancelSignal;
 use crate::connections::Connections;
@@ -111,16 +111,12 @@ impl Client {
         fresh_only: bool,
     ) -> Result<Response<'c>, Unsent> {
         let scope = Scope::enter(cancel, limits, fresh_only);
-        let bytes = request.body.map(|body| match body {
-            Body::Bytes(bytes) => bytes,
-            Body::Streamed(body) => {
-                scope.current.streamed.set(Some((body.open)()));
-                &[]
+        let outcome = match request.body {
+            None => self.run(request, SendBody::none()),
+            Some(Body::Bytes(mut bytes)) => self.run(request, SendBody::from_reader(&mut bytes)),
+            Some(Body::Streamed(body)) => {
+                self.run(request, SendBody::from_reader(&mut *(body.open)()))
             }
-        });
-        let outcome = match bytes {
-            Some(bytes) => self.agent.run(assemble(request, bytes)),
-            None => self.agent.run(assemble(request, ())),
         };
         match outcome {
             Ok(response) => {
@@ -139,6 +135,17 @@ impl Client {
                 Err(Unsent { fault, is_untouched })
             }
         }
+    }
+
+    /// Hands a request to ureq. (All bodies are of one type: another would be ureq's code for it
+    /// once more.)
+    #[inline(never)]
+    fn run(
+        &self,
+        request: &Request<'_>,
+        body: SendBody<'_>,
+    ) -> Result<HttpResponse<ureq::Body>, ureq::Error> {
+        self.agent.run(assemble(request, body))
     }
 }
 
@@ -164,7 +171,7 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
     }
 }
 
-fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
+fn assemble<'b>(request: &Request<'_>, body: SendBody<'b>) -> HttpRequest<SendBody<'b>> {
     let mut out = HttpRequest::new(body);
     let posts = request.body.is_some();
     *out.method_mut() = match (posts, request.put) {
@@ -180,10 +187,13 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
     }
     // ureq cannot know how long a body is that it only reads.
-    if let Some(Body::Streamed(body)) = request.body {
-        if let Ok(length) = HeaderValue::from_str(&body.content_length) {
-            headers.insert("content-length", length);
-        }
+    let length = match request.body {
+        None => None,
+        Some(Body::Bytes(bytes)) => Some(HeaderValue::from(bytes.len())),
+        Some(Body::Streamed(body)) => HeaderValue::from_str(&body.content_length).ok(),
+    };
+    if let Some(length) = length {
+        headers.insert("content-length", length);
     }
     let hidden = |value: &str| {
         let mut value = HeaderValue::from_str(value).ok()?;

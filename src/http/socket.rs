@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::call::{Current, Wire};
 
 /// How much later than its limit a read may end: a time-out that is so much too long stays
-/// set, which spares a system call for most pieces of a stream.
+/// set, which spares a system call for most pieces of a stream. One that is so much too short
+/// stays as well: whoever waits so long waits again.
 const READ_SLACK: Duration = Duration::from_millis(20);
 /// How long a request may be stuck on its way out before a look is taken for an answer. A
 /// server that has answered may take nothing more of it, and keep the connection.
@@ -69,7 +70,7 @@ impl Socket {
 
     fn limit_read(&mut self, left: Option<Duration>) -> io::Result<()> {
         let is_close = match (left, self.times.read) {
-            (Some(left), Some(set)) => left <= set && set - left <= READ_SLACK.min(left),
+            (Some(left), Some(set)) => left.abs_diff(set) <= READ_SLACK.min(left),
             (left, set) => left == set,
         };
         if !is_close {
@@ -90,8 +91,14 @@ impl Socket {
 
     /// Whether another request may go over this connection: it stands, and nothing waits to be
     /// read. Bytes that nobody asked for would be taken for the next reply.
-    pub(super) fn is_open(&self) -> bool {
-        self.wire.claim() && !self.has_input()
+    pub(super) fn is_open(&self, look: bool) -> bool {
+        self.wire.claim() && !(look && self.has_input())
+    }
+
+    /// Waits until a read would not wait.
+    pub(super) fn await_input(&mut self) -> io::Result<()> {
+        let looked = self.until_done(Self::limit_read, |stream| stream.peek(&mut [0]));
+        looked.map(drop).map_err(ureq::Error::into_io)
     }
 
     /// Whether a read would not wait: there are bytes, or the connection has ended.
