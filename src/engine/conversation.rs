@@ -353,7 +353,7 @@ impl<'a> Conversation<'a> {
         url: &str,
         post: Option<(Body<'_>, &Ask<'_>)>,
         accept: &'static str,
-    ) -> Result<Response<'a>, Failure> {
+    ) -> Result<Box<Response<'a>>, Failure> {
         let headers = &self.backend.headers;
         let body = post.map(|(body, _)| body);
         let fresh = self.wants_fresh.take();

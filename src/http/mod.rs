@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub(crate) use ureq::http::HeaderName;
 use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse};
-use ureq::{Agent, SendBody};
+use ureq::{Agent, AsSendBody, SendBody};
 
 use crate::cancel::CancelSignal;
 use crate::connections::Connections;
@@ -87,13 +87,14 @@ impl Client {
         Ok(Self { agent, _shared: shared })
     }
 
-    /// Sends a request and waits for the reply's status and headers.
+    /// Sends a request and waits for the reply's status and headers. (A reply is one pointer: room
+    /// for more, in each function on the way, would be taken from the stack while it is awaited.)
     pub(crate) fn send<'c>(
         &self,
         cancel: &'c CancelSignal,
         limits: Limits,
         request: &Request<'_>,
-    ) -> Result<Response<'c>, Fault> {
+    ) -> Result<Box<Response<'c>>, Fault> {
         let outcome = match self.send_once(cancel, limits, request, request.fresh) {
             // A kept connection that the server had closed meanwhile, found out before it took
             // a byte: nobody can have read anything.
@@ -109,11 +110,11 @@ impl Client {
         limits: Limits,
         request: &Request<'_>,
         fresh_only: bool,
-    ) -> Result<Response<'c>, Unsent> {
+    ) -> Result<Box<Response<'c>>, Unsent> {
         let scope = Scope::enter(cancel, limits, fresh_only);
         let outcome = match request.body {
             None => self.run(request, SendBody::none()),
-            Some(Body::Bytes(mut bytes)) => self.run(request, SendBody::from_reader(&mut bytes)),
+            Some(Body::Bytes(mut bytes)) => self.run(request, bytes.as_body()),
             Some(Body::Streamed(body)) => {
                 self.run(request, SendBody::from_reader(&mut *(body.open)()))
             }
@@ -122,7 +123,8 @@ impl Client {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 let status = parts.status.as_u16();
-                Ok(Response { status, headers: parts.headers, body: body.into_reader(), scope })
+                let (headers, body) = (parts.headers, body.into_reader());
+                Ok(Box::new(Response { status, headers, body, scope }))
             }
             Err(fault) => {
                 let broke = scope.stop().is_none() && matches!(fault, ureq::Error::Io(_));
@@ -171,6 +173,7 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
     }
 }
 
+#[inline(never)]
 fn assemble<'b>(request: &Request<'_>, body: SendBody<'b>) -> HttpRequest<SendBody<'b>> {
     let mut out = HttpRequest::new(body);
     let posts = request.body.is_some();

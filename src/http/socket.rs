@@ -44,7 +44,7 @@ impl Socket {
     fn until_done(
         &mut self,
         prepare: fn(&mut Self, Option<Duration>) -> io::Result<()>,
-        mut work: impl FnMut(&TcpStream) -> io::Result<usize>,
+        work: &mut dyn FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Result<usize, ureq::Error> {
         let current = Current::here()?;
         current.hold(&self.wire)?;
@@ -97,7 +97,7 @@ impl Socket {
 
     /// Waits until a read would not wait.
     pub(super) fn await_input(&mut self) -> io::Result<()> {
-        let looked = self.until_done(Self::limit_read, |stream| stream.peek(&mut [0]));
+        let looked = self.until_done(Self::limit_read, &mut |stream| stream.peek(&mut [0]));
         looked.map(drop).map_err(ureq::Error::into_io)
     }
 
@@ -116,7 +116,7 @@ impl Socket {
 
 impl Read for Socket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.until_done(Self::limit_read, |mut stream| stream.read(into));
+        let read = self.until_done(Self::limit_read, &mut |mut stream| stream.read(into));
         read.map_err(ureq::Error::into_io)
     }
 }
@@ -125,7 +125,7 @@ impl Write for Socket {
     // One piece at a time: std's write of several would end a process that has not switched
     // the signal of broken pipes off, as programs in other languages may not have.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.until_done(Self::limit_write, |mut stream| stream.write(bytes));
+        let sent = self.until_done(Self::limit_write, &mut |mut stream| stream.write(bytes));
         let sent = sent.map_err(ureq::Error::into_io)?;
         if let Some(current) = Current::get() {
             current.note_sent(sent);
