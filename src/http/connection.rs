@@ -13,7 +13,7 @@ use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::call::Current;
-use super::dial::{Dialler, Route};
+use super::dial::Dialler;
 use super::proxy;
 use super::socket::is_gone;
 use super::stream::Stream;
@@ -43,11 +43,7 @@ impl Connector for Connect {
         details: &ConnectionDetails,
         _: Option<()>,
     ) -> Result<Option<Connection>, Error> {
-        let (stream, rewrite) = self.0.connect(Route {
-            target: details.uri.clone(),
-            proxy: details.config.proxy().cloned(),
-            is_tls: details.needs_tls(),
-        })?;
+        let (stream, rewrite) = self.0.connect(details)?;
         let inner =
             Inner { stream, buffers: Buffer::default(), is_deaf: false, is_idle: false, rewrite };
         Ok(Some(Connection(Box::new(inner))))

@@ -4,18 +4,20 @@
 //! that it ever touched; and a call can give up while the system lets nothing interrupt it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use ureq::http::Uri;
+use ureq::unversioned::transport::ConnectionDetails;
 use ureq::{Error, Proxy};
 
 use super::call::{CallPhase, CallStop, Current};
 use super::handover::{Ending, Handover};
 use super::proxy::{self, Rewrite};
-use super::resolver::{self, Find, addresses, literal};
+use super::resolver::{self, Find, addresses, of_literal};
 use super::socket::Socket;
 use super::stream::Stream;
 #[cfg(feature = "tls")]
@@ -44,7 +46,7 @@ pub(super) struct Route {
 impl Route {
     /// Whether nothing is to be looked up.
     fn is_literal(&self) -> bool {
-        let is_literal = |uri: &Uri| uri.host().is_some_and(|host| literal(host, 0).is_some());
+        let is_literal = |uri: &Uri| of_literal(uri).is_some();
         match &self.proxy {
             Some(proxy) => {
                 is_literal(proxy.uri()) && (!proxy.resolve_target() || is_literal(&self.target))
@@ -81,25 +83,39 @@ impl Dialler {
         })
     }
 
-    /// A connection for the current call.
-    pub(super) fn connect(self: &Arc<Self>, route: Route) -> Result<Made, Error> {
+    /// A connection for the current call. (Only what needs no thread happens here: nowhere does
+    /// the stack of a helper that speaks plain HTTP get deeper.)
+    pub(super) fn connect(self: &Arc<Self>, details: &ConnectionDetails) -> Result<Made, Error> {
+        if !details.needs_tls() && details.config.proxy().is_none() {
+            if let Some(addresses) = of_literal(details.uri) {
+                return Ok((open(&addresses)?, None));
+            }
+        }
+        self.connect_apart(details)
+    }
+
+    #[inline(never)]
+    fn connect_apart(self: &Arc<Self>, details: &ConnectionDetails) -> Result<Made, Error> {
+        self.connect_by(Route {
+            target: details.uri.clone(),
+            proxy: details.config.proxy().cloned(),
+            is_tls: details.needs_tls(),
+        })
+    }
+
+    /// Makes the connection on a thread of its own, unless too many are abandoned.
+    fn connect_by(self: &Arc<Self>, route: Route) -> Result<Made, Error> {
         let current = Current::here()?;
         current.dialled.set(true);
-        let is_literal = route.is_literal();
-        if is_literal && !route.is_tls && route.proxy.is_none() {
-            return Ok((self.socket(&route.target)?, None));
-        }
         let is_full = self.abandoned.load(Ordering::Relaxed) >= ABANDONED_MAX;
         match is_full {
             false => self.borrow_thread(&current, route),
             // What needs no look-up keeps to the call's limits on any thread.
-            true if is_literal => self.make(&current, &route),
+            true if route.is_literal() => self.make(&current, &route),
             true => Err(Error::HostNotFound),
         }
     }
 
-    /// Makes the connection on a thread of its own.
-    #[inline(never)]
     fn borrow_thread(self: &Arc<Self>, current: &Current, route: Route) -> Result<Made, Error> {
         let handover = Handover::new(&self.abandoned);
         let (dialler, lent, ending) = (Arc::clone(self), current.lend(), Arc::clone(&handover));
@@ -142,7 +158,7 @@ impl Dialler {
     }
 
     fn socket(&self, uri: &Uri) -> Result<Box<dyn Stream>, Error> {
-        Ok(Box::new(Socket::dial(&addresses(uri, self.find)?)?))
+        open(&addresses(uri, self.find)?)
     }
 
     /// The stream, with TLS over it where that is wanted.
@@ -166,6 +182,11 @@ impl Dialler {
     fn secured(&self, _: bool, stream: Box<dyn Stream>, _: &Uri) -> Result<Box<dyn Stream>, Error> {
         Ok(stream)
     }
+}
+
+#[inline(never)]
+fn open(addresses: &[SocketAddr]) -> Result<Box<dyn Stream>, Error> {
+    Ok(Box::new(Socket::dial(addresses)?))
 }
 
 #[cfg(test)]

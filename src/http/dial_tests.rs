@@ -40,7 +40,7 @@ fn call(
     cancel: &CancelSignal,
 ) -> (bool, Option<CallStop>) {
     let scope = Scope::enter(cancel, limits, false);
-    (dialler.connect(to(host)).is_ok(), scope.stop())
+    (dialler.connect_by(to(host)).is_ok(), scope.stop())
 }
 
 #[test]

@@ -49,17 +49,27 @@ pub(super) fn find(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 
 /// The addresses of a URL's host, which is looked up unless it needs none.
 pub(super) fn addresses(uri: &Uri, find: Find) -> Result<Vec<SocketAddr>, ureq::Error> {
-    let host = uri.host().ok_or(ureq::Error::HostNotFound)?;
-    let port = uri.port_u16().unwrap_or_else(|| default_port(uri));
-    let found = match literal(host, port) {
+    let found = match of_literal(uri) {
         Some(addresses) => addresses,
-        None => find(host, port).unwrap_or_default(),
+        None => {
+            let host = uri.host().ok_or(ureq::Error::HostNotFound)?;
+            find(host, port(uri)).unwrap_or_default()
+        }
     };
     if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
 }
 
-/// The addresses of a host that needs no look-up.
-pub(super) fn literal(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+/// The addresses of a URL whose host needs no look-up.
+#[inline(never)]
+pub(super) fn of_literal(uri: &Uri) -> Option<Vec<SocketAddr>> {
+    literal(uri.host()?, port(uri))
+}
+
+fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or_else(|| default_port(uri))
+}
+
+fn literal(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     if let Ok(address) = bare(host).parse::<IpAddr>() {
         return Some(vec![SocketAddr::new(address, port)]);
     }

@@ -32,6 +32,7 @@ impl Socket {
     /// Connects to one of these addresses, on behalf of the current call.
     pub(super) fn dial(addresses: &[SocketAddr]) -> Result<Self, ureq::Error> {
         let current = Current::here()?;
+        current.dialled.set(true);
         let stream = dial(&current, addresses)?;
         stream.set_nodelay(true)?;
         let wire = Wire::new(stream, &current);
