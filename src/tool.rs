@@ -20,7 +20,7 @@ pub trait Tool: Send + Sync {
     /// Its name: letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
     fn name(&self) -> &str;
 
-    /// What it does and when to use it, for the model.
+    /// The tool's purpose and when to use it, for the model.
     fn description(&self) -> &str;
 
     /// The JSON schema of its arguments (an object schema). If it is nested deeper than 128

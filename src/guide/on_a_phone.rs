@@ -1,11 +1,11 @@
 //! On a phone: building, running and keeping it running under Termux.
 //!
-//! Written to the facts of Termux on Android (a Samsung Galaxy A16 in mind). What was checked, and
-//! what not: the whole suite runs on aarch64 under emulation with each change (`.ci/run aarch64`;
-//! left out there is what would measure the emulator: the soak's memory, the trace sink's
-//! wake-ups). For Android's own target library, examples and tests are type-checked (`.ci/run
-//! android`), not linked and not run: that needs Google's NDK, or a phone. Termux's commands were
-//! answered by recorded replies. Its authors have not run it on a phone yet, so reports are welcome.
+//! Written for Termux on Android, with a Samsung Galaxy A16 in mind. The whole suite runs on
+//! aarch64 under emulation with each change (`.ci/run aarch64`; tests that would measure the
+//! emulator are left out: the soak's memory, the trace sink's wake-ups). For Android's own target
+//! library, examples and tests are type-checked (`.ci/run android`), not linked and not run: that
+//! needs Google's NDK, or a phone. Termux's commands were answered by recorded replies. Its authors
+//! have not run it on a phone yet, so reports are welcome.
 //!
 //! From nothing to the demo:
 //!
@@ -22,16 +22,16 @@
 //! LTO of the TLS stack wants gigabytes. `--no-default-features` builds in a fraction of the time
 //! and memory where the embedded engine is enough.
 //!
-//! - **What the phone says of itself.** Unrooted phones deny a program the files of battery, load and
+//! - **Readings of the phone.** Unrooted phones deny a program the files of battery, load and
 //!   storage. The battery comes through Termux:API: open its app once, run the examples with
 //!   `--termux`, in a program `DeviceReader::new().termux(true)`. Storage, load and exact sleep
 //!   come with `--features rustix`. A command of Termux:API that hangs (its app is missing, or came
 //!   from elsewhere than Termux) is given up after 2 s.
-//! - **What a model may do.** `device_tools()` only read. `DeviceReader::acting_tools()` lets a
+//! - **Tools for a model.** `device_tools()` only read. `DeviceReader::acting_tools()` lets a
 //!   model show a notification, vibrate and switch the torch through Termux:API; its text passes no
 //!   shell.
 //! - **Keep it running.** `termux-wake-lock` before long work, `termux-wake-unlock` after; run it
-//!   in `tmux` (`pkg install tmux`) so that it outlives the window; in Android's settings set
+//!   in `tmux` (`pkg install tmux`) so that it survives the window; in Android's settings set
 //!   Termux's battery use to "unrestricted". Doze slows network and processor even so: time in which the
 //!   device was suspended counts against a task's `deadline`, and the debrief says so.
 //! - **A model on the phone.** Any server that speaks the OpenAI protocol, such as llama.cpp's

@@ -1,4 +1,4 @@
-//! What README prints as output is what its program prints.
+//! README's printed output is its program's output.
 
 use automation_assistant::{AutomationAssistantManager, HelperConfig, TaskRequest};
 
