@@ -17,12 +17,13 @@ pub(crate) fn measure(_: &Options, report: &mut Report) -> Result<(), Fault> {
     let calls = programs::build(&SIZE_HTTP)?.join("calls");
     let mut server = Running::start(Command::new(tools.join("server")).args(["plain", "answer"]))?;
     let base = format!("http://{}/v1", server.line_after("READY")?);
-    // The server's words must not fill its pipe.
+    // The server's lines must not fill its pipe.
     let drain = std::thread::spawn(move || while server.line().is_ok() {});
-    let told = programs::output(Command::new(&calls).args(["both", &base]).arg(TASKS.to_string()))?;
-    let mut nanoseconds = told.split_whitespace().map(str::parse::<f64>);
+    let printed =
+        programs::output(Command::new(&calls).args(["both", &base]).arg(TASKS.to_string()))?;
+    let mut nanoseconds = printed.split_whitespace().map(str::parse::<f64>);
     let (Some(Ok(ours)), Some(Ok(bare))) = (nanoseconds.next(), nanoseconds.next()) else {
-        return Err(format!("calls: {told}").into());
+        return Err(format!("calls: {printed}").into());
     };
     report.add(
         Row::new("a task over a kept plain connection, the shortest of 40 rounds", "x")
@@ -53,7 +54,7 @@ fn traced(calls: &std::path::Path, who: &str, base: &str) -> Result<f64, Fault> 
         let text = std::fs::read_to_string(&out)?;
         let total = text.lines().find(|line| line.trim_end().ends_with("total"));
         let number = total.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        number.ok_or_else(|| "strace tells no total".into())
+        number.ok_or_else(|| "strace printed no total".into())
     };
     Ok((sum(WARM_UP + TASKS)? - sum(WARM_UP)?) / f64::from(TASKS))
 }

@@ -1,7 +1,7 @@
 //! New connections, most of them made on a short-lived thread: it looks the name up, connects,
-//! goes through the proxy, does the TLS handshake, hands the connection over, and ends. What
-//! that takes of a stack is given back with the thread, while a helper's own keeps every page
-//! that it ever touched; and a call can give up while the system lets nothing interrupt it.
+//! goes through the proxy, does the TLS handshake, hands the connection over, and ends. The
+//! stack that this takes is given back with the thread, while a helper's own keeps every page that
+//! it ever touched; and a call can give up while the system lets nothing interrupt it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -110,7 +110,7 @@ impl Dialler {
         let is_full = self.abandoned.load(Ordering::Relaxed) >= ABANDONED_MAX;
         match is_full {
             false => self.borrow_thread(&current, route),
-            // What needs no look-up keeps to the call's limits on any thread.
+            // A connection without a look-up keeps to the call's limits on any thread.
             true if route.is_literal() => self.make(&current, &route),
             true => Err(Error::HostNotFound),
         }

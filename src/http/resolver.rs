@@ -25,7 +25,7 @@ pub(super) fn bare(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-/// Tells ureq no addresses: it asks before it looks for a kept connection, which needs none.
+/// Gives ureq no addresses: ureq resolves before it looks for a kept connection, which needs none.
 #[derive(Debug)]
 pub(super) struct Later;
 
