@@ -299,22 +299,6 @@ impl<'a> Conversation<'a> {
         Ok(completion)
     }
 
-    /// Reads a reply. (Apart from the request, whose wait is the longest: what this takes of the
-    /// stack is not taken while the model thinks.)
-    #[inline(never)]
-    fn receive(
-        &self,
-        response: &mut Response<'_>,
-        stream: bool,
-        facts: &mut Facts,
-    ) -> Result<Completion, Failure> {
-        let draft = match stream {
-            true => self.streamed(response, facts)?,
-            false => self.complete(response, facts)?,
-        };
-        draft.finish().map_err(Failure::last)
-    }
-
     /// The model's name as the helper's configuration has it, or as the server listed it.
     pub(super) fn asked_model(&self) -> Option<&'a str> {
         match &self.backend.model {

@@ -60,14 +60,14 @@ pub(crate) struct Limits {
 #[derive(Default)]
 pub(super) struct Link {
     cancelled: AtomicBool,
-    held: Mutex<Held>,
+    held: Mutex<CallWaits>,
     /// The proxy that the connection goes through, until it stands.
     proxy: Mutex<Option<String>>,
 }
 
 /// What keeps a call waiting.
 #[derive(Default)]
-struct Held {
+struct CallWaits {
     wire: Option<Arc<Wire>>,
     /// A thread makes the connection.
     handover: Option<Arc<Handover>>,
@@ -379,7 +379,7 @@ impl<'a> Scope<'a> {
 
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
-        *lock(&self.current.link.held) = Held::default();
+        *lock(&self.current.link.held) = CallWaits::default();
         let outer = self.outer.take();
         CURRENT.with(|slot| *slot.borrow_mut() = outer);
     }

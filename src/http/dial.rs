@@ -37,10 +37,10 @@ const STACK_BYTES: usize =
     if cfg!(all(target_env = "gnu", target_pointer_width = "64")) { 16 << 20 } else { 256 << 10 };
 
 /// Where a connection leads.
-pub(super) struct Route {
-    pub(super) target: Uri,
-    pub(super) proxy: Option<Proxy>,
-    pub(super) is_tls: bool,
+struct Route {
+    target: Uri,
+    proxy: Option<Proxy>,
+    is_tls: bool,
 }
 
 impl Route {
@@ -152,7 +152,7 @@ impl Dialler {
         current.set_proxy(Some(proxy::name(proxy)));
         let stream = self.socket(proxy.uri())?;
         let mut stream = self.secured(proxy::is_secure(proxy), stream, proxy.uri())?;
-        let rewrite = proxy::open(&mut *stream, proxy, route, address)?;
+        let rewrite = proxy::open(&mut *stream, proxy, &route.target, address, route.is_tls)?;
         current.set_proxy(None);
         Ok((self.secured(route.is_tls, stream, &route.target)?, rewrite))
     }

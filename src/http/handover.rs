@@ -8,7 +8,7 @@ use crate::sync::{Condvar, Mutex, lock, wait_until};
 
 /// How far a thread that works for a call has come.
 #[derive(PartialEq)]
-enum Phase {
+enum HandoverState {
     Working,
     /// It ends, and its call waits for it.
     Ended,
@@ -18,7 +18,7 @@ enum Phase {
 
 /// One thread's work for a call.
 pub(super) struct Handover {
-    phase: Mutex<Phase>,
+    phase: Mutex<HandoverState>,
     changed: Condvar,
     /// Counts the threads whose calls have given up, until they end.
     abandoned: Arc<AtomicUsize>,
@@ -26,7 +26,7 @@ pub(super) struct Handover {
 
 impl Handover {
     pub(super) fn new(abandoned: &Arc<AtomicUsize>) -> Arc<Self> {
-        let phase = Mutex::new(Phase::Working);
+        let phase = Mutex::new(HandoverState::Working);
         Arc::new(Self { phase, changed: Condvar::new(), abandoned: Arc::clone(abandoned) })
     }
 
@@ -34,7 +34,7 @@ impl Handover {
     /// or at this moment, whichever comes first.
     pub(super) fn wait(&self, until: Option<Instant>) -> bool {
         let mut phase = lock(&self.phase);
-        while *phase == Phase::Working {
+        while *phase == HandoverState::Working {
             match wait_until(&self.changed, phase, until) {
                 Some(woken) => phase = woken,
                 None => {
@@ -43,14 +43,14 @@ impl Handover {
                 }
             }
         }
-        *phase == Phase::Ended
+        *phase == HandoverState::Ended
     }
 
     /// Gives the call up, unless the thread has ended.
     pub(super) fn abandon(&self) {
         let mut phase = lock(&self.phase);
-        if *phase == Phase::Working {
-            *phase = Phase::Abandoned;
+        if *phase == HandoverState::Working {
+            *phase = HandoverState::Abandoned;
             self.abandoned.fetch_add(1, Ordering::Relaxed);
             self.changed.notify_one();
         }
@@ -63,10 +63,10 @@ pub(super) struct Ending(pub(super) Arc<Handover>);
 impl Drop for Ending {
     fn drop(&mut self) {
         let mut phase = lock(&self.0.phase);
-        if *phase == Phase::Abandoned {
+        if *phase == HandoverState::Abandoned {
             self.0.abandoned.fetch_sub(1, Ordering::Relaxed);
         }
-        *phase = Phase::Ended;
+        *phase = HandoverState::Ended;
         self.0.changed.notify_one();
     }
 }

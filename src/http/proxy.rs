@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use ureq::Proxy;
+use ureq::http::Uri;
 
-use super::dial::Route;
 use super::resolver::default_port;
 use super::stream::Stream;
 pub(super) use super::tunnel::Rewrite;
@@ -66,16 +66,17 @@ pub(super) fn is_secure(proxy: &Proxy) -> bool {
 pub(super) fn open(
     stream: &mut dyn Stream,
     proxy: &Proxy,
-    route: &Route,
+    target: &Uri,
     address: Option<SocketAddr>,
+    is_tls: bool,
 ) -> Result<Option<Rewrite>, ureq::Error> {
     let is_socks = proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks"));
     if is_socks {
-        socks::open(stream, proxy, &route.target, address)?;
-    } else if route.is_tls {
-        tunnel::open(stream, proxy, &route.target)?;
+        socks::open(stream, proxy, target, address)?;
+    } else if is_tls {
+        tunnel::open(stream, proxy, target)?;
     } else {
-        return Ok(Some(Rewrite::new(proxy, &route.target)));
+        return Ok(Some(Rewrite::new(proxy, target)));
     }
     Ok(None)
 }
