@@ -34,7 +34,7 @@
 //! The library prints nothing, and writes only files that the program names
 //! ([`Telemetry::to_file`]; an audit file with rotation also gets an empty `NAME.lock` beside it).
 //! It starts as many threads for a helper as the helper may run tasks at once, one thread for a
-//! trace sink, and short-lived ones for name look-ups. It starts no process but Termux commands,
+//! trace sink, and short-lived ones that make connections. It starts no process but Termux commands,
 //! when allowed. The only global state is the counter that makes helper ids unique. The threads of
 //! an idle helper never wake up.
 //!

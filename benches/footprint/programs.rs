@@ -44,6 +44,7 @@ pub(crate) const SIZE_HTTP: Set = Set {
     features: "http",
     programs: &[
         "client_http",
+        "calls",
         "ureq_plain",
         "provider_chatgpt",
         "provider_comet",
