@@ -12,7 +12,8 @@ mod common;
 use std::error::Error;
 use std::process::ExitCode;
 
-use automation_assistant::{AutomationAssistantManager, FnTool, TaskRequest, Tool, device_tools};
+use automation_assistant::device::device_tools;
+use automation_assistant::{AutomationAssistantManager, FnTool, TaskRequest, Tool};
 use serde_json::{Value, json};
 
 /// A bound for small models, which may ramble; room enough for one that thinks a little.

@@ -1,6 +1,6 @@
 //! What the device does not tell, said to who runs a program rather than to who writes one.
 
-use automation_assistant::{Battery, Reading};
+use automation_assistant::device::{Battery, Reading};
 
 /// The option by which these programs may run commands of Termux:API.
 pub(crate) const TERMUX_OPTION: &str = "--termux";
