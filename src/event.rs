@@ -1,4 +1,7 @@
-//! Events that are reported to observers.
+//! Events of helpers and tasks, and the trait of their observers.
+//!
+//! A program implements [`Observe`] and passes it to
+//! [`ManagerBuilder::observer`](crate::ManagerBuilder::observer).
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

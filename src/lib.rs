@@ -41,7 +41,7 @@
 //! Deadlines cover queue, attempts and waits. A call of the library that took a request and
 //! fails returns the request in its [`Error`], where the variant says so.
 //!
-//! # What is printed, written and started
+//! # Output, files and threads
 //!
 //! The library prints nothing, and writes only files that the program names
 //! ([`Telemetry::to_file`]; an audit file with rotation also gets an empty `NAME.lock` beside it).
@@ -65,7 +65,7 @@
 //! threads. `cancel_task` runs the callback of the task that it ends; no submit, wait, look-up or
 //! status call runs any.
 //!
-//! # Map of the house
+//! # Map of the modules
 //!
 //! The path of a task: prompt → [`TaskRequest`] (validated once) → queue → helper thread →
 //! [`AiBackend::process`] → [`Event`] (telemetry line, trace) → result store →
@@ -80,14 +80,14 @@
 //! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
 //! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
 //! | `image_file` | pictures from files |
-//! | `secret`, `env`, `connections`, `rate_limit`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
+//! | `secret`, `env`, `connections`, `rate_limit`, `prices`, `backend`, `config` | the parts of a helper's configuration: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
 //! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
 //! | `debrief` | audit lines → report |
 //! | `device` | battery, memory, network, clocks and temperature; the admission policy; tools for a model |
-//! | `event`, `suspended`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
+//! | `event`, `suspended`, `observers` | events for observers; suspended time; calls to observers, whose panics are caught |
 //! | `telemetry` | events → audit lines |
 //! | `http` | HTTP over ureq, which is named here alone: connections, limits in time, cancelling, proxies, TLS |
-//! | `engine` | what every provider behind HTTP shares: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
+//! | `engine` | the code that all providers behind HTTP share: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
 //! | `opik_account` | the address, key and configuration file of Comet's Opik |
 //! | `providers` | one file or folder for each provider, and their registry |
 //! | `opik` | events → traces in Opik |
@@ -100,7 +100,7 @@
 //! and fails where the code differs. The core names no HTTP, no provider and no file: other
 //! code reaches it through [`AiBackend`] and [`Observe`].
 
-mod backend;
+pub mod backend;
 #[cfg(feature = "http")]
 mod backoff;
 mod calendar;
@@ -114,7 +114,7 @@ pub mod device;
 mod engine;
 mod env;
 mod error;
-mod event;
+pub mod event;
 pub mod experiment;
 mod files;
 mod foreign;
@@ -151,19 +151,20 @@ mod suspended;
 mod sync;
 mod task;
 mod task_error;
-mod telemetry;
+pub mod telemetry;
 mod text;
 mod tool;
 mod trace;
 mod url;
 
-pub use backend::{AiBackend, Attempt, CallContext, Reply};
-pub use cancel::{CancelGuard, CancelSignal};
+#[doc(inline)]
+pub use backend::{AiBackend, CallContext, Reply};
 pub use config::{BackendType, HelperConfig, Provider};
 #[doc(inline)]
 pub use debrief::{Debrief, compute_stability_score};
 pub use error::Error;
-pub use event::{CallFacts, Event, EventFacts, EventKind, Fact, Observe, TaskFacts};
+#[doc(inline)]
+pub use event::{Event, EventKind, Observe};
 pub use helper::{AutomationHelper, HelperBuilder};
 pub use id::{HelperId, ParseIdError, TaskId};
 pub use manager::{
@@ -176,7 +177,8 @@ pub use task::{
     Usage,
 };
 pub use task_error::{ErrorKind, TaskError};
-pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
+#[doc(inline)]
+pub use telemetry::{DEFAULT_AUDIT_PATH, Telemetry};
 pub use tool::{FnTool, Tool};
 
 /// Several helpers in one call: fan-out, race, batch, pipeline, fallback; and the device's
@@ -211,6 +213,8 @@ pub mod limits {
 
 // Names that have moved into the modules. They are removed in 0.3.
 #[doc(hidden)]
+pub use backend::{Attempt, CancelGuard, CancelSignal};
+#[doc(hidden)]
 pub use debrief::{BackendStats, Comparison, Health, TopError};
 #[doc(hidden)]
 pub use device::{
@@ -219,6 +223,8 @@ pub use device::{
     DeviceSnapshot, DeviceWatch, Load, MIN_CLOCK_GAP, Memory, Network, Pressure, ProcessMemory,
     Reading, Storage, SuspendWatch, Temperature, ThermalZone, Wifi, device_tools,
 };
+#[doc(hidden)]
+pub use event::{CallFacts, EventFacts, Fact, TaskFacts};
 #[doc(hidden)]
 pub use experiment::{DEFAULT_EXPERIMENT_TIMEOUT, Experiment, ExperimentReport, ExperimentRow};
 #[doc(hidden)]
@@ -237,6 +243,8 @@ pub use opik::{
     DEFAULT_TRACE_QUEUE_ITEMS, FlushReport, OpikConfig, OpikSink, OpikStats, ParseTraceIdError,
     TraceId, TraceMode,
 };
+#[doc(hidden)]
+pub use telemetry::{Fsync, TelemetryBuilder, TelemetryStats};
 #[doc(hidden)]
 pub use together::{
     AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,

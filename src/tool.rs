@@ -25,7 +25,7 @@ pub trait Tool: Send + Sync {
     /// rejected at submission as [`InvalidRequest`](crate::Error::InvalidRequest).
     fn name(&self) -> &str;
 
-    /// What it does and when to use it, for the model.
+    /// The tool's purpose and when to use it, for the model.
     fn description(&self) -> &str;
 
     /// The JSON schema of its arguments (an object schema). If it is nested deeper than 128

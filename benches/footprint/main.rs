@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The harness only builds, starts and watches small programs (benches/programs,
-//! benches/peers), each in a process of its own; every row tells floor, us and peers as
+//! benches/peers), each in a process of its own; every row shows floor, ours and peers as
 //! measured in this one run. Figures come from /proc, so it needs Linux.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use report::Report;
 
-/// What can go wrong here ends the run, with its reason.
+/// An error here ends the run, with its reason.
 type Fault = Box<dyn std::error::Error>;
 
 /// How a run was asked for.

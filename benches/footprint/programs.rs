@@ -66,7 +66,7 @@ pub(crate) const TOOLS: Set = Set {
 pub(crate) const PEER_TOOLS: Set =
     Set { profile: "release", features: "", programs: &["pools", "writers"] };
 
-/// What takes most off a program without touching it: relocations, 24 bytes each, written as
+/// The largest saving without a change of the program: relocations, 24 bytes each, written as
 /// bits. glibc takes it from 2.36 on, Android from 9 on.
 const PACKED: &str = "-Clink-arg=-Wl,-z,pack-relative-relocs";
 

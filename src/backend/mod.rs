@@ -1,18 +1,18 @@
-//! The trait of backends, and the context of one call. Names no HTTP.
+//! The trait of backends, and the parts of a call. A program implements [`AiBackend`] and passes
+//! it to [`spawn_with`](crate::AutomationAssistantManager::spawn_with).
 
 mod reply;
 mod sent;
+mod settings;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-mod settings;
-
 pub(crate) use settings::CallSettings;
 
-use crate::cancel::CancelSignal;
+pub use crate::cancel::{CancelGuard, CancelSignal};
 use crate::id::{HelperId, TaskId};
 use crate::task::{OnText, OpenAiApi, TaskRequest, Usage};
 use crate::task_error::{ErrorKind, TaskError};

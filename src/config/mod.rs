@@ -238,7 +238,7 @@ impl HelperConfig {
         self
     }
 
-    /// What happens when kept results reach their bound. Defaults to
+    /// The action when kept results reach their bound. Defaults to
     /// [`WhenResultsFull::DropOldest`].
     #[must_use]
     pub fn when_results_full(mut self, choice: WhenResultsFull) -> Self {

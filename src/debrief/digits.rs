@@ -27,7 +27,7 @@ impl Digits<'_> {
                 return self.mantissa as f64 / power;
             }
         }
-        // Rare: more digits than any clock of ours tells, or an exponent.
+        // Rare: more digits than our clocks have, or an exponent.
         serde_json::from_slice(self.raw).unwrap_or(f64::NAN)
     }
 }

@@ -50,8 +50,8 @@ use stats::{ReportParts, Sums, TimePart};
 /// The report on an audit file.
 ///
 /// `Display` prints it for a console; [`to_markdown`](Self::to_markdown) and
-/// [`to_json`](Self::to_json) have the same content. What is whole in a damaged file counts, and
-/// the damage is reported.
+/// [`to_json`](Self::to_json) have the same content. The complete lines of a damaged file count,
+/// and the damage is reported.
 ///
 /// ```
 /// use automation_assistant::Debrief;
@@ -126,7 +126,8 @@ impl Debrief {
         Self { counts, backends, top_errors, times }
     }
 
-    /// Distinct runs. (A lower bound where more than 14,000 runs stand in no order.)
+    /// The number of distinct runs; a lower bound if a file holds more than 14,000 runs out of
+    /// order.
     pub fn total_runs(&self) -> u64 {
         self.counts.runs.total
     }
@@ -219,7 +220,7 @@ impl Debrief {
         json::report(self)
     }
 
-    /// What changed since another report, of an earlier file or span say, and whether it can be
+    /// The differences from another report, of an earlier file or span say, and whether they can be
     /// chance.
     pub fn compare(&self, before: &Self) -> Comparison {
         Comparison::new(before, self)

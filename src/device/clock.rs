@@ -167,7 +167,7 @@ pub const MIN_CLOCK_GAP: Duration = Duration::from_secs(1);
 /// // … some work, perhaps with the phone in a pocket …
 /// match watch.check() {
 ///     Some(gap) => println!("{gap}"),
-///     None => println!("awake all the time"),
+///     None => println!("never suspended"),
 /// }
 /// ```
 #[derive(Debug, Clone)]

@@ -78,7 +78,7 @@
 //! # `TaskRequest`
 //!
 //! Each member is the setter of its name ([`TaskRequest`](crate::TaskRequest)), with durations in
-//! milliseconds. What is left out is the helper's.
+//! milliseconds.
 //!
 //! | member | type | default | bounds | read by |
 //! |---|---|---|---|---|

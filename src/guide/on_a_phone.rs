@@ -1,11 +1,11 @@
 //! On a phone: building, running and keeping it running under Termux.
 //!
-//! Written to the facts of Termux on Android (a Samsung Galaxy A16 in mind). What was checked, and
-//! what not: the whole suite runs on aarch64 under emulation with each change (`.ci/run aarch64`;
-//! left out there is what would measure the emulator: the soak's memory, the trace sink's
-//! wake-ups). For Android's own target library, examples and tests are type-checked (`.ci/run
-//! android`), not linked and not run: that needs Google's NDK, or a phone. Termux's commands were
-//! answered by recorded replies. Its authors have not run it on a phone yet, so reports are welcome.
+//! Written for Termux on Android, with a Samsung Galaxy A16 in mind. The whole suite runs on
+//! aarch64 under emulation with each change (`.ci/run aarch64`; tests that would measure the
+//! emulator are left out: the soak's memory, the trace sink's wake-ups). For Android's own target
+//! library, examples and tests are type-checked (`.ci/run android`), not linked and not run: that
+//! needs Google's NDK, or a phone. Termux's commands were answered by recorded replies. Its authors
+//! have not run it on a phone yet, so reports are welcome.
 //!
 //! From nothing to the demo:
 //!
@@ -36,7 +36,7 @@
 //! | `cargo build --profile phone -j 1 --example quick_start` | half an hour and more, by the emulator | |
 //!
 //! The emulator's time and memory are not a phone's. The same build by the same compiler on x86-64
-//! took 76 s of one core, and its largest process 652 MB: a phone of 4 GB has room for one job.
+//! took 76 s of one core, and its largest process 652 MB: one job fits a phone of 4 GB.
 //!
 //! Static programs can be made on another machine: `rustup target add aarch64-unknown-linux-musl`,
 //! then `tests/termux.sh target/termux static` (`rust-lld` links; a C compiler for aarch64 is needed
@@ -46,18 +46,18 @@
 //! phone such a program has the embedded engine and servers by their address, such as one on
 //! 127.0.0.1; for cloud models build under Termux, whose C library asks Android.
 //!
-//! # What to know
+//! # On the device
 //!
-//! - **What the phone says of itself.** Unrooted phones deny a program the files of battery, load and
+//! - **Readings of the phone.** Unrooted phones deny a program the files of battery, load and
 //!   storage. The battery comes through Termux:API: open its app once, run the examples with
 //!   `--termux`, in a program `DeviceReader::new().termux(true)`. Storage, load and exact sleep
 //!   come with `--features rustix`. A command of Termux:API that hangs (its app is missing, or came
 //!   from elsewhere than Termux) is given up after 2 s.
-//! - **What a model may do.** `device_tools()` only read. `DeviceReader::acting_tools()` lets a
+//! - **Tools for a model.** `device_tools()` only read. `DeviceReader::acting_tools()` lets a
 //!   model show a notification, vibrate and switch the torch through Termux:API; its text passes no
 //!   shell.
 //! - **Keep it running.** `termux-wake-lock` before long work, `termux-wake-unlock` after; run it
-//!   in `tmux` (`pkg install tmux`) so that it outlives the window; in Android's settings set
+//!   in `tmux` (`pkg install tmux`) so that it survives the window; in Android's settings set
 //!   Termux's battery use to "unrestricted". Doze slows network and processor even so: time in which the
 //!   device was suspended counts against a task's `deadline`, and the debrief says so.
 //! - **A model on the phone.** Any server that speaks the OpenAI protocol, such as llama.cpp's

@@ -1,11 +1,11 @@
-//! What each fault ends in.
+//! The outcome of each fault.
 //!
 //! Every fault ends a task with a typed [`ErrorKind`](crate::ErrorKind), in
 //! [`Task::error`](crate::Task::error); "at most" is beyond the time a call takes anyway, with the
 //! defaults. No attempt, wait or retry goes beyond the task's own time. A task's
 //! [`attempts`](crate::Task::attempts) counts every request that may have been read by a server.
 //!
-//! What is odd in a reply but plain in its meaning is read, and counted: `oddities` in a call's
+//! Deviations in a reply whose meaning is clear are accepted and counted: `oddities` in a call's
 //! line of telemetry, and a line of the debrief for each backend. Text is never lost without an
 //! error, and an error never becomes a success.
 //!
@@ -45,7 +45,7 @@
 //! | an error inside a 200, in a stream or in a choice (`finish_reason: "error"`) | that error, by its code, type or words; retried if no text was delivered | 2 retries |
 //! | a refusal of `stream_options` (400, 422) | repeated once without it; an attempt like any other | one attempt more |
 //! | a `Retry-After` beyond all sense | not retried; its kind, with `retry_after()` | at once |
-//! | text that is a number, a list or an object; a member of another type; events without a type; control characters; lone halves of surrogates; usage in another place | read; counted as oddities in telemetry, and told by the debrief for each backend | |
+//! | text that is a number, a list or an object; a member of another type; events without a type; control characters; lone halves of surrogates; usage in another place | read; counted as oddities in telemetry, and reported by the debrief for each backend | |
 //! | an answer without text, beside reasoning alone | `Protocol`; never a success | one attempt |
 //! | arguments of a tool that are `null`, `[]`, empty or quoted twice | read as the object that is meant | |
 //!

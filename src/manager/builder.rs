@@ -57,9 +57,7 @@ impl ManagerBuilder {
     /// [`OpikSink::new`].
     pub fn build(self) -> Result<AutomationAssistantManager, Error> {
         if self.max_helpers == 0 {
-            return Err(Error::InvalidConfig(
-                "max_helpers is zero: a manager needs room for at least one helper".into(),
-            ));
+            return Err(Error::InvalidConfig("max_helpers is zero: it must be at least 1".into()));
         }
         let mut observers = self.observers;
         let opik = match self.opik {

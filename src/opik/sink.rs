@@ -94,7 +94,7 @@ impl OpikSink {
         if config.queue_bytes < QUEUE_BYTES_MIN || config.spool_bytes < SPOOL_BYTES_MIN {
             return Err(Error::InvalidConfig(format!(
                 "queue_bytes and spool_bytes must be at least {QUEUE_BYTES_MIN}, or a long \
-                 trace finds no room"
+                 trace does not fit"
             )));
         }
         let env = Env::of_process();

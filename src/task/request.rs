@@ -130,7 +130,7 @@ impl TaskRequest {
 
     /// Adds a tool that the model may call during this task. Its [name](Tool::name) must follow
     /// the providers' rules and differ from those of the request's other tools. The embedded
-    /// engine calls no tool; [`Task::echoed`] tells that it answered.
+    /// engine calls no tool; [`Task::echoed`] is `true` for its answers.
     #[doc(alias("function calling", "tool calling"))]
     #[must_use]
     pub fn tool(self, tool: impl Tool + 'static) -> Self {

@@ -1,4 +1,4 @@
-//! What people type into the search of the docs leads to the item that they want.
+//! Words that people type into the search of the docs lead to the item that they want.
 
 use std::fs;
 use std::path::Path;
@@ -93,7 +93,7 @@ fn aliases(text: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_people_type_is_an_alias_of_the_item_that_they_want() {
+fn a_word_that_people_type_is_an_alias_of_the_item_that_they_want() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut texts = Vec::new();
     sources(&src, &mut texts);

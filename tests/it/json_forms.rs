@@ -1,4 +1,4 @@
-//! What `guide::json` says of the JSON forms is what the readers do.
+//! `guide::json` describes the JSON forms as the readers read them.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

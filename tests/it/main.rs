@@ -3,7 +3,7 @@
 //! Tests meet on channels or conditions; none sleeps to be right, none needs a network
 //! beyond loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
-// What is left out must say so.
+// A test that is left out prints so.
 #![allow(clippy::print_stdout)]
 
 mod admission;

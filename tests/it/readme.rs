@@ -1,4 +1,4 @@
-//! What README prints as output is what its program prints; what a reader copies will last.
+//! README's printed output is its program's output; what a reader copies will last.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -10,7 +10,7 @@ use crate::handle::Table;
 use crate::status::{Failure, aa_status, value};
 use crate::text::{give, to_c};
 
-/// A finished task: what was asked, and what came of it.
+/// A finished task: the request and its outcome.
 #[allow(non_camel_case_types)]
 #[derive(Debug)]
 pub struct aa_task {
@@ -85,21 +85,21 @@ pub extern "C" fn aa_task_text(task: *const aa_task) -> *const c_char {
     text_of(task, |found| &found.text, |task| task.result.clone())
 }
 
-/// Why there is no answer, in words, or NULL where there is one. Borrowed: valid until
+/// The error text, or NULL where there is one. Borrowed: valid until
 /// `aa_task_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_error(task: *const aa_task) -> *const c_char {
     text_of(task, |found| &found.error, |task| Some(task.error.as_ref()?.to_string()))
 }
 
-/// What kind of failure it was, such as `timeout` or `rate_limited`, or NULL where there is an
-/// answer. Decide by this, not by the words. Borrowed: valid until `aa_task_free`.
+/// The kind of the failure, such as `timeout` or `rate_limited`, or NULL where there is an answer.
+/// Programs decide by the kind, not by the text. Borrowed: valid until `aa_task_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_error_kind(task: *const aa_task) -> *const c_char {
     text_of(task, |found| &found.kind, |task| Some(task.error.as_ref()?.kind().to_string()))
 }
 
-/// The number that the submit gave; 0 where the handle is none.
+/// The number that the submit gave; 0 where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_number(task: *const aa_task) -> u64 {
     value(0, || Ok(number_of(TASKS.get(task)?.task.task_id)))
@@ -109,7 +109,7 @@ pub extern "C" fn aa_task_number(task: *const aa_task) -> u64 {
 /// `completed_at` (Unix seconds), `result`, `error` (`kind`, `summary`, `message`, `status`,
 /// `code`, `request_id`, `retry_after_seconds`, `partial`), `model`, `usage`, `cost`,
 /// `finish_reason`, `api`, `attempts`, `queue_ms`, `latency_ms`, `echoed`. Owned by the caller:
-/// `aa_string_free`. NULL where the handle is none.
+/// `aa_string_free`. NULL where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_json(task: *const aa_task) -> *mut c_char {
     value(ptr::null_mut(), || json(&TASKS.get(task)?.task).map(give))

@@ -5,7 +5,7 @@ use std::slice;
 
 use crate::status::{Failure, aa_status};
 
-/// What stands in a C text for a NUL that was within it (JSON writes it as an escape instead).
+/// Replaces a NUL within a C text (JSON writes it as an escape instead).
 const NUL_STAND_IN: &str = "\u{fffd}";
 
 /// A C caller's text.

@@ -1,4 +1,4 @@
-//! Where providers are listed by hand: whoever adds one is told of each place here.
+//! The places where providers are listed by hand, one test each.
 
 use std::path::Path;
 

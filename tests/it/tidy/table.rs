@@ -1,4 +1,4 @@
-//! What the checks allow, as data.
+//! The allowed cases of the checks, as data.
 
 use super::checks::Row;
 
