@@ -89,7 +89,7 @@ impl fmt::Display for Fact<'_> {
 /// Borrowed: observers must copy what they keep.
 ///
 /// ```
-/// use automation_assistant::{Event, EventFacts, Observe};
+/// use automation_assistant::event::{Event, EventFacts, Observe};
 ///
 /// struct Print;
 ///
