@@ -33,7 +33,7 @@ impl TaskRequest {
     /// it. Defaults to the helper's.
     #[must_use]
     pub fn max_output_tokens(mut self, tokens: u32) -> Self {
-        self.model_settings.max_output_tokens = Some(tokens);
+        self.model_settings_mut().max_output_tokens = Some(tokens);
         self
     }
 
@@ -43,7 +43,7 @@ impl TaskRequest {
     /// helper's.
     #[must_use]
     pub fn reasoning_effort(mut self, effort: impl Into<String>) -> Self {
-        self.model_settings.reasoning_effort = Some(effort.into());
+        self.model_settings_mut().reasoning_effort = Some(effort.into());
         self
     }
 

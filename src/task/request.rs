@@ -46,8 +46,9 @@ pub struct TaskRequest {
     pub(crate) custom_params: Map<String, Value>,
     pub(crate) tools: Tools,
     pub(crate) reply_schema: Option<Box<ReplySchema>>,
-    /// Set once there is a name to validate: programs without tools and schemas do not link it.
-    pub(super) validate_names: Option<Validate>,
+    /// Validates the values that few requests have. Set with the first of them: programs that
+    /// set none do not link it.
+    pub(super) validate_rest: Option<Validate>,
     pub(crate) max_retries: Option<u32>,
     pub(crate) note: Option<Box<TraceNote>>,
     pub(crate) priority: Priority,
@@ -70,7 +71,7 @@ impl TaskRequest {
             custom_params: Map::new(),
             tools: Tools::default(),
             reply_schema: None,
-            validate_names: None,
+            validate_rest: None,
             max_retries: None,
             note: None,
             priority: Priority::Normal,
@@ -141,7 +142,7 @@ impl TaskRequest {
     #[must_use]
     pub fn shared_tool(mut self, tool: Arc<dyn Tool>) -> Self {
         self.tools.push(tool);
-        self.validate_names = Some(Self::validate_names);
+        self.validate_rest = Some(Self::validate_rest);
         self
     }
 
@@ -195,10 +196,16 @@ impl TaskRequest {
 
     pub(super) fn set_reply_schema(&mut self, reply: ReplySchema) {
         self.reply_schema = Some(Box::new(reply));
-        self.validate_names = Some(Self::validate_names);
+        self.validate_rest = Some(Self::validate_rest);
+    }
+
+    pub(super) fn model_settings_mut(&mut self) -> &mut ModelSettings {
+        self.validate_rest = Some(Self::validate_rest);
+        &mut self.model_settings
     }
 
     pub(super) fn note_mut(&mut self) -> &mut TraceNote {
+        self.validate_rest = Some(Self::validate_rest);
         self.note.get_or_insert_default()
     }
 
@@ -262,7 +269,7 @@ impl Clone for TaskRequest {
             custom_params: self.custom_params.clone(),
             tools: self.tools.clone(),
             reply_schema: self.reply_schema.clone(),
-            validate_names: self.validate_names,
+            validate_rest: self.validate_rest,
             max_retries: self.max_retries,
             note: self.note.clone(),
             priority: self.priority,

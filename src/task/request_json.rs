@@ -88,8 +88,10 @@ fn set(request: &mut TaskRequest, name: &str, value: Value) -> Result<(), &'stat
         "custom_params" => request.custom_params = object(value)?,
         "reply_schema" => request.set_reply_schema(reply_schema(value)?),
         "max_retries" => request.max_retries = Some(number(&value)?),
-        "max_output_tokens" => request.model_settings.max_output_tokens = Some(number(&value)?),
-        "reasoning_effort" => request.model_settings.reasoning_effort = Some(text(value)?),
+        "max_output_tokens" => {
+            request.model_settings_mut().max_output_tokens = Some(number(&value)?)
+        }
+        "reasoning_effort" => request.model_settings_mut().reasoning_effort = Some(text(value)?),
         "priority" => request.priority = priority(&value)?,
         "timeout_ms" => request.timeout = Some(millis(&value)?),
         "deadline_ms" => request.deadline = Some(millis(&value)?),
