@@ -19,9 +19,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use automation_assistant::device::DeviceProfile;
 use automation_assistant::{
-    AutomationAssistantManager, DEFAULT_AUDIT_PATH, Debrief, DeviceProfile, Error, HelperConfig,
-    HelperId, Task, TaskId, TaskRequest, Telemetry,
+    AutomationAssistantManager, DEFAULT_AUDIT_PATH, Debrief, Error, HelperConfig, HelperId, Task,
+    TaskId, TaskRequest, Telemetry,
 };
 use stand_in::StandIn;
 

@@ -19,7 +19,7 @@ mod wrap;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use automation_assistant::{
+use automation_assistant::device::{
     Admission, BatterySource, ClockGap, ClockReading, DeviceProfile, DeviceReader, DeviceSnapshot,
     SuspendWatch,
 };

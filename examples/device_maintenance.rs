@@ -17,9 +17,8 @@ use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
 
-use automation_assistant::{
-    AutomationAssistantManager, DeviceProfile, DeviceReader, DeviceSnapshot, TaskRequest,
-};
+use automation_assistant::device::{DeviceProfile, DeviceReader, DeviceSnapshot};
+use automation_assistant::{AutomationAssistantManager, TaskRequest};
 
 const NAME: &str = "device_maintenance";
 /// Most processes that are looked at.

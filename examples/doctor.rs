@@ -22,10 +22,9 @@ use std::process::ExitCode;
 use std::sync::mpsc::channel;
 use std::time::{Duration, SystemTime};
 
-use automation_assistant::{
-    AutomationAssistantManager, ClockReading, DEFAULT_STACK_BYTES, DeviceSnapshot, TaskRequest,
-    create_local_helper,
-};
+use automation_assistant::device::{ClockReading, DeviceSnapshot};
+use automation_assistant::limits::DEFAULT_STACK_BYTES;
+use automation_assistant::{AutomationAssistantManager, TaskRequest, create_local_helper};
 
 /// Longest wait for the trial task.
 const TASK_LIMIT: Duration = Duration::from_secs(10);
@@ -214,7 +213,7 @@ fn proxy() -> Finding {
 
 fn memory() -> Finding {
     let device = DeviceSnapshot::read();
-    let profile = automation_assistant::DeviceProfile::detect();
+    let profile = automation_assistant::device::DeviceProfile::detect();
     let admission = profile.admission().decide(&device);
     match admission.pressure() {
         None => fine("device", format!("fit for work; profile {}", profile.name())),

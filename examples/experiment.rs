@@ -20,9 +20,9 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use automation_assistant::{
-    AutomationAssistantManager, Experiment, HelperConfig, OpikConfig, Task, TraceMode,
-};
+use automation_assistant::experiment::Experiment;
+use automation_assistant::opik::{OpikConfig, TraceMode};
+use automation_assistant::{AutomationAssistantManager, HelperConfig, Task};
 
 /// Questions, each with the text that a right answer contains.
 const QUESTIONS: [(&str, &str); 3] = [

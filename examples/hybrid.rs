@@ -15,9 +15,9 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use automation_assistant::together::{Fallback, FallbackReport, Together, WhyNot};
 use automation_assistant::{
-    AutomationAssistantManager, ErrorKind, Fallback, FallbackReport, Task, TaskRequest, Together,
-    WhyNot, create_local_helper,
+    AutomationAssistantManager, ErrorKind, Task, TaskRequest, create_local_helper,
 };
 
 /// First pause of a cloud that failed; short for the example's sake.

@@ -13,9 +13,9 @@ use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
+use automation_assistant::together::{Answer, Together, Want};
 use automation_assistant::{
-    Answer, AutomationAssistantManager, HelperConfig, HelperId, TaskRequest, Together, Want,
-    create_local_helper,
+    AutomationAssistantManager, HelperConfig, HelperId, TaskRequest, create_local_helper,
 };
 
 /// Questions, and the text that a right answer contains (the question must not).

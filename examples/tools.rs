@@ -12,7 +12,8 @@ mod common;
 use std::error::Error;
 use std::process::ExitCode;
 
-use automation_assistant::{AutomationAssistantManager, FnTool, TaskRequest, Tool, device_tools};
+use automation_assistant::device::device_tools;
+use automation_assistant::{AutomationAssistantManager, FnTool, TaskRequest, Tool};
 use serde_json::{Value, json};
 
 /// Bounds the answer of small models; enough for one that reasons a little.

@@ -22,6 +22,18 @@
 //! `HelperConfig::local().api_endpoint("http://127.0.0.1:8080/v1")` for a server on the
 //! device.
 //!
+//! # Features
+//!
+//! | cargo feature | what it adds |
+//! |---|---|
+//! | none (`default-features = false`) | the core: embedded engine, backends of your own, telemetry, debrief, device readings |
+//! | `http` | ChatGPT, Anthropic, Comet and a Local model server over plain HTTP; traces to Opik |
+//! | `tls` (default) | `http`, and https with rustls and the bundled Mozilla roots |
+//! | `rustix` | readings of storage and the boot clock; file locks on Android before Rust 1.98 |
+//!
+//! Every item exists in every feature set. A helper that needs a feature that is off fails to
+//! spawn as [`Error::Unsupported`], which names it.
+//!
 //! # Bounds and ends
 //!
 //! Every wait has an end; every buffer has a named bound with a setter ([`HelperConfig`]). Every
@@ -64,7 +76,7 @@
 //! | `text`, `url`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, URLs without secrets, decimals, dates, percentiles, waits between attempts |
 //! | `splice` | bodies with pictures, encoded as base64 while they are read |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
-//! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
+//! | `lenient`, `nesting`, `members` | JSON of many dialects; how deep JSON may be; objects that name each member once |
 //! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
 //! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
 //! | `image_file` | pictures from files |
@@ -123,6 +135,7 @@ mod image_file;
 #[cfg_attr(not(feature = "http"), allow(dead_code, unused_imports, unused_macros))]
 mod lenient;
 mod manager;
+mod members;
 mod nesting;
 mod number;
 mod observers;

@@ -1,6 +1,6 @@
 //! Why a reading is missing, in words for the user of a program.
 
-use automation_assistant::{Battery, Reading};
+use automation_assistant::device::{Battery, Reading};
 
 /// The option by which these programs may run commands of Termux:API.
 pub(crate) const TERMUX_OPTION: &str = "--termux";

@@ -66,9 +66,8 @@ impl SpeechCallback {
 /// [`AdmissionControl::admitted`](crate::AdmissionControl::admitted) returns.
 ///
 /// ```
-/// use automation_assistant::{
-///     AutomationAssistantManager, TaskRequest, Together, create_local_helper,
-/// };
+/// use automation_assistant::{AutomationAssistantManager, TaskRequest, create_local_helper};
+/// use automation_assistant::together::Together;
 ///
 /// let manager = AutomationAssistantManager::new(2);
 /// let helpers = [create_local_helper(&manager, "a")?, create_local_helper(&manager, "b")?];

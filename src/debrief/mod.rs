@@ -56,7 +56,9 @@ use stats::{ReportParts, Sums, TimePart};
 /// ```
 /// use automation_assistant::Debrief;
 ///
-/// let lines = r#"{"run_id":"a","event":"backend_call","backend":"B","latency_ms":5.0,"success":true}"#;
+/// let lines = r#"{"run_id": "a", "event": "backend_call", "backend": "ChatGPT (gpt-4o)", "#
+///     .to_owned()
+///     + r#""latency_ms": 5.0, "success": true}"#;
 /// let debrief = Debrief::from_reader(lines.as_bytes()).unwrap();
 /// assert_eq!(debrief.total_events(), 1);
 /// assert_eq!(debrief.backends()[0].p50_latency_ms, 5.0);
@@ -77,6 +79,7 @@ impl Debrief {
     ///
     /// [`Error::Io`] if the file cannot be opened or read, or is a pipe or a device (whose bytes
     /// [`from_reader`](Self::from_reader) reads). Lines that cannot be read are no error.
+    #[doc(alias = "report")]
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::from_path_with_progress(path, |_, _| ())
     }

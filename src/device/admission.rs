@@ -173,7 +173,7 @@ impl fmt::Display for Admission {
 /// every task.
 ///
 /// ```
-/// use automation_assistant::{AdmissionPolicy, CloudAction, DeviceSnapshot};
+/// use automation_assistant::device::{AdmissionPolicy, CloudAction, DeviceSnapshot};
 ///
 /// let policy = AdmissionPolicy::new()
 ///     .min_battery_percent(20)

@@ -161,7 +161,7 @@ pub const MIN_CLOCK_GAP: Duration = Duration::from_secs(1);
 /// Reports, each time it is asked, for how long the device was suspended.
 ///
 /// ```
-/// use automation_assistant::SuspendWatch;
+/// use automation_assistant::device::SuspendWatch;
 ///
 /// let mut watch = SuspendWatch::new();
 /// // … some work, perhaps with the phone in a pocket …

@@ -22,7 +22,7 @@ pub const DEFAULT_SNAPSHOT_AGE: Duration = Duration::from_secs(10);
 /// Reads the state of the device, with options.
 ///
 /// ```
-/// use automation_assistant::DeviceReader;
+/// use automation_assistant::device::DeviceReader;
 ///
 /// let reader = DeviceReader::new().storage_path("/");
 /// println!("{}", reader.read());

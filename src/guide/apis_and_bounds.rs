@@ -40,7 +40,8 @@
 //! | a task's time | 30 s; Comet and Anthropic 120 s; Local server 300 s | `timeout` (from when it is taken), `deadline` (from submission) |
 //! | connect / first byte / silence | 10 s / none / 30 s (Anthropic and Local server 60 s) | `connect_timeout`, `first_byte_timeout`, `idle_timeout` |
 //!
-//! A configuration can come from JSON, with the field names of the Python prototype:
+//! A configuration can come from JSON, with the field names of the Python prototype; every field
+//! stands in [`json`](super::json):
 //!
 //! ```
 //! use automation_assistant::HelperConfig;

@@ -22,6 +22,33 @@
 //! LTO of the TLS stack wants gigabytes. `--no-default-features` builds in a fraction of the time
 //! and memory where the embedded engine is enough.
 //!
+//! # Rehearsed, without a phone
+//!
+//! `tests/termux.sh` (`.ci/run termux`) runs these commands in a Debian root for aarch64 under
+//! emulation: Rust 1.96, git, clang and lld as packages, a clone, and crates that lie beside it, so
+//! that the build needs no network. On 2026-11-26, on two cores that others kept busy:
+//!
+//! | step | time | downloaded |
+//! |---|---|---|
+//! | packages | 2.3 min | 205 MB (974 MB installed; Debian's, Termux's differ) |
+//! | clone | 2 s | 2.5 MB |
+//! | 32 crates for `quick_start` | | 4.7 MB |
+//! | `cargo build --profile phone -j 1 --example quick_start` | 32 min, on less than half a core | |
+//!
+//! These are the emulator's: its largest process, compiler and emulator together, had 772 MB (thin
+//! LTO of the program 581 MB and 268 s of a core). The same build by the same compiler on x86-64
+//! took 76 s of one core, and its largest process 652 MB: one job fits a phone of 4 GB.
+//!
+//! Static programs can be made on another machine: `rustup target add aarch64-unknown-linux-musl`,
+//! then `tests/termux.sh target/termux static` (`rust-lld` links; a C compiler for aarch64 is needed
+//! for ring). `demo` has 1.8 MB (profile `size`), and ran in the root, as `doctor` did. But musl
+//! looks names up by `/etc/resolv.conf`, which Android does not have: without that file `doctor`
+//! said "no answer about deb.debian.org within 5 s", with it the same program found the host. On a
+//! phone such a program has the embedded engine and servers by their address, such as one on
+//! 127.0.0.1; for cloud models build under Termux, whose C library asks Android.
+//!
+//! # On the device
+//!
 //! - **Readings of the phone.** Unrooted phones deny a program the files of battery, load and
 //!   storage. The battery comes through Termux:API: open its app once, run the examples with
 //!   `--termux`, in a program `DeviceReader::new().termux(true)`. Storage, load and exact sleep
@@ -43,11 +70,12 @@
 //! - **Certificates.** The bundled roots work without Java. For a company's own, point
 //!   `SSL_CERT_FILE` at a PEM file (Termux has `$PREFIX/etc/tls/cert.pem`).
 //! - **Slow?** `DeviceProfile::detect().apply(config)` sets bounds that suit the device; `doctor`
-//!   says what is reachable. **Offline?** `Fallback` with a Local helper last answers at once.
-//!   **Low on charge, hot?** `AdmissionControl` lets cloud tasks wait, rejects them, or gives them
+//!   says what is reachable.
+//! - **Offline?** `Fallback` with a Local helper last answers at once.
+//! - **Low on charge, hot?** `AdmissionControl` lets cloud tasks wait, rejects them, or gives them
 //!   to Local. `Together` and `Fallback` do not apply it by themselves: pass them the helpers that
-//!   `AdmissionControl::admitted` returns. **Out of memory?** Fewer helpers, lower `max_results`
-//!   and `max_result_bytes`, no second model.
+//!   `AdmissionControl::admitted` returns.
+//! - **Out of memory?** Fewer helpers, lower `max_results` and `max_result_bytes`, no second model.
 //!
 //! ```
 //! use automation_assistant::HelperConfig;

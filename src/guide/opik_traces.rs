@@ -24,7 +24,8 @@
 //! requests are held against its published contract, and a stand-in plays each status.
 //!
 //! ```
-//! use automation_assistant::{HelperConfig, TraceMode};
+//! use automation_assistant::HelperConfig;
+//! use automation_assistant::opik::TraceMode;
 //!
 //! let config = HelperConfig::local().trace(TraceMode::Metadata);
 //! # let _ = config;

@@ -32,6 +32,7 @@ impl ManagerBuilder {
     }
 
     /// Adds an observer, which is notified of every event of every helper. Defaults to none.
+    #[doc(alias("observability", "opentelemetry"))]
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
         self.observers.push(Foreign::new(observer));
         self

@@ -110,6 +110,7 @@ impl AutomationAssistantManager {
     /// [`Error::MaxHelpers`]; [`Error::InvalidConfig`]; [`Error::MissingKey`];
     /// [`Error::Unsupported`] where the backend needs a cargo feature that is off;
     /// [`Error::Io`] if the system cannot create a thread.
+    #[doc(alias("llm", "agent"))]
     pub fn spawn(&self, config: HelperConfig) -> Result<AutomationHelper, Error> {
         self.create(config, None)
     }
@@ -121,6 +122,7 @@ impl AutomationAssistantManager {
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn).
+    #[doc(alias = "mock")]
     pub fn spawn_with(
         &self,
         config: HelperConfig,

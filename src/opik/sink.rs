@@ -40,7 +40,8 @@ const STACK_BYTES: usize = 512 << 10;
 ///
 /// ```no_run
 /// use automation_assistant::opik::OpikConfig;
-/// use automation_assistant::{AutomationAssistantManager, HelperConfig, TraceMode};
+/// use automation_assistant::{AutomationAssistantManager, HelperConfig};
+/// use automation_assistant::opik::TraceMode;
 /// use std::time::Duration;
 ///
 /// let opik = OpikConfig::new().url("http://localhost:5173/api");

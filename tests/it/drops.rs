@@ -46,9 +46,9 @@ impl AiBackend for Backend {
     }
 }
 
-fn bad_tool() -> impl Tool {
+fn bad_tool(name: &str) -> impl Tool + use<> {
     let bad = Bad;
-    FnTool::new("tool", "", json!({}), move |_: &Value| {
+    FnTool::new(name, "", json!({}), move |_: &Value| {
         hold(&bad);
         Ok(String::new())
     })
@@ -67,7 +67,7 @@ fn bring_on_text(request: TaskRequest) -> TaskRequest {
 }
 
 fn bring_tools(request: TaskRequest) -> TaskRequest {
-    request.tool(bad_tool()).tool(bad_tool())
+    request.tool(bad_tool("one")).tool(bad_tool("other"))
 }
 
 fn bring_all(request: TaskRequest) -> TaskRequest {

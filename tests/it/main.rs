@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout)]
 
 mod admission;
+mod aliases;
 mod callbacks;
 mod cancel;
 mod custom_backend;
@@ -23,7 +24,9 @@ mod handles;
 #[cfg(feature = "http")]
 mod http;
 mod images;
+mod json_forms;
 mod limits;
+mod links;
 mod names;
 mod nested_ends;
 mod nesting;
@@ -45,3 +48,4 @@ mod support;
 mod telemetry;
 mod tidy;
 mod together;
+mod tool_names;

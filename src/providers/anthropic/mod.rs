@@ -64,6 +64,7 @@ impl HelperConfig {
     /// `/v1`. An answer has at most 4,096 tokens unless the parameter `max_tokens` says
     /// otherwise.
     #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+    #[doc(alias = "claude")]
     pub fn anthropic() -> Self {
         Self::of(&ANTHROPIC)
     }
