@@ -8,7 +8,7 @@ use crate::url::{host_of, shown};
 /// Longest base URL.
 const URL_BYTES_MAX: usize = 2048;
 
-/// A base URL in its parts. What has passed the door can be used without a further check.
+/// A validated base URL in its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     /// Scheme, host, port and path, without a slash at its end.

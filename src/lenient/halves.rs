@@ -4,11 +4,11 @@
 
 /// Announces a half. (A noncharacter: for use within a program alone.)
 const MARK: char = '\u{fdd0}';
-/// What follows it stands for the half of the same distance from the first half.
+/// The characters from it on stand for the half at the same distance from the first half.
 const BASE: u32 = 0xe000;
 const FIRST_HALF: u32 = 0xd800;
 const HALVES_END: u32 = 0xe000;
-/// What stands for a half whose other never came.
+/// Replaces a half without its other half.
 const LOST: char = char::REPLACEMENT_CHARACTER;
 
 /// The character of two halves.
@@ -32,14 +32,14 @@ fn half(stands_for: char) -> Option<u16> {
     u16::try_from(unit).ok().filter(|_| unit < HALVES_END)
 }
 
-/// A text that comes in pieces, of which one may end in the middle of a character.
+/// A text that arrives in deltas, of which one may end in the middle of a character.
 #[derive(Debug, Default)]
 pub(crate) struct Joiner {
     waiting: Option<u16>,
 }
 
 impl Joiner {
-    /// The next piece with its halves put together; one at its end waits for the next piece.
+    /// The next delta with its halves joined; one at its end waits for the next delta.
     pub(crate) fn join(&mut self, piece: String) -> String {
         if self.is_plain(&piece) {
             return piece;
@@ -92,7 +92,7 @@ impl Joiner {
         }
     }
 
-    /// What stands for a half that has waited in vain, if one has.
+    /// The replacement of a half that is still without its other half, if there is one.
     pub(crate) fn end(&mut self) -> Option<char> {
         self.waiting.take().map(|_| LOST)
     }

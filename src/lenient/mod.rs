@@ -1,6 +1,6 @@
-//! Reading JSON that comes from many servers. The one promise: what is not known is skipped,
-//! what is missing or null is its type's default, and so is what has a type that makes no sense
-//! there; no member fails the whole. What was odd but understood is counted.
+//! Reading JSON of many servers. Unknown members are skipped; a missing or null
+//! member, or one of an unusable type, has its type's default;
+//! no member makes the reading fail. Accepted deviations are counted.
 
 mod halves;
 mod reader;
@@ -12,7 +12,7 @@ pub(crate) use halves::{Joiner, whole};
 pub(crate) use reader::{JsonFault, JsonReader};
 pub(crate) use values::{Code, Count, Label, Own, Raw, Text, json_value};
 
-/// What can be read from any JSON value.
+/// A type that can be read from any JSON value.
 pub(crate) trait Lenient: Default {
     /// Whether a value that begins with this byte is of the type.
     fn fits(first: u8) -> bool;
@@ -122,11 +122,11 @@ pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// What was read.
+/// A value that was read.
 #[derive(Debug)]
 pub(crate) struct Parsed<'j, T> {
     pub(crate) value: T,
-    /// What follows the value, without white space around it.
+    /// The text after the value, without white space around it.
     pub(crate) rest: &'j str,
     /// How much was odd but understood.
     pub(crate) oddities: u32,

@@ -189,7 +189,7 @@ impl Lenient for Own {
         true
     }
 
-    /// What would be refused (a control character in a text, say) is written anew.
+    /// Invalid JSON (a control character in a text, say) is written anew.
     fn read_into(&mut self, from: &mut JsonReader<'_>) {
         let raw = from.raw();
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(raw).is_ok();

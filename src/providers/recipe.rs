@@ -29,7 +29,7 @@ use crate::lenient::{self, Count, Label, Raw, Text, lenient};
 use crate::task::FinishReason;
 use crate::task_error::ErrorKind;
 
-/// What is known before a helper is made.
+/// The provider's static data.
 static RECIPE: Provider = Provider {
     backend_type: BackendType::Custom,
     label: "Recipe",
@@ -73,7 +73,7 @@ const PATH: &str = "/cook";
 struct Recipe;
 
 lenient! {
-    /// A reply, or a piece of one.
+    /// A reply, or a delta of one.
     Reply {
         say: Text = "say",
         calls: Vec<Call> = "do",
@@ -150,7 +150,7 @@ impl Protocol for Recipe {
     }
 }
 
-/// Takes a reply in, or a piece of one.
+/// Takes a reply, or a delta of one.
 fn take(reply: Reply, draft: &mut Draft) -> Result<(), BadReply> {
     if let Some(words) = reply.oops.whole() {
         let error = ErrorBody { message: Some(words), kind: reply.sort.0, ..ErrorBody::default() };
