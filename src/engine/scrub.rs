@@ -2,19 +2,19 @@
 
 use crate::text::cut;
 
-/// Replaces removed text.
+/// What stands in place of something taken out.
 const REDACTED: &str = "[redacted]";
-/// Shortest part of a key that is removed.
+/// A piece of a key this long is taken out.
 const KEY_WINDOW: usize = 6;
-/// Shortest part of a prompt or context that is removed: shorter ones are just words.
+/// A piece of a prompt or context this long is taken out: shorter ones are just words.
 const TEXT_WINDOW: usize = 12;
 /// Shortest whole text that is taken out.
 const WHOLE_MIN: usize = 4;
-/// Longest message that is read; the rest is dropped. A little more than errors
+/// Longest message that is looked at; what follows is dropped. A little more than errors
 /// keep, so that their cut, not this one, is what a reader sees.
 const MESSAGE_BYTES_MAX: usize = 640;
 
-/// Marks the parts of a message that must not be shown.
+/// Marks, in a message, what must not be told.
 pub(crate) struct Scrubber<'a> {
     message: &'a str,
     hidden: Vec<bool>,
@@ -26,12 +26,12 @@ impl<'a> Scrubber<'a> {
         Self { message, hidden: vec![false; message.len()] }
     }
 
-    /// Hides every part of a key.
+    /// Hides every piece of a key.
     pub(crate) fn key(&mut self, key: &str) {
         self.hide(key.as_bytes(), KEY_WINDOW);
     }
 
-    /// Hides every longer part of a text.
+    /// Hides every longer piece of a text.
     pub(crate) fn text(&mut self, text: &str) {
         self.hide(text.as_bytes(), TEXT_WINDOW);
     }
@@ -51,7 +51,7 @@ impl<'a> Scrubber<'a> {
         for (piece, _) in &places {
             starts[usize::from(piece[0])] = true;
         }
-        // A part found once needs no second search, however often the text repeats it.
+        // A piece found once needs no second look, however often the text repeats it.
         let mut done = vec![false; places.len()];
         let mut piece = Vec::with_capacity(window);
         for found in text.windows(window) {

@@ -23,7 +23,7 @@ pub(crate) enum CallPhase {
     Connect,
     /// The request is on its way.
     Send,
-    /// The reply's first bytes are awaited: headers, and the first payload.
+    /// The reply's first bytes are awaited: headers, and the first piece that tells something.
     FirstByte,
     /// The reply is on its way.
     Body,
@@ -51,18 +51,18 @@ pub(crate) struct Limits {
     pub(crate) first_byte: Option<Duration>,
     /// From the reply's headers to its first payload.
     pub(crate) idle_before_payload: Option<Duration>,
-    /// Between two chunks of payload.
+    /// Between two pieces of payload.
     pub(crate) idle: Duration,
 }
 
-/// The part of a call that a cancelling thread can reach.
+/// What the thread that cancels can reach of a call.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     cancelled: AtomicBool,
     held: Mutex<Awaited>,
 }
 
-/// The operation that a call waits in.
+/// What keeps a call waiting.
 #[derive(Debug, Default)]
 enum Awaited {
     #[default]
@@ -167,12 +167,12 @@ impl Current {
         CURRENT.with(|current| current.borrow().clone())
     }
 
-    /// The same for code that can only fail: there is always a call where ureq runs.
+    /// The same for code that can only fail: there is always a call where ureq is at work.
     pub(super) fn here() -> Result<Rc<Self>, ureq::Error> {
         Self::get().ok_or(ureq::Error::ConnectionFailed)
     }
 
-    /// Passes this connection to the threads that may cancel the call.
+    /// Hands this connection to whoever may cancel the call.
     pub(super) fn hold(&self, wire: &Arc<Wire>) -> Result<(), ureq::Error> {
         let mut held = self.held.borrow_mut();
         if !held.as_ref().is_some_and(|held| Arc::ptr_eq(held, wire)) {
@@ -183,7 +183,7 @@ impl Current {
         self.check_cancelled()
     }
 
-    /// Passes the look-up's wait to the threads that may cancel the call.
+    /// Shows whoever may cancel the call where the look-up's answer is awaited.
     pub(super) fn hold_lookup(&self, slot: Arc<Slot>) -> Result<(), ureq::Error> {
         self.link.hold(Awaited::Lookup(slot));
         self.check_cancelled()
@@ -305,7 +305,7 @@ impl<'a> Scope<'a> {
 
     /// Why our side ended the call, if it did.
     pub(super) fn stop(&self) -> Option<CallStop> {
-        // A cut connection can look like the clean end of a body: the flag distinguishes them.
+        // A cut connection can look like the clean end of a body: the flag tells.
         if self.current.link.cancelled.load(Ordering::Acquire) {
             return Some(CallStop::Cancelled);
         }

@@ -102,10 +102,10 @@ pub(super) struct Connection(Box<Inner>);
 struct Inner {
     stream: Box<dyn Stream>,
     buffers: Buffer,
-    /// The server reads no more of the request: it has answered, or it is gone. This connection
-    /// serves no other request, whatever the answer.
+    /// The server takes nothing more of the request: it has answered, or it is gone. Whatever
+    /// comes of the answer, this connection serves no other request.
     is_deaf: bool,
-    /// The rewrite of a request that is sent through a proxy.
+    /// What a proxy must find in a request that is not for itself.
     rewrite: Option<proxy::Rewrite>,
 }
 
@@ -197,7 +197,7 @@ impl Transport for Connection {
     fn is_open(&mut self) -> bool {
         // An idle connection needs no buffers.
         self.0.buffers.release();
-        // Unrequested bytes would be read as the next reply.
+        // What nobody asked for would be taken for the next reply.
         !self.0.is_deaf && self.0.buffers.input().is_empty() && self.0.stream.is_open()
     }
 
@@ -229,7 +229,7 @@ impl Buffer {
         }
     }
 
-    /// A call that waits for input has sent all output, and needs one buffer.
+    /// Whoever waits for input has sent all output: while a call waits it needs one buffer.
     fn release_output(&mut self) {
         self.output = Vec::new();
         self.clear_output();
@@ -239,7 +239,7 @@ impl Buffer {
         (self.filled_output, self.sent) = (0, 0);
     }
 
-    /// The next bytes to send.
+    /// The next piece to send.
     fn unsent(&self) -> Option<&[u8]> {
         let end = self.filled_output.min(self.sent + OUTPUT_BYTES_MAX);
         self.output.get(self.sent..end).filter(|piece| !piece.is_empty())
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn output_grows_where_headers_or_a_body_need_it() {
-        // Headers whose next line did not fit.
+        // Headers whose next line found no room.
         let mut buffer = Buffer::default();
         buffer.room()[..8].copy_from_slice(b"POST / H");
         buffer.filled_output = 8;

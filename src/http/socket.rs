@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::call::{Current, Wire};
 
 /// How much later than its limit a read may end: a time-out that is so much too long stays
-/// set, which spares a system call for most chunks of a stream.
+/// set, which spares a system call for most pieces of a stream.
 const READ_SLACK: Duration = Duration::from_millis(20);
 /// How long a request may be stuck on its way out before a look is taken for an answer. A
 /// server that has answered may take nothing more of it, and keep the connection.
@@ -56,7 +56,7 @@ impl Socket {
             // A cut connection reads like one that the server closed.
             current.check_cancelled()?;
             match outcome {
-                // The whole time is not over: a sender looks for an early answer.
+                // Not the whole time is over: whoever sends a request looks for an answer.
                 Err(fault) if is_time_out(&fault) && current.is_sending() => {
                     current.left()?;
                     return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
@@ -116,7 +116,7 @@ impl Read for Socket {
 }
 
 impl Write for Socket {
-    // One buffer at a time: std's write of several would end a process that has not switched
+    // One piece at a time: std's write of several would end a process that has not switched
     // the signal of broken pipes off, as programs in other languages may not have.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = self.until_done(Self::limit_write, |mut stream| stream.write(bytes));

@@ -1,4 +1,4 @@
-//! Waits from a reply's headers, and back-offs of our own. Pure: time and chance
+//! What a reply's headers say about waiting, and back-offs of our own. Pure: time and chance
 //! are passed in.
 
 use std::time::{Duration, SystemTime};
@@ -30,7 +30,7 @@ pub(crate) fn asked_wait<'h>(
     })
 }
 
-/// Seconds since 1970 by the server's own clock where it sends it: the device's may be wrong.
+/// Seconds since 1970 by the server's own clock where it tells it: the device's may be wrong.
 fn clock<'h>(header: impl Fn(&str) -> Option<&'h str>, now: SystemTime) -> Option<u64> {
     header("date").and_then(http_date).or_else(|| unix_seconds(now))
 }
@@ -101,7 +101,7 @@ pub(crate) fn until_reset<'h>(
 }
 
 /// Time until a moment such as `2025-08-21T12:40:59Z` (RFC 3339, in UTC), by the server's own
-/// clock where it sends it.
+/// clock where it tells it.
 pub(crate) fn until_rfc3339<'h>(
     text: &str,
     header: impl Fn(&str) -> Option<&'h str>,

@@ -1,6 +1,6 @@
-//! JSON read from front to back. It accepts what servers send though serde_json rejects it:
-//! control characters in strings, halves of surrogate pairs, NaN, a comma too many. Such
-//! deviations are counted; any other fault ends the reading.
+//! JSON read from front to back. What serde_json refuses and servers send is read all the same:
+//! control characters in strings, halves of surrogate pairs, NaN, a comma too many. What was
+//! odd is counted; what makes no sense is a fault, and ends the reading.
 
 use std::borrow::Cow;
 
@@ -59,7 +59,7 @@ impl<'j> JsonReader<'j> {
         self.oddities = self.oddities.saturating_add(1);
     }
 
-    /// The unread rest.
+    /// What has not been read.
     pub(crate) fn rest(&self) -> &'j str {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -115,7 +115,7 @@ impl<'j> JsonReader<'j> {
         self.members(&mut member);
     }
 
-    /// (One function for objects of all types.)
+    /// (One piece of code for objects of all types.)
     fn members(&mut self, member: &mut dyn FnMut(&mut Self, &str)) {
         self.enclosed(b'{', b'}', |reader| {
             if !reader.take(b'"') {
@@ -297,7 +297,7 @@ impl<'j> JsonReader<'j> {
                     self.at += length + 1;
                     return;
                 }
-                // An escaped character has no meaning here, unless it is a quote.
+                // Whatever is escaped has no meaning here, unless it is a quote.
                 Some(b'\\') => 2,
                 Some(_) => 1,
             };
