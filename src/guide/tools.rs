@@ -2,8 +2,8 @@
 //!
 //! The provider's model asks for the call; the helper makes it and sends the model its result.
 //! A backend of your own finds the tools in
-//! [`get_tools`](crate::TaskRequest::get_tools), and calls one by its name with
-//! [`CallContext::run_tool`](crate::CallContext::run_tool). The embedded engine calls none.
+//! [`get_tools`](crate::TaskRequest::get_tools) and calls them itself. The embedded engine calls
+//! none.
 //!
 //! ```
 //! use automation_assistant::{AutomationAssistantManager, FnTool, HelperConfig, TaskRequest};
