@@ -34,7 +34,7 @@
 //! The library prints nothing, and writes only files that the program names
 //! ([`Telemetry::to_file`]; an audit file with rotation also gets an empty `NAME.lock` beside it).
 //! It starts as many threads for a helper as the helper may run tasks at once, one thread for a
-//! trace sink, and short-lived ones for name look-ups. It starts no process but Termux commands,
+//! trace sink, and short-lived ones that make connections. It starts no process but Termux commands,
 //! when allowed. The only global state is the counter that makes helper ids unique. The threads of
 //! an idle helper never wake up.
 //!
@@ -88,6 +88,10 @@
 //! and fails where the code differs. The core names no HTTP, no provider and no file: other
 //! code reaches it through [`AiBackend`] and [`Observe`].
 
+// On docs.rs, items say which feature they need: some by hand, as they are there without it, and
+// return `Error::Unsupported` or a reading's reason then.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod backend;
 #[cfg(feature = "http")]
 mod backoff;
@@ -115,7 +119,8 @@ mod helper;
 mod http;
 mod id;
 mod image_file;
-#[cfg(feature = "http")]
+// Without HTTP, reports alone need it: for texts with escapes.
+#[cfg_attr(not(feature = "http"), allow(dead_code, unused_imports, unused_macros))]
 mod lenient;
 mod manager;
 mod nesting;

@@ -18,7 +18,7 @@ const HELPERS_CHECK: [u32; 3] = [1, 8, 32];
 const RUNS: usize = 5;
 const HTTP_KIB_MAX: f64 = 1000.0;
 const DEFAULT_KIB_MAX: f64 = 1600.0;
-const PER_HELPER_KIB_MAX: f64 = 57.0;
+const PER_HELPER_KIB_MAX: f64 = 40.0;
 
 /// Clients of others, as programs with the same arguments as ours.
 pub(crate) const PEERS: Set =

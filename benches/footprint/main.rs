@@ -16,6 +16,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod budget;
+mod calls;
 mod capi;
 mod debrief;
 mod dispatch;
@@ -51,12 +52,13 @@ struct Options {
 type Measure = fn(&Options, &mut Report) -> Result<(), Fault>;
 
 /// All rows, and whether `--check` needs them: times are no gates.
-const ROWS: [(&str, Measure, bool); 9] = [
+const ROWS: [(&str, Measure, bool); 10] = [
     ("sizes", sizes::measure, true),
     ("memory", in_flight::measure, true),
     ("rest", rest::measure, true),
     ("stack", stack::measure, false),
     ("dispatch", dispatch::measure, true),
+    ("calls", calls::measure, false),
     ("telemetry", telemetry::measure, true),
     ("debrief", debrief::measure, true),
     ("start", start::measure, false),

@@ -44,11 +44,13 @@ pub(crate) const SIZE_HTTP: Set = Set {
     features: "http",
     programs: &[
         "client_http",
+        "calls",
         "ureq_plain",
         "provider_chatgpt",
         "provider_comet",
         "provider_local",
         "provider_anthropic",
+        "provider_images",
     ],
 };
 pub(crate) const SIZE_TLS: Set =

@@ -145,6 +145,7 @@ impl DeviceReader {
 
     /// Space of the file system that holds the storage path. Needs the cargo feature
     /// `rustix`.
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustix")))]
     pub fn storage(&self) -> Reading<Storage> {
         system::storage(&self.storage_path).into()
     }

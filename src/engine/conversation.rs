@@ -67,12 +67,15 @@ impl<'a> Conversation<'a> {
         backend: &'a RemoteBackend,
         call: &'a CallContext<'a>,
     ) -> Result<Self, TaskError> {
-        let offers = call.request().tools.iter().map(|tool| Offer::of(tool.as_ref()));
-        let tools = offers.collect::<Result<_, _>>();
+        let mut tools = Vec::new();
+        for tool in call.request().tools.iter() {
+            let offer = Offer::of(tool.as_ref());
+            tools.push(offer.map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?);
+        }
         Ok(Self {
             backend,
             call,
-            tools: tools.map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?,
+            tools,
             rounds: Vec::new(),
             attempt_open: Cell::new(true),
             delivered: Cell::new(false),
@@ -121,6 +124,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Runs the tools that the model wants, in its order, and keeps what they returned.
+    #[inline(never)]
     fn use_tools(&mut self, answer: Completion) -> Result<(), TaskError> {
         let offered = &self.call.request().tools;
         if offered.is_empty() {
@@ -291,12 +295,7 @@ impl<'a> Conversation<'a> {
         let mut response = self.send(facts, &url, Some((body.body(), &ask)), accept)?;
         // The prompt's copy is not needed while the model thinks.
         drop(body);
-        let outcome = if ask.stream {
-            self.streamed(&mut response, facts)
-        } else {
-            self.complete(&mut response, facts)
-        };
-        let completion = outcome.and_then(|draft| draft.finish().map_err(Failure::last))?;
+        let completion = self.receive(&mut response, ask.stream, facts)?;
         if self.switched_for.borrow().is_some() {
             self.backend.protocols.remember(&ask, protocol);
         }
@@ -312,6 +311,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// The model's name, asked from the server if need be.
+    #[inline(never)]
     fn model(&self, facts: &mut Facts) -> Result<&'a str, Failure> {
         let (path, read, found) = match &self.backend.model {
             Model::Named(name) => return Ok(name),
@@ -340,7 +340,7 @@ impl<'a> Conversation<'a> {
         url: &str,
         post: Option<(Body<'_>, &Ask<'_>)>,
         accept: &'static str,
-    ) -> Result<Response<'a>, Failure> {
+    ) -> Result<Box<Response<'a>>, Failure> {
         let headers = &self.backend.headers;
         let body = post.map(|(body, _)| body);
         let fresh = self.wants_fresh.take();

@@ -112,7 +112,7 @@ impl ErrorBody {
 
     fn of_object(from: &mut JsonReader<'_>) -> Self {
         let mut parts = ErrorParts::default();
-        from.object(|from, key| parts.take(key, from));
+        from.object(&mut |from, key| parts.take(key, from));
         parts.join()
     }
 }

@@ -202,7 +202,7 @@ impl<'a> Ask<'a> {
 
     /// Writes the parameters as members of an object, but for those of names that the protocol
     /// has written: what the request says through its own methods wins.
-    pub(crate) fn write_params(&self, json: &mut Json, is_written: impl Fn(&str) -> bool) {
+    pub(crate) fn write_params(&self, json: &mut Json, is_written: &dyn Fn(&str) -> bool) {
         for (key, value) in self.all_params().filter(|(key, _)| !is_written(key)) {
             json.key(key).value(value);
         }
@@ -235,7 +235,9 @@ fn object_schema(mut schema: Value) -> Value {
         if map.is_empty() {
             map.insert("properties".to_owned(), Map::new().into());
         }
-        map.entry("type").or_insert_with(|| "object".into());
+        if !map.contains_key("type") {
+            map.insert("type".to_owned(), "object".into());
+        }
     }
     schema
 }

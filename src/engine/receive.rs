@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::body::{READ_BYTES, read_complete, read_on, too_large};
 use crate::engine::conversation::{Conversation, Facts};
-use crate::engine::draft::{BadReply, Draft, Progress};
+use crate::engine::draft::{BadReply, Completion, Draft, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::{ReadStop, Reader, SseEvent};
@@ -54,12 +54,24 @@ impl Conversation<'_> {
         }
     }
 
-    /// Reads a complete answer.
-    pub(super) fn complete(
+    /// Reads a reply. (Apart from the request, whose wait is the longest: what this takes of the
+    /// stack is not taken while the model thinks.)
+    #[inline(never)]
+    pub(super) fn receive(
         &self,
         response: &mut Response<'_>,
+        stream: bool,
         facts: &mut Facts,
-    ) -> Result<Draft, Failure> {
+    ) -> Result<Completion, Failure> {
+        let draft = match stream {
+            true => self.streamed(response, facts)?,
+            false => self.complete(response, facts)?,
+        };
+        draft.finish().map_err(Failure::last)
+    }
+
+    /// Reads a complete answer.
+    fn complete(&self, response: &mut Response<'_>, facts: &mut Facts) -> Result<Draft, Failure> {
         let body = read_complete(response, self.backend.max_reply_bytes)?;
         self.read(response, &body, facts)
     }
@@ -152,11 +164,7 @@ impl Conversation<'_> {
     }
 
     /// Reads an answer event by event, and delivers its text.
-    pub(super) fn streamed(
-        &self,
-        response: &mut Response<'_>,
-        facts: &mut Facts,
-    ) -> Result<Draft, Failure> {
+    fn streamed(&self, response: &mut Response<'_>, facts: &mut Facts) -> Result<Draft, Failure> {
         let is_named = response
             .header("content-type")
             .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with(EVENTS));

@@ -60,8 +60,9 @@ impl Conversation<'_> {
     ) -> Failure {
         let status = response.status();
         let protocol = self.protocol();
-        let wait = asked_wait(|name| response.header(name), SystemTime::now()).or(body.wait);
-        let asked = asked_retry(|name| response.header(name));
+        let header = |name: &str| response.header(name);
+        let wait = asked_wait(&header, SystemTime::now()).or(body.wait);
+        let asked = asked_retry(&header);
         let kind = kind_of(status, body, protocol);
         let mut error = provider_error(kind, status, body, wait);
         let request_id = response.header(protocol.request_id_header());

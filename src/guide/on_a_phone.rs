@@ -7,7 +7,7 @@
 //! needs Google's NDK, or a phone. Termux's commands were answered by recorded replies. Its authors
 //! have not run it on a phone yet, so reports are welcome.
 //!
-//! From nothing to the demo:
+//! From nothing to the demo. Not run by the gate: `pkg` is a command of Termux.
 //!
 //! ```text
 //! pkg update && pkg install rust git clang  # Termux from F-Droid or GitHub, not the Play Store

@@ -1,7 +1,7 @@
 //! Traces in Opik: requests, times and costs in a browser.
 //!
 //! Start an Opik of your own (in a clone of comet-ml/opik: `./opik.sh`; it answers at
-//! `http://localhost:5173`), then
+//! `http://localhost:5173`), then these. Not run by the gate: it has no Opik.
 //!
 //! ```text
 //! export OPIK_URL_OVERRIDE=http://localhost:5173/api

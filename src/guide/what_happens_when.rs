@@ -32,7 +32,7 @@
 //! | more rounds of tool calls than `max_tool_rounds` | `Other`, with `partial()` | at once |
 //! | a tool fails, panics, is unknown, or gets arguments that are no JSON | the model gets the error, and goes on | `max_tool_rounds` (8) |
 //! | the deadline passes in the queue | `Timeout`, 0 attempts | the deadline |
-//! | `cancel_task` | `Cancelled`; in mid-answer the thread was free within 1 ms on loopback (40 of 40; the test allows 200 ms, for busy machines) | at once; while connecting, `connect_timeout` |
+//! | `cancel_task` | `Cancelled`; in mid-answer the thread was free within 1 ms on loopback (40 of 40; the test allows 200 ms, for busy machines) | at once; while it connects to an address over plain HTTP, `connect_timeout` |
 //! | the helper is stopped | `Cancelled` (it ran), `Terminated` (it waited) | at once |
 //! | a backend, tool or `on_text` panics | `Panicked` (a tool: the model gets the error); the helper lives on | at once |
 //! | a backend ignores its deadline | `Timeout`, at the next wait, look-up or status call, or when the backend returns | 0.25 s past it |

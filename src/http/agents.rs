@@ -12,7 +12,8 @@ use std::sync::OnceLock as Cell;
 use ureq::{Agent, Proxy};
 
 use super::connection::{self, Connect};
-use super::{Setup, USER_AGENT, body, proxy, resolver};
+use super::dial::Dialler;
+use super::{Setup, USER_AGENT, proxy, resolver};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::sync::lock;
@@ -77,13 +78,12 @@ impl Agents {
 fn make(kind: &AgentKind) -> Result<Agent, Error> {
     let roots = kind.roots.as_deref().map(super::roots::read).transpose()?;
     let secure = super::tls::Secure::new(roots);
-    let connect = Connect { secure };
-    Ok(Agent::with_parts(config(kind), connect, resolver::Lookup::default()))
+    Ok(Agent::with_parts(config(kind), Connect(Dialler::new(secure)), resolver::Later))
 }
 
 #[cfg(not(feature = "tls"))]
 fn make(kind: &AgentKind) -> Agent {
-    Agent::with_parts(config(kind), Connect {}, resolver::Lookup::default())
+    Agent::with_parts(config(kind), Connect(Dialler::new()), resolver::Later)
 }
 
 fn config(kind: &AgentKind) -> ureq::config::Config {
@@ -97,6 +97,5 @@ fn config(kind: &AgentKind) -> ureq::config::Config {
         .max_idle_connections_per_host(IDLE_PER_HOST_MAX)
         .max_idle_connections(IDLE_MAX)
         .max_response_header_size(connection::HEADER_BYTES_MAX)
-        .middleware(body::send_streamed)
         .build()
 }

@@ -4,9 +4,9 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ureq::Agent;
 pub(crate) use ureq::http::HeaderName;
-use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
+use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse};
+use ureq::{Agent, AsSendBody, SendBody};
 
 use crate::cancel::CancelSignal;
 use crate::connections::Connections;
@@ -19,9 +19,10 @@ mod algorithms;
 mod body;
 mod call;
 mod connection;
+mod dial;
 mod endpoint;
 mod fault;
-mod lookup;
+mod handover;
 mod no_proxy;
 mod proxy;
 mod resolver;
@@ -86,13 +87,14 @@ impl Client {
         Ok(Self { agent, _shared: shared })
     }
 
-    /// Sends a request and waits for the reply's status and headers.
+    /// Sends a request and waits for the reply's status and headers. (A reply is one pointer: room
+    /// for more, in each function on the way, would be taken from the stack while it is awaited.)
     pub(crate) fn send<'c>(
         &self,
         cancel: &'c CancelSignal,
         limits: Limits,
         request: &Request<'_>,
-    ) -> Result<Response<'c>, Fault> {
+    ) -> Result<Box<Response<'c>>, Fault> {
         let outcome = match self.send_once(cancel, limits, request, request.fresh) {
             // A kept connection that the server had closed meanwhile, found out before it took
             // a byte: nobody can have read anything.
@@ -108,24 +110,21 @@ impl Client {
         limits: Limits,
         request: &Request<'_>,
         fresh_only: bool,
-    ) -> Result<Response<'c>, Unsent> {
+    ) -> Result<Box<Response<'c>>, Unsent> {
         let scope = Scope::enter(cancel, limits, fresh_only);
-        let bytes = request.body.map(|body| match body {
-            Body::Bytes(bytes) => bytes,
-            Body::Streamed(body) => {
-                scope.current.streamed.set(Some((body.open)()));
-                &[]
+        let outcome = match request.body {
+            None => self.run(request, SendBody::none()),
+            Some(Body::Bytes(mut bytes)) => self.run(request, bytes.as_body()),
+            Some(Body::Streamed(body)) => {
+                self.run(request, SendBody::from_reader(&mut *(body.open)()))
             }
-        });
-        let outcome = match bytes {
-            Some(bytes) => self.agent.run(assemble(request, bytes)),
-            None => self.agent.run(assemble(request, ())),
         };
         match outcome {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 let status = parts.status.as_u16();
-                Ok(Response { status, headers: parts.headers, body: body.into_reader(), scope })
+                let (headers, body) = (parts.headers, body.into_reader());
+                Ok(Box::new(Response { status, headers, body, scope }))
             }
             Err(fault) => {
                 let broke = scope.stop().is_none() && matches!(fault, ureq::Error::Io(_));
@@ -138,6 +137,17 @@ impl Client {
                 Err(Unsent { fault, is_untouched })
             }
         }
+    }
+
+    /// Hands a request to ureq. (All bodies are of one type: another would be ureq's code for it
+    /// once more.)
+    #[inline(never)]
+    fn run(
+        &self,
+        request: &Request<'_>,
+        body: SendBody<'_>,
+    ) -> Result<HttpResponse<ureq::Body>, ureq::Error> {
+        self.agent.run(assemble(request, body))
     }
 }
 
@@ -157,13 +167,14 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
             scope,
         ),
     };
-    match (scope.current.proxy.take(), fault) {
+    match (scope.current.take_proxy(), fault) {
         (_, fault @ (Fault::Cancelled | Fault::DeadlinePassed)) | (None, fault) => fault,
         (Some(name), why) => Fault::Proxy { name, why: Box::new(why) },
     }
 }
 
-fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
+#[inline(never)]
+fn assemble<'b>(request: &Request<'_>, body: SendBody<'b>) -> HttpRequest<SendBody<'b>> {
     let mut out = HttpRequest::new(body);
     let posts = request.body.is_some();
     *out.method_mut() = match (posts, request.put) {
@@ -179,10 +190,13 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
     }
     // ureq cannot know how long a body is that it only reads.
-    if let Some(Body::Streamed(body)) = request.body {
-        if let Ok(length) = HeaderValue::from_str(&body.content_length) {
-            headers.insert("content-length", length);
-        }
+    let length = match request.body {
+        None => None,
+        Some(Body::Bytes(bytes)) => Some(HeaderValue::from(bytes.len())),
+        Some(Body::Streamed(body)) => HeaderValue::from_str(&body.content_length).ok(),
+    };
+    if let Some(length) = length {
+        headers.insert("content-length", length);
     }
     let hidden = |value: &str| {
         let mut value = HeaderValue::from_str(value).ok()?;

@@ -1,8 +1,10 @@
-//! Reading JSON of many servers. Unknown members are skipped; a missing or null
-//! member, or one of an unusable type, has its type's default;
-//! no member makes the reading fail. Accepted deviations are counted.
+//! Reads JSON that comes from many servers. Unknown members are skipped; a member that is missing,
+//! null or of a type that makes no sense there is its type's default; no member fails the whole.
+//! Deviations that were understood are counted.
 
 mod halves;
+mod number;
+mod plain;
 mod reader;
 mod values;
 
@@ -10,7 +12,9 @@ use std::borrow::Cow;
 
 pub(crate) use halves::{Joiner, whole};
 pub(crate) use reader::{JsonFault, JsonReader};
-pub(crate) use values::{Code, Count, Label, Own, Raw, Text, json_value};
+pub(crate) use values::{
+    Code, Count, Label, Own, Raw, Text, exact_text, exact_value, is_json, json_text, json_value,
+};
 
 /// A type that can be read from any JSON value.
 pub(crate) trait Lenient: Default {
@@ -103,11 +107,7 @@ macro_rules! lenient {
             }
 
             fn read_into(&mut self, from: &mut $crate::lenient::JsonReader<'_>) {
-                if !Self::fits(from.peek()) {
-                    return from.skip_odd();
-                }
-                from.object(|from, key| match key {
-                    _ if from.null() => {}
+                from.fill(&mut |from, key| match key {
                     $($key $(| $alias)* => self.$field.read_into(from),)*
                     _ => from.skip(),
                 });

@@ -42,6 +42,7 @@ impl ManagerBuilder {
     /// observers are notified of exported and lost traces
     /// ([`EventKind::TraceExport`](crate::EventKind::TraceExport));
     /// [`AutomationAssistantManager::opik`] returns the sink.
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn opik(mut self, config: OpikConfig) -> Self {
         let make: MakeSink = |config| Ok(Box::new(OpikSink::new(config)?));
         self.opik = Some((Box::new(config), make));

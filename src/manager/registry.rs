@@ -87,6 +87,7 @@ impl AutomationAssistantManager {
     /// The sink that sends traces to Opik, if [`ManagerBuilder::opik`](crate::ManagerBuilder::opik)
     /// was called: to flush it, to read its counts, to score a trace. The manager's drop closes
     /// it.
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn opik(&self) -> Option<&OpikSink> {
         self.opik.as_deref().map(TraceSink::sink)
     }

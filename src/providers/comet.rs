@@ -30,6 +30,7 @@ pub(super) static COMET: Provider = Provider {
 
 impl HelperConfig {
     /// For the Opik LLM gateway of Comet.
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn comet() -> Self {
         Self::of(&COMET)
     }

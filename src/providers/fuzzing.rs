@@ -107,8 +107,8 @@ pub fn retry_after(input: &[u8]) {
     let values = [(); 4].map(|()| lines.next());
     let names = ["retry-after", "retry-after-ms", "date", "x-should-retry"];
     let header = |name: &str| values[names.iter().position(|other| *other == name)?];
-    let wait = asked_wait(header, SystemTime::UNIX_EPOCH);
-    let _ = asked_retry(header);
+    let wait = asked_wait(&header, SystemTime::UNIX_EPOCH);
+    let _ = asked_retry(&header);
     // A plain number of seconds is what it says.
     if let (Some(Ok(seconds)), None) = (values[0].map(str::parse::<u32>), values[1]) {
         if values[0].is_some_and(|text| text.bytes().all(|b| b.is_ascii_digit())) {

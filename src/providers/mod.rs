@@ -19,7 +19,7 @@ mod openai;
 #[cfg(feature = "http")]
 mod openai_api;
 mod openai_settings;
-#[cfg(all(test, feature = "http"))]
+#[cfg(test)]
 mod recipe;
 #[cfg(feature = "http")]
 mod responses;

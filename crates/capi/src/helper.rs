@@ -212,7 +212,7 @@ pub unsafe extern "C" fn aa_helper_wait(
     out: *mut *mut aa_task,
 ) -> aa_status {
     // SAFETY: the caller lets `out` be written to.
-    unsafe { finish(helper, task, out, |helper, id| take(helper, id, duration(timeout_ms))) }
+    unsafe { finish(helper, task, out, &|helper, id| take(helper, id, duration(timeout_ms))) }
 }
 
 /// The same without waiting.
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn aa_helper_take(
     out: *mut *mut aa_task,
 ) -> aa_status {
     // SAFETY: the caller lets `out` be written to.
-    unsafe { finish(helper, task, out, |helper, id| take(helper, id, Duration::ZERO)) }
+    unsafe { finish(helper, task, out, &|helper, id| take(helper, id, Duration::ZERO)) }
 }
 
 /// The same without waiting, and the result stays: it can be read again.
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn aa_helper_get(
     out: *mut *mut aa_task,
 ) -> aa_status {
     // SAFETY: the caller lets `out` be written to.
-    unsafe { finish(helper, task, out, |helper, id| helper.wait_task(id, Duration::ZERO)) }
+    unsafe { finish(helper, task, out, &|helper, id| helper.wait_task(id, Duration::ZERO)) }
 }
 
 /// # Safety
@@ -244,7 +244,7 @@ unsafe fn finish(
     helper: *const aa_helper,
     number: u64,
     out: *mut *mut aa_task,
-    how: impl FnOnce(&AutomationHelper, TaskId) -> Result<Task, Error>,
+    how: &dyn Fn(&AutomationHelper, TaskId) -> Result<Task, Error>,
 ) -> aa_status {
     status(|| {
         // SAFETY: the caller promises it.

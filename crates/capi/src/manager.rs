@@ -232,3 +232,20 @@ pub extern "C" fn aa_manager_terminate_all(manager: *mut aa_manager) -> aa_statu
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::config;
+
+    #[test]
+    fn readme_has_every_member_of_a_configuration() {
+        let fault = config(r#"{"no_such_member": 1}"#).err().unwrap().message;
+        let (_, members) = fault.split_once("expected one of ").unwrap();
+        let members = members.split(" at line ").next().unwrap();
+        assert!(members.split(", ").count() > 30, "{members}");
+        for member in members.split(", ") {
+            let name = format!("`{member}`");
+            assert!(include_str!("../README.md").contains(&name), "README leaves out {member}");
+        }
+    }
+}

@@ -96,39 +96,39 @@ pub(crate) fn status_of(error: &Error) -> aa_status {
 }
 
 /// Runs a function's body: its status, its message for [`aa_last_error`].
-pub(crate) fn status(body: impl FnOnce() -> Result<(), Failure>) -> aa_status {
-    match attempt(body) {
-        Ok(()) => AA_OK,
-        Err(status) => status,
-    }
+pub(crate) fn status(mut body: impl FnMut() -> Result<(), Failure>) -> aa_status {
+    attempt(&mut body)
 }
 
-/// The same for a function without a status, which returns this where it fails.
-pub(crate) fn value<T>(otherwise: T, body: impl FnOnce() -> Result<T, Failure>) -> T {
-    attempt(body).unwrap_or(otherwise)
+/// The same for a function without a status, which returns `otherwise` where it fails.
+pub(crate) fn value<T>(otherwise: T, mut body: impl FnMut() -> Result<T, Failure>) -> T {
+    let mut result = otherwise;
+    attempt(&mut || {
+        result = body()?;
+        Ok(())
+    });
+    result
 }
 
-/// The panic boundary. Shared state of a body is behind locks that the core repairs, or
-/// is a table of handles, which each change leaves complete: no torn state is seen after a panic.
-fn attempt<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, aa_status> {
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(failure)) => Err(note(failure)),
-        Err(panic) => Err(note(Failure::new(AA_PANIC, panic_message(panic.as_ref())))),
-    }
-}
-
-/// Keeps the words for [`aa_last_error`]. Apart, since it is the same code for every function.
-#[cold]
+/// The panic boundary, once for all functions: each of its own would be code again. Shared state
+/// of a body is behind locks that the core repairs, or is a table of handles, which each change
+/// leaves complete: no torn state is seen after a panic.
 #[inline(never)]
+fn attempt(body: &mut dyn FnMut() -> Result<(), Failure>) -> aa_status {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => AA_OK,
+        Ok(Err(failure)) => note(failure),
+        Err(panic) => note(Failure::new(AA_PANIC, panic_message(panic.as_ref()))),
+    }
+}
+
+/// Keeps the words for [`aa_last_error`].
 fn note(failure: Failure) -> aa_status {
     // A thread that is ending has no place for it any more.
     let _ = LAST.try_with(|last| *last.borrow_mut() = Some(to_c(failure.message)));
     failure.status
 }
 
-#[cold]
-#[inline(never)]
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -18,7 +18,7 @@ pub(super) fn announced_pause(headers: &dyn Headers) -> Option<Duration> {
     let pause = |(remaining, reset)| {
         let left: u64 = headers.get(remaining)?.trim().parse().ok()?;
         let header = |name: &str| headers.get(name);
-        (left == 0).then(|| until_rfc3339(headers.get(reset)?, header, SystemTime::now()))?
+        (left == 0).then(|| until_rfc3339(headers.get(reset)?, &header, SystemTime::now()))?
     };
     LIMITED.into_iter().filter_map(pause).max()
 }

@@ -63,6 +63,7 @@ impl HelperConfig {
     /// (sent as a bearer token), the address from `ANTHROPIC_BASE_URL`, which ends before
     /// `/v1`. An answer has at most 4,096 tokens unless the parameter `max_tokens` says
     /// otherwise.
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn anthropic() -> Self {
         Self::of(&ANTHROPIC)
     }

@@ -53,7 +53,7 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
             || (key == OUTPUT_CONFIG && configures_output)
             || (key == "max_tokens" && ask.max_output_tokens.is_some())
     };
-    ask.write_params(json, ours);
+    ask.write_params(json, &ours);
 }
 
 /// Instructions, context, and turns of the role system, which is no role of a message here.

@@ -1,11 +1,9 @@
 //! The tool calls of a reply, assembled from deltas that many servers mark in as many ways.
 
-use serde_json::Value;
-
 use super::back::{Back, Piece};
 use crate::engine::draft::{BadReply, CALLS_MAX, Draft};
 use crate::engine::message::{self, Opaque};
-use crate::lenient::{Count, Label, Raw, lenient, whole};
+use crate::lenient::{Count, Label, Raw, is_json, lenient, whole};
 
 lenient! {
     /// The model's call of a tool, or a delta of it.
@@ -61,7 +59,7 @@ impl Call {
     /// Whether the arguments are a complete object.
     fn is_whole(&self) -> bool {
         let text = self.call.arguments.trim();
-        text.starts_with('{') && text.ends_with('}') && serde_json::from_str::<Value>(text).is_ok()
+        text.starts_with('{') && text.ends_with('}') && is_json(text)
     }
 
     /// Whether a delta begins another call, though it could belong to this one. One without a

@@ -18,7 +18,7 @@ pub(in crate::providers) fn announced_pause(headers: &dyn Headers) -> Option<Dur
     let pause = |(remaining, reset)| {
         let left: u64 = headers.get(remaining)?.trim().parse().ok()?;
         let header = |name: &str| headers.get(name);
-        (left == 0).then(|| until_reset(headers.get(reset)?, header, SystemTime::now()))?
+        (left == 0).then(|| until_reset(headers.get(reset)?, &header, SystemTime::now()))?
     };
     LIMITED.into_iter().filter_map(pause).max()
 }

@@ -61,7 +61,7 @@ fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
             || (key == "reasoning_effort" && ask.effort.is_some())
             || (key == "prompt_cache_key" && dialect.cache_key.is_some())
     };
-    ask.write_params(json, ours);
+    ask.write_params(json, &ours);
 }
 
 /// The whole conversation: instructions and context, earlier turns, the prompt, and the rounds
@@ -80,7 +80,10 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
         json.object(|json| {
             json.text("role", Role::Assistant.as_str());
             let text: String = message::text(reply).collect();
-            json.key("content").value(&(!text.is_empty()).then_some(text));
+            match text.as_str() {
+                "" => json.key("content").value(&()),
+                text => json.text("content", text),
+            }
             for part in reply {
                 match &part.content {
                     Content::Call(_) => {}

@@ -56,8 +56,7 @@ impl Lenient for ItemPart {
         if from.peek() != b'{' {
             return self.text.read_into(from);
         }
-        from.object(|from, key| match key {
-            _ if from.null() => {}
+        from.fill(&mut |from, key| match key {
             "type" => self.kind.read_into(from),
             "text" => self.text.read_into(from),
             "refusal" => self.refusal.read_into(from),

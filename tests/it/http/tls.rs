@@ -9,7 +9,9 @@ use super::{KEY, ask, failure, spawn};
 use crate::support::LONG;
 use crate::support::server::{Act, DONE, Server, answer, answers, delta};
 use crate::support::tls::{FAULTS, FOLDER, Fault, TlsLine, server_config};
-use automation_assistant::{ErrorKind, HelperConfig, TaskError, TaskRequest};
+use automation_assistant::{
+    AutomationAssistantManager, ErrorKind, HelperConfig, TaskError, TaskRequest,
+};
 
 /// A server that speaks TLS so.
 pub(super) fn serve(config: Arc<ServerConfig>, scripts: Vec<Vec<Act>>) -> Server {
@@ -114,6 +116,39 @@ fn a_silent_handshake_ends_with_the_connect_time_out() {
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.summary().contains("connect_timeout"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// More than the abandoned threads that an agent bears: those that a call waits for are no such.
+#[test]
+fn helpers_that_all_connect_at_once_are_all_answered() {
+    const HELPERS: usize = 64;
+    let (scripts, meetings): (Vec<_>, Vec<_>) = (0..HELPERS)
+        .map(|_| {
+            let (hold, meeting) = Act::meet();
+            (vec![Act::read(), hold, Act::json(200, &answer("warm"))], meeting)
+        })
+        .unzip();
+    let server = server("localhost", scripts);
+    let manager = AutomationAssistantManager::new(HELPERS);
+    let tasks: Vec<_> = (0..HELPERS)
+        .map(|_| {
+            let helper = manager.spawn_helper(config(&server, "root")).unwrap();
+            (helper, manager.submit_task(helper, "p").unwrap())
+        })
+        .collect();
+    // Only then is any of them answered.
+    for meeting in &meetings {
+        meeting.reached();
+    }
+    for meeting in &meetings {
+        meeting.go();
+    }
+    for (helper, task) in tasks {
+        let task = manager.wait_task(helper, task, LONG).unwrap();
+        assert_eq!(task.result.as_deref(), Some("warm"), "{:?}", task.error);
+    }
+    drop(manager);
+    server.finish();
 }
 
 /// Time of a call that nothing else ends.

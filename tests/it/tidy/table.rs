@@ -37,7 +37,7 @@ pub const IMPORTS: [Row<'_>; 47] = [
     ("config", &["url", "nesting", "error", "secret", "env", "connections", "rate_limit", "prices", "backend"]),
     ("queue", &["sync", "task"]),
     ("store", &["sync", "foreign", "task_error", "task", "queue"]),
-    ("debrief", &["text", "number", "calendar", "percentile", "files", "task_error", "error"]),
+    ("debrief", &["text", "number", "calendar", "percentile", "files", "lenient", "task_error", "error"]),
     ("device", &["text", "number", "calendar", "sync", "tool", "config"]),
     ("event", &["id", "trace", "task_error", "task", "config"]),
     ("suspended", &["sync", "device"]),
