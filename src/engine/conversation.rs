@@ -27,7 +27,7 @@ pub(crate) struct Conversation<'a> {
     pub(super) backend: &'a RemoteBackend,
     pub(super) call: &'a CallContext<'a>,
     tools: Vec<Offer<'a>>,
-    /// What the model and its tools have said since the prompt.
+    /// The replies and tool results since the prompt.
     pub(super) rounds: Vec<Round>,
     /// Whether a call counts as begun. A task's first has begun with the task.
     attempt_open: Cell<bool>,
@@ -35,15 +35,15 @@ pub(crate) struct Conversation<'a> {
     pub(super) delivered: Cell<bool>,
     /// Whether the next request must go over a new connection.
     wants_fresh: Cell<bool>,
-    /// Who runs the model, where a gateway names it.
+    /// The provider that runs the model, where a gateway names it.
     provider: RefCell<Option<String>>,
-    /// What is spoken: the one chosen, or the one that the server named instead.
+    /// The protocol in use: the one chosen, or the one that the server named instead.
     protocol: Cell<Option<&'a dyn Protocol>>,
     /// Why the protocol was changed.
     switched_for: RefCell<Option<TaskError>>,
 }
 
-/// What is known of an attempt, however it ended.
+/// The facts about an attempt with any outcome.
 #[derive(Default)]
 pub(super) struct Facts {
     pub(super) status: Option<u16>,
@@ -192,7 +192,7 @@ impl<'a> Conversation<'a> {
             };
             waited = None;
             let wait = match failure.retry {
-                // Whoever has heard half an answer must not hear it twice.
+                // A caller that received text must not receive it twice.
                 _ if self.delivered.get() => None,
                 Retry::Changed if std::mem::take(&mut may_change) => continue,
                 Retry::Switched => {
@@ -222,8 +222,8 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// What a task ends with whose last attempt failed so: where the protocol was changed and
-    /// the other one failed too, what the server said first.
+    /// The error of a task whose final attempt failed with `last`; where the protocol was switched
+    /// and the other one failed too, the server's first error.
     fn first_error(&self, last: TaskError) -> TaskError {
         match last.kind() {
             ErrorKind::Cancelled | ErrorKind::Timeout => last,
@@ -232,7 +232,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// No call is under way: what follows is a wait.
+    /// No call is running: a wait follows.
     pub(super) fn withdraw_attempt(&self) {
         if self.attempt_open.replace(false) {
             self.call.withdraw_attempt();
@@ -249,7 +249,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// What is asked of a model of this name.
+    /// The request to a model of this name.
     fn ask_of<'s>(&'s self, model: &'s str) -> Ask<'s> {
         let request = self.call.request();
         let (settings, backend) = (&request.model_settings, self.backend);

@@ -55,14 +55,14 @@ const OF_THE_REQUEST: [&str; 11] = [
 /// A name that is refused is quoted up to so many bytes: it may be a key that slipped.
 const HEADER_NAME_BYTES_SHOWN: usize = 20;
 
-/// What a provider's file decides about a helper's backend.
+/// A provider's choices for a helper's backend.
 pub(crate) struct Plan {
     name: String,
     endpoint: Endpoint,
     protocols: Box<dyn Protocols>,
     model: Model,
     headers: Vec<(&'static str, String)>,
-    /// What must never be shown of the headers.
+    /// The header values that must never be shown.
     keys: Vec<Secret>,
 }
 

@@ -23,7 +23,7 @@ const END_WAIT: Duration = Duration::from_millis(250);
 /// How much may come after that word.
 const END_BYTES_MAX: usize = 16 << 10;
 
-/// Longest beginning of a stream that tells it from JSON: a field's name.
+/// Longest beginning of a stream that distinguishes it from JSON: a field's name.
 const BEGINNING_BYTES: usize = 8;
 
 /// A stream so far.
@@ -34,7 +34,7 @@ struct Flow<'p> {
 }
 
 impl Conversation<'_> {
-    /// What it means that a reply cannot be taken.
+    /// The failure of a reply that cannot be read.
     pub(super) fn failure(
         &self,
         rejected: BadReply,
@@ -130,7 +130,7 @@ impl Conversation<'_> {
         Some(self.ended(flow, outcome, facts))
     }
 
-    /// Notes what a reply has told; its calls become what they mean.
+    /// Notes the facts of a reply, and settles its calls.
     fn note(&self, draft: &mut Draft, facts: &mut Facts) {
         let changed = tools::mend(&mut draft.parts, self.protocol().opaque_is_call());
         draft.note_oddities(changed);
@@ -146,7 +146,7 @@ impl Conversation<'_> {
         }
     }
 
-    /// What became of a stream.
+    /// The outcome of a stream.
     fn ended(
         &self,
         flow: Flow<'_>,
@@ -299,7 +299,7 @@ impl Conversation<'_> {
     }
 }
 
-/// Reads as much of a reply as tells what it is.
+/// Reads as much of a reply as shows its kind.
 fn beginning(response: &mut Response<'_>) -> Result<Vec<u8>, Failure> {
     let mut bytes = vec![0; READ_BYTES];
     let mut filled = 0;

@@ -1,4 +1,4 @@
-//! Server-sent events, pushed in as bytes in pieces of any size. Knows no JSON and no socket.
+//! Server-sent events, from bytes in chunks of any size. Knows no JSON and no socket.
 
 /// Longest line, and longest event, in bytes: a chunk of a chat takes some hundred; a whole
 /// answer in one event fits too.
@@ -35,7 +35,7 @@ impl Balance {
     }
 }
 
-/// What a stream said.
+/// The outcome of reading a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SseEvent<'a> {
     /// An event's name (empty where it has none) and its data.
@@ -55,7 +55,7 @@ pub(crate) enum SseEvent<'a> {
 pub(crate) enum ReadStop<E> {
     /// A line or event is longer than the bound.
     TooLong,
-    /// Whoever takes the events wants no more.
+    /// The receiver of the events stopped the reading.
     Taker(E),
 }
 
@@ -262,7 +262,7 @@ impl Reader {
 mod tests {
     use super::*;
 
-    /// All events, errors marked, with the bytes fed in pieces of this size.
+    /// All events, errors marked, with the bytes fed in chunks of this size.
     fn events(stream: &[u8], piece: usize) -> Vec<String> {
         let mut reader = Reader::default();
         let mut out = Vec::new();

@@ -27,7 +27,7 @@ const IDLE_PER_HOST_MAX: usize = 16;
 /// but each has a socket (and over TLS a session, and what rustls reads into, 4 KiB or more).
 const IDLE_MAX: usize = 32;
 
-/// What tells agents apart. (Connections within one are told apart by their server.)
+/// The key of an agent. (Connections within one are distinguished by their server.)
 #[derive(PartialEq)]
 struct AgentKind {
     proxy: Option<Proxy>,

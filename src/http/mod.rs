@@ -46,7 +46,7 @@ pub(crate) use wait::{asked_retry, asked_wait, duration, until_reset, until_rfc3
 /// How we name ourselves to servers and proxies.
 const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
 
-/// What a client is made for.
+/// The settings of a client.
 pub(crate) struct Setup<'a> {
     pub(crate) endpoint: &'a Endpoint,
     /// Whether requests carry a key.
@@ -71,7 +71,7 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: &'a [(&'static str, String)],
     /// Of the program; each replaces one of the same name.
     pub(crate) further: &'a [(HeaderName, String)],
-    /// What is posted; a request without is a GET.
+    /// The body of a POST; a request without one is a GET.
     pub(crate) body: Option<Body<'a>>,
     /// Whether the body is put instead of posted.
     pub(crate) put: bool,
@@ -81,7 +81,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Client {
-    /// Connections to the setup's server, shared with whoever can share them.
+    /// Connections to the setup's server, shared with clients of the same settings.
     pub(crate) fn new(connections: &Connections, setup: &Setup<'_>) -> Result<Self, Error> {
         let (agent, shared) = agents::find(connections, setup)?;
         Ok(Self { agent, _shared: shared })
@@ -157,7 +157,7 @@ struct Unsent {
     is_untouched: bool,
 }
 
-/// What ended a call: our own side, or else what ureq says.
+/// The end of a call: by our own side, or else ureq's error.
 fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
     let fault = match scope.stop() {
         Some(stop) => stop.into(),
@@ -237,7 +237,7 @@ impl Response<'_> {
         self.scope.first_byte()
     }
 
-    /// Says that the server shows itself at work and may go on in silence: no limit but the
+    /// Says that the server is working and may continue in silence: no limit but the
     /// deadline holds until there is progress.
     pub(crate) fn working(&self) {
         self.scope.working();
@@ -253,7 +253,7 @@ impl Response<'_> {
         self.scope.end_by(limit);
     }
 
-    /// Reads a piece of the body; zero bytes at its end.
+    /// Reads a chunk of the body; zero bytes at its end.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         let outcome = self.body.read(buffer);
         if let (Ok(_), Some(stop)) = (&outcome, self.scope.stop()) {

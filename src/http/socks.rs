@@ -119,8 +119,8 @@ fn receive<const N: usize>(from: &mut dyn Stream) -> Result<[u8; N], ureq::Error
     }
 }
 
-/// What a status means, and whether it may pass: what keeps the proxy from the server would
-/// keep us from it too.
+/// The text of a status, and whether a retry may succeed: a fault between the proxy and the server
+/// would be one of ours too.
 fn reason(status: u8) -> (&'static str, bool) {
     match status {
         2 => ("its rules forbid the connection", false),

@@ -1,4 +1,4 @@
-//! What bytes go over: a socket, or TLS over it.
+//! The transport of a connection: a socket, or TLS over it.
 
 use std::io::{self, Read, Write};
 

@@ -1,4 +1,4 @@
-//! Who can answer: one file each, and their one registry.
+//! The providers, one file or folder each, and their registry.
 //!
 //! A provider's file holds a static [`Provider`] (its data and how its backend is made) and, where
 //! it speaks HTTP, an implementation of [`Protocol`](crate::engine::protocol::Protocol), unless

@@ -25,7 +25,7 @@ pub(super) use remote::Messages;
 
 /// Its models think before they answer.
 const TIMEOUT: Duration = Duration::from_secs(120);
-/// Between two pieces of an answer the model may think again.
+/// Between two deltas of an answer the model may reason again.
 const IDLE: Duration = Duration::from_secs(60);
 /// The version of the API that is asked for. Gateways know this one, and newer servers still
 /// take it.

@@ -45,7 +45,7 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
     if configures_output {
         json.key(OUTPUT_CONFIG).value(&output_config(ask));
     }
-    // What the request says through its own methods wins over parameters of that name.
+    // Values set by the request's own methods precede parameters of the same name.
     let ours = |key: &str| {
         RESERVED.contains(&key)
             || (key == "system" && system.is_some())
@@ -163,7 +163,7 @@ fn block(part: &ReplyPart, json: &mut Json) {
     }
 }
 
-/// What a tool returned.
+/// The result of a tool.
 fn returned(result: &ToolResult, json: &mut Json) {
     json.object(|json| {
         json.text("type", "tool_result");

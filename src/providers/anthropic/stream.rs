@@ -35,7 +35,7 @@ lenient! {
 }
 
 lenient! {
-    /// A piece of a block, or of what is said at the end.
+    /// A delta of a block, or of the message at its end.
     Delta {
         text: Text = "text",
         arguments: Raw = "partial_json",

@@ -1,4 +1,4 @@
-//! What a server wants back, as it gave it, with the tools' results: signatures and reasoning.
+//! Members that a server requires back unchanged with the tools' results: signatures and reasoning.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::lenient::{JsonReader, Lenient, Own, Text, json_text, json_value, read
 #[derive(Debug, Default)]
 pub(super) struct Back(Vec<(&'static str, Grown)>);
 
-/// A member that goes back, or a piece of it.
+/// A member that is sent back, or a delta of it.
 #[derive(Debug, Default)]
 pub(super) enum Piece {
     #[default]
@@ -36,7 +36,7 @@ impl Lenient for Piece {
 }
 
 impl Piece {
-    /// What it says to people.
+    /// The text for people.
     pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::None => "".into(),
@@ -51,7 +51,7 @@ impl Piece {
 enum Grown {
     /// Texts are joined.
     Text(String),
-    /// Lists are joined too, pieces of one element within them.
+    /// Lists are joined too, deltas of one element within them.
     List(Vec<Opaque>),
     /// Of anything else the last counts.
     Other(Opaque),
@@ -87,7 +87,7 @@ impl Grown {
 }
 
 impl Back {
-    /// Notes a member, or a piece of one.
+    /// Notes a member, or a delta of one.
     pub(super) fn add(
         &mut self,
         key: &'static str,
@@ -142,7 +142,7 @@ pub(super) fn write(opaque: Option<&Opaque>, json: &mut Json) {
     }
 }
 
-/// Two pieces of one element of `reasoning_details`, if they are that: they have the same index
+/// Two deltas of one element of `reasoning_details`, if they are that: they have the same index
 /// and type, and texts that go on.
 fn joined(first: &str, second: &str) -> Option<Opaque> {
     let [Value::Object(mut first), Value::Object(second)] =

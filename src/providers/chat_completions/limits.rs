@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::engine::protocol::Headers;
 use crate::http::until_reset;
 
-/// What is limited: where nothing remains of one, until its reset. (The last are those of
+/// The limits' headers: the rest and its reset. (The last are those of
 /// servers that limit one thing.)
 const LIMITED: [(&str, &str); 3] = [
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),

@@ -15,7 +15,7 @@ pub(super) fn write(ask: &Ask<'_>, dialect: &Dialect<'_>) -> Json {
     Json::new(|json| json.object(|json| members(ask, dialect, json)))
 }
 
-/// What differs between servers, and what only one of them has.
+/// The differences between servers.
 pub(super) struct Dialect<'a> {
     /// Whether a stream shall end with its usage.
     pub(super) stream_usage: bool,
@@ -52,7 +52,7 @@ fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
     if let Some(key) = dialect.cache_key {
         json.text("prompt_cache_key", key);
     }
-    // What the request says through its own methods wins over parameters of that name.
+    // Values set by the request's own methods precede parameters of the same name.
     let ours = |key: &str| {
         RESERVED.contains(&key)
             || (key == "tools" && has_tools)

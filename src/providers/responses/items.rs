@@ -39,7 +39,7 @@ lenient! {
     }
 }
 
-/// A part of a message or of reasoning. What is no part is a text.
+/// A part of a message or of reasoning; any other value is read as text.
 #[derive(Debug, Default)]
 pub(super) struct ItemPart {
     kind: Label,
@@ -114,7 +114,7 @@ impl Item {
         self.content.iter().map(|part| part.refusal.as_str()).collect()
     }
 
-    /// What is shown of the model's reasoning: the text itself, or a summary.
+    /// The model's reasoning: the text itself, or a summary.
     pub(super) fn reasoning(&self) -> String {
         let shown = if self.content.is_empty() { &self.summary } else { &self.content };
         shown.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n")
