@@ -18,8 +18,8 @@ pub(super) fn read_to(
     loop {
         let filled = body.len();
         // One byte more than allowed shows that there is more.
-        let room = READ_BYTES.min(bound.saturating_sub(filled).saturating_add(1));
-        body.resize(filled + room, 0);
+        let spare = READ_BYTES.min(bound.saturating_sub(filled).saturating_add(1));
+        body.resize(filled + spare, 0);
         let outcome = response.read(&mut body[filled..]);
         body.truncate(filled + *outcome.as_ref().unwrap_or(&0));
         match outcome? {

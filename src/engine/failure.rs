@@ -212,15 +212,15 @@ fn kind_of_status(status: u16) -> ErrorKind {
 
 /// The status that counts: errors in the middle of a stream, and of some servers, come with
 /// HTTP 200 and say in their body what they are.
-fn telling_status(status: u16, body: &ErrorBody) -> Option<u16> {
-    let told = body.numeric_code().filter(|code| (400..600).contains(code));
+fn effective_status(status: u16, body: &ErrorBody) -> Option<u16> {
+    let in_body = body.numeric_code().filter(|code| (400..600).contains(code));
     // A status in the body takes precedence: gateways answer 400 or 500 for all.
-    body.status.or(if status >= 400 { Some(status) } else { told })
+    body.status.or(if status >= 400 { Some(status) } else { in_body })
 }
 
 /// The kind of a rejection: what the protocol finds in the body is finer than a status.
 pub(crate) fn kind_of(status: u16, body: &ErrorBody, protocol: &dyn Protocol) -> ErrorKind {
-    let status = telling_status(status, body);
+    let status = effective_status(status, body);
     match protocol.kind_of_error(status.unwrap_or(0), body) {
         // Servers give this type to rejected keys and unknown models too: the status is more
         // precise.

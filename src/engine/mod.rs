@@ -158,7 +158,7 @@ impl RemoteBackend {
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from ever making a request.
+    /// A setting with which no request could ever be made.
     pub(crate) fn boxed(
         config: &HelperConfig,
         env: &Env<'_>,

@@ -34,7 +34,7 @@ pub(crate) fn payload<'e>(
 ) -> Result<Payload<'e>, BadReply> {
     let (is_error, data) = match *event {
         SseEvent::Data { event, data } => (event == ERROR, data.trim_ascii()),
-        SseEvent::Stray(line) => match line.strip_prefix(b"error:") {
+        SseEvent::Unframed(line) => match line.strip_prefix(b"error:") {
             Some(data) => (true, data.trim_ascii()),
             None => (false, line.trim_ascii()),
         },
@@ -119,7 +119,7 @@ pub(crate) fn object<'e, T: Lenient>(
     let Payload::Json(json) = payload(event, draft)? else { return Ok(None) };
     let name = match *event {
         SseEvent::Data { event, .. } => String::from_utf8_lossy(event),
-        SseEvent::Stray(_) => Cow::default(),
+        SseEvent::Unframed(_) => Cow::default(),
     };
     let unreadable = |fault| BadReply::unreadable(json.as_bytes(), fault).within_stream();
     let Parsed { value, oddities, .. } = read(&json).map_err(unreadable)?;
@@ -193,8 +193,8 @@ mod tests {
             let event = SseEvent::Data { event: b"error", data: data.as_bytes() };
             assert_eq!(of(event).0.as_deref(), Some("error boom"), "{data}");
         }
-        let stray = SseEvent::Stray(b"error: {\"message\":\"boom\"}");
+        let stray = SseEvent::Unframed(b"error: {\"message\":\"boom\"}");
         assert_eq!(of(stray).0.as_deref(), Some("error boom"));
-        assert_eq!(of(SseEvent::Stray(b"<html>")), (None, 1));
+        assert_eq!(of(SseEvent::Unframed(b"<html>")), (None, 1));
     }
 }

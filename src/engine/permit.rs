@@ -13,7 +13,7 @@ use crate::task_error::{ErrorKind, TaskError};
 pub(super) struct Permits(Vec<Permit>);
 
 impl Conversation<'_> {
-    /// Waits until the limits let a call in; tells how long that took, if it took any time.
+    /// Waits until the limits permit a call; returns how long that took, if it took any time.
     #[inline(never)]
     pub(super) fn take_permit(&self) -> Result<(Permits, Option<Duration>), TaskError> {
         let began = Instant::now();
@@ -97,7 +97,7 @@ impl Conversation<'_> {
         let tokens = match (facts.usage, failure) {
             (Some(usage), _) => usage.total_tokens,
             (None, None) => self.estimate() + estimated_tokens(facts.text_bytes),
-            // The model was at work, but nobody says how much.
+            // The model was running, but its usage is unknown.
             (None, Some(_)) if self.delivered.get() => self.estimate(),
             (None, Some(_)) => 0,
         };

@@ -36,7 +36,7 @@ pub(crate) trait Protocol: Send + Sync {
     ///
     /// # Errors
     ///
-    /// What the reply is instead.
+    /// The error in the reply, or its deviation from the protocol.
     fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply>;
 
     /// A reader for the events of one stream.
@@ -126,7 +126,7 @@ pub(crate) trait ReadStream {
     ///
     /// # Errors
     ///
-    /// What the stream says instead of going on.
+    /// The error in the event, or its deviation from the protocol.
     fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply>;
 
     /// The stream has ended without a word of its own that it is complete.

@@ -47,7 +47,7 @@ pub(crate) enum SseEvent<'a> {
     },
     /// A line that is none of this format's, or JSON that stands without it, on one line or
     /// many: its meaning is the protocol's business.
-    Stray(&'a [u8]),
+    Unframed(&'a [u8]),
 }
 
 /// Why a stream cannot be read on.
@@ -71,8 +71,8 @@ pub(crate) struct Reader {
     /// How far brackets balance in the data, if that was asked.
     data_balance: Balance,
     /// JSON outside of any event that has not ended yet.
-    stray: Vec<u8>,
-    stray_balance: Balance,
+    unframed: Vec<u8>,
+    unframed_balance: Balance,
     /// The event's name.
     event: Vec<u8>,
     /// The last byte was CR: an LF now belongs to it.
@@ -95,20 +95,20 @@ impl Reader {
                 continue;
             }
             let end = bytes.iter().position(|b| matches!(b, b'\r' | b'\n'));
-            let piece = &bytes[..end.unwrap_or(bytes.len())];
-            if self.line.len() + piece.len() > EVENT_BYTES_MAX {
+            let chunk = &bytes[..end.unwrap_or(bytes.len())];
+            if self.line.len() + chunk.len() > EVENT_BYTES_MAX {
                 return Err(ReadStop::TooLong);
             }
             let Some(end) = end else {
-                self.line.extend_from_slice(piece);
+                self.line.extend_from_slice(chunk);
                 return Ok(());
             };
             self.after_cr = bytes[end] == b'\r';
             bytes = &bytes[end + 1..];
             if self.line.is_empty() {
-                self.end_line(piece, take)?;
+                self.end_line(chunk, take)?;
             } else {
-                self.line.extend_from_slice(piece);
+                self.line.extend_from_slice(chunk);
                 let line = std::mem::take(&mut self.line);
                 self.end_line(&line, take)?;
                 // Keeps the allocation for the next line.
@@ -128,7 +128,7 @@ impl Reader {
         if !line.is_empty() {
             self.end_line(&line, take)?;
         }
-        self.end_stray(take)?;
+        self.end_unframed(take)?;
         self.end_event(take)
     }
 
@@ -156,7 +156,7 @@ impl Reader {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match field {
             b"data" => {
-                self.end_stray(take)?;
+                self.end_unframed(take)?;
                 self.end_complete(take)?;
                 if self.data.len() + value.len() >= EVENT_BYTES_MAX {
                     return Err(ReadStop::TooLong);
@@ -168,7 +168,7 @@ impl Reader {
                 Ok(())
             }
             b"event" => {
-                self.end_stray(take)?;
+                self.end_unframed(take)?;
                 // No event has two names.
                 if self.has_data && !self.event.is_empty() {
                     self.note_oddity();
@@ -179,7 +179,7 @@ impl Reader {
                 Ok(())
             }
             b"id" | b"retry" => Ok(()),
-            _ => take(SseEvent::Stray(line)).map_err(ReadStop::Taker),
+            _ => take(SseEvent::Unframed(line)).map_err(ReadStop::Taker),
         }
     }
 
@@ -214,7 +214,7 @@ impl Reader {
 
     /// Whether a line is, or goes on with, JSON outside of any event.
     fn gathers(&self, line: &[u8]) -> bool {
-        match self.stray.is_empty() {
+        match self.unframed.is_empty() {
             true => matches!(line.trim_ascii_start().first(), Some(b'{' | b'[')),
             false => !(line.starts_with(b"data:") || line.starts_with(b"event:")),
         }
@@ -225,25 +225,25 @@ impl Reader {
         line: &[u8],
         take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
-        if self.stray.len() + line.len() > EVENT_BYTES_MAX {
+        if self.unframed.len() + line.len() > EVENT_BYTES_MAX {
             return Err(ReadStop::TooLong);
         }
-        self.stray.extend_from_slice(line);
-        self.stray.push(b'\n');
-        if self.stray_balance.is_complete(&self.stray) { self.end_stray(take) } else { Ok(()) }
+        self.unframed.extend_from_slice(line);
+        self.unframed.push(b'\n');
+        if self.unframed_balance.is_complete(&self.unframed) { self.end_unframed(take) } else { Ok(()) }
     }
 
     /// Gives out the JSON gathered outside of any event.
-    fn end_stray<E>(
+    fn end_unframed<E>(
         &mut self,
         take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
-        if self.stray.is_empty() {
+        if self.unframed.is_empty() {
             return Ok(());
         }
-        let outcome = take(SseEvent::Stray(self.stray.trim_ascii()));
-        self.stray.clear();
-        self.stray_balance = Balance::default();
+        let outcome = take(SseEvent::Unframed(self.unframed.trim_ascii()));
+        self.unframed.clear();
+        self.unframed_balance = Balance::default();
         self.note_oddity();
         outcome.map_err(ReadStop::Taker)
     }
@@ -263,19 +263,19 @@ mod tests {
     use super::*;
 
     /// All events, errors marked, with the bytes fed in chunks of this size.
-    fn events(stream: &[u8], piece: usize) -> Vec<String> {
+    fn events(stream: &[u8], size: usize) -> Vec<String> {
         let mut reader = Reader::default();
         let mut out = Vec::new();
         let mut take = |event: SseEvent<'_>| -> Result<(), ()> {
             let (event, data) = match event {
                 SseEvent::Data { event, data } => (event, data),
-                SseEvent::Stray(line) => (&b"?"[..], line),
+                SseEvent::Unframed(line) => (&b"?"[..], line),
             };
             let [event, data] = [event, data].map(String::from_utf8_lossy);
             out.push(if event.is_empty() { data.into_owned() } else { format!("{event}|{data}") });
             Ok(())
         };
-        for bytes in stream.chunks(piece) {
+        for bytes in stream.chunks(size) {
             reader.feed(bytes, &mut take).unwrap();
         }
         reader.end(&mut take).unwrap();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_edge_reads_the_same_in_pieces_of_any_size() {
+    fn every_edge_reads_the_same_in_chunks_of_any_size() {
         let cases: &[(&str, &[&str])] = &[
             ("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d", &["a", "b", "c", "d"]),
             (": ping\n\ndata:a\n: x\ndata:  b\n\n", &["a\n b"]),
@@ -308,14 +308,14 @@ mod tests {
             ("\n\n\r\n", &[]),
         ];
         for (stream, expected) in cases {
-            for piece in [1, 2, 3, 7, 1000] {
-                assert_eq!(events(stream.as_bytes(), piece), *expected, "{stream:?} by {piece}");
+            for size in [1, 2, 3, 7, 1000] {
+                assert_eq!(events(stream.as_bytes(), size), *expected, "{stream:?} by {size}");
             }
         }
     }
 
     #[test]
-    fn any_bytes_in_any_pieces_read_as_they_do_in_one() {
+    fn any_bytes_in_any_chunks_read_as_they_do_in_one() {
         let alphabet = b"data: event:\r\n\n\n{}:error\xef\xbb\xbf\xff x";
         let mut roll = 0x2545_F491_4F6C_DD1D_u64;
         let mut next = |bound: usize| {

@@ -1,8 +1,8 @@
 //! The call that a thread is in: its limits in time, and the one connection it may use.
 //!
 //! ureq has no place to hand a call's own limits or cancel signal to a transport. Both run on
-//! the same thread, so they meet here. A connection belongs to one call at a time, and whoever
-//! cancels a call can only cut the connection while it still belongs to that call.
+//! the same thread, so they meet here. A connection belongs to one call at a time, and a
+//! canceller can only cut the connection while it still belongs to its call.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -23,7 +23,7 @@ pub(crate) enum CallPhase {
     Connect,
     /// The request is on its way.
     Send,
-    /// The reply's first bytes are awaited: headers, and the first piece that tells something.
+    /// The reply's first bytes are awaited: headers, and the first payload.
     FirstByte,
     /// The reply is on its way.
     Body,
@@ -51,12 +51,12 @@ pub(crate) struct Limits {
     pub(crate) first_byte: Option<Duration>,
     /// From the reply's headers to its first payload.
     pub(crate) idle_before_payload: Option<Duration>,
-    /// Between two pieces of payload.
+    /// Between two chunks of payload.
     pub(crate) idle: Duration,
 }
 
-/// What other threads can reach of a call: the one that cancels it, and one that makes its
-/// connection.
+/// The part of a call that other threads can reach: its canceller, and the thread that makes
+/// its connection.
 #[derive(Default)]
 pub(super) struct Link {
     cancelled: AtomicBool,
@@ -65,10 +65,10 @@ pub(super) struct Link {
     proxy: Mutex<Option<String>>,
 }
 
-/// What keeps a call waiting.
+/// The operation that a call waits in.
 #[derive(Default)]
 struct CallWaits {
-    wire: Option<Arc<Wire>>,
+    connection: Option<Arc<Cuttable>>,
     /// A thread makes the connection.
     handover: Option<Arc<Handover>>,
 }
@@ -81,8 +81,8 @@ impl Link {
         // one of the two always sees the other.
         self.cancelled.store(true, Ordering::Release);
         let held = std::mem::take(&mut *lock(&self.held));
-        if let Some(wire) = held.wire {
-            wire.cut(self);
+        if let Some(connection) = held.connection {
+            connection.cut(self);
         }
         if let Some(handover) = held.handover {
             handover.abandon();
@@ -91,20 +91,20 @@ impl Link {
 }
 
 /// A TCP connection that another thread can cut.
-pub(super) struct Wire {
+pub(super) struct Cuttable {
     pub(super) stream: TcpStream,
-    owner: Mutex<WireOwner>,
+    owner: Mutex<CuttableOwner>,
 }
 
-struct WireOwner {
+struct CuttableOwner {
     link: Weak<Link>,
     cut: bool,
 }
 
-impl Wire {
+impl Cuttable {
     /// A connection that this call has opened, and that is the call's from the start.
     pub(super) fn new(stream: TcpStream, current: &Current) -> Arc<Self> {
-        let owner = WireOwner { link: Arc::downgrade(&current.link), cut: false };
+        let owner = CuttableOwner { link: Arc::downgrade(&current.link), cut: false };
         Arc::new(Self { stream, owner: Mutex::new(owner) })
     }
 
@@ -153,7 +153,7 @@ pub(super) struct Current {
     sent: Cell<bool>,
     first_byte: Cell<Option<Duration>>,
     /// The connection that `link` holds, to spare the lock on every read.
-    held: RefCell<Option<Arc<Wire>>>,
+    held: RefCell<Option<Arc<Cuttable>>>,
 }
 
 /// A call on its way to a thread that makes its connection.
@@ -198,18 +198,18 @@ impl Current {
         CURRENT.with(|current| current.borrow().clone())
     }
 
-    /// The same for code that can only fail: there is always a call where ureq is at work.
+    /// The same for code that can only fail: there is always a call where ureq runs.
     pub(super) fn here() -> Result<Rc<Self>, ureq::Error> {
         Self::get().ok_or(ureq::Error::ConnectionFailed)
     }
 
-    /// Hands this connection to whoever may cancel the call.
-    pub(super) fn hold(&self, wire: &Arc<Wire>) -> Result<(), ureq::Error> {
+    /// Passes this connection to the threads that may cancel the call.
+    pub(super) fn hold(&self, connection: &Arc<Cuttable>) -> Result<(), ureq::Error> {
         let mut held = self.held.borrow_mut();
-        if !held.as_ref().is_some_and(|held| Arc::ptr_eq(held, wire)) {
-            wire.claim();
-            lock(&self.link.held).wire = Some(Arc::clone(wire));
-            *held = Some(Arc::clone(wire));
+        if !held.as_ref().is_some_and(|held| Arc::ptr_eq(held, connection)) {
+            connection.claim();
+            lock(&self.link.held).connection = Some(Arc::clone(connection));
+            *held = Some(Arc::clone(connection));
         }
         self.check_cancelled()
     }
@@ -343,7 +343,7 @@ impl<'a> Scope<'a> {
 
     /// Why our side ended the call, if it did.
     pub(super) fn stop(&self) -> Option<CallStop> {
-        // A cut connection can look like the clean end of a body: the flag tells.
+        // A cut connection can look like the clean end of a body: the flag distinguishes them.
         if self.current.link.cancelled.load(Ordering::Acquire) {
             return Some(CallStop::Cancelled);
         }

@@ -1,5 +1,5 @@
-//! Connections as ureq wants them: made through a proxy, with TLS, or neither, and telling the
-//! current call how far it has come.
+//! Connections as ureq wants them: made through a proxy, with TLS, or neither, and reporting
+//! their progress to the current call.
 //!
 //! One connector and one kind of connection instead of ureq's chain of layers, and a connection
 //! is one pointer: what is moved from frame to frame while it is made stays on the stack of
@@ -56,12 +56,12 @@ pub(super) struct Connection(Box<Inner>);
 struct Inner {
     stream: Box<dyn Stream>,
     buffers: Buffer,
-    /// The server takes nothing more of the request: it has answered, or it is gone. Whatever
-    /// comes of the answer, this connection serves no other request.
+    /// The server takes nothing more of the request: it has answered, or it is gone. This
+    /// connection serves no other request, with any answer.
     is_deaf: bool,
     /// It was given back after a reply.
     is_idle: bool,
-    /// What a proxy must find in a request that is not for itself.
+    /// The rewrite of a request that is sent through a proxy.
     rewrite: Option<proxy::Rewrite>,
 }
 
@@ -92,8 +92,8 @@ impl Inner {
     }
 
     fn send_on(&mut self) -> io::Result<()> {
-        while let Some(piece) = self.buffers.unsent() {
-            let amount = self.stream.write(piece)?;
+        while let Some(unsent) = self.buffers.unsent() {
+            let amount = self.stream.write(unsent)?;
             self.buffers.sent += amount;
         }
         self.stream.flush()
@@ -156,13 +156,13 @@ impl Transport for Connection {
     }
 
     /// (ureq asks when a connection is given back, and when it is wanted again. Only the second
-    /// time a look at the network tells anything that still holds.)
+    /// time a look at the network shows anything that still holds.)
     fn is_open(&mut self) -> bool {
         let inner = &mut *self.0;
         // An idle connection needs no buffers.
         inner.buffers.release();
         let was_idle = std::mem::replace(&mut inner.is_idle, true);
-        // What nobody asked for would be taken for the next reply.
+        // Unrequested bytes would be read as the next reply.
         let is_usable = !inner.is_deaf && inner.buffers.input().is_empty();
         is_usable && inner.stream.is_open(was_idle)
     }
@@ -195,7 +195,7 @@ impl Buffer {
         }
     }
 
-    /// Whoever waits for input has sent all output: while a call waits it needs one buffer.
+    /// A call that waits for input has sent all output, and needs one buffer.
     fn release_output(&mut self) {
         self.output = Vec::new();
         self.clear_output();
@@ -205,14 +205,14 @@ impl Buffer {
         (self.filled_output, self.sent) = (0, 0);
     }
 
-    /// The next piece to send.
+    /// The next bytes to send.
     fn unsent(&self) -> Option<&[u8]> {
         let end = self.filled_output.min(self.sent + OUTPUT_BYTES_MAX);
-        self.output.get(self.sent..end).filter(|piece| !piece.is_empty())
+        self.output.get(self.sent..end).filter(|rest| !rest.is_empty())
     }
 
-    /// Room for more output; there always is some.
-    fn room(&mut self) -> &mut [u8] {
+    /// Space for more output; there always is some.
+    fn space(&mut self) -> &mut [u8] {
         let gathered = &self.output[..self.filled_output];
         // More is asked for before the headers have ended: one of them did not fit.
         let is_cut = !gathered.is_empty() && !gathered.windows(4).any(|four| four == b"\r\n\r\n");
@@ -227,7 +227,7 @@ impl Buffer {
 
 impl Buffers for Buffer {
     fn output(&mut self) -> &mut [u8] {
-        self.room()
+        self.space()
     }
 
     fn input(&self) -> &[u8] {
@@ -257,7 +257,7 @@ impl Buffers for Buffer {
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
         // The scratch part is for bodies of unknown length, which we never send.
-        (&mut [], self.room())
+        (&mut [], self.space())
     }
 
     fn can_use_input(&self) -> bool {
@@ -270,33 +270,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_is_gathered_and_sent_in_pieces() {
+    fn output_is_gathered_and_sent_in_parts() {
         let mut buffer = Buffer::default();
         let head = b"POST / HTTP/1.1\r\n\r\n";
-        buffer.room()[..head.len()].copy_from_slice(head);
+        buffer.space()[..head.len()].copy_from_slice(head);
         buffer.filled_output += 100;
-        assert_eq!(buffer.room().len(), OUTPUT_BYTES - 100);
+        assert_eq!(buffer.space().len(), OUTPUT_BYTES - 100);
         assert_eq!(buffer.unsent().map(<[u8]>::len), Some(100));
         buffer.sent += 60;
         assert_eq!(buffer.unsent().map(<[u8]>::len), Some(40));
         buffer.sent += 40;
         assert_eq!(buffer.unsent(), None);
         buffer.release_output();
-        assert_eq!(buffer.room().len(), OUTPUT_BYTES);
+        assert_eq!(buffer.space().len(), OUTPUT_BYTES);
     }
 
     #[test]
     fn output_grows_where_headers_or_a_body_need_it() {
-        // Headers whose next line found no room.
+        // Headers whose next line did not fit.
         let mut buffer = Buffer::default();
-        buffer.room()[..8].copy_from_slice(b"POST / H");
+        buffer.space()[..8].copy_from_slice(b"POST / H");
         buffer.filled_output = 8;
-        assert_eq!(buffer.room().len(), OUTPUT_BYTES_MAX - 8);
+        assert_eq!(buffer.space().len(), OUTPUT_BYTES_MAX - 8);
         // A body that goes on.
         let mut buffer = Buffer::default();
-        buffer.room()[..4].copy_from_slice(b"\r\n\r\n");
+        buffer.space()[..4].copy_from_slice(b"\r\n\r\n");
         buffer.filled_output = OUTPUT_BYTES;
-        assert_eq!(buffer.room().len(), OUTPUT_BYTES_MAX - OUTPUT_BYTES);
+        assert_eq!(buffer.space().len(), OUTPUT_BYTES_MAX - OUTPUT_BYTES);
     }
 
     #[test]
@@ -304,9 +304,9 @@ mod tests {
         let mut buffer = Buffer::default();
         let mut total = 0;
         for _ in 0..16 {
-            let room = buffer.input_append_buf().len();
-            buffer.input_appended(room);
-            total += room;
+            let space = buffer.input_append_buf().len();
+            buffer.input_appended(space);
+            total += space;
             buffer.input_consume(0);
         }
         assert_eq!(total, INPUT_BYTES_MAX);

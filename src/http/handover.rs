@@ -1,4 +1,4 @@
-//! Where a thread that works for a call and the call that waits for it meet.
+//! The meeting of a call and the thread that makes its connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::sync::{Condvar, Mutex, lock, wait_until};
 
-/// How far a thread that works for a call has come.
+/// The progress of a thread that makes a call's connection.
 #[derive(PartialEq)]
 enum HandoverState {
     Working,

@@ -87,7 +87,7 @@ impl Client {
         Ok(Self { agent, _shared: shared })
     }
 
-    /// Sends a request and waits for the reply's status and headers. (A reply is one pointer: room
+    /// Sends a request and waits for the reply's status and headers. (A reply is one pointer: space
     /// for more, in each function on the way, would be taken from the stack while it is awaited.)
     pub(crate) fn send<'c>(
         &self,

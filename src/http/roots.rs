@@ -16,24 +16,24 @@ const PEM_BYTES_MAX: u64 = 8 << 20;
 
 /// The roots of the user's file.
 pub(super) fn read(path: &Path) -> Result<Arc<RootCertStore>, Error> {
-    let told = || format!("root certificates {}", path.display());
+    let label = || format!("root certificates {}", path.display());
     let mut text = Vec::new();
     let file = to_read(path, Kinds::Plain).map_err(|source| match source.kind() {
-        ErrorKind::InvalidInput => Error::InvalidConfig(format!("{}: {source}", told())),
-        _ => Error::io(told())(source),
+        ErrorKind::InvalidInput => Error::InvalidConfig(format!("{}: {source}", label())),
+        _ => Error::io(label())(source),
     })?;
-    file.take(PEM_BYTES_MAX + 1).read_to_end(&mut text).map_err(Error::io(told()))?;
+    file.take(PEM_BYTES_MAX + 1).read_to_end(&mut text).map_err(Error::io(label()))?;
     if text.len() as u64 > PEM_BYTES_MAX {
         return Err(Error::InvalidConfig(format!(
             "{}: it is too large for a PEM file (at most {PEM_BYTES_MAX} bytes)",
-            told()
+            label()
         )));
     }
     let mut roots = RootCertStore::empty();
     let mut found = false;
     for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|fault| {
-            Error::InvalidConfig(format!("{}: not a readable PEM file: {fault}", told()))
+            Error::InvalidConfig(format!("{}: not a readable PEM file: {fault}", label()))
         })?;
         found = true;
         // System bundles hold one or two that are out of date or use.
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<Arc<RootCertStore>, Error> {
         return Err(Error::InvalidConfig(format!(
             "{}: the file holds {holds}: give one in PEM form, or leave root_certificates and \
              SSL_CERT_FILE unset",
-            told()
+            label()
         )));
     }
     Ok(Arc::new(roots))

@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{Current, Wire};
+use super::call::{Current, Cuttable};
 
 /// How much later than its limit a read may end: a time-out that is so much too long stays
-/// set, which spares a system call for most pieces of a stream. One that is so much too short
-/// stays as well: whoever waits so long waits again.
+/// set, which spares a system call for most chunks of a stream. One that is so much too short
+/// stays as well: a caller that waits so long waits again.
 const READ_SLACK: Duration = Duration::from_millis(20);
 /// How long a request may be stuck on its way out before a look is taken for an answer. A
 /// server that has answered may take nothing more of it, and keep the connection.
@@ -24,7 +24,7 @@ struct Times {
 
 /// A TCP connection's two ends, read and written within the current call's limits.
 pub(super) struct Socket {
-    wire: Arc<Wire>,
+    connection: Arc<Cuttable>,
     times: Times,
 }
 
@@ -35,9 +35,9 @@ impl Socket {
         current.dialled.set(true);
         let stream = dial(&current, addresses)?;
         stream.set_nodelay(true)?;
-        let wire = Wire::new(stream, &current);
-        current.hold(&wire)?;
-        Ok(Self { wire, times: Times::default() })
+        let connection = Cuttable::new(stream, &current);
+        current.hold(&connection)?;
+        Ok(Self { connection, times: Times::default() })
     }
 
     /// Waits until `work` can be done: again after a signal, and after a time-out of the
@@ -48,16 +48,16 @@ impl Socket {
         work: &mut dyn FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Result<usize, ureq::Error> {
         let current = Current::here()?;
-        current.hold(&self.wire)?;
+        current.hold(&self.connection)?;
         loop {
-            // Tells whether the time is really over.
+            // An error if the time is really over.
             let left = current.left()?;
             prepare(self, left)?;
-            let outcome = work(&self.wire.stream);
+            let outcome = work(&self.connection.stream);
             // A cut connection reads like one that the server closed.
             current.check_cancelled()?;
             match outcome {
-                // Not the whole time is over: whoever sends a request looks for an answer.
+                // The whole time is not over: a sender looks for an early answer.
                 Err(fault) if is_time_out(&fault) && current.is_sending() => {
                     current.left()?;
                     return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
@@ -75,7 +75,7 @@ impl Socket {
             (left, set) => left == set,
         };
         if !is_close {
-            self.wire.stream.set_read_timeout(left)?;
+            self.connection.stream.set_read_timeout(left)?;
             self.times.read = left;
         }
         Ok(())
@@ -84,7 +84,7 @@ impl Socket {
     fn limit_write(&mut self, left: Option<Duration>) -> io::Result<()> {
         let limit = Some(left.map_or(SEND_LOOK, |left| left.min(SEND_LOOK)));
         if limit != self.times.write {
-            self.wire.stream.set_write_timeout(limit)?;
+            self.connection.stream.set_write_timeout(limit)?;
             self.times.write = limit;
         }
         Ok(())
@@ -93,7 +93,7 @@ impl Socket {
     /// Whether another request may go over this connection: it stands, and nothing waits to be
     /// read. Bytes that nobody asked for would be taken for the next reply.
     pub(super) fn is_open(&self, look: bool) -> bool {
-        self.wire.claim() && !(look && self.has_input())
+        self.connection.claim() && !(look && self.has_input())
     }
 
     /// Waits until a read would not wait.
@@ -104,7 +104,7 @@ impl Socket {
 
     /// Whether a read would not wait: there are bytes, or the connection has ended.
     pub(super) fn has_input(&self) -> bool {
-        let stream = &self.wire.stream;
+        let stream = &self.connection.stream;
         let look = || {
             stream.set_nonblocking(true)?;
             let outcome = stream.peek(&mut [0]);
@@ -123,7 +123,7 @@ impl Read for Socket {
 }
 
 impl Write for Socket {
-    // One piece at a time: std's write of several would end a process that has not switched
+    // One buffer at a time: std's write of several would end a process that has not switched
     // the signal of broken pipes off, as programs in other languages may not have.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = self.until_done(Self::limit_write, &mut |mut stream| stream.write(bytes));

@@ -20,7 +20,7 @@ use super::stream::Stream;
 /// Servers whose sessions are remembered, so that a new connection to one of them is quicker
 /// by a signature or two. Helpers of one program seldom have more.
 const SERVERS_MAX: usize = 8;
-/// rustls keeps room for so many tickets of a server, and counts servers by it.
+/// rustls keeps this many tickets of a server, and counts servers by it.
 const TICKETS_PER_SERVER: usize = 8;
 
 /// Puts TLS over connections to https endpoints and proxies.
@@ -105,7 +105,7 @@ impl Tls {
         }
     }
 
-    /// Waits for the peer and hears what it says; `false` if it will say no more.
+    /// Waits for the peer and reads its records; `false` if it sends no more.
     fn receive(&mut self) -> io::Result<bool> {
         if self.conn.read_tls(&mut self.stream)? == 0 {
             return Ok(false);
@@ -155,7 +155,7 @@ impl Stream for Tls {
 }
 
 impl Read for Tls {
-    /// Waits for text. An end without TLS's close_notify is an error, and told as one.
+    /// Waits for text. An end without a close_notify is an error.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.await_text()?;
         let amount = self.conn.reader().read(into)?;

@@ -70,10 +70,10 @@ fn refused(what: &str, may_pass: bool) -> ureq::Error {
 /// The status of the proxy's answer, whose headers are read to their end.
 fn status(stream: &mut dyn Stream) -> Result<u16, ureq::Error> {
     let mut head = Vec::new();
-    let mut piece = [0; 512];
+    let mut chunk = [0; 512];
     while !head.windows(HEAD_END.len()).any(|bytes| bytes == HEAD_END) {
-        let amount = stream.read(&mut piece)?;
-        head.extend_from_slice(&piece[..amount]);
+        let amount = stream.read(&mut chunk)?;
+        head.extend_from_slice(&chunk[..amount]);
         if amount == 0 || head.len() > HEAD_BYTES_MAX {
             break;
         }

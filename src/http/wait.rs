@@ -1,4 +1,4 @@
-//! What a reply's headers say about waiting, and back-offs of our own. Pure: time and chance
+//! Waits from a reply's headers, and back-offs of our own. Pure: time and chance
 //! are passed in.
 
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! Doors for fuzz targets to what reads foreign bytes. Each panics where a promise is broken.
+//! Entry points of fuzz targets to the code that reads foreign bytes. Each panics where a promise is broken.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ use crate::providers::responses::Responses;
 /// A key of which no message may hold a part after scrubbing.
 const KEY: &str = "sk-0a1b2c3d4e5f6g7h8i9j";
 /// Shortest part of a key that reveals it; see `scrub`.
-const PIECE: usize = 6;
+const PART: usize = 6;
 /// A bound on replies that fuzz inputs can reach.
 const REPLY_BYTES_MAX: usize = 100;
 
@@ -28,32 +28,32 @@ fn protocols() -> [Box<dyn Protocol>; 3] {
 /// A stream's events, each with its name, and whether it was read to its end.
 type Events = (Vec<(Option<Vec<u8>>, Vec<u8>)>, bool);
 
-fn events(stream: &[u8], piece: usize) -> Events {
+fn events(stream: &[u8], size: usize) -> Events {
     let mut found = Vec::new();
     let mut take = |event: SseEvent<'_>| -> Result<(), ()> {
         found.push(match event {
             SseEvent::Data { event, data } => (Some(event.to_vec()), data.to_vec()),
-            SseEvent::Stray(line) => (None, line.to_vec()),
+            SseEvent::Unframed(line) => (None, line.to_vec()),
         });
         Ok(())
     };
     let mut reader = Reader::default();
-    let fed = stream.chunks(piece.max(1)).all(|bytes| reader.feed(bytes, &mut take).is_ok());
+    let fed = stream.chunks(size.max(1)).all(|bytes| reader.feed(bytes, &mut take).is_ok());
     let ended = fed && reader.end(&mut take).is_ok();
     (found, ended)
 }
 
 /// A stream reads the same in chunks of any size; its reply is assembled within bounds.
 pub fn sse(input: &[u8]) {
-    let Some((piece, stream)) = input.split_first() else { return };
+    let Some((size, stream)) = input.split_first() else { return };
     let whole = events(stream, stream.len());
-    assert_eq!(whole, events(stream, usize::from(*piece)), "pieces read otherwise");
+    assert_eq!(whole, events(stream, usize::from(*size)), "chunks read otherwise");
     for protocol in protocols() {
         let (mut reader, mut draft) = (protocol.stream(), Draft::new(REPLY_BYTES_MAX));
         let read = whole.0.iter().try_for_each(|(name, data)| {
             let event = match name {
                 Some(event) => SseEvent::Data { event, data },
-                None => SseEvent::Stray(data),
+                None => SseEvent::Unframed(data),
             };
             reader.event(&event, &mut draft)
         });
@@ -92,10 +92,10 @@ pub fn error_body(input: &[u8]) {
         scrubber.key(KEY);
         scrubber.text(KEY);
         let shown = error.with_message(&scrubber.finish()).to_string().to_ascii_lowercase();
-        for piece in KEY.as_bytes().windows(PIECE) {
+        for part in KEY.as_bytes().windows(PART) {
             // The code is looked at elsewhere, and only as a whole.
-            let told = shown.split("the server said: ").nth(1).unwrap_or_default().as_bytes();
-            assert!(!told.windows(PIECE).any(|window| window == piece), "{shown}");
+            let message = shown.split("the server said: ").nth(1).unwrap_or_default().as_bytes();
+            assert!(!message.windows(PART).any(|window| window == part), "{shown}");
         }
     }
 }

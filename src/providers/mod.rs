@@ -2,8 +2,8 @@
 //!
 //! A provider's file holds a static [`Provider`] (its data and how its backend is made) and, where
 //! it speaks HTTP, an implementation of [`Protocol`](crate::engine::protocol::Protocol), unless
-//! it speaks one that is there. `recipe.rs` is the shortest one that does everything, for
-//! whoever adds the next.
+//! it speaks one that is there. `recipe.rs` is the shortest one that does everything: a
+//! model for the next.
 
 mod anthropic;
 #[cfg(feature = "http")]

@@ -11,7 +11,7 @@
 
 use crate::config::{BackendType, HelperConfig, IDLE, Provider, TIMEOUT, TraceMode};
 
-/// What is known before a helper is made.
+/// The provider's static data.
 static RECIPE: Provider = Provider {
     backend_type: BackendType::Custom,
     label: "Recipe",

@@ -25,7 +25,7 @@ fn refusal(config: HelperConfig, variables: &[(&str, &str)]) -> String {
 const LOCAL: &str = "http://127.0.0.1:9/v1";
 
 #[test]
-fn names_tell_backend_and_model() {
+fn names_show_backend_and_model() {
     let name = |config| made(config, &[]).unwrap();
     assert_eq!(name(HelperConfig::chatgpt().api_endpoint(LOCAL)), "ChatGPT (gpt-4o-mini)");
     assert_eq!(name(HelperConfig::local().api_endpoint(LOCAL)), "Local (server)");

@@ -15,14 +15,14 @@ pub(super) struct Back(Vec<(&'static str, Grown)>);
 
 /// A member that is sent back, or a delta of it.
 #[derive(Debug, Default)]
-pub(super) enum Piece {
+pub(super) enum BackDelta {
     #[default]
     None,
     Text(String),
     Other(Opaque),
 }
 
-impl Lenient for Piece {
+impl Lenient for BackDelta {
     fn fits(_: u8) -> bool {
         true
     }
@@ -35,7 +35,7 @@ impl Lenient for Piece {
     }
 }
 
-impl Piece {
+impl BackDelta {
     /// The text for people.
     pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
@@ -58,19 +58,19 @@ enum Grown {
 }
 
 impl Grown {
-    fn new(piece: Piece) -> Option<Self> {
-        Some(match piece {
-            Piece::None => return None,
-            Piece::Text(text) => Self::Text(text),
-            Piece::Other(json) if json.starts_with('[') => {
+    fn new(delta: BackDelta) -> Option<Self> {
+        Some(match delta {
+            BackDelta::None => return None,
+            BackDelta::Text(text) => Self::Text(text),
+            BackDelta::Other(json) if json.starts_with('[') => {
                 Self::List(elements(&json).into_iter().map(Opaque::from).collect())
             }
-            Piece::Other(json) => Self::Other(json),
+            BackDelta::Other(json) => Self::Other(json),
         })
     }
 
-    fn grow(&mut self, piece: Self) {
-        match (self, piece) {
+    fn grow(&mut self, delta: Self) {
+        match (self, delta) {
             (Self::Text(text), Self::Text(more)) => text.push_str(&more),
             (Self::List(list), Self::List(more)) => {
                 for element in more {
@@ -91,20 +91,20 @@ impl Back {
     pub(super) fn add(
         &mut self,
         key: &'static str,
-        piece: Piece,
+        delta: BackDelta,
         draft: &mut Draft,
     ) -> Result<(), BadReply> {
-        draft.keep(match &piece {
-            Piece::None => return Ok(()),
-            Piece::Text(text) => text.len(),
-            Piece::Other(json) => json.len(),
+        draft.keep(match &delta {
+            BackDelta::None => return Ok(()),
+            BackDelta::Text(text) => text.len(),
+            BackDelta::Other(json) => json.len(),
         })?;
-        let is_nothing = match &piece {
-            Piece::Other(json) => matches!(&**json, "[]" | "{}"),
+        let is_nothing = match &delta {
+            BackDelta::Other(json) => matches!(&**json, "[]" | "{}"),
             _ => true,
         };
         draft.has_reasoned |= key.starts_with("reasoning") && !is_nothing;
-        let Some(new) = Grown::new(piece) else { return Ok(()) };
+        let Some(new) = Grown::new(delta) else { return Ok(()) };
         match self.0.iter_mut().find(|(other, _)| *other == key) {
             Some((_, grown)) => grown.grow(new),
             None => self.0.push((key, new)),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_in_pieces_goes_back_whole() {
+    fn what_came_in_deltas_goes_back_whole() {
         assert_eq!(back(&[]), None);
         let one = [("a", r#"{ "x": 1.50 }"#)];
         assert_eq!(back(&one).unwrap(), r#"{"a":{ "x": 1.50 }}"#);

@@ -1,6 +1,6 @@
 //! The tool calls of a reply, assembled from deltas that many servers mark in as many ways.
 
-use super::back::{Back, Piece};
+use super::back::{Back, BackDelta};
 use crate::engine::draft::{BadReply, CALLS_MAX, Draft};
 use crate::engine::message::{self, Opaque};
 use crate::lenient::{Count, Label, Raw, is_json, lenient, whole};
@@ -14,7 +14,7 @@ lenient! {
         // Without the object that should be around them.
         name: Label = "name",
         arguments: Raw = "arguments",
-        extra_content: Piece = "extra_content",
+        extra_content: BackDelta = "extra_content",
     }
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Call {
     index: Option<u64>,
     call: message::ToolCall,
     back: Back,
-    extra: Piece,
+    extra: BackDelta,
 }
 
 impl From<ToolCall> for Call {
@@ -64,47 +64,47 @@ impl Call {
 
     /// Whether a delta begins another call, though it could belong to this one. One without a
     /// name never does: some servers give each delta of a call a new id.
-    fn is_another(&self, piece: &message::ToolCall) -> bool {
+    fn is_another(&self, delta: &message::ToolCall) -> bool {
         let call = &self.call;
-        if piece.name.is_empty() || self.is_repeated_by(piece) {
+        if delta.name.is_empty() || self.is_repeated_by(delta) {
             return false;
         }
-        let is_renumbered = is_id(piece) && is_id(call) && piece.id != call.id;
-        let begins = piece.arguments.trim_start().starts_with('{') && self.is_whole();
+        let is_renumbered = is_id(delta) && is_id(call) && delta.id != call.id;
+        let begins = delta.arguments.trim_start().starts_with('{') && self.is_whole();
         // A name may come in deltas, but before any arguments.
-        let is_renamed = !call.name.is_empty() && call.name != piece.name;
+        let is_renamed = !call.name.is_empty() && call.name != delta.name;
         is_renumbered || begins || (is_renamed && !call.arguments.is_empty())
     }
 
     /// Whether a delta repeats the call.
-    fn is_repeated_by(&self, piece: &message::ToolCall) -> bool {
-        is_id(piece)
-            && piece.id == self.call.id
-            && piece.name == self.call.name
-            && piece.arguments == self.call.arguments
+    fn is_repeated_by(&self, delta: &message::ToolCall) -> bool {
+        is_id(delta)
+            && delta.id == self.call.id
+            && delta.name == self.call.name
+            && delta.arguments == self.call.arguments
     }
 
     /// Adds a delta of this call.
-    fn add(&mut self, piece: message::ToolCall) {
-        if self.is_repeated_by(&piece) && self.is_whole() {
+    fn add(&mut self, delta: message::ToolCall) {
+        if self.is_repeated_by(&delta) && self.is_whole() {
             return;
         }
         let call = &mut self.call;
         if call.id.is_empty() {
-            call.id = piece.id;
+            call.id = delta.id;
         }
         // Names come once, repeatedly, longer each time, or in deltas.
-        if piece.name.starts_with(&call.name) {
-            call.name = piece.name;
-        } else if call.name != piece.name {
-            call.name.push_str(&piece.name);
+        if delta.name.starts_with(&call.name) {
+            call.name = delta.name;
+        } else if call.name != delta.name {
+            call.name.push_str(&delta.name);
         }
-        let begins = piece.arguments.trim_start().starts_with('{');
-        if begins && (call.arguments.trim() == "{}" || call.arguments == piece.arguments) {
+        let begins = delta.arguments.trim_start().starts_with('{');
+        if begins && (call.arguments.trim() == "{}" || call.arguments == delta.arguments) {
             // Nothing stood there for what was to come; or it is said once more.
             call.arguments.clear();
         }
-        call.arguments.push_str(&piece.arguments);
+        call.arguments.push_str(&delta.arguments);
     }
 }
 
@@ -119,18 +119,18 @@ pub(super) struct Calls(Vec<Call>);
 
 impl Calls {
     /// Takes a delta of a call.
-    pub(super) fn add(&mut self, piece: ToolCall, draft: &mut Draft) -> Result<(), BadReply> {
-        let piece = Call::from(piece);
-        let Call { index, call: piece, extra, .. } = piece;
-        draft.keep(piece.id.len() + piece.name.len() + piece.arguments.len())?;
-        let at = match self.find(index, &piece) {
+    pub(super) fn add(&mut self, delta: ToolCall, draft: &mut Draft) -> Result<(), BadReply> {
+        let delta = Call::from(delta);
+        let Call { index, call: delta, extra, .. } = delta;
+        draft.keep(delta.id.len() + delta.name.len() + delta.arguments.len())?;
+        let at = match self.find(index, &delta) {
             Some(at) => {
-                self.0[at].add(piece);
+                self.0[at].add(delta);
                 at
             }
             None if self.0.len() == CALLS_MAX => return Err(BadReply::TooManyCalls),
             None => {
-                self.0.push(Call { index, call: piece, ..Call::default() });
+                self.0.push(Call { index, call: delta, ..Call::default() });
                 self.0.len() - 1
             }
         };
@@ -142,21 +142,21 @@ impl Calls {
     }
 
     /// The call that a delta belongs to; `None` if it opens one.
-    fn find(&self, index: Option<u64>, piece: &message::ToolCall) -> Option<usize> {
+    fn find(&self, index: Option<u64>, delta: &message::ToolCall) -> Option<usize> {
         let calls = &self.0;
         let same_index = |call: &Call| match (call.index, index) {
             (Some(a), Some(b)) => a == b,
             _ => true,
         };
         let by_id = calls.iter().rposition(|call| {
-            is_id(piece) && call.call.id == piece.id && (same_index(call) || piece.name.is_empty())
+            is_id(delta) && call.call.id == delta.id && (same_index(call) || delta.name.is_empty())
         });
         let by_index = || match index {
             Some(_) => calls.iter().rposition(|call| call.index == index),
             None => calls.len().checked_sub(1),
         };
         let at = by_id.or_else(by_index)?;
-        (!calls[at].is_another(piece)).then_some(at)
+        (!calls[at].is_another(delta)).then_some(at)
     }
 }
 
@@ -186,10 +186,10 @@ mod tests {
     use super::*;
     use crate::lenient::read;
 
-    fn calls(pieces: &[&str]) -> Vec<(String, String, String)> {
+    fn calls(deltas: &[&str]) -> Vec<(String, String, String)> {
         let (mut calls, mut draft) = (Calls::default(), Draft::new(1000));
-        for piece in pieces {
-            calls.add(read(piece).unwrap().value, &mut draft).unwrap();
+        for delta in deltas {
+            calls.add(read(delta).unwrap().value, &mut draft).unwrap();
         }
         let calls = finished(calls.take(), &mut draft);
         calls.into_iter().map(|(call, _)| (call.id, call.name, call.arguments)).collect()
@@ -243,7 +243,7 @@ mod tests {
             &[("", "f", "{}"), ("", "f", "{}"), ("", "g", "{}")],
         ),
         (
-            "a new id for each piece",
+            "a new id for each delta",
             &[
                 r#"{"index":0,"id":"1","function":{"name":"f","arguments":""}}"#,
                 r#"{"index":0,"id":"2","function":{"arguments":"{\"x\":"}}"#,
@@ -269,7 +269,7 @@ mod tests {
             ],
         ),
         (
-            "a name in pieces",
+            "a name in deltas",
             &[
                 r#"{"index":0,"id":"a","function":{"name":"get_"}}"#,
                 r#"{"index":0,"function":{"name":"weather","arguments":"{"}}"#,
@@ -318,9 +318,9 @@ mod tests {
     ];
 
     #[test]
-    fn calls_are_put_together_however_their_pieces_are_marked() {
-        for (what, pieces, wanted) in ROWS {
-            assert_eq!(calls(pieces), expected(wanted), "{what}");
+    fn calls_are_put_together_however_their_deltas_are_marked() {
+        for (what, deltas, wanted) in ROWS {
+            assert_eq!(calls(deltas), expected(wanted), "{what}");
         }
     }
 }

@@ -138,8 +138,8 @@ pub(in crate::providers) fn kind_of(status: u16, body: &ErrorBody) -> Option<Err
     // Gateways give one type to all that is answered with 429.
     let is_vaguer =
         |kind: &ErrorKind| is_vague(kind) || *kind == ErrorKind::RateLimited && spent(body);
-    let telling = kinds.clone().find(|kind| !is_vaguer(kind));
-    telling.or_else(|| kind_of_phrase(status, body)).or_else(|| kinds.next())
+    let precise = kinds.clone().find(|kind| !is_vaguer(kind));
+    precise.or_else(|| kind_of_phrase(status, body)).or_else(|| kinds.next())
 }
 
 fn kind_of_phrase(status: u16, body: &ErrorBody) -> Option<ErrorKind> {

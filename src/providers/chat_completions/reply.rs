@@ -1,6 +1,6 @@
 //! The replies of the OpenAI protocol, as many servers speak it.
 
-use super::back::{Back, Piece};
+use super::back::{Back, BackDelta};
 use super::calls::{Call, ToolCall, finished};
 use super::finish::{Finish, finish};
 use crate::engine::draft::{BadReply, Draft, TokenCounts};
@@ -56,9 +56,9 @@ lenient! {
         refusal: Text = "refusal",
         tool_calls: Vec<ToolCall> = "tool_calls" | "toolCalls",
         reasoning: Text = "reasoning",
-        reasoning_content: Piece = "reasoning_content" | "reasoningContent",
-        reasoning_details: Piece = "reasoning_details",
-        extra_content: Piece = "extra_content",
+        reasoning_content: BackDelta = "reasoning_content" | "reasoningContent",
+        reasoning_details: BackDelta = "reasoning_details",
+        extra_content: BackDelta = "extra_content",
         error: ErrorField = "error",
         usage: Reported = "usage",
     }

@@ -11,7 +11,7 @@ use crate::task::{Image, Role};
 pub(super) const RESERVED: &[&str] = &["input", "stream"];
 const TEXT: &str = "text";
 const REASONING: &str = "reasoning";
-/// What brings the model's thoughts back to us, encrypted, where the provider does not keep them.
+/// Requests the model's reasoning back, encrypted, where the provider does not keep it.
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 const PARTS: PartKind = PartKind { text: "input_text", write_image };
 /// The type of a message, always written: llama.cpp refuses an assistant's without.
@@ -55,7 +55,7 @@ fn members(ask: &Ask<'_>, cache_key: Option<&str>, json: &mut Json) {
     if let Some(key) = cache_key {
         json.text("prompt_cache_key", key);
     }
-    // What the request says through its own methods wins over parameters of that name.
+    // Values set by the request's own methods precede parameters of the same name.
     ask.write_params(json, &|key: &str| {
         RESERVED.contains(&key)
             || (key == "instructions" && system.is_some())
