@@ -13,9 +13,10 @@ use std::process::ExitCode;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, ErrorKind, FinishReason, HelperConfig,
-    Reply, Task, TaskError, TaskRequest,
+    AiBackend, AutomationAssistantManager, ErrorKind, FinishReason, HelperConfig, Task, TaskError,
+    TaskRequest,
 };
 
 /// Divisions between two checks of the cancel signal and the clock: a few milliseconds.

@@ -112,7 +112,8 @@ fn eyes(
     manager: &AutomationAssistantManager,
     live: bool,
 ) -> Result<(HelperId, &'static str, ()), Box<dyn Error>> {
-    use automation_assistant::{AiBackend, CallContext, HelperConfig, Reply, TaskError};
+    use automation_assistant::backend::{CallContext, Reply};
+    use automation_assistant::{AiBackend, HelperConfig, TaskError};
     struct Eyes;
     impl AiBackend for Eyes {
         fn name(&self) -> &str {

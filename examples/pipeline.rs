@@ -12,9 +12,10 @@ mod common;
 use std::error::Error;
 use std::process::ExitCode;
 
+use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::together::{Stage, Together};
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, HelperConfig, Reply, TaskError, TaskRequest,
+    AiBackend, AutomationAssistantManager, HelperConfig, TaskError, TaskRequest,
 };
 
 const LETTER: &str = "Hello, since Tuesday the router (bought 3 weeks ago) drops the Wi-Fi every \

@@ -345,7 +345,8 @@ impl fmt::Debug for Event<'_> {
 /// has returned. A panic in an observer is caught and counted.
 ///
 /// ```
-/// use automation_assistant::{AutomationAssistantManager, Event, EventKind, HelperConfig, Observe};
+/// use automation_assistant::event::{Event, EventKind, Observe};
+/// use automation_assistant::{AutomationAssistantManager, HelperConfig};
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 ///

@@ -163,13 +163,11 @@ mod trace;
 mod url;
 
 #[doc(inline)]
-pub use backend::{AiBackend, CallContext, Reply};
+pub use backend::AiBackend;
 pub use config::{BackendType, HelperConfig, Provider};
 #[doc(inline)]
 pub use debrief::{Debrief, compute_stability_score};
 pub use error::Error;
-#[doc(inline)]
-pub use event::{Event, EventKind, Observe};
 pub use helper::{AutomationHelper, HelperBuilder};
 pub use id::{HelperId, ParseIdError, TaskId};
 pub use manager::{
@@ -218,7 +216,7 @@ pub mod limits {
 
 // Names that have moved into the modules. They are removed in 0.3.
 #[doc(hidden)]
-pub use backend::{Attempt, CancelGuard, CancelSignal};
+pub use backend::{Attempt, CallContext, CancelGuard, CancelSignal, Reply};
 #[doc(hidden)]
 pub use debrief::{BackendStats, Comparison, Health, TopError};
 #[doc(hidden)]
@@ -229,7 +227,7 @@ pub use device::{
     Reading, Storage, SuspendWatch, Temperature, ThermalZone, Wifi, device_tools,
 };
 #[doc(hidden)]
-pub use event::{CallFacts, EventFacts, Fact, TaskFacts};
+pub use event::{CallFacts, Event, EventFacts, EventKind, Fact, Observe, TaskFacts};
 #[doc(hidden)]
 pub use experiment::{DEFAULT_EXPERIMENT_TIMEOUT, Experiment, ExperimentReport, ExperimentRow};
 #[doc(hidden)]

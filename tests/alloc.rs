@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use automation_assistant::{AutomationAssistantManager, Event, HelperConfig, Observe, Telemetry};
+use automation_assistant::event::{Event, Observe};
+use automation_assistant::{AutomationAssistantManager, HelperConfig, Telemetry};
 
 /// Longer than any of this takes.
 const LONG: Duration = Duration::from_secs(20);

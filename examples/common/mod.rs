@@ -27,9 +27,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, ErrorKind, HelperConfig, HelperId,
-    OpenAiApi, Reply, Task, TaskError, TaskId,
+    AiBackend, AutomationAssistantManager, ErrorKind, HelperConfig, HelperId, OpenAiApi, Task,
+    TaskError, TaskId,
 };
 
 /// Longer than any task here may take: a Local model server has 300 s.

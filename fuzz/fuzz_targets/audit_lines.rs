@@ -3,7 +3,8 @@
 
 use std::io::Read;
 
-use automation_assistant::{Debrief, Health};
+use automation_assistant::Debrief;
+use automation_assistant::debrief::Health;
 
 /// A reader that gives a few bytes at a time.
 struct Sips<'a>(&'a [u8]);

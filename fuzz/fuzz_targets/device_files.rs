@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use automation_assistant::DeviceReader;
+use automation_assistant::device::DeviceReader;
 
 const FILES: &[&str] = &[
     "proc/meminfo",

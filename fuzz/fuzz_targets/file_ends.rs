@@ -6,7 +6,8 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use automation_assistant::{OpikConfig, OpikSink, Telemetry};
+use automation_assistant::Telemetry;
+use automation_assistant::opik::{OpikConfig, OpikSink};
 
 /// A folder in memory where there is one, made once.
 fn folder() -> &'static PathBuf {

@@ -27,7 +27,8 @@ pub(crate) use sent::SentText;
 /// ended without it.
 ///
 /// ```
-/// use automation_assistant::{AiBackend, CallContext, Reply, TaskError};
+/// use automation_assistant::backend::{CallContext, Reply};
+/// use automation_assistant::{AiBackend, TaskError};
 ///
 /// struct Shout;
 ///

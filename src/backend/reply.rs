@@ -8,7 +8,8 @@ use crate::task::{FinishReason, OpenAiApi, Usage};
 /// [`CallContext::send_text`](crate::CallContext::send_text).
 ///
 /// ```
-/// use automation_assistant::{FinishReason, Reply};
+/// use automation_assistant::FinishReason;
+/// use automation_assistant::backend::Reply;
 ///
 /// let reply = Reply::new("four words of text")
 ///     .with_model("words-1")

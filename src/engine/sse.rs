@@ -230,7 +230,11 @@ impl Reader {
         }
         self.unframed.extend_from_slice(line);
         self.unframed.push(b'\n');
-        if self.unframed_balance.is_complete(&self.unframed) { self.end_unframed(take) } else { Ok(()) }
+        if self.unframed_balance.is_complete(&self.unframed) {
+            self.end_unframed(take)
+        } else {
+            Ok(())
+        }
     }
 
     /// Gives out the JSON gathered outside of any event.

@@ -11,9 +11,8 @@
 //! does not stream returns the reply alone; `on_text` is then not called.
 //!
 //! ```
-//! use automation_assistant::{
-//!     AiBackend, AutomationAssistantManager, CallContext, HelperConfig, Reply, TaskError,
-//! };
+//! use automation_assistant::backend::{CallContext, Reply};
+//! use automation_assistant::{AiBackend, AutomationAssistantManager, HelperConfig, TaskError};
 //!
 //! struct Words;
 //!

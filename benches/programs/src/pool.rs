@@ -5,9 +5,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, HelperConfig, HelperId, Reply, TaskError,
-    TaskId,
+    AiBackend, AutomationAssistantManager, HelperConfig, HelperId, TaskError, TaskId,
 };
 use crossbeam_channel::{Sender, unbounded};
 

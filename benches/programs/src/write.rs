@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use automation_assistant::{AutomationHelper, Event, EventKind, HelperConfig, Observe, Telemetry};
+use automation_assistant::event::{Event, EventKind, Observe};
+use automation_assistant::{AutomationHelper, HelperConfig, Telemetry};
 
 #[allow(dead_code)]
 pub fn open(path: &Path) -> File {

@@ -6,7 +6,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use automation_assistant::{AiBackend, CallContext, ErrorKind, HelperConfig, Reply, TaskError};
+use automation_assistant::backend::{CallContext, Reply};
+use automation_assistant::{AiBackend, ErrorKind, HelperConfig, TaskError};
 use serde_json::{Value, json};
 
 use crate::callback::{Release, Userdata, aa_release_callback};

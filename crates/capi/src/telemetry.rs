@@ -3,7 +3,8 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use automation_assistant::{Debrief, DeviceSnapshot, Telemetry};
+use automation_assistant::device::DeviceSnapshot;
+use automation_assistant::{Debrief, Telemetry};
 
 use crate::handle::Table;
 use crate::status::{aa_status, status, value};

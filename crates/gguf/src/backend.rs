@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, BackendType, CallContext, Error, HelperConfig, HelperId,
-    Reply, TaskError, Tool, Usage,
+    AiBackend, AutomationAssistantManager, BackendType, Error, HelperConfig, HelperId, TaskError,
+    Tool, Usage,
 };
 
 use crate::builder::GgufBuilder;

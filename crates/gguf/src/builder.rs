@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use automation_assistant::DeviceProfile;
+use automation_assistant::device::DeviceProfile;
 
 use crate::backend::GgufBackend;
 use crate::error::LoadError;

@@ -1,6 +1,7 @@
 //! One reply: the prompt is computed, then one token after the other is chosen and computed.
 
-use automation_assistant::{CallContext, ErrorKind, FinishReason, TaskError};
+use automation_assistant::backend::CallContext;
+use automation_assistant::{ErrorKind, FinishReason, TaskError};
 use llama_cpp_2::token::LlamaToken;
 
 use crate::context::Context;

@@ -1,6 +1,6 @@
 //! Whether the device has the memory.
 
-use automation_assistant::DeviceReader;
+use automation_assistant::device::DeviceReader;
 
 /// Whether so many bytes are available; where the device does not report it, they are taken to be.
 ///

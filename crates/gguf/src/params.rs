@@ -1,6 +1,7 @@
 //! A request's parameters, checked.
 
-use automation_assistant::{CallContext, ErrorKind, TaskError};
+use automation_assistant::backend::CallContext;
+use automation_assistant::{ErrorKind, TaskError};
 use serde_json::Value;
 
 /// The most `stop` texts of a request.

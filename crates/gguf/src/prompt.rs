@@ -1,6 +1,7 @@
 //! A request → the messages of its conversation, and tools in them.
 
-use automation_assistant::{CallContext, ErrorKind, TaskError, Tool};
+use automation_assistant::backend::CallContext;
+use automation_assistant::{ErrorKind, TaskError, Tool};
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -4,7 +4,8 @@
 
 mod support;
 
-use automation_assistant::{DeviceReader, ErrorKind, TaskRequest};
+use automation_assistant::device::DeviceReader;
+use automation_assistant::{ErrorKind, TaskRequest};
 use support::{Helper, backend, config};
 
 /// Memory in use, in KiB.

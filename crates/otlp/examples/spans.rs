@@ -13,10 +13,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use automation_assistant::backend::{Attempt, CallContext, Reply};
 use automation_assistant::opik::TraceMode;
 use automation_assistant::{
-    AiBackend, Attempt, AutomationAssistantManager, CallContext, ErrorKind, HelperConfig, Reply,
-    TaskError, TaskRequest, Usage,
+    AiBackend, AutomationAssistantManager, ErrorKind, HelperConfig, TaskError, TaskRequest, Usage,
 };
 use automation_assistant_otlp::{OtlpConfig, OtlpSink};
 

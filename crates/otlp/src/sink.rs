@@ -6,7 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use automation_assistant::{Error, Event, Observe};
+use automation_assistant::Error;
+use automation_assistant::event::{Event, Observe};
 
 use crate::config::{OtlpConfig, of_process};
 use crate::post::{CONNECT_LIMIT, Client, REQUEST_LIMIT, Verdict};

@@ -3,10 +3,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use automation_assistant::event::{CallFacts, Event, EventFacts, TaskFacts};
 use automation_assistant::opik::TraceMode;
-use automation_assistant::{
-    CallFacts, Event, EventFacts, FinishReason, Task, TaskError, TaskFacts, TaskId, Usage,
-};
+use automation_assistant::{FinishReason, Task, TaskError, TaskId, Usage};
 use serde_json::{Map, Value, json};
 
 use crate::names;

@@ -149,9 +149,9 @@ mod floor {
     use std::sync::{Arc, Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
+    use automation_assistant::backend::{CallContext, Reply};
     use automation_assistant::{
-        AiBackend, AutomationAssistantManager, CallContext, ErrorKind, HelperConfig, Reply,
-        TaskError,
+        AiBackend, AutomationAssistantManager, ErrorKind, HelperConfig, TaskError,
     };
     use automation_assistant_queue::{Job, RedisConfig, Stop, Worker};
 

@@ -10,7 +10,7 @@
 //! **Prompts, contexts, images and answers reach the disk or the server**, in plain text. A new
 //! file can be read by its owner alone (mode 0600); Redis is reached over TLS by `rediss://`.
 //! Elsewhere in this product they are written down only in traces, by
-//! [`TraceMode::Content`](automation_assistant::TraceMode::Content).
+//! [`TraceMode::Content`](automation_assistant::opik::TraceMode::Content).
 //!
 //! **Delivery is at least once, with one recorded outcome**: a task may run again after a kill,
 //! but of all its runs one outcome is recorded, in one transaction with the acknowledgement,
@@ -64,7 +64,6 @@
 //! | `report` | events in the audit file, and the section "Jobs" |
 #![doc = ""]
 #![doc = include_str!("../DESIGN.md")]
-
 // On docs.rs, items say which feature they need.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

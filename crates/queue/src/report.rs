@@ -5,7 +5,8 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use automation_assistant::{Fact, Telemetry};
+use automation_assistant::Telemetry;
+use automation_assistant::event::Fact;
 use serde_json::Value;
 
 use crate::engine::{End, Ended, How, Lapsed};

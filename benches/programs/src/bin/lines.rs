@@ -12,7 +12,8 @@ mod write;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use automation_assistant::{Fsync, Telemetry};
+use automation_assistant::Telemetry;
+use automation_assistant::telemetry::Fsync;
 
 const LINES: usize = 100_000;
 /// Lines that are forced to the disk: a call of milliseconds may be behind each.

@@ -6,9 +6,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, BackendType, CallContext, HelperConfig, HelperId, Reply,
-    Task, TaskError, TaskRequest,
+    AiBackend, AutomationAssistantManager, BackendType, HelperConfig, HelperId, Task, TaskError,
+    TaskRequest,
 };
 use automation_assistant_gguf::GgufBackend;
 

@@ -8,9 +8,9 @@ mod spans;
 
 use std::sync::Arc;
 
+use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, AutomationHelper, CallContext, HelperConfig, Reply,
-    TaskError,
+    AiBackend, AutomationAssistantManager, AutomationHelper, HelperConfig, TaskError,
 };
 use automation_assistant_otlp::{OtlpConfig, OtlpSink};
 

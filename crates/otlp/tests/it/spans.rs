@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use automation_assistant::backend::{Attempt, CallContext, Reply};
 use automation_assistant::limits::{Price, Prices};
 use automation_assistant::opik::{TraceId, TraceMode};
 use automation_assistant::{
-    Attempt, AutomationHelper, CallContext, ErrorKind, FinishReason, HelperConfig, Reply,
-    TaskError, TaskRequest, Usage,
+    AutomationHelper, ErrorKind, FinishReason, HelperConfig, TaskError, TaskRequest, Usage,
 };
 use automation_assistant_otlp::{OtlpConfig, OtlpSink};
 use serde_json::{Value, json};

@@ -70,7 +70,7 @@ pub(crate) fn a_waiting_job_is_cancelled_at_once_and_a_leased_one_is_marked(make
     let held: Vec<Hold> = held.iter().map(|job| job.hold).collect();
     let renewed = exchange(&queue, &Exchange { held: &held, ..ask("w") });
     assert_eq!(renewed.held, [Renewed::CancelAsked, Renewed::Held]);
-    // It was through before it heard: then it is completed.
+    // It ended before it got the cancel: then it is completed.
     assert_eq!(end(&queue, "w", complete(held[0])), Ended::Recorded);
     assert_eq!(state(&queue, a), JobState::Completed);
     // One in its pause waits, too.

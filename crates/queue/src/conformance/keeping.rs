@@ -125,6 +125,6 @@ pub(crate) fn reported_outcomes_are_not_reported_again(make: Make<'_>) {
     exchange(&queue, &Exchange { ends: &ends, report: true, ..ask("w") });
     // The worker lives and reports them itself.
     assert!(adopt("v").is_empty());
-    let told = [jobs[0].hold.id];
-    exchange(&queue, &Exchange { reported: &told, ..ask("w") });
+    let reported = [jobs[0].hold.id];
+    exchange(&queue, &Exchange { reported: &reported, ..ask("w") });
 }

@@ -146,7 +146,7 @@ fn jobs_whose_entries_were_deleted_are_found_again_redis_10198() {
     queue.engine.exchange(&ask("dies", 2, short)).unwrap();
     let held: Vec<_> = lease(&queue, "lives", 2).iter().map(|job| job.hold).collect();
     assert_eq!(bench.say(&format!("XTRIM {LANE} MAXLEN 0")), ":6\r\n");
-    // The living one is told that its leases are gone, instead of working in vain for ever.
+    // The living one gets a report that its leases are gone, instead of working in vain for ever.
     let renewed = Exchange { held: &held, ..ask("lives", 0, LONG) };
     assert_eq!(queue.engine.exchange(&renewed).unwrap().held, [Renewed::Lost; 2]);
     let mut found = Vec::new();

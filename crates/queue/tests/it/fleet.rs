@@ -50,7 +50,7 @@ fn assert_each_once(lines: &[String], word: &str, n: usize) {
 }
 
 #[test]
-fn two_terminals_show_a_fleet_at_work() {
+fn two_terminals_show_a_busy_fleet() {
     let Some(server) = RedisServer::start(&["--appendfsync", "no"]) else { return };
     let url = server.url();
     let mut pushes = program("fleet_push", &url, &["--jobs", "100"]);
@@ -80,11 +80,11 @@ fn workers_that_are_killed_lose_nothing_and_their_lines_are_printed_by_others() 
     let (mut lines, mut swallowed) = (Vec::new(), Vec::new());
     for _ in 0..6 {
         let victim = worker(&url, LEASE, 5);
-        until("it is at work", || victim.count() >= 5);
-        let mut told = victim.kill();
+        until("it is busy", || victim.count() >= 5);
+        let mut printed = victim.kill();
         // Its last line may not have been known to be printed: it may come again.
-        swallowed.extend(told.pop());
-        lines.extend(told);
+        swallowed.extend(printed.pop());
+        lines.extend(printed);
     }
     let mut workers: Vec<_> = (0..2).map(|_| worker(&url, LEASE, 5)).collect();
     workers.iter_mut().for_each(|worker| lines.extend(worker.end().0));
@@ -126,14 +126,12 @@ fn a_server_that_is_killed_and_started_again_is_waited_for() {
     queue(&url).push_all(jobs(100)).unwrap();
     let mut workers: Vec<_> = (0..2).map(|_| worker(&url, LEASE, 3)).collect();
     for round in 1..=3 {
-        until("they are at work", || {
-            workers.iter().map(Program::count).sum::<usize>() >= round * 15
-        });
+        until("they are busy", || workers.iter().map(Program::count).sum::<usize>() >= round * 15);
         server.kill();
         assert!(workers.iter_mut().all(Program::is_running));
         assert!(server.launch());
     }
-    // What a producer is told, it can rely on.
+    // A producer can rely on a confirmed push.
     let queue = queue(&url);
     let pushed = queue.push(Job::new("x").key("late")).unwrap();
     server.kill();
@@ -169,7 +167,7 @@ fn a_stop_while_the_server_is_away_ends_within_a_bound() {
     let direct = queue.clone();
     let took = stopped(worker, || {
         direct.push("x").unwrap();
-        until("it is at work", || direct.stats().unwrap().leased == 1);
+        until("it is busy", || direct.stats().unwrap().leased == 1);
         server.kill();
         // In its place somebody who hangs up. The sixth try is later than a lease: the worker has
         // renewed by then, and looked for outcomes of others.
@@ -200,11 +198,11 @@ fn connections_that_are_cut_and_answers_that_are_lost_cost_no_job() {
     let through = queue(&proxy.url());
     let (manager, helper) = helper(1);
     let stop = Stop::new();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let report = std::thread::scope(|scope| {
         let running = scope.spawn(|| {
             let worker = Worker::new(&through, &manager).helper(helper).lease(LEASE);
-            let worker = worker.on_outcome(|outcome| told.push(outcome.key.clone().unwrap()));
+            let worker = worker.on_outcome(|outcome| reported.push(outcome.key.clone().unwrap()));
             worker.run(&stop).unwrap()
         });
         let mut rounds = 0;
@@ -231,10 +229,10 @@ fn connections_that_are_cut_and_answers_that_are_lost_cost_no_job() {
         stop.stop();
         running.join().unwrap()
     });
-    told.sort_unstable();
-    let all = told.len();
-    told.dedup();
-    assert_eq!((told.len(), all), (300, 300), "{report:?}");
+    reported.sort_unstable();
+    let all = reported.len();
+    reported.dedup();
+    assert_eq!((reported.len(), all), (300, 300), "{report:?}");
     let stats = queue(&server.url()).stats().unwrap();
     assert_eq!((stats.pushed, stats.finished, stats.dead), (300, 300, 0));
 }
@@ -268,7 +266,7 @@ fn a_server_that_would_evict_jobs_is_refused() {
 }
 
 #[test]
-fn a_wrong_password_is_told_and_not_shown() {
+fn a_wrong_password_is_reported_and_not_shown() {
     let Some(server) = RedisServer::start(&["--requirepass", "s3cret-right"]) else { return };
     let at = |user: &str| format!("redis://{user}127.0.0.1:{}", server.port);
     for user in ["", ":s3cret-wrong@", "nobody:s3cret-wrong@"] {
@@ -284,7 +282,7 @@ fn a_wrong_password_is_told_and_not_shown() {
     let queue = RedisConfig::new(at(":s3cret-right@"), "q").connect().unwrap();
     queue.push("x").unwrap();
     assert!(!format!("{queue:?}").contains("s3cret"));
-    // Changed while a worker is at work: it goes on once it is right again.
+    // Changed while a worker runs: it goes on once it is right again.
     for bad in ["redis://:p@", "http://127.0.0.1", "redis://:s3cret@host:port", ""] {
         let error = RedisConfig::new(bad, "q").connect().unwrap_err();
         assert!(!error.to_string().contains("s3cret"), "{error}");
@@ -298,7 +296,7 @@ fn a_wrong_password_is_told_and_not_shown() {
 }
 
 #[test]
-fn a_read_only_replica_is_told_apart() {
+fn a_read_only_replica_is_recognized() {
     let Some(primary) = RedisServer::start(&[]) else { return };
     let of = format!("127.0.0.1 {}", primary.port);
     let Some(replica) = RedisServer::start(&["--replicaof", &of]) else { return };
@@ -313,7 +311,7 @@ fn a_read_only_replica_is_told_apart() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_by_its_address() {
+fn a_server_that_is_not_there_is_named_by_its_address() {
     let Some(mut server) = RedisServer::start(&[]) else { return };
     let config = RedisConfig::new(server.url(), "q").retry_for(Duration::ZERO);
     let queue = config.clone().connect().unwrap();

@@ -1,4 +1,4 @@
-//! What is refused before it begins, and what is never shown.
+//! Refusals before a worker begins, and texts that are never shown.
 
 use std::time::Duration;
 

@@ -5,8 +5,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{
-    AiBackend, CallContext, ErrorKind, FnTool, HelperConfig, Reply, TaskError, create_local_helper,
+    AiBackend, ErrorKind, FnTool, HelperConfig, TaskError, create_local_helper,
 };
 use automation_assistant_queue::{Error, Job, JobReport, JobState, Limits, Stop, Worker};
 use serde_json::json;
@@ -16,11 +17,11 @@ use crate::support::{Folder, LONG, until};
 
 #[test]
 fn it_takes_as_many_jobs_as_its_helpers_have_idle_threads() {
-    let (tell, hear) = channel::<()>();
-    let hear = Mutex::new(hear);
+    let (send, receive) = channel::<()>();
+    let receive = Mutex::new(receive);
     let bench = Bench::new(3, Limits::new(), move |call| {
         // One word lets one task go.
-        hear.lock().unwrap().recv().map_err(|_| TaskError::new(ErrorKind::Other, "gone"))?;
+        receive.lock().unwrap().recv().map_err(|_| TaskError::new(ErrorKind::Other, "gone"))?;
         echo(call)
     });
     bench.queue.push_all((0..5).map(|n| Job::new(format!("{n}")))).unwrap();
@@ -30,9 +31,9 @@ fn it_takes_as_many_jobs_as_its_helpers_have_idle_threads() {
             (stats.leased, stats.waiting, stats.finished)
         };
         until("three are leased", || counts() == (3, 2, 0));
-        tell.send(()).unwrap();
+        send.send(()).unwrap();
         until("one more is", || counts() == (3, 1, 1));
-        (0..4).for_each(|_| tell.send(()).unwrap());
+        (0..4).for_each(|_| send.send(()).unwrap());
         until("all are done", || counts() == (0, 0, 5));
     });
     assert_eq!(report.completed, 5);
@@ -244,7 +245,7 @@ fn a_job_gets_the_tools_it_names_and_all_else_it_was_pushed_with() {
         let tools: Vec<&str> = request.get_tools().iter().map(|tool| tool.name()).collect();
         assert_eq!(tools, ["lamp"]);
         assert_eq!(request.get_turns().len(), 1);
-        assert_eq!(request.get_context()["room"], "kitchen");
+        assert_eq!(request.get_context()["place"], "kitchen");
         assert_eq!(request.get_custom_params()["temperature"], 0.5);
         assert_eq!(request.get_reply_schema().unwrap().0, "answer");
         assert_eq!(call.system_prompt(), Some("Be brief."));
@@ -254,7 +255,7 @@ fn a_job_gets_the_tools_it_names_and_all_else_it_was_pushed_with() {
     let job = Job::new("light")
         .tool("lamp")
         .turn(automation_assistant::Role::User, "hello")
-        .context("room", "kitchen")
+        .context("place", "kitchen")
         .custom_param("temperature", 0.5)
         .reply_schema("answer", json!({"type": "object"}))
         .system_prompt("Be brief.")
@@ -267,27 +268,27 @@ fn a_job_gets_the_tools_it_names_and_all_else_it_was_pushed_with() {
 }
 
 #[test]
-fn each_outcome_is_reported_once_by_whoever_recorded_it() {
+fn each_outcome_is_reported_once_by_the_worker_that_recorded_it() {
     let bench = Bench::new(4, Limits::new(), echo);
     let other = create_local_helper(&bench.manager, "other").unwrap();
     bench.queue.push_all((0..300).map(|n| Job::new("x").key(format!("{n}")))).unwrap();
-    let told = Mutex::new(Vec::new());
+    let reported = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for helper in [bench.helper, other] {
-            let (bench, told) = (&bench, &told);
+            let (bench, reported) = (&bench, &reported);
             scope.spawn(move || {
                 let worker = Worker::new(&bench.queue, &bench.manager).helper(helper);
                 let worker = worker.until_empty().on_outcome(|outcome| {
-                    told.lock().unwrap().push(outcome.key.clone().unwrap());
+                    reported.lock().unwrap().push(outcome.key.clone().unwrap());
                 });
                 worker.run(&Stop::new()).unwrap()
             });
         }
     });
-    let mut told = told.into_inner().unwrap();
-    told.sort_unstable();
-    told.dedup();
-    assert_eq!(told.len(), 300);
+    let mut reported = reported.into_inner().unwrap();
+    reported.sort_unstable();
+    reported.dedup();
+    assert_eq!(reported.len(), 300);
     assert_eq!(bench.queue.stats().unwrap().finished, 300);
 }
 
@@ -306,7 +307,7 @@ fn a_worker_whose_helpers_are_gone_ends_and_its_jobs_wait() {
 }
 
 #[test]
-fn the_audit_file_tells_of_jobs_and_the_report_of_the_audit_file() {
+fn the_audit_file_has_jobs_and_the_report_the_audit_file() {
     let folder = Folder::new();
     let path = folder.file("audit.jsonl");
     let telemetry = automation_assistant::Telemetry::to_file(&path).unwrap();

@@ -21,7 +21,7 @@ use crate::{Chance, size};
 
 /// Jobs between two stretches of work.
 const CHUNK: usize = 10;
-/// Where the child is told what it is to do.
+/// The variable with which the child gets its file.
 const FILE: &str = "AAQ_STORM_FILE";
 /// Longest random delay between the begin of a phase and the kill, in microseconds.
 const DELAY_MAX: usize = 400;
@@ -97,7 +97,7 @@ fn life(
         .spawn()
         .unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
-    let (mut told, mut last) = (Vec::new(), String::new());
+    let (mut reported, mut last) = (Vec::new(), String::new());
     let (mut seen, mut killed) = (0, false);
     let mut line = String::new();
     loop {
@@ -119,12 +119,12 @@ fn life(
                 killed = true;
             }
         } else if let Some(key) = text.strip_prefix("= ") {
-            told.push(key.to_owned());
+            reported.push(key.to_owned());
         }
     }
     let ended = child.wait().unwrap();
     assert!(killed || ended.success(), "the child failed by itself");
-    (told, last, killed)
+    (reported, last, killed)
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
     let file = folder.file("jobs");
     let mut chance = Chance(7);
     let mut fell: BTreeMap<String, usize> = BTreeMap::new();
-    let mut first_told: HashMap<String, usize> = HashMap::new();
+    let mut first_reported: HashMap<String, usize> = HashMap::new();
     let mut repeated = 0;
     let mut lives = 0;
     let begun = Instant::now();
@@ -145,19 +145,19 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
         let phase = PHASES.iter().min_by_key(|phase| fell.get(**phase).unwrap_or(&0)).unwrap();
         let nth = if *phase == "opening" { 1 } else { 1 + chance.below(5) };
         let delay = Duration::from_micros(chance.below(DELAY_MAX) as u64);
-        let (told, last, killed) = life(&file, jobs, phase, nth, delay);
+        let (reported, last, killed) = life(&file, jobs, phase, nth, delay);
         if !killed {
             // All was done before enough kills: more work.
             jobs += 500;
         }
-        for (place, key) in told.iter().enumerate() {
-            if first_told.insert(key.clone(), lives).is_some() {
-                // Only the very last of the life before may be told again, and first thing.
+        for (place, key) in reported.iter().enumerate() {
+            if first_reported.insert(key.clone(), lives).is_some() {
+                // Only the very last of the life before may be reported again, and first thing.
                 assert_eq!((place, last_of_life.as_ref()), (0, Some(key)), "life {lives}");
                 repeated += 1;
             }
         }
-        if let Some(key) = told.last() {
+        if let Some(key) = reported.last() {
             last_of_life = Some(key.clone());
         }
         if !killed {
@@ -167,14 +167,14 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
         *fell.entry(last).or_insert(0) += 1;
     }
     // The rest in peace.
-    let (told, _, killed) = life(&file, jobs, "never", 1, Duration::ZERO);
+    let (reported, _, killed) = life(&file, jobs, "never", 1, Duration::ZERO);
     assert!(!killed);
-    first_told.extend(told.into_iter().map(|key| (key, lives)));
+    first_reported.extend(reported.into_iter().map(|key| (key, lives)));
     let queue = JobQueue::open_with(&file, limits(jobs)).unwrap();
     let stats = queue.stats().unwrap();
     println!(
         "{lives} kills in {:?}; where they fell: {fell:?}; \
-         {} jobs finished, {} redelivered, {repeated} outcomes told twice; file {} bytes",
+         {} jobs finished, {} redelivered, {repeated} outcomes reported twice; file {} bytes",
         begun.elapsed(),
         stats.finished,
         stats.redelivered,
@@ -185,7 +185,7 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
         (jobs as u64, jobs as u64, jobs as u64)
     );
     assert_eq!((stats.waiting, stats.leased, stats.dead), (0, 0, 0));
-    assert_eq!(first_told.len(), jobs);
+    assert_eq!(first_reported.len(), jobs);
     // Pushing all keys again finds each of them, completed.
     let all = queue.push_all((0..jobs).map(|n| Job::new("x").key(format!("{n}")))).unwrap();
     for job in all {
@@ -200,7 +200,7 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
 }
 
 /// A disk of two megabytes that fills up: jobs are refused, none is lost, and work goes on once
-/// there is room. Needs root, for the file system.
+/// there is space. Needs root, for the file system.
 #[test]
 #[ignore = "needs root"]
 fn a_disk_that_is_full_refuses_and_loses_nothing() {
@@ -224,7 +224,7 @@ fn a_disk_that_is_full_refuses_and_loses_nothing() {
         println!("full after {} jobs: {error}", pushed.len());
         assert!(error.is_passing() && pushed.len() > 10);
         drop(queue);
-        // It cannot even be opened where there is no room to mark it as open; then room comes.
+        // It cannot even be opened where there is no space to mark it as open; then space comes.
         let _ = JobQueue::open(mount.join("jobs"));
         assert!(run("mount", &["-o", "remount,size=16m", path]));
         let queue = JobQueue::open_with(mount.join("jobs"), limits(100_000)).unwrap();

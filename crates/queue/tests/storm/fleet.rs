@@ -19,20 +19,20 @@ use crate::{Chance, size};
 
 const LEASE: Duration = Duration::from_secs(3);
 /// Each so many-th outcome its worker is silent for longer than its lease, as a phone that
-/// falls asleep.
+/// is suspended.
 const SLEEP_EACH: usize = 2_000;
 /// How long a job may wait, pauses of sleeping workers included.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 const PRIORITIES: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
-/// What the workers and the test share.
+/// Shared by the workers and the test.
 struct Fleet {
     server: RedisServer,
     stop: Stop,
     zero: Instant,
     /// By priority: how long jobs waited and ran, in milliseconds.
     waits: [Mutex<Vec<u32>>; 3],
-    slept: AtomicUsize,
+    suspended: AtomicUsize,
 }
 
 impl Fleet {
@@ -55,7 +55,7 @@ impl Fleet {
             let took = self.zero.elapsed().as_millis() as u64 - at;
             self.waits[priority as usize].lock().unwrap().push(took as u32);
             if chance.below(SLEEP_EACH) == 0 {
-                self.slept.fetch_add(1, Ordering::Relaxed);
+                self.suspended.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(LEASE * 3 / 2);
             }
         });
@@ -103,13 +103,13 @@ impl Fleet {
         );
     }
 
-    /// No job starved; gives how many were told.
+    /// No job starved; returns how many were reported.
     fn judge_waits(&self) -> usize {
-        let mut told = 0;
+        let mut reported = 0;
         for (priority, waits) in PRIORITIES.iter().zip(&self.waits) {
             let mut waits = waits.lock().unwrap();
             waits.sort_unstable();
-            told += waits.len();
+            reported += waits.len();
             let at = |part: f64| waits[((waits.len() - 1) as f64 * part) as usize];
             println!(
                 "{priority:?}: p50 {} ms, p95 {} ms, longest {} ms (50 to 950 ms of work)",
@@ -119,7 +119,7 @@ impl Fleet {
             );
             assert!(Duration::from_millis(u64::from(at(1.0))) < WAIT_MAX, "a job starved");
         }
-        told
+        reported
     }
 }
 
@@ -143,7 +143,7 @@ fn a_thousand_workers_starve_no_job_and_the_server_stays_as_it_is() {
         stop: Stop::new(),
         zero: Instant::now(),
         waits: [const { Mutex::new(Vec::new()) }; 3],
-        slept: AtomicUsize::new(0),
+        suspended: AtomicUsize::new(0),
     };
     let queue = fleet.connect();
     let (pushed, memory) = std::thread::scope(|scope| {
@@ -161,16 +161,16 @@ fn a_thousand_workers_starve_no_job_and_the_server_stays_as_it_is() {
         pushed
     });
     let stats = queue.stats().unwrap();
-    let told = fleet.judge_waits();
-    let slept = fleet.slept.load(Ordering::Relaxed);
+    let reported = fleet.judge_waits();
+    let suspended = fleet.suspended.load(Ordering::Relaxed);
     println!(
-        "{pushed} jobs, {} redelivered, {} fenced, workers slept {slept} times",
+        "{pushed} jobs, {} redelivered, {} fenced, workers suspended {suspended} times",
         stats.redelivered, stats.fenced
     );
     assert_eq!((stats.finished, stats.dead), (pushed as u64, 0));
-    assert!(told >= pushed);
+    assert!(reported >= pushed);
     // A sleeping worker has one job at a time.
-    assert!(stats.redelivered as usize <= slept, "{} for {slept}", stats.redelivered);
+    assert!(stats.redelivered as usize <= suspended, "{} for {suspended}", stats.redelivered);
     // Flat from the time on when as many results are kept as may be.
     let (half, end) = (memory[memory.len() / 2], *memory.last().unwrap());
     assert!(end < half + half / 5, "{memory:?}");

@@ -1,4 +1,4 @@
-//! What takes long: kills without number, a fleet of a thousand. See README, "Tests".
+//! The tests that take long: kills without number, a fleet of a thousand. See README, "Tests".
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 

@@ -91,11 +91,11 @@ impl Storm {
             }
         };
         *self.blows.entry(name).or_insert(0) += 1;
-        // Who slept long enough goes on, and is a worker like the others.
-        let (woken, asleep): (Vec<_>, Vec<_>) = std::mem::take(&mut self.stopped)
+        // A process that was suspended long enough goes on, and is a worker like the others.
+        let (woken, suspended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.stopped)
             .into_iter()
             .partition(|(_, since)| since.elapsed() > LEASE * 2);
-        self.stopped = asleep;
+        self.stopped = suspended;
         for (sleeper, _) in woken {
             sleeper.signal("CONT");
             // There are enough by now: one of the others goes.
@@ -149,9 +149,9 @@ impl Storm {
         }
     }
 
-    /// How often each outcome was told, once all were. What the killed ones recorded and did
-    /// not print, one that lives prints some seconds later.
-    fn told(&self, jobs: usize) -> HashMap<String, usize> {
+    /// How often each outcome was printed, once all were. Outcomes that killed workers recorded
+    /// and did not print, one that lives prints some seconds later.
+    fn printed(&self, jobs: usize) -> HashMap<String, usize> {
         for (sleeper, _) in &self.stopped {
             sleeper.signal("CONT");
         }
@@ -161,9 +161,9 @@ impl Storm {
             let living = self.workers.iter().chain(self.stopped.iter().map(|(worker, _)| worker));
             let lines: Vec<String> =
                 living.flat_map(Program::lines).chain(self.lines.iter().cloned()).collect();
-            let told = tally(&lines, "finished ");
-            if told.len() >= jobs || Instant::now() > until {
-                return told;
+            let printed = tally(&lines, "finished ");
+            if printed.len() >= jobs || Instant::now() > until {
+                return printed;
             }
         }
     }
@@ -193,19 +193,19 @@ fn each_job_has_one_outcome_in_any_weather() {
     let pushing = std::thread::spawn(move || push(&through, jobs));
     storm.rage(|| pushing.is_finished());
     let (took, again) = (begun.elapsed(), pushing.join().unwrap());
-    let told = storm.told(jobs);
+    let printed = storm.printed(jobs);
     let queue = queue(&storm.server.url());
     let stats = queue.stats().unwrap();
-    let repeated = told.values().filter(|count| **count > 1).count();
+    let repeated = printed.values().filter(|count| **count > 1).count();
     println!(
         "{jobs} jobs, {workers} workers, {took:?}; {:?}; pushes repeated {again}; {} redelivered, \
-         {} outcomes refused by the fence, {repeated} told twice",
+         {} outcomes refused by the fence, {repeated} printed twice",
         storm.blows, stats.redelivered, stats.fenced
     );
     assert_eq!((stats.pushed, stats.finished, stats.dead), (jobs as u64, jobs as u64, 0));
     assert_eq!((stats.waiting, stats.leased, stats.results), (0, 0, jobs as u64));
-    assert_eq!(told.len(), jobs, "each was told at least once");
-    // A line is told twice only where a kill may have swallowed it.
+    assert_eq!(printed.len(), jobs, "each was printed at least once");
+    // A line is printed twice only where a kill may have swallowed it.
     assert!(repeated <= storm.blows["workers killed"], "{repeated}");
     for n in 1..=jobs {
         let known = queue.push_all([Job::new("x").key(format!("job-{n}"))]).unwrap();

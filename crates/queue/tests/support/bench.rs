@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, HelperConfig, HelperId, Reply, TaskError,
+    AiBackend, AutomationAssistantManager, HelperConfig, HelperId, TaskError,
 };
 use automation_assistant_queue::{JobId, JobQueue, JobState, Limits, Stop, Worker, WorkerReport};
 

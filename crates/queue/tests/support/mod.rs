@@ -1,4 +1,4 @@
-//! What tests share.
+//! Shared by the tests.
 
 // Not every test binary of every feature set uses all of it.
 #![allow(dead_code)]

@@ -1,4 +1,4 @@
-//! A proxy on the loopback that cuts the connections through it when told to.
+//! A proxy on the loopback that cuts the connections through it on demand.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
