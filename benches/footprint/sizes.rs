@@ -125,8 +125,8 @@ fn packed(report: &mut Report) -> Result<(), Fault> {
         ("plain HTTP", "ureq_plain", &["client_http"]),
         ("default features", "ureq_tls", &["client_default", "client_all"]),
     ] {
-        let mut row = Row::new(format!("{what}, packed"), "bytes")
-            .floor(floor, bytes(&folder.join(floor))?);
+        let mut row =
+            Row::new(format!("{what}, packed"), "bytes").floor(floor, bytes(&folder.join(floor))?);
         for name in ours {
             row = row.us(*name, bytes(&folder.join(name))?);
         }
