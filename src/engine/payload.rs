@@ -70,7 +70,7 @@ pub(crate) fn payload<'e>(
 ///
 /// # Errors
 ///
-/// What the body is instead.
+/// The error in the body, or its deviation from one object.
 pub(crate) fn whole<'b, T: Lenient>(
     body: &'b [u8],
     draft: &mut Draft,
@@ -92,7 +92,7 @@ pub(crate) fn whole<'b, T: Lenient>(
 ///
 /// # Errors
 ///
-/// What the text is instead.
+/// The deviation of the text from one object.
 pub(crate) fn one<'t, T: Lenient>(text: &'t str, bytes: &[u8]) -> Result<Parsed<'t, T>, BadReply> {
     if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
         let is_json = read::<Text>(text).is_ok_and(|found| found.rest.is_empty());
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn json_words_and_errors_are_told_apart() {
+    fn json_words_and_errors_are_distinguished() {
         for (data, said, oddities) in [
             ("{\"a\":1}", Some("{\"a\":1}"), 0),
             (" [{}] ", Some("[{}]"), 0),
@@ -193,8 +193,8 @@ mod tests {
             let event = SseEvent::Data { event: b"error", data: data.as_bytes() };
             assert_eq!(of(event).0.as_deref(), Some("error boom"), "{data}");
         }
-        let stray = SseEvent::Unframed(b"error: {\"message\":\"boom\"}");
-        assert_eq!(of(stray).0.as_deref(), Some("error boom"));
+        let unframed = SseEvent::Unframed(b"error: {\"message\":\"boom\"}");
+        assert_eq!(of(unframed).0.as_deref(), Some("error boom"));
         assert_eq!(of(SseEvent::Unframed(b"<html>")), (None, 1));
     }
 }

@@ -27,10 +27,10 @@ impl Conversation<'_> {
     pub(super) fn rejection(&self, response: &mut Response<'_>, ask: Option<&Ask<'_>>) -> Failure {
         response.end_by(ERROR_WAIT);
         let mut body = Vec::new();
-        let mut room = [0; READ_BYTES];
+        let mut buffer = [0; READ_BYTES];
         while body.len() < ERROR_BYTES_MAX {
-            match response.read(&mut room) {
-                Ok(amount @ 1..) => body.extend_from_slice(&room[..amount]),
+            match response.read(&mut buffer) {
+                Ok(amount @ 1..) => body.extend_from_slice(&buffer[..amount]),
                 Err(Fault::Cancelled) => return Fault::Cancelled.into(),
                 // The bytes that arrived must suffice: the status has most of the meaning.
                 Ok(0) | Err(_) => break,

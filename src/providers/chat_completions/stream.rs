@@ -85,7 +85,7 @@ impl Chunks {
             let repeated = choice.delta.is_none() && !draft.text().is_empty();
             if let (Some(message), false) = (choice.take_message(false), repeated) {
                 let calls = message.take(&mut self.back, draft)?;
-                calls.into_iter().try_for_each(|piece| self.calls.add(piece, draft))?;
+                calls.into_iter().try_for_each(|delta| self.calls.add(delta, draft))?;
             }
             if error.is_none() {
                 choice.end(draft)?;
