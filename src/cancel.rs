@@ -56,8 +56,10 @@ impl CancelSignal {
 
     /// Registers a hook that runs once when the signal is raised, on the thread that raises it
     /// (or immediately, if it is raised already). Dropping the guard withdraws the hook; if it is
-    /// running, the drop waits until it has returned. A hook must be short and must not block; a
-    /// panic in it is caught. A task that a hook ends is ended after the hook has returned.
+    /// running, the drop waits until it has returned. A hook whose guard is forgotten is withdrawn
+    /// when the backend returns. A hook must be short and must not block: `cancel_task` waits for
+    /// it (a stop does not). A panic in it is caught. A task that a hook ends is ended after the
+    /// hook has returned.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> CancelGuard<'_> {
         let hook: Foreign<Hook> = Foreign::new(Box::new(hook));
         let mut hooks = lock(&self.0.hooks);
@@ -83,6 +85,12 @@ impl CancelSignal {
         RaisedHooks { signal: Arc::clone(&self.0), hooks: waiting }
     }
 
+    /// Drops the hooks whose guards were forgotten. The caller holds no lock.
+    pub(crate) fn withdraw_all(&self) {
+        let waiting = std::mem::take(&mut lock(&self.0.hooks).waiting);
+        drop(waiting);
+    }
+
     /// Makes the signal ready for the next task of its thread.
     pub(crate) fn reset(&self) {
         self.0.raised.store(false, Ordering::Release);
@@ -106,6 +114,12 @@ impl fmt::Debug for CancelSignal {
 pub(crate) struct RaisedHooks {
     signal: Arc<Signal>,
     hooks: Vec<(u64, Foreign<Hook>)>,
+}
+
+impl RaisedHooks {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.hooks.is_empty()
+    }
 }
 
 impl Drop for RaisedHooks {

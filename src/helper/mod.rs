@@ -15,7 +15,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::event::{EventKind, Observe};
 use crate::foreign::{Foreign, catch_panic};
-use crate::helper::shared::Shared;
+use crate::helper::shared::{Duty, Shared};
 use crate::id::{HelperId, TaskId};
 use crate::observers::{Observer, Observers, SharedObservers};
 use crate::status::{HelperStatus, HelperStatusReport};
@@ -166,11 +166,19 @@ impl AutomationHelper {
     /// [`Terminated`](crate::ErrorKind::Terminated); results stay readable.
     ///
     /// Waits for the threads for at most 0.8 s plus the backend's
-    /// [`stop_grace`](AiBackend::stop_grace). A thread that is still in foreign code then,
-    /// callbacks included, is detached and counted ([`HelperStatusReport::unjoined_threads`]).
+    /// [`stop_grace`](AiBackend::stop_grace), and 0.2 s longer for observers. A thread that is
+    /// still in foreign code then (a backend, its drop, a tool, callback, observer, cancel hook or
+    /// thread-local's destructor) is detached and counted
+    /// ([`HelperStatusReport::unjoined_threads`]). No foreign code runs on the calling thread: the
+    /// observers, and the cancel hooks of a custom backend, are called on short-lived threads of
+    /// the helper's.
+    ///
     /// Called from one of the helper's threads, from a callback or from an observer, it signals
-    /// the stop and returns without waiting. If the helper was never started, its callbacks run
-    /// on the calling thread.
+    /// the stop, calls the observers itself, and returns without waiting. If the helper was never
+    /// started, its callbacks run on the calling thread.
+    ///
+    /// Not bounded are values that outlive the stop: the drop of an observer, and of the backend
+    /// of a helper that was never started, runs on the thread that drops the last owner.
     pub fn stop(&self) {
         self.shared.stop();
     }
@@ -225,7 +233,8 @@ impl AutomationHelper {
     }
 
     /// Ends a queued or running task as [`Cancelled`](crate::ErrorKind::Cancelled). `false` if it
-    /// has ended already or is unknown.
+    /// is unknown or has ended already, even if the observers are still being notified of its end
+    /// (see [`TaskState::Running`]).
     pub fn cancel_task(&self, task: TaskId) -> bool {
         self.shared.cancel(task)
     }
@@ -300,22 +309,13 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
         state.threads = threads;
     }
     for slot in 0..threads {
-        let own = Arc::clone(shared);
-        // Linux shows 15 bytes of a thread's name.
-        let name = format!("aa-{}-{slot}", shared.id);
-        let spawned = crate::sync::spawn_thread(name, shared.config.stack_bytes, move || {
-            worker::run(&own, slot);
-        });
-        match spawned {
-            Ok(handle) => handles.push(handle),
-            Err(source) => {
-                shared.lock().threads -= threads - slot;
-                shared.stop_goes_on.notify_all();
-                drop(handles);
-                shared.stop();
-                let what = format!("starting thread {slot} of helper {}", shared.id);
-                return Err(Error::Io { what, source });
-            }
+        if let Err(source) = shared.spawn(&mut handles, slot, Duty::Tasks(slot)) {
+            shared.lock().threads -= threads - slot;
+            shared.stop_goes_on.notify_all();
+            drop(handles);
+            shared.stop();
+            let what = format!("starting thread {slot} of helper {}", shared.id);
+            return Err(Error::Io { what, source });
         }
     }
     drop(handles);

@@ -203,7 +203,7 @@ impl AutomationAssistantManager {
             helper.shared().signal_stop();
         }
         for (_, helper) in &helpers {
-            helper.shared().end_all();
+            helper.shared().conduct_stop(signalled);
         }
         for (_, helper) in &helpers {
             helper.shared().join(signalled);

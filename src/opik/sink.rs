@@ -9,6 +9,7 @@ use crate::config::TraceMode;
 use crate::env::Env;
 use crate::error::Error;
 use crate::event::{Event, EventFacts, EventKind, Observe, TaskFacts};
+use crate::foreign;
 use crate::opik::item::{TraceEntry, is_score};
 use crate::opik::queue::Queue;
 use crate::opik::shared::{Kit, SinkShared, SinkState};
@@ -68,16 +69,6 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Marks the thread as ended, even after a panic.
-struct Exit(Arc<SinkShared>);
-
-impl Drop for Exit {
-    fn drop(&mut self) {
-        self.0.lock().exited = true;
-        self.0.progress.notify_all();
-    }
-}
-
 impl OpikSink {
     /// Creates a sink; it sends nothing and starts no thread yet.
     ///
@@ -117,6 +108,7 @@ impl OpikSink {
                 started: false,
                 thread: None,
                 exited: false,
+                in_observer: false,
             }),
             work: Condvar::new(),
             progress: Condvar::new(),
@@ -181,11 +173,16 @@ impl OpikSink {
         let of_thread = Arc::clone(shared);
         // The kit is taken on the thread: if none starts, it stays for the next attempt.
         let run = move || {
-            let exit = Exit(of_thread);
-            exit.0.lock().thread = Some(std::thread::current().id());
-            let kit = lock(&exit.0.kit).take();
+            let ended = Arc::downgrade(&of_thread);
+            foreign::at_thread_end(move || {
+                let Some(shared) = ended.upgrade() else { return };
+                shared.lock().exited = true;
+                shared.progress.notify_all();
+            });
+            of_thread.lock().thread = Some(std::thread::current().id());
+            let kit = lock(&of_thread.kit).take();
             if let Some(kit) = kit {
-                thread::run(&exit.0, kit);
+                thread::run(&of_thread, kit);
             }
         };
         *handle = spawn_thread("aa-opik".into(), STACK_BYTES, run).ok();

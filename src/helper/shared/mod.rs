@@ -37,11 +37,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::backend::{AiBackend, SentText};
-use crate::cancel::CancelSignal;
+use crate::cancel::{CancelSignal, RaisedHooks};
 use crate::config::{HelperConfig, Provider};
 use crate::error::Error;
 use crate::event::{Event, EventKind, TraceFacts};
-use crate::foreign::Foreign;
+use crate::foreign::{Foreign, catch_panic};
 use crate::id::{HelperId, TaskId};
 use crate::observers::SharedObservers;
 use crate::queue::Tickets;
@@ -62,6 +62,7 @@ mod submit;
 mod take;
 
 use callbacks::QueuedCallback;
+pub(crate) use stop::Duty;
 pub(crate) use take::{Done, Next};
 
 /// How long after its deadline a running task's backend may take to return its own error, before
@@ -139,10 +140,16 @@ pub(crate) struct State {
     pub(crate) stopping: bool,
     /// When a stop first began to wait for the threads: no later stop waits longer.
     join_began: Option<Instant>,
+    /// The cancel hooks of the tasks that the stop cancels, until they run.
+    hooks: Vec<RaisedHooks>,
+    /// Whether a stop has taken charge of ending the tasks and of its report.
+    stop_conducted: bool,
     pub(crate) stop_reported: bool,
     /// Threads that have not ended, including those about to be started.
     pub(crate) threads: usize,
-    pub(crate) exited: Vec<bool>,
+    /// Which threads have ended, by their place: those of the slots, then those that stops have
+    /// started.
+    pub(super) exited: Vec<bool>,
     pub(crate) unjoined: usize,
     /// Threads that found no work and have no ticket in transit.
     sleepers: usize,
@@ -185,7 +192,10 @@ pub(crate) struct Shared {
     pub(crate) backend_name: String,
     /// The provider that created the backend; `None` for a custom backend.
     pub(crate) provider: Option<&'static Provider>,
-    pub(crate) backend: Foreign<Box<dyn AiBackend>>,
+    /// `None` once a thread of the stopped helper has ended.
+    pub(crate) backend: RwLock<Option<Foreign<Box<dyn AiBackend>>>>,
+    /// The backend's own, asked once.
+    stop_grace: Duration,
     pub(crate) config: HelperConfig,
     pub(crate) timeout: Duration,
     pub(crate) observers: SharedObservers,
@@ -198,9 +208,11 @@ pub(crate) struct Shared {
     pub(crate) stop_goes_on: Condvar,
     pub(crate) tickets: Tickets,
     pub(crate) slots: Vec<ThreadSlot>,
-    pub(crate) handles: Mutex<Vec<JoinHandle<()>>>,
+    /// The threads that no stop has joined or detached, with their places.
+    pub(crate) handles: Mutex<Vec<(usize, JoinHandle<()>)>>,
     callback_panics: AtomicU64,
 }
+
 impl Shared {
     pub(crate) fn new(
         config: HelperConfig,
@@ -210,6 +222,7 @@ impl Shared {
     ) -> Self {
         let threads = config.max_concurrent_tasks;
         let reply_bytes_max = config.max_reply_bytes;
+        let stop_grace = catch_panic(|| backend.stop_grace());
         let slot = || ThreadSlot {
             cancel: CancelSignal::new(),
             sent: SentText::new(reply_bytes_max),
@@ -220,7 +233,8 @@ impl Shared {
             name: config.effective_name().to_owned(),
             backend_name,
             provider: None,
-            backend,
+            backend: RwLock::new(Some(backend)),
+            stop_grace: stop_grace.unwrap_or_default(),
             timeout: config.effective_timeout(),
             config,
             observers,
@@ -231,6 +245,8 @@ impl Shared {
                 started: false,
                 stopping: false,
                 join_began: None,
+                hooks: Vec::new(),
+                stop_conducted: false,
                 stop_reported: false,
                 threads: 0,
                 exited: vec![false; threads],
@@ -258,7 +274,7 @@ impl Shared {
             tickets: Tickets::new(threads),
             slots: (0..threads).map(|_| slot()).collect(),
             handles: Mutex::new(Vec::new()),
-            callback_panics: AtomicU64::new(0),
+            callback_panics: AtomicU64::new(u64::from(stop_grace.is_none())),
         }
     }
 
@@ -293,10 +309,18 @@ impl Shared {
         (0..tickets).for_each(|_| self.tickets.send());
     }
 
+    /// Drops the backend of a stopped helper, unless another thread still uses it.
+    pub(crate) fn drop_backend(&self) {
+        let backend = self.backend.try_write().map(|mut held| held.take());
+        self.count_panics(|| drop(backend));
+    }
+
     /// Whether the backend sends anything to another device. `true` if the backend panics when
-    /// asked.
+    /// asked; `false` once it is dropped.
     pub(crate) fn leaves_device(&self) -> bool {
-        self.fence(|| self.backend.leaves_device()).unwrap_or(true)
+        let held = self.backend.read().unwrap_or_else(|p| p.into_inner());
+        let backend = held.as_ref();
+        backend.is_some_and(|backend| self.fence(|| backend.leaves_device()).unwrap_or(true))
     }
 
     /// How many threads have no running or queued task.

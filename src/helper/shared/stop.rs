@@ -1,5 +1,13 @@
 //! Stopping: every task ends, every callback gets a thread to run it, threads are joined or
 //! counted.
+//!
+//! A stop keeps its bound whatever foreign code does, so the stopping thread runs none where it
+//! may block: cancel hooks of a custom backend, and observers (of tasks that end, and of the stop
+//! itself) run on short-lived threads of their own ([`Shared::perform`]). These are counted, joined
+//! and detached as the helper's other threads.
+//!
+//! A thread counts as ended in the last of its thread-local destructors, which is the library's
+//! own ([`foreign::at_thread_end`]): what comes after it takes microseconds.
 
 use std::time::{Duration, Instant};
 
@@ -9,46 +17,100 @@ use super::{Shared, State};
 use crate::event::{EventFacts, EventKind, Fact};
 use crate::foreign;
 use crate::helper::worker;
-use crate::sync::{Arc, lock, now, wait_until};
+use crate::sync::{Arc, JoinHandle, MutexGuard, lock, now, spawn_thread, wait_until};
 
 /// How long a stop waits for threads, in addition to the backend's
 /// [`AiBackend::stop_grace`](crate::AiBackend::stop_grace). An idle thread ends in microseconds.
 const STOP_WAIT: Duration = Duration::from_millis(800);
 
+/// How long it then waits for observers, which are notified of the stop.
+const REPORT_WAIT: Duration = Duration::from_millis(200);
+
+/// What a thread of a helper does.
+#[derive(Clone, Copy)]
+pub(crate) enum Duty {
+    /// Runs tasks, in this slot.
+    Tasks(usize),
+    /// Runs the cancel hooks of the tasks that a stop cancels.
+    Hooks,
+    /// Ends all tasks of a helper that was signalled to stop at this moment, and reports the stop.
+    Stop(Instant),
+}
+
+/// Whether the current thread may wait for a helper's threads, which may in turn wait for a
+/// helper's thread, a callback or an observer.
+fn may_wait() -> bool {
+    !worker::on_helper_thread() && !foreign::in_callback() && !foreign::in_observer()
+}
+
 impl State {
-    /// Whether a stop has nothing left to wait for. Threads that an earlier stop has detached are
-    /// not waited for again.
-    fn is_through(&self) -> bool {
-        self.threads <= self.unjoined && self.is_quiet()
+    /// Whether a stop has nothing left to wait for but this many threads of its own. Threads that
+    /// an earlier stop has detached are not waited for again.
+    fn is_through(&self, own: usize) -> bool {
+        self.threads <= self.unjoined + own && self.is_quiet()
     }
 }
 
 impl Shared {
     /// Stops the helper for good; see [`AutomationHelper::stop`](crate::AutomationHelper::stop).
     pub(crate) fn stop(self: &Arc<Self>) {
+        let signalled = now();
         self.signal_stop();
-        self.end_all();
-        self.join(now());
+        self.conduct_stop(signalled);
+        self.join(signalled);
     }
 
     /// From now on no task begins, and queued tasks are ended. Running tasks are cancelled.
-    pub(crate) fn signal_stop(&self) {
+    pub(crate) fn signal_stop(self: &Arc<Self>) {
         let mut state = self.lock();
         if std::mem::replace(&mut state.stopping, true) {
             return;
         }
-        let runs = state.running.iter().zip(&self.slots).filter(|(number, _)| number.is_some());
-        let hooks: Vec<_> = runs.map(|(_, slot)| slot.cancel.raise()).collect();
         self.capacity.notify_all();
         let woken = state.wake(usize::MAX);
+        let runs = state.running.iter().zip(&self.slots).filter(|(number, _)| number.is_some());
+        let mut hooks: Vec<_> = runs.map(|(_, slot)| slot.cancel.raise()).collect();
+        hooks.retain(|raised| !raised.is_empty());
+        let any = !hooks.is_empty();
+        state.hooks = hooks;
         drop(state);
         self.send_tickets(woken);
-        drop(hooks);
+        if any {
+            // Hooks of the library's own backends do not block.
+            self.perform(Duty::Hooks, self.provider.is_none());
+        }
+    }
+
+    /// Ends every task of a helper that was signalled to stop, and reports the stop once its
+    /// threads are joined or detached. Only the first stop of a helper does so.
+    pub(crate) fn conduct_stop(self: &Arc<Self>, signalled: Instant) {
+        if std::mem::replace(&mut self.lock().stop_conducted, true) {
+            return;
+        }
+        self.perform(Duty::Stop(signalled), self.observers.any());
+    }
+
+    fn end_and_report(self: &Arc<Self>, signalled: Instant, own: usize) {
+        self.end_all();
+        let mut state = self.lock();
+        if self.observers.any() && may_wait() {
+            state = self.await_threads(state, signalled, own);
+        }
+        state.stop_reported = true;
+        let (unjoined, was_started) = (state.unjoined, state.started);
+        drop(state);
+        if was_started {
+            self.notify_stop(signalled, unjoined);
+        }
+        // If the stop did not wait for this thread, it left the callbacks to it.
+        if own > 0 && unjoined > 0 {
+            self.run_abandoned(own);
+        }
     }
 
     /// Ends every task of a helper that was signalled to stop. Within an observer this is
     /// deferred until the observer has returned.
-    pub(crate) fn end_all(self: &Arc<Self>) {
+    fn end_all(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         foreign::after_observers(move || {
             let mut callbacks = Vec::new();
@@ -74,53 +136,46 @@ impl Shared {
         Some(self.finish(Claim::queued(number, queued), Err(terminated())))
     }
 
-    /// Waits for the threads of a helper that was signalled to stop at the given moment, and
-    /// notifies the observers. On a helper's own thread, within a callback and within an observer
-    /// it does not wait, since the threads may in turn wait for the caller.
+    /// Waits for the threads of a helper that was signalled to stop at the given moment, where
+    /// the current thread may wait, and joins those that end in time.
     pub(crate) fn join(self: &Arc<Self>, signalled: Instant) {
-        let waits =
-            !worker::on_helper_thread() && !foreign::in_callback() && !foreign::in_observer();
-        let left = if waits { self.await_threads(signalled) } else { 0 };
-        let mut state = self.lock();
-        state.unjoined += left;
-        let first = !std::mem::replace(&mut state.stop_reported, true);
-        let was_started = state.started;
-        drop(state);
-        if first && was_started {
-            self.notify_stop(signalled, left);
+        if may_wait() {
+            drop(self.await_threads(self.lock(), signalled, 0));
+            let handles = std::mem::take(&mut *lock(&self.handles));
+            for (place, handle) in handles {
+                if self.lock().exited[place] {
+                    // The thread has left all foreign code: the join takes microseconds.
+                    let _ = handle.join();
+                }
+            }
         }
         let shared = Arc::clone(self);
-        foreign::after_observers(move || shared.run_abandoned());
+        foreign::after_observers(move || shared.run_abandoned(0));
     }
 
-    /// Joins the threads that end in time; returns the number of detached ones.
-    fn await_threads(&self, signalled: Instant) -> usize {
-        if !self.lock().is_through() {
-            let grace = self.stop_grace();
-            let mut state = self.lock();
-            let began = *state.join_began.get_or_insert(signalled);
-            let until = began.checked_add(STOP_WAIT.saturating_add(grace));
-            while !state.is_through() {
-                let Some(woken) = wait_until(&self.stop_goes_on, state, until) else { break };
-                state = woken;
+    /// Waits until all threads but the caller's `own` have ended, no longer than a stop may wait.
+    /// Then counts those that are still in foreign code; an idle thread is not.
+    fn await_threads<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        signalled: Instant,
+        own: usize,
+    ) -> MutexGuard<'a, State> {
+        let began = *state.join_began.get_or_insert(signalled);
+        let mut wait = STOP_WAIT.saturating_add(self.stop_grace);
+        if own == 0 && self.observers.any() {
+            wait = wait.saturating_add(REPORT_WAIT);
+        }
+        while !state.is_through(own) {
+            let woken = wait_until(&self.stop_goes_on, state, began.checked_add(wait));
+            let in_time = woken.is_some();
+            state = woken.unwrap_or_else(|| self.lock());
+            if !in_time {
+                break;
             }
         }
-        let mut left = 0;
-        let handles = std::mem::take(&mut *lock(&self.handles));
-        for (slot, handle) in handles.into_iter().enumerate() {
-            if self.lock().exited[slot] {
-                // The thread has left all foreign code: the join takes microseconds.
-                let _ = handle.join();
-            } else {
-                left += 1;
-            }
-        }
-        left
-    }
-
-    /// The backend's stop grace; zero if the backend panics when asked.
-    fn stop_grace(&self) -> Duration {
-        self.fence(|| self.backend.stop_grace()).unwrap_or_default()
+        state.unjoined = state.unjoined.max(state.threads.saturating_sub(state.sleepers + own));
+        state
     }
 
     pub(crate) fn notify_stop(&self, since: Instant, left: usize) {
@@ -139,5 +194,62 @@ impl Shared {
         }
         self.stop_goes_on.notify_all();
         state.wake(usize::MAX)
+    }
+
+    /// Starts a thread that is already counted as running. `handles` are the helper's.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        handles: &mut Vec<(usize, JoinHandle<()>)>,
+        place: usize,
+        duty: Duty,
+    ) -> std::io::Result<()> {
+        let shared = Arc::clone(self);
+        // Linux shows 15 bytes of a thread's name.
+        let name = format!("aa-{}-{place}", self.id);
+        let handle = spawn_thread(name, self.config.stack_bytes, move || {
+            let ended = Arc::downgrade(&shared);
+            foreign::at_thread_end(move || {
+                let Some(shared) = ended.upgrade() else { return };
+                let mut state = shared.lock();
+                state.exited[place] = true;
+                state.threads -= 1;
+                drop(state);
+                shared.stop_goes_on.notify_all();
+            });
+            shared.do_duty(duty, 1);
+        })?;
+        handles.push((place, handle));
+        Ok(())
+    }
+
+    /// Does a stop's duty; if foreign code in it may block, on a thread of its own, which the stop
+    /// joins or detaches, unless this thread need not wait or the system cannot create one.
+    fn perform(self: &Arc<Self>, duty: Duty, may_block: bool) {
+        if may_block && may_wait() {
+            let mut handles = lock(&self.handles);
+            let mut state = self.lock();
+            let place = state.exited.len();
+            state.exited.push(false);
+            state.threads += 1;
+            drop(state);
+            if self.spawn(&mut handles, place, duty).is_ok() {
+                return;
+            }
+            self.lock().threads -= 1;
+        }
+        self.do_duty(duty, 0);
+    }
+
+    /// `own` is the number of threads that the caller is, of those that a stop waits for.
+    fn do_duty(self: &Arc<Self>, duty: Duty, own: usize) {
+        match duty {
+            Duty::Tasks(slot) => worker::run(self, slot),
+            Duty::Hooks => {
+                // They run when they are dropped, without the lock.
+                let hooks = std::mem::take(&mut self.lock().hooks);
+                drop(hooks);
+            }
+            Duty::Stop(signalled) => self.end_and_report(signalled, own),
+        }
     }
 }

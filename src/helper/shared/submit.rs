@@ -20,6 +20,7 @@ impl Shared {
         let bounds = RequestBounds {
             prompt: self.config.max_prompt_bytes,
             context: self.config.max_context_bytes,
+            request: self.config.max_request_bytes,
             images: ImageBounds {
                 each: self.config.max_image_bytes,
                 queued: self.config.max_queued_image_bytes,
