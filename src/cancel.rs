@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::foreign::{self, Foreign};
-use crate::sync::{Arc, AtomicBool, Condvar, Mutex, Ordering, lock, now, wait_until};
+use crate::sync::{Arc, AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, now, wait_until};
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -25,13 +25,15 @@ struct Hooks {
     next: u64,
     /// Hooks run outside the lock; withdrawing a hook waits until it has returned.
     run: bool,
+    /// Whether those that wait are about to run.
+    due: bool,
 }
 
 impl CancelSignal {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Signal {
             raised: AtomicBool::new(false),
-            hooks: Mutex::new(Hooks { waiting: Vec::new(), next: 0, run: false }),
+            hooks: Mutex::new(Hooks { waiting: Vec::new(), next: 0, run: false, due: false }),
             changed: Condvar::new(),
         }))
     }
@@ -82,7 +84,17 @@ impl CancelSignal {
         self.0.changed.notify_all();
         let waiting = std::mem::take(&mut hooks.waiting);
         hooks.run |= !waiting.is_empty();
+        hooks.due = false;
         RaisedHooks { signal: Arc::clone(&self.0), hooks: waiting }
+    }
+
+    /// Raises the signal; returns whether hooks are left to be run, by [`raise`](Self::raise).
+    pub(crate) fn raise_without_hooks(&self) -> bool {
+        let mut hooks = lock(&self.0.hooks);
+        self.0.raised.store(true, Ordering::Release);
+        self.0.changed.notify_all();
+        hooks.due = !hooks.waiting.is_empty();
+        hooks.due
     }
 
     /// Drops the hooks whose guards were forgotten. The caller holds no lock.
@@ -116,12 +128,6 @@ pub(crate) struct RaisedHooks {
     hooks: Vec<(u64, Foreign<Hook>)>,
 }
 
-impl RaisedHooks {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.hooks.is_empty()
-    }
-}
-
 impl Drop for RaisedHooks {
     fn drop(&mut self) {
         if self.hooks.is_empty() {
@@ -133,6 +139,10 @@ impl Drop for RaisedHooks {
         lock(&self.signal.hooks).run = false;
         self.signal.changed.notify_all();
     }
+}
+
+fn wait<'a>(changed: &Condvar, hooks: MutexGuard<'a, Hooks>) -> MutexGuard<'a, Hooks> {
+    changed.wait(hooks).unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Withdraws a hook when dropped; see [`CancelSignal::on_cancel`].
@@ -151,6 +161,9 @@ impl fmt::Debug for CancelGuard<'_> {
 impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
         let mut hooks = lock(&self.signal.hooks);
+        while hooks.due {
+            hooks = wait(&self.signal.changed, hooks);
+        }
         let at = hooks.waiting.iter().position(|(id, _)| *id == self.id);
         if let Some(withdrawn) = at.map(|at| hooks.waiting.remove(at)) {
             drop(hooks);
@@ -158,8 +171,7 @@ impl Drop for CancelGuard<'_> {
             return;
         }
         while hooks.run {
-            hooks =
-                self.signal.changed.wait(hooks).unwrap_or_else(|poisoned| poisoned.into_inner());
+            hooks = wait(&self.signal.changed, hooks);
         }
     }
 }
@@ -218,6 +230,20 @@ mod tests {
         drop(raised);
         drop(first);
         assert_eq!(receiver.iter().collect::<Vec<_>>(), ["last"]);
+    }
+
+    #[test]
+    fn a_hook_that_is_due_is_not_withdrawn_by_its_guard() {
+        let signal = CancelSignal::new();
+        let (sender, receiver) = mpsc::channel();
+        let guard = signal.on_cancel(move || sender.send("ran").unwrap());
+        assert!(signal.raise_without_hooks());
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(guard));
+            drop(signal.raise());
+        });
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), ["ran"]);
+        assert!(!signal.raise_without_hooks());
     }
 
     #[test]

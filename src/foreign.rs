@@ -93,29 +93,6 @@ impl<T> Drop for Foreign<T> {
 
 type Job = Box<dyn FnOnce()>;
 
-/// Runs its job when it is dropped.
-struct AtEnd(Option<Job>);
-
-impl Drop for AtEnd {
-    fn drop(&mut self) {
-        if let Some(job) = self.0.take() {
-            job();
-        }
-    }
-}
-
-thread_local! {
-    static AT_END: RefCell<AtEnd> = const { RefCell::new(AtEnd(None)) };
-}
-
-/// Runs the job as the last that this thread does. Call it before any foreign code runs on the
-/// thread: thread-local values are destroyed in the reverse order of their first use, so those of
-/// foreign code, whose destructors may block, come before the job. (A destructor that C code
-/// registers by `pthread_key_create` comes after it.)
-pub(crate) fn at_thread_end(job: impl FnOnce() + 'static) {
-    AT_END.with(|end| end.borrow_mut().0 = Some(Box::new(job)));
-}
-
 /// The kinds of calls that may nest.
 #[derive(Clone, Copy)]
 enum Kind {

@@ -309,7 +309,7 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
         state.threads = threads;
     }
     for slot in 0..threads {
-        if let Err(source) = shared.spawn(&mut handles, slot, Duty::Tasks(slot)) {
+        if let Err(source) = shared.spawn(&mut handles, Duty::Tasks(slot)) {
             shared.lock().threads -= threads - slot;
             shared.stop_goes_on.notify_all();
             drop(handles);

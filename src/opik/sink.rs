@@ -1,7 +1,8 @@
 //! The public handle of a sink: an observer that queues entries and starts the thread.
 
+use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelSignal;
@@ -9,7 +10,6 @@ use crate::config::TraceMode;
 use crate::env::Env;
 use crate::error::Error;
 use crate::event::{Event, EventFacts, EventKind, Observe, TaskFacts};
-use crate::foreign;
 use crate::opik::item::{TraceEntry, is_score};
 use crate::opik::queue::Queue;
 use crate::opik::shared::{Kit, SinkShared, SinkState};
@@ -66,6 +66,22 @@ struct CloseOnDrop(Arc<SinkShared>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+/// Marks the thread as ended, even after a panic. As the first of the thread's local values it is
+/// destroyed after those of observers, whose destructors may block.
+struct Exit(Weak<SinkShared>);
+
+thread_local! {
+    static EXIT: Cell<Option<Exit>> = const { Cell::new(None) };
+}
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        let Some(shared) = self.0.upgrade() else { return };
+        shared.lock().exited = true;
+        shared.progress.notify_all();
     }
 }
 
@@ -173,12 +189,7 @@ impl OpikSink {
         let of_thread = Arc::clone(shared);
         // The kit is taken on the thread: if none starts, it stays for the next attempt.
         let run = move || {
-            let ended = Arc::downgrade(&of_thread);
-            foreign::at_thread_end(move || {
-                let Some(shared) = ended.upgrade() else { return };
-                shared.lock().exited = true;
-                shared.progress.notify_all();
-            });
+            EXIT.with(|exit| exit.set(Some(Exit(Arc::downgrade(&of_thread)))));
             of_thread.lock().thread = Some(std::thread::current().id());
             let kit = lock(&of_thread.kit).take();
             if let Some(kit) = kit {

@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::backend::{AiBackend, SentText};
-use crate::cancel::{CancelSignal, RaisedHooks};
+use crate::cancel::CancelSignal;
 use crate::config::{HelperConfig, Provider};
 use crate::error::Error;
 use crate::event::{Event, EventKind, TraceFacts};
@@ -63,6 +63,7 @@ mod take;
 
 use callbacks::QueuedCallback;
 pub(crate) use stop::Duty;
+use stop::STOP_WAIT;
 pub(crate) use take::{Done, Next};
 
 /// How long after its deadline a running task's backend may take to return its own error, before
@@ -140,15 +141,13 @@ pub(crate) struct State {
     pub(crate) stopping: bool,
     /// When a stop first began to wait for the threads: no later stop waits longer.
     join_began: Option<Instant>,
-    /// The cancel hooks of the tasks that the stop cancels, until they run.
-    hooks: Vec<RaisedHooks>,
     /// Whether a stop has taken charge of ending the tasks and of its report.
     stop_conducted: bool,
     pub(crate) stop_reported: bool,
     /// Threads that have not ended, including those about to be started.
     pub(crate) threads: usize,
-    /// Which threads have ended, by their place: those of the slots, then those that stops have
-    /// started.
+    /// Which threads have ended, by their place: those of the slots, then those that a stop
+    /// starts.
     pub(super) exited: Vec<bool>,
     pub(crate) unjoined: usize,
     /// Threads that found no work and have no ticket in transit.
@@ -194,8 +193,8 @@ pub(crate) struct Shared {
     pub(crate) provider: Option<&'static Provider>,
     /// `None` once a thread of the stopped helper has ended.
     pub(crate) backend: RwLock<Option<Foreign<Box<dyn AiBackend>>>>,
-    /// The backend's own, asked once.
-    stop_grace: Duration,
+    /// How long a stop waits for threads: the backend's `stop_grace`, asked once, is a part of it.
+    stop_wait: Duration,
     pub(crate) config: HelperConfig,
     pub(crate) timeout: Duration,
     pub(crate) observers: SharedObservers,
@@ -234,7 +233,7 @@ impl Shared {
             backend_name,
             provider: None,
             backend: RwLock::new(Some(backend)),
-            stop_grace: stop_grace.unwrap_or_default(),
+            stop_wait: STOP_WAIT.saturating_add(stop_grace.unwrap_or_default()),
             timeout: config.effective_timeout(),
             config,
             observers,
@@ -245,11 +244,11 @@ impl Shared {
                 started: false,
                 stopping: false,
                 join_began: None,
-                hooks: Vec::new(),
                 stop_conducted: false,
                 stop_reported: false,
                 threads: 0,
-                exited: vec![false; threads],
+                // And the two that a stop may start.
+                exited: vec![false; threads + 2],
                 unjoined: 0,
                 sleepers: 0,
                 began_any: false,

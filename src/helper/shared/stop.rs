@@ -7,8 +7,9 @@
 //! and detached as the helper's other threads.
 //!
 //! A thread counts as ended in the last of its thread-local destructors, which is the library's
-//! own ([`foreign::at_thread_end`]): what comes after it takes microseconds.
+//! own ([`ThreadExit`]): what comes after it takes microseconds.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::due::{stopped, terminated};
@@ -17,11 +18,13 @@ use super::{Shared, State};
 use crate::event::{EventFacts, EventKind, Fact};
 use crate::foreign;
 use crate::helper::worker;
-use crate::sync::{Arc, JoinHandle, MutexGuard, lock, now, spawn_thread, wait_until};
+use crate::sync::{
+    Arc, JoinHandle, MutexGuard, Weak, lock, now, spawn_thread, thread_local, wait_until,
+};
 
 /// How long a stop waits for threads, in addition to the backend's
 /// [`AiBackend::stop_grace`](crate::AiBackend::stop_grace). An idle thread ends in microseconds.
-const STOP_WAIT: Duration = Duration::from_millis(800);
+pub(super) const STOP_WAIT: Duration = Duration::from_millis(800);
 
 /// How long it then waits for observers, which are notified of the stop.
 const REPORT_WAIT: Duration = Duration::from_millis(200);
@@ -35,6 +38,29 @@ pub(crate) enum Duty {
     Hooks,
     /// Ends all tasks of a helper that was signalled to stop at this moment, and reports the stop.
     Stop(Instant),
+}
+
+/// Marks a thread as ended when its thread-local values are destroyed. It is the first of them,
+/// and destroyed in the reverse order, after those of foreign code, whose destructors may block.
+/// (One that C code registers by `pthread_key_create` comes after it.)
+struct ThreadExit {
+    shared: Weak<Shared>,
+    place: usize,
+}
+
+thread_local! {
+    static EXIT: Cell<Option<ThreadExit>> = const { Cell::new(None) };
+}
+
+impl Drop for ThreadExit {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let mut state = shared.lock();
+        state.exited[self.place] = true;
+        state.threads -= 1;
+        drop(state);
+        shared.stop_goes_on.notify_all();
+    }
 }
 
 /// Whether the current thread may wait for a helper's threads, which may in turn wait for a
@@ -68,14 +94,10 @@ impl Shared {
         }
         self.capacity.notify_all();
         let woken = state.wake(usize::MAX);
-        let runs = state.running.iter().zip(&self.slots).filter(|(number, _)| number.is_some());
-        let mut hooks: Vec<_> = runs.map(|(_, slot)| slot.cancel.raise()).collect();
-        hooks.retain(|raised| !raised.is_empty());
-        let any = !hooks.is_empty();
-        state.hooks = hooks;
         drop(state);
         self.send_tickets(woken);
-        if any {
+        // Not by `or`: each must be raised.
+        if self.slots.iter().filter(|slot| slot.cancel.raise_without_hooks()).count() > 0 {
             // Hooks of the library's own backends do not block.
             self.perform(Duty::Hooks, self.provider.is_none());
         }
@@ -162,12 +184,10 @@ impl Shared {
         own: usize,
     ) -> MutexGuard<'a, State> {
         let began = *state.join_began.get_or_insert(signalled);
-        let mut wait = STOP_WAIT.saturating_add(self.stop_grace);
-        if own == 0 && self.observers.any() {
-            wait = wait.saturating_add(REPORT_WAIT);
-        }
+        let report = if own == 0 && self.observers.any() { REPORT_WAIT } else { Duration::ZERO };
+        let until = began.checked_add(self.stop_wait).and_then(|at| at.checked_add(report));
         while !state.is_through(own) {
-            let woken = wait_until(&self.stop_goes_on, state, began.checked_add(wait));
+            let woken = wait_until(&self.stop_goes_on, state, until);
             let in_time = woken.is_some();
             state = woken.unwrap_or_else(|| self.lock());
             if !in_time {
@@ -200,22 +220,19 @@ impl Shared {
     pub(crate) fn spawn(
         self: &Arc<Self>,
         handles: &mut Vec<(usize, JoinHandle<()>)>,
-        place: usize,
         duty: Duty,
     ) -> std::io::Result<()> {
+        let place = match duty {
+            Duty::Tasks(slot) => slot,
+            Duty::Hooks => self.slots.len(),
+            Duty::Stop(_) => self.slots.len() + 1,
+        };
         let shared = Arc::clone(self);
         // Linux shows 15 bytes of a thread's name.
         let name = format!("aa-{}-{place}", self.id);
         let handle = spawn_thread(name, self.config.stack_bytes, move || {
-            let ended = Arc::downgrade(&shared);
-            foreign::at_thread_end(move || {
-                let Some(shared) = ended.upgrade() else { return };
-                let mut state = shared.lock();
-                state.exited[place] = true;
-                state.threads -= 1;
-                drop(state);
-                shared.stop_goes_on.notify_all();
-            });
+            let exit = ThreadExit { shared: Arc::downgrade(&shared), place };
+            EXIT.with(|own| own.set(Some(exit)));
             shared.do_duty(duty, 1);
         })?;
         handles.push((place, handle));
@@ -228,11 +245,9 @@ impl Shared {
         if may_block && may_wait() {
             let mut handles = lock(&self.handles);
             let mut state = self.lock();
-            let place = state.exited.len();
-            state.exited.push(false);
             state.threads += 1;
             drop(state);
-            if self.spawn(&mut handles, place, duty).is_ok() {
+            if self.spawn(&mut handles, duty).is_ok() {
                 return;
             }
             self.lock().threads -= 1;
@@ -244,11 +259,7 @@ impl Shared {
     fn do_duty(self: &Arc<Self>, duty: Duty, own: usize) {
         match duty {
             Duty::Tasks(slot) => worker::run(self, slot),
-            Duty::Hooks => {
-                // They run when they are dropped, without the lock.
-                let hooks = std::mem::take(&mut self.lock().hooks);
-                drop(hooks);
-            }
+            Duty::Hooks => self.slots.iter().for_each(|slot| drop(slot.cancel.raise())),
             Duty::Stop(signalled) => self.end_and_report(signalled, own),
         }
     }
