@@ -1,4 +1,4 @@
-//! A backend of one's own: anything that can answer, here a factoriser, becomes a helper
+//! A custom backend: any code that can answer, here a factoriser, becomes a helper
 //! with a queue, cancel, deadlines, streaming and telemetry.
 //!
 //! `cargo run --release --no-default-features --example custom_backend`
@@ -18,7 +18,7 @@ use automation_assistant::{
     Reply, Task, TaskError, TaskRequest,
 };
 
-/// Divisions between two looks at the cancel signal and the clock: a few milliseconds.
+/// Divisions between two checks of the cancel signal and the clock: a few milliseconds.
 const DIVISIONS_PER_LOOK: u64 = 1 << 18;
 /// Longer than any task here may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,13 +45,13 @@ impl AiBackend for Factoriser {
             if rest.is_multiple_of(divisor) {
                 rest /= divisor;
                 factors.push(divisor.to_string());
-                // Partial text for whoever asked for it; fails once the task is cancelled.
+                // A delta for `on_text`; fails once the task is cancelled.
                 call.send_text(&format!("{divisor} "))?;
                 continue;
             }
             divisor += if divisor == 2 { 1 } else { 2 };
             if divisor / 2 % DIVISIONS_PER_LOOK == 0 {
-                // Long work looks up now and then: cancelled? out of time?
+                // Checks the cancel signal and the deadline at intervals.
                 call.check()?;
             }
         }
@@ -77,13 +77,13 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
 
     say!("\n2. A running task is cancelled: its text stops, its thread is free again");
-    let (tell, heard) = channel();
+    let (sender, receiver) = channel();
     let request = TaskRequest::new(HARD).on_text(move |text| {
-        // Nobody listens any more? Then the task is about to end anyway.
-        let _ = tell.send(text.trim().to_owned());
+        // The receiver may be gone: then the program is ending.
+        let _ = sender.send(text.trim().to_owned());
     });
     let task = helper.submit_task(request)?;
-    say!("  first factor of {HARD}: {}", heard.recv_timeout(PATIENCE)?);
+    say!("  first factor of {HARD}: {}", receiver.recv_timeout(PATIENCE)?);
     say!("  cancelled while it ran: {}", helper.cancel_task(task));
     show(&helper.wait_task(task, PATIENCE)?);
 

@@ -24,11 +24,11 @@ use automation_assistant::Debrief;
 use automation_assistant::debrief::{LineFilter, LiveDebrief};
 use options::{Options, USAGE};
 
-/// Smaller files are read before anybody could read a number.
+/// Smaller files are read too fast for a progress line.
 const PROGRESS_FROM_BYTES: u64 = 16 << 20;
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// Reads the lines of a file that the filter lets through; a large file with its progress on a
+/// Reads the lines of a file that pass the filter; a large file with its progress on a
 /// terminal.
 fn read(audit: &Path, filter: LineFilter) -> Result<Debrief, Box<dyn Error>> {
     if !audit.exists() {
@@ -115,7 +115,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         return Ok(follow::follow(&options.audit, options.filter())?);
     }
     let output = report(options)?;
-    // A reader that has seen enough (`| head`) is no failure.
+    // A reader that closes the pipe (`| head`) is no failure.
     match writeln!(io::stdout(), "{}", output.screen) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}

@@ -1,10 +1,10 @@
-//! The tour: three backends, several models of one backend, a set-up for a small device.
+//! A tour: three backends, several models of one backend, a set-up for a small device.
 //!
 //! `cargo run --release --example demo -- [--debrief] [--live]`
 //!
-//! Without `--live` nothing leaves the device: ChatGPT and Comet helpers talk to a stand-in
+//! Without `--live` nothing leaves the device: ChatGPT and Comet helpers ask a stand-in
 //! server that this program starts on 127.0.0.1, and whose answers are canned. With `--live`
-//! the helpers use what the environment offers: `OPENAI_API_KEY` or `OPENAI_BASE_URL`,
+//! the helpers use the services that the environment names: `OPENAI_API_KEY` or `OPENAI_BASE_URL`,
 //! `OPIK_API_KEY` or `OPIK_URL_OVERRIDE` (with `DEMO_COMET_MODEL`), and `DEMO_LOCAL_ENDPOINT`
 //! for a model server on this device.
 #![allow(clippy::print_stderr, reason = "a program speaks to its user")]
@@ -19,16 +19,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use automation_assistant::device::DeviceProfile;
 use automation_assistant::{
-    AutomationAssistantManager, DEFAULT_AUDIT_PATH, Debrief, DeviceProfile, Error, HelperConfig,
-    HelperId, Task, TaskId, TaskRequest, Telemetry,
+    AutomationAssistantManager, DEFAULT_AUDIT_PATH, Debrief, Error, HelperConfig, HelperId, Task,
+    TaskId, TaskRequest, Telemetry,
 };
 use stand_in::StandIn;
 
-/// Where `--debrief` writes its report.
+/// The file that `--debrief` writes.
 const REPORT: &str = "docs/debrief/latest.md";
-/// How often the demo tells that it still waits.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+/// Time between two lines that say that tasks still run.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 /// Longer than any task here may take (a Local model server has 300 s).
 const PATIENCE: Duration = Duration::from_secs(310);
 
@@ -64,7 +65,7 @@ fn run(live: bool, debrief: bool) -> Result<(), Box<dyn std::error::Error>> {
     let stand_in = if live { None } else { Some(StandIn::start(canned)?) };
     match &stand_in {
         Some(_) => say!(
-            "Nothing leaves this device: ChatGPT and Comet helpers talk to a stand-in server on\n\
+            "Nothing leaves this device: ChatGPT and Comet helpers ask a stand-in server on\n\
              127.0.0.1. The client, the protocol and the timings are real; the answers are\n\
              canned. With a key or a model server, try --live.\n"
         ),
@@ -89,7 +90,7 @@ fn run(live: bool, debrief: bool) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What makes a small model's answers short enough to wait for.
+/// Keeps a small model's answers short.
 const BRIEF: &str = "Answer in one short sentence.";
 
 /// The stand-in's answers.
@@ -102,12 +103,12 @@ fn set(variable: &str) -> bool {
     env::var(variable).is_ok_and(|value| !value.trim().is_empty())
 }
 
-/// A ChatGPT helper: at the stand-in, or where the environment says.
+/// A ChatGPT helper: of the stand-in, or of the server that the environment names.
 fn chatgpt(stand_in: Option<&StandIn>) -> Result<HelperConfig, String> {
     match stand_in {
         Some(server) => Ok(HelperConfig::chatgpt().api_endpoint(server.openai_base())),
         None if set("OPENAI_API_KEY") || set("OPENAI_BASE_URL") => {
-            // A server of one's own may be slow.
+            // A server of the user's may be slow.
             Ok(HelperConfig::chatgpt().system_prompt(BRIEF).timeout(PATIENCE))
         }
         None => Err("set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own".into()),
@@ -177,7 +178,7 @@ fn several_models(telemetry: &Telemetry, stand_in: Option<&StandIn>) -> Result<(
     say!("== 2. One backend, several models ==");
     let manager = AutomationAssistantManager::builder().telemetry(telemetry.clone()).build()?;
     let mut asked = Vec::new();
-    // A server of one's own may have one model only, and names it itself.
+    // A server of the user's may have one model only, and names it itself.
     for model in ["gpt-4o-mini", "gpt-4o"] {
         let helper = chatgpt(stand_in).and_then(|config| {
             let config = config.name(format!("with {model}")).model(model);
@@ -221,20 +222,20 @@ fn small_device(telemetry: &Telemetry) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits for the answers as they come, and tells that it waits.
+/// Prints each answer as it completes, and a line at intervals while tasks run.
 fn collect(
     manager: &AutomationAssistantManager,
     mut asked: Vec<(HelperId, TaskId)>,
 ) -> Result<(), Error> {
     let began = Instant::now();
     while !asked.is_empty() {
-        match manager.wait_any(&asked, TELL_EVERY) {
+        match manager.wait_any(&asked, PROGRESS_EVERY) {
             Ok(task) => {
                 asked.retain(|(_, id)| *id != task.task_id);
                 show(manager, &task);
             }
             Err(Error::WaitTimedOut { .. }) if began.elapsed() < PATIENCE => {
-                say!("  … {} still at work after {:.0?}", asked.len(), began.elapsed());
+                say!("  … {} still running after {:.0?}", asked.len(), began.elapsed());
             }
             Err(error) => return Err(error),
         }
@@ -250,7 +251,7 @@ fn show(manager: &AutomationAssistantManager, task: &Task) {
             say!("  {backend} ({:.1} ms)", task.latency_ms);
             say!("    {}", text.trim().replace('\n', "\n    "));
             if let Some(usage) = task.usage {
-                let model = task.model.as_deref().unwrap_or("model not told");
+                let model = task.model.as_deref().unwrap_or("model not reported");
                 say!(
                     "    {model}: {} tokens read, {} written",
                     usage.prompt_tokens,

@@ -1,4 +1,4 @@
-//! How fit is this device for AI helpers? Offline, in a moment.
+//! Readings of this device and its fitness for AI helpers, offline.
 //!
 //! ```text
 //! cargo run --release --no-default-features --example device_health -- [--termux] [--json]
@@ -9,17 +9,17 @@
 //! ```
 //!
 //! Add `--features rustix` for storage, the boot clock, and the load on Android.
-#![allow(clippy::print_stderr, reason = "a program speaks to its user")]
+#![allow(clippy::print_stderr, reason = "a program prints for its user")]
 
 #[path = "common/device.rs"]
-mod told;
+mod hints;
 #[path = "common/wrap.rs"]
 mod wrap;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use automation_assistant::{
+use automation_assistant::device::{
     Admission, BatterySource, ClockGap, ClockReading, DeviceProfile, DeviceReader, DeviceSnapshot,
     SuspendWatch,
 };
@@ -27,12 +27,12 @@ use serde_json::json;
 
 /// Columns of a line's name in a snapshot's text, the space after it included.
 const NAME_WIDTH: usize = 13;
-/// What stands before a line that goes on with the one above: the name's columns, moved in.
+/// The indent of a wrapped line: the name's columns.
 const HANG: &str = "               ";
 const WIFI_NOT_ASKED: &str = "not asked for; --wifi asks Termux:API";
-/// Less storage than this is worth a word (500 MiB).
+/// Free storage below which the advice mentions it (500 MiB).
 const LOW_STORAGE_BYTES: u64 = 500 << 20;
-/// More waiting work per core than this makes everything slow.
+/// Load per core above which the advice mentions it.
 const HIGH_LOAD_PER_CORE: f64 = 1.5;
 
 const USAGE: &str = "usage: device_health [--termux] [--wifi] [--json]
@@ -42,7 +42,7 @@ const USAGE: &str = "usage: device_health [--termux] [--wifi] [--json]
   --json     the same as one JSON object
 ";
 
-/// What was asked for on the command line.
+/// The command line's options.
 #[derive(Clone, Copy, Default)]
 struct Asked {
     termux: bool,
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     let mut as_json = false;
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            told::TERMUX_OPTION => asked.termux = true,
+            hints::TERMUX_OPTION => asked.termux = true,
             "--wifi" => asked.wifi = true,
             "--json" => as_json = true,
             "--help" | "-h" => return print(USAGE),
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
 }
 
 fn print(text: &str) -> ExitCode {
-    // A reader that has seen enough (`| head`) is no failure.
+    // A reader that closes the pipe (`| head`) is no failure.
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             eprintln!("cannot write the report: {error}");
@@ -105,7 +105,7 @@ fn report(
     asked: Asked,
 ) -> String {
     let mut text = "Device\n".to_owned();
-    // What is missing has a block of its own.
+    // Missing readings have a block of their own.
     let known = device.to_string();
     let is_known = |line: &&str| {
         let value = line.get(NAME_WIDTH..).unwrap_or_default();
@@ -117,11 +117,11 @@ fn report(
     }
     let missing = device.unavailable();
     if !missing.is_empty() {
-        text += "\nNot told\n";
+        text += "\nUnknown\n";
     }
     for (name, why) in missing {
         let why = match name {
-            "battery" => told::battery_why_not(&device.battery, asked.termux).unwrap_or(why),
+            "battery" => hints::battery_why_not(&device.battery, asked.termux).unwrap_or(why),
             "wifi" if !asked.wifi => WIFI_NOT_ASKED.to_owned(),
             _ => why,
         };
@@ -134,11 +134,11 @@ fn report(
     text += "\nSleep\n";
     let clock = ClockReading::now().source();
     let how = if clock.is_exact() { "exact" } else { "estimated" };
-    let slept = match gap {
+    let suspended = match gap {
         Some(gap) => gap.to_string(),
-        None => format!("awake during this run (suspended time is {how} here, by {clock})"),
+        None => format!("not suspended during this run (suspended time is {how} here, by {clock})"),
     };
-    text += &format!("{}\n", wrap::wrap(&slept, "  ", "  "));
+    text += &format!("{}\n", wrap::wrap(&suspended, "  ", "  "));
     text += "\nAdvice\n";
     if advice.is_empty() {
         text += "  none: fit for work\n";
@@ -149,7 +149,7 @@ fn report(
     text
 }
 
-/// What a person could do, most pressing first.
+/// Advice for the user, most pressing first.
 fn advice(
     device: &DeviceSnapshot,
     profile: &DeviceProfile,
@@ -162,7 +162,7 @@ fn advice(
     }
     if let Some(storage) = device.storage.value() {
         if storage.available_bytes < LOW_STORAGE_BYTES {
-            advice.push("storage is nearly full: audit files need room, so make some".to_owned());
+            advice.push("storage is nearly full: audit files need space, so free some".to_owned());
         }
     }
     if let (Some(load), Some(&cores)) = (device.load.value(), device.cores.value()) {
@@ -175,15 +175,16 @@ fn advice(
         }
     }
     if device.network.value().and_then(|network| network.has_route) == Some(false) {
-        advice.push("no way to the internet: use the Local backend until there is one".to_owned());
+        advice
+            .push("no route to the internet: use the Local backend until there is one".to_owned());
     }
     let battery = device.battery.value();
-    let on_a_phone = told::on_a_phone();
+    let on_a_phone = hints::on_a_phone();
     if battery.is_none() && on_a_phone && !asked.termux {
         advice.push("run this with --termux to read the battery through Termux:API".to_owned());
     }
-    let told_by_termux = battery.is_some_and(|b| b.source == BatterySource::Termux);
-    if on_a_phone || told_by_termux {
+    let read_by_termux = battery.is_some_and(|b| b.source == BatterySource::Termux);
+    if on_a_phone || read_by_termux {
         advice.push("for long work on the phone run termux-wake-lock first".to_owned());
     }
     if !device.storage.is_value() && !cfg!(feature = "rustix") {

@@ -1,30 +1,29 @@
-//! What does this device need? Battery, apps, resources: measured, judged, put in order.
+//! Maintenance of this device: battery, apps and resources are measured, judged and ordered.
 //!
 //! `cargo run --release --example device_maintenance -- [--termux]`
 //!
-//! Measures and judgements are the program's own, from this very device. The helper gets them
-//! as context (no names of apps, which are nobody's business) and says what to do first.
+//! Measures and judgements are the program's own, of this device. The helper gets them
+//! as context (without names of apps, which are private) and says what to do first.
 //! Nothing is changed, and no process is started unless `--termux` allows
-//! `termux-battery-status` (Termux:API), 2 s at most: phones tell their battery in no other way.
+//! `termux-battery-status` (Termux:API), 2 s at most: phones report their battery in no other way.
 
 #[macro_use]
 mod common;
 #[path = "common/device.rs"]
-mod told;
+mod hints;
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
 
-use automation_assistant::{
-    AutomationAssistantManager, DeviceProfile, DeviceReader, DeviceSnapshot, TaskRequest,
-};
+use automation_assistant::device::{DeviceProfile, DeviceReader, DeviceSnapshot};
+use automation_assistant::{AutomationAssistantManager, TaskRequest};
 
 const NAME: &str = "device_maintenance";
 /// Most processes that are looked at.
 const PROCESSES_MAX: usize = 4096;
-/// What stands before a line that goes on with the one above: the columns of name and mark.
+/// The indent of a wrapped line: the columns of name and mark.
 const HANG: &str = "                    ";
 /// Most apps that are shown.
 const APPS_SHOWN: usize = 5;
@@ -40,7 +39,7 @@ const APP_MEMORY_PERCENT_MAX: u64 = 25;
 fn main() -> ExitCode {
     let mut termux = false;
     for argument in std::env::args_os().skip(1) {
-        if argument == told::TERMUX_OPTION {
+        if argument == hints::TERMUX_OPTION {
             termux = true;
         } else {
             return common::other_argument(&argument, NAME, "device_maintenance [--termux]");
@@ -74,7 +73,7 @@ fn apps() -> Vec<(String, u64)> {
 /// One thing that was judged: fine or not, and what was found.
 struct Check {
     name: &'static str,
-    /// `None` if the device does not tell.
+    /// `None` if the device does not report it.
     fine: Option<bool>,
     found: String,
 }
@@ -112,7 +111,7 @@ fn checks(device: &DeviceSnapshot, apps: &[(String, u64)], termux: bool) -> Vec<
         (percent <= APP_MEMORY_PERCENT_MAX, format!("the largest holds {percent} % of memory"))
     });
     vec![
-        check("battery", battery, told::battery_why_not(&device.battery, termux)),
+        check("battery", battery, hints::battery_why_not(&device.battery, termux)),
         check("memory", memory, device.memory.why_not()),
         check("storage", storage, device.storage.why_not()),
         check("heat", heat, device.temperature.why_not()),
@@ -130,7 +129,7 @@ fn run(termux: bool) -> Result<(), Box<dyn Error>> {
         let mark = match fine {
             Some(true) => "ok",
             Some(false) => "CARE",
-            None => "not told",
+            None => "unknown",
         };
         say!("{}", common::wrap(found, &format!("  {name:<8} {mark:<8} "), HANG));
     }
@@ -142,7 +141,7 @@ fn run(termux: bool) -> Result<(), Box<dyn Error>> {
     say!("\nHelpers that fit here\n{}\n", common::indent(&profile));
 
     let answers = common::Answers::find(canned)?;
-    answers.tell("Answers");
+    answers.print_source("Answers");
     say!();
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
@@ -151,8 +150,9 @@ fn run(termux: bool) -> Result<(), Box<dyn Error>> {
             .system_prompt("You look after a device. Use only the facts given. Be brief.")
             .custom_param("max_tokens", 120)
     })?;
-    let told = checks.iter().filter(|check| check.fine.is_some());
-    let told: Vec<_> = told.map(|check| format!("{}: {}", check.name, check.found)).collect();
+    let measured = checks.iter().filter(|check| check.fine.is_some());
+    let measured: Vec<_> =
+        measured.map(|check| format!("{}: {}", check.name, check.found)).collect();
     let care: Vec<_> =
         checks.iter().filter(|check| check.fine == Some(false)).map(|check| check.name).collect();
     let prompt = if care.is_empty() {
@@ -160,7 +160,8 @@ fn run(termux: bool) -> Result<(), Box<dyn Error>> {
     } else {
         format!("These need care: {}. What should be done first, and why?", care.join(", "))
     };
-    let request = TaskRequest::new(prompt).context_map(device.to_context()).context("checks", told);
+    let request =
+        TaskRequest::new(prompt).context_map(device.to_context()).context("checks", measured);
     let task = manager.submit_task(helper, request)?;
     let task = common::wait(&manager, helper, task)?;
     if let Some(error) = task.error {
@@ -172,11 +173,11 @@ fn run(termux: bool) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What is prepared for each thing that may need care, the most pressing first.
+/// The canned advice for each thing that may need care, the most pressing first.
 const PREPARED: [(&str, &str); 6] = [
     ("heat", "Let it cool before anything else: heat slows all and ages the battery."),
     ("battery", "Charge it first: what is cut off in the middle has to be done again."),
-    ("storage", "Make room first, downloads and old videos: full storage slows every app."),
+    ("storage", "Free storage first, downloads and old videos: full storage slows every app."),
     ("memory", "Close the largest app first: too little memory gets programs killed."),
     ("load", "Wait or stop what runs in the background: more work than cores helps nobody."),
     ("apps", "Restart the largest app: what grows for days often shrinks so."),
@@ -185,6 +186,6 @@ const PREPARED: [(&str, &str); 6] = [
 fn canned(_model: &str, prompt: &str) -> String {
     let list = prompt.split('.').next().unwrap_or_default();
     let found = PREPARED.iter().find(|(name, _)| list.contains(name));
-    let fine = "Once a month look at what fills the storage: updates need room too.";
+    let fine = "Once a month look at what fills the storage: updates need space too.";
     found.map_or(fine, |(_, advice)| advice).to_owned()
 }

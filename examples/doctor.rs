@@ -1,13 +1,13 @@
-//! What keeps AI helpers from working here? One line for each thing that may be wrong, and
+//! Checks what AI helpers need on this machine. One line for each thing that may be wrong, and
 //! what to do about it.
 //!
 //! ```text
 //! cargo run --example doctor -- [--offline]
-//!     --offline   asks nobody outside this device: no name look-up, no connection
+//!     --offline   contacts no other device: no name look-up, no connection
 //! ```
 //!
-//! Sends no key and no prompt anywhere: a service is only connected to, and the model server
-//! of `DEMO_LOCAL_ENDPOINT` asked for its models. What is not set up is a note, and nothing
+//! Sends no key and no prompt anywhere: a service is only connected to, and the model server of
+//! `DEMO_LOCAL_ENDPOINT` asked for its models. A service that is not set up is a note, and nothing
 //! wrong. Ends with code 1 if something is wrong.
 #![allow(clippy::print_stderr, reason = "a program speaks to its user")]
 
@@ -22,10 +22,9 @@ use std::process::ExitCode;
 use std::sync::mpsc::channel;
 use std::time::{Duration, SystemTime};
 
-use automation_assistant::{
-    AutomationAssistantManager, ClockReading, DEFAULT_STACK_BYTES, DeviceSnapshot, TaskRequest,
-    create_local_helper,
-};
+use automation_assistant::device::{ClockReading, DeviceSnapshot};
+use automation_assistant::limits::DEFAULT_STACK_BYTES;
+use automation_assistant::{AutomationAssistantManager, TaskRequest, create_local_helper};
 
 /// Longest wait for the trial task.
 const TASK_LIMIT: Duration = Duration::from_secs(10);
@@ -50,7 +49,7 @@ enum State {
     Wrong,
 }
 
-/// One thing that was looked at.
+/// One thing that was checked.
 struct Finding {
     state: State,
     name: String,
@@ -76,7 +75,7 @@ fn main() -> ExitCode {
         match argument.as_str() {
             "--offline" => offline = true,
             "--help" | "-h" => {
-                // A reader that has seen enough is no failure; below neither.
+                // A reader that closes the pipe is no failure; below neither.
                 let _ = std::io::stdout().write_all(USAGE.as_bytes());
                 return ExitCode::SUCCESS;
             }
@@ -110,13 +109,13 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failures > 0))
 }
 
-/// What this program was built with.
+/// The cargo features of this program.
 fn build() -> Finding {
-    let told = |on: bool, name: &'static str| on.then_some(name);
+    let feature = |on: bool, name: &'static str| on.then_some(name);
     let features = [
-        told(cfg!(feature = "http"), "http"),
-        told(cfg!(feature = "tls"), "tls"),
-        told(cfg!(feature = "rustix"), "rustix"),
+        feature(cfg!(feature = "http"), "http"),
+        feature(cfg!(feature = "tls"), "tls"),
+        feature(cfg!(feature = "rustix"), "rustix"),
     ];
     let features: Vec<_> = features.into_iter().flatten().collect();
     let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
@@ -170,7 +169,7 @@ fn writing() -> Finding {
     match written.and(removed) {
         Ok(()) => fine("write", format!("{shown} can be written")),
         Err(error) => {
-            let todo = "go to a folder of your own (cd ~), or make room";
+            let todo = "go to a folder of your own (cd ~), or free space";
             wrong("write", format!("{shown} cannot be written: {error}"), todo)
         }
     }
@@ -214,7 +213,7 @@ fn proxy() -> Finding {
 
 fn memory() -> Finding {
     let device = DeviceSnapshot::read();
-    let profile = automation_assistant::DeviceProfile::detect();
+    let profile = automation_assistant::device::DeviceProfile::detect();
     let admission = profile.admission().decide(&device);
     match admission.pressure() {
         None => fine("device", format!("fit for work; profile {}", profile.name())),
@@ -244,7 +243,7 @@ fn stack() -> Finding {
             fine("stack", found)
         }
         Ok((true, None)) => {
-            fine("stack", format!("a Local task ran; {reserved} KiB reserved, use not told"))
+            fine("stack", format!("a Local task ran; {reserved} KiB reserved, use unknown"))
         }
         Ok((false, _)) => wrong("task", "a Local task failed", "report it, with this output"),
         Err(_) => wrong("task", format!("no result within {TASK_LIMIT:?}"), "report it"),

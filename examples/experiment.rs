@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --example experiment`
 //!
-//! Without further ado nothing leaves the device: a ChatGPT and a Comet helper talk to a
+//! By default nothing leaves the device: a ChatGPT and a Comet helper ask a
 //! stand-in server on 127.0.0.1, whose answers are canned. `OPENAI_API_KEY`,
 //! `OPENAI_BASE_URL` or `DEMO_LOCAL_ENDPOINT` bring in real models. The traces go to the Opik
 //! that `OPIK_URL_OVERRIDE` (an Opik of your own), `OPIK_API_KEY` (Comet's cloud) or
@@ -20,11 +20,11 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use automation_assistant::{
-    AutomationAssistantManager, Experiment, HelperConfig, OpikConfig, Task, TraceMode,
-};
+use automation_assistant::experiment::Experiment;
+use automation_assistant::opik::{OpikConfig, TraceMode};
+use automation_assistant::{AutomationAssistantManager, HelperConfig, Task};
 
-/// Questions, each with what a right answer has in it.
+/// Questions, each with the text that a right answer contains.
 const QUESTIONS: [(&str, &str); 3] = [
     ("What is the capital of France? Answer with one word.", "Paris"),
     ("What is 17 + 25? Answer with the number only.", "42"),
@@ -61,7 +61,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     helpers.extend([
         (
             "canned ChatGPT",
-            // A key of its own: the stand-in must never see a real one.
+            // A key of this program: the stand-in must never see a real one.
             HelperConfig::chatgpt().api_endpoint(stand_in.openai_base()).api_key("stand-in"),
         ),
         (
@@ -96,16 +96,16 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     match manager.opik().filter(|_| traced).cloned() {
         Some(sink) => {
             sink.flush(FLUSH);
-            // The end of the manager is the end of what still waits.
+            // Dropping the manager ends the tasks that still wait.
             drop(manager);
-            let told = sink.stats();
+            let stats = sink.stats();
             say!(
                 "Opik: {} traces and scores sent, {} dropped (tag \"{}\").",
-                told.sent,
-                told.dropped,
+                stats.sent,
+                stats.dropped,
                 report.name
             );
-            if let Some(why) = told.last_error.filter(|_| told.dropped > 0) {
+            if let Some(why) = stats.last_error.filter(|_| stats.dropped > 0) {
                 say!("The last failure: {why}.");
             }
         }
@@ -118,7 +118,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Whether the answer has in it what a right one has.
+/// Whether the answer contains the text of a right one.
 fn right(task: &Task) -> f64 {
     let answer = task.result.as_deref().unwrap_or_default().to_lowercase();
     let expected = QUESTIONS.iter().find(|(question, _)| task.prompt == *question);
@@ -129,7 +129,7 @@ fn brief(task: &Task) -> f64 {
     f64::from(task.result.as_ref().is_some_and(|text| text.chars().count() <= BRIEF_CHARS))
 }
 
-/// What the stand-in answers: one of the three is wrong.
+/// The stand-in's answers: one of the three is wrong.
 #[cfg(feature = "http")]
 fn canned(_model: &str, prompt: &str) -> String {
     match QUESTIONS.iter().position(|(question, _)| prompt.ends_with(question)) {

@@ -1,11 +1,11 @@
-//! Offline first, the cloud when it is there: one question, two helpers, no waiting in vain.
+//! The cloud with a local fallback: one question, two helpers.
 //!
 //! `cargo run --release --example hybrid`
 //!
 //! A `Fallback` asks the cloud and, if that cannot answer, the helper on this device. After a
 //! failure that will repeat the cloud is left out for a while; then one task tries it again.
-//! Without a configured cloud a stand-in plays it, and the program cuts it off and brings it
-//! back. On the device answers a model server (`DEMO_LOCAL_ENDPOINT`), or else the embedded
+//! Without a configured cloud a stand-in takes its place, and the program disconnects and
+//! reconnects it. On the device a model server (`DEMO_LOCAL_ENDPOINT`) answers, or the embedded
 //! engine, which only echoes.
 
 #[macro_use]
@@ -15,14 +15,14 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use automation_assistant::together::{Fallback, FallbackReport, Together, WhyNot};
 use automation_assistant::{
-    AutomationAssistantManager, ErrorKind, Fallback, FallbackReport, Task, TaskRequest, Together,
-    WhyNot, create_local_helper,
+    AutomationAssistantManager, ErrorKind, Task, TaskRequest, create_local_helper,
 };
 
-/// First pause of a cloud that failed; short, so that the story is.
+/// First pause of a cloud that failed; short for the example's sake.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often the story asks until the cloud is back.
+/// Most requests until the cloud answers again.
 const TRIES_MAX: usize = 5;
 const QUESTION: &str = "Give one tip for making a phone's battery last longer.";
 
@@ -32,12 +32,12 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let cloud = common::Answers::find_cloud(canned)?;
-    cloud.tell("The cloud's answers");
+    cloud.print_source("The cloud's answers");
     let manager = AutomationAssistantManager::new(2);
     let far = cloud.spawn(&manager, |config| config.name("cloud"))?;
     let near = match common::local_server() {
-        Some((config, told)) if cfg!(feature = "http") => {
-            say!("This device's answers: {told}");
+        Some((config, description)) if cfg!(feature = "http") => {
+            say!("This device's answers: {description}");
             manager.spawn_helper(config.name("device").custom_param("max_tokens", 60))?
         }
         _ => {
@@ -45,8 +45,8 @@ fn run() -> Result<(), Box<dyn Error>> {
                 true => "DEMO_LOCAL_ENDPOINT names a model server",
                 false => "a model server needs the cargo feature \"http\"",
             };
-            let told = format!("from the embedded engine, which only echoes; {how}.");
-            say!("{}", common::wrap(&told, "This device's answers: ", ""));
+            let description = format!("from the embedded engine, which only echoes; {how}.");
+            say!("{}", common::wrap(&description, "This device's answers: ", ""));
             create_local_helper(&manager, "device")?
         }
     };
@@ -113,7 +113,7 @@ fn took(task: &Task) -> String {
     common::spoken(Duration::from_secs_f64(task.latency_ms.max(0.0) / 1e3))
 }
 
-/// What went wrong, in a few words for the usual cases.
+/// The cause of a failure, in a few words for the usual cases.
 fn failure(task: &Task) -> String {
     let Some(error) = &task.error else { return "gives no answer".to_owned() };
     match error.kind() {

@@ -1,9 +1,9 @@
-//! What is on this picture? A question to a model that sees.
+//! Asks a model that accepts pictures about a picture.
 //!
 //! `cargo run --release --example look -- [--live] [FILE]`
 //!
 //! Without a file the program draws a picture itself. Offline, a stand-in server on 127.0.0.1
-//! takes the place of the model; it decodes the picture that arrives, and tells its size and
+//! takes the place of the model; it decodes the picture that arrives, and reports its size and
 //! main colours (of a PNG without compression, such as the drawn one). With `--live` a real
 //! model is asked: `DEMO_LOCAL_ENDPOINT`, or `OPENAI_API_KEY` or `OPENAI_BASE_URL`.
 
@@ -44,7 +44,7 @@ fn run(live: bool, file: Option<OsString>) -> Result<(), Box<dyn Error>> {
     let bytes = request.images().iter().filter_map(|image| image.bytes()).map(<[u8]>::len).sum();
     let shown = file.map_or("a picture drawn here".into(), |path| path.display().to_string());
     let manager = AutomationAssistantManager::new(1);
-    // A stand-in serves as long as it is held.
+    // The stand-in stops when it is dropped.
     let (helper, mark, _server) = eyes(&manager, live)?;
     say!("> {QUESTION}");
     say!("  ({shown}, {})", size(bytes));
@@ -74,7 +74,7 @@ fn landscape(x: u32, y: u32) -> [u8; 3] {
     }
 }
 
-/// Who looks at the picture, what marks its answers, and what must be kept meanwhile.
+/// The helper that sees the picture, the mark of its answers, and the server to keep running.
 #[cfg(feature = "http")]
 fn eyes(
     manager: &AutomationAssistantManager,
@@ -82,31 +82,31 @@ fn eyes(
 ) -> Result<(HelperId, &'static str, Option<common::stand_in::StandIn>), Box<dyn Error>> {
     use automation_assistant::HelperConfig;
     if live {
-        let Some((config, told)) = common::local_server().or_else(common::openai) else {
+        let Some((config, description)) = common::local_server().or_else(common::openai) else {
             return Err(
                 "--live needs DEMO_LOCAL_ENDPOINT, OPENAI_API_KEY or OPENAI_BASE_URL".into()
             );
         };
-        say!("{}\n", common::wrap(&told, "Answers: ", ""));
+        say!("{}\n", common::wrap(&description, "Answers: ", ""));
         return Ok((manager.spawn_helper(config)?, "", None));
     }
     let server = common::stand_in::StandIn::start_seeing(canned, png::describe)?;
-    let told = "a stand-in server on 127.0.0.1, which really decodes the picture. For a model's \
+    let description = "a stand-in server on 127.0.0.1, which really decodes the picture. For a model's \
                 own words: --live.";
-    say!("{}\n", common::wrap(told, "Answers: ", ""));
+    say!("{}\n", common::wrap(description, "Answers: ", ""));
     let config = HelperConfig::chatgpt().model("stand-in").api_key("none");
     let helper = manager.spawn_helper(config.api_endpoint(server.openai_base()))?;
     Ok((helper, "[canned] ", Some(server)))
 }
 
-/// The stand-in's answer: what it saw follows the question, one picture a line.
+/// The stand-in's answer: after the question one line for each picture.
 #[cfg(feature = "http")]
 fn canned(_: &str, prompt: &str) -> String {
     let seen: Vec<_> = prompt.lines().skip(1).collect();
     format!("I see {}.", seen.join(", and "))
 }
 
-/// Without HTTP the program looks itself, as a backend of its own that accepts pictures.
+/// Without HTTP the program reads the picture itself, as a custom backend that accepts pictures.
 #[cfg(not(feature = "http"))]
 fn eyes(
     manager: &AutomationAssistantManager,
@@ -130,7 +130,7 @@ fn eyes(
     if live {
         return Err("--live needs the cargo feature \"http\"".into());
     }
-    let told = "the program itself, for this build lacks the cargo feature \"http\".";
-    say!("{}\n", common::wrap(told, "Answers: ", ""));
+    let description = "the program itself, for this build lacks the cargo feature \"http\".";
+    say!("{}\n", common::wrap(description, "Answers: ", ""));
     Ok((manager.spawn_helper_with(HelperConfig::local(), Eyes)?, "[canned] ", ()))
 }

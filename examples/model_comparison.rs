@@ -1,4 +1,4 @@
-//! Several helpers, the same questions, one table: who is right, how fast, at what cost.
+//! Several helpers, the same questions, one table: right answers, times and tokens.
 //!
 //! `cargo run --release --example model_comparison`
 //!
@@ -13,12 +13,12 @@ use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
+use automation_assistant::together::{Answer, Together, Want};
 use automation_assistant::{
-    Answer, AutomationAssistantManager, HelperConfig, HelperId, TaskRequest, Together, Want,
-    create_local_helper,
+    AutomationAssistantManager, HelperConfig, HelperId, TaskRequest, create_local_helper,
 };
 
-/// Questions, and what a right answer has in it (the question must not).
+/// Questions, and the text that a right answer contains (the question must not).
 const QUESTIONS: [(&str, &str); 3] = [
     ("What is the capital of France? Answer with one word.", "Paris"),
     ("What is 17 + 25? Answer with the number only.", "42"),
@@ -56,7 +56,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     if real.is_empty() {
         let large = common::Answers::canned(|_, prompt| canned_answer(prompt, "42"))?;
         let small = common::Answers::canned(|_, prompt| canned_answer(prompt, "17 + 25 is 32."))?;
-        large.tell("Answers");
+        large.print_source("Answers");
         say!();
         canned = vec![("large model", large), ("small model", small)];
     } else {
@@ -73,7 +73,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let helpers: Vec<_> = rows.iter().map(|row| row.helper).collect();
     for (question, expected) in QUESTIONS {
         say!("> {question}");
-        // All at the same time; a helper that fails or is slow holds nobody up.
+        // All at the same time; a helper that fails or is slow delays no other.
         let together = Together::new(&manager).deadline(common::PATIENCE);
         let answers = together.fan_out(&helpers, &TaskRequest::new(question), Want::All)?;
         for (row, answer) in rows.iter_mut().zip(&answers) {
@@ -109,7 +109,7 @@ fn models() -> Vec<(String, HelperConfig)> {
 }
 
 impl Row {
-    /// Takes an answer into account; gives what is shown of it.
+    /// Adds an answer to the counts; returns the line to print.
     fn take(&mut self, answer: &Answer, expected: &str) -> String {
         let task = match &answer.outcome {
             Ok(task) => task,
@@ -156,7 +156,7 @@ fn table(rows: &[Row]) {
             mean = format!("{:.1}", row.times_ms.iter().sum::<f64>() / count as f64);
             most = format!("{:.1}", row.times_ms.iter().copied().fold(0.0, f64::max));
         }
-        // Not told is not zero.
+        // Unreported is not zero.
         let tokens = row.tokens.map_or("-".to_owned(), |tokens| tokens.to_string());
         let right = format!("{}/{}", row.right, QUESTIONS.len());
         say!("{:<22} {right:>6} {:>7} {mean:>9} {most:>9} {tokens:>7}", row.name, row.failed);

@@ -1,10 +1,10 @@
-//! Who knocks at this machine's door? An authentication and firewall log in, findings out.
+//! An authentication and firewall log in, findings out.
 //!
 //! `cargo run --release --example network_security -- [LOG_FILE]`
 //!
 //! The program reads the facts out of the log itself: counts, addresses, times. Only the
-//! facts go to the helper, which says what they mean and what to do: a model counts badly,
-//! and a log holds more than a stranger should see. Without LOG_FILE a sample is read.
+//! facts go to the helper, which interprets them and advises: a model counts badly,
+//! and a log holds private data. Without LOG_FILE a sample is read.
 #![allow(clippy::print_stderr, reason = "a program speaks to its user")]
 
 #[macro_use]
@@ -20,18 +20,18 @@ use std::process::ExitCode;
 use automation_assistant::{AutomationAssistantManager, TaskRequest};
 use serde_json::{Value, json};
 
-/// Most of a log that is read (the end of a longer one is not looked at).
+/// Most bytes of a log that are read (the end of a longer one is not).
 const LOG_BYTES_MAX: u64 = 8 << 20;
 /// Most addresses that go to the helper: the worst first.
 const ADDRESSES_MAX: usize = 10;
 /// Longest name of a user that is shown (Linux's own limit).
 const NAME_BYTES_MAX: usize = 32;
-/// More failed logins than a person makes.
+/// More failed logins than one person's mistakes.
 const FAILURES_SUSPECT: usize = 4;
-/// More blocked ports than a slip explains.
+/// More blocked ports than a mistake explains.
 const PORTS_SUSPECT: usize = 4;
 
-/// What sshd, sudo and the firewall wrote on a bad night; the addresses are for documentation.
+/// A sample of lines by sshd, sudo and a firewall; the addresses are for documentation.
 const SAMPLE: &str = "\
 Nov 22 03:10:02 home sshd[811]: Accepted publickey for anna from 192.0.2.14 port 50122 ssh2
 Nov 22 03:11:40 home sshd[840]: Failed password for invalid user admin from 203.0.113.77 port 41022 ssh2
@@ -52,7 +52,7 @@ Nov 22 03:20:12 home sshd[930]: Failed password for anna from 192.0.2.14 port 50
 Nov 22 03:20:19 home sshd[930]: Accepted password for anna from 192.0.2.14 port 50190 ssh2
 ";
 
-/// What the log tells of one address.
+/// The log's facts about one address.
 #[derive(Default)]
 struct Address {
     failed: usize,
@@ -63,7 +63,7 @@ struct Address {
 }
 
 impl Address {
-    /// 0 for nothing odd, 3 for the worst.
+    /// 0 for nothing suspicious, 3 for the worst.
     fn severity(&self) -> u8 {
         let broken_in = self.entered.iter().any(|(_, before)| *before >= FAILURES_SUSPECT);
         let guessing = self.failed >= FAILURES_SUSPECT;
@@ -105,7 +105,7 @@ impl Facts {
         facts
     }
 
-    /// Addresses with something odd about them, the worst first.
+    /// Suspicious addresses, the worst first.
     fn suspects(&self) -> Vec<(&String, &Address)> {
         let mut odd: Vec<_> =
             self.addresses.iter().filter(|(_, address)| address.severity() > 0).collect();
@@ -131,7 +131,7 @@ fn login(line: &str, mark: &str) -> Option<(String, String)> {
     let (before, after) = rest.rsplit_once(" from ")?;
     let user = before.split_whitespace().next_back()?;
     let ip: std::net::IpAddr = after.split_whitespace().next()?.parse().ok()?;
-    // Who tries to get in chooses the name, and the name ends up before a model.
+    // An attacker chooses the name, and the name becomes part of a prompt.
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let plain = user.len() <= NAME_BYTES_MAX && user.chars().all(plain);
     Some((if plain { user } else { "(odd name)" }.to_owned(), ip.to_string()))
@@ -191,7 +191,7 @@ fn run(log: &str, sample: bool) -> Result<(), Box<dyn Error>> {
     }
 
     let answers = common::Answers::find(canned)?;
-    answers.tell("Answers");
+    answers.print_source("Answers");
     say!();
     if answers.is_canned() && !sample {
         say!("No findings: the canned ones fit the sample log only.");

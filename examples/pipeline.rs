@@ -1,8 +1,8 @@
-//! Stages, each of which sees the result before: take private numbers out, sum up, write the answer.
+//! A pipeline whose stages get the previous result: redact, sum up, write the answer.
 //!
 //! `cargo run --release --example pipeline`
 //!
-//! The first stage is a backend of this program's own: it takes addresses and numbers out of
+//! The first stage is a custom backend: it takes addresses and numbers out of
 //! a customer's letter, on this device, so that no model ever sees them. The others are a
 //! model's.
 
@@ -12,9 +12,9 @@ mod common;
 use std::error::Error;
 use std::process::ExitCode;
 
+use automation_assistant::together::{Stage, Together};
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, CallContext, HelperConfig, Reply, Stage, TaskError,
-    TaskRequest, Together,
+    AiBackend, AutomationAssistantManager, CallContext, HelperConfig, Reply, TaskError, TaskRequest,
 };
 
 const LETTER: &str = "Hello, since Tuesday the router (bought 3 weeks ago) drops the Wi-Fi every \
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let answers = common::Answers::find(canned)?;
-    answers.tell("Answers");
+    answers.print_source("Answers");
     say!();
     let manager = AutomationAssistantManager::new(3);
     let redactor = manager.spawn_helper_with(HelperConfig::local().name("redactor"), Redactor)?;
@@ -92,7 +92,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         Stage::new(
             writer,
             TaskRequest::new(
-                "Answer the customer whose problem previous_result tells: one thing to try.",
+                "Answer the customer whose problem previous_result states: one thing to try.",
             ),
         ),
     ];
@@ -124,7 +124,7 @@ fn canned(_model: &str, prompt: &str) -> String {
         "A three-week-old router loses the Wi-Fi every evening at eight, and restarts did not \
          help."
     } else {
-        "Thank you for writing, and sorry for the trouble. Evenings are when neighbours' \
+        "Thank you for writing, and sorry for the trouble. Evenings are when nearby \
          networks are busiest: please set the router to a fixed 5 GHz channel and see whether \
          tonight goes better. If not, we will send you another one."
     }

@@ -4,7 +4,7 @@
 //!
 //! The program groups what belongs together, counts, and scores each group by plain rules;
 //! advertising goes to the end. The helper then may reorder, and sums up. Its answer is JSON
-//! that is checked: what it leaves out, invents or says twice cannot lose a notification.
+//! that is checked: no omission, invention or repetition in it loses a notification.
 
 #[macro_use]
 mod common;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use automation_assistant::{AutomationAssistantManager, Task, TaskRequest};
 use serde_json::{Value, json};
 
-/// App, sender, text: as a phone would hand them over.
+/// App, sender, text: as a phone reports them.
 const NOTIFICATIONS: [(&str, &str, &str); 10] = [
     ("Shop", "Deals", "50 % off everything, today only!"),
     ("Messages", "Mum", "Are you coming on Sunday?"),
@@ -41,7 +41,7 @@ const RULES: [(&str, i32); 6] = [
 /// Most characters of a text that are shown.
 const SHOWN_CHARS: usize = 48;
 
-/// What came from one sender through one app.
+/// The notifications of one sender through one app.
 struct Group {
     app: &'static str,
     sender: &'static str,
@@ -86,7 +86,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     let answers = common::Answers::find(canned)?;
     say!();
-    answers.tell("Answers");
+    answers.print_source("Answers");
     say!();
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
@@ -154,11 +154,11 @@ fn read(task: &Task, count: usize) -> Result<(Vec<usize>, String), Box<dyn Error
     let answer: Value = task.parse_result()?;
     let numbers = answer["order"].as_array().ok_or("no order in it")?;
     let mut order: Vec<usize> = Vec::new();
-    let told = numbers
+    let from_model = numbers
         .iter()
         .filter_map(Value::as_u64)
         .filter_map(|number| usize::try_from(number).ok()?.checked_sub(1).filter(|at| *at < count));
-    for at in told.chain(0..count) {
+    for at in from_model.chain(0..count) {
         if !order.contains(&at) {
             order.push(at);
         }
@@ -167,7 +167,7 @@ fn read(task: &Task, count: usize) -> Result<(Vec<usize>, String), Box<dyn Error
     Ok((order, summary.to_owned()))
 }
 
-/// An order other than the rules', so that it can be seen at work.
+/// An order other than the rules', so that its effect shows.
 fn canned(_model: &str, _prompt: &str) -> String {
     json!({
         "order": [2, 1, 3],

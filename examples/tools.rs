@@ -3,8 +3,8 @@
 //! `cargo run --release --example tools -- [--api chat|responses|anthropic] [--live]`
 //!
 //! A tool has a name, a description, a schema of its arguments and a body. The model decides
-//! whether to call it; the program decides what it can do. What a tool says is computed here,
-//! whoever answers; it reads, and changes nothing.
+//! whether to call it; the program decides what it can do. A tool's result is computed here,
+//! also with canned answers; it reads, and changes nothing.
 
 #[macro_use]
 mod common;
@@ -12,10 +12,11 @@ mod common;
 use std::error::Error;
 use std::process::ExitCode;
 
-use automation_assistant::{AutomationAssistantManager, FnTool, TaskRequest, Tool, device_tools};
+use automation_assistant::device::device_tools;
+use automation_assistant::{AutomationAssistantManager, FnTool, TaskRequest, Tool};
 use serde_json::{Value, json};
 
-/// A bound for small models, which may ramble; room enough for one that thinks a little.
+/// Bounds the answer of small models; enough for one that reasons a little.
 const ANSWER_TOKENS_MAX: u32 = 200;
 /// The shelf that only this program knows: item and count.
 const SHELF: [(&str, u32); 3] = [("aa_battery", 4), ("usb_c_cable", 0), ("sd_card", 1)];
@@ -34,14 +35,14 @@ fn stock() -> impl Tool {
         "additionalProperties": false,
     });
     FnTool::new("stock", "How many of an item are on the shelf.", parameters, |arguments| {
-        // A model may leave out or invent arguments; the error tells it what is right.
+        // A model may leave out or invent arguments; the error states the valid ones.
         let item = arguments["item"].as_str().unwrap_or_default();
         let found = SHELF.iter().find(|(name, _)| *name == item);
         let names = SHELF.map(|(name, _)| name).join(", ");
         let (_, count) = found.ok_or_else(|| format!("no such item; there are: {names}"))?;
-        let told = json!({"item": item, "count": count}).to_string();
-        say!("  -> the model calls stock({arguments}) and gets {told}");
-        Ok(told)
+        let result = json!({"item": item, "count": count}).to_string();
+        say!("  -> the model calls stock({arguments}) and gets {result}");
+        Ok(result)
     })
 }
 
@@ -51,9 +52,9 @@ fn device(name: &str) -> Option<impl Tool + use<>> {
     let (name, description) = (tool.name().to_owned(), tool.description().to_owned());
     let parameters = tool.parameters();
     Some(FnTool::new(name.clone(), description, parameters, move |arguments: &Value| {
-        let told = tool.call(arguments);
-        say!("  -> the model calls {name}() and gets {}", told.as_ref().unwrap_or_else(|e| e));
-        told
+        let result = tool.call(arguments);
+        say!("  -> the model calls {name}() and gets {}", result.as_ref().unwrap_or_else(|e| e));
+        result
     }))
 }
 
@@ -62,7 +63,7 @@ fn run(choice: &common::Choice) -> Result<(), Box<dyn Error>> {
         return without_model();
     }
     let answers = choice.answers(canned)?;
-    answers.tell("Answers");
+    answers.print_source("Answers");
     say!();
     let manager = AutomationAssistantManager::new(1);
     let helper = answers.spawn(&manager, |config| {
@@ -86,19 +87,19 @@ fn run(choice: &common::Choice) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What is left to show when no model can be reached: the tools themselves.
+/// Without a model the tools are called directly.
 fn without_model() -> Result<(), Box<dyn Error>> {
     say!("This build lacks the cargo feature \"http\", so no model can call the tools.");
     say!("Called by the program itself, they say:\n");
     say!("{}\n", stock().call(&json!({"item": SHELF[0].0}))?);
     for tool in device_tools() {
-        let told = tool.call(&json!({})).unwrap_or_else(|why| format!("not told: {why}"));
-        say!("{}\n{}", tool.name(), common::indent(&told));
+        let result = tool.call(&json!({})).unwrap_or_else(|why| format!("unavailable: {why}"));
+        say!("{}\n{}", tool.name(), common::indent(&result));
     }
     Ok(())
 }
 
-/// The stand-in calls the tool once; this is said about what came back.
+/// The stand-in calls the tool once; this is its answer to the result.
 fn canned(_model: &str, tool_result: &str) -> String {
-    format!("The program told me: {tool_result}")
+    format!("The tool returned: {tool_result}")
 }

@@ -117,14 +117,14 @@ impl fmt::Display for Error {
             }
             Self::ResultDropped(id) => write!(
                 f,
-                "the result of task {id} made room for newer ones: read results sooner, \
+                "the result of task {id} was dropped for newer ones: read results sooner, \
                  or raise max_results or max_result_bytes"
             ),
             Self::WaitTimedOut { waited } => {
                 write!(f, "not finished after {}; the task goes on", Rounded(*waited))
             }
             Self::QueueFull(_) => f.write_str(
-                "the helper's queue is full: wait for room with submit_task_wait, \
+                "the helper's queue is full: wait with submit_task_wait, \
                  or raise queue_capacity (for pictures, max_queued_image_bytes)",
             ),
             Self::Stopped(_) => f.write_str("the helper was stopped and takes no more tasks"),

@@ -1,4 +1,7 @@
-//! Events that are reported to observers.
+//! Events of helpers and tasks, and the trait of their observers.
+//!
+//! A program implements [`Observe`] and passes it to
+//! [`ManagerBuilder::observer`](crate::ManagerBuilder::observer).
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -86,7 +89,7 @@ impl fmt::Display for Fact<'_> {
 /// Borrowed: observers must copy what they keep.
 ///
 /// ```
-/// use automation_assistant::{Event, EventFacts, Observe};
+/// use automation_assistant::event::{Event, EventFacts, Observe};
 ///
 /// struct Print;
 ///
@@ -340,6 +343,29 @@ impl fmt::Debug for Event<'_> {
 /// has returned, every observer has. A slow observer delays the task that its event is about,
 /// and that thread; other tasks go on. A task that an observer ends is ended when the observer
 /// has returned. A panic in an observer is caught and counted.
+///
+/// ```
+/// use automation_assistant::{AutomationAssistantManager, Event, EventKind, HelperConfig, Observe};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// #[derive(Default)]
+/// struct Ended(AtomicUsize);
+///
+/// impl Observe for Ended {
+///     fn on_event(&self, event: &Event<'_>) {
+///         if event.kind() == EventKind::TaskComplete {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+///
+/// let ended = Arc::new(Ended::default());
+/// let manager = AutomationAssistantManager::builder().observer(ended.clone()).build()?;
+/// manager.spawn(HelperConfig::local())?.ask("hello")?;
+/// assert_eq!(ended.0.load(Ordering::Relaxed), 1);
+/// # Ok::<(), automation_assistant::Error>(())
+/// ```
 pub trait Observe: Send + Sync {
     /// Called for each event.
     fn on_event(&self, event: &Event<'_>) {

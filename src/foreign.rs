@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_a_drop_is_caught_and_counted_and_harms_no_neighbour() {
+    fn a_panic_in_a_drop_is_caught_and_counted_and_the_other_values_are_dropped() {
         let several = vec![Foreign::new(DropPanics), Foreign::new(DropPanics)];
         assert_eq!(count_caught(|| drop(several)), 2);
         let payload = || std::panic::panic_any(DropPanics);

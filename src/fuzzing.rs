@@ -1,5 +1,5 @@
-//! Doors for the fuzz targets in `fuzz/`. Internal: behind the unstable feature `_fuzz`, no
-//! part of the public face, and free to change at any time.
+//! Entry points of the fuzz targets in `fuzz/`. Internal: behind the unstable feature `_fuzz`, no
+//! part of the public API, and free to change at any time.
 
 pub use crate::providers::fuzzing::{error_body, reply, retry_after, sse};
 
@@ -10,7 +10,7 @@ use crate::helper::AutomationHelper;
 pub fn config(input: &[u8]) {
     let Ok(config) = serde_json::from_slice::<HelperConfig>(input) else { return };
     let _ = format!("{config:?}");
-    // Whatever files this names stay unread.
+    // The files that this configuration names are not read.
     if config.http.root_certificates.is_none() {
         if let Err(error) = AutomationHelper::new(config) {
             assert!(!error.to_string().is_empty());

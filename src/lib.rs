@@ -22,6 +22,18 @@
 //! `HelperConfig::local().api_endpoint("http://127.0.0.1:8080/v1")` for a server on the
 //! device.
 //!
+//! # Features
+//!
+//! | cargo feature | what it adds |
+//! |---|---|
+//! | none (`default-features = false`) | the core: embedded engine, backends of your own, telemetry, debrief, device readings |
+//! | `http` | ChatGPT, Anthropic, Comet and a Local model server over plain HTTP; traces to Opik |
+//! | `tls` (default) | `http`, and https with rustls and the bundled Mozilla roots |
+//! | `rustix` | readings of storage and the boot clock; file locks on Android before Rust 1.98 |
+//!
+//! Every item exists in every feature set. A helper that needs a feature that is off fails to
+//! spawn as [`Error::Unsupported`], which names it.
+//!
 //! # Bounds and ends
 //!
 //! Every wait has an end; every buffer has a named bound with a setter ([`HelperConfig`]). Every
@@ -29,12 +41,12 @@
 //! Deadlines cover queue, attempts and waits. A call of the library that took a request and
 //! fails returns the request in its [`Error`], where the variant says so.
 //!
-//! # What is printed, written and started
+//! # Output, files and threads
 //!
 //! The library prints nothing, and writes only files that the program names
 //! ([`Telemetry::to_file`]; an audit file with rotation also gets an empty `NAME.lock` beside it).
 //! It starts as many threads for a helper as the helper may run tasks at once, one thread for a
-//! trace sink, and short-lived ones for name look-ups. It starts no process but Termux commands,
+//! trace sink, and short-lived ones that make connections. It starts no process but Termux commands,
 //! when allowed. The only global state is the counter that makes helper ids unique. The threads of
 //! an idle helper never wake up.
 //!
@@ -53,7 +65,7 @@
 //! threads. `cancel_task` runs the callback of the task that it ends; no submit, wait, look-up or
 //! status call runs any.
 //!
-//! # Map of the house
+//! # Map of the modules
 //!
 //! The path of a task: prompt → [`TaskRequest`] (validated once) → queue → helper thread →
 //! [`AiBackend::process`] → [`Event`] (telemetry line, trace) → result store →
@@ -64,18 +76,18 @@
 //! | `text`, `url`, `number`, `calendar`, `percentile`, `backoff` | pure functions: text cut to a length, URLs without secrets, decimals, dates, percentiles, waits between attempts |
 //! | `splice` | bodies with pictures, encoded as base64 while they are read |
 //! | `files` | opening files without waiting, the kernel's file locks, torn ends |
-//! | `lenient`, `nesting` | JSON of many dialects; how deep JSON may be |
+//! | `lenient`, `nesting`, `members` | JSON of many dialects; how deep JSON may be; objects that name each member once |
 //! | `sync`, `foreign`, `cancel` | locks, threads and the clock, replaceable by a model checker; calls and drops of foreign code, whose panics are caught; the signal that cancels a call |
 //! | `id`, `status`, `tool`, `trace`, `task_error`, `task`, `error` | plain types: ids, status reports, functions that a model may call, trace ids, requests and tasks, errors |
 //! | `image_file` | pictures from files |
-//! | `secret`, `env`, `connections`, `rate_limit`, `prices`, `backend`, `config` | what a helper is configured with: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
+//! | `secret`, `env`, `connections`, `rate_limit`, `prices`, `backend`, `config` | the parts of a helper's configuration: keys, the environment, shared connections, rate limits, prices, [`AiBackend`], and [`HelperConfig`], which names a [`Provider`] and them |
 //! | `queue`, `store` | the queue with its priorities; the tasks of a helper and their results |
 //! | `debrief` | audit lines → report |
 //! | `device` | battery, memory, network, clocks and temperature; the admission policy; tools for a model |
-//! | `event`, `suspended`, `observers` | what observers are notified of; suspended time; calls to observers, whose panics are caught |
+//! | `event`, `suspended`, `observers` | events for observers; suspended time; calls to observers, whose panics are caught |
 //! | `telemetry` | events → audit lines |
 //! | `http` | HTTP over ureq, which is named here alone: connections, limits in time, cancelling, proxies, TLS |
-//! | `engine` | what every provider behind HTTP shares: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
+//! | `engine` | the code that all providers behind HTTP share: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
 //! | `opik_account` | the address, key and configuration file of Comet's Opik |
 //! | `providers` | one file or folder for each provider, and their registry |
 //! | `opik` | events → traces in Opik |
@@ -88,7 +100,11 @@
 //! and fails where the code differs. The core names no HTTP, no provider and no file: other
 //! code reaches it through [`AiBackend`] and [`Observe`].
 
-mod backend;
+// On docs.rs, items say which feature they need: some by hand, as they are there without it, and
+// return `Error::Unsupported` or a reading's reason then.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod backend;
 #[cfg(feature = "http")]
 mod backoff;
 mod calendar;
@@ -102,7 +118,7 @@ pub mod device;
 mod engine;
 mod env;
 mod error;
-mod event;
+pub mod event;
 pub mod experiment;
 mod files;
 mod foreign;
@@ -115,9 +131,11 @@ mod helper;
 mod http;
 mod id;
 mod image_file;
-#[cfg(feature = "http")]
+// Without HTTP, reports alone need it: for texts with escapes.
+#[cfg_attr(not(feature = "http"), allow(dead_code, unused_imports, unused_macros))]
 mod lenient;
 mod manager;
+mod members;
 mod nesting;
 mod number;
 mod observers;
@@ -138,18 +156,20 @@ mod suspended;
 mod sync;
 mod task;
 mod task_error;
-mod telemetry;
+pub mod telemetry;
 mod text;
 mod tool;
 mod trace;
 mod url;
 
-pub use backend::{AiBackend, Attempt, CallContext, Reply};
-pub use cancel::{CancelGuard, CancelSignal};
+#[doc(inline)]
+pub use backend::{AiBackend, CallContext, Reply};
 pub use config::{BackendType, HelperConfig, Provider};
+#[doc(inline)]
 pub use debrief::{Debrief, compute_stability_score};
 pub use error::Error;
-pub use event::{CallFacts, Event, EventFacts, EventKind, Fact, Observe, TaskFacts};
+#[doc(inline)]
+pub use event::{Event, EventKind, Observe};
 pub use helper::{AutomationHelper, HelperBuilder};
 pub use id::{HelperId, ParseIdError, TaskId};
 pub use manager::{
@@ -162,7 +182,8 @@ pub use task::{
     Usage,
 };
 pub use task_error::{ErrorKind, TaskError};
-pub use telemetry::{DEFAULT_AUDIT_PATH, Fsync, Telemetry, TelemetryBuilder, TelemetryStats};
+#[doc(inline)]
+pub use telemetry::{DEFAULT_AUDIT_PATH, Telemetry};
 pub use tool::{FnTool, Tool};
 
 /// Several helpers in one call: fan-out, race, batch, pipeline, fallback; and the device's
@@ -197,6 +218,8 @@ pub mod limits {
 
 // Names that have moved into the modules. They are removed in 0.3.
 #[doc(hidden)]
+pub use backend::{Attempt, CancelGuard, CancelSignal};
+#[doc(hidden)]
 pub use debrief::{BackendStats, Comparison, Health, TopError};
 #[doc(hidden)]
 pub use device::{
@@ -205,6 +228,8 @@ pub use device::{
     DeviceSnapshot, DeviceWatch, Load, MIN_CLOCK_GAP, Memory, Network, Pressure, ProcessMemory,
     Reading, Storage, SuspendWatch, Temperature, ThermalZone, Wifi, device_tools,
 };
+#[doc(hidden)]
+pub use event::{CallFacts, EventFacts, Fact, TaskFacts};
 #[doc(hidden)]
 pub use experiment::{DEFAULT_EXPERIMENT_TIMEOUT, Experiment, ExperimentReport, ExperimentRow};
 #[doc(hidden)]
@@ -223,6 +248,8 @@ pub use opik::{
     DEFAULT_TRACE_QUEUE_ITEMS, FlushReport, OpikConfig, OpikSink, OpikStats, ParseTraceIdError,
     TraceId, TraceMode,
 };
+#[doc(hidden)]
+pub use telemetry::{Fsync, TelemetryBuilder, TelemetryStats};
 #[doc(hidden)]
 pub use together::{
     AdmissionControl, Answer, CancelHandle, DEFAULT_TOGETHER_DEADLINE, Fallback, FallbackReport,

@@ -17,11 +17,26 @@ const DIGITS_MAX: usize = 19;
 /// The value of digits with at most one decimal point among them, `12.5` or `12`; `None` for any
 /// other text, a sign included. The error is at most one unit in the last place.
 pub(crate) fn decimal(text: &str) -> Option<f64> {
+    scaled(text, 0)
+}
+
+/// The value of a decimal that may have a sign and an exponent, `-12.5e3`; infinite beyond the
+/// largest `f64`. Below 1e-308 it is zero.
+pub(crate) fn scientific(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix('-');
+    let rest = unsigned.unwrap_or(text);
+    let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
+    let value = scaled(mantissa, exponent.parse().ok()?)?;
+    Some(if unsigned.is_some() { -value } else { value })
+}
+
+/// The value of a decimal times ten to the power.
+fn scaled(text: &str, mut power: i32) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let (mut mantissa, mut taken, mut power) = (0_u64, 0, 0_i32);
+    let (mut mantissa, mut taken) = (0_u64, 0);
     for (digit, places) in
         whole.bytes().map(|digit| (digit, 0)).chain(fraction.bytes().map(|digit| (digit, 1)))
     {
@@ -32,13 +47,13 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
             mantissa = mantissa * 10 + u64::from(digit - b'0');
             // Leading zeros are not counted.
             taken += usize::from(mantissa > 0);
-            power -= places;
+            power = power.saturating_sub(places);
         } else {
             power = power.saturating_add(1 - places);
         }
     }
     // Divided, not multiplied by a fraction: ten to a positive power is exact.
-    let scale = 10_f64.powi(power.abs());
+    let scale = 10_f64.powi(power.saturating_abs());
     let mantissa = mantissa as f64;
     Some(if power < 0 { mantissa / scale } else { mantissa * scale })
 }
@@ -179,6 +194,18 @@ mod tests {
             (61_999_000, "61 s"),
         ] {
             assert_eq!(Rounded(Duration::from_micros(micros)).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn numbers_with_an_exponent_are_what_the_standard_library_says() {
+        for text in ["-1", "1e3", "-12.5e-3", "1.5E+2", "0.1e1", "123e20", "5e-9", "1e400", "1e22"]
+        {
+            assert_eq!(scientific(text), text.parse().ok(), "{text}");
+        }
+        assert_eq!(scientific("1e-400"), Some(0.0));
+        for text in ["", "-", "e3", "1e", "1e2.5", "--1", "1e99999999999"] {
+            assert_eq!(scientific(text), None, "{text}");
         }
     }
 

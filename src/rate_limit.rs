@@ -12,8 +12,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 const GRAIN: Duration = Duration::from_millis(100);
 /// Longest pause that a server can impose; a longer one is assumed to be a mistake.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
-/// Bytes of text per token, where a provider does not report the number. English has about
-/// four.
+/// Bytes of text per token, where a provider does not report the number (English: about four).
 const BYTES_PER_TOKEN: u64 = 4;
 /// Tokens of a picture, likewise. A megapixel takes 765 at GPT-4o and 1,400 at Claude.
 #[cfg_attr(not(feature = "http"), allow(dead_code))]

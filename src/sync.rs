@@ -13,7 +13,7 @@ pub(crate) use model::{Condvar, Mutex, MutexGuard, RwLock, Tickets, now};
 #[cfg(shuttle)]
 pub(crate) use shuttle::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle, yield_now},
@@ -23,7 +23,7 @@ pub(crate) use shuttle::{
 #[cfg(not(shuttle))]
 pub(crate) use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, RwLock,
+        Arc, Condvar, Mutex, MutexGuard, RwLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle, yield_now},

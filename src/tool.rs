@@ -9,6 +9,9 @@ use crate::foreign::catch_panic;
 use crate::nesting::{MAX_JSON_DEPTH, bounded, is_too_deep};
 use crate::text::cut;
 
+/// Longest name of a tool or a reply schema, in bytes: OpenAI's bound. Anthropic's is 128, with
+/// the same letters; both want the tools of a request to have different names.
+const NAME_BYTES_MAX: usize = 64;
 /// Appended to a tool's output that was cut.
 const CUT_MARK: &str = " [cut: the output was longer]";
 
@@ -17,10 +20,12 @@ const CUT_MARK: &str = " [cut: the output was longer]";
 /// Runs on the helper's thread. A panic in it is caught and reported to the model as a failure of
 /// the tool, and the task continues.
 pub trait Tool: Send + Sync {
-    /// Its name: letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
+    /// Its name: ASCII letters, digits, `_` and `-`, at most 64 (OpenAI's rule; Anthropic's is
+    /// wider), and no other tool of the same request has it. A request that breaks this is
+    /// rejected at submission as [`InvalidRequest`](crate::Error::InvalidRequest).
     fn name(&self) -> &str;
 
-    /// What it does and when to use it, for the model.
+    /// The tool's purpose and when to use it, for the model.
     fn description(&self) -> &str;
 
     /// The JSON schema of its arguments (an object schema). If it is nested deeper than 128
@@ -34,6 +39,35 @@ pub trait Tool: Send + Sync {
     ///
     /// The error text is also sent to the model, so that it can try something else.
     fn call(&self, arguments: &Value) -> Result<String, String>;
+}
+
+/// Rejects a name, of a tool or a reply schema, that some provider refuses.
+pub(crate) fn validate_name(what: &str, name: &str) -> Result<(), String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits) {
+        return Ok(());
+    }
+    let name = cut(name, NAME_BYTES_MAX);
+    Err(format!(
+        "the name {name:?} of a {what} does not fit: use 1 to {NAME_BYTES_MAX} of the ASCII letters, \
+         digits, _ and -"
+    ))
+}
+
+/// Rejects tools with such names, and two of the same name.
+pub(crate) fn validate_names(tools: &[Arc<dyn Tool>]) -> Result<(), String> {
+    let validate = || {
+        for (at, tool) in tools.iter().enumerate() {
+            let name = tool.name();
+            validate_name("tool", name)?;
+            if tools[..at].iter().any(|other| other.name() == name) {
+                return Err(format!("two tools are called {name}: rename one"));
+            }
+        }
+        Ok(())
+    };
+    catch_panic(validate)
+        .unwrap_or_else(|| Err("a tool panicked when it was asked for its name".to_owned()))
 }
 
 /// The schema of a tool's arguments, or why it cannot be sent.

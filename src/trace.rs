@@ -12,7 +12,7 @@ use crate::id::random_u64;
 /// The ids of one process are increasing, even if the clock is set back.
 ///
 /// ```
-/// use automation_assistant::TraceId;
+/// use automation_assistant::opik::TraceId;
 ///
 /// let (first, second) = (TraceId::new(), TraceId::new());
 /// assert!(first < second);

@@ -10,7 +10,7 @@ use automation_assistant::{AutomationAssistantManager, Event, HelperConfig, Obse
 /// Longer than any of this takes.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Counts what another observer allocates on the thread that tells it.
+/// Counts allocations on the threads that call this observer.
 struct Counting {
     telemetry: Telemetry,
     lines: AtomicU64,

@@ -71,7 +71,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         tools_of_others(&file, &mut rows)?;
     }
     std::fs::remove_file(&file)?;
-    rows.tell(report, options.check);
+    rows.add_to(report, options.check);
     report.gate("memory.debrief_peak_kib", peak);
     Ok(())
 }
@@ -144,7 +144,7 @@ fn works(command: &mut Command) -> bool {
 
 /// Seconds of processor time of all children that have ended.
 fn children_cpu() -> Result<f64, Fault> {
-    /// What one tick of /proc/PID/stat is, on every Linux there is.
+    /// One tick of /proc/PID/stat is a hundredth of a second on every Linux.
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields = stat.rsplit_once(')').map_or("", |(_, after)| after);
@@ -185,7 +185,7 @@ impl Rows {
         self.peak = self.peak.clone().absent(name, why);
     }
 
-    fn tell(self, report: &mut Report, check: bool) {
+    fn add_to(self, report: &mut Report, check: bool) {
         let mut cpu = self.cpu;
         if let Some(duckdb) = self.duckdb {
             cpu = cpu

@@ -1,4 +1,4 @@
-//! What helpers do when there is nothing to do: nothing.
+//! The cost of idle helpers: none.
 
 use std::process::Command;
 use std::time::Duration;

@@ -18,7 +18,7 @@ const HELPERS_CHECK: [u32; 3] = [1, 8, 32];
 const RUNS: usize = 5;
 const HTTP_KIB_MAX: f64 = 1000.0;
 const DEFAULT_KIB_MAX: f64 = 1600.0;
-const PER_HELPER_KIB_MAX: f64 = 57.0;
+const PER_HELPER_KIB_MAX: f64 = 40.0;
 
 /// Clients of others, as programs with the same arguments as ours.
 pub(crate) const PEERS: Set =
@@ -102,7 +102,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
             .iter()
             .map(|client| each_count(&tools, how, client, counts))
             .collect::<Result<Vec<_>, _>>()?;
-        tell(report, how, &clients, counts, &measured);
+        add_rows(report, how, &clients, counts, &measured);
     }
     Ok(())
 }
@@ -146,7 +146,7 @@ fn in_flight(tools: &Path, how: &str, client: &Client, count: u32) -> Result<Mem
     crate::process::memory(running.id())
 }
 
-fn tell(
+fn add_rows(
     report: &mut Report,
     how: &str,
     clients: &[Client],
@@ -196,7 +196,7 @@ fn tell(
         for (count, memory) in counts.iter().zip(memory) {
             // So that a full run and a check write the same keys.
             if HELPERS_CHECK.contains(count) {
-                // What was written to: the rest of PSS is the program's file, whose size has
+                // Pages written to: the rest of PSS is the program's file, whose size has
                 // a gate of its own, and the system's libraries, which others share or not.
                 report.gate(format!("memory.{how}_{key}_{count}_kib"), memory.written as f64);
                 report.gate(format!("threads.{how}_{key}_{count}"), memory.threads as f64);

@@ -10,12 +10,13 @@
 //! ```
 //!
 //! The harness only builds, starts and watches small programs (benches/programs,
-//! benches/peers), each in a process of its own; every row tells floor, us and peers as
+//! benches/peers), each in a process of its own; every row shows floor, ours and peers as
 //! measured in this one run. Figures come from /proc, so it needs Linux.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod budget;
+mod calls;
 mod capi;
 mod debrief;
 mod dispatch;
@@ -34,7 +35,7 @@ use std::process::ExitCode;
 
 use report::Report;
 
-/// What can go wrong here ends the run, with its reason.
+/// An error here ends the run, with its reason.
 type Fault = Box<dyn std::error::Error>;
 
 /// How a run was asked for.
@@ -51,12 +52,13 @@ struct Options {
 type Measure = fn(&Options, &mut Report) -> Result<(), Fault>;
 
 /// All rows, and whether `--check` needs them: times are no gates.
-const ROWS: [(&str, Measure, bool); 9] = [
+const ROWS: [(&str, Measure, bool); 10] = [
     ("sizes", sizes::measure, true),
     ("memory", in_flight::measure, true),
     ("rest", rest::measure, true),
     ("stack", stack::measure, false),
     ("dispatch", dispatch::measure, true),
+    ("calls", calls::measure, false),
     ("telemetry", telemetry::measure, true),
     ("debrief", debrief::measure, true),
     ("start", start::measure, false),

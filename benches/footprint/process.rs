@@ -1,4 +1,4 @@
-//! What /proc tells of a process and all it started.
+//! A process and its descendants, read from /proc.
 
 use std::fs;
 use std::time::Duration;

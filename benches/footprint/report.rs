@@ -8,7 +8,7 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Who a figure belongs to.
+/// The owner of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The least that such a program can take.
@@ -27,7 +27,7 @@ impl Role {
     }
 }
 
-/// What we want to reach.
+/// A target.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
     /// Our figure, at most.

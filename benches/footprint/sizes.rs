@@ -15,7 +15,7 @@ const DEFAULT_CRATES_MAX: f64 = 30.0;
 
 pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Fault> {
     let core = programs::build(&SIZE_CORE)?;
-    programs::build(&SIZE_HTTP)?;
+    let http_folder = programs::build(&SIZE_HTTP)?;
     programs::build(&SIZE_TLS)?;
     programs::build(&SIZE_BARE_TLS)?;
     let of = |name: &str| bytes(&core.join(name));
@@ -68,6 +68,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
             of("provider_chatgpt")?,
         ),
         part("part: Anthropic, likewise", of("provider_anthropic")?, of("provider_chatgpt")?),
+        part("part: pictures, likewise", of("provider_images")?, of("provider_chatgpt")?),
         part("part: of that, ureq itself (bare ureq - JSON)", ureq, json),
         part("part: TLS and audit file (default features)", tls, http),
         part("part: roots", roots, empty),
@@ -79,23 +80,33 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         report.gate(format!("size.{key}"), value);
     }
     report.gate("size.local_all", of("local_all")?);
-    forms_are_not_linked_unasked(&core)?;
+    parts_are_not_linked_unasked(&core, &http_folder)?;
     crates(report)
 }
 
-/// A program that does not call one of the report's forms does not carry it. Each is known by a
-/// text of its own, which the program that calls it does carry.
-fn forms_are_not_linked_unasked(folder: &Path) -> Result<(), Fault> {
+/// A program that does not name a part does not link it. Each part is known by a text of its own,
+/// which is in the program that names it and in no other.
+fn parts_are_not_linked_unasked(core: &Path, http: &Path) -> Result<(), Fault> {
     let forms = [
         ("local_html", "<!DOCTYPE html>"),
         ("local_prometheus", "# HELP "),
         ("local_compare", "No difference that cannot be chance"),
     ];
-    for (caller, text) in forms {
-        for program in ["local_debrief", "local_html", "local_prometheus", "local_compare"] {
+    not_linked_unasked(core, &forms, "local_debrief")?;
+    let parts = [
+        ("provider_anthropic", "anthropic-version"),
+        ("provider_comet", "comet-workspace"),
+        ("provider_images", "by its first bytes: convert it"),
+    ];
+    not_linked_unasked(http, &parts, "provider_chatgpt")
+}
+
+fn not_linked_unasked(folder: &Path, parts: &[(&str, &str)], plain: &str) -> Result<(), Fault> {
+    for (caller, text) in parts {
+        for program in parts.iter().map(|(program, _)| *program).chain([plain]) {
             let bytes = std::fs::read(folder.join(program))?;
             let linked = bytes.windows(text.len()).any(|window| window == text.as_bytes());
-            if linked != (program == caller) {
+            if linked != (program == *caller) {
                 return Err(format!("{program}: {text:?} in it is {linked}").into());
             }
         }

@@ -75,7 +75,7 @@ fn times(report: &mut Report, text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What it costs to wait for the disk, by policy.
+/// The cost of waiting for the disk, by policy.
 fn synced(report: &mut Report, rounds: &mut BTreeMap<&str, (Vec<f64>, Vec<f64>)>) {
     let mut row = Row::new("wall time of a line that is forced to the disk", "ns");
     for (name, role, what) in [

@@ -18,8 +18,11 @@ say() { printf '\n=== gguf: %s (%ss)\n' "$*" "$SECONDS"; }
 
 say format
 cargo fmt --check
-say clippy
-cargo clippy --quiet --locked --release --all-targets -- -D warnings
+for set in "" "--features cloud"; do
+  say "clippy ${set:-(default features)}"
+  # shellcheck disable=SC2086
+  cargo clippy --quiet --locked --release --all-targets $set -- -D warnings
+done
 say docs
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --release --no-deps
 
@@ -33,5 +36,9 @@ if [ -z "${GGUF_MODEL:-}" ]; then
   export GGUF_MODEL
 fi
 say tests
-cargo test --quiet --locked --release
+cargo test --quiet --locked --release --features cloud
+if cargo +nightly fuzz --version > /dev/null 2>&1; then
+  say "the header's check, any bytes"
+  fuzz/run.sh 9
+fi
 say done

@@ -1,4 +1,4 @@
-//! Which API a story is told over, and whether a real model must answer.
+//! The API that an example uses, and whether a real model must answer.
 
 use std::ffi::OsString;
 use std::io::{Error, Result};
@@ -9,7 +9,7 @@ use super::{ANY, Answers, Canned, local_server, openai, variable};
 
 /// The model asked for over Messages unless `ANTHROPIC_MODEL` names another.
 const ANTHROPIC_MODEL: &str = "claude-sonnet-5";
-/// What brings real answers over Messages.
+/// The variables that select a real model over Messages.
 const ANTHROPIC: &str = "DEMO_LOCAL_ENDPOINT (a model server), ANTHROPIC_BASE_URL, \
                          ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN";
 
@@ -35,43 +35,43 @@ impl Api {
         }
     }
 
-    /// Who is asked over it, if the environment names somebody.
+    /// The helper that the environment configures for this API, and its description.
     fn real(self) -> Option<(HelperConfig, String)> {
         match self {
             Self::OpenAi(api) => {
-                let (config, told) = steady_server().or_else(openai)?;
-                Some((config.openai_api(api), told))
+                let (config, description) = steady_server().or_else(openai)?;
+                Some((config.openai_api(api), description))
             }
             Self::Anthropic => {
                 let model = variable("ANTHROPIC_MODEL").unwrap_or(ANTHROPIC_MODEL.to_owned());
                 let config = self.config().model(model);
                 if let Some(url) = variable("DEMO_LOCAL_ENDPOINT") {
-                    let told = "from the model server on this device.".to_owned();
-                    return Some((steady(config.api_endpoint(url)), told));
+                    let description = "from the model server on this device.".to_owned();
+                    return Some((steady(config.api_endpoint(url)), description));
                 }
                 let key =
                     || variable("ANTHROPIC_API_KEY").or_else(|| variable("ANTHROPIC_AUTH_TOKEN"));
-                let told = match variable("ANTHROPIC_BASE_URL") {
+                let description = match variable("ANTHROPIC_BASE_URL") {
                     Some(_) => "from the server that ANTHROPIC_BASE_URL names.",
                     None => key().map(|_| "from Anthropic.")?,
                 };
-                Some((config, told.to_owned()))
+                Some((config, description.to_owned()))
             }
         }
     }
 }
 
-/// For a small model on this device, which calls tools and comes to an end best so. Elsewhere it
-/// is not sent: models that think refuse it.
+/// For a small model on this device: it calls tools most reliably at temperature 0. Elsewhere it
+/// is not sent: reasoning models reject the parameter.
 fn steady(config: HelperConfig) -> HelperConfig {
     config.custom_param("temperature", 0)
 }
 
 fn steady_server() -> Option<(HelperConfig, String)> {
-    local_server().map(|(config, told)| (steady(config), told))
+    local_server().map(|(config, description)| (steady(config), description))
 }
 
-/// What a program's arguments choose.
+/// The choice that a program's arguments make.
 pub(crate) struct Choice {
     api: Option<(Api, &'static str)>,
     live: bool,
@@ -80,7 +80,7 @@ pub(crate) struct Choice {
 impl Choice {
     pub(super) const USAGE: &'static str = "[--api chat|responses|anthropic] [--live]";
 
-    /// The choice, or the argument that is not known.
+    /// The choice, or the unknown argument as an error.
     pub(super) fn parse(
         mut arguments: impl Iterator<Item = OsString>,
     ) -> std::result::Result<Self, OsString> {
@@ -91,7 +91,8 @@ impl Choice {
                 Some("--api") => {
                     let name = arguments.next().unwrap_or_default();
                     let found = APIS.iter().find(|(known, ..)| name == *known);
-                    choice.api = Some(found.map(|(_, api, told)| (*api, *told)).ok_or(name)?);
+                    choice.api =
+                        Some(found.map(|(_, api, description)| (*api, *description)).ok_or(name)?);
                 }
                 _ => return Err(argument),
             }
@@ -99,7 +100,7 @@ impl Choice {
         Ok(choice)
     }
 
-    /// Whether this build can do as chosen.
+    /// Fails where this build lacks the feature for the choice.
     pub(super) fn check(&self) -> Result<()> {
         if !cfg!(feature = "http") && (self.live || self.api.is_some()) {
             return Err(Error::other("--api and --live need the cargo feature \"http\""));
@@ -107,8 +108,8 @@ impl Choice {
         Ok(())
     }
 
-    /// A real model where the environment names one, else canned answers unless `--live` was
-    /// said; both over the API chosen.
+    /// A real model where the environment names one, else canned answers unless `--live` is
+    /// set; both over the API chosen.
     pub(crate) fn answers(&self, canned: Canned) -> Result<Answers> {
         let (real, variables) = match self.api {
             Some((api @ Api::Anthropic, _)) => (api.real(), ANTHROPIC),
@@ -119,9 +120,9 @@ impl Choice {
             return Err(Error::other(format!("--live needs {variables}")));
         }
         let mut answers = Answers::choose(real, canned, variables)?;
-        if let Some((api, told)) = self.api {
+        if let Some((api, description)) = self.api {
             answers.api = api;
-            answers.told.push_str(&format!(" API: {told}."));
+            answers.description.push_str(&format!(" API: {description}."));
         }
         Ok(answers)
     }

@@ -1,6 +1,6 @@
-//! What the device does not tell, said to who runs a program rather than to who writes one.
+//! Why a reading is missing, in words for the user of a program.
 
-use automation_assistant::{Battery, Reading};
+use automation_assistant::device::{Battery, Reading};
 
 /// The option by which these programs may run commands of Termux:API.
 pub(crate) const TERMUX_OPTION: &str = "--termux";
@@ -10,7 +10,7 @@ pub(crate) fn on_a_phone() -> bool {
     std::env::var_os("TERMUX_VERSION").is_some() || cfg!(target_os = "android")
 }
 
-/// Why the battery is not told, and what to do about it.
+/// Why the battery's charge is unknown, and what to do about it.
 pub(crate) fn battery_why_not(battery: &Reading<Battery>, termux: bool) -> Option<String> {
     let why = battery.why_not()?;
     // The library names the setting that the option sets.

@@ -1,11 +1,12 @@
-//! What the examples share: who answers, and how a program tells that on the screen.
+//! Shared by the examples: the source of the answers, and printing.
 //!
-//! A story asks a real model where one is configured: `DEMO_LOCAL_ENDPOINT` (a model server,
-//! such as `http://127.0.0.1:8080/v1`) goes first, then `OPENAI_API_KEY` or
-//! `OPENAI_BASE_URL` (Anthropic's variables where its API is chosen). Without them the answers are canned, and marked so: the client and the
-//! protocol are real, the other end is the stand-in server on 127.0.0.1.
+//! An example asks a real model where one is configured: first the model server of
+//! `DEMO_LOCAL_ENDPOINT` (such as `http://127.0.0.1:8080/v1`), then `OPENAI_API_KEY` or
+//! `OPENAI_BASE_URL` (Anthropic's variables where its API is chosen). Without them the answers
+//! are canned and marked `[canned]`: the client and the protocol are real, the server is the
+//! stand-in on 127.0.0.1.
 #![allow(dead_code, reason = "each example takes what it needs")]
-#![allow(clippy::print_stderr, reason = "programs speak to their user")]
+#![allow(clippy::print_stderr, reason = "programs print for their user")]
 
 #[macro_use]
 mod say;
@@ -33,19 +34,19 @@ use automation_assistant::{
 
 /// Longer than any task here may take: a Local model server has 300 s.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(310);
-/// How often a program tells that it still waits.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+/// Time between two lines that say that a task still runs.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// Pause between the words of an answer that is canned within this program.
 const WORD_PAUSE: Duration = Duration::from_millis(15);
 
-/// What brings real answers: anything, or only what plays the cloud.
+/// The variables that select a real model: any, or only one in the cloud.
 const ANY: &str = "DEMO_LOCAL_ENDPOINT (a model server), OPENAI_BASE_URL or OPENAI_API_KEY";
 const CLOUD: &str = "OPENAI_BASE_URL or OPENAI_API_KEY";
 
-/// What a canned answer is made of: the model's name and the prompt (or a tool's result).
+/// Makes a canned answer from the model's name and the prompt (or a tool's result).
 pub(crate) type Canned = fn(model: &str, prompt: &str) -> String;
 
-/// Runs a story that takes no arguments; anything but `--help` is refused with code 2.
+/// Runs an example that takes no arguments; any but `--help` ends it with exit code 2.
 pub(crate) fn main(name: &str, story: fn() -> Result<(), Box<dyn Error>>) -> ExitCode {
     match env::args_os().nth(1) {
         None => end(name, story()),
@@ -53,7 +54,7 @@ pub(crate) fn main(name: &str, story: fn() -> Result<(), Box<dyn Error>>) -> Exi
     }
 }
 
-/// Runs a story that can be told over each API; see [`Choice`].
+/// Runs an example that can use each API; see [`Choice`].
 pub(crate) fn main_by_api(
     name: &str,
     story: fn(&Choice) -> Result<(), Box<dyn Error>>,
@@ -64,7 +65,7 @@ pub(crate) fn main_by_api(
     }
 }
 
-/// Usage on the screen: asked for by `--help`, or after an argument that is not known.
+/// Prints the usage: for `--help`, or after an unknown argument.
 pub(crate) fn other_argument(argument: &OsStr, name: &str, usage: &str) -> ExitCode {
     if argument == "--help" || argument == "-h" {
         say!("usage: {usage}");
@@ -85,15 +86,15 @@ pub(crate) fn end(name: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
     }
 }
 
-/// Who answers in this run.
+/// The source of the answers of this run.
 pub(crate) struct Answers {
     source: Source,
-    told: String,
-    /// What the stand-in is asked over.
+    description: String,
+    /// The API that the stand-in is asked over.
     api: choice::Api,
 }
 
-/// What the stand-in is asked over unless a program's arguments say otherwise.
+/// The API of the stand-in unless a program's arguments choose another.
 const CHAT: choice::Api = choice::Api::OpenAi(OpenAiApi::ChatCompletions);
 
 enum Source {
@@ -120,8 +121,8 @@ impl Answers {
         canned: Canned,
         variables: &str,
     ) -> std::io::Result<Self> {
-        if let (Some((config, told)), true) = (real.clone(), cfg!(feature = "http")) {
-            return Ok(Self { source: Source::Model(Box::new(config)), told, api: CHAT });
+        if let (Some((config, description)), true) = (real.clone(), cfg!(feature = "http")) {
+            return Ok(Self { source: Source::Model(Box::new(config)), description, api: CHAT });
         }
         if real.is_some() {
             say!("(A model is configured, but this build lacks the cargo feature \"http\".)");
@@ -134,30 +135,30 @@ impl Answers {
         Self::prepared(canned, ANY)
     }
 
-    /// `variables` bring real answers in place of these.
+    /// `variables` select a real model in place of these.
     #[cfg(feature = "http")]
     fn prepared(canned: Canned, variables: &str) -> std::io::Result<Self> {
         let source = Source::StandIn(stand_in::StandIn::start(canned)?);
-        let told = format!(
+        let description = format!(
             "canned. A stand-in server on 127.0.0.1 gives prepared answers. For real ones set \
              {variables}."
         );
-        Ok(Self { source, told, api: CHAT })
+        Ok(Self { source, description, api: CHAT })
     }
 
     #[cfg(not(feature = "http"))]
     fn prepared(canned: Canned, variables: &str) -> std::io::Result<Self> {
-        let told = format!(
+        let description = format!(
             "canned. The program itself gives prepared answers. Real ones need the cargo feature \
              \"http\" and {variables}."
         );
         let backend = CannedBackend::new(canned);
-        Ok(Self { source: Source::Within(backend), told, api: CHAT })
+        Ok(Self { source: Source::Within(backend), description, api: CHAT })
     }
 
-    /// Where the answers come from, for the screen, after these words.
-    pub(crate) fn tell(&self, whose: &str) {
-        say!("{}", wrap(&self.told, &format!("{whose}: "), ""));
+    /// Prints where the answers come from, after this heading.
+    pub(crate) fn print_source(&self, whose: &str) {
+        say!("{}", wrap(&self.description, &format!("{whose}: "), ""));
     }
 
     /// Whether the answers were prepared beforehand.
@@ -165,7 +166,7 @@ impl Answers {
         !matches!(self.source, Source::Model(_))
     }
 
-    /// Stands before every answer that is canned.
+    /// The mark before every canned answer.
     pub(crate) fn mark(&self) -> &'static str {
         if self.is_canned() { "[canned] " } else { "" }
     }
@@ -192,8 +193,8 @@ impl Answers {
         }
     }
 
-    /// Cuts the prepared answers off, as a lost network would, or brings them back; `false`
-    /// if the answers are real: nobody's network is touched.
+    /// Cuts the connection to the prepared answers, as a lost network would, or restores it;
+    /// `false` if the answers are real: the network stays as it is.
     pub(crate) fn set_offline(&self, offline: bool) -> bool {
         match &self.source {
             Source::Model(_) => return false,
@@ -216,14 +217,14 @@ pub(crate) fn local_server() -> Option<(HelperConfig, String)> {
     Some((HelperConfig::local().api_endpoint(url), "from the model server on this device.".into()))
 }
 
-/// OpenAI, or a server that speaks its protocol, if there is a key or an address.
+/// OpenAI, or a server with its protocol, if there is a key or an address.
 pub(crate) fn openai() -> Option<(HelperConfig, String)> {
-    let told = match (variable("OPENAI_BASE_URL"), variable("OPENAI_API_KEY")) {
+    let description = match (variable("OPENAI_BASE_URL"), variable("OPENAI_API_KEY")) {
         (Some(_), _) => "from the server that OPENAI_BASE_URL names.",
         (None, Some(_)) => "from OpenAI.",
         (None, None) => return None,
     };
-    Some((HelperConfig::chatgpt(), told.to_owned()))
+    Some((HelperConfig::chatgpt(), description.to_owned()))
 }
 
 /// Prepared answers without a server, word by word.
@@ -247,7 +248,7 @@ impl AiBackend for CannedBackend {
 
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
         if self.offline.load(Ordering::SeqCst) {
-            return Err(TaskError::new(ErrorKind::Network, "the network is down (made so)"));
+            return Err(TaskError::new(ErrorKind::Network, "the network is down (simulated)"));
         }
         let text = (self.answer)(&self.name, call.prompt());
         if call.wants_text() {
@@ -260,7 +261,7 @@ impl AiBackend for CannedBackend {
     }
 }
 
-/// Waits for a task, and tells that it waits.
+/// Waits for a task, and prints a line at intervals while it runs.
 pub(crate) fn wait(
     manager: &AutomationAssistantManager,
     helper: HelperId,
@@ -269,9 +270,9 @@ pub(crate) fn wait(
     use automation_assistant::Error::WaitTimedOut;
     let began = Instant::now();
     loop {
-        match manager.wait_task(helper, task, TELL_EVERY) {
+        match manager.wait_task(helper, task, PROGRESS_EVERY) {
             Err(WaitTimedOut { .. }) if began.elapsed() < PATIENCE => {
-                say!("  … still at work after {:.0?}", began.elapsed());
+                say!("  … still running after {:.0?}", began.elapsed());
             }
             outcome => return outcome,
         }

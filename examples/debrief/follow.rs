@@ -100,7 +100,7 @@ impl<'a> Tail<'a> {
                 }
                 self.file = None;
             }
-            // What was torn does not go on.
+            // Ends the torn line.
             live.add(b"\n");
             grown = true;
         }

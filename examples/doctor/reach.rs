@@ -1,4 +1,4 @@
-//! Who can be reached: the model server on this device, and the services that are set up.
+//! Reachability: the model server on this device, and the services that are set up.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -32,7 +32,7 @@ pub(crate) fn findings(offline: bool) -> Vec<Finding> {
         let (key, has_key) = key(provider);
         findings.push(key);
         let url = provider.endpoint_variable().and_then(variable);
-        // What nobody has set up may be out of reach.
+        // A service that is not set up may be unreachable.
         if has_key || url.is_some() {
             findings.extend(endpoint(provider, url.as_deref().unwrap_or(default), offline));
         } else {
@@ -175,7 +175,7 @@ fn models(target: &Target, addresses: &[SocketAddr]) -> Finding {
         Ok(answer) => answer,
         Err(error) => {
             let found = format!("{shown} takes a connection, but gives no answer: {error}");
-            return wrong("local", found, "restart the model server, or wait until it has room");
+            return wrong("local", found, "restart the model server, or wait until it is idle");
         }
     };
     let text = String::from_utf8_lossy(&answer);
@@ -189,7 +189,7 @@ fn models(target: &Target, addresses: &[SocketAddr]) -> Finding {
                 fine("local", format!("the model server at {shown} has {model} ({millis} ms)"))
             }
             None => {
-                let found = format!("{shown}{path} tells of no model");
+                let found = format!("{shown}{path} lists no model");
                 wrong("local", found, "start the server with a model")
             }
         },
@@ -213,7 +213,7 @@ fn models(target: &Target, addresses: &[SocketAddr]) -> Finding {
 
 /// One request, without a key or a prompt; the whole answer, head included.
 fn ask(mut stream: TcpStream, target: &Target, started: Instant) -> std::io::Result<Vec<u8>> {
-    // HTTP/1.0, so that the body comes in one piece and the end of it is the connection's.
+    // HTTP/1.0, so that the body is not chunked and ends with the connection.
     let request = format!(
         "GET {}/models HTTP/1.0\r\nHost: {}\r\nAccept: application/json\r\n\r\n",
         target.path,
@@ -238,7 +238,7 @@ fn ask(mut stream: TcpStream, target: &Target, started: Instant) -> std::io::Res
                     error.kind(),
                     ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
                 ) => {}
-            // What has come may be all that was wanted.
+            // The part that arrived may be enough.
             Err(_) if !answer.is_empty() => break,
             Err(error) => return Err(error),
         }

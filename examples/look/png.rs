@@ -1,6 +1,6 @@
-//! PNG without compression: enough to draw a picture, and to tell what is on one.
+//! PNG without compression: enough to draw a picture and to describe one.
 
-/// What begins a PNG.
+/// The first bytes of a PNG.
 const MARK: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Eight bits a channel, RGB, and no compression, filter or interlacing but the only ones.
 const PLAIN_RGB: [u8; 5] = [8, 2, 0, 0, 0];
@@ -39,7 +39,7 @@ pub(crate) fn draw(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 3])
     png
 }
 
-/// Tells a picture's size and main colours, as far as it can be read here.
+/// A picture's size and main colours, where this reader can decode it.
 pub(crate) fn describe(picture: &[u8]) -> String {
     let Some((width, height, data)) = read(picture) else {
         return format!("a file of {} bytes that is no PNG, or a damaged one", picture.len());

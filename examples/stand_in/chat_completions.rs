@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Api, Asked, Said, See, Stream, read_parts};
+use super::{Api, Asked, Scripted, See, Stream, read_parts};
 
 pub(super) const API: Api =
     Api { path: "/chat/completions", read, reply, stream, end: "data: [DONE]\n\n" };
@@ -20,29 +20,29 @@ fn read(request: &Value, see: See) -> Asked {
     }
 }
 
-fn calls(said: &Said) -> Option<Value> {
-    let (name, arguments) = said.call.as_ref()?;
+fn calls(plan: &Scripted) -> Option<Value> {
+    let (name, arguments) = plan.call.as_ref()?;
     let function = json!({"name": name, "arguments": arguments.to_string()});
     Some(json!([{"index": 0, "id": "call_1", "type": "function", "function": function}]))
 }
 
-fn reason(said: &Said) -> &'static str {
-    if said.call.is_some() { "tool_calls" } else { "stop" }
+fn reason(plan: &Scripted) -> &'static str {
+    if plan.call.is_some() { "tool_calls" } else { "stop" }
 }
 
-fn usage(said: &Said) -> Value {
-    let (read, written) = said.tokens;
+fn usage(plan: &Scripted) -> Value {
+    let (read, written) = plan.tokens;
     json!({"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written})
 }
 
-fn reply(said: &Said) -> Value {
-    let message = match calls(said) {
+fn reply(plan: &Scripted) -> Value {
+    let message = match calls(plan) {
         Some(calls) => json!({"role": "assistant", "content": null, "tool_calls": calls}),
-        None => json!({"role": "assistant", "content": said.text}),
+        None => json!({"role": "assistant", "content": plan.text}),
     };
-    json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": said.model,
-        "choices": [{"index": 0, "message": message, "finish_reason": reason(said)}],
-        "usage": usage(said)})
+    json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": plan.model,
+        "choices": [{"index": 0, "message": message, "finish_reason": reason(plan)}],
+        "usage": usage(plan)})
 }
 
 fn chunk(delta: Value, reason: Value) -> Value {
@@ -50,10 +50,10 @@ fn chunk(delta: Value, reason: Value) -> Value {
         "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
 }
 
-fn stream(said: &Said) -> Stream {
-    let calls = calls(said).map(|calls| chunk(json!({"tool_calls": calls}), Value::Null));
-    let end = chunk(json!({}), json!(reason(said)));
-    let usage = json!({"model": said.model, "choices": [], "usage": usage(said)});
+fn stream(plan: &Scripted) -> Stream {
+    let calls = calls(plan).map(|calls| chunk(json!({"tool_calls": calls}), Value::Null));
+    let end = chunk(json!({}), json!(reason(plan)));
+    let usage = json!({"model": plan.model, "choices": [], "usage": usage(plan)});
     Stream {
         before: vec![chunk(json!({"role": "assistant"}), Value::Null)],
         word: |word| chunk(json!({"content": word}), Value::Null),

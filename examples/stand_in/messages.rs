@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Api, Asked, Said, See, Stream, read_parts};
+use super::{Api, Asked, Scripted, See, Stream, read_parts};
 
 pub(super) const API: Api = Api { path: "/messages", read, reply, stream, end: "" };
 
@@ -19,32 +19,32 @@ fn read(request: &Value, see: See) -> Asked {
     }
 }
 
-fn block(said: &Said) -> Value {
-    match &said.call {
+fn block(plan: &Scripted) -> Value {
+    match &plan.call {
         Some((name, arguments)) => {
             json!({"type": "tool_use", "id": "toolu_1", "name": name, "input": arguments})
         }
-        None => json!({"type": "text", "text": said.text}),
+        None => json!({"type": "text", "text": plan.text}),
     }
 }
 
-fn reason(said: &Said) -> &'static str {
-    if said.call.is_some() { "tool_use" } else { "end_turn" }
+fn reason(plan: &Scripted) -> &'static str {
+    if plan.call.is_some() { "tool_use" } else { "end_turn" }
 }
 
-fn message(said: &Said, content: Value, reason: Value, written: usize) -> Value {
-    json!({"id": "msg_1", "type": "message", "role": "assistant", "model": said.model,
+fn message(plan: &Scripted, content: Value, reason: Value, written: usize) -> Value {
+    json!({"id": "msg_1", "type": "message", "role": "assistant", "model": plan.model,
         "content": content, "stop_reason": reason, "stop_sequence": null,
-        "usage": {"input_tokens": said.tokens.0, "output_tokens": written}})
+        "usage": {"input_tokens": plan.tokens.0, "output_tokens": written}})
 }
 
-fn reply(said: &Said) -> Value {
-    message(said, json!([block(said)]), json!(reason(said)), said.tokens.1)
+fn reply(plan: &Scripted) -> Value {
+    message(plan, json!([block(plan)]), json!(reason(plan)), plan.tokens.1)
 }
 
-fn stream(said: &Said) -> Stream {
-    let mut opened = block(said);
-    // What the deltas bring.
+fn stream(plan: &Scripted) -> Stream {
+    let mut opened = block(plan);
+    // The deltas' content is empty here.
     let arguments = match opened["type"].as_str() {
         Some("tool_use") => Some(opened["input"].take().to_string()),
         _ => None,
@@ -59,13 +59,13 @@ fn stream(said: &Said) -> Stream {
     });
     let after = [
         json!({"type": "content_block_stop", "index": 0}),
-        json!({"type": "message_delta", "delta": {"stop_reason": reason(said)},
-            "usage": {"output_tokens": said.tokens.1}}),
+        json!({"type": "message_delta", "delta": {"stop_reason": reason(plan)},
+            "usage": {"output_tokens": plan.tokens.1}}),
         json!({"type": "message_stop"}),
     ];
     Stream {
         before: vec![
-            json!({"type": "message_start", "message": message(said, json!([]), Value::Null, 1)}),
+            json!({"type": "message_start", "message": message(plan, json!([]), Value::Null, 1)}),
             json!({"type": "content_block_start", "index": 0, "content_block": opened}),
         ],
         word: |word| {

@@ -1,6 +1,6 @@
-//! A stand-in for the providers, on loopback, so that the examples show the real client at
-//! work without a key or a network. It speaks Chat Completions, Responses and Anthropic's
-//! Messages, plain and streamed, each by the end of its path; its answers are canned.
+//! A stand-in server for the providers, on loopback, so that the examples run the real client
+//! without a key or a network. It implements Chat Completions, Responses and Anthropic's
+//! Messages, plain and streamed, by the end of the path; its answers are canned.
 //!
 //! Not for use outside these examples: one thread a connection, at most a few of them.
 #![allow(dead_code, reason = "each example takes what it needs")]
@@ -20,26 +20,26 @@ use serde_json::{Value, json};
 
 /// Longest request that the stand-in reads: one with a picture of 5 MiB as base64.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
-/// A client that says nothing for this long is gone.
+/// Longest silence of a client before its connection is closed.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Pause between the words of a streamed answer: about as fast as a small model writes.
 pub(crate) const WORD_PAUSE: Duration = Duration::from_millis(15);
 
-/// What the stand-in answers to a prompt of this model.
+/// The stand-in's answer to a prompt of this model.
 pub(crate) type Answer = fn(model: &str, prompt: &str) -> String;
 
-/// What the stand-in says of a picture, by the bytes of its file.
+/// The stand-in's description of a picture, by the bytes of its file.
 pub(crate) type See = fn(&[u8]) -> String;
 
-/// An API that the stand-in speaks.
+/// An API of the stand-in.
 struct Api {
     /// How its path ends.
     path: &'static str,
     read: fn(request: &Value, see: See) -> Asked,
-    reply: fn(&Said) -> Value,
-    stream: fn(&Said) -> Stream,
-    /// What follows the last event of a stream.
+    reply: fn(&Scripted) -> Value,
+    stream: fn(&Scripted) -> Stream,
+    /// The end marker after a stream's last event.
     end: &'static str,
 }
 
@@ -55,7 +55,7 @@ struct Asked {
 }
 
 /// An answer.
-struct Said {
+struct Scripted {
     model: String,
     text: String,
     /// The name and arguments of the tool called in place of the text.
@@ -71,7 +71,7 @@ struct Stream {
     after: Vec<Value>,
 }
 
-/// What a connection needs to answer.
+/// The data that a connection needs to answer.
 #[derive(Clone, Copy)]
 struct Mind {
     answer: Answer,
@@ -226,16 +226,16 @@ fn answer(writer: &mut TcpStream, api: &Api, request: &Value, mind: Mind) -> std
     };
     let words = |text: &str| text.split_whitespace().count();
     let tokens = (words(&asked.prompt), words(&text));
-    let said = Said { model, text, call, tokens };
+    let plan = Scripted { model, text, call, tokens };
     if request["stream"] != true {
-        return reply(writer, "200 OK", &(api.reply)(&said));
+        return reply(writer, "200 OK", &(api.reply)(&plan));
     }
     writer.write_all(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
     )?;
-    let stream = (api.stream)(&said);
+    let stream = (api.stream)(&plan);
     stream.before.iter().try_for_each(|data| event(writer, data))?;
-    for word in said.text.split_inclusive(' ') {
+    for word in plan.text.split_inclusive(' ') {
         event(writer, &(stream.word)(word))?;
         std::thread::sleep(WORD_PAUSE);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Api, Asked, Said, See, Stream, read_parts};
+use super::{Api, Asked, Scripted, See, Stream, read_parts};
 
 pub(super) const API: Api = Api { path: "/responses", read, reply, stream, end: "" };
 
@@ -26,31 +26,31 @@ fn read(request: &Value, see: See) -> Asked {
     }
 }
 
-/// What is answered: a call, or a message.
-fn item(said: &Said) -> Value {
-    match &said.call {
+/// The answer: a call, or a message.
+fn item(plan: &Scripted) -> Value {
+    match &plan.call {
         Some((name, arguments)) => json!({"type": "function_call", "id": "fc_1",
             "call_id": "call_1", "status": "completed", "name": name,
             "arguments": arguments.to_string()}),
         None => json!({"type": "message", "id": "msg_1", "role": "assistant",
             "status": "completed",
-            "content": [{"type": "output_text", "text": said.text, "annotations": []}]}),
+            "content": [{"type": "output_text", "text": plan.text, "annotations": []}]}),
     }
 }
 
-fn reply(said: &Said) -> Value {
-    let (read, written) = said.tokens;
+fn reply(plan: &Scripted) -> Value {
+    let (read, written) = plan.tokens;
     json!({"id": "resp_1", "object": "response", "created_at": 0, "status": "completed",
-        "model": said.model, "output": [item(said)], "error": null, "incomplete_details": null,
+        "model": plan.model, "output": [item(plan)], "error": null, "incomplete_details": null,
         "usage": {"input_tokens": read, "output_tokens": written,
             "total_tokens": read + written}})
 }
 
-fn stream(said: &Said) -> Stream {
+fn stream(plan: &Scripted) -> Stream {
     let created = json!({"id": "resp_1", "object": "response", "status": "in_progress"});
-    let mut added = item(said);
+    let mut added = item(plan);
     added["status"] = json!("in_progress");
-    // What the deltas bring, and the item's last event brings whole.
+    // The deltas' content is empty here; the item's last event has it complete.
     match added["type"].as_str() {
         Some("message") => added["content"] = json!([]),
         _ => added["arguments"] = json!(""),
@@ -65,8 +65,8 @@ fn stream(said: &Said) -> Stream {
                 "content_index": 0, "delta": word})
         },
         after: vec![
-            json!({"type": "response.output_item.done", "output_index": 0, "item": item(said)}),
-            json!({"type": "response.completed", "response": reply(said)}),
+            json!({"type": "response.output_item.done", "output_index": 0, "item": item(plan)}),
+            json!({"type": "response.completed", "response": reply(plan)}),
         ],
     }
 }

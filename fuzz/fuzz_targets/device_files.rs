@@ -1,5 +1,5 @@
-//! The files of a device: the first byte chooses one, the rest is what stands in it. What is
-//! read never panics and is never absurd.
+//! The files of a device: the first byte chooses one, the rest is its content. Reading
+//! never panics, and its values are plausible.
 #![no_main]
 
 use std::path::PathBuf;

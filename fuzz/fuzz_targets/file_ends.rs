@@ -48,9 +48,9 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         assert_eq!(rest, [torn, b"\n"].concat());
     } else {
         let text = std::str::from_utf8(rest).expect("our lines are text");
-        let first = text.lines().next().expect("what was cut is told");
-        let told: serde_json::Value = serde_json::from_str(first).expect("our lines are JSON");
-        assert_eq!(told["bytes_dropped"], torn.len());
+        let first = text.lines().next().expect("what was cut is reported");
+        let event: serde_json::Value = serde_json::from_str(first).expect("our lines are JSON");
+        assert_eq!(event["bytes_dropped"], torn.len());
     }
     drop(other);
 

@@ -1,4 +1,4 @@
-//! Server-sent events, read by each protocol: the first byte is the size of the pieces that the
+//! Server-sent events, read by each protocol: the first byte is the size of the chunks that the
 //! rest comes in.
 #![no_main]
 

@@ -1,23 +1,25 @@
-//! The trait of backends, and the context of one call. Names no HTTP.
+//! The trait of backends, and the parts of a call. A program implements [`AiBackend`] and passes
+//! it to [`spawn_with`](crate::AutomationAssistantManager::spawn_with).
 
 mod attempt;
+mod reply;
 mod sent;
+mod settings;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-mod settings;
-
 pub use attempt::Attempt;
 pub(crate) use attempt::AttemptLog;
 pub(crate) use settings::CallSettings;
 
-use crate::cancel::CancelSignal;
+pub use crate::cancel::{CancelGuard, CancelSignal};
 use crate::id::{HelperId, TaskId};
-use crate::task::{FinishReason, OnText, OpenAiApi, TaskRequest, Usage};
+use crate::task::{OnText, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
+pub use reply::Reply;
 pub(crate) use sent::SentText;
 
 /// Something that answers tasks.
@@ -46,7 +48,9 @@ pub trait AiBackend: Send + Sync {
     /// The name in status reports and telemetry, such as `ChatGPT (gpt-4o-mini)`.
     fn name(&self) -> &str;
 
-    /// Answers one task.
+    /// Answers one task. The text of the [`Reply`] becomes [`Task::result`](crate::Task::result);
+    /// it is not given to the request's `on_text`, which gets what
+    /// [`CallContext::send_text`] is given. A backend that streams does both.
     ///
     /// # Errors
     ///
@@ -77,83 +81,10 @@ pub trait AiBackend: Send + Sync {
     }
 }
 
-/// A backend's answer.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Reply {
-    /// The text.
-    pub text: String,
-    /// The model that wrote it, if known.
-    pub model: Option<String>,
-    /// Tokens, if reported.
-    pub usage: Option<Usage>,
-    /// Why the model stopped, if reported.
-    pub finish_reason: Option<FinishReason>,
-    /// The provider that runs the model (such as `openai`), if a gateway reported it.
-    pub provider: Option<String>,
-    /// Which of OpenAI's APIs answered.
-    pub(crate) api: Option<OpenAiApi>,
-    /// Whether the embedded engine answered, which returns its input.
-    pub(crate) echoed: bool,
-}
-
-impl Reply {
-    /// An answer with this text and no further values.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            model: None,
-            usage: None,
-            finish_reason: None,
-            provider: None,
-            api: None,
-            echoed: false,
-        }
-    }
-
-    /// The same with the model's name.
-    #[must_use]
-    pub fn with_model(mut self, model: impl Into<String>) -> Self {
-        self.model = Some(model.into());
-        self
-    }
-
-    /// The same with tokens used.
-    #[must_use]
-    pub fn with_usage(mut self, usage: Usage) -> Self {
-        self.usage = Some(usage);
-        self
-    }
-
-    /// The same with the reason why the model stopped.
-    #[must_use]
-    pub fn with_finish_reason(mut self, reason: FinishReason) -> Self {
-        self.finish_reason = Some(reason);
-        self
-    }
-
-    /// The same with the provider that runs the model.
-    #[must_use]
-    pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
-        self.provider = Some(provider.into());
-        self
-    }
-}
-
-/// Shows lengths, never the text.
-impl fmt::Debug for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply")
-            .field("text_bytes", &self.text.len())
-            .field("model", &self.model)
-            .field("usage", &self.usage)
-            .field("finish_reason", &self.finish_reason)
-            .field("provider", &self.provider)
-            .finish()
-    }
-}
-
-/// Everything a backend needs for one task.
+/// Everything a backend needs for one task: the request, its settings, its deadline, and the ways
+/// to stream text and to notice that the task is cancelled.
+///
+/// [`guide::custom_backend`](crate::guide::custom_backend) shows one in use.
 pub struct CallContext<'a> {
     pub(crate) task_id: TaskId,
     pub(crate) request: &'a TaskRequest,
@@ -265,7 +196,9 @@ impl CallContext<'_> {
     }
 
     /// Delivers a delta of the answer's text to the request's callback, if it has one. If the
-    /// task fails afterwards, all text that was sent is in [`TaskError::partial`].
+    /// task fails afterwards, all text that was sent is in [`TaskError::partial`]. If it succeeds,
+    /// its result is the text of the [`Reply`] alone: what was sent is neither added to it nor
+    /// compared with it.
     ///
     /// # Errors
     ///

@@ -112,6 +112,7 @@ impl HelperConfig {
     /// The greatest number of tokens that the model writes for a task, its reasoning included.
     /// Each provider gets it under its own field's name. At least 1. Defaults to none; Anthropic's
     /// API, which requires one, then gets 4,096.
+    #[doc(alias = "max_tokens")]
     #[must_use]
     pub fn max_output_tokens(mut self, tokens: u32) -> Self {
         self.http.max_output_tokens = Some(tokens);
@@ -128,6 +129,7 @@ impl HelperConfig {
     }
 
     /// How often a failed call is retried, within the task's time. Defaults to 2.
+    #[doc(alias("retry", "retries", "backoff"))]
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.http.max_retries = retries;
@@ -159,6 +161,7 @@ impl HelperConfig {
 
     /// Most requests in any 60 seconds, retries included; further ones wait, within their task's
     /// time. At least 1. Defaults to no limit.
+    #[doc(alias("rate limit", "throttle"))]
     #[must_use]
     pub fn requests_per_minute(mut self, requests: u32) -> Self {
         self.http.requests_per_minute = Some(requests);

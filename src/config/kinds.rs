@@ -69,7 +69,7 @@ impl<'de> Deserialize<'de> for BackendType {
     }
 }
 
-/// What happens when a helper's kept results reach their bound.
+/// The action when a helper's kept results reach their bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum WhenResultsFull {

@@ -34,7 +34,7 @@ pub use provider::Provider;
 ///
 /// Every setter states its default. The configuration is validated when the helper is created.
 /// `Debug` never shows the key. Can be read from JSON with the field names of the Python
-/// prototype:
+/// prototype; [`guide::json`](crate::guide::json) lists every field:
 ///
 /// ```
 /// use automation_assistant::HelperConfig;
@@ -113,6 +113,7 @@ impl HelperConfig {
     }
 
     /// How many tasks run at once; each takes one OS thread. 1 to 256. Defaults to 1.
+    #[doc(alias("thread pool", "worker pool"))]
     #[must_use]
     pub fn max_concurrent_tasks(mut self, threads: usize) -> Self {
         self.max_concurrent_tasks = threads;
@@ -140,6 +141,7 @@ impl HelperConfig {
     /// environment (`OPENAI_BASE_URL`, `OPIK_URL_OVERRIDE`, `ANTHROPIC_BASE_URL`), then to the
     /// provider's own address; for Local, to the embedded engine. (Anthropic's default has no
     /// version part; a URL with one means the same.)
+    #[doc(alias = "base_url")]
     #[must_use]
     pub fn api_endpoint(mut self, url: impl Into<String>) -> Self {
         self.api_endpoint = Some(url.into());
@@ -156,6 +158,7 @@ impl HelperConfig {
 
     /// A field of the provider's request body, passed unchanged (`temperature`, `seed`, …); for
     /// the embedded engine `latency_ms` (its simulated latency in milliseconds).
+    #[doc(alias = "temperature")]
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.custom_params.insert(key.into(), bounded(value.into()));
@@ -170,6 +173,7 @@ impl HelperConfig {
     }
 
     /// Instructions to the model, sent before every prompt. Defaults to none.
+    #[doc(alias = "system message")]
     #[must_use]
     pub fn system_prompt(mut self, text: impl Into<String>) -> Self {
         self.system_prompt = Some(text.into());
@@ -246,7 +250,7 @@ impl HelperConfig {
         self
     }
 
-    /// What happens when kept results reach their bound. Defaults to
+    /// The action when kept results reach their bound. Defaults to
     /// [`WhenResultsFull::DropOldest`].
     #[must_use]
     pub fn when_results_full(mut self, choice: WhenResultsFull) -> Self {
@@ -276,6 +280,7 @@ impl HelperConfig {
 
     /// The prices of tokens, for [`Task::cost`](crate::Task::cost). Defaults to none: the cost is
     /// then `None`.
+    #[doc(alias = "cost")]
     #[must_use]
     pub fn prices(mut self, prices: Prices) -> Self {
         self.prices = Some(Arc::new(prices));

@@ -42,10 +42,9 @@ const CANCEL_WAIT: &str = "cancel_wait";
 /// apply no policy: pass them the helpers that [`admitted`](Self::admitted) returns.
 ///
 /// ```
-/// use automation_assistant::{
-///     AdmissionControl, AdmissionPolicy, AutomationAssistantManager, CloudAction,
-///     create_local_helper,
-/// };
+/// use automation_assistant::{AutomationAssistantManager, create_local_helper};
+/// use automation_assistant::device::{AdmissionPolicy, CloudAction};
+/// use automation_assistant::together::AdmissionControl;
 /// use std::time::Duration;
 ///
 /// let manager = AutomationAssistantManager::new(2);
@@ -228,10 +227,9 @@ impl AdmissionControl {
     /// once, at the place of the first. The list may be empty.
     ///
     /// ```
-    /// use automation_assistant::{
-    ///     AdmissionControl, AutomationAssistantManager, DeviceProfile, TaskRequest, Together,
-    ///     Want, create_local_helper,
-    /// };
+    /// use automation_assistant::{AutomationAssistantManager, TaskRequest, create_local_helper};
+    /// use automation_assistant::device::DeviceProfile;
+    /// use automation_assistant::together::{AdmissionControl, Together, Want};
     ///
     /// let manager = AutomationAssistantManager::new(2);
     /// let helpers = [create_local_helper(&manager, "a")?, create_local_helper(&manager, "b")?];

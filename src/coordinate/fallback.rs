@@ -95,6 +95,7 @@ impl Fallback {
     /// # Errors
     ///
     /// As [`run`](Self::run).
+    #[doc(alias = "failover")]
     pub fn ask(
         &self,
         manager: &AutomationAssistantManager,

@@ -53,6 +53,7 @@ impl Together<'_> {
     /// # Errors
     ///
     /// [`Error::InvalidRequest`] for an empty list; every other failure is in the answers.
+    #[doc(alias = "parallel")]
     pub fn fan_out(
         &self,
         helpers: &[HelperId],

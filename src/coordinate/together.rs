@@ -66,9 +66,8 @@ impl SpeechCallback {
 /// [`AdmissionControl::admitted`](crate::AdmissionControl::admitted) returns.
 ///
 /// ```
-/// use automation_assistant::{
-///     AutomationAssistantManager, TaskRequest, Together, create_local_helper,
-/// };
+/// use automation_assistant::{AutomationAssistantManager, TaskRequest, create_local_helper};
+/// use automation_assistant::together::Together;
 ///
 /// let manager = AutomationAssistantManager::new(2);
 /// let helpers = [create_local_helper(&manager, "a")?, create_local_helper(&manager, "b")?];
@@ -146,6 +145,10 @@ impl<'a> Together<'a> {
     /// [`race`](Self::race), each stage of a [`pipeline`](Self::pipeline). It runs on the thread
     /// of the call; a panic in it is caught. Defaults to none.
     ///
+    /// The `Together` keeps what the closure borrows until it is dropped. A program that reads a
+    /// borrowed value afterwards makes the call in one expression, as here, or drops the
+    /// `Together` first.
+    ///
     /// ```
     /// use automation_assistant::together::Together;
     /// use automation_assistant::{AutomationAssistantManager, TaskRequest, create_local_helper};
@@ -154,12 +157,14 @@ impl<'a> Together<'a> {
     /// let helpers = [create_local_helper(&manager, "a")?, create_local_helper(&manager, "b")?];
     /// let requests: Vec<TaskRequest> = (1..=10).map(|n| format!("page {n}").into()).collect();
     /// let mut done = 0;
-    /// let together = Together::new(&manager).on_answer(|answer| {
-    ///     done += 1;
-    ///     println!("{done} of 10: {}", answer.text().unwrap_or("no answer"));
-    /// });
-    /// let answers = together.batch(&helpers, &requests)?;
+    /// let answers = Together::new(&manager)
+    ///     .on_answer(|answer| {
+    ///         done += 1;
+    ///         println!("{done} of 10: {}", answer.text().unwrap_or("no answer"));
+    ///     })
+    ///     .batch(&helpers, &requests)?;
     /// assert!(answers.iter().all(|answer| answer.is_success()));
+    /// assert_eq!(done, 10);
     /// # Ok::<(), automation_assistant::Error>(())
     /// ```
     #[must_use]

@@ -3,7 +3,7 @@
 use super::Debrief;
 use crate::task_error::ErrorKind;
 
-/// From this share of all events on, a kind of error is worth a sentence: one in a hundred.
+/// Smallest share of all events for which a kind of error gets a sentence: one in a hundred.
 const WORTH_A_SENTENCE: f64 = 0.01;
 
 /// The sentences, for the most frequent kind of error first.
@@ -21,7 +21,7 @@ pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
     sentences
 }
 
-/// The sentences about what was lost or left behind.
+/// The sentences about lost lines, results, traces and threads.
 pub(super) fn losses(debrief: &Debrief) -> Vec<String> {
     let counts = &debrief.counts;
     let mut sentences = Vec::new();
@@ -48,7 +48,7 @@ pub(super) fn losses(debrief: &Debrief) -> Vec<String> {
     sentences
 }
 
-/// What to do about errors of this kind.
+/// Advice for errors of this kind.
 pub(super) fn for_kind(name: &str) -> Option<&'static str> {
     let is = |kind: ErrorKind| kind.as_str() == name;
     let advice = [

@@ -7,7 +7,7 @@ use crate::number::fixed;
 /// Characters of the longest bar of a histogram.
 const BAR_WIDTH: u64 = 30;
 
-/// Rows of a histogram; where there would be more, neighbours are put together.
+/// Rows of a histogram; where there would be more, adjacent rows are merged.
 const ROWS_MAX: usize = 12;
 
 /// Characters of a sparkline, likewise.
@@ -16,7 +16,7 @@ const SPARKS_MAX: usize = 24;
 /// A character for each eighth of the greatest count.
 const SPARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The rows between round numbers, with neighbours put together where more than `rows_max`
+/// The rows between round numbers, with adjacent rows merged where more than `rows_max`
 /// hold values. Empty where a single row would show no more than the percentiles do.
 fn merged(stats: &BackendStats, rows_max: usize) -> Vec<Row> {
     let rows = stats.latency.rows();
@@ -36,14 +36,14 @@ fn most(rows: &[Row]) -> u64 {
     rows.iter().map(|row| row.count).max().unwrap_or(1).max(1)
 }
 
-/// A count on a scale whose end is `most`; what is there is seen, however little it is.
+/// A count on a scale whose end is `most`; a count above zero gives at least 1.
 fn scaled(count: u64, most: u64, end: u64) -> usize {
     let size = (u128::from(count) * u128::from(end)).div_ceil(u128::from(most));
     usize::try_from(size).unwrap_or(0)
 }
 
-/// How latencies spread, in one line: `200ms ▂█▅▁ 5s`. Steps are equal on a scale of 1, 2, 5,
-/// 10 and so on. Nothing where all are alike.
+/// The distribution of latencies in one line: `200ms ▂█▅▁ 5s`. Steps are equal on a scale of 1, 2,
+/// 5, 10 and so on. `None` where all are alike.
 pub(super) fn sparkline(stats: &BackendStats) -> Option<String> {
     let rows = merged(stats, SPARKS_MAX);
     let (first, last, most) = (rows.first()?, rows.last()?, most(&rows));
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn edges_are_told_in_the_unit_that_fits_them() {
+    fn edges_are_printed_in_the_unit_that_fits_them() {
         for (ms, text) in [
             (1e-6, "1ns"),
             (5e-4, "500ns"),

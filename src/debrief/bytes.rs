@@ -15,7 +15,7 @@ pub(super) const SMALL_POWERS: [u64; 9] =
     [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// The number whose eight digits are the word's bytes, the first in the lowest byte:
-/// neighbours are put together three times.
+/// adjacent digits are combined three times.
 pub(super) const fn eight_digits(word: u64) -> u64 {
     let pairs = (word * 10 + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;

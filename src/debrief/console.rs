@@ -116,10 +116,10 @@ pub(super) fn wrapped(f: &mut fmt::Formatter<'_>, first: &str, text: &str) -> fm
                 f.write_char(' ')?;
                 column += 1;
             }
-            let room = word.char_indices().nth(WIDTH - column);
-            let (piece, rest) = word.split_at(room.map_or(word.len(), |(at, _)| at));
-            f.write_str(piece)?;
-            column += piece.chars().count();
+            let end = word.char_indices().nth(WIDTH - column);
+            let (head, rest) = word.split_at(end.map_or(word.len(), |(at, _)| at));
+            f.write_str(head)?;
+            column += head.chars().count();
             word = rest;
         }
     }

@@ -1,5 +1,7 @@
 //! A number in a line, and its value.
 
+use crate::number::scientific;
+
 /// A number as it stands, and its digits as far as a `u64` holds them.
 #[derive(Clone, Copy)]
 pub(super) struct Digits<'a> {
@@ -27,7 +29,8 @@ impl Digits<'_> {
                 return self.mantissa as f64 / power;
             }
         }
-        // Rare: more digits than any clock of ours tells, or an exponent.
-        serde_json::from_slice(self.raw).unwrap_or(f64::NAN)
+        // Rare: more digits than our clocks have, or an exponent.
+        let text = std::str::from_utf8(self.raw).ok();
+        text.and_then(scientific).filter(|value| value.is_finite()).unwrap_or(f64::NAN)
     }
 }

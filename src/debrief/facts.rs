@@ -1,4 +1,4 @@
-//! Sentences about the counts, shared by the reports for people. What there is none of makes no
+//! Sentences about the counts, shared by the reports for people. A count of zero has no
 //! sentence.
 
 use super::stats::BackendStats;
@@ -20,7 +20,7 @@ pub(super) fn summary(debrief: &Debrief) -> [(&'static str, String); 6] {
     ]
 }
 
-/// What makes a failure rate this health, behind a colon.
+/// The failure rates that have this health, for the text after a colon.
 pub(super) fn health_rule(health: Health) -> &'static str {
     match health {
         Health::Ok => "less than 5 % is OK",
@@ -72,15 +72,15 @@ pub(super) fn tasks(debrief: &Debrief) -> Vec<String> {
         facts.push(format!("Attempts: {} (retried: {})", counts.attempts.total(), counts.retried));
     }
     let tokens = &counts.tokens;
-    if tokens.told > 0 {
+    if tokens.reported > 0 {
         let (prompt, completion) = (tokens.prompt, tokens.completion);
         let missing = match tokens.missing {
             0 => String::new(),
             missing => format!(", not by {missing}"),
         };
-        let told = tokens.told;
+        let reported = tokens.reported;
         facts.push(format!(
-            "Tokens: {prompt} prompt, {completion} completion (reported by {told}{missing})"
+            "Tokens: {prompt} prompt, {completion} completion (reported by {reported}{missing})"
         ));
     }
     let costs = &counts.costs;

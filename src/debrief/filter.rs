@@ -21,30 +21,30 @@ pub struct LineFilter {
 }
 
 impl LineFilter {
-    /// A filter that takes in all lines.
+    /// A filter that reads all lines.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in lines of this moment or a later one. Defaults to the beginning of time.
+    /// Reads lines of this moment or a later one. Defaults to no beginning.
     pub fn since(mut self, moment: SystemTime) -> Self {
         self.since = Some(unix_time(moment));
         self
     }
 
-    /// Takes in lines from before this moment. Defaults to the end of time.
+    /// Reads lines from before this moment. Defaults to no end.
     pub fn until(mut self, moment: SystemTime) -> Self {
         self.until = Some(unix_time(moment));
         self
     }
 
-    /// Takes in lines of the run with this id. Defaults to all runs.
+    /// Reads lines of the run with this id. Defaults to all runs.
     pub fn run(mut self, id: impl Into<String>) -> Self {
         self.run = Some(id.into());
         self
     }
 
-    /// Takes in lines of the backend with this name, and lines that name none. Of other
+    /// Reads lines of the backend with this name, and lines that name none. Of other
     /// backends' lines the run and the sequence number still count, so that they are not
     /// missed. Defaults to all backends.
     pub fn backend(mut self, name: impl Into<String>) -> Self {

@@ -25,7 +25,7 @@ const NO_BACKEND: &str = "(no backend)";
 /// The counts of one backend.
 #[derive(Clone, Default)]
 pub(super) struct Backend {
-    /// As it stands in the file, to find it again without decoding; not for long names.
+    /// The name's bytes in the file, to find it again without decoding; none for long names.
     raw: Option<Vec<u8>>,
     pub(super) name: String,
     /// By [`Counted`].
@@ -48,15 +48,15 @@ pub(super) struct Spent {
     pub(super) first_byte: f64,
     /// After the first byte.
     pub(super) rest: f64,
-    /// Of calls that tell of no first byte.
+    /// Of calls whose lines have no first-byte time.
     pub(super) whole: f64,
 }
 
-/// What of a line counts.
+/// The part of a line that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineScope {
     All,
-    /// That it is one of its run's lines.
+    /// Only its run and sequence number.
     RunAlone,
     Nothing,
 }
@@ -87,7 +87,7 @@ pub(super) struct Counts {
     pub(super) admissions: Ways,
     /// Events whose names are not the library's own.
     pub(super) others: Ways,
-    /// How often, and how long in all, the device slept during tasks.
+    /// How often, and how long in all, the device was suspended during tasks.
     pub(super) suspended: Histogram,
     pub(super) traces: Traces,
     pub(super) results_dropped: u64,
@@ -112,7 +112,7 @@ impl Counts {
         Self { filter: Some(filter), ..Self::default() }
     }
 
-    /// Adds a line. `record` is room for what stands in it.
+    /// Adds a line. `record` is scratch space for its fields.
     pub(super) fn add(&mut self, found: FoundLine<'_>, record: &mut Record) {
         let (line, ended) = match found {
             FoundLine::TooLong => {

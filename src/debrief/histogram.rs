@@ -18,8 +18,8 @@ const STEPS: usize = 1 << STEP_BITS;
 const MANTISSA_BITS: u32 = 52;
 const EXPONENT_BIAS: u64 = 1023;
 
-/// Powers of two covered, of a millisecond: from 2^-14 (61 ns) to 2^34 (198 days). What lies
-/// outside is counted in the outermost bucket.
+/// Powers of two covered, of a millisecond: from 2^-14 (61 ns) to 2^34 (198 days). Values
+/// outside are counted in the outermost bucket.
 const POWER_MIN: i32 = -14;
 const POWERS: usize = 48;
 

@@ -150,7 +150,7 @@ pub(super) struct RunRow {
 pub(super) struct History {
     pub(super) timeline: Timeline,
     pub(super) runs: Vec<RunRow>,
-    /// Rows that made room for later ones.
+    /// Rows dropped for later ones.
     pub(super) earlier_runs: u64,
     current_run: usize,
 }

@@ -104,7 +104,7 @@ fn tokens(debrief: &Debrief) -> Value {
     json!({
         "prompt": tokens.prompt,
         "completion": tokens.completion,
-        "told": tokens.told,
+        "told": tokens.reported,
         "missing": tokens.missing,
     })
 }

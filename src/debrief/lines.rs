@@ -6,7 +6,7 @@ use std::io::{self, BufRead, ErrorKind, Read};
 /// 1.5 KiB; a longer one than this is counted and skipped.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// What stands between two newlines.
+/// The bytes between two newlines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FoundLine<'a> {
     /// A line without its newline, or several that NUL bytes part.
@@ -26,7 +26,7 @@ pub(super) fn each_line(
     let mut lines = LineBuffer::new();
     let mut total = 0;
     loop {
-        let read = match reader.read(lines.room()) {
+        let read = match reader.read(lines.space()) {
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
@@ -42,7 +42,7 @@ pub(super) fn each_line(
     Ok(())
 }
 
-/// Finds lines in bytes that come in pieces.
+/// Finds lines in bytes that arrive in chunks.
 #[derive(Clone)]
 pub(super) struct LineBuffer {
     buffer: Vec<u8>,
@@ -58,11 +58,11 @@ impl LineBuffer {
     }
 
     /// Where the next bytes belong; never empty.
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    pub(super) fn space(&mut self) -> &mut [u8] {
         self.buffer.get_mut(self.filled..).unwrap_or_default()
     }
 
-    /// Takes note of so many bytes put into [`room`](Self::room); hands out whole lines.
+    /// Takes the number of bytes written to [`space`](Self::space); calls back with complete lines.
     pub(super) fn filled(&mut self, read: usize, each: &mut impl FnMut(FoundLine<'_>)) {
         let end = self.filled + read;
         let block = self.buffer.get(..end).unwrap_or_default();
@@ -70,11 +70,11 @@ impl LineBuffer {
         self.buffer.copy_within(used..end, 0);
         self.filled = end - used;
         if self.filled == BUFFER_BYTES {
-            self.filled = make_room(&mut self.buffer, &mut self.skipping, each);
+            self.filled = free_space(&mut self.buffer, &mut self.skipping, each);
         }
     }
 
-    /// What no newline has ended yet.
+    /// The bytes after the final newline so far.
     pub(super) fn unended(&self) -> Option<FoundLine<'_>> {
         let mut rest = self.buffer.get(..self.filled).unwrap_or_default();
         if self.skipping {
@@ -87,7 +87,7 @@ impl LineBuffer {
 /// Empties a buffer without a newline, down to what may be the beginning of a line; returns
 /// the length of that. NUL bytes, which a power loss leaves in any number, end a line that is
 /// too long as a newline does: what stands behind them may be whole.
-fn make_room(
+fn free_space(
     buffer: &mut [u8],
     skipping: &mut bool,
     each: &mut impl FnMut(FoundLine<'_>),
@@ -106,7 +106,7 @@ fn make_room(
     buffer.len() - last - 1
 }
 
-/// What is left of a line that is too long.
+/// The rest of a line that is too long.
 fn from_first_nul(line: &[u8]) -> &[u8] {
     let first = line.iter().position(|byte| *byte == 0).unwrap_or(line.len());
     line.get(first..).unwrap_or_default()
@@ -150,9 +150,9 @@ mod tests {
     struct Trickle<'a>(&'a [u8], usize);
 
     impl Read for Trickle<'_> {
-        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            let step = self.1.min(room.len());
-            self.0.read(room.get_mut(..step).unwrap())
+        fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+            let step = self.1.min(space.len());
+            self.0.read(space.get_mut(..step).unwrap())
         }
     }
 
@@ -192,10 +192,10 @@ mod tests {
     struct Fails<'a>(Option<ErrorKind>, &'a [u8]);
 
     impl Read for Fails<'_> {
-        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
             match self.0.take() {
                 Some(kind) => Err(kind.into()),
-                None => self.1.read(room),
+                None => self.1.read(space),
             }
         }
     }

@@ -26,7 +26,7 @@ pub struct LiveDebrief {
 }
 
 impl LiveDebrief {
-    /// A report of nothing yet, which takes in the lines that the filter lets through.
+    /// An empty report, which reads the lines that pass the filter.
     pub fn new(filter: LineFilter) -> Self {
         Self { counts: Counts::filtered(filter.into_hook()), ..Self::default() }
     }
@@ -35,9 +35,9 @@ impl LiveDebrief {
     pub fn add(&mut self, mut bytes: &[u8]) {
         let Self { counts, record, lines } = self;
         while !bytes.is_empty() {
-            let room = lines.room();
-            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
-            room.iter_mut().zip(now).for_each(|(place, byte)| *place = *byte);
+            let space = lines.space();
+            let (now, later) = bytes.split_at(bytes.len().min(space.len()));
+            space.iter_mut().zip(now).for_each(|(place, byte)| *place = *byte);
             lines.filled(now.len(), &mut |found| counts.add(found, record));
             bytes = later;
         }
@@ -55,7 +55,7 @@ impl LiveDebrief {
 }
 
 impl Default for LiveDebrief {
-    /// A report of nothing yet, which takes in all lines.
+    /// An empty report, which reads all lines.
     fn default() -> Self {
         Self { counts: Counts::default(), record: Record::default(), lines: LineBuffer::new() }
     }

@@ -50,8 +50,8 @@ use stats::{ReportParts, Sums, TimePart};
 /// The report on an audit file.
 ///
 /// `Display` prints it for a console; [`to_markdown`](Self::to_markdown) and
-/// [`to_json`](Self::to_json) have the same content. What is whole in a damaged file counts, and
-/// the damage is reported.
+/// [`to_json`](Self::to_json) have the same content. The complete lines of a damaged file count,
+/// and the damage is reported.
 ///
 /// A task that was cancelled or stopped counts as an error, as in the prototype: its kind
 /// (`cancelled`, `terminated`) is in the file, and the list of error kinds tells how many there were.
@@ -59,7 +59,9 @@ use stats::{ReportParts, Sums, TimePart};
 /// ```
 /// use automation_assistant::Debrief;
 ///
-/// let lines = r#"{"run_id":"a","event":"backend_call","backend":"B","latency_ms":5.0,"success":true}"#;
+/// let lines = r#"{"run_id": "a", "event": "backend_call", "backend": "ChatGPT (gpt-4o)", "#
+///     .to_owned()
+///     + r#""latency_ms": 5.0, "success": true}"#;
 /// let debrief = Debrief::from_reader(lines.as_bytes()).unwrap();
 /// assert_eq!(debrief.total_events(), 1);
 /// assert_eq!(debrief.backends()[0].p50_latency_ms, 5.0);
@@ -80,6 +82,7 @@ impl Debrief {
     ///
     /// [`Error::Io`] if the file cannot be opened or read, or is a pipe or a device (whose bytes
     /// [`from_reader`](Self::from_reader) reads). Lines that cannot be read are no error.
+    #[doc(alias = "report")]
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::from_path_with_progress(path, |_, _| ())
     }
@@ -126,7 +129,8 @@ impl Debrief {
         Self { counts, backends, top_errors, times }
     }
 
-    /// Distinct runs. (A lower bound where more than 14,000 runs stand in no order.)
+    /// The number of distinct runs; a lower bound if a file holds more than 14,000 runs out of
+    /// order.
     pub fn total_runs(&self) -> u64 {
         self.counts.runs.total
     }
@@ -219,7 +223,7 @@ impl Debrief {
         json::report(self)
     }
 
-    /// What changed since another report, of an earlier file or span say, and whether it can be
+    /// The differences from another report, of an earlier file or span say, and whether they can be
     /// chance.
     pub fn compare(&self, before: &Self) -> Comparison {
         Comparison::new(before, self)

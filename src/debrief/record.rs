@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::lenient::exact_text;
+
 /// The numbers that the report reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NumberField {
@@ -66,14 +68,9 @@ impl<'a> RawText<'a> {
 
     /// The text itself.
     pub(super) fn decode(self) -> Cow<'a, str> {
-        if !self.escaped {
-            return String::from_utf8_lossy(self.raw);
-        }
-        let quoted = [b"\"", self.raw, b"\""].concat();
-        match serde_json::from_slice(&quoted) {
-            Ok(text) => Cow::Owned(text),
-            Err(_) => Cow::Owned(String::from_utf8_lossy(self.raw).into_owned()),
-        }
+        let text = String::from_utf8_lossy(self.raw);
+        let decoded = if self.escaped { exact_text(&format!("\"{text}\"")) } else { None };
+        decoded.map_or(text, Cow::Owned)
     }
 }
 

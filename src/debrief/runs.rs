@@ -49,7 +49,7 @@ pub(super) struct Runs {
     pub(super) totals: RunTotals,
 }
 
-/// What is known of all runs.
+/// The totals over all runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RunTotals {
     /// Distinct run ids.
@@ -129,7 +129,7 @@ impl Runs {
         }
     }
 
-    /// Makes room by settling the run that was silent longest.
+    /// Frees a place by settling the run without a line for longest.
     fn activate(&mut self, run: SeenRun) -> usize {
         if self.active.len() < ACTIVE_MAX {
             self.active.push(run);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_mix_are_told_apart() {
+    fn interleaved_runs_are_distinguished() {
         let found = totals(&[
             ("b", Some(1), false),
             ("a", Some(1), false),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_remembered_up_to_the_bound_and_one_more_is_told() {
+    fn ids_are_remembered_up_to_the_bound_and_one_more_is_reported() {
         let found = |count: usize| {
             let mut runs = Runs::default();
             for run in (0..count).rev() {

@@ -1,4 +1,6 @@
-//! What a report knows: counts, and the numbers that follow from them.
+//! The content of a report: counts, and the numbers that follow from them.
+
+use std::fmt;
 
 use super::fold::{Backend, Counted, Counts, Spent};
 use super::health::failure_rate;
@@ -13,14 +15,14 @@ const TOP_ERRORS: usize = 10;
 
 /// One backend's calls over all runs: its `helper_spawn`, `backend_call` and `task_complete`
 /// events together.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct BackendStats {
     /// The backend's name.
     pub name: String,
-    /// Events of it.
+    /// The number of its events.
     pub calls: u64,
-    /// Of those, the ones that failed.
+    /// The number of its events that failed.
     pub errors: u64,
     /// Average of its latencies above zero, in milliseconds; 0 where there is none.
     pub avg_latency_ms: f64,
@@ -62,6 +64,25 @@ impl BackendStats {
     pub(super) fn repeats(&self) -> f64 {
         let facts = self.attempts.total().max(self.tasks.total()).max(1);
         self.calls as f64 / facts as f64
+    }
+}
+
+/// The public fields. The latency histogram behind them has about 2,000 counts.
+impl fmt::Debug for BackendStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendStats")
+            .field("name", &self.name)
+            .field("calls", &self.calls)
+            .field("errors", &self.errors)
+            .field("avg_latency_ms", &self.avg_latency_ms)
+            .field("p50_latency_ms", &self.p50_latency_ms)
+            .field("p95_latency_ms", &self.p95_latency_ms)
+            .field("p99_latency_ms", &self.p99_latency_ms)
+            .field("max_latency_ms", &self.max_latency_ms)
+            .field("prompt_tokens", &self.prompt_tokens)
+            .field("completion_tokens", &self.completion_tokens)
+            .field("usage_missing", &self.usage_missing)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,9 +144,9 @@ pub(super) struct ReportParts {
 impl ReportParts {
     pub(super) fn new(counts: Counts) -> Self {
         // Each call's own tokens, where calls report them; a task's are their sum.
-        let calls_tell = counts.backends.iter().any(|backend| backend.tokens.told > 0);
-        let tasks_tell = counts.backends.iter().any(|backend| backend.task_tokens.told > 0);
-        let by_call = calls_tell || !tasks_tell;
+        let calls_report = counts.backends.iter().any(|backend| backend.tokens.reported > 0);
+        let tasks_report = counts.backends.iter().any(|backend| backend.task_tokens.reported > 0);
+        let by_call = calls_report || !tasks_report;
         let stats = |backend| backend_stats(backend, by_call);
         let mut backends: Vec<_> = counts.backends.into_iter().map(stats).collect();
         sort_short(&mut backends, |a, b| a.name < b.name);

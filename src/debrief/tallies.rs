@@ -17,14 +17,14 @@ pub(super) const NAME_BYTES_MAX: usize = 256;
 /// Longest text of an error that is kept, in bytes.
 const ERROR_BYTES_MAX: usize = 512;
 
-/// Name of what was beyond a bound.
+/// The name of all names beyond a bound.
 pub(super) const OTHERS: &str = "(others)";
 
 /// Text of an error that a line does not name.
 const NO_ERROR: &str = "(no error text)";
 
-/// Texts with counts, in bounded memory: when all places are taken, the rarest text makes
-/// room, and its count goes to the others. Texts that are frequent throughout stay.
+/// Texts with counts, in bounded memory: when all places are taken, the rarest text is
+/// dropped, and its count is added to the others. Texts that are frequent throughout stay.
 #[derive(Clone, Default)]
 pub(super) struct Errors {
     places: Vec<(Vec<u8>, ErrorCount)>,
@@ -68,7 +68,7 @@ pub(super) struct Tokens {
     pub(super) prompt: u64,
     pub(super) completion: u64,
     /// Lines that reported tokens.
-    pub(super) told: u64,
+    pub(super) reported: u64,
     /// Lines of success without tokens.
     pub(super) missing: u64,
 }
@@ -86,7 +86,7 @@ pub(super) struct Costs {
     pub(super) usage_missing: u64,
 }
 
-/// What was odd in servers' replies and read all the same.
+/// Deviations in servers' replies that were accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Oddities {
     pub(super) count: u64,
@@ -168,7 +168,7 @@ impl Tokens {
     pub(super) fn add(&mut self, record: &LineFields<'_>, success: bool) {
         let numbers = [NumberField::PromptTokens, NumberField::CompletionTokens];
         if numbers.iter().any(|number| record.count(*number).is_some()) {
-            self.told += 1;
+            self.reported += 1;
             add(&mut self.prompt, record, NumberField::PromptTokens);
             add(&mut self.completion, record, NumberField::CompletionTokens);
         } else {
@@ -180,7 +180,7 @@ impl Tokens {
         Self {
             prompt: self.prompt.saturating_add(other.prompt),
             completion: self.completion.saturating_add(other.completion),
-            told: self.told + other.told,
+            reported: self.reported + other.reported,
             missing: self.missing + other.missing,
         }
     }

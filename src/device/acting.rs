@@ -33,7 +33,7 @@ impl DeviceReader {
     /// use automation_assistant::TaskRequest;
     /// use automation_assistant::device::DeviceReader;
     ///
-    /// let mut request = TaskRequest::new("Tell me on my phone when the battery is low.");
+    /// let mut request = TaskRequest::new("Notify me on my phone when the battery is low.");
     /// let reader = DeviceReader::new().termux(true);
     /// for tool in reader.tools().into_iter().chain(reader.acting_tools()) {
     ///     request = request.shared_tool(tool);
@@ -43,8 +43,8 @@ impl DeviceReader {
         vec![
             tool(
                 "device_notify",
-                "Shows a notification on this device, for its user to read. Call it only to tell \
-                 what the user asked to be told.",
+                "Shows a notification on this device, for its user to read. Call it only to report \
+                 what the user asked for.",
                 ("text", json!({"type": "string", "description": "At most 1000 characters."})),
                 self,
                 notify,

@@ -7,7 +7,7 @@ use std::fmt;
 use super::reading::Reading;
 use super::snapshot::{DeviceSnapshot, bytes};
 
-/// What happens to a cloud task while the device is beyond a limit.
+/// The action for a cloud task while the device is beyond a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum CloudAction {
@@ -173,7 +173,7 @@ impl fmt::Display for Admission {
 /// every task.
 ///
 /// ```
-/// use automation_assistant::{AdmissionPolicy, CloudAction, DeviceSnapshot};
+/// use automation_assistant::device::{AdmissionPolicy, CloudAction, DeviceSnapshot};
 ///
 /// let policy = AdmissionPolicy::new()
 ///     .min_battery_percent(20)
@@ -228,7 +228,7 @@ impl AdmissionPolicy {
         self
     }
 
-    /// What happens to a cloud task while the device is beyond a limit. Defaults to
+    /// The action for a cloud task while the device is beyond a limit. Defaults to
     /// [`CloudAction::Wait`].
     #[must_use]
     pub fn when_beyond(mut self, action: CloudAction) -> Self {

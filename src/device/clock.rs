@@ -161,13 +161,13 @@ pub const MIN_CLOCK_GAP: Duration = Duration::from_secs(1);
 /// Reports, each time it is asked, for how long the device was suspended.
 ///
 /// ```
-/// use automation_assistant::SuspendWatch;
+/// use automation_assistant::device::SuspendWatch;
 ///
 /// let mut watch = SuspendWatch::new();
 /// // … some work, perhaps with the phone in a pocket …
 /// match watch.check() {
 ///     Some(gap) => println!("{gap}"),
-///     None => println!("awake all the time"),
+///     None => println!("never suspended"),
 /// }
 /// ```
 #[derive(Debug, Clone)]

@@ -217,7 +217,7 @@ pub(crate) fn battery(files: &Files<'_>) -> Probed<Battery> {
     let Some(percent) = mean else {
         files.in_time()?;
         return Err(denied.into_inner().unwrap_or_else(|| {
-            NoReading::because(format!("/{SUPPLIES} has no battery that tells its charge"))
+            NoReading::because(format!("/{SUPPLIES} has no battery that reports its charge"))
         }));
     };
     let source = BatterySource::Sysfs;

@@ -22,7 +22,7 @@ pub const DEFAULT_SNAPSHOT_AGE: Duration = Duration::from_secs(10);
 /// Reads the state of the device, with options.
 ///
 /// ```
-/// use automation_assistant::DeviceReader;
+/// use automation_assistant::device::DeviceReader;
 ///
 /// let reader = DeviceReader::new().storage_path("/");
 /// println!("{}", reader.read());
@@ -145,6 +145,7 @@ impl DeviceReader {
 
     /// Space of the file system that holds the storage path. Needs the cargo feature
     /// `rustix`.
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustix")))]
     pub fn storage(&self) -> Reading<Storage> {
         system::storage(&self.storage_path).into()
     }

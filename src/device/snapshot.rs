@@ -21,7 +21,8 @@ use crate::calendar::unix_time;
 /// for a model.
 ///
 /// ```
-/// use automation_assistant::{DeviceSnapshot, TaskRequest};
+/// use automation_assistant::TaskRequest;
+/// use automation_assistant::device::DeviceSnapshot;
 ///
 /// let snapshot = DeviceSnapshot::read();
 /// println!("{snapshot}");

@@ -27,7 +27,7 @@ pub(crate) struct Conversation<'a> {
     pub(super) backend: &'a RemoteBackend,
     pub(super) call: &'a CallContext<'a>,
     tools: Vec<Offer<'a>>,
-    /// What the model and its tools have said since the prompt.
+    /// The replies and tool results since the prompt.
     pub(super) rounds: Vec<Round>,
     /// Whether a call counts as begun. A task's first has begun with the task.
     attempt_open: Cell<bool>,
@@ -35,15 +35,15 @@ pub(crate) struct Conversation<'a> {
     pub(super) delivered: Cell<bool>,
     /// Whether the next request must go over a new connection.
     wants_fresh: Cell<bool>,
-    /// Who runs the model, where a gateway names it.
+    /// The provider that runs the model, where a gateway names it.
     provider: RefCell<Option<String>>,
-    /// What is spoken: the one chosen, or the one that the server named instead.
+    /// The protocol in use: the one chosen, or the one that the server named instead.
     protocol: Cell<Option<&'a dyn Protocol>>,
     /// Why the protocol was changed.
     switched_for: RefCell<Option<TaskError>>,
 }
 
-/// What is known of an attempt, however it ended.
+/// The facts about an attempt with any outcome.
 #[derive(Default)]
 pub(super) struct Facts {
     pub(super) status: Option<u16>,
@@ -67,12 +67,15 @@ impl<'a> Conversation<'a> {
         backend: &'a RemoteBackend,
         call: &'a CallContext<'a>,
     ) -> Result<Self, TaskError> {
-        let offers = call.request().tools.iter().map(|tool| Offer::of(tool.as_ref()));
-        let tools = offers.collect::<Result<_, _>>();
+        let mut tools = Vec::new();
+        for tool in call.request().tools.iter() {
+            let offer = Offer::of(tool.as_ref());
+            tools.push(offer.map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?);
+        }
         Ok(Self {
             backend,
             call,
-            tools: tools.map_err(|why| TaskError::new(ErrorKind::InvalidRequest, why))?,
+            tools,
             rounds: Vec::new(),
             attempt_open: Cell::new(true),
             delivered: Cell::new(false),
@@ -121,6 +124,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Runs the tools that the model wants, in its order, and keeps what they returned.
+    #[inline(never)]
     fn use_tools(&mut self, answer: Completion) -> Result<(), TaskError> {
         let offered = &self.call.request().tools;
         if offered.is_empty() {
@@ -188,7 +192,7 @@ impl<'a> Conversation<'a> {
             };
             waited = None;
             let wait = match failure.retry {
-                // Whoever has heard half an answer must not hear it twice.
+                // A caller that received text must not receive it twice.
                 _ if self.delivered.get() => None,
                 Retry::Changed if std::mem::take(&mut may_change) => continue,
                 Retry::Switched => {
@@ -218,8 +222,8 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// What a task ends with whose last attempt failed so: where the protocol was changed and
-    /// the other one failed too, what the server said first.
+    /// The error of a task whose final attempt failed with `last`; where the protocol was switched
+    /// and the other one failed too, the server's first error.
     fn first_error(&self, last: TaskError) -> TaskError {
         match last.kind() {
             ErrorKind::Cancelled | ErrorKind::Timeout => last,
@@ -228,7 +232,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// No call is under way: what follows is a wait.
+    /// No call is running: a wait follows.
     pub(super) fn withdraw_attempt(&self) {
         if self.attempt_open.replace(false) {
             self.call.withdraw_attempt();
@@ -245,7 +249,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// What is asked of a model of this name.
+    /// The request to a model of this name.
     fn ask_of<'s>(&'s self, model: &'s str) -> Ask<'s> {
         let request = self.call.request();
         let (settings, backend) = (&request.model_settings, self.backend);
@@ -291,12 +295,7 @@ impl<'a> Conversation<'a> {
         let mut response = self.send(facts, &url, Some((body.body(), &ask)), accept)?;
         // The prompt's copy is not needed while the model thinks.
         drop(body);
-        let outcome = if ask.stream {
-            self.streamed(&mut response, facts)
-        } else {
-            self.complete(&mut response, facts)
-        };
-        let completion = outcome.and_then(|draft| draft.finish().map_err(Failure::last))?;
+        let completion = self.receive(&mut response, ask.stream, facts)?;
         if self.switched_for.borrow().is_some() {
             self.backend.protocols.remember(&ask, protocol);
         }
@@ -312,6 +311,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// The model's name, asked from the server if need be.
+    #[inline(never)]
     fn model(&self, facts: &mut Facts) -> Result<&'a str, Failure> {
         let (path, read, found) = match &self.backend.model {
             Model::Named(name) => return Ok(name),
@@ -340,7 +340,7 @@ impl<'a> Conversation<'a> {
         url: &str,
         post: Option<(Body<'_>, &Ask<'_>)>,
         accept: &'static str,
-    ) -> Result<Response<'a>, Failure> {
+    ) -> Result<Box<Response<'a>>, Failure> {
         let headers = &self.backend.headers;
         let body = post.map(|(body, _)| body);
         let fresh = self.wants_fresh.take();

@@ -9,7 +9,7 @@ use crate::task_error::{ErrorKind, TaskError};
 /// Most calls in one reply: a model that wants more has lost its way.
 pub(crate) const CALLS_MAX: usize = 64;
 
-/// What the model has said so far.
+/// The reply so far.
 #[derive(Debug)]
 pub(crate) struct Draft {
     /// All text.
@@ -29,26 +29,26 @@ pub(crate) struct Draft {
     reasoning_joiner: Joiner,
     /// The model's own words for not answering.
     refusal: String,
-    /// What goes back with the tools' results; tool calls are found here alone.
+    /// The parts that are sent back with the tools' results; tool calls are only here.
     pub(crate) parts: Vec<ReplyPart>,
     pub(crate) model: Option<String>,
     pub(crate) usage: TokenCounts,
     pub(crate) finish: Option<FinishReason>,
     /// The stream has said that it is complete.
     pub(crate) is_done: bool,
-    /// What the events since this was last looked at show of the model's work.
+    /// The model's progress in the events since the previous check.
     pub(crate) progress: Option<Progress>,
     /// Bytes kept so far, of every kind.
     kept: usize,
     bytes_max: usize,
 }
 
-/// What an event shows of the model's work.
+/// The model's progress in one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// The model works, and may go on in silence: no limit on idle time begins.
     Working,
-    /// A piece of the answer came: the limit on idle time begins anew.
+    /// A delta of the answer arrived: the limit on idle time begins anew.
     Delta,
 }
 
@@ -188,7 +188,7 @@ impl Draft {
         std::mem::take(&mut self.reasoning)
     }
 
-    /// Notes that a piece of the answer came. Until text has come, a model may think for as
+    /// Notes that a delta of the answer arrived. Before the first text, a model may reason for as
     /// long as the task has time.
     pub(crate) fn show_progress(&mut self) {
         let is_begun = !self.text.is_empty();
@@ -271,7 +271,7 @@ impl Draft {
     }
 }
 
-/// What the model said in one call.
+/// The model's complete reply to one call.
 #[derive(Debug)]
 pub(crate) struct Completion {
     pub(crate) text: String,

@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::http::duration;
 use crate::lenient::{Code, JsonReader, Label, Lenient, Text, read, read_partly, utf8};
 
-/// What separates the messages of several errors.
+/// Separates the messages of several errors.
 const AND: &str = "; ";
 /// Codes of MiniMax's `base_resp`, each with the status that says the same.
 const BASE_CODES: [(u64, u16); 7] =
     [(1002, 429), (1004, 401), (1008, 402), (1026, 400), (1039, 429), (2013, 400), (2049, 401)];
 
-/// An error as providers tell it, in one shape.
+/// A provider's error, in one shape.
 #[derive(Debug, Default)]
 pub(crate) struct ErrorBody {
     pub(crate) message: Option<String>,
@@ -112,7 +112,7 @@ impl ErrorBody {
 
     fn of_object(from: &mut JsonReader<'_>) -> Self {
         let mut parts = ErrorParts::default();
-        from.object(|from, key| parts.take(key, from));
+        from.object(&mut |from, key| parts.take(key, from));
         parts.join()
     }
 }
@@ -229,12 +229,12 @@ impl ErrorParts {
         }
         let is_own = own.message.is_some();
         let mut body = error.error().unwrap_or_default();
-        // What is beside a text says nothing of the protocol's own.
+        // The members beside a text are not of the protocol's own form.
         let is_bare = body.is_bare;
         body.fill(own);
         errors.is_bare = false;
         body.fill(errors);
-        // What a code in the details means is finer than the error's own.
+        // A code in the details is more precise than the error's own.
         detail.is_bare = false;
         if body.kind.is_some() || body.code != Code::None || body.is_error {
             let code = match std::mem::take(&mut detail.code) {

@@ -1,4 +1,4 @@
-//! What a failed call means: the kind of error, and whether another try could mend it.
+//! Classifies a failed call: the kind of error, and whether a retry could succeed.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl Failure {
     }
 }
 
-/// What it means that there is no way through a proxy.
+/// The failure of a call that gets no connection through a proxy.
 fn proxy(name: &str, why: Fault) -> Failure {
     let (what, may_pass) = match why {
         Fault::ProxyRefused(refusal) => (refusal.what, refusal.may_pass),
@@ -76,7 +76,7 @@ fn proxy(name: &str, why: Fault) -> Failure {
     if may_pass { Failure::again(error) } else { Failure::last(error) }
 }
 
-/// What a failure of HTTP means for a task, in words that say what to do.
+/// Maps a failure of HTTP to a task's error, with advice.
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         let network = |what| Self::again(TaskError::new(ErrorKind::Network, what));
@@ -151,7 +151,7 @@ impl From<Fault> for Failure {
     }
 }
 
-/// What the kind of failure is called in our own words, with what to do.
+/// The library's own text for a kind of failure, with advice.
 fn summary(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Authentication => {
@@ -214,7 +214,7 @@ fn kind_of_status(status: u16) -> ErrorKind {
 /// HTTP 200 and say in their body what they are.
 fn telling_status(status: u16, body: &ErrorBody) -> Option<u16> {
     let told = body.numeric_code().filter(|code| (400..600).contains(code));
-    // What the body names as such goes first: gateways answer 400 or 500 for all.
+    // A status in the body takes precedence: gateways answer 400 or 500 for all.
     body.status.or(if status >= 400 { Some(status) } else { told })
 }
 
@@ -222,7 +222,8 @@ fn telling_status(status: u16, body: &ErrorBody) -> Option<u16> {
 pub(crate) fn kind_of(status: u16, body: &ErrorBody, protocol: &dyn Protocol) -> ErrorKind {
     let status = telling_status(status, body);
     match protocol.kind_of_error(status.unwrap_or(0), body) {
-        // Servers give this type to refused keys and unknown models too: the status tells more.
+        // Servers give this type to rejected keys and unknown models too: the status is more
+        // precise.
         Some(ErrorKind::InvalidRequest) => match status {
             Some(status @ 400..=499) => kind_of_status(status),
             _ => ErrorKind::InvalidRequest,
@@ -236,7 +237,7 @@ pub(crate) fn kind_of(status: u16, body: &ErrorBody, protocol: &dyn Protocol) ->
     }
 }
 
-/// An error with everything typed that the provider told. What it told in free text is not in
+/// An error with all typed facts from the provider. Its free text is not in
 /// it yet: that must be scrubbed first.
 pub(crate) fn provider_error(
     kind: ErrorKind,
@@ -272,7 +273,7 @@ pub(crate) fn may_retry(status: u16, kind: ErrorKind, asked: Option<bool>) -> bo
         | ErrorKind::PermissionDenied
         | ErrorKind::ContextLengthExceeded
         | ErrorKind::ContentFiltered => false,
-        // Nor this: what is too large stays so.
+        // Nor this: a request that is too large stays so.
         _ if status == 413 => false,
         _ if asked.is_some() => asked == Some(true),
         ErrorKind::RateLimited | ErrorKind::Server => true,

@@ -1,4 +1,4 @@
-//! JSON written piece by piece, so that a provider's opaque JSON goes out as it came; and the
+//! JSON written part by part, so that a provider's opaque JSON goes out as it came; and the
 //! elements of a list as they stand.
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a conversation is made of, whatever protocol it is written in.
+//! The parts of a conversation, for every protocol.
 
 use crate::engine::json::Json;
 use crate::task::{Image, Role, TaskRequest};
@@ -72,11 +72,11 @@ pub(crate) type Opaque = Box<str>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReplyPart {
     pub(crate) content: Content,
-    /// What goes back in this part's place, where the provider wants its own form of it back.
+    /// Sent back in this part's place, where the provider requires its own form of it.
     pub(crate) opaque: Option<Opaque>,
 }
 
-/// What a part of a reply says to us.
+/// The meaning of a part of a reply.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Content {
     /// Nothing: it is the provider's own.
@@ -97,7 +97,7 @@ pub(crate) struct ToolCall {
     pub(crate) arguments: String,
 }
 
-/// What came of a tool call.
+/// The result of a tool call.
 #[derive(Debug, Clone)]
 pub(crate) struct ToolResult {
     /// The id of its call.

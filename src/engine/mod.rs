@@ -55,14 +55,14 @@ const OF_THE_REQUEST: [&str; 11] = [
 /// A name that is refused is quoted up to so many bytes: it may be a key that slipped.
 const HEADER_NAME_BYTES_SHOWN: usize = 20;
 
-/// What a provider's file decides about a helper's backend.
+/// A provider's choices for a helper's backend.
 pub(crate) struct Plan {
     name: String,
     endpoint: Endpoint,
     protocols: Box<dyn Protocols>,
     model: Model,
     headers: Vec<(&'static str, String)>,
-    /// What must never be shown of the headers.
+    /// The header values that must never be shown.
     keys: Vec<Secret>,
 }
 
@@ -214,7 +214,8 @@ impl RemoteBackend {
 
 /// The headers that the program sets.
 fn further_headers(config: &HelperConfig) -> Result<Vec<(HeaderName, String)>, Error> {
-    let valid = |(name, value): (&String, &Value)| {
+    let mut headers = Vec::new();
+    for (name, value) in &config.http.headers.0 {
         let found = HeaderName::from_bytes(name.as_bytes());
         let Some(header) = found.ok().filter(|name| !OF_THE_REQUEST.contains(&name.as_str()))
         else {
@@ -224,9 +225,9 @@ fn further_headers(config: &HelperConfig) -> Result<Vec<(HeaderName, String)>, E
             )));
         };
         let value = value.as_str().unwrap_or_default();
-        Ok((header, header_value("the value of a header", value)?))
-    };
-    config.http.headers.0.iter().map(valid).collect()
+        headers.push((header, header_value("the value of a header", value)?));
+    }
+    Ok(headers)
 }
 
 /// The accounts that a helper's calls go on.

@@ -1,4 +1,4 @@
-//! What an event of a stream holds, for every protocol alike.
+//! The content of a stream's event, for every protocol alike.
 
 use std::borrow::Cow;
 
@@ -9,12 +9,12 @@ use crate::lenient::{Lenient, Parsed, Text, read, utf8};
 
 /// The end of a stream, as an event's data.
 const DONE: &[u8] = b"[done]";
-/// The beginning of a word that tells of a failure.
+/// The beginning of a word that names a failure.
 const ERROR: &[u8] = b"error";
 /// Said of a body of several complete replies.
 pub(crate) const SEVERAL: &str = "the server's answer is more than one JSON object";
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Payload<'e> {
     /// JSON to be read: an object or a list.
@@ -25,11 +25,11 @@ pub(crate) enum Payload<'e> {
     Nothing,
 }
 
-/// What an event says; what is odd about it is noted on the draft.
+/// The content of an event; deviations are counted on the draft.
 ///
 /// # Errors
 ///
-/// The error that it says instead.
+/// The error in the event.
 pub(crate) fn payload<'e>(
     event: &SseEvent<'e>,
     draft: &mut Draft,
@@ -138,7 +138,7 @@ pub(crate) fn check(kind: &str, error: ErrorField, json: &str) -> Result<(), Bad
     if !is_error && !kind.is_empty() && !json.starts_with('[') {
         return Ok(());
     }
-    // What stands around an error belongs to it.
+    // The members around an error belong to it.
     let error = ErrorBody::parse(json.as_bytes()).or(within);
     match error.or_else(|| is_error.then(ErrorBody::default)) {
         Some(error) => Err(ErrorBody { is_bare: false, ..error }.into()),
@@ -147,7 +147,7 @@ pub(crate) fn check(kind: &str, error: ErrorField, json: &str) -> Result<(), Bad
 }
 
 /// The error that an event's data is or holds. In a stream a text alone is an error like any
-/// other: whoever streams has the right address.
+/// other: a server that streams is the right address.
 fn error(data: &[u8]) -> ErrorBody {
     let error = ErrorBody::parse(data).or_else(|| ErrorBody::parse_inner(data));
     let error = error.unwrap_or_else(|| ErrorBody::of_text(data));

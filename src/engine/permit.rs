@@ -14,6 +14,7 @@ pub(super) struct Permits(Vec<Permit>);
 
 impl Conversation<'_> {
     /// Waits until the limits let a call in; tells how long that took, if it took any time.
+    #[inline(never)]
     pub(super) fn take_permit(&self) -> Result<(Permits, Option<Duration>), TaskError> {
         let began = Instant::now();
         let mut waited = false;
@@ -88,6 +89,7 @@ impl Conversation<'_> {
     }
 
     /// Puts on the accounts what a call took, and what the server said about its limits.
+    #[inline(never)]
     pub(super) fn settle_permit(&self, permit: &Permits, facts: &Facts, failure: Option<&Failure>) {
         if permit.0.is_empty() {
             return;

@@ -48,7 +48,7 @@ pub(crate) trait Protocol: Send + Sync {
         ErrorBody::parse(body)
     }
 
-    /// The kind of failure that an error's code, type, or (where nothing else tells it) fixed
+    /// The kind of failure that an error's code, type, or (where nothing else shows it) fixed
     /// phrases name; nothing where the HTTP status says all.
     fn kind_of_error(&self, status: u16, body: &ErrorBody) -> Option<ErrorKind>;
 
@@ -143,7 +143,7 @@ pub(crate) trait Headers {
     fn get(&self, name: &str) -> Option<&str>;
 }
 
-/// What is asked, for a protocol to write down.
+/// A request for a protocol to serialize.
 pub(crate) struct Ask<'a> {
     pub(crate) model: &'a str,
     pub(crate) request: &'a TaskRequest,
@@ -156,7 +156,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) effort: Option<&'a str>,
     /// The request's tools.
     pub(crate) tools: &'a [Offer<'a>],
-    /// What the model and the tools have said since the prompt.
+    /// The replies and tool results since the prompt.
     pub(crate) rounds: &'a [Round],
     /// Whether the answer shall come as a stream.
     pub(crate) stream: bool,
@@ -202,7 +202,7 @@ impl<'a> Ask<'a> {
 
     /// Writes the parameters as members of an object, but for those of names that the protocol
     /// has written: what the request says through its own methods wins.
-    pub(crate) fn write_params(&self, json: &mut Json, is_written: impl Fn(&str) -> bool) {
+    pub(crate) fn write_params(&self, json: &mut Json, is_written: &dyn Fn(&str) -> bool) {
         for (key, value) in self.all_params().filter(|(key, _)| !is_written(key)) {
             json.key(key).value(value);
         }
@@ -235,7 +235,9 @@ fn object_schema(mut schema: Value) -> Value {
         if map.is_empty() {
             map.insert("properties".to_owned(), Map::new().into());
         }
-        map.entry("type").or_insert_with(|| "object".into());
+        if !map.contains_key("type") {
+            map.insert("type".to_owned(), "object".into());
+        }
     }
     schema
 }

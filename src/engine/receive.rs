@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::body::{READ_BYTES, read_complete, read_on, too_large};
 use crate::engine::conversation::{Conversation, Facts};
-use crate::engine::draft::{BadReply, Draft, Progress};
+use crate::engine::draft::{BadReply, Completion, Draft, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::{ReadStop, Reader, SseEvent};
@@ -23,7 +23,7 @@ const END_WAIT: Duration = Duration::from_millis(250);
 /// How much may come after that word.
 const END_BYTES_MAX: usize = 16 << 10;
 
-/// Longest beginning of a stream that tells it from JSON: a field's name.
+/// Longest beginning of a stream that distinguishes it from JSON: a field's name.
 const BEGINNING_BYTES: usize = 8;
 
 /// A stream so far.
@@ -34,7 +34,7 @@ struct Flow<'p> {
 }
 
 impl Conversation<'_> {
-    /// What it means that a reply cannot be taken.
+    /// The failure of a reply that cannot be read.
     pub(super) fn failure(
         &self,
         rejected: BadReply,
@@ -54,12 +54,24 @@ impl Conversation<'_> {
         }
     }
 
-    /// Reads a complete answer.
-    pub(super) fn complete(
+    /// Reads a reply. (Apart from the request, whose wait is the longest: what this takes of the
+    /// stack is not taken while the model thinks.)
+    #[inline(never)]
+    pub(super) fn receive(
         &self,
         response: &mut Response<'_>,
+        stream: bool,
         facts: &mut Facts,
-    ) -> Result<Draft, Failure> {
+    ) -> Result<Completion, Failure> {
+        let draft = match stream {
+            true => self.streamed(response, facts)?,
+            false => self.complete(response, facts)?,
+        };
+        draft.finish().map_err(Failure::last)
+    }
+
+    /// Reads a complete answer.
+    fn complete(&self, response: &mut Response<'_>, facts: &mut Facts) -> Result<Draft, Failure> {
         let body = read_complete(response, self.backend.max_reply_bytes)?;
         self.read(response, &body, facts)
     }
@@ -121,7 +133,7 @@ impl Conversation<'_> {
         Some(self.ended(flow, outcome, facts))
     }
 
-    /// Notes what a reply has told; its calls become what they mean.
+    /// Notes the facts of a reply, and settles its calls.
     fn note(&self, draft: &mut Draft, facts: &mut Facts) {
         let changed = tools::mend(&mut draft.parts, self.protocol().opaque_is_call());
         draft.note_oddities(changed);
@@ -137,7 +149,7 @@ impl Conversation<'_> {
         }
     }
 
-    /// What became of a stream.
+    /// The outcome of a stream.
     fn ended(
         &self,
         flow: Flow<'_>,
@@ -155,11 +167,7 @@ impl Conversation<'_> {
     }
 
     /// Reads an answer event by event, and delivers its text.
-    pub(super) fn streamed(
-        &self,
-        response: &mut Response<'_>,
-        facts: &mut Facts,
-    ) -> Result<Draft, Failure> {
+    fn streamed(&self, response: &mut Response<'_>, facts: &mut Facts) -> Result<Draft, Failure> {
         let is_named = response
             .header("content-type")
             .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with(EVENTS));
@@ -294,7 +302,7 @@ impl Conversation<'_> {
     }
 }
 
-/// Reads as much of a reply as tells what it is.
+/// Reads as much of a reply as shows its kind.
 fn beginning(response: &mut Response<'_>) -> Result<Vec<u8>, Failure> {
     let mut bytes = vec![0; READ_BYTES];
     let mut filled = 0;

@@ -1,4 +1,4 @@
-//! What a provider's error means, and what of a server's words may be shown.
+//! Classifies a provider's error, and decides which of a server's words may be shown.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ const ERROR_WAIT: Duration = Duration::from_secs(2);
 const NAME_BYTES_MAX: usize = 128;
 
 impl Conversation<'_> {
-    /// What a status of rejection means, with the body that explains it.
+    /// Classifies a rejection by its status and body.
     // The stack that it takes is not that of every call that waits.
     #[inline(never)]
     pub(super) fn rejection(&self, response: &mut Response<'_>, ask: Option<&Ask<'_>>) -> Failure {
@@ -32,7 +32,7 @@ impl Conversation<'_> {
             match response.read(&mut room) {
                 Ok(amount @ 1..) => body.extend_from_slice(&room[..amount]),
                 Err(Fault::Cancelled) => return Fault::Cancelled.into(),
-                // What came has to do: the status says most.
+                // The bytes that arrived must suffice: the status has most of the meaning.
                 Ok(0) | Err(_) => break,
             }
         }
@@ -60,8 +60,9 @@ impl Conversation<'_> {
     ) -> Failure {
         let status = response.status();
         let protocol = self.protocol();
-        let wait = asked_wait(|name| response.header(name), SystemTime::now()).or(body.wait);
-        let asked = asked_retry(|name| response.header(name));
+        let header = |name: &str| response.header(name);
+        let wait = asked_wait(&header, SystemTime::now()).or(body.wait);
+        let asked = asked_retry(&header);
         let kind = kind_of(status, body, protocol);
         let mut error = provider_error(kind, status, body, wait);
         let request_id = response.header(protocol.request_id_header());
@@ -87,7 +88,7 @@ impl Conversation<'_> {
     }
 
     /// A name that a server gave (of a model, of who runs it), unless it can be none, or holds
-    /// our key or a piece of what we sent. What the helper's own configuration names is its
+    /// our key or a part of the request. A name in the helper's own configuration is its
     /// beginning as a rule.
     pub(super) fn foreign_name(&self, name: &str, said: &str) -> Option<String> {
         let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || b"._-:/@+#(),=".contains(&b);
@@ -106,7 +107,7 @@ impl Conversation<'_> {
         scrubber.found()
     }
 
-    /// Whether a server's word holds a piece of what we sent.
+    /// Whether a server's word holds a part of the request.
     fn holds_ours(&self, text: &str, said: &str) -> bool {
         self.marked(text, said).found()
     }

@@ -3,11 +3,11 @@
 use crate::splice::{decoded, encoded_head};
 use crate::text::cut;
 
-/// What stands in place of something taken out.
+/// The mark in place of redacted text.
 const REDACTED: &str = "[redacted]";
-/// A piece of a key this long is taken out.
+/// A part of a key this long is taken out.
 const KEY_WINDOW: usize = 6;
-/// A piece of a prompt or context this long is taken out: shorter ones are just words.
+/// A part of a prompt or context this long is taken out: shorter ones are just words.
 const TEXT_WINDOW: usize = 12;
 /// Shortest whole text that is taken out.
 const WHOLE_MIN: usize = 4;
@@ -15,20 +15,27 @@ const WHOLE_MIN: usize = 4;
 /// keep, so that their cut, not this one, is what a reader sees.
 const MESSAGE_BYTES_MAX: usize = 640;
 
-/// Marks, in a message, what must not be told.
+/// Marks the parts of a message that must not be shown.
 pub(crate) struct Scrubber<'a> {
     message: &'a str,
     hidden: Vec<bool>,
+    /// The message in lower case.
+    folded: String,
+    /// The length of the parts that are looked for.
+    window: usize,
+    /// Where the message's parts of that length begin, in the order of what they say.
+    places: Vec<usize>,
 }
 
 impl<'a> Scrubber<'a> {
     pub(crate) fn new(message: &'a str) -> Self {
         let message = cut(message, MESSAGE_BYTES_MAX);
-        Self { message, hidden: vec![false; message.len()] }
+        let (hidden, folded) = (vec![false; message.len()], message.to_ascii_lowercase());
+        Self { message, hidden, folded, window: 0, places: Vec::new() }
     }
 
-    /// Hides every piece of a key, or of a header's value (a scheme and a key, perhaps): as it is,
-    /// as base64 and, if it is base64 as in `Basic`, what that stands for.
+    /// Hides every part of a key, or of a header's value (a scheme and a key, perhaps): as it is,
+    /// as base64 and, if it is base64 as in `Basic`, decoded.
     pub(crate) fn key(&mut self, value: &str) {
         let key = token(value);
         self.hide(value.as_bytes(), KEY_WINDOW);
@@ -67,7 +74,7 @@ impl<'a> Scrubber<'a> {
         }
     }
 
-    /// Hides every longer piece of a text.
+    /// Hides every longer part of a text.
     pub(crate) fn text(&mut self, text: &str) {
         self.hide(text.as_bytes(), TEXT_WINDOW);
     }
@@ -75,38 +82,51 @@ impl<'a> Scrubber<'a> {
     /// Time is linear in the text: each of its windows is looked up among the message's.
     fn hide(&mut self, text: &[u8], window: usize) {
         let window = window.min(text.len());
-        let message = self.message.as_bytes();
-        if window < WHOLE_MIN || message.len() < window {
+        if window < WHOLE_MIN || self.message.len() < window {
             return;
         }
-        let folded = message.to_ascii_lowercase();
-        let mut places: Vec<(&[u8], usize)> =
-            folded.windows(window).enumerate().map(|(at, piece)| (piece, at)).collect();
-        places.sort_unstable();
+        self.sort_places(window);
+        let Self { hidden, folded, places, .. } = self;
+        let part_at = |at: usize| &folded.as_bytes()[at..at + window];
         let mut starts = [false; 256];
-        for (piece, _) in &places {
-            starts[usize::from(piece[0])] = true;
+        for at in places.iter() {
+            starts[usize::from(part_at(*at)[0])] = true;
         }
-        // A piece found once needs no second look, however often the text repeats it.
+        // A part found once needs no second look, however often the text repeats it.
         let mut done = vec![false; places.len()];
-        let mut piece = Vec::with_capacity(window);
+        let mut part = Vec::with_capacity(window);
         for found in text.windows(window) {
             if !starts[usize::from(found[0].to_ascii_lowercase())] {
                 continue;
             }
-            piece.clear();
-            piece.extend(found.iter().map(u8::to_ascii_lowercase));
-            let first = places.partition_point(|(other, _)| *other < piece.as_slice());
+            part.clear();
+            part.extend(found.iter().map(u8::to_ascii_lowercase));
+            let first = places.partition_point(|at| part_at(*at) < part.as_slice());
             if done.get(first).is_none_or(|done| *done) {
                 continue;
             }
-            for (other, at) in &places[first..] {
-                if *other != piece.as_slice() {
+            for at in &places[first..] {
+                if part_at(*at) != part.as_slice() {
                     break;
                 }
                 done[first] = true;
-                self.hidden[*at..at + window].fill(true);
+                hidden[*at..at + window].fill(true);
             }
+        }
+    }
+
+    /// Puts the message's parts of this length in order. (By insertion: they are few, and std's
+    /// sort would take 4 KB of a program.)
+    fn sort_places(&mut self, window: usize) {
+        if std::mem::replace(&mut self.window, window) == window {
+            return;
+        }
+        self.places.clear();
+        let folded = self.folded.as_bytes();
+        for (at, part) in folded.windows(window).enumerate() {
+            let before = |other: &usize| &folded[*other..other + window] <= part;
+            let place = self.places.partition_point(before);
+            self.places.insert(place, at);
         }
     }
 
@@ -183,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_keys_and_prompts_go_and_words_stay() {
+    fn parts_of_keys_and_prompts_go_and_words_stay() {
         let key = "sk-abcdefghijkl";
         assert_eq!(
             scrubbed("bad key sk-abcdefghijkl!", key, "unrelated prompt text"),

@@ -1,4 +1,4 @@
-//! Server-sent events, pushed in as bytes in pieces of any size. Knows no JSON and no socket.
+//! Server-sent events, from bytes in chunks of any size. Knows no JSON and no socket.
 
 /// Longest line, and longest event, in bytes: a chunk of a chat takes some hundred; a whole
 /// answer in one event fits too.
@@ -35,7 +35,7 @@ impl Balance {
     }
 }
 
-/// What a stream said.
+/// The outcome of reading a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SseEvent<'a> {
     /// An event's name (empty where it has none) and its data.
@@ -55,7 +55,7 @@ pub(crate) enum SseEvent<'a> {
 pub(crate) enum ReadStop<E> {
     /// A line or event is longer than the bound.
     TooLong,
-    /// Whoever takes the events wants no more.
+    /// The receiver of the events stopped the reading.
     Taker(E),
 }
 
@@ -87,7 +87,7 @@ impl Reader {
     pub(crate) fn feed<E>(
         &mut self,
         mut bytes: &[u8],
-        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+        take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
         while !bytes.is_empty() {
             if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
@@ -122,7 +122,7 @@ impl Reader {
     /// The stream has ended: what was begun counts.
     pub(crate) fn end<E>(
         &mut self,
-        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+        take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
         let line = std::mem::take(&mut self.line);
         if !line.is_empty() {
@@ -135,7 +135,7 @@ impl Reader {
     fn end_line<E>(
         &mut self,
         line: &[u8],
-        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+        take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
         let line = match std::mem::replace(&mut self.begun, true) {
             true => line,
@@ -185,7 +185,7 @@ impl Reader {
 
     fn end_event<E>(
         &mut self,
-        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+        take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
         if !std::mem::take(&mut self.has_data) {
             self.event.clear();
@@ -202,7 +202,7 @@ impl Reader {
     /// newline alone.
     fn end_complete<E>(
         &mut self,
-        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+        take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
         let is_json = self.has_data && matches!(self.data.first(), Some(b'{' | b'['));
         if is_json && self.data_balance.is_complete(&self.data) {
@@ -223,7 +223,7 @@ impl Reader {
     fn gather<E>(
         &mut self,
         line: &[u8],
-        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+        take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
         if self.stray.len() + line.len() > EVENT_BYTES_MAX {
             return Err(ReadStop::TooLong);
@@ -236,7 +236,7 @@ impl Reader {
     /// Gives out the JSON gathered outside of any event.
     fn end_stray<E>(
         &mut self,
-        take: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
+        take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
         if self.stray.is_empty() {
             return Ok(());
@@ -262,7 +262,7 @@ impl Reader {
 mod tests {
     use super::*;
 
-    /// All events, errors marked, with the bytes fed in pieces of this size.
+    /// All events, errors marked, with the bytes fed in chunks of this size.
     fn events(stream: &[u8], piece: usize) -> Vec<String> {
         let mut reader = Reader::default();
         let mut out = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::engine::message::{Content, ReplyPart, ToolCall, ToolResult};
-use crate::lenient::{Text, json_value, read};
+use crate::lenient::{Text, exact_value, json_text, json_value, read};
 use crate::tool::{self, Tool};
 
 /// Runs one call.
@@ -15,9 +15,12 @@ pub(crate) fn run(tools: &[Arc<dyn Tool>], call: &ToolCall, output_max: usize) -
     ToolResult { id: call.id.clone(), text: output.unwrap_or_else(|failure| failure), is_error }
 }
 
-/// The arguments of a call, however they are written.
+/// The arguments of a call, however they are written; empty text counts as none.
 fn arguments(text: &str) -> Option<Value> {
-    tool::arguments(text).or_else(|| json_value(text).filter(Value::is_object))
+    if text.trim().is_empty() {
+        return Some(Map::new().into());
+    }
+    json_value(text).filter(Value::is_object)
 }
 
 /// Makes calls what they mean: arguments are an object where they mean one, and no two calls
@@ -57,13 +60,13 @@ fn unwrapped(arguments: &str) -> Option<String> {
 }
 
 /// Makes a call fit to be sent back to the model: servers fail on arguments that are no JSON
-/// object. Tells whether such arguments had to be replaced.
+/// object. Returns whether such arguments had to be replaced.
 pub(crate) fn make_presentable(call: &mut ToolCall, number: usize) -> bool {
-    let is_strict = serde_json::from_str::<Value>(&call.arguments).is_ok();
+    let is_strict = exact_value(&call.arguments).is_some();
     let arguments = arguments(&call.arguments);
     let is_fine = is_strict && arguments.is_some() || call.arguments.trim().is_empty();
     if !is_strict || arguments.is_none() {
-        call.arguments = arguments.unwrap_or_else(|| Map::new().into()).to_string();
+        call.arguments = json_text(&arguments.unwrap_or_else(|| Map::new().into()));
     }
     if call.id.is_empty() {
         call.id = format!("call_{number}");

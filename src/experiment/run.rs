@@ -37,7 +37,7 @@ type Scorer = Box<dyn Fn(&Task) -> f64>;
 /// let manager = AutomationAssistantManager::new(2);
 /// let report = Experiment::new("greetings")
 ///     .prompt("Say hello.")
-///     .prompt("Say goodbye.")
+///     .prompt("Say hello in French.")
 ///     .helper(create_local_helper(&manager, "first")?)
 ///     .helper(create_local_helper(&manager, "second")?)
 ///     .score("brief", |task| if task.result.as_ref().is_some_and(|t| t.len() < 80) { 1.0 } else { 0.0 })

@@ -1,4 +1,4 @@
-//! What each API does, which models need what, and the bounds of a helper.
+//! The features of each API, the models that need one of them, and the bounds of a helper.
 //!
 //! | | Chat Completions | Responses | Messages | embedded engine |
 //! |---|---|---|---|---|
@@ -13,7 +13,7 @@
 //! | `cached_tokens` of the usage | yes | yes | yes | no |
 //! | the provider's cache is steered by | `prompt_cache_key` (not Comet) | `prompt_cache_key` | the parameter `cache_control` | nothing |
 //!
-//! Which models need what:
+//! Models and APIs:
 //!
 //! - OpenAI's models that refuse tools on Chat Completions, or that exist on Responses alone, need
 //!   Responses. `openai_api` is `Auto` by default: Responses at api.openai.com, Chat Completions
@@ -42,7 +42,8 @@
 //! | a task's time | 30 s; Comet and Anthropic 120 s; Local server 300 s | `timeout` (from when it is taken), `deadline` (from submission) |
 //! | connect / first byte / silence | 10 s / none / 30 s (Anthropic and Local server 60 s) | `connect_timeout`, `first_byte_timeout`, `idle_timeout` |
 //!
-//! A configuration can come from JSON, with the field names of the Python prototype:
+//! A configuration can come from JSON, with the field names of the Python prototype; every field
+//! stands in [`json`](super::json):
 //!
 //! ```
 //! use automation_assistant::HelperConfig;

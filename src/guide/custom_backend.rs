@@ -1,8 +1,14 @@
 //! A backend of your own.
 //!
 //! [`AiBackend::process`](crate::AiBackend::process) blocks a thread of the helper until there is
-//! an answer. Text given to [`send_text`](crate::CallContext::send_text) streams to the request's
-//! callback, and is kept if the task fails.
+//! an answer. Two ways lead out of it:
+//!
+//! - Text given to [`send_text`](crate::CallContext::send_text) streams to the request's
+//!   `on_text`. If the task fails, that text is in [`partial`](crate::TaskError::partial).
+//! - The text of the [`Reply`](crate::Reply) is the task's result. It is not streamed.
+//!
+//! A backend that streams sends each delta and returns all of them in the reply, as below. One that
+//! does not stream returns the reply alone; `on_text` is then not called.
 //!
 //! ```
 //! use automation_assistant::{

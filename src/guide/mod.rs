@@ -7,6 +7,7 @@
 //! - [`tools`]: a function that the model may call
 //! - [`report`]: an audit file, and the debrief of it
 //! - [`apis_and_bounds`]: what each API does, which models need what, every bound of a helper
+//! - [`json`]: the JSON form of a configuration and of a request, every field
 //! - [`what_happens_when`]: what each fault ends in
 //! - [`on_a_phone`]: Termux on Android
 //! - [`opik_traces`]: prompts, tokens and cost in Opik
@@ -20,6 +21,8 @@ pub mod apis_and_bounds;
 pub mod chat;
 pub mod cloud_and_local;
 pub mod custom_backend;
+pub mod json;
+#[doc(alias("termux", "android"))]
 pub mod on_a_phone;
 pub mod opik_traces;
 pub mod pool;

@@ -1,7 +1,7 @@
-//! Traces in Opik: what was asked, what it took and what it cost, in a browser.
+//! Traces in Opik: requests, times and costs in a browser.
 //!
 //! Start an Opik of your own (in a clone of comet-ml/opik: `./opik.sh`; it answers at
-//! `http://localhost:5173`), then
+//! `http://localhost:5173`), then these. Not run by the gate: it has no Opik.
 //!
 //! ```text
 //! export OPIK_URL_OVERRIDE=http://localhost:5173/api
@@ -19,12 +19,13 @@
 //! helpers then trace metadata and usage; others with `.trace(TraceMode::Metadata)`; prompts and
 //! replies only with `TraceMode::Content`. One sink thread per manager, started by the first helper
 //! that traces; a bounded queue that drops the oldest and counts it; a sink that fails never fails
-//! or slows a task. What waits in memory (up to 2 s of traces) is lost when the process is killed,
-//! unless it had reached the spool. Nothing here was run against a live Opik by its authors:
+//! or slows a task. Traces in memory (up to 2 s of them) are lost when the process is killed,
+//! unless the spool already holds them. Nothing here was run against a live Opik by its authors:
 //! requests are held against its published contract, and a stand-in plays each status.
 //!
 //! ```
-//! use automation_assistant::{HelperConfig, TraceMode};
+//! use automation_assistant::HelperConfig;
+//! use automation_assistant::opik::TraceMode;
 //!
 //! let config = HelperConfig::local().trace(TraceMode::Metadata);
 //! # let _ = config;

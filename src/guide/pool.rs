@@ -2,9 +2,10 @@
 //!
 //! [`Together::batch`](crate::together::Together::batch) gives each idle helper the next request
 //! and returns the answers in the order of the requests. Each request has 300 s from its hand-over
-//! to a helper, and in them the helper's own time-out; [`deadline`](crate::together::Together::deadline) sets an end for the whole batch.
-//! What no helper was asked then is an
-//! [`Error::NotAsked`](crate::Error::NotAsked) in its answer, and a `not_asked` event.
+//! to a helper, and in them the helper's own time-out;
+//! [`deadline`](crate::together::Together::deadline) sets an end for the whole batch. A request
+//! that no helper was asked by then has an [`Error::NotAsked`](crate::Error::NotAsked) as its
+//! answer; observers get a `not_asked` event.
 //!
 //! ```
 //! use automation_assistant::together::Together;

@@ -3,7 +3,10 @@
 //! The provider's model asks for the call; the helper makes it and sends the model its result.
 //! A backend of your own finds the tools in
 //! [`get_tools`](crate::TaskRequest::get_tools) and calls them itself. The embedded engine calls
-//! none.
+//! none, and [`Task::echoed`](crate::Task::echoed) is then `true`: no model answered.
+//!
+//! Names of tools have 1 to 64 ASCII letters, digits, `_` and `-`, and are different within a
+//! request: a rule of the providers', which every helper applies at submission.
 //!
 //! ```
 //! use automation_assistant::{AutomationAssistantManager, FnTool, HelperConfig, TaskRequest};

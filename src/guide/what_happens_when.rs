@@ -1,11 +1,11 @@
-//! What each fault ends in.
+//! The outcome of each fault.
 //!
 //! Every fault ends a task with a typed [`ErrorKind`](crate::ErrorKind), in
 //! [`Task::error`](crate::Task::error); "at most" is beyond the time a call takes anyway, with the
 //! defaults. No attempt, wait or retry goes beyond the task's own time. A task's
 //! [`attempts`](crate::Task::attempts) counts every request that may have been read by a server.
 //!
-//! What is odd in a reply but plain in its meaning is read, and counted: `oddities` in a call's
+//! Deviations in a reply whose meaning is clear are accepted and counted: `oddities` in a call's
 //! line of telemetry, and a line of the debrief for each backend. Text is never lost without an
 //! error, and an error never becomes a success.
 //!
@@ -32,8 +32,8 @@
 //! | more rounds of tool calls than `max_tool_rounds` | `Other`, with `partial()` | at once |
 //! | a tool fails, panics, is unknown, or gets arguments that are no JSON | the model gets the error, and goes on | `max_tool_rounds` (8) |
 //! | the deadline passes in the queue | `Timeout`, 0 attempts | the deadline |
-//! | `cancel_task` | `Cancelled`; in mid-answer the thread was free within 1 ms on loopback (40 of 40; the test allows 200 ms, for busy machines) | at once; while connecting, `connect_timeout` |
-//! | the helper is stopped | `Cancelled` (it ran), `Terminated` (it waited) | at once; the call returns when the threads have ended, at most 0.8 s later, 1 s with observers, over HTTP plus `connect_timeout` (a look-up or handshake cannot be interrupted) |
+//! | `cancel_task` | `Cancelled`; in mid-answer the thread was free within 1 ms on loopback (40 of 40; the test allows 200 ms, for busy machines) | at once; while it connects to an address over plain HTTP, `connect_timeout` |
+//! | the helper is stopped | `Cancelled` (it ran), `Terminated` (it waited) | at once; the call returns when the threads have ended, at most 0.8 s later, 1 s with observers, over HTTP plus `connect_timeout` |
 //! | foreign code blocks during a stop (a backend, tool, callback, observer, hook, drop) | the stop returns; the thread is counted in `unjoined_threads` | as above |
 //! | a backend, tool or `on_text` panics | `Panicked` (a tool: the model gets the error); the helper lives on | at once |
 //! | a backend ignores its deadline | `Timeout`, at the next wait, look-up or status call, or when the backend returns | 0.25 s past it |
@@ -46,7 +46,7 @@
 //! | an error inside a 200, in a stream or in a choice (`finish_reason: "error"`) | that error, by its code, type or words; retried if no text was delivered | 2 retries |
 //! | a refusal of `stream_options` (400, 422) | repeated once without it; an attempt like any other | one attempt more |
 //! | a `Retry-After` beyond all sense | not retried; its kind, with `retry_after()` | at once |
-//! | text that is a number, a list or an object; a member of another type; events without a type; control characters; lone halves of surrogates; usage in another place | read; counted as oddities in telemetry, and told by the debrief for each backend | |
+//! | text that is a number, a list or an object; a member of another type; events without a type; control characters; lone halves of surrogates; usage in another place | read; counted as oddities in telemetry, and reported by the debrief for each backend | |
 //! | an answer without text, beside reasoning alone | `Protocol`; never a success | one attempt |
 //! | arguments of a tool that are `null`, `[]`, empty or quoted twice | read as the object that is meant | |
 //!

@@ -34,6 +34,7 @@ impl AutomationHelper {
     /// tasks ask each other may wait for each other: give such requests a deadline.)
     /// [`Error::UnknownTask`] or [`Error::ResultDropped`] if someone else took or cleared the
     /// result, or newer ones displaced it, before this call could read it.
+    #[doc(alias = "blocking")]
     pub fn ask(&self, request: impl Into<TaskRequest>) -> Result<Task, Error> {
         let request = request.into();
         let why = if is_thread_of(self.shared.id) {

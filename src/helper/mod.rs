@@ -235,6 +235,21 @@ impl AutomationHelper {
     /// Ends a queued or running task as [`Cancelled`](crate::ErrorKind::Cancelled). `false` if it
     /// is unknown or has ended already, even if the observers are still being notified of its end
     /// (see [`TaskState::Running`]).
+    ///
+    /// ```
+    /// use automation_assistant::{AutomationAssistantManager, ErrorKind, HelperConfig};
+    /// use std::time::Duration;
+    ///
+    /// let manager = AutomationAssistantManager::new(1);
+    /// let slow = HelperConfig::local().custom_param("latency_ms", 60_000);
+    /// let helper = manager.spawn(slow)?;
+    /// let id = helper.submit_task("hello")?;
+    /// assert!(helper.cancel_task(id));
+    /// let task = helper.wait_task(id, Duration::from_secs(1))?;
+    /// assert_eq!(task.error.unwrap().kind(), ErrorKind::Cancelled);
+    /// # Ok::<(), automation_assistant::Error>(())
+    /// ```
+    #[doc(alias("cancel", "abort"))]
     pub fn cancel_task(&self, task: TaskId) -> bool {
         self.shared.cancel(task)
     }

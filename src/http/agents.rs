@@ -12,7 +12,8 @@ use std::sync::OnceLock as Cell;
 use ureq::{Agent, Proxy};
 
 use super::connection::{self, Connect};
-use super::{Setup, USER_AGENT, body, proxy, resolver};
+use super::dial::Dialler;
+use super::{Setup, USER_AGENT, proxy, resolver};
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::sync::lock;
@@ -26,7 +27,7 @@ const IDLE_PER_HOST_MAX: usize = 16;
 /// but each has a socket (and over TLS a session, and what rustls reads into, 4 KiB or more).
 const IDLE_MAX: usize = 32;
 
-/// What tells agents apart. (Connections within one are told apart by their server.)
+/// The key of an agent. (Connections within one are distinguished by their server.)
 #[derive(PartialEq)]
 struct AgentKind {
     proxy: Option<Proxy>,
@@ -77,13 +78,12 @@ impl Agents {
 fn make(kind: &AgentKind) -> Result<Agent, Error> {
     let roots = kind.roots.as_deref().map(super::roots::read).transpose()?;
     let secure = super::tls::Secure::new(roots);
-    let connect = Connect { secure };
-    Ok(Agent::with_parts(config(kind), connect, resolver::Lookup::default()))
+    Ok(Agent::with_parts(config(kind), Connect(Dialler::new(secure)), resolver::Later))
 }
 
 #[cfg(not(feature = "tls"))]
 fn make(kind: &AgentKind) -> Agent {
-    Agent::with_parts(config(kind), Connect {}, resolver::Lookup::default())
+    Agent::with_parts(config(kind), Connect(Dialler::new()), resolver::Later)
 }
 
 fn config(kind: &AgentKind) -> ureq::config::Config {
@@ -97,6 +97,5 @@ fn config(kind: &AgentKind) -> ureq::config::Config {
         .max_idle_connections_per_host(IDLE_PER_HOST_MAX)
         .max_idle_connections(IDLE_MAX)
         .max_response_header_size(connection::HEADER_BYTES_MAX)
-        .middleware(body::send_streamed)
         .build()
 }

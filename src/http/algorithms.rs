@@ -3,7 +3,7 @@
 //!
 //! - Client certificates (44 KB): how private keys are read and used for signing.
 //! - ChaCha20-Poly1305 (56 KB). Every server of TLS 1.3 has AES-GCM (RFC 8446, section 9.1),
-//!   and servers of TLS 1.2 are told to (RFC 9325, section 4.2). ChaCha20 is quicker only
+//!   and servers of TLS 1.2 have to (RFC 9325, section 4.2). ChaCha20 is quicker only
 //!   where the processor has no instructions for AES.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ static CIPHER_SUITES: [SupportedCipherSuite; 6] = [
     cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 ];
 
-/// What certificates and servers may be signed with: all that rustls takes.
+/// The signature algorithms of certificates and servers: all that rustls accepts.
 static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         signed::ECDSA_P256_SHA256,

@@ -5,16 +5,16 @@
 //! cancels a call can only cut the connection while it still belongs to that call.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, Read};
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use super::lookup::{Found, Slot};
+use super::handover::Handover;
 use crate::cancel::{CancelGuard, CancelSignal};
-use crate::sync::lock;
+use crate::sync::{lock, now};
 
 /// How far a call has come. Each phase has its own limit, on top of the call's deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,49 +55,47 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
 }
 
-/// What the thread that cancels can reach of a call.
-#[derive(Debug, Default)]
+/// What other threads can reach of a call: the one that cancels it, and one that makes its
+/// connection.
+#[derive(Default)]
 pub(super) struct Link {
     cancelled: AtomicBool,
-    held: Mutex<Awaited>,
+    held: Mutex<CallWaits>,
+    /// The proxy that the connection goes through, until it stands.
+    proxy: Mutex<Option<String>>,
 }
 
 /// What keeps a call waiting.
-#[derive(Debug, Default)]
-enum Awaited {
-    #[default]
-    Nothing,
-    Wire(Arc<Wire>),
-    Lookup(Arc<Slot>),
+#[derive(Default)]
+struct CallWaits {
+    wire: Option<Arc<Wire>>,
+    /// A thread makes the connection.
+    handover: Option<Arc<Handover>>,
 }
 
 impl Link {
-    /// Wakes the call out of whatever it waits for. (Opening a TCP connection cannot be
-    /// interrupted; the connect time-out ends that.)
+    /// Wakes the call out of whatever it waits for. (Where its own thread opens a TCP connection
+    /// it cannot be interrupted; the connect time-out ends that.)
     fn cancel(self: &Arc<Self>) {
         // First the flag, then what is held; the call does it the other way round, so that
         // one of the two always sees the other.
         self.cancelled.store(true, Ordering::Release);
-        match std::mem::take(&mut *lock(&self.held)) {
-            Awaited::Nothing => {}
-            Awaited::Wire(wire) => wire.cut(self),
-            Awaited::Lookup(slot) => slot.put(Found::Cancelled),
+        let held = std::mem::take(&mut *lock(&self.held));
+        if let Some(wire) = held.wire {
+            wire.cut(self);
         }
-    }
-
-    fn hold(&self, held: Awaited) {
-        *lock(&self.held) = held;
+        if let Some(handover) = held.handover {
+            handover.abandon();
+        }
     }
 }
 
 /// A TCP connection that another thread can cut.
-#[derive(Debug)]
 pub(super) struct Wire {
     pub(super) stream: TcpStream,
     owner: Mutex<WireOwner>,
 }
 
-#[derive(Debug)]
 struct WireOwner {
     link: Weak<Link>,
     cut: bool,
@@ -153,16 +151,49 @@ pub(super) struct Current {
     pub(super) dialled: Cell<bool>,
     /// The system has taken bytes of the request: the server may have read them.
     sent: Cell<bool>,
-    /// The proxy that the connection goes through, until it stands.
-    pub(super) proxy: RefCell<Option<String>>,
     first_byte: Cell<Option<Duration>>,
-    /// The request's body, where ureq does not have it.
-    pub(super) streamed: Cell<Option<Box<dyn Read>>>,
     /// The connection that `link` holds, to spare the lock on every read.
     held: RefCell<Option<Arc<Wire>>>,
 }
 
+/// A call on its way to a thread that makes its connection.
+pub(super) struct Lent {
+    link: Arc<Link>,
+    limits: Limits,
+    until: Option<Instant>,
+}
+
+impl Lent {
+    /// Makes the call this thread's own for the rest of the thread.
+    pub(super) fn enter(self) -> Rc<Current> {
+        let current = Current::new(self.link, self.limits, self.until, false);
+        CURRENT.with(|slot| slot.replace(Some(Rc::clone(&current))));
+        current
+    }
+}
+
 impl Current {
+    fn new(link: Arc<Link>, limits: Limits, until: Option<Instant>, fresh_only: bool) -> Rc<Self> {
+        Rc::new(Self {
+            link,
+            limits,
+            started: Instant::now(),
+            phase: Cell::new(CallPhase::Connect),
+            until: Cell::new(until),
+            stop: Cell::new(None),
+            fresh_only: Cell::new(fresh_only),
+            dialled: Cell::new(false),
+            sent: Cell::new(false),
+            first_byte: Cell::new(None),
+            held: RefCell::new(None),
+        })
+    }
+
+    /// The call, for a thread that makes its connection.
+    pub(super) fn lend(&self) -> Lent {
+        Lent { link: Arc::clone(&self.link), limits: self.limits, until: self.until.get() }
+    }
+
     pub(super) fn get() -> Option<Rc<Self>> {
         CURRENT.with(|current| current.borrow().clone())
     }
@@ -177,20 +208,36 @@ impl Current {
         let mut held = self.held.borrow_mut();
         if !held.as_ref().is_some_and(|held| Arc::ptr_eq(held, wire)) {
             wire.claim();
-            self.link.hold(Awaited::Wire(Arc::clone(wire)));
+            lock(&self.link.held).wire = Some(Arc::clone(wire));
             *held = Some(Arc::clone(wire));
         }
         self.check_cancelled()
     }
 
-    /// Shows whoever may cancel the call where the look-up's answer is awaited.
-    pub(super) fn hold_lookup(&self, slot: Arc<Slot>) -> Result<(), ureq::Error> {
-        self.link.hold(Awaited::Lookup(slot));
-        self.check_cancelled()
+    /// Waits until the thread that makes the connection ends (`true`), or the call is over.
+    pub(super) fn await_end(&self, handover: &Arc<Handover>) -> Result<bool, ureq::Error> {
+        lock(&self.link.held).handover = Some(Arc::clone(handover));
+        let left = self.check_cancelled().and_then(|()| self.left());
+        let until = match left {
+            Ok(left) => left.and_then(|left| now().checked_add(left)),
+            Err(stopped) => {
+                handover.abandon();
+                return Err(stopped);
+            }
+        };
+        let ended = handover.wait(until);
+        lock(&self.link.held).handover = None;
+        Ok(ended)
     }
 
-    pub(super) fn let_go(&self) {
-        self.link.hold(Awaited::Nothing);
+    /// Notes the proxy that the connection goes through, or that it stands.
+    pub(super) fn set_proxy(&self, name: Option<String>) {
+        *lock(&self.link.proxy) = name;
+    }
+
+    /// The proxy that the connection did not get through.
+    pub(super) fn take_proxy(&self) -> Option<String> {
+        lock(&self.link.proxy).take()
     }
 
     pub(super) fn check_cancelled(&self) -> Result<(), ureq::Error> {
@@ -198,6 +245,11 @@ impl Current {
             return Err(self.stopped(CallStop::Cancelled));
         }
         Ok(())
+    }
+
+    /// Why the call was ended by our side, if it was.
+    pub(super) fn stop(&self) -> Option<CallStop> {
+        self.stop.get()
     }
 
     /// Notes why the call ends, and makes the error that carries it through ureq. (Its kind
@@ -282,21 +334,7 @@ impl<'a> Scope<'a> {
     pub(super) fn enter(cancel: &'a CancelSignal, limits: Limits, fresh_only: bool) -> Self {
         let link = Arc::new(Link::default());
         let hook = Arc::clone(&link);
-        let current = Rc::new(Current {
-            link,
-            limits,
-            started: Instant::now(),
-            phase: Cell::new(CallPhase::Connect),
-            until: Cell::new(None),
-            stop: Cell::new(None),
-            fresh_only: Cell::new(fresh_only),
-            dialled: Cell::new(false),
-            sent: Cell::new(false),
-            proxy: RefCell::new(None),
-            first_byte: Cell::new(None),
-            streamed: Cell::new(None),
-            held: RefCell::new(None),
-        });
+        let current = Current::new(link, limits, None, fresh_only);
         current.enter(CallPhase::Connect, Some(limits.connect));
         let guard = cancel.on_cancel(move || hook.cancel());
         let outer = CURRENT.with(|slot| slot.replace(Some(Rc::clone(&current))));
@@ -341,7 +379,7 @@ impl<'a> Scope<'a> {
 
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
-        self.current.let_go();
+        *lock(&self.current.link.held) = CallWaits::default();
         let outer = self.outer.take();
         CURRENT.with(|slot| *slot.borrow_mut() = outer);
     }

@@ -7,18 +7,16 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ureq::Error;
-use ureq::http::Uri;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::call::Current;
+use super::dial::Dialler;
 use super::proxy;
-use super::socket::{Socket, is_gone};
+use super::socket::is_gone;
 use super::stream::Stream;
-#[cfg(feature = "tls")]
-use super::tls::Secure;
 
 /// First size of a connection's buffer for what comes in: a chat reply and its headers.
 const INPUT_BYTES: usize = 4 << 10;
@@ -35,10 +33,7 @@ const OUTPUT_BYTES_MAX: usize = 16 << 10;
 
 /// Makes connections.
 #[derive(Debug)]
-pub(super) struct Connect {
-    #[cfg(feature = "tls")]
-    pub(super) secure: Secure,
-}
+pub(super) struct Connect(pub(super) Arc<Dialler>);
 
 impl Connector for Connect {
     type Out = Connection;
@@ -48,52 +43,11 @@ impl Connector for Connect {
         details: &ConnectionDetails,
         _: Option<()>,
     ) -> Result<Option<Connection>, Error> {
-        let (stream, rewrite) = match details.config.proxy() {
-            None => (socket(&details.addrs)?, None),
-            Some(proxy) => self.through(proxy, details)?,
-        };
-        let stream = if details.needs_tls() { self.secured(stream, details.uri)? } else { stream };
-        let inner = Inner { stream, buffers: Buffer::default(), is_deaf: false, rewrite };
+        let (stream, rewrite) = self.0.connect(details)?;
+        let inner =
+            Inner { stream, buffers: Buffer::default(), is_deaf: false, is_idle: false, rewrite };
         Ok(Some(Connection(Box::new(inner))))
     }
-}
-
-impl Connect {
-    /// A connection by way of a proxy, and what requests over it must say more, if anything.
-    #[inline(never)]
-    fn through(
-        &self,
-        proxy: &ureq::Proxy,
-        details: &ConnectionDetails,
-    ) -> Result<(Box<dyn Stream>, Option<proxy::Rewrite>), Error> {
-        let current = Current::here()?;
-        current.proxy.replace(Some(proxy::name(proxy)));
-        let addresses = details.resolver.resolve(proxy.uri(), details.config, details.timeout)?;
-        let mut stream = socket(&addresses)?;
-        if proxy::is_secure(proxy) {
-            stream = self.secured(stream, proxy.uri())?;
-        }
-        let rewrite = proxy::open(&mut *stream, proxy, details)?;
-        current.proxy.replace(None);
-        Ok((stream, rewrite))
-    }
-
-    #[cfg(feature = "tls")]
-    fn secured(&self, stream: Box<dyn Stream>, target: &Uri) -> Result<Box<dyn Stream>, Error> {
-        let mut tls = self.secure.wrap(stream, target)?;
-        tls.handshake()?;
-        Ok(tls)
-    }
-
-    /// (For https ureq itself refuses a connection that has no TLS.)
-    #[cfg(not(feature = "tls"))]
-    fn secured(&self, stream: Box<dyn Stream>, _: &Uri) -> Result<Box<dyn Stream>, Error> {
-        Ok(stream)
-    }
-}
-
-fn socket(addresses: &[SocketAddr]) -> Result<Box<dyn Stream>, Error> {
-    Ok(Box::new(Socket::dial(addresses)?))
 }
 
 /// A connection ready for requests.
@@ -105,6 +59,8 @@ struct Inner {
     /// The server takes nothing more of the request: it has answered, or it is gone. Whatever
     /// comes of the answer, this connection serves no other request.
     is_deaf: bool,
+    /// It was given back after a reply.
+    is_idle: bool,
     /// What a proxy must find in a request that is not for itself.
     rewrite: Option<proxy::Rewrite>,
 }
@@ -167,6 +123,7 @@ impl Transport for Connection {
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
         let inner = &mut *self.0;
         let begins = Current::here()?.sending();
+        inner.is_idle = false;
         inner.buffers.filled_output += amount;
         if let (true, Some(rewrite)) = (begins, &inner.rewrite) {
             inner.buffers.filled_output += rewrite.apply(&mut inner.buffers.output);
@@ -183,6 +140,10 @@ impl Transport for Connection {
         let amount = match std::mem::take(&mut inner.buffers.is_early) {
             true => inner.buffers.input().len(),
             false => {
+                // The longest wait of a call, the one for its reply, needs no buffer.
+                if inner.buffers.input.is_empty() {
+                    inner.stream.await_text()?;
+                }
                 let amount = inner.stream.read(inner.buffers.input_append_buf())?;
                 inner.buffers.input_appended(amount);
                 amount
@@ -194,11 +155,16 @@ impl Transport for Connection {
         Ok(amount > 0)
     }
 
+    /// (ureq asks when a connection is given back, and when it is wanted again. Only the second
+    /// time a look at the network tells anything that still holds.)
     fn is_open(&mut self) -> bool {
+        let inner = &mut *self.0;
         // An idle connection needs no buffers.
-        self.0.buffers.release();
+        inner.buffers.release();
+        let was_idle = std::mem::replace(&mut inner.is_idle, true);
         // What nobody asked for would be taken for the next reply.
-        !self.0.is_deaf && self.0.buffers.input().is_empty() && self.0.stream.is_open()
+        let is_usable = !inner.is_deaf && inner.buffers.input().is_empty();
+        is_usable && inner.stream.is_open(was_idle)
     }
 
     fn is_tls(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::url::{host_of, shown};
 /// Longest base URL.
 const URL_BYTES_MAX: usize = 2048;
 
-/// A base URL in its parts. What has passed the door can be used without a further check.
+/// A base URL in its parts. Its parts need no further check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     /// Scheme, host, port and path, without a slash at its end.
@@ -85,11 +85,13 @@ impl Endpoint {
         let mut url = String::with_capacity(self.url.len() + tail.len() + self.query.len());
         url.push_str(&self.url);
         url.push_str(tail);
-        let from = url.len();
-        url.push_str(&self.query);
-        // The tail may have a query of its own.
-        if tail.contains('?') && !self.query.is_empty() {
-            url.replace_range(from..=from, "&");
+        match self.query.strip_prefix('?') {
+            // The tail may have a query of its own.
+            Some(query) if tail.contains('?') => {
+                url.push('&');
+                url.push_str(query);
+            }
+            _ => url.push_str(&self.query),
         }
         url
     }

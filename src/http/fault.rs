@@ -1,4 +1,4 @@
-//! How a request fails before or while its reply is read, as HTTP sees it. What that means for
+//! How a request fails before or while its reply is read, as HTTP sees it. The meaning for
 //! a task is its caller's business.
 
 use std::fmt;
@@ -46,14 +46,14 @@ pub(crate) enum Fault {
     Proxy {
         /// Its host and port.
         name: String,
-        /// What is wrong with it.
+        /// The fault.
         why: Box<Fault>,
     },
     /// The proxy did not connect us.
     ProxyRefused(ProxyRefusal),
     /// The reply's headers are longer than the bound.
     HeadersTooLong,
-    /// What came is no HTTP.
+    /// The reply is not HTTP.
     NotHttp,
     /// Anything else, with the system's word for it where there is one.
     Failed(Option<std::io::ErrorKind>),
@@ -62,7 +62,7 @@ pub(crate) enum Fault {
 /// A proxy's word against a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct ProxyRefusal {
-    /// What it says, in our own words.
+    /// The fault in the library's own words.
     pub(crate) what: String,
     /// Whether that may pass.
     pub(crate) may_pass: bool,
@@ -93,7 +93,7 @@ impl From<CallStop> for Fault {
 }
 
 impl Fault {
-    /// What ureq's error means, where it was not our side that ended the call.
+    /// Classifies ureq's error, where our side did not end the call.
     pub(super) fn of(fault: &ureq::Error, #[cfg(feature = "tls")] scope: &Scope<'_>) -> Self {
         use std::io::ErrorKind as Io;
         match fault {

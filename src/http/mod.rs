@@ -4,9 +4,9 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ureq::Agent;
 pub(crate) use ureq::http::HeaderName;
-use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest};
+use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse};
+use ureq::{Agent, AsSendBody, SendBody};
 
 use crate::cancel::CancelSignal;
 use crate::connections::Connections;
@@ -19,9 +19,10 @@ mod algorithms;
 mod body;
 mod call;
 mod connection;
+mod dial;
 mod endpoint;
 mod fault;
-mod lookup;
+mod handover;
 mod no_proxy;
 mod proxy;
 mod resolver;
@@ -45,7 +46,7 @@ pub(crate) use wait::{asked_retry, asked_wait, duration, until_reset, until_rfc3
 /// How we name ourselves to servers and proxies.
 const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
 
-/// What a client is made for.
+/// The settings of a client.
 pub(crate) struct Setup<'a> {
     pub(crate) endpoint: &'a Endpoint,
     /// Whether requests carry a key.
@@ -70,7 +71,7 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: &'a [(&'static str, String)],
     /// Of the program; each replaces one of the same name.
     pub(crate) further: &'a [(HeaderName, String)],
-    /// What is posted; a request without is a GET.
+    /// The body of a POST; a request without one is a GET.
     pub(crate) body: Option<Body<'a>>,
     /// Whether the body is put instead of posted.
     pub(crate) put: bool,
@@ -80,19 +81,20 @@ pub(crate) struct Request<'a> {
 }
 
 impl Client {
-    /// Connections to the setup's server, shared with whoever can share them.
+    /// Connections to the setup's server, shared with clients of the same settings.
     pub(crate) fn new(connections: &Connections, setup: &Setup<'_>) -> Result<Self, Error> {
         let (agent, shared) = agents::find(connections, setup)?;
         Ok(Self { agent, _shared: shared })
     }
 
-    /// Sends a request and waits for the reply's status and headers.
+    /// Sends a request and waits for the reply's status and headers. (A reply is one pointer: room
+    /// for more, in each function on the way, would be taken from the stack while it is awaited.)
     pub(crate) fn send<'c>(
         &self,
         cancel: &'c CancelSignal,
         limits: Limits,
         request: &Request<'_>,
-    ) -> Result<Response<'c>, Fault> {
+    ) -> Result<Box<Response<'c>>, Fault> {
         let outcome = match self.send_once(cancel, limits, request, request.fresh) {
             // A kept connection that the server had closed meanwhile, found out before it took
             // a byte: nobody can have read anything.
@@ -108,24 +110,21 @@ impl Client {
         limits: Limits,
         request: &Request<'_>,
         fresh_only: bool,
-    ) -> Result<Response<'c>, Unsent> {
+    ) -> Result<Box<Response<'c>>, Unsent> {
         let scope = Scope::enter(cancel, limits, fresh_only);
-        let bytes = request.body.map(|body| match body {
-            Body::Bytes(bytes) => bytes,
-            Body::Streamed(body) => {
-                scope.current.streamed.set(Some((body.open)()));
-                &[]
+        let outcome = match request.body {
+            None => self.run(request, SendBody::none()),
+            Some(Body::Bytes(mut bytes)) => self.run(request, bytes.as_body()),
+            Some(Body::Streamed(body)) => {
+                self.run(request, SendBody::from_reader(&mut *(body.open)()))
             }
-        });
-        let outcome = match bytes {
-            Some(bytes) => self.agent.run(assemble(request, bytes)),
-            None => self.agent.run(assemble(request, ())),
         };
         match outcome {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 let status = parts.status.as_u16();
-                Ok(Response { status, headers: parts.headers, body: body.into_reader(), scope })
+                let (headers, body) = (parts.headers, body.into_reader());
+                Ok(Box::new(Response { status, headers, body, scope }))
             }
             Err(fault) => {
                 let broke = scope.stop().is_none() && matches!(fault, ureq::Error::Io(_));
@@ -139,6 +138,17 @@ impl Client {
             }
         }
     }
+
+    /// Hands a request to ureq. (All bodies are of one type: another would be ureq's code for it
+    /// once more.)
+    #[inline(never)]
+    fn run(
+        &self,
+        request: &Request<'_>,
+        body: SendBody<'_>,
+    ) -> Result<HttpResponse<ureq::Body>, ureq::Error> {
+        self.agent.run(assemble(request, body))
+    }
 }
 
 struct Unsent {
@@ -147,7 +157,7 @@ struct Unsent {
     is_untouched: bool,
 }
 
-/// What ended a call: our own side, or else what ureq says.
+/// The end of a call: by our own side, or else ureq's error.
 fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
     let fault = match scope.stop() {
         Some(stop) => stop.into(),
@@ -157,13 +167,14 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
             scope,
         ),
     };
-    match (scope.current.proxy.take(), fault) {
+    match (scope.current.take_proxy(), fault) {
         (_, fault @ (Fault::Cancelled | Fault::DeadlinePassed)) | (None, fault) => fault,
         (Some(name), why) => Fault::Proxy { name, why: Box::new(why) },
     }
 }
 
-fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
+#[inline(never)]
+fn assemble<'b>(request: &Request<'_>, body: SendBody<'b>) -> HttpRequest<SendBody<'b>> {
     let mut out = HttpRequest::new(body);
     let posts = request.body.is_some();
     *out.method_mut() = match (posts, request.put) {
@@ -179,10 +190,13 @@ fn assemble<B>(request: &Request<'_>, body: B) -> HttpRequest<B> {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
     }
     // ureq cannot know how long a body is that it only reads.
-    if let Some(Body::Streamed(body)) = request.body {
-        if let Ok(length) = HeaderValue::from_str(&body.content_length) {
-            headers.insert("content-length", length);
-        }
+    let length = match request.body {
+        None => None,
+        Some(Body::Bytes(bytes)) => Some(HeaderValue::from(bytes.len())),
+        Some(Body::Streamed(body)) => HeaderValue::from_str(&body.content_length).ok(),
+    };
+    if let Some(length) = length {
+        headers.insert("content-length", length);
     }
     let hidden = |value: &str| {
         let mut value = HeaderValue::from_str(value).ok()?;
@@ -223,7 +237,7 @@ impl Response<'_> {
         self.scope.first_byte()
     }
 
-    /// Says that the server shows itself at work and may go on in silence: no limit but the
+    /// Says that the server is working and may continue in silence: no limit but the
     /// deadline holds until there is progress.
     pub(crate) fn working(&self) {
         self.scope.working();
@@ -239,7 +253,7 @@ impl Response<'_> {
         self.scope.end_by(limit);
     }
 
-    /// Reads a piece of the body; zero bytes at its end.
+    /// Reads a chunk of the body; zero bytes at its end.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         let outcome = self.body.read(buffer);
         if let (Ok(_), Some(stop)) = (&outcome, self.scope.stop()) {

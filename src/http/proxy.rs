@@ -1,7 +1,9 @@
 //! Whether connections go through a proxy, through which, and how.
 
+use std::net::SocketAddr;
+
 use ureq::Proxy;
-use ureq::unversioned::transport::ConnectionDetails;
+use ureq::http::Uri;
 
 use super::resolver::default_port;
 use super::stream::Stream;
@@ -58,20 +60,23 @@ pub(super) fn is_secure(proxy: &Proxy) -> bool {
     proxy.uri().scheme_str() == Some("https")
 }
 
-/// Opens the way through the proxy at the other end of this stream; gives what requests must
+/// Opens the way through the proxy at the other end of this stream, to the target's address
+/// where it was looked up here; gives what requests must
 /// say more on that way, if anything.
 pub(super) fn open(
     stream: &mut dyn Stream,
     proxy: &Proxy,
-    details: &ConnectionDetails,
+    target: &Uri,
+    address: Option<SocketAddr>,
+    is_tls: bool,
 ) -> Result<Option<Rewrite>, ureq::Error> {
     let is_socks = proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks"));
     if is_socks {
-        socks::open(stream, proxy, details.uri, details.addrs.first())?;
-    } else if details.needs_tls() {
-        tunnel::open(stream, proxy, details.uri)?;
+        socks::open(stream, proxy, target, address)?;
+    } else if is_tls {
+        tunnel::open(stream, proxy, target)?;
     } else {
-        return Ok(Some(Rewrite::new(proxy, details.uri)));
+        return Ok(Some(Rewrite::new(proxy, target)));
     }
     Ok(None)
 }

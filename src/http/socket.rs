@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::call::{Current, Wire};
 
 /// How much later than its limit a read may end: a time-out that is so much too long stays
-/// set, which spares a system call for most pieces of a stream.
+/// set, which spares a system call for most pieces of a stream. One that is so much too short
+/// stays as well: whoever waits so long waits again.
 const READ_SLACK: Duration = Duration::from_millis(20);
 /// How long a request may be stuck on its way out before a look is taken for an answer. A
 /// server that has answered may take nothing more of it, and keep the connection.
@@ -44,7 +45,7 @@ impl Socket {
     fn until_done(
         &mut self,
         prepare: fn(&mut Self, Option<Duration>) -> io::Result<()>,
-        mut work: impl FnMut(&TcpStream) -> io::Result<usize>,
+        work: &mut dyn FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Result<usize, ureq::Error> {
         let current = Current::here()?;
         current.hold(&self.wire)?;
@@ -70,7 +71,7 @@ impl Socket {
 
     fn limit_read(&mut self, left: Option<Duration>) -> io::Result<()> {
         let is_close = match (left, self.times.read) {
-            (Some(left), Some(set)) => left <= set && set - left <= READ_SLACK.min(left),
+            (Some(left), Some(set)) => left.abs_diff(set) <= READ_SLACK.min(left),
             (left, set) => left == set,
         };
         if !is_close {
@@ -91,8 +92,14 @@ impl Socket {
 
     /// Whether another request may go over this connection: it stands, and nothing waits to be
     /// read. Bytes that nobody asked for would be taken for the next reply.
-    pub(super) fn is_open(&self) -> bool {
-        self.wire.claim() && !self.has_input()
+    pub(super) fn is_open(&self, look: bool) -> bool {
+        self.wire.claim() && !(look && self.has_input())
+    }
+
+    /// Waits until a read would not wait.
+    pub(super) fn await_input(&mut self) -> io::Result<()> {
+        let looked = self.until_done(Self::limit_read, &mut |stream| stream.peek(&mut [0]));
+        looked.map(drop).map_err(ureq::Error::into_io)
     }
 
     /// Whether a read would not wait: there are bytes, or the connection has ended.
@@ -110,7 +117,7 @@ impl Socket {
 
 impl Read for Socket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.until_done(Self::limit_read, |mut stream| stream.read(into));
+        let read = self.until_done(Self::limit_read, &mut |mut stream| stream.read(into));
         read.map_err(ureq::Error::into_io)
     }
 }
@@ -119,7 +126,7 @@ impl Write for Socket {
     // One piece at a time: std's write of several would end a process that has not switched
     // the signal of broken pipes off, as programs in other languages may not have.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.until_done(Self::limit_write, |mut stream| stream.write(bytes));
+        let sent = self.until_done(Self::limit_write, &mut |mut stream| stream.write(bytes));
         let sent = sent.map_err(ureq::Error::into_io)?;
         if let Some(current) = Current::get() {
             current.note_sent(sent);

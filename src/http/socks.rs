@@ -31,7 +31,7 @@ pub(super) fn open(
     proxy_end: &mut dyn Stream,
     proxy: &Proxy,
     target: &Uri,
-    address: Option<&SocketAddr>,
+    address: Option<SocketAddr>,
 ) -> Result<(), ureq::Error> {
     let credentials = proxy.username().map(|name| (name, proxy.password().unwrap_or_default()));
     let offer: &[u8] = match credentials {
@@ -77,10 +77,10 @@ pub(super) fn open(
     Ok(())
 }
 
-fn request(target: &Uri, address: Option<&SocketAddr>) -> Result<Vec<u8>, ureq::Error> {
+fn request(target: &Uri, address: Option<SocketAddr>) -> Result<Vec<u8>, ureq::Error> {
     let host = target.host().ok_or(ureq::Error::HostNotFound)?;
     let mut message = vec![VERSION, CONNECT, 0];
-    match address.map(SocketAddr::ip).or_else(|| bare(host).parse().ok()) {
+    match address.map(|address| address.ip()).or_else(|| bare(host).parse().ok()) {
         Some(IpAddr::V4(v4)) => {
             message.push(ADDRESS_V4);
             message.extend(v4.octets());
@@ -119,8 +119,8 @@ fn receive<const N: usize>(from: &mut dyn Stream) -> Result<[u8; N], ureq::Error
     }
 }
 
-/// What a status means, and whether it may pass: what keeps the proxy from the server would
-/// keep us from it too.
+/// The text of a status, and whether a retry may succeed: a fault between the proxy and the server
+/// would be one of ours too.
 fn reason(status: u8) -> (&'static str, bool) {
     match status {
         2 => ("its rules forbid the connection", false),

@@ -1,4 +1,4 @@
-//! What bytes go over: a socket, or TLS over it.
+//! The transport of a connection: a socket, or TLS over it.
 
 use std::io::{self, Read, Write};
 
@@ -6,8 +6,11 @@ use super::socket::Socket;
 
 /// A connection, with or without TLS.
 pub(super) trait Stream: Read + Write + Send + Sync {
-    /// Whether another request may go over it.
-    fn is_open(&mut self) -> bool;
+    /// Whether another request may go over it, by what is known, or after a look at the network.
+    fn is_open(&mut self, look: bool) -> bool;
+
+    /// Waits until a read of text would not wait.
+    fn await_text(&mut self) -> io::Result<()>;
 
     /// Whether a read would not wait for the network. (With TLS it may bring no text.)
     fn has_input(&self) -> bool;
@@ -19,8 +22,12 @@ pub(super) trait Stream: Read + Write + Send + Sync {
 }
 
 impl Stream for Socket {
-    fn is_open(&mut self) -> bool {
-        Self::is_open(self)
+    fn is_open(&mut self, look: bool) -> bool {
+        Self::is_open(self, look)
+    }
+
+    fn await_text(&mut self) -> io::Result<()> {
+        self.await_input()
     }
 
     fn has_input(&self) -> bool {

@@ -105,17 +105,6 @@ impl Tls {
         }
     }
 
-    /// Waits until there is text to read, or the end of it.
-    fn await_text(&mut self) -> io::Result<()> {
-        while self.waiting == 0 && self.receive()? {
-            // Records may bring no text, but want an answer.
-            if !self.is_deaf {
-                self.flush()?;
-            }
-        }
-        Ok(())
-    }
-
     /// Waits for the peer and hears what it says; `false` if it will say no more.
     fn receive(&mut self) -> io::Result<bool> {
         if self.conn.read_tls(&mut self.stream)? == 0 {
@@ -137,8 +126,18 @@ impl Tls {
 }
 
 impl Stream for Tls {
-    fn is_open(&mut self) -> bool {
-        self.waiting == 0 && !self.over && !self.is_deaf && self.stream.is_open()
+    fn is_open(&mut self, look: bool) -> bool {
+        self.waiting == 0 && !self.over && !self.is_deaf && self.stream.is_open(look)
+    }
+
+    fn await_text(&mut self) -> io::Result<()> {
+        while self.waiting == 0 && self.receive()? {
+            // Records may bring no text, but want an answer.
+            if !self.is_deaf {
+                self.flush()?;
+            }
+        }
+        Ok(())
     }
 
     fn has_input(&self) -> bool {

@@ -12,7 +12,7 @@ use super::stream::Stream;
 const HEAD_BYTES_MAX: usize = 8 << 10;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// What a proxy must find in a request that is not for itself.
+/// The rewrite of a request that is sent through a proxy.
 pub(super) struct Rewrite {
     /// Stands before the path.
     address: String,

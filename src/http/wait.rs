@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::calendar::{http_date, rfc3339, unix_seconds};
-use crate::number::decimal;
+use crate::number::{decimal, scientific};
 
 /// Headers that name a wait in seconds, or until a date. (The second is LiteLLM's, for what the
 /// provider behind it said.)
@@ -18,25 +18,25 @@ const PAST_MAX: Duration = Duration::from_secs(86_400);
 
 /// The wait that a server asks for, by its headers; `header` finds one by name.
 pub(crate) fn asked_wait<'h>(
-    header: impl Fn(&str) -> Option<&'h str>,
+    header: &dyn Fn(&str) -> Option<&'h str>,
     now: SystemTime,
 ) -> Option<Duration> {
     let millis = header("retry-after-ms").and_then(|text| seconds(text, 1e-3));
     millis.or_else(|| {
         let text = WAITS.iter().find_map(|name| header(name))?.trim();
-        let then = || Some(http_date(text)?.saturating_sub(clock(&header, now)?));
-        let until = until_reset(text, &header, now).or_else(|| then().map(Duration::from_secs));
+        let then = || Some(http_date(text)?.saturating_sub(clock(header, now)?));
+        let until = until_reset(text, header, now).or_else(|| then().map(Duration::from_secs));
         until.or_else(|| seconds(text, 1.0))
     })
 }
 
-/// Seconds since 1970 by the server's own clock where it tells it: the device's may be wrong.
-fn clock<'h>(header: impl Fn(&str) -> Option<&'h str>, now: SystemTime) -> Option<u64> {
+/// Seconds since 1970 by the server's own clock where its headers have it: the device's may be wrong.
+fn clock<'h>(header: &dyn Fn(&str) -> Option<&'h str>, now: SystemTime) -> Option<u64> {
     header("date").and_then(http_date).or_else(|| unix_seconds(now))
 }
 
 /// Whether the server itself says if a retry makes sense.
-pub(crate) fn asked_retry<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<bool> {
+pub(crate) fn asked_retry<'h>(header: &dyn Fn(&str) -> Option<&'h str>) -> Option<bool> {
     match header("x-should-retry")?.trim() {
         "true" => Some(true),
         "false" => Some(false),
@@ -47,11 +47,7 @@ pub(crate) fn asked_retry<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Optio
 /// A number of some unit, as a time. One beyond all sense is the longest time.
 pub(crate) fn seconds(text: &str, unit_seconds: f64) -> Option<Duration> {
     let text = text.trim();
-    let scientific = || {
-        let (mantissa, exponent) = text.split_once(['e', 'E'])?;
-        Some(decimal(mantissa)? * 10_f64.powi(exponent.parse().ok()?))
-    };
-    let number = decimal(text).or_else(scientific)? * unit_seconds;
+    let number = scientific(text)? * unit_seconds;
     (number >= 0.0).then(|| Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX))
 }
 
@@ -87,13 +83,13 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 /// as seconds or milliseconds since 1970.
 pub(crate) fn until_reset<'h>(
     text: &str,
-    header: impl Fn(&str) -> Option<&'h str>,
+    header: &dyn Fn(&str) -> Option<&'h str>,
     now: SystemTime,
 ) -> Option<Duration> {
     let number = decimal(text.trim()).unwrap_or(0.0);
     let unit = if number >= EPOCH_MILLIS_MIN { 1e-3 } else { 1.0 };
     let moment = seconds(text, unit).filter(|_| (EPOCH_SECONDS_MIN..EPOCH_END).contains(&number));
-    let clock = Duration::from_secs(clock(&header, now)?);
+    let clock = Duration::from_secs(clock(header, now)?);
     match moment.filter(|moment| moment.saturating_add(PAST_MAX) >= clock) {
         Some(moment) => Some(moment.saturating_sub(clock)),
         None => duration(text).or_else(|| until_rfc3339(text, header, now)),
@@ -101,10 +97,10 @@ pub(crate) fn until_reset<'h>(
 }
 
 /// Time until a moment such as `2025-08-21T12:40:59Z` (RFC 3339, in UTC), by the server's own
-/// clock where it tells it.
+/// clock where its headers have it.
 pub(crate) fn until_rfc3339<'h>(
     text: &str,
-    header: impl Fn(&str) -> Option<&'h str>,
+    header: &dyn Fn(&str) -> Option<&'h str>,
     now: SystemTime,
 ) -> Option<Duration> {
     Some(Duration::from_secs(rfc3339(text.trim())?.saturating_sub(clock(header, now)?)))
@@ -119,7 +115,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let wait = |pairs: &[(&str, &'static str)]| {
             asked_wait(
-                |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value),
+                &|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value),
                 now,
             )
         };
@@ -144,7 +140,7 @@ mod tests {
         assert_eq!(wait(&[("retry-after", "784111780")]), Some(Duration::from_secs(784_111_780)));
         let later = SystemTime::UNIX_EPOCH + Duration::from_secs(1_789_582_400);
         let moment =
-            |text: &'static str| asked_wait(|name| (name == "retry-after").then_some(text), later);
+            |text: &'static str| asked_wait(&|name| (name == "retry-after").then_some(text), later);
         assert_eq!(moment("1789582462"), Some(Duration::from_secs(62)));
         assert_eq!(moment("1000000000"), Some(Duration::from_secs(1_000_000_000)));
         assert_eq!(moment("4000000000"), Some(Duration::from_secs(4_000_000_000 - 1_789_582_400)));
@@ -167,13 +163,13 @@ mod tests {
             assert_eq!(duration(bad), None, "{bad}");
         }
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_789_582_400);
-        let until = |text: &str| until_reset(text, |_| None, now).map(|wait| wait.as_millis());
+        let until = |text: &str| until_reset(text, &|_| None, now).map(|wait| wait.as_millis());
         assert_eq!(until("1789582462"), Some(62_000));
         assert_eq!(until("1789582462500"), Some(62_500));
         assert_eq!(until("1789582000"), Some(0));
         assert_eq!(until("62"), Some(62_000));
         assert_eq!(until("2026-09-16T18:14:20Z"), Some(60_000));
         let date = |name: &str| (name == "date").then_some("Wed, 16 Sep 2026 18:14:20 GMT");
-        assert_eq!(until_reset("1789584870", date, now), Some(Duration::from_secs(2_410)));
+        assert_eq!(until_reset("1789584870", &date, now), Some(Duration::from_secs(2_410)));
     }
 }

@@ -4,11 +4,11 @@
 
 /// Announces a half. (A noncharacter: for use within a program alone.)
 const MARK: char = '\u{fdd0}';
-/// What follows it stands for the half of the same distance from the first half.
+/// The character after it stands for the half of the same distance from the first half.
 const BASE: u32 = 0xe000;
 const FIRST_HALF: u32 = 0xd800;
 const HALVES_END: u32 = 0xe000;
-/// What stands for a half whose other never came.
+/// The character in place of a half whose other never came.
 const LOST: char = char::REPLACEMENT_CHARACTER;
 
 /// The character of two halves.
@@ -32,29 +32,29 @@ fn half(stands_for: char) -> Option<u16> {
     u16::try_from(unit).ok().filter(|_| unit < HALVES_END)
 }
 
-/// A text that comes in pieces, of which one may end in the middle of a character.
+/// A text that comes in chunks, of which one may end in the middle of a character.
 #[derive(Debug, Default)]
 pub(crate) struct Joiner {
     waiting: Option<u16>,
 }
 
 impl Joiner {
-    /// The next piece with its halves put together; one at its end waits for the next piece.
-    pub(crate) fn join(&mut self, piece: String) -> String {
-        if self.is_plain(&piece) {
-            return piece;
+    /// The next chunk with its halves put together; one at its end waits for the next chunk.
+    pub(crate) fn join(&mut self, chunk: String) -> String {
+        if self.is_plain(&chunk) {
+            return chunk;
         }
-        let mut out = String::with_capacity(piece.len());
-        self.join_to(&piece, &mut out);
+        let mut out = String::with_capacity(chunk.len());
+        self.join_to(&chunk, &mut out);
         out
     }
 
     /// The same, added to a text.
-    pub(crate) fn join_to(&mut self, piece: &str, out: &mut String) {
-        if self.is_plain(piece) {
-            return out.push_str(piece);
+    pub(crate) fn join_to(&mut self, chunk: &str, out: &mut String) {
+        if self.is_plain(chunk) {
+            return out.push_str(chunk);
         }
-        let mut chars = piece.chars().peekable();
+        let mut chars = chunk.chars().peekable();
         while let Some(one) = chars.next() {
             let unit = if one == MARK { chars.peek().and_then(|next| half(*next)) } else { None };
             let Some(unit) = unit else {
@@ -73,8 +73,8 @@ impl Joiner {
         }
     }
 
-    fn is_plain(&self, piece: &str) -> bool {
-        piece.is_empty() || (self.waiting.is_none() && !piece.contains(MARK))
+    fn is_plain(&self, chunk: &str) -> bool {
+        chunk.is_empty() || (self.waiting.is_none() && !chunk.contains(MARK))
     }
 
     /// A half that does not complete the one before.
@@ -92,7 +92,7 @@ impl Joiner {
         }
     }
 
-    /// What stands for a half that has waited in vain, if one has.
+    /// The character in place of a half that waited in vain, if one did.
     pub(crate) fn end(&mut self) -> Option<char> {
         self.waiting.take().map(|_| LOST)
     }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_meet_within_a_text_and_across_pieces() {
+    fn halves_meet_within_a_text_and_across_chunks() {
         assert_eq!(whole(marked(&[0xd83d, 0xde00])), "a\u{1f600}b");
         let mut joiner = Joiner::default();
         let first = marked(&[0xd83d]);

@@ -1,8 +1,10 @@
-//! Reading JSON that comes from many servers. The one promise: what is not known is skipped,
-//! what is missing or null is its type's default, and so is what has a type that makes no sense
-//! there; no member fails the whole. What was odd but understood is counted.
+//! Reads JSON that comes from many servers. Unknown members are skipped; a member that is missing,
+//! null or of a type that makes no sense there is its type's default; no member fails the whole.
+//! Deviations that were understood are counted.
 
 mod halves;
+mod number;
+mod plain;
 mod reader;
 mod values;
 
@@ -10,9 +12,11 @@ use std::borrow::Cow;
 
 pub(crate) use halves::{Joiner, whole};
 pub(crate) use reader::{JsonFault, JsonReader};
-pub(crate) use values::{Code, Count, Label, Own, Raw, Text, json_value};
+pub(crate) use values::{
+    Code, Count, Label, Own, Raw, Text, exact_text, exact_value, is_json, json_text, json_value,
+};
 
-/// What can be read from any JSON value.
+/// A type that can be read from any JSON value.
 pub(crate) trait Lenient: Default {
     /// Whether a value that begins with this byte is of the type.
     fn fits(first: u8) -> bool;
@@ -103,11 +107,7 @@ macro_rules! lenient {
             }
 
             fn read_into(&mut self, from: &mut $crate::lenient::JsonReader<'_>) {
-                if !Self::fits(from.peek()) {
-                    return from.skip_odd();
-                }
-                from.object(|from, key| match key {
-                    _ if from.null() => {}
+                from.fill(&mut |from, key| match key {
                     $($key $(| $alias)* => self.$field.read_into(from),)*
                     _ => from.skip(),
                 });
@@ -122,11 +122,11 @@ pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// What was read.
+/// A value that was read.
 #[derive(Debug)]
 pub(crate) struct Parsed<'j, T> {
     pub(crate) value: T,
-    /// What follows the value, without white space around it.
+    /// The text after the value, without white space around it.
     pub(crate) rest: &'j str,
     /// How much was odd but understood.
     pub(crate) oddities: u32,

@@ -1,10 +1,12 @@
-//! JSON read from front to back. What serde_json refuses and servers send is read all the same:
-//! control characters in strings, halves of surrogate pairs, NaN, a comma too many. What was
-//! odd is counted; what makes no sense is a fault, and ends the reading.
+//! Reads JSON from front to back, and more than serde_json does, since servers send it: control
+//! characters in strings, halves of surrogate pairs, NaN, a comma too many. Deviations are
+//! counted; text that makes no sense is a fault, and ends the reading.
 
 use std::borrow::Cow;
 
 use super::halves;
+use super::number::is_json_number;
+use super::plain::plain_length;
 
 /// Deepest nesting that is read, as in serde_json.
 const DEPTH_MAX: u32 = 127;
@@ -28,12 +30,15 @@ pub(crate) struct JsonReader<'j> {
     depth: u32,
     fault: Option<JsonFault>,
     oddities: u32,
+    /// Whether one of the oddities is against JSON's grammar.
+    is_ungrammatical: bool,
 }
 
 impl<'j> JsonReader<'j> {
     pub(crate) fn new(text: &'j str) -> Self {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self { text, at: 0, depth: 0, fault: None, oddities: 0 }
+        let unmarked = text.strip_prefix('\u{feff}');
+        let (is_ungrammatical, text) = (unmarked.is_some(), unmarked.unwrap_or(text));
+        Self { text, at: 0, depth: 0, fault: None, oddities: 0, is_ungrammatical }
     }
 
     /// A reader of a value that this one has skipped, as deep as that stands.
@@ -59,7 +64,18 @@ impl<'j> JsonReader<'j> {
         self.oddities = self.oddities.saturating_add(1);
     }
 
-    /// What has not been read.
+    /// Notes what is against JSON's grammar, though its meaning is plain.
+    fn note_ungrammatical(&mut self) {
+        self.is_ungrammatical = true;
+        self.note_oddity();
+    }
+
+    /// Whether all that was read, which must be all there is, is JSON to the letter.
+    pub(super) fn is_grammatical(&self) -> bool {
+        self.fault.is_none() && !self.is_ungrammatical && self.rest().trim().is_empty()
+    }
+
+    /// The text that has not been read.
     pub(crate) fn rest(&self) -> &'j str {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -110,13 +126,21 @@ impl<'j> JsonReader<'j> {
         self.note_oddity();
     }
 
-    /// Reads an object; `member` must take each value.
-    pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, &str)) {
-        self.members(&mut member);
+    /// Reads the members of an object that are not null; `member` must take each value. A value
+    /// of another type is skipped.
+    pub(crate) fn fill(&mut self, member: &mut dyn FnMut(&mut Self, &str)) {
+        if self.peek() != b'{' {
+            return self.skip_odd();
+        }
+        self.object(&mut |from, key| {
+            if !from.null() {
+                member(from, key);
+            }
+        });
     }
 
-    /// (One piece of code for objects of all types.)
-    fn members(&mut self, member: &mut dyn FnMut(&mut Self, &str)) {
+    /// Reads an object; `member` must take each value.
+    pub(crate) fn object(&mut self, member: &mut dyn FnMut(&mut Self, &str)) {
         self.enclosed(b'{', b'}', |reader| {
             if !reader.take(b'"') {
                 return reader.unexpected();
@@ -152,7 +176,7 @@ impl<'j> JsonReader<'j> {
                 return self.unexpected();
             }
             if !is_first && self.take(close) {
-                self.note_oddity();
+                self.note_ungrammatical();
                 break;
             }
             is_first = false;
@@ -205,7 +229,7 @@ impl<'j> JsonReader<'j> {
                 }
                 // A control character that should have been escaped.
                 Some(byte) => {
-                    self.note_oddity();
+                    self.note_ungrammatical();
                     text.push(char::from(*byte));
                     self.at += 1;
                 }
@@ -227,7 +251,7 @@ impl<'j> JsonReader<'j> {
             'u' => return self.unicode(text),
             // An escape that JSON does not have: as it stands.
             other => {
-                self.note_oddity();
+                self.note_ungrammatical();
                 text.push('\\');
                 other
             }
@@ -297,7 +321,7 @@ impl<'j> JsonReader<'j> {
                     self.at += length + 1;
                     return;
                 }
-                // Whatever is escaped has no meaning here, unless it is a quote.
+                // An escaped character has no meaning here, unless it is a quote.
                 Some(b'\\') => 2,
                 Some(_) => 1,
             };
@@ -356,8 +380,12 @@ impl<'j> JsonReader<'j> {
         let is_number = word.as_bytes().first().is_some_and(|byte| b"-0123456789".contains(byte));
         match word {
             "true" | "false" | "null" => {}
-            "NaN" | "Infinity" | "-Infinity" => self.note_oddity(),
-            _ if is_number && word.bytes().all(|byte| b"0123456789+-.eE".contains(&byte)) => {}
+            "NaN" | "Infinity" | "-Infinity" => self.note_ungrammatical(),
+            _ if is_number && word.bytes().all(|byte| b"0123456789+-.eE".contains(&byte)) => {
+                if !is_json_number(word) {
+                    self.note_ungrammatical();
+                }
+            }
             "" => return self.unexpected(),
             // The beginning of a word, and no more.
             _ if length == rest.len() => return self.fail(JsonFault::Ended),
@@ -365,30 +393,6 @@ impl<'j> JsonReader<'j> {
         }
         self.at += length;
     }
-}
-
-/// How many bytes from the start are plain: no quote, backslash or control character.
-#[inline]
-fn plain_length(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
-    // Marks bytes that are zero, the lowest of them rightly.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let mut at = 0;
-    let (words, _) = bytes.as_chunks::<8>();
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let marks = quote | backslash | control;
-        if marks != 0 {
-            return at + (marks.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    at + bytes[at..].iter().position(is_special).unwrap_or(bytes.len() - at)
 }
 
 #[cfg(test)]

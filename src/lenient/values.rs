@@ -1,9 +1,9 @@
 //! The values that a reply is made of, each from whatever a server sends in its place.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
+use super::number::{any_number, whole_number};
 use super::{JsonReader, Lenient, read_partly, whole};
-use crate::number::decimal;
 
 /// A text. A number or word is its own spelling, an object with a `text` is that text, parts
 /// are their texts joined, and any other object or list is its JSON: what a server sends where
@@ -98,7 +98,7 @@ impl TextPart {
     /// Of an object that the reader has skipped.
     fn of<'j>(from: &JsonReader<'j>, json: &'j str) -> Self {
         let (mut part, mut other) = (Self::default(), Text::default());
-        from.within(json).object(|from, key| match key {
+        from.within(json).object(&mut |from, key| match key {
             "type" => super::put(&mut part.kind, from),
             "text" => {
                 part.has_text = true;
@@ -189,12 +189,11 @@ impl Lenient for Own {
         true
     }
 
-    /// What would be refused (a control character in a text, say) is written anew.
+    /// JSON that a server would reject (a control character in a text, say) is written anew.
     fn read_into(&mut self, from: &mut JsonReader<'_>) {
         let raw = from.raw();
-        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(raw).is_ok();
-        let mended = || json_value(raw).map(|value| value.to_string().into());
-        self.0 = if is_json { Some(raw.into()) } else { mended() };
+        let mended = || json_value(raw).map(|value| json_text(&value).into());
+        self.0 = if is_json(raw) { Some(raw.into()) } else { mended() };
     }
 }
 
@@ -214,7 +213,7 @@ impl Lenient for Code {
 
     fn read_into(&mut self, from: &mut JsonReader<'_>) {
         *self = match Label::read(from).0 {
-            Some(text) if !text.is_empty() => match number(&text) {
+            Some(text) if !text.is_empty() => match whole_number(&text) {
                 Some(number) => Self::Number(number),
                 None => Self::Name(text),
             },
@@ -236,23 +235,58 @@ impl Lenient for Count {
         if from.peek() == b'"' {
             from.note_oddity();
         }
-        self.0 = Label::read(from).0.and_then(|text| number(text.trim()));
+        self.0 = Label::read(from).0.and_then(|text| whole_number(text.trim()));
     }
 }
 
-/// A whole number; some servers count in floats.
-fn number(text: &str) -> Option<u64> {
-    text.parse().ok().or_else(|| {
-        // The cast saturates.
-        decimal(text).filter(|number| number.fract() == 0.0).map(|number| number as u64)
-    })
+/// Any JSON value, read leniently; nothing where the text is not exactly one.
+///
+/// (serde_json's own parser would take 18 KB of each program with HTTP, where nothing else needs
+/// it.)
+pub(crate) fn json_value(text: &str) -> Option<Value> {
+    value_of(text).map(|(value, _)| value)
 }
 
-/// Any JSON value, read leniently; nothing where the text is not exactly one.
-pub(crate) fn json_value(text: &str) -> Option<Value> {
+/// The JSON of a value. (Its `Display` brings a serializer of its own with it.)
+pub(crate) fn json_text(value: &Value) -> String {
+    // JSON values can always be written.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The same as [`json_value`]; nothing, too, where anything about the text is odd.
+pub(crate) fn exact_value(text: &str) -> Option<Value> {
+    value_of(text).filter(|(_, is_exact)| *is_exact).map(|(value, _)| value)
+}
+
+/// The text that a JSON string means; nothing where anything about it is odd.
+pub(crate) fn exact_text(json: &str) -> Option<String> {
+    let mut from = JsonReader::new(json);
+    let text = string(&mut from);
+    text.filter(|_| from.is_grammatical() && from.oddities() == 0)
+}
+
+fn value_of(text: &str) -> Option<(Value, bool)> {
     let mut from = JsonReader::new(text);
     let value = value(&mut from);
-    (from.fault().is_none() && from.rest().trim().is_empty()).then_some(value)
+    let is_value = from.fault().is_none() && from.rest().trim().is_empty();
+    is_value.then_some((value, from.is_grammatical() && from.oddities() == 0))
+}
+
+/// Whether a text is one JSON value to the letter.
+pub(crate) fn is_json(text: &str) -> bool {
+    let mut from = JsonReader::new(text);
+    pass(&mut from);
+    from.is_grammatical()
+}
+
+/// Reads past a value, and looks at all of it. (The reader bounds the depth.)
+fn pass(from: &mut JsonReader<'_>) {
+    match from.peek() {
+        b'"' => drop(from.take_string()),
+        b'{' => from.object(&mut |from, _| pass(from)),
+        b'[' => from.list(pass),
+        _ => from.skip(),
+    }
 }
 
 /// (The reader bounds the depth.)
@@ -261,7 +295,7 @@ fn value(from: &mut JsonReader<'_>) -> Value {
         b'"' => string(from).map(whole).into(),
         b'{' => {
             let mut map = Map::new();
-            from.object(|from, key| {
+            from.object(&mut |from, key| {
                 let key = whole(key.to_owned());
                 let value = value(from);
                 map.insert(key, value);
@@ -276,8 +310,15 @@ fn value(from: &mut JsonReader<'_>) -> Value {
         _ => match from.raw() {
             "true" => true.into(),
             "false" => false.into(),
-            // A number that is none, or too large for one, is null.
-            number => serde_json::from_str::<Number>(number).map_or(Value::Null, Value::Number),
+            "null" => Value::Null,
+            word => any_number(word).map_or_else(
+                // One that is none, or too large for one, is null.
+                || {
+                    from.note_oddity();
+                    Value::Null
+                },
+                Value::Number,
+            ),
         },
     }
 }

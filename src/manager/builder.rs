@@ -32,6 +32,7 @@ impl ManagerBuilder {
     }
 
     /// Adds an observer, which is notified of every event of every helper. Defaults to none.
+    #[doc(alias("observability", "opentelemetry"))]
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
         self.observers.push(Foreign::new(observer));
         self
@@ -42,6 +43,7 @@ impl ManagerBuilder {
     /// observers are notified of exported and lost traces
     /// ([`EventKind::TraceExport`](crate::EventKind::TraceExport));
     /// [`AutomationAssistantManager::opik`] returns the sink.
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn opik(mut self, config: OpikConfig) -> Self {
         let make: MakeSink = |config| Ok(Box::new(OpikSink::new(config)?));
         self.opik = Some((Box::new(config), make));
@@ -56,9 +58,7 @@ impl ManagerBuilder {
     /// [`OpikSink::new`].
     pub fn build(self) -> Result<AutomationAssistantManager, Error> {
         if self.max_helpers == 0 {
-            return Err(Error::InvalidConfig(
-                "max_helpers is zero: a manager needs room for at least one helper".into(),
-            ));
+            return Err(Error::InvalidConfig("max_helpers is zero: it must be at least 1".into()));
         }
         let mut observers = self.observers;
         let opik = match self.opik {

@@ -87,6 +87,7 @@ impl AutomationAssistantManager {
     /// The sink that sends traces to Opik, if [`ManagerBuilder::opik`](crate::ManagerBuilder::opik)
     /// was called: to flush it, to read its counts, to score a trace. The manager's drop closes
     /// it.
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn opik(&self) -> Option<&OpikSink> {
         self.opik.as_deref().map(TraceSink::sink)
     }
@@ -109,6 +110,7 @@ impl AutomationAssistantManager {
     /// [`Error::MaxHelpers`]; [`Error::InvalidConfig`]; [`Error::MissingKey`];
     /// [`Error::Unsupported`] where the backend needs a cargo feature that is off;
     /// [`Error::Io`] if the system cannot create a thread.
+    #[doc(alias("llm", "agent"))]
     pub fn spawn(&self, config: HelperConfig) -> Result<AutomationHelper, Error> {
         self.create(config, None)
     }
@@ -120,6 +122,7 @@ impl AutomationAssistantManager {
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn).
+    #[doc(alias = "mock")]
     pub fn spawn_with(
         &self,
         config: HelperConfig,

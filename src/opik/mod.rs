@@ -73,7 +73,7 @@ const SPOOL_BYTES_MIN: u64 = 1 << 20;
 /// never shows the key.
 ///
 /// ```
-/// use automation_assistant::OpikConfig;
+/// use automation_assistant::opik::OpikConfig;
 ///
 /// // Opik on this device, as its `opik.sh` starts it: no key needed.
 /// let config = OpikConfig::new().url("http://localhost:5173/api").project("notes");

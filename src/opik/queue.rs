@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_make_room_in_number_and_in_bytes_and_are_counted() {
+    fn the_oldest_are_dropped_by_number_and_by_bytes_and_counted() {
         let now = Instant::now();
         let one = score(100).bytes();
         let mut queue = Queue::new(3, 10 * one, 0);
         let out: usize = (0..5).map(|_| queue.push(score(100), now).len()).sum();
         assert_eq!((out, queue.pending(), queue.dropped), (2, 3, 2));
         let out = queue.push(score(9 * one), now);
-        assert_eq!(out.len(), 3, "its bytes leave no room for another");
+        assert_eq!(out.len(), 3, "its bytes leave no space for another");
         assert_eq!(queue.push(score(11 * one), now).len(), 2, "one that never fits goes too");
         assert_eq!((queue.pending(), queue.stats().queue_bytes), (0, 0));
         assert!(queue.stats().queue_bytes_max <= 10 * one);

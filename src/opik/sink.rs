@@ -41,7 +41,8 @@ const STACK_BYTES: usize = 512 << 10;
 ///
 /// ```no_run
 /// use automation_assistant::opik::OpikConfig;
-/// use automation_assistant::{AutomationAssistantManager, HelperConfig, TraceMode};
+/// use automation_assistant::{AutomationAssistantManager, HelperConfig};
+/// use automation_assistant::opik::TraceMode;
 /// use std::time::Duration;
 ///
 /// let opik = OpikConfig::new().url("http://localhost:5173/api");
@@ -100,7 +101,7 @@ impl OpikSink {
         if config.queue_bytes < QUEUE_BYTES_MIN || config.spool_bytes < SPOOL_BYTES_MIN {
             return Err(Error::InvalidConfig(format!(
                 "queue_bytes and spool_bytes must be at least {QUEUE_BYTES_MIN}, or a long \
-                 trace finds no room"
+                 trace does not fit"
             )));
         }
         let env = Env::of_process();

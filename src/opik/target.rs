@@ -113,7 +113,7 @@ mod tests {
     const HERE: &str = "http://127.0.0.1:9/api";
 
     #[test]
-    fn what_is_said_goes_before_what_is_found() {
+    fn settings_of_the_program_precede_those_found() {
         let set = [
             ("OPIK_URL_OVERRIDE", "http://127.0.0.1:1/other/"),
             ("OPIK_API_KEY", "found"),

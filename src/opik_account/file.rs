@@ -94,7 +94,6 @@ impl OpikFile {
             let (key, value) = (key.trim(), value.trim());
             let known = KEYS.iter().find(|(name, _)| key.eq_ignore_ascii_case(name));
             if let Some((_, variable)) = known.filter(|_| !value.is_empty()) {
-                values.retain(|(name, _)| name != variable);
                 values.push((variable, value.to_owned()));
             }
         }
@@ -107,7 +106,8 @@ impl OpikFile {
     }
 
     fn value(&self, name: &str) -> Option<String> {
-        let found = self.values.iter().find(|(variable, _)| *variable == name);
+        // The last word counts.
+        let found = self.values.iter().rfind(|(variable, _)| *variable == name);
         found.map(|(_, value)| value.clone())
     }
 }

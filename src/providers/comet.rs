@@ -30,6 +30,7 @@ pub(super) static COMET: Provider = Provider {
 
 impl HelperConfig {
     /// For the Opik LLM gateway of Comet.
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn comet() -> Self {
         Self::of(&COMET)
     }
@@ -56,7 +57,7 @@ mod remote {
     const PROVIDER_HEADER: &str = "x-opik-provider";
 
     pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
-        // What the environment does not set, Opik's own file may.
+        // Opik's own file may set values that the environment does not.
         let explicit = config.api_key.is_some() && config.api_endpoint.is_some();
         let file = OpikFile::behind(explicit, env)?;
         let env = &Env { read: &|name| file.or_env(env, name) };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 use crate::config::{BackendType, HelperConfig, Provider, TraceMode};
+use crate::members::members;
 use crate::secret::Secret;
 
 /// The names that a configuration may use in JSON.
@@ -56,10 +57,7 @@ const UNKNOWN: &str = "unknown field";
 /// Errors name the field and never quote a value: it may be a key that slipped into another one.
 impl<'de> Deserialize<'de> for HelperConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not as a map, whose error would quote a text.
-        let Value::Object(fields) = Value::deserialize(deserializer)? else {
-            return Err(de::Error::custom("a helper's configuration is a JSON object"));
-        };
+        let fields = members(deserializer, "a helper's configuration is a JSON object")?;
         read(fields).map_err(de::Error::custom)
     }
 }
@@ -70,7 +68,14 @@ fn read(fields: Map<String, Value>) -> Result<HelperConfig, String> {
     for (name, value) in fields {
         let own = setting(&name);
         if own.is_none() && !FIELDS.contains(&name.as_str()) {
-            return Err(format!("{UNKNOWN} `{name}`, expected one of {}", FIELDS.join(", ")));
+            let settings = Provider::all().iter().flat_map(|provider| provider.settings);
+            let mut known = FIELDS.to_vec();
+            for setting in settings {
+                if !known.contains(setting) {
+                    known.push(setting);
+                }
+            }
+            return Err(format!("{UNKNOWN} `{name}`, expected one of {}", known.join(", ")));
         }
         let done = match (name.as_str(), own) {
             // It stands for a field that is left out.
@@ -215,7 +220,8 @@ mod tests {
             assert!(fault.starts_with(&format!("{field} ")) && !fault.contains(UNKNOWN), "{fault}");
             assert!(!fault.contains("sk-secret"), "{fault}");
             let left_out = format!(r#"{{"{field}":null,"backend_type":"local"}}"#);
-            assert!(serde_json::from_str::<HelperConfig>(&left_out).is_ok(), "{field}");
+            let read = serde_json::from_str::<HelperConfig>(&left_out);
+            assert_eq!(read.is_ok(), *field != "backend_type", "{field}: {read:?}");
         }
     }
 

@@ -13,9 +13,9 @@ use crate::providers::anthropic::Messages;
 use crate::providers::chat_completions::ChatCompletions;
 use crate::providers::responses::Responses;
 
-/// A key whose pieces no message may hold after scrubbing.
+/// A key of which no message may hold a part after scrubbing.
 const KEY: &str = "sk-0a1b2c3d4e5f6g7h8i9j";
-/// A piece of a key this long gives it away; see `scrub`.
+/// Shortest part of a key that reveals it; see `scrub`.
 const PIECE: usize = 6;
 /// A bound on replies that fuzz inputs can reach.
 const REPLY_BYTES_MAX: usize = 100;
@@ -43,7 +43,7 @@ fn events(stream: &[u8], piece: usize) -> Events {
     (found, ended)
 }
 
-/// A stream says the same in pieces of any size; what it says is put together within bounds.
+/// A stream reads the same in chunks of any size; its reply is assembled within bounds.
 pub fn sse(input: &[u8]) {
     let Some((piece, stream)) = input.split_first() else { return };
     let whole = events(stream, stream.len());
@@ -107,8 +107,8 @@ pub fn retry_after(input: &[u8]) {
     let values = [(); 4].map(|()| lines.next());
     let names = ["retry-after", "retry-after-ms", "date", "x-should-retry"];
     let header = |name: &str| values[names.iter().position(|other| *other == name)?];
-    let wait = asked_wait(header, SystemTime::UNIX_EPOCH);
-    let _ = asked_retry(header);
+    let wait = asked_wait(&header, SystemTime::UNIX_EPOCH);
+    let _ = asked_retry(&header);
     // A plain number of seconds is what it says.
     if let (Some(Ok(seconds)), None) = (values[0].map(str::parse::<u32>), values[1]) {
         if values[0].is_some_and(|text| text.bytes().all(|b| b.is_ascii_digit())) {

@@ -71,7 +71,7 @@ mod remote {
             id: Label = "id",
             model: Label = "model",
             name: Label = "name",
-            // What it is for, where the server tells.
+            // The model's purpose, where the server reports it.
             kind: Label = "type" | "task" | "model_type",
         }
     }

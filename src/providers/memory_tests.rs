@@ -1,4 +1,4 @@
-//! What a call with a picture takes of memory, counted. (The counter counts the allocations of
+//! The memory of a call with a picture, counted. (The counter counts the allocations of
 //! one thread, so the call is made on the test's own.)
 #![allow(clippy::unwrap_used)]
 

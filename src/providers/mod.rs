@@ -1,4 +1,4 @@
-//! Who can answer: one file each, and their one registry.
+//! The providers, one file or folder each, and their registry.
 //!
 //! A provider's file holds a static [`Provider`] (its data and how its backend is made) and, where
 //! it speaks HTTP, an implementation of [`Protocol`](crate::engine::protocol::Protocol), unless
@@ -19,7 +19,7 @@ mod openai;
 #[cfg(feature = "http")]
 mod openai_api;
 mod openai_settings;
-#[cfg(all(test, feature = "http"))]
+#[cfg(test)]
 mod recipe;
 #[cfg(feature = "http")]
 mod responses;

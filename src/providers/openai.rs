@@ -25,6 +25,8 @@ pub(super) static CHATGPT: Provider = Provider {
 
 impl HelperConfig {
     /// For the OpenAI API, or a server that speaks it.
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+    #[doc(alias("openai", "gpt"))]
     pub fn chatgpt() -> Self {
         Self::of(&CHATGPT)
     }

@@ -1,4 +1,4 @@
-//! What is set for servers that speak one or both of OpenAI's APIs.
+//! The settings of servers with one or both of OpenAI's APIs.
 
 use crate::config::HelperConfig;
 use crate::task::OpenAiApi;

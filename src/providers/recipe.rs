@@ -1,33 +1,15 @@
-//! A provider as short as one can be that does everything: it answers whole and in a stream, has
-//! tools called, and has errors and limits of its own. Copy it to begin the next one; then write
-//! one line in the registry ([`super::ALL`]).
+//! A provider as short as one can be that does everything: it answers whole and in a stream, is
+//! shown pictures, follows a schema, has tools called, gets back what is its own, and has errors
+//! and limits of its own. Copy it to begin the next one; then write one line in the registry
+//! ([`super::ALL`]).
 //!
-//! Its protocol: a request is `{"model": …, "lines": ["user: hello", …], "live": true}`, a reply
-//! `{"say": "text", "do": [{"id": …, "what": …, "with": {…}}], "cost": [read, written]}`, a stream
-//! the same in pieces, each an event `piece`, until an event `over`. An error is
-//! `{"oops": "words", "sort": "tired"}`.
+//! Its protocol: a request is `{"model": …, "lines": ["user: hello", …], "pictures": [url, …],
+//! "live": true}`, a reply `{"say": "text", "do": [{"id": …, "what": …, "with": {…}, "seal": …}],
+//! "end": "full", "cost": [read, written]}`, a stream the same in parts, each an event `part`,
+//! until an event `over`. An error is `{"oops": "words", "sort": "tired"}`. The seal of a call goes
+//! back with its result.
 
-use std::borrow::Cow;
-use std::time::Duration;
-
-use serde_json::json;
-
-use super::{base, key_or_loopback};
-use crate::backend::AiBackend;
 use crate::config::{BackendType, HelperConfig, IDLE, Provider, TIMEOUT, TraceMode};
-use crate::engine::draft::{BadReply, Draft, Progress, TokenCounts};
-use crate::engine::error_body::ErrorBody;
-use crate::engine::json::Json;
-use crate::engine::message::{self, Content, ReplyPart, ToolCall};
-use crate::engine::payload::{Payload, payload};
-use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
-use crate::engine::sse::SseEvent;
-use crate::engine::{Model, Plan, RemoteBackend};
-use crate::env::Env;
-use crate::error::Error;
-use crate::lenient::{self, Count, Label, Raw, Text, lenient};
-use crate::task::FinishReason;
-use crate::task_error::ErrorKind;
 
 /// What is known before a helper is made.
 static RECIPE: Provider = Provider {
@@ -43,7 +25,11 @@ static RECIPE: Provider = Provider {
     trace: TraceMode::Off,
     settings: &[],
     with_endpoint: None,
-    build,
+    // A build without HTTP knows the provider, and says which feature it lacks.
+    #[cfg(feature = "http")]
+    build: remote::build,
+    #[cfg(not(feature = "http"))]
+    build: super::not_linked,
 };
 
 impl HelperConfig {
@@ -53,55 +39,131 @@ impl HelperConfig {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "http"))]
 #[path = "recipe_tests.rs"]
 mod tests;
 
-/// Where the server is, who we are, what is asked for: then the engine does the rest.
-fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
-    let endpoint = base(config, &RECIPE, env, PATH)?;
-    let key = key_or_loopback(config, &RECIPE, env, &endpoint)?;
-    let model = config.model_or_default();
-    let (name, model) = (RECIPE.backend_name(model), Model::Named(model.to_owned()));
-    let plan = Plan::new(name, endpoint, Recipe, model).key("x-recipe-key", "", key)?;
-    RemoteBackend::boxed(config, env, plan)
+#[cfg(all(test, not(feature = "http")))]
+#[test]
+fn a_build_without_http_names_the_feature() {
+    let (config, read) = (HelperConfig::recipe(), |_: &str| None);
+    let made = (config.provider().build)(&config, &crate::env::Env { read: &read });
+    assert!(matches!(made, Err(crate::error::Error::Unsupported { feature: "http", .. })));
 }
 
-const PATH: &str = "/cook";
+#[cfg(feature = "http")]
+mod remote {
+    use std::borrow::Cow;
+    use std::time::Duration;
 
-/// The protocol.
-struct Recipe;
+    use super::RECIPE;
+    use crate::backend::AiBackend;
+    use crate::config::HelperConfig;
+    use crate::engine::draft::{BadReply, Draft, Progress, TokenCounts};
+    use crate::engine::error_body::ErrorBody;
+    use crate::engine::json::Json;
+    use crate::engine::message::{self, Content, ReplyPart, ToolCall};
+    use crate::engine::payload::{Payload, payload, whole};
+    use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
+    use crate::engine::sse::SseEvent;
+    use crate::engine::{Model, Plan, RemoteBackend};
+    use crate::env::Env;
+    use crate::error::Error;
+    use crate::lenient::{self, Count, Label, Own, Raw, Text, lenient};
+    use crate::providers::{base, key_or_loopback};
+    use crate::task::FinishReason;
+    use crate::task_error::ErrorKind;
 
-lenient! {
-    /// A reply, or a piece of one.
-    Reply {
-        say: Text = "say",
-        calls: Vec<Call> = "do",
-        cost: Vec<Count> = "cost",
-        oops: Text = "oops",
-        sort: Label = "sort",
+    /// Where the server is, who we are, what is asked for: then the engine does the rest.
+    pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
+        let endpoint = base(config, &RECIPE, env, PATH)?;
+        let key = key_or_loopback(config, &RECIPE, env, &endpoint)?;
+        let model = config.model_or_default();
+        let (name, model) = (RECIPE.backend_name(model), Model::Named(model.to_owned()));
+        let plan = Plan::new(name, endpoint, Recipe, model).key("x-recipe-key", "", key)?;
+        RemoteBackend::boxed(config, env, plan)
     }
-}
 
-lenient! {
-    /// A tool that the model wants called.
-    Call {
-        id: Label = "id",
-        what: Label = "what",
-        with: Raw = "with",
+    const PATH: &str = "/cook";
+    /// Fields that the protocol writes itself.
+    const RESERVED: &[&str] = &["lines", "pictures", "live"];
+
+    /// The protocol.
+    struct Recipe;
+
+    lenient! {
+        /// A reply, or a part of one.
+        Reply {
+            say: Text = "say",
+            calls: Vec<Call> = "do",
+            end: Label = "end",
+            cost: Vec<Count> = "cost",
+            oops: Text = "oops",
+            sort: Label = "sort",
+        }
     }
-}
 
-impl Protocol for Recipe {
-    fn path(&self, _: &Ask<'_>) -> Cow<'static, str> {
-        PATH.into()
+    lenient! {
+        /// A tool that the model wants called.
+        Call {
+            id: Label = "id",
+            what: Label = "what",
+            with: Raw = "with",
+            seal: Own = "seal",
+        }
     }
 
-    fn reserved(&self) -> &'static [&'static str] {
-        &["lines", "live"]
+    impl Protocol for Recipe {
+        fn path(&self, _: &Ask<'_>) -> Cow<'static, str> {
+            PATH.into()
+        }
+
+        fn reserved(&self) -> &'static [&'static str] {
+            RESERVED
+        }
+
+        fn write(&self, ask: &Ask<'_>) -> Json {
+            Json::new(|json| json.object(|json| members(ask, json)))
+        }
+
+        fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
+            let (_, reply) = whole(body, draft)?;
+            take(reply, draft)?;
+            // A reply that says nothing of its end has come to it.
+            draft.finish.get_or_insert(FinishReason::Stop);
+            Ok(())
+        }
+
+        fn stream(&self) -> Box<dyn ReadStream + '_> {
+            Box::new(Parts)
+        }
+
+        fn kind_of_error(&self, _: u16, body: &ErrorBody) -> Option<ErrorKind> {
+            self.is_known_code(body.kind.as_deref()?).then_some(ErrorKind::Server)
+        }
+
+        fn is_known_code(&self, code: &str) -> bool {
+            code == "tired"
+        }
+
+        fn announced_pause(&self, headers: &dyn Headers) -> Option<Duration> {
+            headers.get("x-recipe-rest")?.parse().ok().map(Duration::from_secs)
+        }
+
+        /// Its errors have a shape of their own.
+        fn read_error(&self, body: &[u8]) -> Option<ErrorBody> {
+            error(lenient::read_partly(&lenient::utf8(body)))
+        }
+
+        /// The seal stands beside a call: it goes back even where the call had to be changed.
+        fn opaque_is_call(&self) -> bool {
+            false
+        }
     }
 
-    fn write(&self, ask: &Ask<'_>) -> Json {
+    /// Writes a request.
+    fn members(ask: &Ask<'_>, json: &mut Json) {
+        json.text("model", ask.model);
         let mut lines: Vec<_> =
             ask.system().map(|text| format!("system: {text}")).into_iter().collect();
         lines.extend(ask.messages().map(|m| format!("{}: {}", m.role.as_str(), m.text())));
@@ -109,88 +171,87 @@ impl Protocol for Recipe {
             lines.extend(message::calls(&round.reply).map(|call| format!("call: {}", call.id)));
             lines.extend(round.results.iter().map(|result| format!("result: {}", result.text)));
         }
-        let tools: Vec<_> = ask.tools.iter().map(|tool| json!([tool.name, tool.schema])).collect();
-        let mut body =
-            json!({"model": ask.model, "lines": lines, "live": ask.stream, "tools": tools});
-        for (key, value) in ask.all_params() {
-            body[key] = value.clone();
+        json.key("lines").value(&lines);
+        json.key("pictures").array(|json| {
+            let images = ask.messages().flat_map(|message| message.images());
+            images.for_each(|image| json.image_url(image));
+        });
+        json.key("seals").array(|json| {
+            let parts = ask.rounds.iter().flat_map(|round| &round.reply);
+            parts.filter_map(|part| part.opaque.as_ref()).for_each(|seal| json.raw(seal));
+        });
+        json.key("live").value(&ask.stream);
+        json.key("tools").array(|json| {
+            for tool in ask.tools {
+                json.array(|json| {
+                    json.value(tool.name);
+                    json.value(&tool.schema);
+                });
+            }
+        });
+        if let Some(schema) = ask.schema() {
+            json.key("form").value(&schema.schema);
         }
-        Json::new(|json| json.value(&body))
+        if let Some(tokens) = ask.max_output_tokens {
+            json.key("most").value(&tokens);
+        }
+        ask.write_params(json, &|key| matches!(key, "form" | "most" | "seals" | "tools"));
     }
 
-    fn read(&self, body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
-        let text = lenient::utf8(body);
-        let found = lenient::read(&text).map_err(|fault| BadReply::unreadable(body, fault))?;
-        draft.note_oddities(found.oddities);
-        take(found.value, draft)?;
-        draft.finish = Some(FinishReason::Stop);
-        Ok(())
+    /// The error that a reply is, if it is one.
+    fn error(reply: Reply) -> Option<ErrorBody> {
+        let message = Some(reply.oops.whole()?);
+        Some(ErrorBody { message, kind: reply.sort.0, ..ErrorBody::default() })
     }
 
-    fn stream(&self) -> Box<dyn ReadStream + '_> {
-        Box::new(Pieces)
-    }
-
-    fn kind_of_error(&self, _: u16, body: &ErrorBody) -> Option<ErrorKind> {
-        self.is_known_code(body.kind.as_deref()?).then_some(ErrorKind::Server)
-    }
-
-    fn is_known_code(&self, code: &str) -> bool {
-        code == "tired"
-    }
-
-    fn announced_pause(&self, headers: &dyn Headers) -> Option<Duration> {
-        headers.get("x-recipe-rest")?.parse().ok().map(Duration::from_secs)
-    }
-
-    /// Its errors have a shape of their own.
-    fn read_error(&self, body: &[u8]) -> Option<ErrorBody> {
-        let Reply { oops, sort, .. } = lenient::read_partly(&lenient::utf8(body));
-        Some(ErrorBody { message: Some(oops.whole()?), kind: sort.0, ..ErrorBody::default() })
-    }
-}
-
-/// Takes a reply in, or a piece of one.
-fn take(reply: Reply, draft: &mut Draft) -> Result<(), BadReply> {
-    if let Some(words) = reply.oops.whole() {
-        let error = ErrorBody { message: Some(words), kind: reply.sort.0, ..ErrorBody::default() };
-        return Err(BadReply::from(error));
-    }
-    for call in reply.calls {
-        let call = ToolCall {
-            id: call.id.0.unwrap_or_default(),
-            name: call.what.0.unwrap_or_default(),
-            arguments: call.with.0.unwrap_or_default(),
+    /// Takes a reply in, or a part of one.
+    fn take(mut reply: Reply, draft: &mut Draft) -> Result<(), BadReply> {
+        for call in std::mem::take(&mut reply.calls) {
+            let wanted = ToolCall {
+                id: call.id.0.unwrap_or_default(),
+                name: call.what.0.unwrap_or_default(),
+                arguments: call.with.0.unwrap_or_default(),
+            };
+            draft.push_part(ReplyPart { content: Content::Call(wanted), opaque: call.seal.0 })?;
+        }
+        if let [prompt, completion] = reply.cost[..] {
+            let counts =
+                TokenCounts { prompt: prompt.0, completion: completion.0, ..Default::default() };
+            draft.usage.merge(&counts);
+        }
+        draft.finish = match reply.end.as_str() {
+            "" => draft.finish,
+            "full" => Some(FinishReason::Stop),
+            "cut" => Some(FinishReason::Length),
+            "hidden" => Some(FinishReason::ContentFilter),
+            _ => Some(FinishReason::Other),
         };
-        draft.push_part(ReplyPart { content: Content::Call(call), opaque: None })?;
+        draft.push_text(reply.say.0.take().unwrap_or_default())?;
+        error(reply).map_or(Ok(()), |error| Err(error.into()))
     }
-    if let [prompt, completion] = reply.cost[..] {
-        let counts =
-            TokenCounts { prompt: prompt.0, completion: completion.0, ..Default::default() };
-        draft.usage.merge(&counts);
-    }
-    draft.push_text(reply.say.0.unwrap_or_default())
-}
 
-/// The events of one stream.
-struct Pieces;
+    /// The events of one stream.
+    struct Parts;
 
-impl ReadStream for Pieces {
-    fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
-        if let SseEvent::Data { event: b"over", .. } = *event {
-            draft.is_done = true;
-            return Ok(());
+    impl ReadStream for Parts {
+        fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply> {
+            if let SseEvent::Data { event: b"over", .. } = *event {
+                draft.is_done = true;
+                return Ok(());
+            }
+            if let Payload::Json(json) = payload(event, draft)? {
+                let found = lenient::read(&json).map_err(|fault| {
+                    BadReply::unreadable(json.as_bytes(), fault).within_stream()
+                })?;
+                draft.note_oddities(found.oddities);
+                draft.progress = Some(Progress::Delta);
+                take(found.value, draft)?;
+            }
+            Ok(())
         }
-        if let Payload::Json(json) = payload(event, draft)? {
-            let found = lenient::read(&json)
-                .map_err(|fault| BadReply::unreadable(json.as_bytes(), fault).within_stream())?;
-            draft.progress = Some(Progress::Delta);
-            take(found.value, draft)?;
-        }
-        Ok(())
-    }
 
-    fn end(&mut self, _: &mut Draft) -> Result<(), BadReply> {
-        Ok(())
+        fn end(&mut self, _: &mut Draft) -> Result<(), BadReply> {
+            Ok(())
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::config::HelperConfig;
 use crate::helper::AutomationHelper;
-use crate::task::{Task, TaskRequest};
+use crate::task::{FinishReason, Task, TaskRequest};
 use crate::task_error::ErrorKind;
 use crate::tool::FnTool;
 
@@ -63,8 +63,8 @@ fn it_answers_and_counts() {
     assert_eq!(task.usage.unwrap().total_tokens, 4);
     assert_eq!(
         sent,
-        [json!({"model": "soup-1", "live": false, "tools": [], "salt": 1,
-            "lines": ["system: {\"context\":{\"k\":1}}", "user: how?"]})]
+        [json!({"model": "soup-1", "live": false, "pictures": [], "seals": [], "tools": [],
+            "salt": 1, "lines": ["system: {\"context\":{\"k\":1}}", "user: how?"]})]
     );
 }
 
@@ -73,9 +73,7 @@ fn it_streams() {
     let script = vec![
         Act::read(),
         Act::stream_head(),
-        Act::write(
-            "event: piece\ndata: {\"say\":\"a\"}\n\nevent: piece\ndata: {\"say\":\"b\"}\n\n",
-        ),
+        Act::write("event: part\ndata: {\"say\":\"a\"}\n\nevent: part\ndata: {\"say\":\"b\"}\n\n"),
         Act::write("event: other\ndata: x\n\nevent: over\ndata: {}\n\n"),
     ];
     let deltas = Arc::new(Mutex::new(Vec::new()));
@@ -89,11 +87,8 @@ fn it_streams() {
 
 #[test]
 fn a_stream_that_breaks_off_is_no_answer() {
-    let script = vec![
-        Act::read(),
-        Act::stream_head(),
-        Act::write("event: piece\ndata: {\"say\":\"a\"}\n\n"),
-    ];
+    let script =
+        vec![Act::read(), Act::stream_head(), Act::write("event: part\ndata: {\"say\":\"a\"}\n\n")];
     let (task, _) = ask(script, TaskRequest::new("p").on_text(|_| {}));
     let error = task.error.unwrap();
     assert_eq!((error.kind(), error.partial()), (ErrorKind::Truncated, Some("a")));
@@ -114,6 +109,41 @@ fn it_has_tools_called() {
     assert_eq!(task.result.as_deref(), Some("done"));
     assert_eq!(sent[0]["tools"], json!([["stir", {"type": "object", "properties": {}}]]));
     assert_eq!(sent[1]["lines"], json!(["user: p", "call: 1", "result: stirred 2"]));
+}
+
+#[test]
+fn its_own_data_goes_back_as_it_came() {
+    let script = vec![
+        Act::read(),
+        reply(json!({"do": [{"id": "1", "what": "stir", "with": {}, "seal": {"wax": [1.5]}}]})),
+        Act::read(),
+        reply(json!({"say": "done"})),
+    ];
+    let stir = FnTool::new("stir", "Stirs.", json!({}), |_| Ok(String::new()));
+    let (task, sent) = ask(script, TaskRequest::new("p").tool(stir));
+    assert_eq!(task.result.as_deref(), Some("done"));
+    assert_eq!((&sent[0]["seals"], &sent[1]["seals"]), (&json!([]), &json!([{"wax": [1.5]}])));
+}
+
+#[test]
+fn pictures_a_schema_and_a_limit_are_sent_and_reasons_are_read() {
+    for (end, reason) in [
+        (json!("full"), FinishReason::Stop),
+        (json!("cut"), FinishReason::Length),
+        (json!("boiled over"), FinishReason::Other),
+        (json!(null), FinishReason::Stop),
+    ] {
+        let script = vec![Act::read(), reply(json!({"say": "{}", "end": end}))];
+        let request = TaskRequest::new("p").image_url("https://h.example/pot.png");
+        let request = request.reply_schema("n", json!({"type": "object"})).max_output_tokens(9);
+        let (task, sent) = ask(script, request);
+        assert_eq!(task.finish_reason, Some(reason), "{end}");
+        assert_eq!(sent[0]["pictures"], json!(["https://h.example/pot.png"]));
+        assert_eq!((&sent[0]["form"], &sent[0]["most"]), (&json!({"type": "object"}), &json!(9)));
+    }
+    let script = vec![Act::read(), reply(json!({"say": "a", "end": "hidden"}))];
+    let (task, _) = ask(script, TaskRequest::new("p"));
+    assert_eq!(task.error.unwrap().kind(), ErrorKind::ContentFiltered);
 }
 
 #[test]

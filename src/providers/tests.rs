@@ -1,4 +1,4 @@
-//! What every provider's configuration accepts, refuses and needs.
+//! Accepted, rejected and required settings of every provider.
 
 #![cfg(feature = "http")]
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::request::TaskRequest;
 use super::turn::{self, ImageBounds, RequestImages};
 use crate::nesting::{MAX_JSON_DEPTH, is_too_deep};
+use crate::tool::{validate_name, validate_names};
 
 /// Most earlier turns, tools, custom parameters and entries of the context that a request may
 /// have, each.
@@ -76,10 +77,18 @@ impl TaskRequest {
         if self.timeout == Some(Duration::ZERO) {
             return Err("a timeout of zero leaves no time to run: leave it out".into());
         }
-        self.model_settings.validate()?;
-        self.note.as_ref().map_or(Ok(()), |note| note.validate())?;
+        self.validate_rest.map_or(Ok(()), |validate| validate(self))?;
         let (turns, own) = (&self.turns[..], &self.images[..]);
         turn::validate(&RequestImages { turns, own, bounds: bounds.images })
+    }
+
+    /// Validates the names of tools and reply schema, the model's settings and the trace's.
+    pub(super) fn validate_rest(&self) -> Result<(), String> {
+        self.model_settings.validate()?;
+        self.note.as_ref().map_or(Ok(()), |note| note.validate())?;
+        let reply = self.reply_schema.as_ref();
+        reply.map_or(Ok(()), |reply| validate_name("reply_schema", &reply.name))?;
+        validate_names(&self.tools)
     }
 
     fn nested_too_deep(&self) -> Option<&'static str> {

@@ -33,7 +33,7 @@ impl TaskRequest {
     /// it. Defaults to the helper's.
     #[must_use]
     pub fn max_output_tokens(mut self, tokens: u32) -> Self {
-        self.model_settings.max_output_tokens = Some(tokens);
+        self.model_settings_mut().max_output_tokens = Some(tokens);
         self
     }
 
@@ -43,7 +43,7 @@ impl TaskRequest {
     /// helper's.
     #[must_use]
     pub fn reasoning_effort(mut self, effort: impl Into<String>) -> Self {
-        self.model_settings.reasoning_effort = Some(effort.into());
+        self.model_settings_mut().reasoning_effort = Some(effort.into());
         self
     }
 
@@ -52,6 +52,16 @@ impl TaskRequest {
     /// [`Panicked`](crate::ErrorKind::Panicked). Setting it asks the server for a stream. Text that
     /// a model writes before it calls a tool comes here too; the task's result is the text of its
     /// last reply alone.
+    ///
+    /// ```
+    /// use automation_assistant::{AutomationAssistantManager, HelperConfig, TaskRequest};
+    ///
+    /// let manager = AutomationAssistantManager::new(1);
+    /// let helper = manager.spawn(HelperConfig::local())?;
+    /// helper.ask(TaskRequest::new("hello").on_text(|delta| print!("{delta}")))?;
+    /// # Ok::<(), automation_assistant::Error>(())
+    /// ```
+    #[doc(alias("streaming", "sse"))]
     #[must_use]
     pub fn on_text(self, mut callback: impl FnMut(&str) + Send + 'static) -> Self {
         self.on_text_control(move |text| {
@@ -76,6 +86,7 @@ impl TaskRequest {
     /// the provider sends it. Reasoning is never part of the answer. Runs as
     /// [`on_text`](Self::on_text) does, adds no field to the request, and requests no stream by
     /// itself. A retry may repeat deltas.
+    #[doc(alias = "thinking")]
     #[must_use]
     pub fn on_reasoning(mut self, callback: impl FnMut(&str) + Send + 'static) -> Self {
         self.callbacks().reasoning = Some(Foreign::new(Box::new(callback)));

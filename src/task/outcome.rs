@@ -140,7 +140,8 @@ pub struct Task {
     pub finish_reason: Option<FinishReason>,
     /// Which of OpenAI's APIs answered; `None` if neither was called, or the task failed.
     pub api: Option<OpenAiApi>,
-    /// Whether the embedded engine answered, which returns its input: no model answered.
+    /// Whether the embedded engine answered, which returns its input: no model answered. The
+    /// request's tools, reply schema, system prompt and model settings were not used.
     pub echoed: bool,
     /// How many calls were made for it, those included that reached no server; 0 for a task that
     /// never ran.
@@ -162,7 +163,32 @@ impl Task {
     /// # Errors
     ///
     /// The task's own error, if it failed; [`ErrorKind::Protocol`](crate::ErrorKind::Protocol)
-    /// with the position of the fault, if the answer is not JSON of the expected form.
+    /// with the position of the fault, if the answer is not JSON of the expected form. (The
+    /// embedded engine's echo never is.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use automation_assistant::{AutomationAssistantManager, HelperConfig, TaskRequest};
+    /// use serde_json::{Value, json};
+    ///
+    /// let schema = json!({
+    ///     "type": "object",
+    ///     "properties": {"celsius": {"type": "number"}},
+    ///     "required": ["celsius"],
+    ///     "additionalProperties": false,
+    /// });
+    /// let manager = AutomationAssistantManager::new(1);
+    /// // HelperConfig::chatgpt() would answer `{"celsius": 21.5}`; the embedded engine echoes.
+    /// let helper = manager.spawn(HelperConfig::local())?;
+    /// let task = helper.ask(TaskRequest::new("How warm?").reply_schema("weather", schema))?;
+    /// match task.parse_result::<Value>() {
+    ///     Ok(weather) => println!("{} degrees", weather["celsius"]),
+    ///     Err(error) => println!("{}: {error}", error.kind()),
+    /// }
+    /// # assert!(task.echoed);
+    /// # Ok::<(), automation_assistant::Error>(())
+    /// ```
     pub fn parse_result<T: serde::de::DeserializeOwned>(&self) -> Result<T, TaskError> {
         use crate::task_error::ErrorKind;
         if let Some(error) = &self.error {
@@ -177,12 +203,14 @@ impl Task {
                 _ => "is not JSON",
             };
             let (line, column) = (fault.line(), fault.column());
+            let advice = if self.echoed {
+                "the embedded engine echoes its prompt, ask a model"
+            } else {
+                "ask with reply_schema, and see whether finish_reason is Length"
+            };
             TaskError::new(
                 ErrorKind::Protocol,
-                format!(
-                    "the answer {what} (line {line}, column {column}): ask with reply_schema, \
-                     and see whether finish_reason is Length"
-                ),
+                format!("the answer {what} (line {line}, column {column}): {advice}"),
             )
             .with_partial(text)
         })

@@ -20,6 +20,8 @@ pub(crate) struct ReplySchema {
     pub(crate) schema: Value,
 }
 
+type Validate = fn(&TaskRequest) -> Result<(), String>;
+
 /// A request to a helper: a prompt, and everything that goes with it.
 ///
 /// A `&str` or `String` converts into a request with just a prompt. The request is validated at
@@ -44,6 +46,9 @@ pub struct TaskRequest {
     pub(crate) custom_params: Map<String, Value>,
     pub(crate) tools: Tools,
     pub(crate) reply_schema: Option<Box<ReplySchema>>,
+    /// Validates the values that few requests have. Set with the first of them: programs that
+    /// set none do not link it.
+    pub(super) validate_rest: Option<Validate>,
     pub(crate) max_retries: Option<u32>,
     pub(crate) note: Option<Box<TraceNote>>,
     pub(crate) priority: Priority,
@@ -66,6 +71,7 @@ impl TaskRequest {
             custom_params: Map::new(),
             tools: Tools::default(),
             reply_schema: None,
+            validate_rest: None,
             max_retries: None,
             note: None,
             priority: Priority::Normal,
@@ -108,6 +114,7 @@ impl TaskRequest {
     }
 
     /// Adds earlier turns of the conversation.
+    #[doc(alias("messages", "chat history"))]
     #[must_use]
     pub fn turns(mut self, turns: impl IntoIterator<Item = Turn>) -> Self {
         self.turns.extend(turns);
@@ -122,7 +129,10 @@ impl TaskRequest {
         self
     }
 
-    /// Adds a tool that the model may call during this task.
+    /// Adds a tool that the model may call during this task. Its [name](Tool::name) must follow
+    /// the providers' rules and differ from those of the request's other tools. The embedded
+    /// engine calls no tool; [`Task::echoed`] is `true` for its answers.
+    #[doc(alias("function calling", "tool calling"))]
     #[must_use]
     pub fn tool(self, tool: impl Tool + 'static) -> Self {
         self.shared_tool(Arc::new(tool))
@@ -132,6 +142,7 @@ impl TaskRequest {
     #[must_use]
     pub fn shared_tool(mut self, tool: Arc<dyn Tool>) -> Self {
         self.tools.push(tool);
+        self.validate_rest = Some(Self::validate_rest);
         self
     }
 
@@ -141,11 +152,12 @@ impl TaskRequest {
     /// `"additionalProperties": false` in each object and every property in `required`, and rejects
     /// others as [`InvalidRequest`](crate::ErrorKind::InvalidRequest).
     ///
-    /// The name consists of letters, digits, `_` and `-`, at most 64 (a rule of OpenAI's).
+    /// The name consists of ASCII letters, digits, `_` and `-`, 1 to 64 (a rule of OpenAI's). The
+    /// embedded engine ignores the schema: its echo follows none.
+    #[doc(alias("structured output", "json schema", "response_format"))]
     #[must_use]
     pub fn reply_schema(mut self, name: impl Into<String>, schema: Value) -> Self {
-        self.reply_schema =
-            Some(Box::new(ReplySchema { name: name.into(), schema: bounded(schema) }));
+        self.set_reply_schema(ReplySchema { name: name.into(), schema: bounded(schema) });
         self
     }
 
@@ -182,7 +194,18 @@ impl TaskRequest {
         self
     }
 
+    pub(super) fn set_reply_schema(&mut self, reply: ReplySchema) {
+        self.reply_schema = Some(Box::new(reply));
+        self.validate_rest = Some(Self::validate_rest);
+    }
+
+    pub(super) fn model_settings_mut(&mut self) -> &mut ModelSettings {
+        self.validate_rest = Some(Self::validate_rest);
+        &mut self.model_settings
+    }
+
     pub(super) fn note_mut(&mut self) -> &mut TraceNote {
+        self.validate_rest = Some(Self::validate_rest);
         self.note.get_or_insert_default()
     }
 
@@ -203,6 +226,7 @@ impl TaskRequest {
 
     /// How long the task may take from its submission, waiting included. It can only shorten the
     /// time-out. Defaults to none.
+    #[doc(alias = "time limit")]
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
@@ -245,6 +269,7 @@ impl Clone for TaskRequest {
             custom_params: self.custom_params.clone(),
             tools: self.tools.clone(),
             reply_schema: self.reply_schema.clone(),
+            validate_rest: self.validate_rest,
             max_retries: self.max_retries,
             note: self.note.clone(),
             priority: self.priority,

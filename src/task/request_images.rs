@@ -15,6 +15,7 @@ impl TaskRequest {
     /// pictures (the embedded engine) ends the task as
     /// [`Unsupported`](crate::ErrorKind::Unsupported); a model that cannot see is the
     /// server's error.
+    #[doc(alias("vision", "image", "multimodal"))]
     #[must_use]
     pub fn image_bytes(self, media_type: impl Into<String>, bytes: Vec<u8>) -> Self {
         self.with_image(Image::of_bytes(media_type, bytes))

@@ -7,17 +7,16 @@ use serde_json::{Map, Value};
 
 use super::request::ReplySchema;
 use super::{Priority, Role, TaskRequest};
+use crate::members::members;
 use crate::nesting::bounded;
 
 /// The text for a member's value of the wrong type, or out of bounds.
 const WRONG: &str = "is not of the kind that it must be";
 
-/// Reads a map with the members `prompt` (required), `context`, `system_prompt`,
-/// `turns` (`[{"role": "user", "text": "…"}]`), `custom_params`, `reply_schema`
-/// (`{"name": "…", "schema": {…}}`), `max_retries`, `max_output_tokens`, `reasoning_effort`,
-/// `priority` (`high`, `normal`, `low`), `timeout_ms`, `deadline_ms`, `conversation`,
-/// `trace_tags` and `trace_id`, each as the setter of its name. `null` stands for a member that
-/// is left out. Any other member is an error that names it; no error quotes a value.
+/// Reads a JSON object with a `prompt` and, as far as they are set, the members that
+/// [`guide::json`](crate::guide::json) lists, each as the setter of its name. `null` stands for a
+/// member that is left out. Any other member, and one that is there twice, is an error that names
+/// it; no error quotes a value.
 ///
 /// ```
 /// use automation_assistant::TaskRequest;
@@ -30,11 +29,7 @@ const WRONG: &str = "is not of the kind that it must be";
 /// ```
 impl<'de> Deserialize<'de> for TaskRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not as a map, whose error would quote a text.
-        let Value::Object(members) = Value::deserialize(deserializer)? else {
-            return Err(de::Error::custom("a request is a JSON object"));
-        };
-        read(members).map_err(de::Error::custom)
+        read(members(deserializer, "a request is a JSON object")?).map_err(de::Error::custom)
     }
 }
 
@@ -52,7 +47,11 @@ fn read(members: Map<String, Value>) -> Result<TaskRequest, String> {
         }
     }
     if !unknown.is_empty() {
-        return Err(format!("a request has no member of this name: {}", unknown.join(", ")));
+        return Err(format!(
+            "a request has no member of this name: {}; it has {}",
+            unknown.join(", "),
+            MEMBERS.join(", ")
+        ));
     }
     if !has_prompt {
         return Err("a request needs a prompt".to_owned());
@@ -87,10 +86,12 @@ fn set(request: &mut TaskRequest, name: &str, value: Value) -> Result<(), &'stat
         "system_prompt" => request.system_prompt = Some(text(value)?),
         "turns" => list(value)?.into_iter().try_for_each(|value| add_turn(request, value))?,
         "custom_params" => request.custom_params = object(value)?,
-        "reply_schema" => request.reply_schema = Some(Box::new(reply_schema(value)?)),
+        "reply_schema" => request.set_reply_schema(reply_schema(value)?),
         "max_retries" => request.max_retries = Some(number(&value)?),
-        "max_output_tokens" => request.model_settings.max_output_tokens = Some(number(&value)?),
-        "reasoning_effort" => request.model_settings.reasoning_effort = Some(text(value)?),
+        "max_output_tokens" => {
+            request.model_settings_mut().max_output_tokens = Some(number(&value)?)
+        }
+        "reasoning_effort" => request.model_settings_mut().reasoning_effort = Some(text(value)?),
         "priority" => request.priority = priority(&value)?,
         "timeout_ms" => request.timeout = Some(millis(&value)?),
         "deadline_ms" => request.deadline = Some(millis(&value)?),
@@ -217,6 +218,7 @@ mod tests {
                 "reply_schema",
             ),
             (r#"{"prompt":"p","trace_id":"secret"}"#, "trace_id is not"),
+            (r#"{"prompt":"secret","prompt":"p"}"#, "prompt is there twice"),
             (r#"["p"]"#, "is a JSON object"),
             (r#""secret""#, "is a JSON object"),
         ] {

@@ -55,6 +55,14 @@ impl Role {
 }
 
 /// One earlier turn of a conversation, sent before the prompt.
+///
+/// ```
+/// use automation_assistant::{TaskRequest, Turn};
+///
+/// let request = TaskRequest::new("And in winter?")
+///     .turns([Turn::user("How warm is it in Oslo?"), Turn::assistant("In July, 22 degrees.")]);
+/// assert_eq!(request.get_turns().len(), 2);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Turn {
     /// The author's role.

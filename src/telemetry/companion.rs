@@ -29,7 +29,8 @@ impl Telemetry {
     ///
     /// ```
     /// # fn main() -> Result<(), automation_assistant::Error> {
-    /// use automation_assistant::{Fact, Telemetry};
+    /// use automation_assistant::Telemetry;
+    /// use automation_assistant::event::Fact;
     ///
     /// # let folder = std::env::temp_dir().join(format!("aa-companion-{}", std::process::id()));
     /// let telemetry = Telemetry::to_file(folder.join("audit.jsonl"))?;

@@ -271,7 +271,7 @@ impl AuditFile {
         Ok(())
     }
 
-    /// Appends a newline to a torn line, whoever wrote it. If that fails, or others are changing
+    /// Appends a newline to a torn line of any writer. If that fails, or others are changing
     /// the file, the next line begins with a newline.
     fn close_torn(&mut self) {
         if !self.torn || !self.regular {

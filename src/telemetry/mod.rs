@@ -82,6 +82,25 @@ struct Options {
 /// write together with other events of the same moment. Dropping the last clone writes a
 /// `run_end` line.
 ///
+/// ```
+/// # fn main() -> Result<(), automation_assistant::Error> {
+/// use automation_assistant::{AutomationAssistantManager, Debrief, HelperConfig, Telemetry};
+///
+/// # let folder = std::env::temp_dir().join(format!("aa-doc-{}", std::process::id()));
+/// # let path = folder.join("audit.jsonl");
+/// let telemetry = Telemetry::to_file(&path)?;
+/// let manager = AutomationAssistantManager::builder().telemetry(telemetry.clone()).build()?;
+/// manager.spawn(HelperConfig::local())?.ask("hello")?;
+/// assert_eq!(telemetry.stats().lines_lost, 0);
+/// print!("{}", Debrief::from_path(&path)?);
+/// # drop((telemetry, manager));
+/// # std::fs::remove_dir_all(folder).ok();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # A file that cannot be written
+///
 /// A file that cannot be written fails no task: lost lines are counted ([`stats`](Self::stats)),
 /// and reported in the file as soon as it can be written again. If the file is removed or
 /// renamed, that is noticed within 256 lines or, at the next line, after a second, and a new file
@@ -115,20 +134,6 @@ struct Options {
 /// If the file size is limited (`ulimit -f`, `RLIMIT_FSIZE`), a line beyond the limit ends the
 /// process by the signal `SIGXFSZ`, unless the process ignores that signal; the line is then
 /// lost, and counted. Rotation at a smaller size avoids both.
-///
-/// ```
-/// # fn main() -> Result<(), automation_assistant::Error> {
-/// use automation_assistant::Telemetry;
-///
-/// # let folder = std::env::temp_dir().join(format!("aa-doc-{}", std::process::id()));
-/// # let path = folder.join("audit.jsonl");
-/// let telemetry = Telemetry::to_file(&path)?;
-/// assert_eq!(telemetry.stats().lines_lost, 0);
-/// # drop(telemetry);
-/// # std::fs::remove_dir_all(folder).ok();
-/// # Ok(())
-/// # }
-/// ```
 #[derive(Clone)]
 pub struct Telemetry(Arc<Run>);
 
@@ -211,6 +216,7 @@ impl Telemetry {
     /// # Errors
     ///
     /// As [`TelemetryBuilder::build`].
+    #[doc(alias("logging", "audit log"))]
     pub fn to_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::builder(path.as_ref()).build()
     }

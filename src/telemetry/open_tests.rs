@@ -20,7 +20,7 @@ fn a_missing_file_is_not_renamed_and_a_failed_rename_is_an_error() {
 
 #[test]
 fn the_number_is_a_free_one_or_that_of_the_oldest_file_that_no_one_has_open() {
-    let folder = folder("room");
+    let folder = folder("space");
     let path = folder.join("a");
     let chosen = |files| number_for_older(&path, files).map(|(number, _)| number).ok();
     assert_eq!(chosen(3), Some(1));

@@ -1,4 +1,4 @@
-//! Asks real servers and proxies, which `tests/field/run` starts: each test is told its endpoint by
+//! Asks real servers and proxies, which `tests/field/run` starts: each test reads its endpoint from
 //! the environment, and fails without. None runs with `cargo test`.
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
@@ -14,13 +14,13 @@ use automation_assistant::{
 /// Often enough for a race that loses one answer in ten to be seen: 88 of 100 such runs.
 const REPEATS: usize = 20;
 
-/// What haproxy and Caddy ask to wait.
+/// The wait that haproxy and Caddy ask for.
 const RETRY_AFTER: Duration = Duration::from_secs(7);
 
 /// Longest that a task may take before the test gives up.
 const LONG: Duration = Duration::from_secs(60);
 
-fn told(name: &str) -> String {
+fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see tests/field/run"))
 }
 
@@ -62,7 +62,7 @@ fn failure(task: &Task) -> &TaskError {
 #[ignore = "wants a server: run by tests/field/run"]
 fn early_answers() {
     use ErrorKind as K;
-    let base = told("FIELD_BASE");
+    let base = variable("FIELD_BASE");
     for (status, kind) in
         [(429, K::RateLimited), (413, K::InvalidRequest), (401, K::Authentication)]
     {
@@ -85,7 +85,7 @@ fn early_answers() {
 #[ignore = "wants a server: run by tests/field/run"]
 fn client_certificate() {
     for turn in 0..REPEATS {
-        let (manager, helper) = spawn(config(&told("FIELD_BASE")).max_retries(2));
+        let (manager, helper) = spawn(config(&variable("FIELD_BASE")).max_retries(2));
         let task = ask(&manager, helper, "p");
         let error = failure(&task);
         assert_eq!((error.kind(), task.attempts), (ErrorKind::Network, 1), "turn {turn}: {error}");
@@ -99,7 +99,7 @@ fn client_certificate() {
 fn kept_connections() {
     const HELPERS: usize = 12;
     const ROUNDS: u64 = 8;
-    let base = told("FIELD_BASE");
+    let base = variable("FIELD_BASE");
     let manager = AutomationAssistantManager::new(HELPERS);
     let config = config(&base).max_retries(2);
     let helpers: Vec<_> =
@@ -121,30 +121,31 @@ fn kept_connections() {
     println!("FIELD tasks={} attempts={attempts}", HELPERS as u64 * ROUNDS);
 }
 
-/// By which way a request came, as the server tells it.
+/// The route of a request, as the server reports it.
 #[test]
 #[ignore = "wants a server: run by tests/field/run"]
 fn way() {
     // Plain http with a key would never go through a proxy.
-    let (manager, helper) = spawn(trusting(HelperConfig::local(), &told("FIELD_BASE")));
+    let (manager, helper) = spawn(trusting(HelperConfig::local(), &variable("FIELD_BASE")));
     let task = ask(&manager, helper, "p");
     let answer = task.result.clone().unwrap_or_else(|| panic!("{:?}", task.error));
-    let expected = told("FIELD_WAY");
+    let expected = variable("FIELD_WAY");
     assert!(answer.contains(&expected), "{expected:?} expected, came {answer:?}");
 }
 
-/// `FIELD_BASE` fails so; `FIELD_KIND`, `FIELD_WORD`: what a user is told.
+/// `FIELD_BASE` fails so; `FIELD_KIND`, `FIELD_WORD`: what the error says.
 #[test]
 #[ignore = "wants a server: run by tests/field/run"]
 fn named_error() {
     for stream in [false, true] {
-        let (manager, helper) = spawn(config(&told("FIELD_BASE")).model(told("FIELD_MODEL")));
+        let (manager, helper) =
+            spawn(config(&variable("FIELD_BASE")).model(variable("FIELD_MODEL")));
         let request = TaskRequest::new("p");
         let task = ask(&manager, helper, if stream { request.on_text(|_| ()) } else { request });
         let error = failure(&task);
         let shown = format!("stream {stream}: {} {error} {:?}", error.kind(), error.message());
-        assert_eq!(error.kind().as_str(), told("FIELD_KIND"), "{shown}");
-        assert!(error.message().contains(&told("FIELD_WORD")), "{shown}");
+        assert_eq!(error.kind().as_str(), variable("FIELD_KIND"), "{shown}");
+        assert!(error.message().contains(&variable("FIELD_WORD")), "{shown}");
     }
 }
 
@@ -152,15 +153,15 @@ fn named_error() {
 #[test]
 #[ignore = "wants a server: run by tests/field/run"]
 fn asks() {
-    let (manager, helper) = spawn(config(&told("FIELD_BASE")));
-    let bytes = told("FIELD_BYTES").parse().unwrap();
-    for _ in 0..told("FIELD_TASKS").parse().unwrap() {
+    let (manager, helper) = spawn(config(&variable("FIELD_BASE")));
+    let bytes = variable("FIELD_BYTES").parse().unwrap();
+    for _ in 0..variable("FIELD_TASKS").parse().unwrap() {
         let task = ask(&manager, helper, "x".repeat(bytes));
         assert!(task.is_success(), "{:?}", task.error);
     }
 }
 
-/// Backend calls, as telemetry is told of them.
+/// Backend calls, as observers get them.
 #[derive(Default)]
 struct Calls(Mutex<u32>);
 
@@ -177,19 +178,20 @@ impl Observe for Calls {
 #[ignore = "wants a server: run by tests/field/run"]
 fn counted() {
     let calls = Arc::new(Calls::default());
-    // Room for exactly what the tasks below ask: a request uncounted leaves room for one more.
+    // Permits for exactly the tasks below: an uncounted request would leave one more.
     let limiter = RateLimiter::new().requests_per_minute(7);
     let manager = AutomationAssistantManager::builder().observer(calls.clone()).build().unwrap();
     let mut attempts = 0;
     // One answered and one closed; then answered, and closed and repeated, and so on.
     for (retries, tasks, expected) in [(0, 2, 2), (2, 3, 5)] {
-        let config = config(&told("FIELD_BASE")).max_retries(retries).rate_limiter(&limiter);
+        let config = config(&variable("FIELD_BASE")).max_retries(retries).rate_limiter(&limiter);
         let helper = manager.spawn_helper(config).unwrap();
         let asked = (0..tasks).map(|_| ask(&manager, helper, "p").attempts).sum::<u32>();
         assert_eq!(asked, expected, "{retries} retries");
         attempts += asked;
     }
-    let helper = manager.spawn_helper(config(&told("FIELD_BASE")).rate_limiter(&limiter)).unwrap();
+    let helper =
+        manager.spawn_helper(config(&variable("FIELD_BASE")).rate_limiter(&limiter)).unwrap();
     let task = ask(&manager, helper, TaskRequest::new("p").timeout(Duration::from_millis(500)));
     assert_eq!(task.attempts, 0, "the limiter has counted less: {:?}", task.error);
     assert_eq!(*calls.0.lock().unwrap(), attempts);

@@ -1,4 +1,4 @@
-//! Cloud tasks while the device is beyond a limit: what becomes of them, and what is told.
+//! Cloud tasks while the device is beyond a limit: their outcomes and the decisions reported.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Cloud, LONG, Notes};
 
-/// Looked at again soon: the tests' devices change when they are told to.
+/// A short interval: the tests' devices change on command.
 const SOON: Duration = Duration::from_millis(10);
 
-/// A decision as told: what, why, to whom, and whether it tells a time waited.
+/// A decision as reported: its name, pressure, target helper, and whether it has a time waited.
 type Decision = (String, String, Option<String>, bool);
 
-/// Tells each decision to the test.
+/// Sends each decision to the test.
 struct Decisions(Mutex<Sender<Decision>>);
 
 impl Observe for Decisions {
@@ -34,13 +34,13 @@ impl Observe for Decisions {
             let Fact::Text(text) = fact else { panic!("{fact:?}") };
             Some(text.to_owned())
         };
-        let told = (
+        let decision = (
             fact("decision").unwrap(),
             fact("pressure").unwrap(),
             fact("to"),
             event.fact("waited_ms").is_some(),
         );
-        self.0.lock().unwrap().send(told).unwrap();
+        self.0.lock().unwrap().send(decision).unwrap();
     }
 }
 
@@ -48,7 +48,7 @@ impl Observe for Decisions {
 struct Scene {
     folder: PathBuf,
     manager: AutomationAssistantManager,
-    told: Receiver<Decision>,
+    decisions: Receiver<Decision>,
     cloud: HelperId,
     local: HelperId,
 }
@@ -62,7 +62,7 @@ impl Scene {
         fs::create_dir_all(&battery).unwrap();
         fs::write(battery.join("type"), "Battery\n").unwrap();
         fs::write(battery.join("status"), "Discharging\n").unwrap();
-        let (send, told) = channel();
+        let (send, decisions) = channel();
         let manager = AutomationAssistantManager::builder()
             .observer(Arc::new(Decisions(Mutex::new(send))))
             .telemetry(Telemetry::to_file(folder.join("audit.jsonl")).unwrap())
@@ -70,7 +70,7 @@ impl Scene {
             .unwrap();
         let cloud = manager.spawn_helper_with(HelperConfig::local(), Cloud).unwrap();
         let local = create_local_helper(&manager, "local").unwrap();
-        let scene = Self { folder, manager, told, cloud, local };
+        let scene = Self { folder, manager, decisions, cloud, local };
         scene.charge(7);
         scene
     }
@@ -92,14 +92,14 @@ impl Scene {
     /// The next decision: what, to whom, whether with a time waited. The battery is why.
     #[track_caller]
     fn next(&self) -> (String, Option<String>, bool) {
-        let (decision, pressure, to, waited) = self.told.recv_timeout(LONG).unwrap();
+        let (decision, pressure, to, waited) = self.decisions.recv_timeout(LONG).unwrap();
         assert_eq!(pressure, "battery");
         (decision, to, waited)
     }
 
     #[track_caller]
     fn nothing_more(&self) {
-        assert_eq!(self.told.try_recv().ok(), None);
+        assert_eq!(self.decisions.try_recv().ok(), None);
     }
 }
 
@@ -109,7 +109,7 @@ impl Drop for Scene {
     }
 }
 
-fn told(decision: &str, waited: bool) -> (String, Option<String>, bool) {
+fn decision(decision: &str, waited: bool) -> (String, Option<String>, bool) {
     (decision.to_owned(), None, waited)
 }
 
@@ -120,12 +120,12 @@ fn a_task_that_waits_goes_out_when_the_device_is_better() {
     let request = TaskRequest::new("x").deadline(LONG);
     let (helper, task) = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| control.submit(&scene.manager, scene.cloud, request));
-        assert_eq!(scene.next(), told("wait", false));
+        assert_eq!(scene.next(), decision("wait", false));
         scene.charge(80);
         waiting.join().unwrap().unwrap()
     });
     assert_eq!(helper, scene.cloud);
-    assert_eq!(scene.next(), told("admit_after_wait", true));
+    assert_eq!(scene.next(), decision("admit_after_wait", true));
     let task = scene.manager.wait_task(helper, task, LONG).unwrap();
     assert_eq!(task.result.as_deref(), Some("from the cloud"));
     scene.nothing_more();
@@ -150,8 +150,8 @@ fn a_wait_in_vain_ends_and_says_how_long_it_was() {
         };
         assert!(waited.unwrap() >= Duration::from_millis(30) && !cancelled);
         assert_eq!(request.prompt(), "mine");
-        assert_eq!(scene.next(), told("wait", false));
-        assert_eq!(scene.next(), told("refuse_after_wait", true));
+        assert_eq!(scene.next(), decision("wait", false));
+        assert_eq!(scene.next(), decision("refuse_after_wait", true));
     }
     scene.nothing_more();
 }
@@ -165,14 +165,14 @@ fn a_wait_can_be_cancelled_from_another_thread() {
     let control = control.look_every(Duration::from_secs(3600)).max_wait(LONG * 100);
     let error = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| control.submit(&scene.manager, scene.cloud, "mine"));
-        assert_eq!(scene.next(), told("wait", false));
+        assert_eq!(scene.next(), decision("wait", false));
         cancel.cancel();
         waiting.join().unwrap().unwrap_err()
     });
     assert!(error.to_string().contains("its wait was cancelled after"), "{error}");
     assert!(matches!(&error, Error::NotAdmitted { cancelled: true, waited: Some(_), .. }));
     assert_eq!(error.into_request().unwrap().prompt(), "mine");
-    assert_eq!(scene.next(), told("cancel_wait", true));
+    assert_eq!(scene.next(), decision("cancel_wait", true));
     scene.nothing_more();
 }
 
@@ -182,7 +182,7 @@ fn a_wait_for_a_helper_that_goes_away_ends() {
     let control = scene.control(CloudAction::Wait);
     let error = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| control.submit(&scene.manager, scene.cloud, "mine"));
-        assert_eq!(scene.next(), told("wait", false));
+        assert_eq!(scene.next(), decision("wait", false));
         scene.manager.terminate_helper(scene.cloud).unwrap();
         waiting.join().unwrap().unwrap_err()
     });
@@ -199,25 +199,25 @@ fn local_takes_over_where_there_is_one_that_stays_here() {
     assert_eq!(helper, scene.local);
     assert_eq!(scene.next(), ("use_local".to_owned(), Some(scene.local.to_string()), false));
 
-    // Without one, and with one that is gone, the task is refused, and that is what is told.
+    // Without one, and with one that is gone, the task is refused, and reported so.
     let error = control().submit(&scene.manager, scene.cloud, "mine").unwrap_err();
     assert!(error.to_string().contains("AdmissionControl::local_helper"), "{error}");
     assert!(matches!(&error, Error::NotAdmitted { cancelled: false, waited: None, .. }));
     assert_eq!(error.into_request().unwrap().prompt(), "mine");
-    assert_eq!(scene.next(), told("refuse", false));
+    assert_eq!(scene.next(), decision("refuse", false));
     let gone = create_local_helper(&scene.manager, "gone").unwrap();
     scene.manager.terminate_helper(gone).unwrap();
     let error =
         control().local_helper(gone).submit(&scene.manager, scene.cloud, "mine").unwrap_err();
     assert!(error.to_string().contains("the local helper was terminated"), "{error}");
-    assert_eq!(scene.next(), told("refuse", false));
+    assert_eq!(scene.next(), decision("refuse", false));
     scene.nothing_more();
 }
 
 #[test]
 fn a_local_helper_that_sends_tasks_away_is_refused_at_once() {
     let scene = Scene::new("away");
-    // Whatever the battery says: a mistake should show on the desk.
+    // A mistake shows with a full battery too.
     scene.charge(90);
     let away = scene.manager.spawn_helper_with(HelperConfig::local(), Cloud).unwrap();
     let control = scene.control(CloudAction::UseLocal).local_helper(away);
@@ -240,8 +240,8 @@ fn fan_out_and_fallback_go_to_the_helpers_that_are_left() {
     let all = [cloud, local, other];
     for action in [CloudAction::Wait, CloudAction::Refuse] {
         assert_eq!(scene.control(action).admitted(manager, &all).unwrap(), [local]);
-        assert_eq!(scene.next(), told("leave_out", false));
-        assert_eq!(scene.next(), told("leave_out", false));
+        assert_eq!(scene.next(), decision("leave_out", false));
+        assert_eq!(scene.next(), decision("leave_out", false));
     }
     let control = scene.control(CloudAction::UseLocal).local_helper(local);
     let to_local = ("use_local".to_owned(), Some(local.to_string()), false);
@@ -257,7 +257,7 @@ fn fan_out_and_fallback_go_to_the_helpers_that_are_left() {
     assert!(answers.len() == 1 && answers[0].is_success());
     let report = Fallback::new(fit).run(&together, &request).unwrap();
     assert_eq!((report.helper(), report.tried.len()), (Some(local), 0));
-    // What is unknown is the call's own to answer; what stays here asks no device.
+    // The call reports an unknown helper; a Local helper needs no reading of the device.
     let gone = create_local_helper(manager, "gone").unwrap();
     manager.terminate_helper(gone).unwrap();
     assert_eq!(control.admitted(manager, &[gone, local]).unwrap(), [gone, local]);
@@ -267,7 +267,7 @@ fn fan_out_and_fallback_go_to_the_helpers_that_are_left() {
 }
 
 #[test]
-fn the_audit_file_and_the_debrief_tell_what_was_decided() {
+fn the_audit_file_and_the_debrief_report_each_decision() {
     let scene = Scene::new("audit");
     let submit = |control: AdmissionControl| {
         control.submit(&scene.manager, scene.cloud, "a private prompt").map(|_| ())
@@ -327,7 +327,7 @@ fn under_pressure_cloud_tasks_wait_are_refused_or_stay_here() {
     assert!(matches!(late, Err(Error::NotAdmitted { .. })));
     // The wait has two: its begin and its end.
     assert_eq!(notes.of(EventKind::Admission).len(), 4);
-    // What stays on the device is never held back; what is not limited goes out.
+    // Local tasks are never held back; cloud tasks within the limits are submitted.
     control(CloudAction::Refuse).submit(&manager, local, "x").unwrap();
     let open = AdmissionControl::new(AdmissionPolicy::new()).device(nowhere());
     assert_eq!(open.submit(&manager, cloud, "x").unwrap().0, cloud);

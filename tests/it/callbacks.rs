@@ -82,7 +82,7 @@ fn an_idle_thread_is_woken_for_a_callback() {
 }
 
 #[test]
-fn whoever_cancels_a_task_runs_its_callback_and_a_stop_those_of_a_helper_never_started() {
+fn a_cancel_runs_its_task_s_callback_and_a_stop_those_of_a_helper_never_started() {
     let here = std::thread::current().id();
     let (helper, keeper) = gated(1);
     let (request, calls) = asks_thread("x".into());
@@ -202,8 +202,8 @@ fn a_callback_sees_at_once_what_it_ends_and_may_submit_and_stop() {
     let (backend, begun) = patient();
     let helper = AutomationHelper::builder(HelperConfig::local()).backend(backend).build().unwrap();
     helper.start().unwrap();
-    let (told, heard) = channel();
-    let (own, done) = (helper.clone(), told.clone());
+    let (sender, receiver) = channel();
+    let (own, done) = (helper.clone(), sender.clone());
     let first = TaskRequest::new("first").on_done(move |_| {
         let next = own.submit_task(TaskRequest::new("next").on_done(move |task| {
             done.send(task.error.as_ref().unwrap().kind()).unwrap();
@@ -211,7 +211,7 @@ fn a_callback_sees_at_once_what_it_ends_and_may_submit_and_stop() {
         let next = next.unwrap();
         assert!(own.cancel_task(next));
         let task = own.get_task_result(next).expect("a cancel ends at once");
-        told.send(task.error.unwrap().kind()).unwrap();
+        sender.send(task.error.unwrap().kind()).unwrap();
         own.stop();
         assert!(own.submit_task("late").is_err());
     });
@@ -219,7 +219,7 @@ fn a_callback_sees_at_once_what_it_ends_and_may_submit_and_stop() {
     begun.recv_timeout(LONG).unwrap();
     assert!(helper.cancel_task(first));
     for _ in 0..2 {
-        assert_eq!(heard.recv_timeout(LONG).unwrap(), ErrorKind::Cancelled);
+        assert_eq!(receiver.recv_timeout(LONG).unwrap(), ErrorKind::Cancelled);
     }
     helper.stop();
     let report = helper.get_status();

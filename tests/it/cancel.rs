@@ -67,25 +67,25 @@ fn cancelling_many_queued_tasks_fills_nothing_up() {
 
 #[test]
 fn a_hook_left_after_the_cancel_runs_at_once_and_several_run_all() {
-    let (told, heard) = channel();
-    let told = Mutex::new(told);
+    let (sender, receiver) = channel();
+    let sender = Mutex::new(sender);
     let (begun, beginning) = channel();
     let begun = Mutex::new(begun);
     let backend = FnBackend(move |call: &CallContext<'_>| {
-        let told = told.lock().unwrap().clone();
-        let tell = |word: &'static str| {
-            let told = told.clone();
-            move || told.send(word).unwrap()
+        let sender = sender.lock().unwrap().clone();
+        let notify = |word: &'static str| {
+            let sender = sender.clone();
+            move || sender.send(word).unwrap()
         };
-        let first = call.cancel().on_cancel(tell("first"));
-        let second = call.cancel().on_cancel(tell("second"));
-        drop(call.cancel().on_cancel(tell("withdrawn")));
+        let first = call.cancel().on_cancel(notify("first"));
+        let second = call.cancel().on_cancel(notify("second"));
+        drop(call.cancel().on_cancel(notify("withdrawn")));
         begun.lock().unwrap().send(()).unwrap();
         assert!(call.cancel().wait(LONG));
         drop((first, second));
-        let _late = call.cancel().on_cancel(tell("late"));
+        let _late = call.cancel().on_cancel(notify("late"));
         assert!(format!("{:?}", call.cancel()).contains("true"));
-        told.send("end").unwrap();
+        sender.send("end").unwrap();
         call.check()?;
         Ok(Reply::new("in vain"))
     });
@@ -93,6 +93,6 @@ fn a_hook_left_after_the_cancel_runs_at_once_and_several_run_all() {
     let id = manager.submit_task(helper, "x").unwrap();
     beginning.recv_timeout(LONG).unwrap();
     assert!(manager.cancel_task(helper, id));
-    let words: Vec<_> = (0..4).map(|_| heard.recv_timeout(LONG).unwrap()).collect();
+    let words: Vec<_> = (0..4).map(|_| receiver.recv_timeout(LONG).unwrap()).collect();
     assert_eq!(words, ["first", "second", "late", "end"]);
 }

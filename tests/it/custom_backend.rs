@@ -1,4 +1,4 @@
-//! What a backend of the program's own may ask of its call.
+//! The values that a custom backend reads from its call.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,12 +15,12 @@ use serde_json::json;
 
 use crate::support::{FnBackend, LONG, one_helper, until};
 
-/// Answers with all that its call tells it, one line each.
-struct Tells;
+/// Answers with all facts of its call, one line each.
+struct DescribesCall;
 
-impl AiBackend for Tells {
+impl AiBackend for DescribesCall {
     fn name(&self) -> &str {
-        "Tells"
+        "Describes"
     }
 
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
@@ -41,9 +41,9 @@ impl AiBackend for Tells {
     }
 }
 
-fn told(config: HelperConfig, request: TaskRequest) -> Vec<String> {
+fn description(config: HelperConfig, request: TaskRequest) -> Vec<String> {
     let manager = AutomationAssistantManager::new(1);
-    let helper = manager.spawn_helper_with(config, Tells).unwrap();
+    let helper = manager.spawn_helper_with(config, DescribesCall).unwrap();
     let task = manager.submit_task(helper, request).unwrap();
     let Task { result, .. } = manager.wait_task(helper, task, Duration::from_secs(30)).unwrap();
     result.unwrap().lines().map(str::to_owned).collect()
@@ -59,7 +59,7 @@ fn a_call_knows_its_parameters_and_runs_its_tools() {
         .max_output_tokens(10)
         .max_tool_rounds(3)
         .max_tool_output_bytes(12);
-    let request = TaskRequest::new("tell")
+    let request = TaskRequest::new("describe")
         .custom_param("temperature", 1)
         .max_output_tokens(20)
         .tool(echo)
@@ -77,8 +77,8 @@ fn a_call_knows_its_parameters_and_runs_its_tools() {
         format!(r#"Err("error: the t {cut}")"#),
         format!(r#"Err("error: there {cut}")"#),
     ];
-    assert_eq!(told(config.clone(), request), expected);
-    let plain = told(config, TaskRequest::new("tell"));
+    assert_eq!(description(config.clone(), request), expected);
+    let plain = description(config, TaskRequest::new("describe"));
     assert_eq!((plain[0].as_str(), plain[3].as_str()), (r#"Some("0.5")"#, "Some(10) 3"));
 }
 

@@ -118,7 +118,7 @@ fn an_overdue_task_is_ended_by_a_look_at_it_or_at_its_helper() {
 }
 
 #[test]
-fn a_place_that_comes_free_by_a_deadline_goes_to_whoever_waits() {
+fn a_place_freed_by_a_deadline_goes_to_a_waiting_submit() {
     let (backend, keeper) = gate();
     let (manager, helper) = one_helper(HelperConfig::local().queue_capacity(1), backend);
     manager.submit_task(helper, "plug").unwrap();
@@ -136,7 +136,7 @@ fn a_place_that_comes_free_by_a_deadline_goes_to_whoever_waits() {
 }
 
 #[test]
-fn a_queued_task_past_its_deadline_is_ended_by_whoever_touches_it() {
+fn a_queued_task_past_its_deadline_is_ended_by_the_first_call_that_touches_it() {
     let (backend, keeper) = gate();
     let (manager, helper) = one_helper(HelperConfig::local().queue_capacity(4), backend);
     manager.submit_task(helper, "plug").unwrap();

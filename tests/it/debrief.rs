@@ -230,8 +230,8 @@ fn what_has_no_bound_in_the_file_has_one_in_the_report() {
     assert_eq!(calls, 5000, "those beyond the bound are counted together");
     assert_eq!(debrief.top_errors()[0].error, "often");
     assert_eq!(debrief.top_errors()[0].count, 1000);
-    let told: u64 = debrief.top_errors().iter().map(|error| error.count).sum();
-    assert_eq!(told + debrief.to_json()["other_errors"].as_u64().unwrap(), 4000);
+    let reported: u64 = debrief.top_errors().iter().map(|error| error.count).sum();
+    assert_eq!(reported + debrief.to_json()["other_errors"].as_u64().unwrap(), 4000);
     assert_eq!(debrief.total_runs(), 3002);
 }
 
@@ -261,10 +261,10 @@ fn a_pipe_is_an_error_and_no_wait() {
 #[test]
 fn progress_ends_with_the_whole_file() {
     let path = data("prototype.jsonl");
-    let mut told = Vec::new();
-    Debrief::from_path_with_progress(&path, |done, total| told.push((done, total))).unwrap();
+    let mut reported = Vec::new();
+    Debrief::from_path_with_progress(&path, |done, total| reported.push((done, total))).unwrap();
     let size = std::fs::metadata(&path).unwrap().len();
-    assert_eq!(told.last(), Some(&(size, size)));
+    assert_eq!(reported.last(), Some(&(size, size)));
 }
 
 /// The plain reference: everything kept, sorted, and looked up by nearest rank.
@@ -327,14 +327,14 @@ fn what_happened_on_the_way_is_counted_by_names_that_last() {
     };
     let nameless = "\"event\":\"fallback\",\"from\":\"1\",\"to\":\"2\",\"why\":\"server\"";
     let admission = "\"event\":\"admission\",\"decision\":\"refuse\",\"pressure\":\"battery\"";
-    let slept = |ms: u32| format!("\"event\":\"suspended\",\"suspended_ms\":{ms}");
+    let suspended = |ms: u32| format!("\"event\":\"suspended\",\"suspended_ms\":{ms}");
     let file = [
         fallback("r1", "11111111"),
         fallback("r2", "22222222"),
         line("r2", nameless),
         line("r2", admission),
-        line("r2", &slept(60_000)),
-        line("r2", &slept(30_000)),
+        line("r2", &suspended(60_000)),
+        line("r2", &suspended(30_000)),
     ];
     let debrief = read(&file.concat());
     let text = debrief.to_string();

@@ -1,4 +1,4 @@
-//! What a device tells: recorded trees, hostile files, tools.
+//! Readings of devices: recorded trees, malformed files, tools.
 
 mod clocks;
 mod policy;
@@ -24,7 +24,7 @@ fn recorded(name: &str) -> DeviceReader {
     DeviceReader::new().root(data(name))
 }
 
-/// A reader of a phone whose files tell of no battery, with these commands.
+/// A reader of a phone without battery files, with these commands.
 fn phone_with(commands: &str) -> DeviceReader {
     recorded("phone_denied")
         .termux(true)
@@ -55,7 +55,7 @@ fn why<T>(reading: &Reading<T>) -> String {
 }
 
 #[test]
-fn a_linux_box_tells_everything() {
+fn a_linux_box_has_every_reading() {
     let device = recorded("linux_box").read();
     assert_eq!(device.cores, Reading::Value(5));
     let memory = device.memory.value().unwrap();
@@ -83,7 +83,7 @@ fn a_linux_box_tells_everything() {
 }
 
 #[test]
-fn a_phone_that_denies_most_still_tells_its_memory() {
+fn a_phone_that_denies_most_still_has_its_memory() {
     let device = recorded("phone_denied").read();
     assert_eq!(device.memory.value().unwrap().available_bytes, 1 << 30);
     let process = device.process.value().unwrap();

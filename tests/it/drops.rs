@@ -46,9 +46,9 @@ impl AiBackend for Backend {
     }
 }
 
-fn bad_tool() -> impl Tool {
+fn bad_tool(name: &str) -> impl Tool + use<> {
     let bad = Bad;
-    FnTool::new("tool", "", json!({}), move |_: &Value| {
+    FnTool::new(name, "", json!({}), move |_: &Value| {
         hold(&bad);
         Ok(String::new())
     })
@@ -67,14 +67,14 @@ fn bring_on_text(request: TaskRequest) -> TaskRequest {
 }
 
 fn bring_tools(request: TaskRequest) -> TaskRequest {
-    request.tool(bad_tool()).tool(bad_tool())
+    request.tool(bad_tool("one")).tool(bad_tool("other"))
 }
 
 fn bring_all(request: TaskRequest) -> TaskRequest {
     bring_tools(bring_on_text(bring_on_done(request)))
 }
 
-/// What a request may bring, and how many of its drops panic.
+/// The parts of a request, and how many of its drops panic.
 const BRINGS: [(u64, Bring); 4] =
     [(1, bring_on_done), (2, bring_on_text), (2, bring_tools), (5, bring_all)];
 
@@ -164,7 +164,7 @@ fn a_request_that_is_refused_or_never_submitted_does_no_harm() {
     assert!(matches!(helper.submit_task(bring_all("".into())), Err(Error::InvalidRequest(_))));
     assert_eq!(helper.get_status().callback_panics, 5);
     helper.submit_task("x").unwrap();
-    drop(helper.submit_task(bring_all("no room".into())).unwrap_err());
+    drop(helper.submit_task(bring_all("queue full".into())).unwrap_err());
     helper.stop();
     drop(helper.submit_task(bring_all("stopped".into())).unwrap_err());
 }

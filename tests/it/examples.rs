@@ -1,5 +1,5 @@
 //! The example programs, run as a user would: offline, in an empty folder, without a key.
-//! What they say, what they leave behind, and how they end.
+//! Their output, their files, and their exit codes.
 //!
 //! `cargo test` builds them; with `--test it` alone, run `cargo build --examples` first.
 
@@ -235,7 +235,7 @@ fn debrief_says_how_to_get_an_audit_file() {
 }
 
 #[test]
-fn device_health_tells_and_advises() {
+fn device_health_prints_readings_and_advice() {
     let run_text = run("device_health", &[]).ends_well();
     run_text.says("Device\n").says("Profile\n").says("Cloud tasks\n").says("Advice\n");
     let json = run("device_health", &["--json"]).ends_well();
@@ -251,19 +251,19 @@ fn path_with(commands: &str) -> String {
     format!("{}:{rest}", recorded.join(commands).display())
 }
 
-/// Whether this machine's files tell of a battery; then nothing else is asked.
+/// Whether this machine's files report a battery; then nothing else is asked.
 #[cfg(unix)]
 fn has_battery() -> bool {
-    let told = automation_assistant::DeviceReader::new().battery().is_value();
-    if told {
-        println!("left out: this machine's files tell its battery");
+    let has_battery = automation_assistant::DeviceReader::new().battery().is_value();
+    if has_battery {
+        println!("left out: this machine's files report its battery");
     }
-    told
+    has_battery
 }
 
 #[cfg(unix)]
 #[test]
-fn a_phone_is_told_of_the_option_and_asked_through_it() {
+fn on_a_phone_the_option_is_named_and_works() {
     if has_battery() {
         return;
     }
@@ -291,7 +291,7 @@ fn a_phone_is_told_of_the_option_and_asked_through_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_termux_command_that_hangs_is_told_once_and_what_to_do() {
+fn a_termux_command_that_hangs_is_reported_once_with_advice() {
     if has_battery() {
         return;
     }
@@ -355,7 +355,7 @@ fn network_security_reads_any_file_and_never_passes_canned_findings_off() {
 }
 
 #[test]
-fn model_comparison_grades_what_it_hears() {
+fn model_comparison_grades_the_answers() {
     run("model_comparison", &[])
         .ends_well()
         .says("small model            wrong [canned] 17 + 25 is 32.")
@@ -387,7 +387,7 @@ fn hybrid_answers_offline_and_finds_the_cloud_again() {
     assert!(!offline.contains("[canned]"), "the cloud answers offline:\n{offline}");
     assert!(online.contains("cloud   answers ("), "the cloud stays away:\n{online}");
     assert!(online.contains("[canned] Lower the screen"), "{online}");
-    // What plays the cloud is no server on this device: no word of that variable there.
+    // The stand-in for the cloud is no server on this device: its text does not name that variable.
     let (cloud, _) = run.out.split_once("This device's answers").unwrap();
     assert!(cloud.contains("OPENAI_API_KEY") && !cloud.contains("LOCAL"), "{cloud}");
 }
@@ -446,10 +446,10 @@ fn custom_backend_cancels_and_keeps_deadlines() {
 }
 
 #[test]
-fn streaming_gives_pieces_and_stops_in_mid_sentence() {
+fn streaming_prints_deltas_and_stops_in_mid_sentence() {
     let run = run("streaming", &[]).ends_well();
     run.says("[canned] Flash storage writes to empty blocks")
-        .says("49 pieces; the first after")
+        .says("49 deltas; the first after")
         .says("  [canned] Flash storage writes to empty …\n  cancelled: ");
 }
 
@@ -458,7 +458,7 @@ fn tools_are_called_by_the_model() {
     let run = run("tools", &[]).ends_well();
     if cfg!(feature = "http") {
         run.says("the model calls stock({\"item\":\"aa_battery\"}) and gets {\"count\":4")
-            .says_in_words("[canned] The program told me: {\"count\":4")
+            .says_in_words("[canned] The tool returned: {\"count\":4")
             .says("the model calls device_memory()")
             .says("(2 calls of the model)");
     } else {
@@ -519,7 +519,7 @@ fn the_index_shows_what_programs_print() {
         }
         shape.replace("#ms", "#").replace("#µs", "#").replace("# s", "# ms")
     };
-    let told: [(&str, &[&str]); 8] = [
+    let runs: [(&str, &[&str]); 8] = [
         ("quick_start", &[]),
         ("doctor", &["--offline"]),
         ("network_security", &[]),
@@ -529,7 +529,7 @@ fn the_index_shows_what_programs_print() {
         ("tools", &[]),
         ("custom_backend", &[]),
     ];
-    for (name, arguments) in told {
+    for (name, arguments) in runs {
         if name == "tools" && !cfg!(feature = "http") {
             continue;
         }

@@ -111,7 +111,7 @@ fn ids_go_through_text_and_json() {
     assert_eq!(serde_json::from_value::<(HelperId, TaskId)>(json).unwrap(), (helper, task));
 }
 
-/// Whatever parses says itself again, but for capitals; whatever is an id parses.
+/// A parsed id prints its text again, in lower case; each printed id parses.
 #[test]
 fn any_text_is_an_id_in_one_spelling_or_in_none() {
     let mut chance = Chance::new(seed(), 0);
@@ -185,7 +185,7 @@ fn configuration_and_request_have_their_setters() {
 }
 
 #[test]
-fn the_manager_has_all_its_doors() {
+fn the_manager_has_all_its_methods() {
     let folder = std::env::temp_dir().join(format!("aa-face-{}", std::process::id()));
     let audit = folder.join("deep/audit.jsonl");
     let telemetry = Telemetry::to_file(&audit).unwrap();

@@ -157,27 +157,27 @@ fn wait_any_gives_the_one_that_has_ended() {
 fn callbacks_are_called_outside_every_lock() {
     let helper = AutomationHelper::new(HelperConfig::local()).unwrap();
     helper.start().unwrap();
-    let (told, heard) = channel();
-    let pieces = told.clone();
+    let (sender, receiver) = channel();
+    let deltas = sender.clone();
     let own = helper.clone();
     let request = TaskRequest::new("x")
-        .on_text(move |text| pieces.send(format!("text {text}")).unwrap())
+        .on_text(move |text| deltas.send(format!("text {text}")).unwrap())
         .on_done(move |task| {
             // Everything may be called from here, the own helper included.
             assert_eq!(own.status(), HelperStatus::Idle);
             let again = own.get_task_result(task.task_id).unwrap();
-            told.send(format!("done {}", again.result.unwrap())).unwrap();
+            sender.send(format!("done {}", again.result.unwrap())).unwrap();
         });
     helper.submit_task(request).unwrap();
-    assert_eq!(heard.recv_timeout(LONG).unwrap(), "text Local Response: Echo of 'x'");
-    assert_eq!(heard.recv_timeout(LONG).unwrap(), "done Local Response: Echo of 'x'");
+    assert_eq!(receiver.recv_timeout(LONG).unwrap(), "text Local Response: Echo of 'x'");
+    assert_eq!(receiver.recv_timeout(LONG).unwrap(), "done Local Response: Echo of 'x'");
 }
 
 #[test]
 fn panics_end_their_task_and_nothing_else() {
     let backend = FnBackend(|call: &CallContext<'_>| {
         assert_ne!(call.prompt(), "boom", "planted");
-        call.send_text("piece")?;
+        call.send_text("delta")?;
         Ok(Reply::new("fine"))
     });
     let (manager, helper) = one_helper(HelperConfig::local(), backend);
@@ -191,20 +191,20 @@ fn panics_end_their_task_and_nothing_else() {
     let error = run(TaskRequest::new("x").on_text(|_| panic!("planted"))).error.unwrap();
     assert_eq!(error.kind(), ErrorKind::Panicked);
     assert!(error.summary().contains("on_text"));
-    let (told, heard) = channel();
-    struct Tell(std::sync::mpsc::Sender<()>);
-    impl Drop for Tell {
+    let (sender, receiver) = channel();
+    struct SignalOnDrop(std::sync::mpsc::Sender<()>);
+    impl Drop for SignalOnDrop {
         fn drop(&mut self) {
             self.0.send(()).unwrap();
         }
     }
-    let tell = Tell(told);
+    let signal = SignalOnDrop(sender);
     let done = run(TaskRequest::new("x").on_done(move |_| {
-        let _tell = &tell;
+        let _signal = &signal;
         panic!("planted");
     }));
     assert!(done.is_success(), "a panic in on_done changes no outcome");
-    heard.recv_timeout(LONG).unwrap();
+    receiver.recv_timeout(LONG).unwrap();
     assert!(run("fine".into()).is_success());
     assert_eq!(manager.get_all_helpers_status()[0].callback_panics, 1);
 }
@@ -262,10 +262,10 @@ fn a_custom_backend_sees_all_that_was_asked() {
         let [tool] = request.get_tools() else { panic!("one tool") };
         let [turn] = request.get_turns() else { panic!("one turn") };
         let (name, schema) = request.get_reply_schema().unwrap();
-        let told = tool.call(&json!({})).unwrap();
+        let output = tool.call(&json!({})).unwrap();
         let seed = &request.get_custom_params()["seed"];
         let said = turn.role.as_str();
-        Ok(Reply::new(format!("{told} {said} {} {seed} {name} {schema}", turn.text)))
+        Ok(Reply::new(format!("{output} {said} {} {seed} {name} {schema}", turn.text)))
     });
     let (manager, helper) = one_helper(HelperConfig::local(), backend);
     let request = TaskRequest::new("now")

@@ -1,4 +1,4 @@
-//! What others wrote, as judges: `llmock` grades how faults are handled, `prism` refuses
+//! Judges written by others: `llmock` grades how faults are handled, `prism` refuses
 //! requests that break the provider's contract. `tests/graders/run` installs and starts both
 //! and runs these tests; without their addresses in the environment they say so and pass.
 
@@ -62,7 +62,7 @@ impl Llmock {
         Self { address: address.to_owned(), manager, helper, cases: 0 }
     }
 
-    /// Asks under these faults, with a prompt of its own (the judge tells calls by it).
+    /// Asks under these faults, with a prompt of its own (the judge distinguishes calls by it).
     fn under(&mut self, faults: Value, change: impl Fn(TaskRequest) -> TaskRequest) -> Task {
         http(&self.address, "POST", "/_llmock/scenario", &json!({"behaviors": faults}).to_string());
         self.cases += 1;
@@ -89,7 +89,7 @@ fn streamed(request: TaskRequest) -> TaskRequest {
 
 fn with_tool(request: TaskRequest) -> TaskRequest {
     let schema = json!({"type": "object", "properties": {"place": {"type": "string"}}});
-    request.tool(FnTool::new("weather", "Tells the weather.", schema, |_| Ok("sunny".into())))
+    request.tool(FnTool::new("weather", "Returns the weather.", schema, |_| Ok("sunny".into())))
 }
 
 fn with_images(request: TaskRequest) -> TaskRequest {
@@ -313,7 +313,7 @@ fn prism_accepts_tool_rounds_of_responses_and_messages() {
     for (contract, example) in [(RESPONSES, "tool_call"), (MESSAGES, "tool_use")] {
         let Some(address) = judge(contract.variable) else { return };
         let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-        let time = FnTool::new("get_time", "Tells the time.", schema, |_| Ok("12:00".into()));
+        let time = FnTool::new("get_time", "Returns the time.", schema, |_| Ok("12:00".into()));
         let config = contract.config(&address);
         let config = config.api_endpoint(format!("http://{address}?__example={example}"));
         let task = ask(config, TaskRequest::new("what time is it?").tool(time));
@@ -323,7 +323,7 @@ fn prism_accepts_tool_rounds_of_responses_and_messages() {
     }
 }
 
-/// What goes back to the model after a tool call keeps to the contract too: prism stands
+/// Requests after a tool call keep to the contract too: prism stands
 /// between us and a server that calls tools.
 #[test]
 fn prism_accepts_what_follows_a_tool_call() {

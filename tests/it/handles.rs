@@ -57,8 +57,8 @@ fn asking_ends_at_a_deadline_that_passes_in_the_queue() {
     let late = helper.ask(TaskRequest::new("x").deadline(Duration::from_millis(20))).unwrap();
     assert_eq!((late.error.unwrap().kind(), late.attempts), (ErrorKind::Timeout, 0));
     helper.submit_task("fills the queue").unwrap();
-    let full = helper.ask("no room").unwrap_err();
-    assert_eq!(full.into_request().unwrap().prompt(), "no room");
+    let full = helper.ask("queue full").unwrap_err();
+    assert_eq!(full.into_request().unwrap().prompt(), "queue full");
     drop(keeper);
 }
 
@@ -81,9 +81,9 @@ fn asking_is_refused_where_it_might_wait_for_ever() {
     let other = manager.spawn(HelperConfig::local()).unwrap();
     let own = Arc::new(OnceLock::<AutomationHelper>::new());
     let (send, refused) = channel();
-    let (asker, told) = (Arc::clone(&own), Mutex::new(send.clone()));
+    let (asker, sender) = (Arc::clone(&own), Mutex::new(send.clone()));
     let backend = FnBackend(move |_: &CallContext<'_>| {
-        told.lock().unwrap().send(asker.wait().ask("from the backend")).unwrap();
+        sender.lock().unwrap().send(asker.wait().ask("from the backend")).unwrap();
         // Another helper may be asked.
         let answer = other.ask("from a backend").unwrap();
         Ok::<_, TaskError>(Reply::new(answer.result.unwrap()))
@@ -123,7 +123,7 @@ fn asking_is_refused_in_an_observer() {
 }
 
 #[test]
-fn a_look_up_tells_the_five_states_apart() {
+fn a_look_up_distinguishes_the_five_states() {
     let manager = AutomationAssistantManager::new(1);
     let (backend, keeper) = gate();
     let helper = manager.spawn_with(HelperConfig::local().max_results(1), backend).unwrap();

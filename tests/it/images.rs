@@ -11,7 +11,7 @@ use automation_assistant::{
 use crate::support::pictures::{BEGINNINGS, PNG, png_of};
 use crate::support::{FnBackend, LONG, Notes, one_helper};
 
-/// A backend that sees, and tells what it saw.
+/// A backend that accepts pictures, and answers with their types and sizes.
 struct Sees;
 
 impl AiBackend for Sees {
@@ -149,7 +149,7 @@ fn the_pictures_that_wait_are_bounded_together() {
     let full = helper.submit_task(of(&[50])).unwrap_err();
     assert!(matches!(full, Error::QueueFull(_)) && full.to_string().contains("queued_image"));
     let request = full.into_request().unwrap();
-    // What has no bytes to hold finds room.
+    // A URL has no bytes and always fits.
     helper.submit_task(look()).unwrap();
     helper.submit_task(look().image_url("https://h/a.png")).unwrap();
     helper.submit_task(of(&[49])).unwrap();
@@ -157,7 +157,7 @@ fn the_pictures_that_wait_are_bounded_together() {
     helper.submit_task(request).unwrap();
     helper.submit_task(of(&[50])).unwrap();
     assert!(matches!(helper.submit_task(of(&[9])), Err(Error::QueueFull(_))));
-    // A request for which there will never be room is not told to wait.
+    // A request that can never fit is not asked to wait.
     match helper.submit_task(of(&[100, 101])) {
         Err(Error::InvalidRequest(why)) => assert!(why.contains("max_queued_image_bytes"), "{why}"),
         other => panic!("{other:?}"),
@@ -211,7 +211,7 @@ fn path(name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_file_tells_what_it_is_by_its_first_bytes() {
+fn a_picture_s_type_is_found_by_its_first_bytes() {
     for (n, (media_type, begin)) in BEGINNINGS.into_iter().enumerate() {
         // The name says nothing.
         let path = path(&format!("{n}.txt"));
@@ -263,7 +263,7 @@ fn a_file_that_cannot_be_a_picture_is_refused_by_name_and_never_waited_for() {
 }
 
 #[test]
-fn pictures_are_dropped_with_their_task_and_take_no_room_among_results() {
+fn pictures_are_dropped_with_their_task_and_count_to_no_results() {
     let config = HelperConfig::local()
         .max_result_bytes(1000)
         .when_results_full(WhenResultsFull::RefuseTasks);

@@ -80,7 +80,7 @@ fn configurations_that_cannot_work_are_refused() {
 }
 
 #[test]
-fn the_limit_on_helpers_is_told_as_the_prototype_told_it() {
+fn the_limit_on_helpers_has_the_prototype_s_text() {
     let manager = AutomationAssistantManager::new(2);
     let first = create_local_helper(&manager, "a").unwrap();
     create_local_helper(&manager, "b").unwrap();
@@ -126,7 +126,7 @@ fn unknown_ids_are_answered_at_once() {
 }
 
 #[test]
-fn a_full_queue_gives_the_request_back_and_a_cancel_makes_room() {
+fn a_full_queue_returns_the_request_and_a_cancel_frees_a_place() {
     let (backend, keeper) = gate();
     let (manager, helper) = one_helper(HelperConfig::local().queue_capacity(2), backend);
     manager.submit_task(helper, "running").unwrap();
@@ -191,7 +191,7 @@ fn a_reply_may_be_as_long_as_the_bound_and_no_longer() {
 }
 
 #[test]
-fn a_manager_waits_for_room_answers_states_and_clears() {
+fn a_manager_waits_for_capacity_reports_states_and_clears() {
     let (backend, keeper) = gate();
     let (manager, helper) = one_helper(HelperConfig::local().queue_capacity(1), backend);
     let first = manager.submit_task(helper, "a").unwrap();

@@ -3,10 +3,11 @@
 //! Tests meet on channels or conditions; none sleeps to be right, none needs a network
 //! beyond loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
-// What is left out must say so.
+// A test that is left out prints so.
 #![allow(clippy::print_stdout)]
 
 mod admission;
+mod aliases;
 mod callbacks;
 mod cancel;
 mod custom_backend;
@@ -23,7 +24,9 @@ mod handles;
 #[cfg(feature = "http")]
 mod http;
 mod images;
+mod json_forms;
 mod limits;
+mod links;
 mod names;
 mod nested_ends;
 mod nesting;
@@ -46,3 +49,4 @@ mod support;
 mod telemetry;
 mod tidy;
 mod together;
+mod tool_names;

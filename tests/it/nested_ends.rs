@@ -11,7 +11,7 @@ use automation_assistant::{
 
 use crate::support::{GateKeeper, LONG, gate, until};
 
-/// More ends than any stack has room for, should they nest.
+/// More ends than fit any stack, should they nest.
 const MANY: usize = 100_000;
 
 /// Many tasks that wait, each of which ends others when it has ended.
@@ -23,7 +23,7 @@ struct Chain {
     called: AtomicUsize,
 }
 
-/// What a callback does, given its place in the chain.
+/// A callback, given its place in the chain.
 type Link = fn(&Chain, usize);
 
 impl Chain {
@@ -128,7 +128,7 @@ fn deadlines_that_callbacks_find_over_need_no_stack_either() {
             let (chain, keep) = Chain::new(gated, Some(Duration::ZERO), look);
             assert_eq!(chain.helper.task_state(chain.id(0).unwrap()), Some(TaskState::Finished));
             if !gated {
-                // Nothing has run: it is for whoever stops it, who has something to end.
+                // No callback has run: the one who stops the helper runs them.
                 assert_eq!(chain.called.load(Ordering::SeqCst), 0);
                 assert_eq!(chain.helper.get_status().waiting_callbacks, MANY);
             }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::LONG;
 
-/// More levels than any stack has room for.
+/// More levels than fit any stack.
 const DEEP: usize = 100_000;
 /// As deep as it may be, and one level more.
 const BOUND: usize = 128;
@@ -68,7 +68,7 @@ fn a_request_takes_json_to_the_bound_and_no_deeper() {
             let error = manager.submit_task(id, request(levels)).unwrap_err();
             assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
             assert!(error.to_string().contains(what), "{error}");
-            // What copies the request before it is checked.
+            // Calls that copy the request before it is validated.
             let answers = Together::new(&manager).fan_out(&[id], &request(levels), Want::All);
             let outcome = answers.unwrap().pop().unwrap().outcome;
             assert!(matches!(outcome, Err(Error::InvalidRequest(_))));

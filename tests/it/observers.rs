@@ -1,4 +1,4 @@
-//! What observers are notified of, when, and what they may do then.
+//! The events for observers, their order, and calls from within observers.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use automation_assistant::{
 use crate::support::{FnBackend, LONG, Notes, patient};
 
 #[test]
-fn events_tell_each_call_and_each_end_before_the_result_shows() {
+fn events_report_each_call_and_each_end_before_the_result_shows() {
     let notes = Notes::new();
     let manager = AutomationAssistantManager::builder().observer(notes.clone()).build().unwrap();
     let backend = FnBackend(|call: &CallContext<'_>| {
@@ -51,7 +51,7 @@ fn a_panicking_observer_is_counted_and_hurts_nobody() {
     assert_eq!(helper.get_status().observer_panics, 3);
 }
 
-/// What an observer is told of calls and ends.
+/// The events of calls and ends that an observer gets.
 #[derive(Default)]
 struct Facts(Mutex<Vec<String>>);
 
@@ -74,7 +74,7 @@ impl Observe for Facts {
 }
 
 #[test]
-fn each_call_is_told_with_its_facts_and_the_end_with_the_last_number() {
+fn each_call_is_reported_with_its_facts_and_the_end_with_the_last_number() {
     let facts = Arc::new(Facts::default());
     let backend = FnBackend(|call: &CallContext<'_>| {
         let failed = TaskError::new(ErrorKind::Server, "overloaded");
@@ -110,29 +110,29 @@ fn each_call_is_told_with_its_facts_and_the_end_with_the_last_number() {
     );
 }
 
-/// An observer that holds up whoever tells it of a task's end, until it gets a word.
+/// An observer that blocks at a task's end until it is released.
 struct Slow {
-    told: Mutex<Sender<()>>,
+    sender: Mutex<Sender<()>>,
     go: Mutex<Receiver<()>>,
 }
 
 impl Observe for Slow {
     fn on_event(&self, event: &Event<'_>) {
         if event.kind() == EventKind::TaskComplete {
-            let _ = self.told.lock().unwrap().send(());
+            let _ = self.sender.lock().unwrap().send(());
             let _ = self.go.lock().unwrap().recv_timeout(LONG);
         }
     }
 }
 
 fn slow() -> (Arc<Slow>, Receiver<()>, Sender<()>) {
-    let ((told, heard), (go, wait)) = (channel(), channel());
-    (Arc::new(Slow { told: Mutex::new(told), go: Mutex::new(wait) }), heard, go)
+    let ((sender, receiver), (go, wait)) = (channel(), channel());
+    (Arc::new(Slow { sender: Mutex::new(sender), go: Mutex::new(wait) }), receiver, go)
 }
 
 #[test]
-fn an_end_told_late_frees_no_slot_of_a_later_task() {
-    let (observer, told, go) = slow();
+fn an_end_reported_late_frees_no_slot_of_a_later_task() {
+    let (observer, events, go) = slow();
     let (backend, begun) = patient();
     let helper = AutomationHelper::builder(HelperConfig::local())
         .backend(backend)
@@ -144,7 +144,7 @@ fn an_end_told_late_frees_no_slot_of_a_later_task() {
     begun.recv_timeout(LONG).unwrap();
     std::thread::scope(|scope| {
         let canceller = scope.spawn(|| assert!(helper.cancel_task(first)));
-        told.recv_timeout(LONG).unwrap();
+        events.recv_timeout(LONG).unwrap();
         // Not readable before the observers know, and nothing ends it a second time.
         assert!(helper.get_task_result(first).is_none());
         assert_eq!(helper.task_state(first), Some(TaskState::Running));
@@ -164,7 +164,7 @@ fn an_end_told_late_frees_no_slot_of_a_later_task() {
 }
 
 #[test]
-fn a_stop_is_told_once_and_by_the_first() {
+fn a_stop_is_reported_once_and_by_the_first() {
     let notes = Notes::new();
     let helper =
         AutomationHelper::builder(HelperConfig::local()).observer(notes.clone()).build().unwrap();
@@ -177,7 +177,7 @@ fn a_stop_is_told_once_and_by_the_first() {
     assert_eq!(notes.of(EventKind::HelperStop).len(), 1);
 }
 
-/// Does something as an event of this kind is told, on the thread that tells it.
+/// Runs a closure when an event of this kind is reported, on the reporting thread.
 struct On<F>(EventKind, F);
 
 impl<F: Fn(TaskId) + Send + Sync> Observe for On<F> {
@@ -188,8 +188,8 @@ impl<F: Fn(TaskId) + Send + Sync> Observe for On<F> {
     }
 }
 
-/// A started helper whose tasks have one attempt that is told in the midst of them.
-fn tells_attempts(on_attempt: impl Fn(TaskId) + Send + Sync + 'static) -> AutomationHelper {
+/// A started helper whose tasks have one attempt, reported while they run.
+fn reports_attempts(on_attempt: impl Fn(TaskId) + Send + Sync + 'static) -> AutomationHelper {
     let backend = FnBackend(|call: &CallContext<'_>| {
         call.end_attempt(&Attempt::new(None));
         Ok(Reply::new("answer"))
@@ -214,15 +214,15 @@ fn own_helper(own: &Own) -> AutomationHelper {
 const HANDOVER: Duration = Duration::from_millis(100);
 
 #[test]
-fn a_cancel_while_an_attempt_is_told_waits_a_moment_for_the_thread_to_end_the_task() {
-    let ((told, heard), (go, wait)) = (channel(), channel::<()>());
-    let (told, wait) = (Mutex::new(told), Mutex::new(wait));
-    let helper = tells_attempts(move |_| {
-        told.lock().unwrap().send(()).unwrap();
+fn a_cancel_while_an_attempt_is_reported_waits_a_moment_for_the_thread_to_end_the_task() {
+    let ((sender, receiver), (go, wait)) = (channel(), channel::<()>());
+    let (sender, wait) = (Mutex::new(sender), Mutex::new(wait));
+    let helper = reports_attempts(move |_| {
+        sender.lock().unwrap().send(()).unwrap();
         let _ = wait.lock().unwrap().recv();
     });
     let id = helper.submit_task("x").unwrap();
-    heard.recv_timeout(LONG).unwrap();
+    receiver.recv_timeout(LONG).unwrap();
     let began = Instant::now();
     assert!(helper.cancel_task(id));
     assert!(began.elapsed() >= HANDOVER, "the thread has not come back meanwhile");
@@ -235,22 +235,22 @@ fn a_cancel_while_an_attempt_is_told_waits_a_moment_for_the_thread_to_end_the_ta
 }
 
 #[test]
-fn a_cancel_by_the_thread_that_tells_of_the_attempt_does_not_wait_for_itself() {
-    let (told, heard) = channel();
-    let told = Mutex::new(told);
+fn a_cancel_by_the_thread_that_reports_the_attempt_does_not_wait_for_itself() {
+    let (sender, receiver) = channel();
+    let sender = Mutex::new(sender);
     let own: Own = Arc::default();
-    let helper = tells_attempts({
+    let helper = reports_attempts({
         let own = Arc::clone(&own);
         move |id| {
             let began = Instant::now();
             let cancelled = own_helper(&own).cancel_task(id);
-            told.lock().unwrap().send((cancelled, began.elapsed())).unwrap();
+            sender.lock().unwrap().send((cancelled, began.elapsed())).unwrap();
         }
     });
     *own.lock().unwrap() = Some(helper.clone());
     let quick = || {
         let id = helper.submit_task("x").unwrap();
-        let (cancelled, took) = heard.recv_timeout(LONG).unwrap();
+        let (cancelled, took) = receiver.recv_timeout(LONG).unwrap();
         assert!(cancelled);
         let error = helper.wait_task(id, LONG).unwrap().error.unwrap();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
@@ -262,15 +262,15 @@ fn a_cancel_by_the_thread_that_tells_of_the_attempt_does_not_wait_for_itself() {
 
 #[test]
 fn a_cancel_of_what_somebody_else_just_ends_says_so_at_once() {
-    let (told, heard) = channel();
-    let told = Mutex::new(told);
+    let (sender, receiver) = channel();
+    let sender = Mutex::new(sender);
     let own: Own = Arc::default();
     let ends = {
         let own = Arc::clone(&own);
         move |id| {
             let began = Instant::now();
             let cancelled = own_helper(&own).cancel_task(id);
-            told.lock().unwrap().send((cancelled, began.elapsed())).unwrap();
+            sender.lock().unwrap().send((cancelled, began.elapsed())).unwrap();
         }
     };
     let helper = AutomationHelper::builder(HelperConfig::local())
@@ -281,7 +281,7 @@ fn a_cancel_of_what_somebody_else_just_ends_says_so_at_once() {
     let quick = || {
         let id = helper.submit_task("x").unwrap();
         assert!(helper.cancel_task(id));
-        let (cancelled, took) = heard.recv_timeout(LONG).unwrap();
+        let (cancelled, took) = receiver.recv_timeout(LONG).unwrap();
         assert!(!cancelled, "its end is claimed");
         took < HANDOVER
     };
@@ -292,7 +292,7 @@ fn a_cancel_of_what_somebody_else_just_ends_says_so_at_once() {
 /// Kind, trace, conversation and model of an event.
 type Name = (EventKind, Option<TraceId>, Option<String>, Option<String>);
 
-/// What a trace needs of each event of a task, in the order of the events.
+/// The facts for a trace of each event of a task, in the order of the events.
 #[derive(Default)]
 struct Named(Mutex<Vec<Name>>);
 

@@ -48,7 +48,7 @@ impl AiBackend for Sends {
     }
 }
 
-/// What ends the task, once its text is there.
+/// Ends the task, once its text was sent.
 type EndedBy = fn(&AutomationHelper, automation_assistant::TaskId);
 
 #[test]

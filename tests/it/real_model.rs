@@ -107,7 +107,7 @@ fn two_helpers_work_side_by_side_on_a_real_model() {
         let usage = task.usage.unwrap();
         assert!(usage.prompt_tokens > 0 && usage.completion_tokens > 0);
         assert_eq!(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens);
-        // The server tells its own model, whatever was asked for.
+        // The server reports its own model, whatever was asked for.
         assert!(!task.model.unwrap().is_empty());
     }
     drop((manager, telemetry));
@@ -129,9 +129,9 @@ fn a_real_stream_arrives_in_deltas_that_make_up_the_answer() {
     for (api, config) in every_api(&base) {
         let (manager, helper) = spawn(config);
         let deltas = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&deltas);
+        let received = Arc::clone(&deltas);
         let request = TaskRequest::new("Count from one to ten.")
-            .on_text(move |text| heard.lock().unwrap().push(text.to_owned()));
+            .on_text(move |text| received.lock().unwrap().push(text.to_owned()));
         let task = ask(&manager, helper, request);
         let deltas = deltas.lock().unwrap();
         assert!(deltas.len() > 1, "{api}: {:?}", task.error);
@@ -148,14 +148,14 @@ fn a_real_stream_arrives_in_deltas_that_make_up_the_answer() {
 fn a_real_model_calls_a_tool_with_and_without_a_stream() {
     let Some(base) = endpoint() else { return };
     for (api, config) in every_api(&base) {
-        // Room for the arguments: a call that is cut off is not run.
+        // Enough for the arguments: a call that is cut off is not run.
         let (manager, helper) = spawn(config.max_output_tokens(128));
         for stream in [false, true] {
             let (called, calls) = channel();
             let called = Mutex::new(called);
             let tool = FnTool::new(
                 "battery_level",
-                "Tells the battery's level in percent.",
+                "Returns the battery's level in percent.",
                 json!({"type": "object", "properties": {}}),
                 move |_| {
                     called.lock().unwrap().send(()).map_err(|error| error.to_string())?;
@@ -191,7 +191,7 @@ fn a_real_model_obeys_a_schema() {
 
 /// llama.cpp enforces schemas on its chat API alone: what comes elsewhere is prose, and says so.
 #[test]
-fn prose_in_place_of_json_is_told_as_such() {
+fn prose_in_place_of_json_is_reported_as_such() {
     let Some(base) = endpoint() else { return };
     let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
     for (api, config) in apis("", &base).into_iter().skip(1) {
@@ -211,18 +211,18 @@ fn a_real_answer_is_cancelled_in_the_middle_and_the_helper_goes_on() {
     let Some(base) = endpoint() else { return };
     for (api, config) in every_api(&base) {
         let (manager, helper) = spawn(config);
-        let (told, heard) = channel();
+        let (reported, received) = channel();
         let request = TaskRequest::new("Write a very long story about the sea.")
             .max_output_tokens(2000)
-            .on_text(move |text| drop(told.send(text.to_owned())));
+            .on_text(move |text| drop(reported.send(text.to_owned())));
         let id = manager.submit_task(helper, request).unwrap();
-        heard.recv_timeout(PATIENCE).unwrap();
+        received.recv_timeout(PATIENCE).unwrap();
         let began = Instant::now();
         assert!(manager.cancel_task(helper, id), "{api}");
         let task = manager.wait_task(helper, id, PATIENCE).unwrap();
         assert_eq!(task.error.unwrap().kind(), ErrorKind::Cancelled, "{api}");
         // The channel closes when the helper's thread has let go of the callback.
-        while heard.recv_timeout(PATIENCE).is_ok() {}
+        while received.recv_timeout(PATIENCE).is_ok() {}
         assert!(began.elapsed() < Duration::from_secs(1), "{api}: {:?}", began.elapsed());
         assert!(ask(&manager, helper, TaskRequest::new("Say yes.")).is_success(), "{api}");
     }

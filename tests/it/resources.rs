@@ -1,4 +1,4 @@
-//! What happens when the system has no more to give: threads, memory, files, stack.
+//! Exhausted resources of the system: threads, memory, files, stack.
 //!
 //! The child processes are this test binary itself under the limits of a shell. Faults that
 //! need a tracer are in `tests/faults.sh`.
@@ -11,7 +11,7 @@ use automation_assistant::{AutomationAssistantManager, Error, HelperConfig};
 
 use crate::support::{LONG, this_program};
 
-/// Tells a child what to do.
+/// Names a child's part.
 const CHILD_WORK: &str = "AA_TEST_RESOURCE";
 
 /// Runs a child under limits that a shell sets; gives what it printed. It must end well.
@@ -28,14 +28,14 @@ fn under(limits: &str, work: &str) -> String {
         .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::null());
     let output = shell.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{work}: {}\n{told}\n{complained}", output.status);
-    assert!(told.contains("1 passed"), "{told}");
-    told
+    assert!(output.status.success(), "{work}: {}\n{printed}\n{complained}", output.status);
+    assert!(printed.contains("1 passed"), "{printed}");
+    printed
 }
 
-/// What children do.
+/// The children's parts.
 #[test]
 #[ignore = "no test by itself: the child process of those beside it"]
 fn child() {
@@ -75,7 +75,7 @@ fn answers(manager: &AutomationAssistantManager) {
 
 /// A helper of threads that do not all get a stack: an error, and nothing is left behind.
 fn address_space_is_short() {
-    /// More than the limit that the parent sets leaves room for, but not at the first thread.
+    /// More than fits the limit that the parent sets, but not at the first thread.
     const STACK: usize = 100 << 20;
     let manager = AutomationAssistantManager::new(2);
     answers(&manager);
@@ -89,7 +89,7 @@ fn address_space_is_short() {
         assert_eq!(manager.helper_count(), 0);
     }
     settle(before);
-    // One such thread fits: the failed ones have given their room back.
+    // One such thread fits: the failed ones have freed their address space.
     let config = HelperConfig::local().stack_bytes(STACK);
     let helper = manager.spawn_helper(config).unwrap();
     let id = manager.submit_task(helper, "p").unwrap();
@@ -98,8 +98,8 @@ fn address_space_is_short() {
 }
 
 #[test]
-fn a_helper_whose_threads_find_no_room_is_an_error_and_leaves_nothing() {
-    // KiB: room for a handful of the child's stacks of 100 MiB.
+fn a_helper_whose_threads_cannot_start_is_an_error_and_leaves_nothing() {
+    // KiB: enough for a handful of the child's stacks of 100 MiB.
     under("ulimit -v 800000", "address_space");
 }
 
@@ -204,8 +204,9 @@ mod http {
     #[test]
     fn a_call_without_a_free_file_fails_and_the_helper_goes_on() {
         let server = Server::start([answers("fine")]);
-        let told = under(&format!("export AA_TEST_BASE={}; ulimit -n 8", server.base()), "files");
-        assert!(told.contains("refused 3"), "{told}");
+        let printed =
+            under(&format!("export AA_TEST_BASE={}; ulimit -n 8", server.base()), "files");
+        assert!(printed.contains("refused 3"), "{printed}");
         assert_eq!(server.finish().len(), 1);
     }
 

@@ -11,15 +11,15 @@ use crate::support::{FnBackend, LONG, echo, gate, one_helper};
 
 /// Ends a task without reading its result.
 fn run_unread(helper: &AutomationHelper, prompt: impl Into<TaskRequest>) -> TaskId {
-    let (told, heard) = channel();
-    let request = prompt.into().on_done(move |_| told.send(()).unwrap());
+    let (sender, receiver) = channel();
+    let request = prompt.into().on_done(move |_| sender.send(()).unwrap());
     let id = helper.submit_task(request).unwrap();
-    heard.recv_timeout(LONG).unwrap();
+    receiver.recv_timeout(LONG).unwrap();
     id
 }
 
 #[test]
-fn more_dropped_results_than_are_remembered_are_still_told_so() {
+fn more_dropped_results_than_are_remembered_are_still_reported_so() {
     let helper = echo(HelperConfig::local().max_results(1));
     let ids: Vec<_> = (0..1100).map(|n| run_unread(&helper, format!("{n}"))).collect();
     let dropped = |id| matches!(helper.wait_task(id, LONG), Err(Error::ResultDropped(_)));
@@ -56,7 +56,7 @@ fn unread_bytes_hold_tasks_back_until_they_are_read_taken_or_cleared() {
 }
 
 #[test]
-fn a_result_taken_or_cleared_wakes_whoever_waits_for_its_place() {
+fn a_result_taken_or_cleared_wakes_a_waiting_submit() {
     let config =
         HelperConfig::local().max_results(1).when_results_full(WhenResultsFull::RefuseTasks);
     let helper = echo(config);
@@ -107,7 +107,7 @@ fn what_was_not_read_holds_the_next_task_back_to_the_byte() {
 }
 
 #[test]
-fn results_read_make_room_first_and_dropped_ones_are_told_so() {
+fn read_results_are_dropped_first_and_dropped_ones_are_reported_so() {
     let helper = AutomationHelper::new(HelperConfig::local().max_results(2)).unwrap();
     helper.start().unwrap();
     let run = |prompt: &str| {

@@ -80,9 +80,9 @@ fn the_last_owner_stops_the_helper() {
     drop(helper);
     let id = second.submit_task("x").unwrap();
     assert!(second.wait_task(id, LONG).unwrap().is_success());
-    let (told, heard) = channel();
-    second.submit_task(TaskRequest::new("y").on_done(move |_| told.send(()).unwrap())).unwrap();
-    heard.recv_timeout(LONG).unwrap();
+    let (sender, receiver) = channel();
+    second.submit_task(TaskRequest::new("y").on_done(move |_| sender.send(()).unwrap())).unwrap();
+    receiver.recv_timeout(LONG).unwrap();
     drop(second);
 }
 
@@ -97,11 +97,11 @@ fn waiters_are_woken_by_a_stop() {
     std::thread::scope(|scope| {
         let result = scope.spawn(|| handle.wait_task(waiting, LONG).unwrap());
         let any = scope.spawn(|| manager.wait_any(&[(helper, running)], LONG));
-        let room = scope.spawn(|| handle.submit_task_wait("c", LONG));
+        let waiting = scope.spawn(|| handle.submit_task_wait("c", LONG));
         handle.stop();
         assert_eq!(result.join().unwrap().error.unwrap().kind(), ErrorKind::Terminated);
         assert_eq!(any.join().unwrap().unwrap().error.unwrap().kind(), ErrorKind::Cancelled);
-        assert!(matches!(room.join().unwrap(), Err(Error::Stopped(_) | Error::QueueFull(_))));
+        assert!(matches!(waiting.join().unwrap(), Err(Error::Stopped(_) | Error::QueueFull(_))));
     });
 }
 
@@ -110,13 +110,13 @@ fn a_stop_from_the_helper_s_own_thread_signals_and_returns() {
     let helper = AutomationHelper::new(HelperConfig::local()).unwrap();
     helper.start().unwrap();
     let own = helper.clone();
-    let (told, heard) = channel();
+    let (sender, receiver) = channel();
     let request = TaskRequest::new("x").on_done(move |_| {
         own.stop();
-        told.send(own.status()).unwrap();
+        sender.send(own.status()).unwrap();
     });
     helper.submit_task(request).unwrap();
-    assert_eq!(heard.recv_timeout(LONG).unwrap(), HelperStatus::Terminated);
+    assert_eq!(receiver.recv_timeout(LONG).unwrap(), HelperStatus::Terminated);
     helper.stop();
     let status = helper.get_status();
     assert_eq!((status.threads, status.unjoined_threads), (0, 0));
@@ -124,21 +124,21 @@ fn a_stop_from_the_helper_s_own_thread_signals_and_returns() {
 
 #[test]
 fn every_submitted_task_is_called_back_once_whatever_stops_it() {
-    let (told, heard) = channel();
+    let (sender, receiver) = channel();
     let helper = AutomationHelper::new(HelperConfig::local().queue_capacity(1000)).unwrap();
     let mut accepted = 0;
     for n in 0..500 {
-        let told = told.clone();
-        let request =
-            TaskRequest::new(format!("{n}")).on_done(move |task| told.send(task.task_id).unwrap());
+        let sender = sender.clone();
+        let request = TaskRequest::new(format!("{n}"))
+            .on_done(move |task| sender.send(task.task_id).unwrap());
         accepted += usize::from(helper.submit_task(request).is_ok());
         if n == 250 {
             helper.start().unwrap();
         }
     }
     helper.stop();
-    drop(told);
-    let mut ids: Vec<_> = heard.iter().collect();
+    drop(sender);
+    let mut ids: Vec<_> = receiver.iter().collect();
     ids.sort();
     ids.dedup();
     assert_eq!((ids.len(), accepted), (500, 500));
@@ -196,7 +196,7 @@ fn a_thread_refused_by_the_system_is_an_error_and_ends_what_waits() {
     assert_eq!(task.error.unwrap().kind(), ErrorKind::Terminated);
 }
 
-/// Blocks whoever ends a task, until the test is over.
+/// Blocks the thread that ends a task, until the test is over.
 struct Stuck(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
 
 impl automation_assistant::Observe for Stuck {

@@ -3,7 +3,7 @@
 
 More of everything than a report lists; names and texts that would be markup, script, forged
 report lines, writing from right to left, control characters, 10 KB long; numbers and times that
-no clock tells; torn and foreign lines.
+no clock shows; torn and foreign lines.
 """
 
 import json

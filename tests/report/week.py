@@ -96,21 +96,21 @@ def task(run, at, backend, fell_back=False):
             text, status, base = ERRORS[failed]
             latency = base if failed == "timeout" else base * chance.lognormvariate(0, 0.4)
             error = {"error": text, "error_kind": failed, **({"http_status": status} if status else {})}
-            end, tokens_told = {"success": False, **error}, {}
+            end, tokens_sent = {"success": False, **error}, {}
         else:
             latency = median * factor * chance.lognormvariate(0, 0.55)
             first = latency * chance.uniform(0.15, 0.45)
-            end, tokens_told = {"success": True}, tokens
+            end, tokens_sent = {"success": True}, tokens
             extra.update({"http_status": 200, "first_byte_ms": round(first, 3)})
         spent += latency + waited
         at += (latency + waited) / 1e3
-        run.line(at, "backend_call", **ids, latency_ms=round(latency, 3), **end, **extra, **tokens_told)
+        run.line(at, "backend_call", **ids, latency_ms=round(latency, 3), **end, **extra, **tokens_sent)
         if not failed or failed in FINAL:
             break
         waited = 1000.0 * 2**attempt * chance.uniform(0.5, 1)
     cost = {"cost_nano": int((prompt + completion) * price * 1e6)} if price and not failed else {}
     run.line(at, "task_complete", **ids, latency_ms=round(spent, 3), **end, attempt=attempt,
-             queue_ms=round(queue, 3), **tokens_told, **cost)
+             queue_ms=round(queue, 3), **tokens_sent, **cost)
     if failed in ("network", "server") and not fell_back:
         run.line(at, "fallback", **{"from": helper, "from_name": name.split()[0].lower(), "to": "00000003",
                                     "to_name": "on device", "why": failed})

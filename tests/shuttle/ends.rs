@@ -1,4 +1,4 @@
-//! Who ends a task: its thread, a cancel, a deadline, an observer, a stop.
+//! The ends of a task: by its thread, a cancel, a deadline, an observer, a stop.
 
 use super::*;
 
@@ -14,22 +14,22 @@ models! {
 }
 
 fn every_task_is_done_once() {
-    let house = house(config().max_concurrent_tasks(2), echo).started();
+    let scene = scene(config().max_concurrent_tasks(2), echo).started();
     let submitters: Vec<_> = (0..2)
         .map(|n| {
-            house.aside(move |house| {
-                let id = house.submit(format!("{n}")).unwrap();
-                let task = house.helper.wait_task(id, LONG).unwrap();
+            scene.aside(move |scene| {
+                let id = scene.submit(format!("{n}")).unwrap();
+                let task = scene.helper.wait_task(id, LONG).unwrap();
                 assert_eq!(task.result, Some(format!("{n}")));
-                assert!(house.helper.get_status().completed_tasks >= 1);
+                assert!(scene.helper.get_status().completed_tasks >= 1);
             })
         })
         .collect();
-    let own = house.submit("own").unwrap();
-    assert_eq!(house.helper.wait_task(own, LONG).unwrap().result.as_deref(), Some("own"));
+    let own = scene.submit("own").unwrap();
+    assert_eq!(scene.helper.wait_task(own, LONG).unwrap().result.as_deref(), Some("own"));
     submitters.into_iter().for_each(|thread| thread.join().unwrap());
-    house.close();
-    let report = house.helper.get_status();
+    scene.close();
+    let report = scene.helper.get_status();
     assert_eq!((report.completed_tasks, report.failed_tasks), (3, 0));
 }
 
@@ -40,24 +40,24 @@ fn a_cancel_meets_the_end() {
         thread::yield_now();
         Ok(Reply::new(call.prompt()))
     };
-    let house = house(config(), backend).started();
-    let first = house.submit("first").unwrap();
-    let second = house.submit("second").unwrap();
-    let canceller = house.aside(move |house| {
-        let cancelled = house.helper.cancel_task(first);
+    let scene = scene(config(), backend).started();
+    let first = scene.submit("first").unwrap();
+    let second = scene.submit("second").unwrap();
+    let canceller = scene.aside(move |scene| {
+        let cancelled = scene.helper.cancel_task(first);
         if cancelled {
-            let task = house.helper.get_task_result(first).expect("a cancel ends at once");
+            let task = scene.helper.get_task_result(first).expect("a cancel ends at once");
             assert_eq!(kind(&task), Some(ErrorKind::Cancelled));
         }
         cancelled
     });
-    let task = house.helper.wait_task(first, LONG).unwrap();
+    let task = scene.helper.wait_task(first, LONG).unwrap();
     let cancelled = canceller.join().unwrap();
     assert_eq!(kind(&task), cancelled.then_some(ErrorKind::Cancelled));
     assert_eq!(task.prompt, "first");
-    let task = house.helper.wait_task(second, LONG).unwrap();
+    let task = scene.helper.wait_task(second, LONG).unwrap();
     assert_eq!((kind(&task), task.prompt.as_str()), (None, "second"));
-    house.close();
+    scene.close();
 }
 
 fn a_cancel_meets_the_writing_down_of_a_call() {
@@ -68,19 +68,19 @@ fn a_cancel_meets_the_writing_down_of_a_call() {
         call.end_attempt(&Attempt::new(None));
         Ok(Reply::new(call.prompt()))
     };
-    let house = house(config(), backend).started();
-    let first = house.submit("first").unwrap();
+    let scene = scene(config(), backend).started();
+    let first = scene.submit("first").unwrap();
     let cancellers: Vec<_> =
-        (0..2).map(|_| house.aside(move |house| house.helper.cancel_task(first))).collect();
-    let task = house.helper.wait_task(first, LONG).unwrap();
+        (0..2).map(|_| scene.aside(move |scene| scene.helper.cancel_task(first))).collect();
+    let task = scene.helper.wait_task(first, LONG).unwrap();
     let cancels: Vec<_> = cancellers.into_iter().map(|thread| thread.join().unwrap()).collect();
     let ended = cancels.iter().filter(|&&ended| ended).count();
-    assert!(ended <= 1, "one cancel ends it, the other is told that it is over");
+    assert!(ended <= 1, "one cancel ends it, the other returns that it is over");
     assert_eq!(kind(&task), (ended == 1).then_some(ErrorKind::Cancelled));
-    house.calls_are_right(&task);
-    let second = house.submit("second").unwrap();
-    assert!(house.helper.wait_task(second, LONG).unwrap().is_success());
-    house.close();
+    scene.calls_are_right(&task);
+    let second = scene.submit("second").unwrap();
+    assert!(scene.helper.wait_task(second, LONG).unwrap().is_success());
+    scene.close();
 }
 
 fn a_hook_never_outlives_its_guard() {
@@ -102,40 +102,40 @@ fn a_hook_never_outlives_its_guard() {
         guarded.store(false, Ordering::SeqCst);
         Ok(Reply::new(call.prompt()))
     };
-    let house = house(config(), backend).started();
-    let first = house.submit("first").unwrap();
-    let second = house.submit("second").unwrap();
-    let canceller = house.aside(move |house| {
-        house.helper.cancel_task(first);
-        house.helper.cancel_task(second);
+    let scene = scene(config(), backend).started();
+    let first = scene.submit("first").unwrap();
+    let second = scene.submit("second").unwrap();
+    let canceller = scene.aside(move |scene| {
+        scene.helper.cancel_task(first);
+        scene.helper.cancel_task(second);
     });
-    house.helper.wait_task(first, LONG).unwrap();
-    house.helper.wait_task(second, LONG).unwrap();
+    scene.helper.wait_task(first, LONG).unwrap();
+    scene.helper.wait_task(second, LONG).unwrap();
     canceller.join().unwrap();
-    house.close();
+    scene.close();
     assert!(!broken.load(Ordering::SeqCst), "a hook ran after its guard was gone");
     assert!(runs.load(Ordering::SeqCst) <= 2);
 }
 
 fn a_deadline_passes_on_all_sides() {
-    let house = house(config(), echo);
-    let id = house.submit(TaskRequest::new("short").deadline(SHORT)).unwrap();
-    let looker = house.aside(move |house| {
-        house.helper.get_status();
-        house.helper.task_state(id)
+    let scene = scene(config(), echo);
+    let id = scene.submit(TaskRequest::new("short").deadline(SHORT)).unwrap();
+    let looker = scene.aside(move |scene| {
+        scene.helper.get_status();
+        scene.helper.task_state(id)
     });
-    let waiter = house.aside(move |house| house.helper.wait_task(id, LONG).unwrap());
-    house.helper.start().unwrap();
+    let waiter = scene.aside(move |scene| scene.helper.wait_task(id, LONG).unwrap());
+    scene.helper.start().unwrap();
     let task = waiter.join().unwrap();
     match kind(&task) {
         None => assert_eq!(task.result.as_deref(), Some("short")),
         Some(kind) => assert_eq!(kind, ErrorKind::Timeout),
     }
     assert!(looker.join().unwrap().is_some());
-    assert_eq!(house.helper.task_state(id), Some(TaskState::Finished));
-    let next = house.submit("next").unwrap();
-    assert!(house.helper.wait_task(next, LONG).unwrap().is_success());
-    house.close();
+    assert_eq!(scene.helper.task_state(id), Some(TaskState::Finished));
+    let next = scene.submit("next").unwrap();
+    assert!(scene.helper.wait_task(next, LONG).unwrap().is_success());
+    scene.close();
 }
 
 fn a_backend_past_its_time_is_left() {
@@ -147,17 +147,17 @@ fn a_backend_past_its_time_is_left() {
         }
         Ok(Reply::new(call.prompt()))
     };
-    let house = house(config(), backend).started();
-    let long = house.submit(TaskRequest::new("long").timeout(SHORT)).unwrap();
-    let looker = house.aside(move |house| house.helper.get_task_result(long));
-    let next = house.submit("next").unwrap();
-    let task = house.helper.wait_task(long, LONG).unwrap();
+    let scene = scene(config(), backend).started();
+    let long = scene.submit(TaskRequest::new("long").timeout(SHORT)).unwrap();
+    let looker = scene.aside(move |scene| scene.helper.get_task_result(long));
+    let next = scene.submit("next").unwrap();
+    let task = scene.helper.wait_task(long, LONG).unwrap();
     assert!(matches!(kind(&task), None | Some(ErrorKind::Timeout)));
-    assert!(house.helper.wait_task(next, LONG).unwrap().is_success());
+    assert!(scene.helper.wait_task(next, LONG).unwrap().is_success());
     if let Some(seen) = looker.join().unwrap() {
         assert_eq!(kind(&seen), kind(&task), "an outcome never changes");
     }
-    house.close();
+    scene.close();
 }
 
 /// Cancels a task when another one's end is reported to it.
@@ -182,32 +182,32 @@ fn an_observer_cancels_while_others_end_tasks() {
         .observer(notes.clone())
         .build()
         .unwrap();
-    let house = House { helper, notes, called_back: Arc::default(), accepted: Arc::default() };
-    let (first, second) = (house.submit("first").unwrap(), house.submit("second").unwrap());
-    *cancels.0.lock().unwrap() = Some((house.helper.clone(), first, second));
-    let canceller = house.aside(move |house| house.helper.cancel_task(first));
-    let waiter = house.aside(move |house| house.helper.wait_task(second, LONG).unwrap());
-    house.helper.start().unwrap();
-    house.helper.wait_task(first, LONG).unwrap();
+    let scene = Scene { helper, notes, called_back: Arc::default(), accepted: Arc::default() };
+    let (first, second) = (scene.submit("first").unwrap(), scene.submit("second").unwrap());
+    *cancels.0.lock().unwrap() = Some((scene.helper.clone(), first, second));
+    let canceller = scene.aside(move |scene| scene.helper.cancel_task(first));
+    let waiter = scene.aside(move |scene| scene.helper.wait_task(second, LONG).unwrap());
+    scene.helper.start().unwrap();
+    scene.helper.wait_task(first, LONG).unwrap();
     waiter.join().unwrap();
     canceller.join().unwrap();
-    house.close();
+    scene.close();
     cancels.0.lock().unwrap().take();
 }
 
 fn everybody_ends_one_task() {
-    let house = house(config(), echo);
-    let id = house.submit(TaskRequest::new("x").deadline(SHORT)).unwrap();
-    let waiter = house.aside(move |house| house.helper.wait_task(id, LONG).unwrap());
-    let canceller = house.aside(move |house| house.helper.cancel_task(id));
-    let stopper = house.aside(|house| house.helper.stop());
-    let _ = house.helper.start();
+    let scene = scene(config(), echo);
+    let id = scene.submit(TaskRequest::new("x").deadline(SHORT)).unwrap();
+    let waiter = scene.aside(move |scene| scene.helper.wait_task(id, LONG).unwrap());
+    let canceller = scene.aside(move |scene| scene.helper.cancel_task(id));
+    let stopper = scene.aside(|scene| scene.helper.stop());
+    let _ = scene.helper.start();
     let seen = waiter.join().unwrap();
     let cancelled = canceller.join().unwrap();
     stopper.join().unwrap();
-    let task = house.helper.get_task_result(id).unwrap();
+    let task = scene.helper.get_task_result(id).unwrap();
     assert_eq!(kind(&task), kind(&seen), "an outcome never changes");
     // A stop ends what runs as cancelled, too.
     assert!(!cancelled || kind(&task) == Some(ErrorKind::Cancelled));
-    house.close();
+    scene.close();
 }

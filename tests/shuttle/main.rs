@@ -2,7 +2,7 @@
 //! moments at which threads give way. See README.md beside this file for how to run it.
 //!
 //! A model must not assert inside a backend, an observer or a callback: the helper would
-//! catch that. What goes wrong there is written down, and looked at in the end.
+//! catch that. Failures there are recorded, and checked at the end.
 #![cfg(shuttle)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
@@ -73,8 +73,8 @@ mod waits;
 /// An event as a model remembers it.
 type Note = (EventKind, Option<TaskId>);
 
-/// Writes events down. Its lock is the checker's, so threads give way while observers are
-/// told.
+/// Records events. Its lock is the checker's, so threads are switched while observers are
+/// notified.
 #[derive(Default)]
 struct Notes(Mutex<Vec<Note>>);
 
@@ -117,7 +117,7 @@ fn echo(call: &CallContext<'_>) -> Result<Reply, TaskError> {
 
 /// A helper under observation, and the tasks it has taken.
 #[derive(Clone)]
-struct House {
+struct Scene {
     helper: AutomationHelper,
     notes: Arc<Notes>,
     called_back: Arc<Mutex<HashMap<TaskId, usize>>>,
@@ -128,20 +128,20 @@ fn config() -> HelperConfig {
     HelperConfig::local().count_suspended_time(false)
 }
 
-fn house(
+fn scene(
     config: HelperConfig,
     backend: impl Fn(&CallContext<'_>) -> Result<Reply, TaskError> + Send + Sync + 'static,
-) -> House {
+) -> Scene {
     let notes = Arc::new(Notes::default());
     let helper = AutomationHelper::builder(config)
         .backend(Backend(backend))
         .observer(notes.clone())
         .build()
         .unwrap();
-    House { helper, notes, called_back: Arc::default(), accepted: Arc::default() }
+    Scene { helper, notes, called_back: Arc::default(), accepted: Arc::default() }
 }
 
-impl House {
+impl Scene {
     fn started(self) -> Self {
         self.helper.start().unwrap();
         self
@@ -187,13 +187,13 @@ impl House {
         self.helper.submit_task_wait(self.request(request), LONG).map(|id| self.took(id))
     }
 
-    /// Runs something with this house on a thread of its own.
+    /// Runs something with this scene on a thread of its own.
     fn aside<T: Send + 'static>(
         &self,
-        work: impl FnOnce(House) -> T + Send + 'static,
+        work: impl FnOnce(Scene) -> T + Send + 'static,
     ) -> thread::JoinHandle<T> {
-        let house = self.clone();
-        thread::spawn(move || work(house))
+        let scene = self.clone();
+        thread::spawn(move || work(scene))
     }
 
     /// Stops the helper, and looks whether the books are right.
@@ -209,16 +209,16 @@ impl House {
         assert_eq!(called_back.len(), accepted.len(), "each task is called back");
         assert!(called_back.values().all(|&times| times == 1), "once");
         for &id in &accepted {
-            assert_eq!(self.notes.count(EventKind::TaskComplete, Some(id)), 1, "told once");
+            assert_eq!(self.notes.count(EventKind::TaskComplete, Some(id)), 1, "reported once");
             if let Some(task) = self.helper.get_task_result(id) {
                 self.calls_are_right(&task);
             }
         }
         let spawned = self.notes.count(EventKind::HelperSpawn, None);
-        assert_eq!(self.notes.count(EventKind::HelperStop, None), spawned, "both are told");
+        assert_eq!(self.notes.count(EventKind::HelperStop, None), spawned, "both are reported");
     }
 
-    /// As many calls are told of as the task says, all before its end.
+    /// As many calls are reported as the task counts, all before its end.
     fn calls_are_right(&self, task: &Task) {
         let id = Some(task.task_id);
         assert_eq!(self.notes.count(EventKind::BackendCall, id), task.attempts as usize);

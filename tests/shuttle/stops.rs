@@ -11,54 +11,54 @@ models! {
 }
 
 fn stop_submit_and_start_at_once() {
-    let house = house(config().max_concurrent_tasks(2), echo);
-    let starter = house.aside(|house| house.helper.start());
-    let submitter = house.aside(|house| {
-        let (a, b) = (house.submit("a"), house.submit("b"));
+    let scene = scene(config().max_concurrent_tasks(2), echo);
+    let starter = scene.aside(|scene| scene.helper.start());
+    let submitter = scene.aside(|scene| {
+        let (a, b) = (scene.submit("a"), scene.submit("b"));
         for refused in [&a, &b].into_iter().filter_map(|result| result.as_ref().err()) {
             assert!(matches!(refused, Error::Stopped(_)));
         }
-        // Whatever was taken in has an end, and whoever waits for it hears of it.
-        a.map(|id| house.helper.wait_task(id, LONG).unwrap()).ok()
+        // Each accepted task ends, and each wait for it returns.
+        a.map(|id| scene.helper.wait_task(id, LONG).unwrap()).ok()
     });
-    house.helper.stop();
-    // Whatever was taken in before the stop's signal was ended by it; nothing comes after.
-    assert!(matches!(house.helper.submit_task("late"), Err(Error::Stopped(_))));
+    scene.helper.stop();
+    // The stop ended each task accepted before it; no task is accepted after.
+    assert!(matches!(scene.helper.submit_task("late"), Err(Error::Stopped(_))));
     let _ = starter.join().unwrap();
     submitter.join().unwrap();
-    house.close();
+    scene.close();
 }
 
 fn two_starts_at_once() {
-    let house = house(config(), echo);
-    let other = house.aside(|house| house.helper.start().unwrap());
-    house.helper.start().unwrap();
-    let ids = [house.submit("a").unwrap(), house.submit("b").unwrap()];
+    let scene = scene(config(), echo);
+    let other = scene.aside(|scene| scene.helper.start().unwrap());
+    scene.helper.start().unwrap();
+    let ids = [scene.submit("a").unwrap(), scene.submit("b").unwrap()];
     other.join().unwrap();
-    assert_eq!(house.helper.get_status().threads, 1);
+    assert_eq!(scene.helper.get_status().threads, 1);
     for id in ids {
-        assert!(house.helper.wait_task(id, LONG).unwrap().is_success());
+        assert!(scene.helper.wait_task(id, LONG).unwrap().is_success());
     }
-    house.close();
-    assert_eq!(house.notes.count(EventKind::HelperSpawn, None), 1);
+    scene.close();
+    assert_eq!(scene.notes.count(EventKind::HelperSpawn, None), 1);
 }
 
 fn two_stops_and_one_from_within() {
-    let house = house(config(), echo).started();
-    let own = house.clone();
-    house.submit(TaskRequest::new("a").on_text(|_| {})).unwrap();
+    let scene = scene(config(), echo).started();
+    let own = scene.clone();
+    scene.submit(TaskRequest::new("a").on_text(|_| {})).unwrap();
     let inner = own.helper.clone();
-    // Not counted by the house: its callback is another.
+    // Not counted by the scene: its callback is another.
     let request = TaskRequest::new("b").on_done(move |_| inner.stop());
     let last = own.helper.submit_task(request).unwrap();
-    let other = house.aside(|house| house.helper.stop());
-    let task = house.helper.wait_task(last, LONG).unwrap();
+    let other = scene.aside(|scene| scene.helper.stop());
+    let task = scene.helper.wait_task(last, LONG).unwrap();
     assert!(matches!(kind(&task), None | Some(ErrorKind::Terminated | ErrorKind::Cancelled)));
     other.join().unwrap();
-    house.helper.stop();
-    let report = house.helper.get_status();
+    scene.helper.stop();
+    let report = scene.helper.get_status();
     assert_eq!((report.threads, report.unjoined_threads, report.completed_tasks), (0, 0, 2));
-    assert_eq!(house.notes.count(EventKind::HelperStop, None), 1);
+    assert_eq!(scene.notes.count(EventKind::HelperStop, None), 1);
 }
 
 /// Happens when it is dropped, which is when the last thread has let go of its helper.
@@ -77,12 +77,12 @@ fn the_last_owner_goes_on_the_helper_s_thread() {
         let _kept = &on_drop;
         echo(call)
     };
-    let house = house(config(), backend).started();
-    let notes = Arc::clone(&house.notes);
-    let owner = house.helper.clone();
-    house.helper.submit_task(TaskRequest::new("a").on_done(move |_| drop(owner))).unwrap();
-    house.helper.submit_task("b").unwrap();
-    drop(house);
+    let scene = scene(config(), backend).started();
+    let notes = Arc::clone(&scene.notes);
+    let owner = scene.helper.clone();
+    scene.helper.submit_task(TaskRequest::new("a").on_done(move |_| drop(owner))).unwrap();
+    scene.helper.submit_task("b").unwrap();
+    drop(scene);
     gone.wait();
     let all = notes.all();
     let count = |kind| all.iter().filter(|note| note.0 == kind).count();

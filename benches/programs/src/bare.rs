@@ -27,16 +27,16 @@ pub fn run() {
     let agent: ureq::Agent = tls(config, pem).build().into();
     let url: Arc<str> = format!("{base}/chat/completions").into();
     let (jobs, taken) = unbounded::<String>();
-    let (tell, told) = unbounded();
+    let (sender, answers) = unbounded();
     let threads: Vec<_> = (0..count)
         .map(|_| {
-            let (agent, url, taken, tell) =
-                (agent.clone(), url.clone(), taken.clone(), tell.clone());
+            let (agent, url, taken, sender) =
+                (agent.clone(), url.clone(), taken.clone(), sender.clone());
             let thread = std::thread::Builder::new();
             let thread = if naive { thread } else { thread.stack_size(STACK_BYTES) };
             thread.spawn(move || {
                 for prompt in taken {
-                    let _ = tell.send(ask(&agent, &url, &prompt));
+                    let _ = sender.send(ask(&agent, &url, &prompt));
                 }
             })
         })
@@ -44,8 +44,8 @@ pub fn run() {
     for n in 0..count {
         let _ = jobs.send(format!("prompt {n}"));
     }
-    drop((jobs, tell));
-    for answer in told {
+    drop((jobs, sender));
+    for answer in answers {
         println!("{answer}");
     }
     for thread in threads.into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! What the HTTP programs do: `PROGRAM BASE_URL N [PEM]` asks N helpers of one slot each at
+//! The HTTP programs: `PROGRAM BASE_URL N [PEM]` asks N helpers of one slot each at
 //! once, and waits for all answers. `BACKEND` chooses `chatgpt` (default), `comet`, `local`.
 
 use std::time::Duration;

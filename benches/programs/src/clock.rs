@@ -1,4 +1,4 @@
-//! Wall and processor time of a piece of work.
+//! Wall and processor time of some work.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What the Local-only programs do: `PROGRAM [TASKS [wait [HELPERS]]]`.
+//! The Local-only programs: `PROGRAM [TASKS [wait [HELPERS]]]`.
 
 use std::io::{Read, Write};
 use std::time::Duration;

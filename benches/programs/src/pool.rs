@@ -24,7 +24,7 @@ pub trait Pool: Send + Sync {
 
 type Results = Arc<(Mutex<HashMap<u64, Result<String, String>>>, Condvar)>;
 
-/// What one writes in an afternoon: no bound, no cancelling, no deadline, no status.
+/// A minimal pool: no bound, no cancelling, no deadline, no status.
 pub struct ByHand {
     jobs: Option<Sender<(u64, String)>>,
     results: Results,

@@ -23,7 +23,7 @@ pub fn bare(file: &mut File, line: &[u8], lines: usize) {
 
 type Work = Box<dyn FnMut(&dyn Fn()) + Send>;
 
-/// Hands the first task's last events to some work, which can tell them as often as it likes.
+/// Passes the first task's last events to a closure, which can report them any number of times.
 struct Repeat {
     telemetry: Telemetry,
     work: Mutex<Option<Work>>,

@@ -18,7 +18,7 @@ static bool on_text(void *userdata, const char *text, size_t len) {
 int main(void) {
     const char *config = getenv("OPENAI_API_KEY") ? "{\"backend_type\": \"chatgpt\"}"
                                                   : "{\"backend_type\": \"local\"}";
-    const char *json = "{\"prompt\": \"Tell a story of three sentences.\"}";
+    const char *json = "{\"prompt\": \"Write a story of three sentences.\"}";
     aa_manager *manager;
     aa_helper *helper;
     aa_request *request;

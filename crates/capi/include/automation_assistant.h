@@ -40,9 +40,9 @@
 // would no longer work.
 #define AA_ABI_VERSION 1
 
-// How a call went. `aa_last_error` has the words.
+// The result of a call. `aa_last_error` has the error text.
 typedef enum aa_status {
-    // It went well.
+    // Success.
     AA_OK = 0,
     // A pointer that must not be NULL was NULL.
     AA_NULL_PARAMETER = 1,
@@ -50,41 +50,41 @@ typedef enum aa_status {
     AA_INVALID_HANDLE = 2,
     // A text is no UTF-8.
     AA_INVALID_UTF8 = 3,
-    // The configuration is not the JSON that it must be, or cannot work.
+    // The configuration is not the required JSON, or is invalid.
     AA_INVALID_CONFIG = 4,
-    // The request is not the JSON that it must be, or cannot be accepted.
+    // The request is not the required JSON, or is invalid.
     AA_INVALID_REQUEST = 5,
-    // The manager has as many helpers as it may have.
+    // The manager has its greatest number of helpers.
     AA_MAX_HELPERS = 6,
-    // The manager has no such helper (any more).
+    // The manager has no such helper, or no longer.
     AA_UNKNOWN_HELPER = 7,
     // The helper never had this task, or its result was taken or cleared.
     AA_UNKNOWN_TASK = 8,
-    // The task ended, but its result had to make room for newer ones.
+    // The task ended, but its result was dropped for newer ones.
     AA_RESULT_DROPPED = 9,
-    // The task has not ended yet; it goes on.
+    // The task has not ended yet; it keeps running.
     AA_WAIT_TIMED_OUT = 10,
-    // No room in the helper's queue.
+    // The helper's queue is full.
     AA_QUEUE_FULL = 11,
     // The helper was stopped, or its manager was freed.
     AA_STOPPED = 12,
     // No API key was given, and the environment has none.
     AA_MISSING_KEY = 13,
-    // The library was built without what this needs.
+    // The library was built without the cargo feature that this needs.
     AA_UNSUPPORTED = 14,
-    // The operating system refused something: a file, a thread.
+    // The operating system reported an error, for a file or a thread.
     AA_IO = 15,
     // More handles than the library can number.
     AA_TOO_MANY_HANDLES = 16,
     // A failure that fits no other status.
     AA_OTHER = 17,
-    // A fault in the library itself, which was contained.
+    // A panic in the library itself, which was caught.
     AA_PANIC = 18,
     // A length is larger than any object can be.
     AA_INVALID_LENGTH = 19,
 } aa_status;
 
-// Where a task is.
+// The state of a task.
 typedef enum aa_task_state {
     // The helper never had it, or its result was taken or cleared.
     AA_TASK_UNKNOWN = 0,
@@ -92,9 +92,9 @@ typedef enum aa_task_state {
     AA_TASK_QUEUED = 1,
     // A thread works on it.
     AA_TASK_RUNNING = 2,
-    // It has ended, well or not: the result can be taken.
+    // It has ended, with or without success: the result can be taken.
     AA_TASK_FINISHED = 3,
-    // It ended, but its result had to make room for newer ones.
+    // It ended, but its result was dropped for newer ones.
     AA_TASK_DROPPED = 4,
 } aa_task_state;
 
@@ -111,10 +111,10 @@ typedef struct aa_helper aa_helper;
 // Spawns helpers and keeps them running.
 typedef struct aa_manager aa_manager;
 
-// A request that is put together: JSON, then pictures, tools and callbacks.
+// A request under construction: JSON, then pictures, tools and callbacks.
 typedef struct aa_request aa_request;
 
-// A finished task: what was asked, and what came of it.
+// A finished task: the request and its outcome.
 typedef struct aa_task aa_task;
 
 // An audit file that is written to: one JSON object a line for each event.
@@ -165,7 +165,7 @@ uint32_t aa_abi_version(void);
 // The library's version, such as `0.1.0`. Static: never freed.
 const char *aa_version(void);
 
-// What this thread's latest failed call said; an empty text where none has failed. Never NULL.
+// The error text of this thread's latest failed call; empty where none has failed. Never NULL.
 // Valid until the next call of the library that fails on this thread, and until the thread ends.
 const char *aa_last_error(void);
 
@@ -188,7 +188,7 @@ void aa_manager_free(struct aa_manager *manager);
 
 // Spawns a helper from its configuration: JSON with `backend_type` (`chatgpt`, `comet`, `local`,
 // `anthropic`) and, where wanted, `name`, `model`, `api_key`, `api_endpoint`,
-// `max_concurrent_tasks`, `timeout_seconds`, `system_prompt`, `custom_params` and what else
+// `max_concurrent_tasks`, `timeout_seconds`, `system_prompt`, `custom_params` and the others that
 // README lists. An unknown member is an error that names it. The helper's handle is owned by the
 // caller: `aa_helper_free`. The manager keeps the helper running without it.
 enum aa_status aa_manager_spawn(struct aa_manager *manager,
@@ -203,11 +203,11 @@ enum aa_status aa_manager_find(const struct aa_manager *manager,
                                size_t len,
                                struct aa_helper **out);
 
-// The number of helpers; 0 where the handle is none.
+// The number of helpers; 0 where the handle is invalid.
 size_t aa_manager_helper_count(const struct aa_manager *manager);
 
 // The state and counters of every helper: a JSON array of what `aa_helper_status_json` returns.
-// Owned by the caller: `aa_string_free`. NULL where the handle is none.
+// Owned by the caller: `aa_string_free`. NULL where the handle is invalid.
 char *aa_manager_status_json(const struct aa_manager *manager);
 
 // Waits until one of several tasks of this manager's helpers has ended, and takes its result.
@@ -220,9 +220,9 @@ enum aa_status aa_manager_wait_any(const struct aa_manager *manager,
                                    size_t *index,
                                    struct aa_task **out);
 
-// Stops all helpers at the same time and removes them. What runs is cancelled, what waits ends
-// as `terminated`; it takes about a second at most, and longer by the connect time-out where a
-// thread hangs in one. New helpers can be spawned afterwards.
+// Stops all helpers at the same time and removes them. Running tasks are cancelled, queued ones
+// end as `terminated`. The call takes about a second at most, and longer by the connect time-out
+// where a thread is connecting. New helpers can be spawned afterwards.
 enum aa_status aa_manager_terminate_all(struct aa_manager *manager);
 
 // Makes a helper without a manager, from a configuration as `aa_manager_spawn` takes it. It
@@ -239,37 +239,37 @@ enum aa_status aa_helper_new_with_telemetry(const char *config_json,
 // Starts the threads of a helper of `aa_helper_new`. A helper that runs is left as it is.
 enum aa_status aa_helper_start(struct aa_helper *helper);
 
-// Stops a helper for good: what runs is cancelled, what waits ends as `terminated`, results stay
-// readable. A manager still counts it until `aa_helper_terminate`.
+// Stops a helper for good: running tasks are cancelled, queued ones end as `terminated`, results
+// stay readable. A manager still counts it until `aa_helper_terminate`.
 enum aa_status aa_helper_stop(struct aa_helper *helper);
 
 // Stops a manager's helper and removes it from the manager. Its results stay readable through
 // this handle. `AA_UNKNOWN_HELPER` for one that is removed already, or has no manager.
 enum aa_status aa_helper_terminate(struct aa_helper *helper);
 
-// Gives the handle back. A manager's helper runs on; one of `aa_helper_new` is stopped. NULL is
+// Frees the handle. A manager's helper keeps running; one of `aa_helper_new` is stopped. NULL is
 // fine.
 void aa_helper_free(struct aa_helper *helper);
 
 // The helper's id, as in status reports and audit lines. Owned by the caller: `aa_string_free`.
-// NULL where the handle is none, or the manager was freed.
+// NULL where the handle is invalid, or the manager was freed.
 char *aa_helper_id(const struct aa_helper *helper);
 
 // The helper's state and counters as JSON: `helper_id`, `name`, `backend`, `status`,
 // `queued_tasks`, `active_tasks`, `completed_tasks`, `failed_tasks` and more. Owned by the
-// caller: `aa_string_free`. NULL where the handle is none, or the manager was freed.
+// caller: `aa_string_free`. NULL where the handle is invalid, or the manager was freed.
 char *aa_helper_status_json(const struct aa_helper *helper);
 
 // Puts a task into the helper's queue. The request is JSON with `prompt` and, where wanted,
 // `context`, `priority` (`high`, `normal`, `low`), `timeout_ms`, `deadline_ms`, `system_prompt`,
-// `turns`, `custom_params`, `reply_schema` and what else README lists; an unknown member is an
+// `turns`, `custom_params`, `reply_schema` and the others that README lists; an unknown one is an
 // error that names it. `task` gets the number that names the task at this helper.
 enum aa_status aa_helper_submit(struct aa_helper *helper,
                                 const char *request_json,
                                 size_t len,
                                 uint64_t *task);
 
-// The same; waits for room in the queue at most this long (`UINT32_MAX`: without limit).
+// The same; waits for a free place in the queue at most this long (`UINT32_MAX`: without limit).
 enum aa_status aa_helper_submit_wait(struct aa_helper *helper,
                                      const char *request_json,
                                      size_t len,
@@ -294,20 +294,20 @@ enum aa_status aa_helper_get(const struct aa_helper *helper, uint64_t task, stru
 // Ends a waiting or running task as `cancelled`. False where it has ended already, or is unknown.
 bool aa_helper_cancel(struct aa_helper *helper, uint64_t task);
 
-// Where a task is. An unknown one is `AA_TASK_UNKNOWN`, and no error.
+// The state of a task. An unknown one is `AA_TASK_UNKNOWN`, and no error.
 enum aa_status aa_helper_look_up(const struct aa_helper *helper,
                                  uint64_t task,
                                  enum aa_task_state *state);
 
-// Removes all finished tasks of the helper; returns their number, 0 where the handle is none.
+// Removes all finished tasks of the helper; returns their number, 0 where the handle is invalid.
 size_t aa_helper_clear_results(struct aa_helper *helper);
 
 // The task's id as it stands in audit lines and in `aa_task_json`. Owned by the caller:
 // `aa_string_free`. NULL where the helper cannot have a task of this number.
 char *aa_helper_task_id(const struct aa_helper *helper, uint64_t task);
 
-// The number of the task with this id, which is one of this helper's ids; whether the helper has
-// the task is `aa_helper_look_up`'s to tell.
+// The number of the task with this id, which is one of this helper's ids. `aa_helper_look_up`
+// reports whether the helper has the task.
 enum aa_status aa_helper_find_task(const struct aa_helper *helper,
                                    const char *task_id,
                                    size_t len,
@@ -316,22 +316,22 @@ enum aa_status aa_helper_find_task(const struct aa_helper *helper,
 // The answer, or NULL where the task failed. Borrowed: valid until `aa_task_free`.
 const char *aa_task_text(const struct aa_task *task);
 
-// Why there is no answer, in words, or NULL where there is one. Borrowed: valid until
+// The error text, or NULL where there is one. Borrowed: valid until
 // `aa_task_free`.
 const char *aa_task_error(const struct aa_task *task);
 
-// What kind of failure it was, such as `timeout` or `rate_limited`, or NULL where there is an
-// answer. Decide by this, not by the words. Borrowed: valid until `aa_task_free`.
+// The kind of the failure, such as `timeout` or `rate_limited`, or NULL where there is an answer.
+// Programs decide by the kind, not by the text. Borrowed: valid until `aa_task_free`.
 const char *aa_task_error_kind(const struct aa_task *task);
 
-// The number that the submit gave; 0 where the handle is none.
+// The number that the submit gave; 0 where the handle is invalid.
 uint64_t aa_task_number(const struct aa_task *task);
 
 // All of the task as JSON: `task_id`, `helper_id`, `prompt`, `context`, `created_at` and
 // `completed_at` (Unix seconds), `result`, `error` (`kind`, `summary`, `message`, `status`,
 // `code`, `request_id`, `retry_after_seconds`, `partial`), `model`, `usage`, `cost`,
 // `finish_reason`, `api`, `attempts`, `queue_ms`, `latency_ms`, `echoed`. Owned by the caller:
-// `aa_string_free`. NULL where the handle is none.
+// `aa_string_free`. NULL where the handle is invalid.
 char *aa_task_json(const struct aa_task *task);
 
 // Frees the task, and the texts borrowed of it. NULL is fine.
@@ -341,25 +341,24 @@ void aa_task_free(struct aa_task *task);
 // `aa_request_free`, until `aa_helper_submit_request` has taken it.
 enum aa_status aa_request_new(const char *request_json, size_t len, struct aa_request **out);
 
-// Has the answer streamed to a callback; a second one replaces the first.
+// Sets the callback that gets the answer's deltas; a second one replaces the first.
 enum aa_status aa_request_on_text(struct aa_request *request,
                                   aa_text_callback callback,
                                   void *userdata);
 
-// Has the model's reasoning delivered to a callback; a second one replaces the first.
+// Sets the callback that gets the model's reasoning in deltas; a second replaces the first.
 enum aa_status aa_request_on_reasoning(struct aa_request *request,
                                        aa_reasoning_callback callback,
                                        void *userdata);
 
-// Has a callback called when the task has ended; a second one replaces the first.
+// Sets the callback that is called when the task has ended; a second one replaces the first.
 enum aa_status aa_request_on_done(struct aa_request *request,
                                   aa_done_callback callback,
                                   void *userdata);
 
-// Has a callback called once when no other callback and no tool of this request is called any
-// more, also where the request is freed unsubmitted: the place to free what their `userdata`
-// point to. Set it before the others, or be sure that they are set: it comes when the last of
-// them is gone.
+// Sets a callback that is called once when no other callback and no tool of this request will be
+// called any more, also where the request is freed unsubmitted. It frees the data behind their
+// `userdata`. Set it before the other callbacks.
 enum aa_status aa_request_on_release(struct aa_request *request,
                                      aa_release_callback callback,
                                      void *userdata);
@@ -399,10 +398,10 @@ enum aa_status aa_helper_submit_request(struct aa_helper *helper,
 // Frees a request that was not submitted. NULL is fine.
 void aa_request_free(struct aa_request *request);
 
-// Spawns a helper that the program itself answers for. `name` is the backend's in status reports
-// and audit lines; the configuration's `backend_type` is not looked at. `release` may be NULL; it
-// is called with `userdata` once the backend is not called any more, or where this fails after
-// its parameters were found good. The handle is owned by the caller: `aa_helper_free`.
+// Spawns a helper whose tasks the program itself answers. `name` is the backend's name in status
+// reports and audit lines. The configuration's `backend_type` is ignored. `release` may be NULL;
+// it is called with `userdata` once the backend is no longer called, or where this fails after
+// its parameters were validated. The handle is owned by the caller: `aa_helper_free`.
 enum aa_status aa_manager_spawn_backend(struct aa_manager *manager,
                                         const char *config_json,
                                         size_t len,
@@ -425,7 +424,7 @@ const char *aa_call_arguments(const struct aa_call *call);
 // `aa_string_free`.
 char *aa_call_request_json(const struct aa_call *call);
 
-// Whether nobody waits for a backend's answer any more; false for a tool's call.
+// Whether the task of a backend's call was cancelled; false for a tool's call.
 bool aa_call_is_cancelled(const struct aa_call *call);
 
 // Waits this long, or until the task is cancelled or its time is up; false then, and for a
@@ -435,16 +434,16 @@ bool aa_call_pause(const struct aa_call *call, uint32_t wait_ms);
 // Milliseconds that a backend's call has left; `UINT32_MAX` for no limit, 0 for a tool's call.
 uint32_t aa_call_remaining_ms(const struct aa_call *call);
 
-// Hands a piece of a backend's answer to the request's `aa_text_callback`, if it has one. The
+// Passes a delta of a backend's answer to the request's `aa_text_callback`, if it has one. The
 // whole answer goes to `aa_call_reply` nevertheless. `AA_STOPPED` once the task is cancelled.
 enum aa_status aa_call_send_text(struct aa_call *call, const char *text, size_t len);
 
 // Answers the call; a later answer replaces an earlier one.
 enum aa_status aa_call_reply(struct aa_call *call, const char *text, size_t len);
 
-// Answers the call with a failure: a kind as `aa_task_error_kind` has it (`other` fits always;
-// for a tool it means nothing), and words, which end where a provider's would: in the task's
-// error, never in an audit line.
+// Answers the call with a failure: a kind as `aa_task_error_kind` returns it (`other` is always
+// valid; ignored for a tool), and a text, which becomes part of the task's error and of no audit
+// line.
 enum aa_status aa_call_fail(struct aa_call *call,
                             const char *kind,
                             size_t kind_len,
@@ -455,15 +454,15 @@ enum aa_status aa_call_fail(struct aa_call *call,
 // by the caller: `aa_telemetry_free`.
 enum aa_status aa_telemetry_new(const char *path, size_t len, struct aa_telemetry **out);
 
-// Names this run in each of its lines. Owned by the caller: `aa_string_free`. NULL where the
-// handle is none.
+// The id of this run, which each of its lines has. Owned by the caller: `aa_string_free`. NULL
+// where the handle is invalid.
 char *aa_telemetry_run_id(const struct aa_telemetry *telemetry);
 
 // Waits until the disk has all lines written so far.
 enum aa_status aa_telemetry_sync(const struct aa_telemetry *telemetry);
 
-// Gives the handle back. The file is closed when no manager or helper writes to it any more.
-// NULL is fine.
+// Frees the handle. The file is closed when no manager or helper writes to it any more. NULL is
+// fine.
 void aa_telemetry_free(struct aa_telemetry *telemetry);
 
 // Reads an audit file. Lines that cannot be read are counted, and no error. Owned by the caller:
@@ -473,20 +472,22 @@ enum aa_status aa_debrief_new(const char *path, size_t len, struct aa_debrief **
 // The same for lines that the program has in memory.
 enum aa_status aa_debrief_new_from_lines(const char *lines, size_t len, struct aa_debrief **out);
 
-// The report for a console. Owned by the caller: `aa_string_free`. NULL where the handle is none.
+// The report for a console. Owned by the caller: `aa_string_free`. NULL where the handle is
+// invalid.
 char *aa_debrief_text(const struct aa_debrief *debrief);
 
-// The report as Markdown. Owned by the caller: `aa_string_free`. NULL where the handle is none.
+// The report as Markdown. Owned by the caller: `aa_string_free`. NULL where the handle is invalid.
 char *aa_debrief_markdown(const struct aa_debrief *debrief);
 
-// The report as JSON. Owned by the caller: `aa_string_free`. NULL where the handle is none.
+// The report as JSON. Owned by the caller: `aa_string_free`. NULL where the handle is invalid.
 char *aa_debrief_json(const struct aa_debrief *debrief);
 
 // Frees the report. NULL is fine.
 void aa_debrief_free(struct aa_debrief *debrief);
 
-// The state of the device as JSON: memory, load, temperature, battery, network and so on; what
-// the device does not report says why. Owned by the caller: `aa_string_free`. NULL on failure.
+// The state of the device as JSON: memory, load, temperature, battery, network and so on; a value
+// that it does not report is replaced by the reason. Owned by the caller: `aa_string_free`. NULL
+// on failure.
 char *aa_device_json(void);
 
 #ifdef __cplusplus

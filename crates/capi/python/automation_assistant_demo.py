@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two local helpers and, where a key is set, a ChatGPT one, at work at once.
+"""Two local helpers and, where a key is set, a ChatGPT one, running at once.
 
 automation_assistant_demo.py [--debrief]
 """

@@ -113,10 +113,10 @@ impl AiBackend for Backend {
 
 const FAILED: &str = "the program's own backend failed";
 
-/// Spawns a helper that the program itself answers for. `name` is the backend's in status reports
-/// and audit lines; the configuration's `backend_type` is not looked at. `release` may be NULL; it
-/// is called with `userdata` once the backend is not called any more, or where this fails after
-/// its parameters were found good. The handle is owned by the caller: `aa_helper_free`.
+/// Spawns a helper whose tasks the program itself answers. `name` is the backend's name in status
+/// reports and audit lines. The configuration's `backend_type` is ignored. `release` may be NULL;
+/// it is called with `userdata` once the backend is no longer called, or where this fails after
+/// its parameters were validated. The handle is owned by the caller: `aa_helper_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_manager_spawn_backend(
     manager: *mut aa_manager,
@@ -215,7 +215,7 @@ pub extern "C" fn aa_call_request_json(call: *const aa_call) -> *mut c_char {
     })
 }
 
-/// Whether nobody waits for a backend's answer any more; false for a tool's call.
+/// Whether the task of a backend's call was cancelled; false for a tool's call.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_call_is_cancelled(call: *const aa_call) -> bool {
     value(false, || context(call, |context| Ok(context.cancel().is_cancelled())))
@@ -239,7 +239,7 @@ pub extern "C" fn aa_call_remaining_ms(call: *const aa_call) -> u32 {
     })
 }
 
-/// Hands a piece of a backend's answer to the request's `aa_text_callback`, if it has one. The
+/// Passes a delta of a backend's answer to the request's `aa_text_callback`, if it has one. The
 /// whole answer goes to `aa_call_reply` nevertheless. `AA_STOPPED` once the task is cancelled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_call_send_text(
@@ -274,9 +274,9 @@ pub unsafe extern "C" fn aa_call_reply(
     })
 }
 
-/// Answers the call with a failure: a kind as `aa_task_error_kind` has it (`other` fits always;
-/// for a tool it means nothing), and words, which end where a provider's would: in the task's
-/// error, never in an audit line.
+/// Answers the call with a failure: a kind as `aa_task_error_kind` returns it (`other` is always
+/// valid; ignored for a tool), and a text, which becomes part of the task's error and of no audit
+/// line.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_call_fail(
     call: *mut aa_call,

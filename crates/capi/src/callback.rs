@@ -1,4 +1,4 @@
-//! What C gives to be called later: a function, and a pointer of its own for it.
+//! Callbacks from C: a function, and a pointer of the program's for it.
 
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +12,8 @@ pub type aa_release_callback = Option<unsafe extern "C" fn(userdata: *mut c_void
 #[derive(Clone, Copy)]
 pub(crate) struct Userdata(pub(crate) *mut c_void);
 
-// SAFETY: this crate never follows the pointer. The program's functions do, and the header tells
-// the program that they are called on threads of the library, several at once for a backend or a
-// tool.
+// SAFETY: this crate never dereferences the pointer. The program's functions do, and the header
+// states that they are called on threads of the library, several at once for a backend or a tool.
 unsafe impl Send for Userdata {}
 // SAFETY: the same.
 unsafe impl Sync for Userdata {}

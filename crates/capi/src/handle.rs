@@ -58,14 +58,14 @@ impl<H, T> Table<H, T> {
         Ok(ptr::without_provenance_mut((place.used << PLACE_BITS | at) << KIND_BITS | self.kind))
     }
 
-    /// What the handle stands for. It lives on while the caller has it, whoever frees the handle.
+    /// The handle's value. The caller keeps it alive, even where another thread frees the handle.
     pub(crate) fn get(&self, handle: *const H) -> Result<Arc<T>, Failure> {
         let mut places = self.lock();
         self.find(&mut places, handle)
             .and_then(|(place, _)| place.value.clone().ok_or_else(invalid))
     }
 
-    /// Ends the handle. What it stands for is dropped by whoever has it last.
+    /// Ends the handle. Its value is dropped with its last user.
     pub(crate) fn remove(&self, handle: *const H) -> Result<Arc<T>, Failure> {
         let mut places = self.lock();
         let (place, at) = self.find(&mut places, handle)?;
@@ -127,12 +127,12 @@ mod tests {
             assert_eq!(status(ended), aa_status::AA_INVALID_HANDLE);
         }
         for number in 0..64 {
-            let stray = ptr::without_provenance::<Handle>(number);
+            let unknown = ptr::without_provenance::<Handle>(number);
             let expected = match number {
                 0 => aa_status::AA_NULL_PARAMETER,
                 _ => aa_status::AA_INVALID_HANDLE,
             };
-            assert_eq!(status(OTHERS.get(stray)), expected, "{number}");
+            assert_eq!(status(OTHERS.get(unknown)), expected, "{number}");
         }
         assert_eq!(NUMBERS.lock().all.len(), 1, "one place for both");
     }

@@ -111,8 +111,8 @@ pub extern "C" fn aa_helper_start(helper: *mut aa_helper) -> aa_status {
     status(|| Ok(HELPERS.get(helper)?.live()?.start()?))
 }
 
-/// Stops a helper for good: what runs is cancelled, what waits ends as `terminated`, results stay
-/// readable. A manager still counts it until `aa_helper_terminate`.
+/// Stops a helper for good: running tasks are cancelled, queued ones end as `terminated`, results
+/// stay readable. A manager still counts it until `aa_helper_terminate`.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_helper_stop(helper: *mut aa_helper) -> aa_status {
     status(|| {
@@ -133,7 +133,7 @@ pub extern "C" fn aa_helper_terminate(helper: *mut aa_helper) -> aa_status {
     })
 }
 
-/// Gives the handle back. A manager's helper runs on; one of `aa_helper_new` is stopped. NULL is
+/// Frees the handle. A manager's helper keeps running; one of `aa_helper_new` is stopped. NULL is
 /// fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_helper_free(helper: *mut aa_helper) {
@@ -150,7 +150,7 @@ pub extern "C" fn aa_helper_free(helper: *mut aa_helper) {
 }
 
 /// The helper's id, as in status reports and audit lines. Owned by the caller: `aa_string_free`.
-/// NULL where the handle is none, or the manager was freed.
+/// NULL where the handle is invalid, or the manager was freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_helper_id(helper: *const aa_helper) -> *mut c_char {
     value(ptr::null_mut(), || Ok(give(HELPERS.get(helper)?.live()?.helper_id().to_string())))
@@ -158,7 +158,7 @@ pub extern "C" fn aa_helper_id(helper: *const aa_helper) -> *mut c_char {
 
 /// The helper's state and counters as JSON: `helper_id`, `name`, `backend`, `status`,
 /// `queued_tasks`, `active_tasks`, `completed_tasks`, `failed_tasks` and more. Owned by the
-/// caller: `aa_string_free`. NULL where the handle is none, or the manager was freed.
+/// caller: `aa_string_free`. NULL where the handle is invalid, or the manager was freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_helper_status_json(helper: *const aa_helper) -> *mut c_char {
     value(ptr::null_mut(), || json(&HELPERS.get(helper)?.live()?.get_status()).map(give))
@@ -166,7 +166,7 @@ pub extern "C" fn aa_helper_status_json(helper: *const aa_helper) -> *mut c_char
 
 /// Puts a task into the helper's queue. The request is JSON with `prompt` and, where wanted,
 /// `context`, `priority` (`high`, `normal`, `low`), `timeout_ms`, `deadline_ms`, `system_prompt`,
-/// `turns`, `custom_params`, `reply_schema` and what else README lists; an unknown member is an
+/// `turns`, `custom_params`, `reply_schema` and the others that README lists; an unknown one is an
 /// error that names it. `task` gets the number that names the task at this helper.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_helper_submit(
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn aa_helper_submit(
     unsafe { aa_helper_submit_wait(helper, request_json, len, 0, task) }
 }
 
-/// The same; waits for room in the queue at most this long (`UINT32_MAX`: without limit).
+/// The same; waits for a free place in the queue at most this long (`UINT32_MAX`: without limit).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_helper_submit_wait(
     helper: *mut aa_helper,
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn aa_helper_wait(
     out: *mut *mut aa_task,
 ) -> aa_status {
     // SAFETY: the caller lets `out` be written to.
-    unsafe { finish(helper, task, out, |helper, id| take(helper, id, duration(timeout_ms))) }
+    unsafe { finish(helper, task, out, &|helper, id| take(helper, id, duration(timeout_ms))) }
 }
 
 /// The same without waiting.
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn aa_helper_take(
     out: *mut *mut aa_task,
 ) -> aa_status {
     // SAFETY: the caller lets `out` be written to.
-    unsafe { finish(helper, task, out, |helper, id| take(helper, id, Duration::ZERO)) }
+    unsafe { finish(helper, task, out, &|helper, id| take(helper, id, Duration::ZERO)) }
 }
 
 /// The same without waiting, and the result stays: it can be read again.
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn aa_helper_get(
     out: *mut *mut aa_task,
 ) -> aa_status {
     // SAFETY: the caller lets `out` be written to.
-    unsafe { finish(helper, task, out, |helper, id| helper.wait_task(id, Duration::ZERO)) }
+    unsafe { finish(helper, task, out, &|helper, id| helper.wait_task(id, Duration::ZERO)) }
 }
 
 /// # Safety
@@ -244,7 +244,7 @@ unsafe fn finish(
     helper: *const aa_helper,
     number: u64,
     out: *mut *mut aa_task,
-    how: impl FnOnce(&AutomationHelper, TaskId) -> Result<Task, Error>,
+    how: &dyn Fn(&AutomationHelper, TaskId) -> Result<Task, Error>,
 ) -> aa_status {
     status(|| {
         // SAFETY: the caller promises it.
@@ -275,7 +275,7 @@ pub extern "C" fn aa_helper_cancel(helper: *mut aa_helper, task: u64) -> bool {
     })
 }
 
-/// Where a task is.
+/// The state of a task.
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
@@ -286,13 +286,13 @@ pub enum aa_task_state {
     AA_TASK_QUEUED = 1,
     /// A thread works on it.
     AA_TASK_RUNNING = 2,
-    /// It has ended, well or not: the result can be taken.
+    /// It has ended, with or without success: the result can be taken.
     AA_TASK_FINISHED = 3,
-    /// It ended, but its result had to make room for newer ones.
+    /// It ended, but its result was dropped for newer ones.
     AA_TASK_DROPPED = 4,
 }
 
-/// Where a task is. An unknown one is `AA_TASK_UNKNOWN`, and no error.
+/// The state of a task. An unknown one is `AA_TASK_UNKNOWN`, and no error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_helper_look_up(
     helper: *const aa_helper,
@@ -322,7 +322,7 @@ pub unsafe extern "C" fn aa_helper_look_up(
     })
 }
 
-/// Removes all finished tasks of the helper; returns their number, 0 where the handle is none.
+/// Removes all finished tasks of the helper; returns their number, 0 where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_helper_clear_results(helper: *mut aa_helper) -> usize {
     value(0, || Ok(HELPERS.get(helper)?.live()?.clear_results()))
@@ -335,8 +335,8 @@ pub extern "C" fn aa_helper_task_id(helper: *const aa_helper, task: u64) -> *mut
     value(ptr::null_mut(), || Ok(give(HELPERS.get(helper)?.task(task)?.1.to_string())))
 }
 
-/// The number of the task with this id, which is one of this helper's ids; whether the helper has
-/// the task is `aa_helper_look_up`'s to tell.
+/// The number of the task with this id, which is one of this helper's ids. `aa_helper_look_up`
+/// reports whether the helper has the task.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_helper_find_task(
     helper: *const aa_helper,

@@ -89,7 +89,7 @@ pub extern "C" fn aa_manager_free(manager: *mut aa_manager) {
 
 /// Spawns a helper from its configuration: JSON with `backend_type` (`chatgpt`, `comet`, `local`,
 /// `anthropic`) and, where wanted, `name`, `model`, `api_key`, `api_endpoint`,
-/// `max_concurrent_tasks`, `timeout_seconds`, `system_prompt`, `custom_params` and what else
+/// `max_concurrent_tasks`, `timeout_seconds`, `system_prompt`, `custom_params` and the others that
 /// README lists. An unknown member is an error that names it. The helper's handle is owned by the
 /// caller: `aa_helper_free`. The manager keeps the helper running without it.
 #[unsafe(no_mangle)]
@@ -143,14 +143,14 @@ pub unsafe extern "C" fn aa_manager_find(
     })
 }
 
-/// The number of helpers; 0 where the handle is none.
+/// The number of helpers; 0 where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_manager_helper_count(manager: *const aa_manager) -> usize {
     value(0, || Ok(MANAGERS.get(manager)?.core.helper_count()))
 }
 
 /// The state and counters of every helper: a JSON array of what `aa_helper_status_json` returns.
-/// Owned by the caller: `aa_string_free`. NULL where the handle is none.
+/// Owned by the caller: `aa_string_free`. NULL where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_manager_status_json(manager: *const aa_manager) -> *mut c_char {
     value(ptr::null_mut(), || json(&MANAGERS.get(manager)?.core.get_all_helpers_status()).map(give))
@@ -222,13 +222,30 @@ unsafe fn elements<'a>(
     Ok(unsafe { slice::from_raw_parts(tasks, count) })
 }
 
-/// Stops all helpers at the same time and removes them. What runs is cancelled, what waits ends
-/// as `terminated`; it takes about a second at most, and longer by the connect time-out where a
-/// thread hangs in one. New helpers can be spawned afterwards.
+/// Stops all helpers at the same time and removes them. Running tasks are cancelled, queued ones
+/// end as `terminated`. The call takes about a second at most, and longer by the connect time-out
+/// where a thread is connecting. New helpers can be spawned afterwards.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_manager_terminate_all(manager: *mut aa_manager) -> aa_status {
     status(|| {
         MANAGERS.get(manager)?.core.terminate_all();
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::config;
+
+    #[test]
+    fn readme_has_every_member_of_a_configuration() {
+        let fault = config(r#"{"no_such_member": 1}"#).err().unwrap().message;
+        let (_, members) = fault.split_once("expected one of ").unwrap();
+        let members = members.split(" at line ").next().unwrap();
+        assert!(members.split(", ").count() > 30, "{members}");
+        for member in members.split(", ") {
+            let name = format!("`{member}`");
+            assert!(include_str!("../README.md").contains(&name), "README leaves out {member}");
+        }
+    }
 }

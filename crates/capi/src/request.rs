@@ -15,7 +15,7 @@ use crate::status::{Failure, aa_status, status, status_of, value};
 use crate::task::{TASKS, aa_task, hand_out, number_of};
 use crate::text::{Out, null, read, read_bytes, to_c};
 
-/// A request that is put together: JSON, then pictures, tools and callbacks.
+/// A request under construction: JSON, then pictures, tools and callbacks.
 #[allow(non_camel_case_types)]
 #[derive(Debug)]
 pub struct aa_request {
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn aa_request_new(
     })
 }
 
-/// Has the answer streamed to a callback; a second one replaces the first.
+/// Sets the callback that gets the answer's deltas; a second one replaces the first.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_request_on_text(
     request: *mut aa_request,
@@ -116,7 +116,7 @@ pub extern "C" fn aa_request_on_text(
     })
 }
 
-/// Has the model's reasoning delivered to a callback; a second one replaces the first.
+/// Sets the callback that gets the model's reasoning in deltas; a second replaces the first.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_request_on_reasoning(
     request: *mut aa_request,
@@ -136,7 +136,7 @@ pub extern "C" fn aa_request_on_reasoning(
     })
 }
 
-/// Has a callback called when the task has ended; a second one replaces the first.
+/// Sets the callback that is called when the task has ended; a second one replaces the first.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_request_on_done(
     request: *mut aa_request,
@@ -149,7 +149,7 @@ pub extern "C" fn aa_request_on_done(
             let release = release.clone();
             request.on_done(move |task| {
                 let _ = &release;
-                // Without room for a handle the callback still comes, with NULL.
+                // Where no handle can be made, the callback is still called, with NULL.
                 let task = hand_out(task.clone()).unwrap_or(std::ptr::null_mut());
                 // SAFETY: a function of C's with this signature, its own pointer, and a handle
                 // that is good until it returns.
@@ -160,10 +160,9 @@ pub extern "C" fn aa_request_on_done(
     })
 }
 
-/// Has a callback called once when no other callback and no tool of this request is called any
-/// more, also where the request is freed unsubmitted: the place to free what their `userdata`
-/// point to. Set it before the others, or be sure that they are set: it comes when the last of
-/// them is gone.
+/// Sets a callback that is called once when no other callback and no tool of this request will be
+/// called any more, also where the request is freed unsubmitted. It frees the data behind their
+/// `userdata`. Set it before the other callbacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_request_on_release(
     request: *mut aa_request,

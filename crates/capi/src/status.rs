@@ -10,12 +10,12 @@ use automation_assistant::Error;
 
 use crate::text::to_c;
 
-/// How a call went. `aa_last_error` has the words.
+/// The result of a call. `aa_last_error` has the error text.
 #[allow(non_camel_case_types)] // A name of C's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub enum aa_status {
-    /// It went well.
+    /// Success.
     AA_OK = 0,
     /// A pointer that must not be NULL was NULL.
     AA_NULL_PARAMETER = 1,
@@ -23,35 +23,35 @@ pub enum aa_status {
     AA_INVALID_HANDLE = 2,
     /// A text is no UTF-8.
     AA_INVALID_UTF8 = 3,
-    /// The configuration is not the JSON that it must be, or cannot work.
+    /// The configuration is not the required JSON, or is invalid.
     AA_INVALID_CONFIG = 4,
-    /// The request is not the JSON that it must be, or cannot be accepted.
+    /// The request is not the required JSON, or is invalid.
     AA_INVALID_REQUEST = 5,
-    /// The manager has as many helpers as it may have.
+    /// The manager has its greatest number of helpers.
     AA_MAX_HELPERS = 6,
-    /// The manager has no such helper (any more).
+    /// The manager has no such helper, or no longer.
     AA_UNKNOWN_HELPER = 7,
     /// The helper never had this task, or its result was taken or cleared.
     AA_UNKNOWN_TASK = 8,
-    /// The task ended, but its result had to make room for newer ones.
+    /// The task ended, but its result was dropped for newer ones.
     AA_RESULT_DROPPED = 9,
-    /// The task has not ended yet; it goes on.
+    /// The task has not ended yet; it keeps running.
     AA_WAIT_TIMED_OUT = 10,
-    /// No room in the helper's queue.
+    /// The helper's queue is full.
     AA_QUEUE_FULL = 11,
     /// The helper was stopped, or its manager was freed.
     AA_STOPPED = 12,
     /// No API key was given, and the environment has none.
     AA_MISSING_KEY = 13,
-    /// The library was built without what this needs.
+    /// The library was built without the cargo feature that this needs.
     AA_UNSUPPORTED = 14,
-    /// The operating system refused something: a file, a thread.
+    /// The operating system reported an error, for a file or a thread.
     AA_IO = 15,
     /// More handles than the library can number.
     AA_TOO_MANY_HANDLES = 16,
     /// A failure that fits no other status.
     AA_OTHER = 17,
-    /// A fault in the library itself, which was contained.
+    /// A panic in the library itself, which was caught.
     AA_PANIC = 18,
     /// A length is larger than any object can be.
     AA_INVALID_LENGTH = 19,
@@ -96,39 +96,39 @@ pub(crate) fn status_of(error: &Error) -> aa_status {
 }
 
 /// Runs a function's body: its status, its message for [`aa_last_error`].
-pub(crate) fn status(body: impl FnOnce() -> Result<(), Failure>) -> aa_status {
-    match attempt(body) {
-        Ok(()) => AA_OK,
-        Err(status) => status,
-    }
+pub(crate) fn status(mut body: impl FnMut() -> Result<(), Failure>) -> aa_status {
+    attempt(&mut body)
 }
 
-/// The same for a function without a status, which returns this where it fails.
-pub(crate) fn value<T>(otherwise: T, body: impl FnOnce() -> Result<T, Failure>) -> T {
-    attempt(body).unwrap_or(otherwise)
+/// The same for a function without a status, which returns `otherwise` where it fails.
+pub(crate) fn value<T>(otherwise: T, mut body: impl FnMut() -> Result<T, Failure>) -> T {
+    let mut result = otherwise;
+    attempt(&mut || {
+        result = body()?;
+        Ok(())
+    });
+    result
 }
 
-/// The panic boundary. What a body shares with others is behind locks that the core repairs, or
-/// is a table of handles, whose every change is one step: nothing torn is seen after a panic.
-fn attempt<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, aa_status> {
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(failure)) => Err(note(failure)),
-        Err(panic) => Err(note(Failure::new(AA_PANIC, panic_message(panic.as_ref())))),
-    }
-}
-
-/// Keeps the words for [`aa_last_error`]. Apart, since it is the same code for every function.
-#[cold]
+/// The panic boundary, once for all functions: each of its own would be code again. Shared state
+/// of a body is behind locks that the core repairs, or is a table of handles, which each change
+/// leaves complete: no torn state is seen after a panic.
 #[inline(never)]
+fn attempt(body: &mut dyn FnMut() -> Result<(), Failure>) -> aa_status {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => AA_OK,
+        Ok(Err(failure)) => note(failure),
+        Err(panic) => note(Failure::new(AA_PANIC, panic_message(panic.as_ref()))),
+    }
+}
+
+/// Keeps the words for [`aa_last_error`].
 fn note(failure: Failure) -> aa_status {
     // A thread that is ending has no place for it any more.
     let _ = LAST.try_with(|last| *last.borrow_mut() = Some(to_c(failure.message)));
     failure.status
 }
 
-#[cold]
-#[inline(never)]
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -139,7 +139,7 @@ thread_local! {
     static LAST: RefCell<Option<CString>> = const { RefCell::new(None) };
 }
 
-/// What this thread's latest failed call said; an empty text where none has failed. Never NULL.
+/// The error text of this thread's latest failed call; empty where none has failed. Never NULL.
 /// Valid until the next call of the library that fails on this thread, and until the thread ends.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_last_error() -> *const c_char {

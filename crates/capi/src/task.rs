@@ -10,27 +10,24 @@ use crate::handle::Table;
 use crate::status::{Failure, aa_status, value};
 use crate::text::{give, to_c};
 
-/// A finished task: what was asked, and what came of it.
+/// A finished task: the request and its outcome.
 #[allow(non_camel_case_types)]
 #[derive(Debug)]
 pub struct aa_task {
     _opaque: (),
 }
 
-/// A task, with the texts that C has asked for.
+/// A task, with the texts that C has asked for, by [`Text`].
 pub(crate) struct Finished {
     task: Task,
-    text: OnceLock<CString>,
-    error: OnceLock<CString>,
-    kind: OnceLock<CString>,
+    texts: [OnceLock<CString>; 3],
 }
 
 pub(crate) static TASKS: Table<aa_task, Finished> = Table::new(1);
 
 /// A handle for the task, which its receiver frees.
 pub(crate) fn hand_out(task: Task) -> Result<*mut aa_task, Failure> {
-    let (text, error, kind) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-    TASKS.add(Finished { task, text, error, kind })
+    TASKS.add(Finished { task, texts: Default::default() })
 }
 
 /// The low bits of a task's number in C, which are its number at its helper; the high bits are
@@ -62,16 +59,27 @@ pub(crate) fn id_of(helper: HelperId, number: u64) -> Result<TaskId, Failure> {
     format!("{text}-{own:08x}").parse().map_err(|_| unknown())
 }
 
+/// A text of a task.
+#[derive(Clone, Copy)]
+enum Text {
+    Answer,
+    Error,
+    Kind,
+}
+
 /// A text of the task that lives as long as its handle; NULL where there is none.
-fn text_of(
-    task: *const aa_task,
-    place: impl FnOnce(&Finished) -> &OnceLock<CString>,
-    text: impl FnOnce(&Task) -> Option<String>,
-) -> *const c_char {
+fn text_of(task: *const aa_task, which: Text) -> *const c_char {
     value(ptr::null(), || {
         let found = TASKS.get(task)?;
-        let place = place(&found);
-        if let (None, Some(text)) = (place.get(), text(&found.task)) {
+        let place = &found.texts[which as usize];
+        let (result, error) = (&found.task.result, found.task.error.as_ref());
+        let text = match which {
+            _ if place.get().is_some() => None,
+            Text::Answer => result.clone(),
+            Text::Error => error.map(ToString::to_string),
+            Text::Kind => error.map(|error| error.kind().as_str().to_owned()),
+        };
+        if let Some(text) = text {
             place.get_or_init(|| to_c(text));
         }
         // The pointer stays good after `found` is gone: the table has the task until it is freed.
@@ -82,24 +90,24 @@ fn text_of(
 /// The answer, or NULL where the task failed. Borrowed: valid until `aa_task_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_text(task: *const aa_task) -> *const c_char {
-    text_of(task, |found| &found.text, |task| task.result.clone())
+    text_of(task, Text::Answer)
 }
 
-/// Why there is no answer, in words, or NULL where there is one. Borrowed: valid until
+/// The error text, or NULL where there is one. Borrowed: valid until
 /// `aa_task_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_error(task: *const aa_task) -> *const c_char {
-    text_of(task, |found| &found.error, |task| Some(task.error.as_ref()?.to_string()))
+    text_of(task, Text::Error)
 }
 
-/// What kind of failure it was, such as `timeout` or `rate_limited`, or NULL where there is an
-/// answer. Decide by this, not by the words. Borrowed: valid until `aa_task_free`.
+/// The kind of the failure, such as `timeout` or `rate_limited`, or NULL where there is an answer.
+/// Programs decide by the kind, not by the text. Borrowed: valid until `aa_task_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_error_kind(task: *const aa_task) -> *const c_char {
-    text_of(task, |found| &found.kind, |task| Some(task.error.as_ref()?.kind().to_string()))
+    text_of(task, Text::Kind)
 }
 
-/// The number that the submit gave; 0 where the handle is none.
+/// The number that the submit gave; 0 where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_number(task: *const aa_task) -> u64 {
     value(0, || Ok(number_of(TASKS.get(task)?.task.task_id)))
@@ -109,7 +117,7 @@ pub extern "C" fn aa_task_number(task: *const aa_task) -> u64 {
 /// `completed_at` (Unix seconds), `result`, `error` (`kind`, `summary`, `message`, `status`,
 /// `code`, `request_id`, `retry_after_seconds`, `partial`), `model`, `usage`, `cost`,
 /// `finish_reason`, `api`, `attempts`, `queue_ms`, `latency_ms`, `echoed`. Owned by the caller:
-/// `aa_string_free`. NULL where the handle is none.
+/// `aa_string_free`. NULL where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_task_json(task: *const aa_task) -> *mut c_char {
     value(ptr::null_mut(), || json(&TASKS.get(task)?.task).map(give))

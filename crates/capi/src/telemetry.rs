@@ -37,8 +37,8 @@ pub unsafe extern "C" fn aa_telemetry_new(
     })
 }
 
-/// Names this run in each of its lines. Owned by the caller: `aa_string_free`. NULL where the
-/// handle is none.
+/// The id of this run, which each of its lines has. Owned by the caller: `aa_string_free`. NULL
+/// where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_telemetry_run_id(telemetry: *const aa_telemetry) -> *mut c_char {
     value(ptr::null_mut(), || Ok(give(TELEMETRY.get(telemetry)?.run_id())))
@@ -50,8 +50,8 @@ pub extern "C" fn aa_telemetry_sync(telemetry: *const aa_telemetry) -> aa_status
     status(|| Ok(TELEMETRY.get(telemetry)?.sync()?))
 }
 
-/// Gives the handle back. The file is closed when no manager or helper writes to it any more.
-/// NULL is fine.
+/// Frees the handle. The file is closed when no manager or helper writes to it any more. NULL is
+/// fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_telemetry_free(telemetry: *mut aa_telemetry) {
     if !telemetry.is_null() {
@@ -103,19 +103,20 @@ pub unsafe extern "C" fn aa_debrief_new_from_lines(
     })
 }
 
-/// The report for a console. Owned by the caller: `aa_string_free`. NULL where the handle is none.
+/// The report for a console. Owned by the caller: `aa_string_free`. NULL where the handle is
+/// invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_debrief_text(debrief: *const aa_debrief) -> *mut c_char {
     value(ptr::null_mut(), || Ok(give(DEBRIEFS.get(debrief)?.to_text())))
 }
 
-/// The report as Markdown. Owned by the caller: `aa_string_free`. NULL where the handle is none.
+/// The report as Markdown. Owned by the caller: `aa_string_free`. NULL where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_debrief_markdown(debrief: *const aa_debrief) -> *mut c_char {
     value(ptr::null_mut(), || Ok(give(DEBRIEFS.get(debrief)?.to_markdown())))
 }
 
-/// The report as JSON. Owned by the caller: `aa_string_free`. NULL where the handle is none.
+/// The report as JSON. Owned by the caller: `aa_string_free`. NULL where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_debrief_json(debrief: *const aa_debrief) -> *mut c_char {
     value(ptr::null_mut(), || json(&DEBRIEFS.get(debrief)?.to_json()).map(give))
@@ -129,8 +130,9 @@ pub extern "C" fn aa_debrief_free(debrief: *mut aa_debrief) {
     }
 }
 
-/// The state of the device as JSON: memory, load, temperature, battery, network and so on; what
-/// the device does not report says why. Owned by the caller: `aa_string_free`. NULL on failure.
+/// The state of the device as JSON: memory, load, temperature, battery, network and so on; a value
+/// that it does not report is replaced by the reason. Owned by the caller: `aa_string_free`. NULL
+/// on failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_device_json() -> *mut c_char {
     value(ptr::null_mut(), || json(&DeviceSnapshot::read()).map(give))

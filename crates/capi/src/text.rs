@@ -5,7 +5,7 @@ use std::slice;
 
 use crate::status::{Failure, aa_status};
 
-/// What stands in a C text for a NUL that was within it (JSON writes it as an escape instead).
+/// Replaces a NUL within a C text (JSON writes it as an escape instead).
 const NUL_STAND_IN: &str = "\u{fffd}";
 
 /// A C caller's text.
@@ -67,12 +67,11 @@ pub(crate) fn to_c(text: impl Into<String>) -> CString {
 }
 
 fn without_nul(text: String) -> CString {
-    let mut bytes = text.into_bytes();
-    while let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-        bytes.splice(at..=at, NUL_STAND_IN.bytes());
-    }
-    // There is no NUL in it.
-    CString::new(bytes).unwrap_or_default()
+    // The second has no NUL in it.
+    CString::new(text).unwrap_or_else(|fault| {
+        let text = String::from_utf8_lossy(&fault.into_vec()).replace('\0', NUL_STAND_IN);
+        CString::new(text).unwrap_or_default()
+    })
 }
 
 /// Gives a text to the caller, who frees it with [`aa_string_free`].

@@ -295,9 +295,9 @@ static void handles_end(void) {
     FAILS(AA_INVALID_HANDLE, aa_helper_submit((aa_helper *)task, "{}", 2, &number));
     FAILS(AA_INVALID_HANDLE, aa_helper_submit((aa_helper *)manager, "{}", 2, &number));
     FAILS(AA_INVALID_HANDLE, aa_manager_terminate_all((aa_manager *)helper));
-    for (uintptr_t stray = 1; stray < 4096; stray = stray * 3 + 1) {
-        FAILS(AA_INVALID_HANDLE, aa_manager_terminate_all((aa_manager *)(UINTPTR_MAX - stray)));
-        FAILS(AA_INVALID_HANDLE, aa_call_reply((aa_call *)stray, "t", 1));
+    for (uintptr_t invalid = 1; invalid < 4096; invalid = invalid * 3 + 1) {
+        FAILS(AA_INVALID_HANDLE, aa_manager_terminate_all((aa_manager *)(UINTPTR_MAX - invalid)));
+        FAILS(AA_INVALID_HANDLE, aa_call_reply((aa_call *)invalid, "t", 1));
     }
     aa_task_free(task);
     aa_helper_free(helper);
@@ -366,14 +366,14 @@ static void what_is_wrong_is_named(void) {
 
 // --- A backend of the program's ---------------------------------------------------------------
 
-static aa_call *strayed;
+static aa_call *invalided;
 
 static void process(void *userdata, aa_call *call) {
     note *n = (note *)userdata;
     const char *prompt = aa_call_prompt(call);
     EXPECT(prompt != NULL && prompt == aa_call_prompt(call));
     EXPECT(aa_call_arguments(call) == NULL);
-    strayed = call;
+    invalided = call;
     if (strcmp(prompt, "fail") == 0) {
         FAILS(AA_INVALID_REQUEST, aa_call_fail(call, "nonsense", 8, "m", 1));
         OK(aa_call_fail(call, "rate_limited", 12, "too much", 8));
@@ -410,7 +410,7 @@ static void a_backend_of_the_program(void) {
     EXPECT(has(aa_task_text(task), "\"context\":{\"a\":[1]}"));
     EXPECT(has(aa_task_text(task), "\"turns\":[{\"role\":\"user\",\"text\":\"t\"}]"));
     aa_task_free(task);
-    FAILS(AA_INVALID_HANDLE, aa_call_reply(strayed, "late", 4));
+    FAILS(AA_INVALID_HANDLE, aa_call_reply(invalided, "late", 4));
     task = wait_for(helper, submit(helper, "{\"prompt\": \"fail\"}"));
     EXPECT(strcmp(aa_task_error_kind(task), "rate_limited") == 0 && has(aa_task_error(task), "too much"));
     aa_task_free(task);

@@ -1,4 +1,4 @@
-// What the tests share: checks that say where they failed, and calls with texts.
+// Shared by the tests: checks that print where they failed, and calls with texts.
 #ifndef TEST_H
 #define TEST_H
 

@@ -17,7 +17,7 @@ use automation_assistant::{
 use automation_assistant_gguf::GgufBackend;
 use serde_json::{Value, json};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 const CONTEXT: u32 = 2048;
 const LONG: Duration = Duration::from_secs(300);
 const QUESTION: &str = "What is the capital of France? Answer in one sentence.";
@@ -30,7 +30,7 @@ fn reading(round: usize) -> String {
     format!("Text {round}. {}What is this text about?", sentence.repeat(30))
 }
 
-/// What one process showed.
+/// The figures of one process.
 #[derive(Debug, Default, Clone)]
 struct Measured {
     start_ms: f64,
@@ -85,7 +85,7 @@ impl Side for Ours {
     }
 }
 
-/// The process that is measured for us: answers, says so, measures, and waits to be measured.
+/// The process that is measured for us: answers, reports it, measures, and waits to be measured.
 fn child(kind: &str, round: usize) {
     let manager = AutomationAssistantManager::new(1);
     let helper = if kind == "echo" {
@@ -242,6 +242,14 @@ fn pss_kib(process: u32) -> f64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
+type Number = fn(&Measured) -> f64;
+
+fn median(all: &[Measured], get: Number) -> f64 {
+    let mut numbers: Vec<f64> = all.iter().map(get).collect();
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, mode, kind, round] = arguments.as_slice() {
@@ -258,27 +266,20 @@ fn main() {
     }
     let echo: Vec<_> = (0..ROUNDS).map(|round| ours("echo", round)).collect();
     let python = interpreter_pss_kib();
-    // The best of each: what else the machine does only ever takes away.
-    let best = |all: &[Measured], get: fn(&Measured) -> f64, high: bool| {
-        let better = if high { f64::max } else { f64::min };
-        all.iter().map(get).reduce(better).unwrap()
-    };
-    println!("best of {ROUNDS}, in turns | inside | server | ratio | echo");
-    type Row<'a> = (&'a str, fn(&Measured) -> f64, bool);
-    let rows: [Row<'_>; 6] = [
-        ("tokens a second", |m| m.tokens_per_s, true),
-        ("first text, short prompt, ms", |m| m.first_short_ms, false),
-        ("first text, prompt of 450 tokens, ms", |m| m.first_long_ms, false),
-        ("a short answer again, ms", |m| m.question_ms, false),
-        ("start to first answer, ms", |m| m.start_ms, false),
-        ("memory (PSS), KiB", |m| m.pss_kib, false),
+    println!("median of {ROUNDS}, in turns | inside | server | ratio | echo");
+    let rows: [(&str, Number); 6] = [
+        ("tokens a second", |m| m.tokens_per_s),
+        ("first text, short prompt, ms", |m| m.first_short_ms),
+        ("first text, prompt of 450 tokens, ms", |m| m.first_long_ms),
+        ("a short answer again, ms", |m| m.question_ms),
+        ("start to first answer, ms", |m| m.start_ms),
+        ("memory (PSS), KiB", |m| m.pss_kib),
     ];
-    for (name, get, high) in rows {
-        let [ours, theirs, echo] = [&inside, &beside, &echo].map(|all| best(all, get, high));
+    for (name, get) in rows {
+        let [ours, theirs, echo] = [&inside, &beside, &echo].map(|all| median(all, get));
         println!("{name} | {ours:.1} | {theirs:.1} | {:.2} | {echo:.2}", ours / theirs);
     }
-    let (ours, theirs) =
-        (best(&inside, |m| m.pss_kib, false), best(&beside, |m| m.pss_kib, false) - python);
+    let (ours, theirs) = (median(&inside, |m| m.pss_kib), median(&beside, |m| m.pss_kib) - python);
     println!(
         "memory without the interpreter's {python:.0} KiB | {ours:.0} | {theirs:.0} | {:.2} |",
         ours / theirs

@@ -7,19 +7,31 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use automation_assistant::{
-    AutomationAssistantManager, Error as LibraryError, Fallback, HelperId, TaskRequest, Together,
+    AutomationAssistantManager, Error as LibraryError, HelperId, TaskRequest,
     create_chatgpt_helper,
 };
+use automation_assistant::together::{Fallback, Together};
 use automation_assistant_gguf::create_gguf_helper;
 
 /// For all helpers together.
 const DEADLINE: Duration = Duration::from_secs(300);
 const USAGE: &str = "usage: hybrid [MODEL.gguf] \"PROMPT\"";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hybrid: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1).collect::<Vec<_>>().into_iter();
     let prompt = arguments.next_back().ok_or(USAGE)?;
     let named = arguments.next().or_else(|| std::env::var("GGUF_MODEL").ok());
@@ -28,23 +40,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut helpers = Vec::new();
     match create_gguf_helper(&manager, "inside", named.ok_or(USAGE)?) {
         Ok(helper) => helpers.push(helper),
-        // Too little memory, say: the cloud is left.
-        Err(error) => eprintln!("no model inside: {error}"),
+        // Too little memory, for example: the cloud is left.
+        Err(error) => eprintln!("[no model inside: {error}]"),
     }
     helpers.extend(cloud(&manager)?);
+    if helpers.is_empty() {
+        return Err("neither a model nor a cloud (OPENAI_API_KEY, --features cloud)".into());
+    }
 
     let request = TaskRequest::new(prompt).max_output_tokens(512);
     let together = Together::new(&manager).deadline(DEADLINE);
     let report = Fallback::new(helpers).run(&together, &request)?;
-    match report.task.as_ref().and_then(|task| task.result.as_ref()) {
-        Some(text) => {
-            let name = report.helper().and_then(|helper| manager.get_helper(helper));
-            eprintln!("[{}]", name.map_or_else(String::new, |helper| helper.backend_name().into()));
-            println!("{text}");
-            Ok(())
-        }
-        None => Err(format!("nobody answered: {report:?}").into()),
+    let name = |id| manager.get_helper(id).map_or_else(String::new, |h| h.backend_name().into());
+    for tried in &report.tried {
+        eprintln!("[{}: {}]", name(tried.helper_id), tried.why);
     }
+    let text = report.text().ok_or("no helper answered")?;
+    eprintln!("[{}]", report.helper().map_or_else(String::new, name));
+    println!("{text}");
+    Ok(())
 }
 
 /// The cloud's helper, where there is one.

@@ -46,7 +46,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     match arguments.prompt {
         Some(prompt) => chat.answer(&prompt).map(drop),
-        None => chat.talk(),
+        None => chat.read_lines(),
     }
 }
 
@@ -121,7 +121,7 @@ impl Chat {
     }
 
     /// Asks until the input ends.
-    fn talk(mut self) -> Result<(), Box<dyn Error>> {
+    fn read_lines(mut self) -> Result<(), Box<dyn Error>> {
         let (manager, helper) = (self.manager.clone(), self.helper);
         let running = self.running.clone();
         ctrlc::set_handler(move || {
@@ -151,7 +151,7 @@ impl Chat {
         }
     }
 
-    /// Tells what went wrong; a conversation that has grown too long is begun anew.
+    /// Prints what went wrong; a conversation that has grown too long is begun anew.
     fn forget_if_too_long(&mut self, error: &(dyn Error + 'static)) {
         println!();
         eprintln!("({error})");

@@ -110,7 +110,7 @@ impl AiBackend for GgufBackend {
     }
 }
 
-/// What the model may reply now.
+/// The kinds of reply that the model may give now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Answer,
@@ -220,6 +220,8 @@ impl Task<'_> {
         usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
         let cached = usage.cached_tokens.unwrap_or(0);
         usage.cached_tokens = Some(cached + tokens(completion.cached_tokens));
+        let reasoning = usage.reasoning_tokens.unwrap_or(0);
+        usage.reasoning_tokens = Some(reasoning + tokens(completion.reasoning_tokens));
     }
 }
 

@@ -15,10 +15,10 @@ use crate::weights::{Settings, Weights};
 pub const DEFAULT_CONTEXT_TOKENS: u32 = 2048;
 /// Fewer context tokens than this hold no conversation.
 pub const MIN_CONTEXT_TOKENS: u32 = 64;
-/// Tokens of the prompt that are computed at once where nothing else is set: a small model on a
-/// slow core then looks at cancel and deadline often enough.
-pub const DEFAULT_BATCH_TOKENS: u32 = 32;
-/// The most tokens of a batch: larger ones are no faster on processors.
+/// The most tokens of a prompt that are computed at once where nothing else is set: more are no
+/// faster without a graphics processor, and take memory.
+pub const DEFAULT_BATCH_TOKENS: u32 = 64;
+/// The most that [`GgufBuilder::batch_tokens`] may be.
 pub const MAX_BATCH_TOKENS: u32 = 2048;
 /// The most threads of one call.
 pub const MAX_THREADS: usize = 64;
@@ -53,9 +53,9 @@ impl GgufBuilder {
         self
     }
 
-    /// How many tokens of a prompt are computed between two looks at cancel and deadline, from 1
-    /// to [`MAX_BATCH_TOKENS`]. More is somewhat faster and takes more memory. Defaults to
-    /// [`DEFAULT_BATCH_TOKENS`].
+    /// The most tokens of a prompt that are computed between two checks of cancel and deadline,
+    /// from 1 to [`MAX_BATCH_TOKENS`]. A batch is smaller, down to 8 tokens, where a larger one
+    /// would take more than 200 ms. Memory grows with it. Defaults to [`DEFAULT_BATCH_TOKENS`].
     #[must_use]
     pub fn batch_tokens(mut self, tokens: u32) -> Self {
         self.batch_tokens = tokens;
@@ -107,22 +107,22 @@ impl GgufBuilder {
     }
 
     fn settings(&self) -> Result<Settings, LoadError> {
-        let refused = |what: String| Err(LoadError::InvalidSetting(what));
+        let invalid = |what: String| Err(LoadError::InvalidSetting(what));
         let threads = self.threads.unwrap_or_else(default_threads);
         if self.context_tokens < MIN_CONTEXT_TOKENS {
-            return refused(format!(
+            return invalid(format!(
                 "context_tokens is {}: it must be at least {MIN_CONTEXT_TOKENS}",
                 self.context_tokens
             ));
         }
         if !(1..=MAX_BATCH_TOKENS).contains(&self.batch_tokens) {
-            return refused(format!(
+            return invalid(format!(
                 "batch_tokens is {}: it must be from 1 to {MAX_BATCH_TOKENS}",
                 self.batch_tokens
             ));
         }
         if !(1..=MAX_THREADS).contains(&threads) {
-            return refused(format!("threads is {threads}: it must be from 1 to {MAX_THREADS}"));
+            return invalid(format!("threads is {threads}: it must be from 1 to {MAX_THREADS}"));
         }
         Ok(Settings {
             context_tokens: self.context_tokens,

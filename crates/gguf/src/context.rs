@@ -1,6 +1,7 @@
 //! A context: the tokens that the model has seen, and what it computed of them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use automation_assistant::{ErrorKind, TaskError};
 use llama_cpp_2::LlamaContextLoadError;
@@ -9,6 +10,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 use self_cell::self_cell;
 
+use crate::pace::Pace;
 use crate::weights::Weights;
 
 self_cell!(
@@ -26,7 +28,8 @@ const SEQUENCE: i32 = 0;
 pub(crate) struct Context {
     cell: Borrowing,
     batch: LlamaBatch<'static>,
-    /// What the model has seen: a prompt, and its answer as far as it was computed.
+    pace: Pace,
+    /// The tokens that the model has seen: a prompt, and its answer as far as it was computed.
     tokens: Vec<LlamaToken>,
 }
 
@@ -35,8 +38,13 @@ impl Context {
         weights: Arc<Weights>,
         make: impl FnOnce(&Arc<Weights>) -> Result<LlamaContext<'_>, LlamaContextLoadError>,
     ) -> Result<Self, LlamaContextLoadError> {
-        let batch = LlamaBatch::new(weights.settings.batch_tokens as usize, 1);
-        Ok(Self { cell: Borrowing::try_new(weights, make)?, batch, tokens: Vec::new() })
+        let batch_tokens = weights.settings.batch_tokens as usize;
+        Ok(Self {
+            cell: Borrowing::try_new(weights, make)?,
+            batch: LlamaBatch::new(batch_tokens, 1),
+            pace: Pace::new(batch_tokens),
+            tokens: Vec::new(),
+        })
     }
 
     pub(crate) fn weights(&self) -> &Arc<Weights> {
@@ -44,13 +52,13 @@ impl Context {
     }
 
     /// Tokens that still fit.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn free_tokens(&self) -> usize {
         (self.weights().settings.context_tokens as usize).saturating_sub(self.tokens.len())
     }
 
-    /// Computes a prompt, with `check` before each batch. What the context still has of its
-    /// beginning is not computed again, unless it shall be computed afresh. Tells how many tokens
-    /// were there already.
+    /// Computes a prompt, with `check` before each batch. The beginning that
+    /// the context still has is not computed again, unless it shall be computed afresh. Returns how many
+    /// tokens were there already.
     pub(crate) fn prefill(
         &mut self,
         prompt: &[LlamaToken],
@@ -62,10 +70,14 @@ impl Context {
         let kept = if afresh { 0 } else { same.min(prompt.len().saturating_sub(1)) };
         self.keep(kept);
         let kept = self.tokens.len();
-        let batch_tokens = self.weights().settings.batch_tokens as usize;
-        for batch in prompt[kept..].chunks(batch_tokens) {
+        let mut left = &prompt[kept..];
+        while !left.is_empty() {
             check()?;
-            self.decode(batch)?;
+            let (batch, rest) = left.split_at(self.pace.next(afresh).min(left.len()));
+            let begun = Instant::now();
+            self.compute(batch, rest.is_empty())?;
+            self.pace.note(batch.len(), begun.elapsed());
+            left = rest;
         }
         Ok(kept)
     }
@@ -84,17 +96,24 @@ impl Context {
         });
     }
 
-    /// Computes further tokens, at most a batch of them.
-    pub(crate) fn decode(&mut self, tokens: &[LlamaToken]) -> Result<(), TaskError> {
+    /// Computes one more token.
+    pub(crate) fn decode(&mut self, token: LlamaToken) -> Result<(), TaskError> {
+        self.compute(&[token], true)
+    }
+
+    /// Computes further tokens, at most a batch of them, and where `wants_logits` says so what
+    /// [`logits`](Self::logits) returns. With SmolLM2-135M those cost a fifth of a token.
+    fn compute(&mut self, tokens: &[LlamaToken], wants_logits: bool) -> Result<(), TaskError> {
         self.batch.clear();
         let last = tokens.len().saturating_sub(1);
         for (at, &token) in tokens.iter().enumerate() {
             let place = i32::try_from(self.tokens.len() + at).unwrap_or(i32::MAX);
-            self.batch.add(token, place, &[SEQUENCE], at == last).map_err(|_| broken())?;
+            let wanted = wants_logits && at == last;
+            self.batch.add(token, place, &[SEQUENCE], wanted).map_err(|_| broken())?;
         }
         let Self { cell, batch, .. } = self;
         if cell.with_dependent_mut(|_, context| context.decode(batch)).is_err() {
-            // What is in there now is not known.
+            // The context's content is not known now.
             self.keep(0);
             return Err(broken());
         }

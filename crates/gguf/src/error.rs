@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use automation_assistant::Error;
 
-/// Why a model was not loaded. `Display` tells what happened and what to do.
+/// Why a model was not loaded. `Display` has what happened and what to do.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -14,21 +14,21 @@ pub enum LoadError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is no GGUF file, is cut off, or holds what llama.cpp cannot survive.
     InvalidFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         why: String,
     },
     /// The device has too little memory for the weights and one context.
     NotEnoughMemory {
-        /// What weights and context take, in bytes.
+        /// The bytes that weights and context take.
         needed_bytes: u64,
-        /// What the device has left for programs, in bytes.
+        /// The bytes that the device has left for programs.
         available_bytes: u64,
     },
     /// A setting that cannot be.
@@ -39,7 +39,7 @@ pub enum LoadError {
     Rejected {
         /// The file.
         path: PathBuf,
-        /// What it was about to do.
+        /// The step that failed.
         step: &'static str,
     },
 }

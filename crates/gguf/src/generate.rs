@@ -13,24 +13,26 @@ use crate::text::Text;
 pub(crate) struct Completion {
     pub(crate) text: String,
     pub(crate) finish: FinishReason,
-    /// It may be a tool call, and was not handed on.
+    /// It may be a tool call, and was not sent.
     pub(crate) withheld: bool,
     pub(crate) prompt_tokens: usize,
     /// Of the prompt's tokens, those that the context still had.
     pub(crate) cached_tokens: usize,
     /// Tokens chosen, the one that ends the reply included.
     pub(crate) completion_tokens: usize,
+    /// Of those, the reasoning before the answer.
+    pub(crate) reasoning_tokens: usize,
 }
 
-/// What one reply is made with.
+/// The inputs of one reply.
 pub(crate) struct Generation<'a> {
     pub(crate) call: &'a CallContext<'a>,
     pub(crate) params: &'a Params,
     pub(crate) sampler: &'a mut Sampler,
     pub(crate) shape: Option<Shape<'a>>,
-    /// What the task's replies may have in tokens, those before this one taken off.
+    /// The most tokens of this reply: the task's limit less those of the replies before.
     pub(crate) max_tokens: usize,
-    /// Whether the reply may be a tool call, which is not handed on as text.
+    /// Whether the reply may be a tool call, which is not sent as text.
     pub(crate) may_call: bool,
 }
 
@@ -47,12 +49,13 @@ impl Generation<'_> {
             context.prefill(&tokens, self.params.seed.is_some(), || self.call.check())?;
         let max_tokens = self.max_tokens;
         let mut reply = Reply {
-            text: Text::new(self.params.stop.clone()),
+            text: Text::new(prompt, self.params.stop.clone()),
             call: self.call,
             may_call: self.may_call,
             constraint,
             sampler: self.sampler,
             chosen: 0,
+            reasoning: 0,
         };
         match reply.decode(context, max_tokens) {
             Ok(finish) => Ok(Completion {
@@ -62,6 +65,7 @@ impl Generation<'_> {
                 prompt_tokens: tokens.len(),
                 cached_tokens,
                 completion_tokens: reply.chosen,
+                reasoning_tokens: reply.reasoning,
             }),
             Err(error) if reply.is_call() => Err(error),
             Err(error) => Err(error.with_partial(reply.text.as_str())),
@@ -82,10 +86,10 @@ fn tokenize(context: &Context, prompt: &str) -> Result<Vec<LlamaToken>, TaskErro
     if tokens.len() > 1 && tokens[0] == vocab.bos() && tokens[1] == vocab.bos() {
         tokens.remove(0);
     }
-    let room = weights.settings.context_tokens as usize;
-    if tokens.len() >= room {
+    let holds = weights.settings.context_tokens as usize;
+    if tokens.len() >= holds {
         let what = format!(
-            "the prompt has {} tokens, the context holds {room} with the answer: shorten it, or \
+            "the prompt has {} tokens, the context holds {holds} with the answer: shorten it, or \
              set more context_tokens",
             tokens.len()
         );
@@ -105,6 +109,8 @@ struct Reply<'a> {
     constraint: Option<Constraint>,
     sampler: &'a mut Sampler,
     chosen: usize,
+    /// Of the tokens chosen, those of the reasoning.
+    reasoning: usize,
 }
 
 impl Reply<'_> {
@@ -118,21 +124,31 @@ impl Reply<'_> {
                 break FinishReason::Stop;
             }
             let stopped = self.text.push(&vocab.token_to_piece(token, false, None));
+            self.reasoning += usize::from(self.text.is_thinking());
+            self.send_thought();
             if !self.is_call() {
                 self.call.send_text(self.text.delta())?;
             }
             if stopped || self.constraint.as_ref().is_some_and(Constraint::is_complete) {
                 break FinishReason::Stop;
             }
-            if self.chosen >= max || context.room() == 0 {
+            if self.chosen >= max || context.free_tokens() == 0 {
                 break FinishReason::Length;
             }
-            context.decode(&[token])?;
+            context.decode(token)?;
         };
         if !self.is_call() {
             self.call.send_text(self.text.rest())?;
+            self.send_thought();
         }
         Ok(finish)
+    }
+
+    fn send_thought(&mut self) {
+        let thought = self.text.thought();
+        if !thought.is_empty() {
+            self.call.send_reasoning(&thought);
+        }
     }
 
     fn choose(&mut self, context: &Context) -> Result<LlamaToken, TaskError> {

@@ -36,16 +36,21 @@
 //! Tools: the model's reply is either a call or an answer. A call that repeats the one before it
 //! is not run again: the model then has to answer, for small ones go round in circles.
 //!
+//! Reasoning that the model writes in `<think>…</think>` before its answer goes to the request's
+//! `on_reasoning`, is counted in `Usage::reasoning_tokens`, and is no part of the answer. Replies
+//! that follow a schema have none: the schema begins with the first token.
+//!
 //! A prompt's beginning that a context still has (instructions, tools, earlier turns and answers)
-//! is not computed again. What is computed in other pieces differs in its last bits, which may,
+//! is not computed again. Numbers computed in other batches differ in their last bits, which may,
 //! rarely, tip the choice between two words that are equally likely. A request with a `seed` is
 //! computed afresh, and repeats its answer to the letter, at any temperature.
 //!
 //! # Bounds and ends
 //!
-//! Cancel and deadline are looked at before each batch of the prompt and before each token. A
-//! prompt that leaves no token for the answer is `ContextLengthExceeded`, with both numbers. When
-//! the context is full, the answer ends with `FinishReason::Length`.
+//! Cancel and deadline are checked before each batch of the prompt and before each token. A batch
+//! has as many tokens as are computed in 200 ms, from 8 to the builder's `batch_tokens`; with a
+//! `seed` always 32. A prompt that leaves no token for the answer is `ContextLengthExceeded`, with
+//! both numbers. When the context is full, the answer ends with `FinishReason::Length`.
 //!
 //! Before the weights are loaded, what they and one context need is compared with the memory
 //! that the device has available; so is each further context.
@@ -55,8 +60,8 @@
 //! llama.cpp is C++. A panic of Rust becomes a `Panicked` task; an assertion that fails inside
 //! C++, an exception that leaves it, or a wild pointer ends the whole process, and no Rust code
 //! can prevent it. Therefore the file's header is checked before llama.cpp sees the file (see
-//! [`Header`]), its grammars are not used (they throw), and sampling is done in Rust. What is
-//! left: a file whose header is in order and whose tensors have shapes that its architecture does
+//! [`Header`]), its grammars are not used (they throw), and sampling is done in Rust. Left
+//! are: a file whose header is in order and whose tensors have shapes that its architecture does
 //! not expect, a file that is overwritten while it is mapped, and faults of llama.cpp itself.
 //! Load files that you trust. Where a fault must be kept away from the program, run the model in
 //! a process of its own: a small program with this crate, or llama.cpp's server behind
@@ -69,12 +74,14 @@ mod error;
 mod generate;
 mod header;
 mod memory;
+mod pace;
 mod params;
 mod prompt;
 mod sample;
 mod schema;
 mod template;
 mod text;
+mod thoughts;
 mod weights;
 
 pub use backend::{GgufBackend, create_gguf_helper};

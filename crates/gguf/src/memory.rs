@@ -2,11 +2,11 @@
 
 use automation_assistant::DeviceReader;
 
-/// Whether so many bytes are available; where the device does not tell, they are taken to be.
+/// Whether so many bytes are available; where the device does not report it, they are taken to be.
 ///
 /// # Errors
 ///
-/// What is needed, and what is available.
+/// The bytes that are needed, and those available.
 pub(crate) fn admit(needed_bytes: u64) -> Result<(), (u64, u64)> {
     let memory = DeviceReader::new().memory();
     match memory.value().map(|memory| memory.available_bytes) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 const STOPS_MAX: usize = 16;
 /// Above this the choice is as good as blind.
 const TEMPERATURE_MAX: f64 = 5.0;
-/// As many of the likeliest tokens are looked at where the request says nothing.
+/// How many of the likeliest tokens are considered where the request does not set it.
 const DEFAULT_TOP_K: usize = 40;
 
 /// Whether the model may call tools.
@@ -18,7 +18,7 @@ pub(crate) enum ToolChoice {
     Required,
 }
 
-/// What a request asks of the sampling.
+/// A request's parameters of the sampling.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Params {
     pub(crate) temperature: f64,
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_read_or_refused_by_name() {
+    fn parameters_are_read_or_rejected_by_name() {
         let params = read(json!({
             "temperature": 0.7, "top_p": 0.9, "top_k": 0, "seed": 7, "max_tokens": 5,
             "stop": ["a", "b"], "tool_choice": "required", "logprobs": true,
@@ -150,8 +150,8 @@ mod tests {
             ("stop", json!(vec!["x"; STOPS_MAX + 1])),
             ("tool_choice", json!({"type": "function"})),
         ] {
-            let refused = read(json!({name: wrong})).unwrap_err();
-            assert!(refused.contains(name) || name.contains("max_"), "{name}: {refused}");
+            let rejected = read(json!({name: wrong})).unwrap_err();
+            assert!(rejected.contains(name) || name.contains("max_"), "{name}: {rejected}");
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn messages(call: &CallContext<'_>, tools: &[Arc<dyn Tool>]) -> Vec<M
     messages
 }
 
-/// How the tools are told to the model.
+/// How the tools are described to the model.
 fn offer(tools: &[Arc<dyn Tool>]) -> String {
     let mut text = format!(
         "You can call these tools. To call one, answer with \

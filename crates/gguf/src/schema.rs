@@ -9,14 +9,14 @@ use llguidance::toktrie::SimpleVob;
 use llguidance::{Matcher, ParserFactory};
 use serde_json::{Value, json};
 
-/// What makes constraints for this model, once for all of them.
+/// The maker of constraints for this model, once for all of them.
 pub(crate) fn factory(model: &LlamaModel) -> Option<ParserFactory> {
     let mut factory = ParserFactory::new_simple(&LlamaSampler::llguidance_tok_env(model)).ok()?;
     factory.quiet();
     Some(factory)
 }
 
-/// What a reply must look like.
+/// The form that a reply must have.
 pub(crate) enum Shape<'a> {
     /// This schema.
     Json(&'a Value),

@@ -71,21 +71,21 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidRequest`] where the template refuses the turns: some want user and
+    /// [`ErrorKind::InvalidRequest`] where the template rejects the turns: some want user and
     /// assistant in strict turns.
     pub(crate) fn render(&self, messages: &[Message]) -> Result<String, TaskError> {
         self.try_render(messages)
-            .or_else(|refused| match messages.split_first() {
-                // Some know no system message: then the first user says it.
+            .or_else(|rejected| match messages.split_first() {
+                // Some know no system message: then it goes into the first user's.
                 Some((system, rest)) if system.role == "system" => {
-                    self.try_render(&folded(system, rest)).map_err(|_| refused)
+                    self.try_render(&folded(system, rest)).map_err(|_| rejected)
                 }
-                _ => Err(refused),
+                _ => Err(rejected),
             })
             .map_err(|error| {
                 TaskError::new(
                     ErrorKind::InvalidRequest,
-                    "the model's chat template refuses these turns: see the message",
+                    "the model's chat template rejects these turns: see the message",
                 )
                 .with_message(&error.to_string())
             })
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_refuses_or_never_ends_is_an_error() {
+    fn a_template_that_rejects_or_never_ends_is_an_error() {
         let error = rendered("{{ raise_exception('never mind') }}").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
         assert!(error.message().contains("never mind"), "{error}");

@@ -1,44 +1,75 @@
-//! Text out of tokens: whole characters only, up to a stop text.
+//! Text out of tokens: whole characters only, without the reasoning before it, up to a stop text.
+
+use crate::thoughts::Thoughts;
 
 /// Gathers an answer.
 pub(crate) struct Text {
     /// Bytes that may be the beginning of a character.
     pending: Vec<u8>,
     text: String,
-    /// How much of the text was handed on.
+    /// How much of the text was sent, in bytes.
     sent: usize,
     stops: Vec<String>,
+    thoughts: Thoughts,
+    /// Reasoning that was not sent yet.
+    thought: String,
 }
 
 impl Text {
-    pub(crate) fn new(stops: Vec<String>) -> Self {
-        Self { pending: Vec::new(), text: String::new(), sent: 0, stops }
+    /// The answer to this prompt, up to a stop text.
+    pub(crate) fn new(prompt: &str, stops: Vec<String>) -> Self {
+        Self {
+            pending: Vec::new(),
+            text: String::new(),
+            sent: 0,
+            stops,
+            thoughts: Thoughts::new(prompt),
+            thought: String::new(),
+        }
     }
 
-    /// Adds a token's bytes. Tells whether a stop text was met: the text ends before it.
+    /// Adds a token's bytes. Returns whether a stop text was met: the text ends before it.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
         self.pending.extend_from_slice(bytes);
         let before = self.text.len();
+        let mut characters = String::new();
         loop {
             match std::str::from_utf8(&self.pending) {
-                Ok(characters) => {
-                    self.text.push_str(characters);
+                Ok(valid) => {
+                    characters.push_str(valid);
                     self.pending.clear();
                     break;
                 }
                 Err(error) => {
                     let valid = error.valid_up_to();
-                    self.text.push_str(&String::from_utf8_lossy(&self.pending[..valid]));
+                    characters.push_str(&String::from_utf8_lossy(&self.pending[..valid]));
                     self.pending.drain(..valid + error.error_len().unwrap_or(0));
                     if error.error_len().is_none() {
                         // More bytes may complete the character.
                         break;
                     }
-                    self.text.push(char::REPLACEMENT_CHARACTER);
+                    characters.push(char::REPLACEMENT_CHARACTER);
                 }
             }
         }
+        let parts = self.thoughts.split(&characters);
+        self.add(parts);
         self.cut_at_stop(before)
+    }
+
+    fn add(&mut self, (thought, answer): (String, String)) {
+        self.thought.push_str(&thought);
+        self.text.push_str(&answer);
+    }
+
+    /// Whether the latest token was of the reasoning.
+    pub(crate) fn is_thinking(&self) -> bool {
+        self.thoughts.is_thinking()
+    }
+
+    /// The reasoning since the last call.
+    pub(crate) fn thought(&mut self) -> String {
+        std::mem::take(&mut self.thought)
     }
 
     fn cut_at_stop(&mut self, before: usize) -> bool {
@@ -58,7 +89,7 @@ impl Text {
         first.is_some()
     }
 
-    /// What can be handed on now: all but an end that may turn out to be a stop text.
+    /// The text that can be sent now: all but an end that may turn out to be a stop text.
     pub(crate) fn delta(&mut self) -> &str {
         let unsent = &self.text[self.sent..];
         let mut held = 0;
@@ -71,12 +102,15 @@ impl Text {
         self.take(held)
     }
 
-    /// What is left to be handed on at the end.
+    /// The text that is left to be sent at the end.
     pub(crate) fn rest(&mut self) -> &str {
         if !self.pending.is_empty() {
             self.pending.clear();
-            self.text.push(char::REPLACEMENT_CHARACTER);
+            let parts = self.thoughts.split(char::REPLACEMENT_CHARACTER.encode_utf8(&mut [0; 4]));
+            self.add(parts);
         }
+        let parts = self.thoughts.rest();
+        self.add(parts);
         self.take(0)
     }
 
@@ -100,7 +134,7 @@ mod tests {
 
     /// Deltas (the last is the rest), the whole text, and whether it was stopped.
     fn gathered(stops: &[&str], tokens: &[&[u8]]) -> (Vec<String>, String, bool) {
-        let mut text = Text::new(stops.iter().map(|&stop| stop.to_owned()).collect());
+        let mut text = Text::new("", stops.iter().map(|&stop| stop.to_owned()).collect());
         let mut deltas = Vec::new();
         let mut stopped = false;
         for token in tokens {

@@ -22,7 +22,7 @@ use crate::template::Template;
 /// On processors flash attention is quick for batches of 64 tokens and more alone.
 const NO_FLASH_ATTENTION: i32 = 0;
 
-/// What a backend was built with.
+/// The settings that a backend was built with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) context_tokens: u32,
@@ -36,7 +36,7 @@ pub(crate) struct Weights {
     pub(crate) model: LlamaModel,
     pub(crate) template: Template,
     pub(crate) settings: Settings,
-    /// What one more context takes.
+    /// Memory of one more context, in bytes.
     context_bytes: u64,
     /// llama.cpp notes something in the model while it makes a context.
     making: Mutex<()>,
@@ -93,7 +93,7 @@ impl Weights {
         })
     }
 
-    /// What turns schemas into constraints.
+    /// The factory that turns schemas into constraints.
     pub(crate) fn constraints(&self) -> Result<&ParserFactory, TaskError> {
         self.constraints.get_or_init(|| schema::factory(&self.model)).as_ref().ok_or_else(|| {
             TaskError::new(

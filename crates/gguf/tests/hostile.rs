@@ -43,7 +43,7 @@ fn loaded(file: &Path) -> &'static str {
     }
 }
 
-/// What came of a file in a process of its own: its last word, or the signal that ended it.
+/// The end of a file in a process of its own: its last word, or the signal that ended it.
 fn outcome(file: &Path) -> Result<String, i32> {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["child", "--exact", "--nocapture"])

@@ -20,7 +20,7 @@ use automation_assistant::{
 };
 use automation_assistant_otlp::{OtlpConfig, OtlpSink};
 
-/// A model that is overloaded at first, and tells its tokens.
+/// A model that is overloaded at first, and reports its tokens.
 struct Busy;
 
 impl AiBackend for Busy {

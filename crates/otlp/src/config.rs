@@ -11,7 +11,7 @@ use ureq::http::header::{HeaderName, HeaderValue};
 
 /// Where a collector listens by default.
 const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
-/// What follows a base address.
+/// The path after a base address.
 const TRACES_PATH: &str = "/v1/traces";
 /// Default bound on spans that wait to be sent.
 pub const DEFAULT_QUEUE_SPANS: usize = 4096;
@@ -114,7 +114,7 @@ impl OtlpConfig {
         self
     }
 
-    /// Allows to send headers or content over plain http to another host. Whoever is on the way
+    /// Allows to send headers or content over plain http to another host. Others on the path
     /// can read them. Defaults to `false`.
     pub fn allow_insecure_http(mut self, allow: bool) -> Self {
         self.allow_insecure_http = allow;
@@ -207,7 +207,7 @@ impl fmt::Debug for OtlpConfig {
     }
 }
 
-/// What a sink sends to, validated.
+/// A sink's destination, validated.
 pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) loopback: bool,

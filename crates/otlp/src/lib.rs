@@ -17,17 +17,17 @@
 //! # Ok::<(), automation_assistant::Error>(())
 //! ```
 //!
-//! # What is sent
+//! # Contents of the spans
 //!
-//! Of each task a span `chat MODEL` with the attributes of OpenTelemetry's GenAI conventions
-//! (provider, models asked for and answered, tokens, finish reason, conversation) and of ours
-//! (helper, task, attempts, time in the queue, cost); of each call to its backend a child,
-//! `backend_call`, with the HTTP status and the times of that call. A task that failed has
-//! `error.type`: the name of its [`ErrorKind`](automation_assistant::ErrorKind).
+//! Each task is a span `chat MODEL` with the attributes of OpenTelemetry's GenAI conventions
+//! (provider, requested and answering model, tokens, finish reason, conversation) and of this
+//! library (helper, task, attempts, time in the queue, cost). Each call to its backend is a child
+//! span, `backend_call`, with the call's HTTP status and times. A failed task has `error.type`:
+//! the name of its [`ErrorKind`](automation_assistant::ErrorKind).
 //!
-//! Prompts, contexts and answers are sent where [`OtlpConfig::content`] and the helper's
-//! [`trace`](automation_assistant::HelperConfig::trace) both allow it, by default nowhere. What a
-//! server said of a failure is never sent.
+//! Prompts, contexts and answers are sent only where [`OtlpConfig::content`] and the helper's
+//! [`trace`](automation_assistant::HelperConfig::trace) both allow it; neither does by default. A
+//! server's error text is never sent.
 //!
 //! # Bounds
 //!
@@ -37,13 +37,13 @@
 //!
 //! # Map
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
 //! | `names` | every name of a span or attribute |
 //! | `span` | events → spans |
 //! | `queue` | the bounded queue, and the counts |
 //! | `config` | settings and the environment |
-//! | `post` | one request, and what its response means |
+//! | `post` | one request, and its response's meaning |
 //! | `sink` | the observer, and the thread that sends |
 
 mod config;

@@ -43,7 +43,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Client {
     agent: Agent,
     target: Target,
-    /// What stands before and after the spans.
+    /// The text before and after the spans.
     frame: [String; 2],
 }
 
@@ -103,7 +103,7 @@ impl Client {
     }
 }
 
-/// What stands before and after the spans of a request.
+/// The text before and after the spans of a request.
 fn frame(service: &str) -> [String; 2] {
     let name = json!({ "key": names::SERVICE_NAME, "value": { "stringValue": service } });
     let resource = json!({ "attributes": [name] });

@@ -16,7 +16,7 @@ const FLUSH_AFTER: Duration = Duration::from_secs(2);
 pub struct OtlpStats {
     /// Sent: the collector has them.
     pub sent: u64,
-    /// Dropped: there was no room, the collector rejected them, or the sink was closed.
+    /// Dropped: the queue was full, the collector rejected them, or the sink was closed.
     pub dropped: u64,
     /// How often a span was sent again.
     pub retried: u64,
@@ -48,7 +48,7 @@ impl Queue {
         Self { spans: VecDeque::new(), spans_max, bytes_max, first_at: None, stats }
     }
 
-    /// Adds a span; the oldest make room for it, and one that never fits is dropped itself.
+    /// Adds a span; the oldest are dropped for it, and one that never fits is dropped itself.
     pub(crate) fn push(&mut self, span: Box<str>, now: Instant) {
         let bytes = memory(&span);
         self.stats.pending += 1;
@@ -93,7 +93,7 @@ impl Queue {
         self.stats.queue_bytes -= bytes;
         if self.spans.is_empty() {
             self.first_at = None;
-            // Room for thousands is not kept for the few that come as a rule.
+            // Capacity for thousands is not kept for the usual few.
             self.spans.shrink_to(BATCH_SPANS_MAX);
         }
         batch
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_make_room_in_number_and_in_bytes_and_are_counted() {
+    fn the_oldest_are_dropped_by_number_and_by_bytes_and_counted() {
         let now = Instant::now();
         let one = memory(&span(100));
         let mut queue = Queue::new(3, 10 * one);
         (0..5).for_each(|_| queue.push(span(100), now));
         assert_eq!((queue.stats.pending, queue.stats.dropped), (3, 2));
         queue.push(span(9 * one), now);
-        assert_eq!((queue.stats.pending, queue.stats.dropped), (1, 5), "no room for another");
+        assert_eq!((queue.stats.pending, queue.stats.dropped), (1, 5), "no space for another");
         queue.push(span(11 * one), now);
         assert_eq!((queue.stats.pending, queue.stats.dropped), (0, 7), "it never fits");
         assert_eq!(queue.stats.queue_bytes, 0);

@@ -30,7 +30,7 @@ const JOIN_GRACE: Duration = Duration::from_secs(1);
 ///
 /// One thread sends; it sleeps without a time-out while there is nothing to send. Spans go out
 /// 2 s after the first one, or when there are 512. While the collector cannot be reached they
-/// are kept, in bounded memory; spans without room are dropped and counted, and so are those
+/// are kept, in bounded memory; spans beyond the bound are dropped and counted, and so are those
 /// that the collector rejects. No task ever fails or waits for this.
 ///
 /// Cheap to clone; all clones are one sink. Dropping the last one sends what is left, for as
@@ -115,7 +115,7 @@ impl fmt::Debug for OtlpSink {
     }
 }
 
-/// What all handles share. Its drop is the close of the sink.
+/// The state that all handles share. Its drop closes the sink.
 struct CloseOnDrop {
     shared: Arc<Shared>,
     handle: Option<JoinHandle<()>>,
@@ -144,7 +144,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// What handles and the thread share.
+/// The state that handles and the thread share.
 struct Shared {
     state: Mutex<State>,
     /// There is something for the thread to do.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::names;
 
 /// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and its
-/// length is told.
+/// length is given.
 pub(crate) const CONTENT_BYTES_MAX: usize = 256 << 10;
 /// Longest text of any other attribute, in bytes; a longer one is cut. A server chooses the
 /// model's name that it answers with.
@@ -95,7 +95,7 @@ impl Attributes {
         self.count(names::REASONING_TOKENS, usage.reasoning_tokens);
     }
 
-    /// What every span tells of its helper and its end.
+    /// The attributes that every span has: its helper and its outcome.
     fn common(&mut self, event: &Event<'_>, task: TaskId) {
         self.text(names::TASK_ID, Some(&task.to_string()));
         self.text(names::HELPER_ID, event.helper_id().map(|id| id.to_string()).as_deref());

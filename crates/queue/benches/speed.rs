@@ -3,7 +3,11 @@
 //! ```sh
 //! cargo bench --bench speed -- embedded [FILE]
 //! cargo bench --features redis --bench speed -- redis URL [JOBS]
+//! cargo bench --features redis --bench speed -- floor URL [JOBS]
 //! ```
+//!
+//! `floor` compares one push, and one job finished, with the least that a server can do durably: a
+//! bare XADD of a record of the same size, by the same client on the same connection settings.
 //!
 //! `benches/peers/run` measures RQ, Celery and BullMQ on the same server, and this.
 
@@ -35,7 +39,11 @@ fn main() -> Result<()> {
         ["redis", url] => redis(url, 5_000),
         #[cfg(feature = "redis")]
         ["redis", url, jobs] => redis(url, jobs.parse()?),
-        _ => Err("usage: speed -- embedded [FILE] | redis URL [JOBS]".into()),
+        #[cfg(feature = "redis")]
+        ["floor", url] => floor::measure(url, SINGLE),
+        #[cfg(feature = "redis")]
+        ["floor", url, jobs] => floor::measure(url, jobs.parse()?),
+        _ => Err("usage: speed -- embedded [FILE] | redis URL [JOBS] | floor URL [JOBS]".into()),
     }
 }
 
@@ -49,6 +57,11 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
     let begun = Instant::now();
     let value = work()?;
     Ok((value, begun.elapsed()))
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 fn embedded(file: &Path) -> Result<()> {
@@ -67,10 +80,6 @@ fn embedded(file: &Path) -> Result<()> {
         pushes.push(timed(|| Ok(queue.push(job())?))?.1);
     }
     std::fs::remove_file(&beside)?;
-    let median = |times: &mut Vec<Duration>| {
-        times.sort_unstable();
-        times[times.len() / 2]
-    };
     let (write, push) = (median(&mut writes), median(&mut pushes));
     let mut out = std::io::stdout().lock();
     writeln!(
@@ -130,4 +139,101 @@ fn redis(url: &str, jobs: usize) -> Result<()> {
         queue.purge(Purge::Results)?;
     }
     Ok(())
+}
+
+/// One at a time: a push and a finished job beside a bare XADD.
+#[cfg(feature = "redis")]
+mod floor {
+    use std::io::Write;
+    use std::sync::mpsc::channel;
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::{Duration, Instant};
+
+    use automation_assistant::{
+        AiBackend, AutomationAssistantManager, CallContext, ErrorKind, HelperConfig, Reply,
+        TaskError,
+    };
+    use automation_assistant_queue::{Job, RedisConfig, Stop, Worker};
+
+    use super::{Result, median, timed};
+
+    /// Bytes of the record of a job that does nothing.
+    const RECORD_BYTES: usize = 330;
+
+    type Floor = Box<dyn FnMut() -> Result<()> + Send>;
+
+    /// A job that does nothing but take the floor's time, in turns with the queue's.
+    struct Times(Arc<Mutex<Taken>>);
+
+    struct Taken {
+        floor: Floor,
+        floors: Vec<Duration>,
+        /// From one job's end to the next one's begin.
+        between: Vec<Duration>,
+        ended: Option<Instant>,
+    }
+
+    impl AiBackend for Times {
+        fn name(&self) -> &str {
+            "Times"
+        }
+
+        fn process(&self, _call: &CallContext<'_>) -> std::result::Result<Reply, TaskError> {
+            let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(ended) = taken.ended {
+                taken.between.push(ended.elapsed());
+            }
+            let ((), took) = timed(&mut taken.floor)
+                .map_err(|error| TaskError::new(ErrorKind::InvalidRequest, error.to_string()))?;
+            taken.floors.push(took);
+            taken.ended = Some(Instant::now());
+            Ok(Reply::new("done"))
+        }
+    }
+
+    /// Takes all in turns, so that each sees the same machine; prints medians.
+    pub(super) fn measure(url: &str, jobs: usize) -> Result<()> {
+        let name = format!("floor-{}", std::process::id());
+        let queue = RedisConfig::new(url, name.as_str()).connect()?;
+        let mut bare = redis::Client::open(url)?.get_connection()?;
+        let stream = format!("{name}:bare");
+        let key = stream.clone();
+        let record = "x".repeat(RECORD_BYTES);
+        let mut xadd = move || -> Result<()> {
+            let mut add = redis::cmd("XADD");
+            Ok(add.arg(&key).arg("*").arg("record").arg(&record).exec(&mut bare)?)
+        };
+        let (mut adds, mut pushes) = (Vec::new(), Vec::new());
+        for _ in 0..jobs {
+            adds.push(timed(&mut xadd)?.1);
+            pushes.push(timed(|| Ok(queue.push(Job::new("do nothing"))?))?.1);
+        }
+        // The least of a job: its task on a thread of its own, and the server once.
+        let (there, inbox) = channel::<()>();
+        let (back, outbox) = channel();
+        std::thread::spawn(move || inbox.iter().try_for_each(|()| back.send(())));
+        let floor: Floor = Box::new(move || {
+            there.send(())?;
+            outbox.recv()?;
+            xadd()
+        });
+        let taken = Taken { floor, floors: Vec::new(), between: Vec::new(), ended: None };
+        let taken = Arc::new(Mutex::new(taken));
+        let manager = AutomationAssistantManager::new(1);
+        let helper = manager.spawn_helper_with(HelperConfig::local(), Times(taken.clone()))?;
+        Worker::new(&queue, &manager).helper(helper).until_empty().run(&Stop::new())?;
+        redis::cmd("DEL").arg(&stream).exec(&mut redis::Client::open(url)?.get_connection()?)?;
+        let mut taken = taken.lock().map_err(|_| "a task panicked")?;
+        let Taken { floors, between, .. } = &mut *taken;
+        let mut out = std::io::stdout().lock();
+        for (what, ours, least, floor) in [
+            ("one push", &mut pushes, "one bare XADD", &mut adds),
+            ("one job finished", between, "a bare XADD and two hand-overs", floors),
+        ] {
+            let (ours, floor) = (median(ours), median(floor));
+            let times = ours.as_secs_f64() / floor.as_secs_f64();
+            writeln!(out, "{least} {floor:?}, {what} {ours:?}: {times:.2} times")?;
+        }
+        Ok(())
+    }
 }

@@ -16,7 +16,7 @@ use common::{Args, exit, fleet, say};
 const USAGE: &str = "usage: fleet_push --redis URL --stream NAME --jobs N";
 /// Jobs pushed in one step.
 const STEP: u64 = 200;
-/// The bookmark that tells how far lines were printed.
+/// The bookmark of the last line that was printed.
 const PRINTED: &str = "fleet_push";
 
 fn main() {
@@ -50,7 +50,7 @@ fn push(queue: &JobQueue, jobs: u64) -> Result<(), automation_assistant_queue::E
 }
 
 fn job(n: u64) -> Job {
-    // Whoever kills workers to see what happens does not mean that the job is poison.
+    // A worker that is killed for a demonstration does not make the job poison.
     Job::new(format!("job number {n}")).key(key(n)).max_deliveries(u32::MAX)
 }
 

@@ -1,4 +1,4 @@
-//! What a fleet does just now: the queue's depth, its workers, its rates.
+//! A fleet as it works: the queue's depth, its workers, its rates.
 //!
 //! ```sh
 //! cargo run --release --features redis --example fleet_top -- \

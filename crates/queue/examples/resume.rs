@@ -36,7 +36,7 @@ fn run() -> Result<(), String> {
 }
 
 fn job(n: u64) -> Job {
-    // Whoever kills this does not mean that the job is poison.
+    // A kill of this program does not mean that the job is poison.
     Job::new(format!("job number {n}")).key(format!("job-{n}")).max_deliveries(u32::MAX)
 }
 

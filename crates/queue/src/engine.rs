@@ -1,4 +1,4 @@
-//! What a queue asks of its engine: a few calls, each of them atomic, durable when it returns,
+//! The calls of a queue to its engine: a few, each of them atomic, durable when it returns,
 //! and safe to repeat where its answer was lost.
 
 use std::fmt;
@@ -18,10 +18,8 @@ pub(crate) const LEASE_MAX: Duration = Duration::from_secs(86_400);
 pub(crate) const REASONS_MAX: usize = 8;
 /// Longest reason, in bytes.
 pub(crate) const REASON_BYTES_MAX: usize = 256;
-/// After so many takes in a row from higher lanes, one from the lowest that waits (the core's
-/// rule for a helper's queue).
-#[cfg(feature = "embedded")]
-pub(crate) const TAKES_BEFORE_LOWEST: u64 = 8;
+/// Bytes of records after which an answer to a worker gets no further job.
+pub(crate) const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// A place that keeps jobs.
 pub(crate) trait Engine: Send + Sync + fmt::Debug {
@@ -46,10 +44,10 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
     /// Makes a dead job wait again, as if it had never been delivered.
     fn retry_dead(&self, id: JobId) -> Result<bool, Error>;
 
-    /// Drops some of these; tells how many. Called until it gives 0.
+    /// Drops some of these; gives how many. Called until it gives 0.
     fn purge(&self, what: Purge) -> Result<u64, Error>;
 
-    /// What the queue holds.
+    /// Counts of the queue.
     fn stats(&self) -> Result<QueueStats, Error>;
 
     /// Outcomes that were to be reported and whose worker is gone; they are now this worker's.
@@ -61,8 +59,11 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
     /// Keeps a number under a name.
     fn set_bookmark(&self, name: &str, value: u64) -> Result<(), Error>;
 
-    /// Sleeps until there may be work, at most this long.
-    fn wait_for_work(&self, timeout: Duration);
+    /// Sleeps until there may be work or [`wake`](Self::wake) is called, at most this long.
+    fn wait_for_work(&self, worker: &str, timeout: Duration) -> Result<(), Error>;
+
+    /// Ends this worker's [`wait_for_work`](Self::wait_for_work), now or when it begins.
+    fn wake(&self, worker: &str) -> Result<(), Error>;
 
     /// Sleeps until the job may have ended, at most this long.
     fn wait_for_outcome(&self, id: JobId, timeout: Duration);
@@ -100,7 +101,7 @@ pub(crate) const fn lane(priority: Priority) -> u8 {
     }
 }
 
-/// What became of one pushed job.
+/// The result of pushing one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pushed {
@@ -125,14 +126,14 @@ pub(crate) struct Exchange<'a> {
     pub(crate) want: usize,
     /// Tools it offers.
     pub(crate) tools: &'a [String],
-    /// What to do about jobs that are the worker's by name and not in `held`.
+    /// How to treat jobs that are the worker's by name and not in `held`.
     #[cfg_attr(not(feature = "redis"), allow(dead_code))]
     pub(crate) recover: Recover,
     /// Whether outcomes are to be kept for reporting.
     pub(crate) report: bool,
 }
 
-/// What to do about jobs that are a worker's by name, but which it does not know.
+/// How to treat jobs that are a worker's by name, but which it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recover {
     /// Nothing.
@@ -169,14 +170,14 @@ pub(crate) enum How {
     HandBack,
 }
 
-/// What became of a lease's end.
+/// The result of a lease's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The outcome is recorded.
     Recorded,
     /// It was recorded before, and another worker reported it meanwhile.
     #[cfg_attr(not(feature = "redis"), allow(dead_code))]
-    Told,
+    ReportedElsewhere,
     /// The job waits again.
     Requeued,
     /// The job is on the dead list.
@@ -187,7 +188,7 @@ pub(crate) enum Ended {
     Fenced,
 }
 
-/// What became of a renewal.
+/// The result of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Renewed {
     /// The lease goes on.
@@ -216,6 +217,8 @@ pub(crate) struct Exchanged {
     /// One for each of `held`.
     pub(crate) held: Vec<Renewed>,
     pub(crate) jobs: Vec<Delivery>,
+    /// Whether more jobs may wait, which the answer's bytes did not admit.
+    pub(crate) more: bool,
     /// Leases of others found to have ended: their jobs went back to wait, or to the dead list.
     pub(crate) lapsed: Lapsed,
     /// Jobs waiting or leased.
@@ -233,12 +236,12 @@ pub(crate) struct Lapsed {
     pub(crate) dead: u64,
 }
 
-/// What came of a cancellation.
+/// The result of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cancelled {
     /// The job waited and is canceled.
     Now,
-    /// A worker has the job and will be told.
+    /// A worker has the job; its next renewal is answered with the wish.
     Asked,
     /// The job had ended.
     TooLate,
@@ -246,7 +249,7 @@ pub(crate) enum Cancelled {
     Unknown,
 }
 
-/// What [`JobQueue::purge`](crate::JobQueue::purge) drops.
+/// The jobs that [`JobQueue::purge`](crate::JobQueue::purge) drops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Purge {

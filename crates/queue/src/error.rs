@@ -1,4 +1,4 @@
-//! What a call of the queue can refuse.
+//! The errors of a queue's calls.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,11 +14,11 @@ pub enum Error {
     InvalidJob(String),
     /// The configuration cannot work as it is; the text says why and what to do.
     InvalidConfig(String),
-    /// No room for the job: too many jobs or bytes, or a server out of memory. Nothing of this
+    /// A bound is reached: too many jobs or bytes, or a server out of memory. Nothing of this
     /// call, or of this part of a large [`push_all`](crate::JobQueue::push_all), was pushed.
     Full(String),
     /// The queue has no record of this job: it never had, or its outcome was dropped for its
-    /// age or to make room.
+    /// age, or for newer ones.
     UnknownJob(JobId),
     /// The wait ended before the job did; the job goes on.
     WaitTimedOut {
@@ -43,21 +43,21 @@ pub enum Error {
     Storage {
         /// The file.
         path: PathBuf,
-        /// What was tried, and what came of it.
+        /// The step that was tried, and its failure.
         what: String,
     },
     /// The server could not be reached, or the connection broke. Trying again may help.
     Unreachable {
         /// Host and port, without credentials.
         server: String,
-        /// What came of it.
+        /// Its failure.
         what: String,
     },
     /// The server refused: the password, a permission, a read-only replica.
     Refused {
         /// Host and port, without credentials.
         server: String,
-        /// What it refused, and what to do.
+        /// The refused step, and the remedy.
         what: String,
     },
     /// A record in the queue is damaged, or larger than it may be.

@@ -136,7 +136,7 @@ impl Job {
     }
 
     /// Which jobs go first. After eight from higher lanes one is taken from the lowest that
-    /// waits. Defaults to [`Priority::Normal`].
+    /// waits; every eighth of those from the lane between. Defaults to [`Priority::Normal`].
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
@@ -191,7 +191,7 @@ impl Job {
         self
     }
 
-    /// What the job asks, without bounds of any helper, which checks it again.
+    /// Checks the job, without the bounds of any helper, which checks it again.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let no = |why: &str| Err(Error::InvalidJob(why.to_owned()));
         if self.prompt.trim().is_empty() {
@@ -212,6 +212,13 @@ impl Job {
             return no("a timeout of zero leaves no time to run: leave it out");
         }
         Ok(())
+    }
+
+    /// Whether a record of the job, once validated, may turn out to be none that can be read: by
+    /// values that nest, or a time beyond the calendar's.
+    pub(crate) fn may_be_unreadable(&self) -> bool {
+        let values = self.context.is_empty() && self.parameters.is_empty() && self.schema.is_none();
+        !values || self.deadline.is_some()
     }
 
     /// The names of the tools, sorted, each once.

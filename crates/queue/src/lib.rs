@@ -65,6 +65,9 @@
 #![doc = ""]
 #![doc = include_str!("../DESIGN.md")]
 
+// On docs.rs, items say which feature they need.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(not(any(feature = "embedded", feature = "redis")))]
 compile_error!("a queue needs an engine: choose the feature `embedded` or `redis`");
 

@@ -8,8 +8,9 @@ use crate::error::Error;
 pub const DEFAULT_MAX_JOBS: u64 = 100_000;
 /// Default bound on the bytes of all records: 256 MiB.
 pub const DEFAULT_MAX_BYTES: u64 = 256 << 20;
-/// Default bound on one job's record: 1 MiB. Images count with a third more than their bytes.
-pub const DEFAULT_MAX_JOB_BYTES: usize = 1 << 20;
+/// Default bound on one job's record: 8 MiB. Images count with a third more than their bytes: it
+/// admits one of the 5 MiB that a helper takes by default.
+pub const DEFAULT_MAX_JOB_BYTES: usize = 8 << 20;
 /// Default bound on one outcome's record: 1 MiB.
 pub const DEFAULT_MAX_RESULT_BYTES: usize = 1 << 20;
 /// Default bound on kept outcomes.
@@ -65,7 +66,9 @@ impl Limits {
     }
 
     /// Longest record of a job, in bytes. A longer one is refused when pushed, and goes to the
-    /// dead list unread where it is found in a queue. Defaults to [`DEFAULT_MAX_JOB_BYTES`].
+    /// dead list unread where it is found in a queue. A push holds about four times the record
+    /// while it runs, a worker twice the record of each job that runs; one answer of a queue to a
+    /// worker holds at most this and 8 MiB. Defaults to [`DEFAULT_MAX_JOB_BYTES`].
     pub fn max_job_bytes(mut self, bytes: usize) -> Self {
         self.max_job_bytes = bytes;
         self

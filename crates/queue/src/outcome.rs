@@ -1,4 +1,4 @@
-//! What came of a job.
+//! The outcome of a job.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::id::JobId;
 use crate::record::{OUTCOME_TYPE, count, envelope, number, open, text};
 use crate::state::JobState;
 
-/// What came of a job: the one outcome that was recorded for it. `Debug` shows lengths, never
+/// The outcome of a job: the one that was recorded for it. `Debug` shows lengths, never
 /// the texts.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
@@ -29,7 +29,7 @@ pub struct JobOutcome {
     pub error: Option<JobError>,
     /// The model that answered, where known.
     pub model: Option<String>,
-    /// Tokens used, where told.
+    /// Tokens used, where the provider reports them.
     pub usage: Option<Usage>,
     /// Why the model stopped, in the OpenAI protocol's spelling, where known.
     pub finish_reason: Option<String>,
@@ -52,9 +52,9 @@ pub struct JobError {
     /// The kind, as [`ErrorKind::as_str`](automation_assistant::ErrorKind::as_str) spells it;
     /// `dead` for a job on the dead list.
     pub kind: String,
-    /// What happened and what to do, in our own words.
+    /// The failure and its remedy, in our own words.
     pub message: String,
-    /// What the provider said, if it said anything.
+    /// The provider's own message, if it sent one.
     pub detail: Option<String>,
     /// The HTTP status, where a server answered.
     pub status: Option<u16>,
@@ -101,7 +101,7 @@ impl fmt::Display for JobError {
     }
 }
 
-/// Without the partial answer, of which only the length is told.
+/// Without the partial answer, of which only the length is shown.
 impl fmt::Debug for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobError")
@@ -134,7 +134,7 @@ impl JobOutcome {
         }
     }
 
-    /// What a finished task tells.
+    /// The outcome of a finished task.
     pub(crate) fn of_task(id: JobId, task: &Task) -> Self {
         let (state, error) = match &task.error {
             None => (JobState::Completed, None),

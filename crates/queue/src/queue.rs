@@ -20,6 +20,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Jobs or bytes handed to the engine in one step of a [`JobQueue::push_all`].
 const STEP_JOBS: usize = 1_000;
 const STEP_BYTES: usize = 1 << 20;
+/// Pauses between two tries of a call while the server is away: from, to.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_LAST: Duration = Duration::from_millis(500);
 /// Longest name of a bookmark, in bytes.
 const BOOKMARK_NAME_BYTES_MAX: usize = 128;
 
@@ -54,12 +57,14 @@ pub struct JobQueue {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) limits: Limits,
     pub(crate) events: Events,
+    /// For how long a call is tried again while the server is away.
+    pub(crate) retry_for: Duration,
 }
 
 impl JobQueue {
     /// Opens a queue's file, or makes one (its folder must be there), with the default
     /// [`Limits`]. A new file can be read by its owner alone. Jobs that an earlier process was
-    /// at work on wait again.
+    /// running wait again.
     ///
     /// # Errors
     ///
@@ -82,7 +87,22 @@ impl JobQueue {
     }
 
     pub(crate) fn over(engine: Arc<dyn Engine>, limits: Limits) -> Self {
-        Self { engine, limits, events: Events::none() }
+        Self { engine, limits, events: Events::none(), retry_for: Duration::ZERO }
+    }
+
+    /// Makes a call; tries again while the server is away. Every call may be repeated.
+    fn call<T>(&self, call: impl Fn(&dyn Engine) -> Result<T, Error>) -> Result<T, Error> {
+        let begun = Instant::now();
+        let mut pause = PAUSE_FIRST;
+        loop {
+            match call(&*self.engine) {
+                Err(Error::Unreachable { .. }) if begun.elapsed() + pause < self.retry_for => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(PAUSE_LAST);
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Reports pushed jobs to this audit file; a [`Worker`](crate::Worker) of this handle
@@ -97,7 +117,7 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidJob`]; [`Error::Full`]; what the storage or the server says. After a
+    /// [`Error::InvalidJob`]; [`Error::Full`]; the error of the storage or the server. After a
     /// failure of these two the job may be there or not: push it again with the same
     /// [`key`](Job::key).
     pub fn push(&self, job: impl Into<Job>) -> Result<JobId, Error> {
@@ -130,7 +150,7 @@ impl JobQueue {
             };
             let len = rest.iter().take(STEP_JOBS).take_while(fits).count().max(1);
             let (step, later) = rest.split_at(len);
-            let done = self.engine.push(step)?;
+            let done = self.call(|engine| engine.push(step))?;
             self.events.pushed(done.iter().filter(|job| job.is_new).count() as u64);
             pushed.extend(done);
             rest = later;
@@ -144,14 +164,16 @@ impl JobQueue {
         let record = record::write_job(id, pushed_ms, job);
         if record.len() > self.limits.max_job_bytes {
             return Err(Error::InvalidJob(format!(
-                "the job takes {} bytes as a record, the queue takes {}: shorten it, or raise \
-                 max_job_bytes",
+                "the job takes {} bytes as a record (images take a third more than their own \
+                 bytes), the queue takes {}: shorten it, or raise Limits::max_job_bytes",
                 record.len(),
                 self.limits.max_job_bytes
             )));
         }
-        // What cannot be read back (nested too deep, say) is not accepted.
-        record::read_job(&record).map_err(Error::InvalidJob)?;
+        // A record that cannot be read back (nested too deep, say) is not accepted.
+        if job.may_be_unreadable() {
+            record::read_job(&record).map_err(Error::InvalidJob)?;
+        }
         Ok(Prepared {
             id,
             key: job.key.clone(),
@@ -167,26 +189,26 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// What the storage or the server says.
+    /// The error of the storage or the server.
     pub fn status(&self, id: JobId) -> Result<Option<JobStatus>, Error> {
-        self.engine.status(id)
+        self.call(|engine| engine.status(id))
     }
 
-    /// What came of a job; `None` while it waits or runs. A job on the dead list gives a
+    /// The outcome of a job; `None` while it waits or runs. A job on the dead list gives a
     /// failure of kind `dead`.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownJob`]; [`Error::BadRecord`]; what the storage or the server says.
+    /// [`Error::UnknownJob`]; [`Error::BadRecord`]; the error of the storage or the server.
     pub fn result(&self, id: JobId) -> Result<Option<JobOutcome>, Error> {
-        let status = self.engine.status(id)?.ok_or(Error::UnknownJob(id))?;
+        let status = self.status(id)?.ok_or(Error::UnknownJob(id))?;
         if !status.state.is_final() {
             return Ok(None);
         }
         if status.dead {
             return Ok(Some(dead_outcome(&status)));
         }
-        let record = self.engine.outcome(id)?.ok_or(Error::UnknownJob(id))?;
+        let record = self.call(|engine| engine.outcome(id))?.ok_or(Error::UnknownJob(id))?;
         JobOutcome::read(&record).map(Some).map_err(Error::BadRecord)
     }
 
@@ -196,12 +218,12 @@ impl JobQueue {
     ///
     /// [`Error::WaitTimedOut`]; otherwise as [`result`](Self::result).
     pub fn wait(&self, id: JobId, timeout: Duration) -> Result<JobOutcome, Error> {
-        let until = Instant::now() + timeout;
+        let begun = Instant::now();
         loop {
             if let Some(outcome) = self.result(id)? {
                 return Ok(outcome);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = timeout.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return Err(Error::WaitTimedOut { waited: timeout });
             }
@@ -210,19 +232,20 @@ impl JobQueue {
     }
 
     /// Cancels a job: one that waits ends at once; one that a worker has, when the worker
-    /// hears of it, within a third of its lease. `false` if the job has ended. A task that
-    /// completes before it hears of the cancellation stays completed.
+    /// renews its lease, within a third of it. `false` if the job has ended. A task that
+    /// completes before that stays completed.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownJob`]; what the storage or the server says.
+    /// [`Error::UnknownJob`]; the error of the storage or the server.
     pub fn cancel(&self, id: JobId) -> Result<bool, Error> {
-        let status = self.engine.status(id)?.ok_or(Error::UnknownJob(id))?;
+        let status = self.status(id)?.ok_or(Error::UnknownJob(id))?;
         let mut outcome = JobOutcome::without_result(id, JobState::Canceled, None);
         outcome.key = status.key;
         outcome.attempt = status.attempt;
         outcome.worker = status.worker.unwrap_or_default();
-        match self.engine.cancel(id, &outcome.write())? {
+        let record = outcome.write();
+        match self.call(|engine| engine.cancel(id, &record))? {
             Cancelled::Now | Cancelled::Asked => Ok(true),
             Cancelled::TooLate => Ok(false),
             Cancelled::Unknown => Err(Error::UnknownJob(id)),
@@ -233,9 +256,9 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// What the storage or the server says.
+    /// The error of the storage or the server.
     pub fn dead(&self, limit: usize) -> Result<Vec<JobStatus>, Error> {
-        self.engine.dead(limit)
+        self.call(|engine| engine.dead(limit))
     }
 
     /// Takes a job off the dead list: it waits again, with all its deliveries before it.
@@ -243,34 +266,34 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// What the storage or the server says.
+    /// The error of the storage or the server.
     pub fn retry_dead(&self, id: JobId) -> Result<bool, Error> {
-        self.engine.retry_dead(id)
+        self.call(|engine| engine.retry_dead(id))
     }
 
-    /// Drops all outcomes, dead jobs or waiting jobs, with their records and keys; tells how
+    /// Drops all outcomes, dead jobs or waiting jobs, with their records and keys; gives how
     /// many.
     ///
     /// # Errors
     ///
-    /// What the storage or the server says; what was dropped until then stays dropped.
+    /// The error of the storage or the server; what was dropped until then stays dropped.
     pub fn purge(&self, what: Purge) -> Result<u64, Error> {
         let mut all = 0;
         loop {
-            match self.engine.purge(what)? {
+            match self.call(|engine| engine.purge(what))? {
                 0 => return Ok(all),
                 dropped => all += dropped,
             }
         }
     }
 
-    /// What the queue holds.
+    /// Counts of the queue.
     ///
     /// # Errors
     ///
-    /// What the storage or the server says.
+    /// The error of the storage or the server.
     pub fn stats(&self) -> Result<QueueStats, Error> {
-        self.engine.stats()
+        self.call(|engine| engine.stats())
     }
 
     /// The number kept in the queue under this name; 0 where there is none. For producers that
@@ -278,11 +301,11 @@ impl JobQueue {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidConfig`] for an empty name or one of more than 128 bytes; what the
-    /// storage or the server says.
+    /// [`Error::InvalidConfig`] for an empty name or one of more than 128 bytes; the error
+    /// of the storage or the server.
     pub fn bookmark(&self, name: &str) -> Result<u64, Error> {
         check_bookmark(name)?;
-        self.engine.bookmark(name)
+        self.call(|engine| engine.bookmark(name))
     }
 
     /// Keeps a number in the queue under this name; durable as a pushed job is.
@@ -292,7 +315,7 @@ impl JobQueue {
     /// As [`bookmark`](Self::bookmark).
     pub fn set_bookmark(&self, name: &str, value: u64) -> Result<(), Error> {
         check_bookmark(name)?;
-        self.engine.set_bookmark(name, value)
+        self.call(|engine| engine.set_bookmark(name, value))
     }
 }
 

@@ -2,7 +2,7 @@
 //! documentation; `tests/golden` holds one of each.
 //!
 //! A reader ignores members it does not know, and takes the default for those that are
-//! missing. What would change the meaning of a job for an older worker gets a new `type`.
+//! missing. A change of a job's meaning for an older worker gets a new `type`.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(crate) fn envelope(kind: &str, id: &str, at_ms: u64, data: Value) -> Map<Str
 
 /// Opens an envelope of this type: its `data`, and its `time` in milliseconds.
 pub(crate) fn open(kind: &str, bytes: &[u8]) -> Result<(Map<String, Value>, Envelope), String> {
-    // serde's own message can quote the text: only the place is told.
+    // serde's own message can quote the text: only the place is given.
     let value: Value = serde_json::from_slice(bytes).map_err(|fault| {
         format!("the record is not JSON (line {}, column {})", fault.line(), fault.column())
     })?;
@@ -58,7 +58,7 @@ pub(crate) fn open(kind: &str, bytes: &[u8]) -> Result<(Map<String, Value>, Enve
     }
 }
 
-/// What else an envelope tells.
+/// The rest of an envelope.
 pub(crate) struct Envelope {
     pub(crate) at_ms: u64,
     pub(crate) subject: Option<String>,

@@ -99,7 +99,7 @@ impl Events {
     }
 }
 
-/// What an audit file tells of jobs: the section "Jobs", beside the core's
+/// The jobs of an audit file: the section "Jobs", beside the core's
 /// [`Debrief`](automation_assistant::Debrief) of the same file.
 ///
 /// ```
@@ -148,7 +148,7 @@ impl JobReport {
     ///
     /// # Errors
     ///
-    /// What the reader says.
+    /// The reader's error.
     pub fn from_reader(reader: impl Read) -> std::io::Result<Self> {
         let mut reader = BufReader::new(reader);
         let (mut report, mut line) = (Self::default(), Vec::new());

@@ -16,7 +16,7 @@ pub enum JobState {
     Working,
     /// It has an answer.
     Completed,
-    /// It has none and will get none; [`JobStatus::dead`] tells whether it is on the dead list.
+    /// It has none and will get none; [`JobStatus::dead`] says whether it is on the dead list.
     Failed,
     /// It was cancelled.
     Canceled,
@@ -87,7 +87,7 @@ pub struct JobStatus {
     pub reasons: Vec<String>,
 }
 
-/// What the queue holds.
+/// Counts of a queue.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct QueueStats {
@@ -109,7 +109,7 @@ pub struct QueueStats {
     pub redelivered: u64,
     /// Outcomes refused so far because their worker no longer had the lease.
     pub fenced: u64,
-    /// Outcomes dropped so far, for their age or to make room.
+    /// Outcomes dropped so far, for their age, or for newer ones.
     pub results_dropped: u64,
     /// Workers that called within their lease, and the jobs they have.
     pub workers: Vec<WorkerStats>,

@@ -1,4 +1,4 @@
-//! Whether a difference can be chance: how probable one at least as large is if nothing changed
+//! The probability of a difference at least as large as the one observed if nothing changed
 //! and every count is independent of the others.
 
 use std::f64::consts::PI;
@@ -10,7 +10,7 @@ pub(super) struct Proportion {
     pub(super) whole: u64,
 }
 
-/// Wholes smaller than this tell nothing.
+/// Totals below this are not compared.
 const WHOLE_MIN: u64 = 5;
 
 /// From this expected count on in each of the four cells, the normal distribution stands in for
@@ -20,11 +20,11 @@ const EXPECTED_MIN: f64 = 50.0;
 /// Fewer values on a side are too few for the rank test's normal distribution.
 const RANKED_MIN: u64 = 8;
 
-/// What rounding may add to the probability of an equally probable table.
+/// The most that rounding adds to the probability of an equally probable table.
 const EQUAL_WITHIN: f64 = 1e-7;
 
 /// The probability of two shares so far apart: Fisher's exact test where some expected count is
-/// small, a z-test elsewhere. Nothing where there are too few.
+/// small, a z-test elsewhere. `None` where there are too few.
 pub(super) fn shares(before: Proportion, after: Proportion) -> Option<f64> {
     if before.whole.min(after.whole) < WHOLE_MIN {
         return None;
@@ -51,7 +51,7 @@ fn fisher(before: Proportion, after: Proportion) -> f64 {
     let whole = before.whole + after.whole;
     let mut part = before.part + after.part;
     let mut found = before.part;
-    // What failed, or what did not: the rarer has fewer tables.
+    // The failures or the successes: the rarer have fewer tables.
     if part > whole - part {
         part = whole - part;
         found = before.whole - before.part;
@@ -67,7 +67,7 @@ fn fisher(before: Proportion, after: Proportion) -> f64 {
 
 /// The probability that values of two groups differ so much in their ranks (Mann and Whitney's
 /// test, corrected for ties). The groups are counts by bucket; `repeats` is how many counts
-/// each independent value makes. Nothing where there are too few.
+/// each independent value makes. `None` where there are too few.
 pub(super) fn ranks(before: &[u64], after: &[u64], repeats: f64) -> Option<f64> {
     let (count, other) = (before.iter().sum::<u64>(), after.iter().sum::<u64>());
     if count.min(other) < RANKED_MIN {

@@ -1,4 +1,4 @@
-//! What changed between two reports, and whether it can be chance.
+//! The differences between two reports, and whether they can be chance.
 
 mod chance;
 mod text;
@@ -17,23 +17,23 @@ const NO_CHANCE_BELOW: f64 = 0.01;
 /// From here on a difference is called chance; between the two nothing is said.
 const CHANCE_FROM: f64 = 0.05;
 
-/// What changed from one report to another. Made by [`Debrief::compare`].
+/// The differences between two reports. [`Debrief::compare`] creates it.
 ///
 /// `Display` prints it for a console; [`to_markdown`](Self::to_markdown) and
 /// [`to_html`](Self::to_html) have the same content.
 ///
 /// Shares (of failed tasks, say) are compared by Fisher's exact test or, where counts are large,
-/// a z-test; latencies by Mann and Whitney's rank test. A difference is no chance where the
-/// test gives it a probability below 1 %, chance from 5 % on, and unclear between. The tests
-/// take calls as independent of each other. Failures that come in bursts are not: a small
-/// probability then says less than it seems to.
+/// a z-test; latencies by Mann and Whitney's rank test. A difference is called "not chance" where
+/// its probability is below 1 %, "can be chance" from 5 % on, and "unclear" between. The tests
+/// assume that calls are independent of each other. Failures in bursts are not: a small
+/// probability then means less than it seems to.
 #[derive(Debug, Clone)]
 pub struct Comparison {
     pub(super) health: [Health; 2],
     pub(super) groups: Vec<Group>,
 }
 
-/// What changed about one subject.
+/// The differences of one subject.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     pub(super) title: String,
@@ -46,12 +46,12 @@ pub(super) struct Change {
     pub(super) what: String,
     pub(super) before: String,
     pub(super) after: String,
-    /// How the later number stands to the earlier one; nothing where one is missing.
+    /// The later number compared with the earlier one; `None` where one is missing.
     pub(super) direction: Option<Ordering>,
     pub(super) verdict: ChanceVerdict,
 }
 
-/// What a test says of a difference.
+/// The result of a test of a difference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum ChanceVerdict {
     /// There is no test for it.
@@ -77,7 +77,7 @@ impl fmt::Display for ChanceVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, p) = match self {
             Self::Untested => return Ok(()),
-            Self::TooFew => return f.write_str("too few to tell"),
+            Self::TooFew => return f.write_str("too few to compare"),
             Self::Chance(p) => ("can be chance", p),
             Self::Unclear(p) => ("unclear", p),
             Self::NoChance(p) => ("not chance", p),
@@ -90,7 +90,7 @@ impl fmt::Display for ChanceVerdict {
 }
 
 impl Comparison {
-    /// Whether some tested difference is no chance.
+    /// Whether at least one tested difference has a probability below 1 %.
     pub fn differs(&self) -> bool {
         self.count(|verdict| matches!(verdict, ChanceVerdict::NoChance(_))) > 0
     }
@@ -100,7 +100,7 @@ impl Comparison {
         text::markdown(self)
     }
 
-    /// The comparison as one HTML page, as [`Debrief::to_html`] makes it.
+    /// The comparison as one HTML page, in the form of [`Debrief::to_html`].
     pub fn to_html(&self) -> String {
         html::comparison(self)
     }
@@ -168,7 +168,7 @@ fn backend(before: &BackendStats, after: &BackendStats) -> Vec<Change> {
     changes.extend(tested("Calls failed", failed(before.attempts), failed(after.attempts)));
     let (slower, faster) = (before.latency.buckets(), after.latency.buckets());
     if before.latency.count() > 0 && after.latency.count() > 0 {
-        // Each task is counted with its calls: their times are one fact, counted more than once.
+        // Each task is counted with its calls: one duration, counted more than once.
         let repeats = before.repeats().max(after.repeats());
         let mut times = |what: &str, percentile: fn(&BackendStats) -> f64, verdict| {
             let numbers = [percentile(before), percentile(after)];
@@ -180,7 +180,7 @@ fn backend(before: &BackendStats, after: &BackendStats) -> Vec<Change> {
     }
     let per_call = |stats: &BackendStats| {
         let tokens = stats.tokens.prompt as f64 + stats.tokens.completion as f64;
-        tokens / stats.tokens.told as f64
+        tokens / stats.tokens.reported as f64
     };
     let tokens = [per_call(before), per_call(after)];
     if tokens.iter().all(|tokens| tokens.is_finite()) {
@@ -243,7 +243,7 @@ fn counts(what: &str, before: u64, after: u64) -> Change {
     change(what, [before as f64, after as f64], texts, ChanceVerdict::Untested)
 }
 
-/// The change of a share; nothing where there is nothing on both sides.
+/// The change of a share; `None` where both sides have no events.
 fn tested(what: &str, before: Proportion, after: Proportion) -> Option<Change> {
     let rate = |share: Proportion| share.part as f64 / (share.whole as f64).max(1.0);
     let text = |share: Proportion| match share.whole {

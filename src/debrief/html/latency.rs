@@ -102,7 +102,7 @@ fn distribution(stats: &BackendStats, scale: &Scale, page: &mut Page) {
     let most = columns.iter().map(|column| column.count).max().unwrap_or(1).max(1);
     let mut path = String::new();
     for column in &columns {
-        // What is there is seen.
+        // A count above zero stays visible.
         let size = (u128::from(column.count) * u128::from(HEIGHT)).div_ceil(u128::from(most));
         let (x, top) = (column.place - scale.first, u128::from(HEIGHT) - size);
         let _ = write!(path, "M{x} {HEIGHT}V{top}h1V{HEIGHT}z");
@@ -204,7 +204,7 @@ fn table(debrief: &Debrief, page: &mut Page) {
     page.table("", "Events, failures and latencies of each backend", &heads, &rows);
 }
 
-/// What the distributions show, as numbers.
+/// The distributions as numbers.
 fn ranges(cards: &[&BackendStats], page: &mut Page) {
     let mut rows = Vec::new();
     for stats in cards {
@@ -226,7 +226,7 @@ const PARTS: [BarPart; 5] = [
     ("back-off before a call", "backoff", |stats| stats.spent.back_off),
     ("to the first byte", "first", |stats| stats.spent.first_byte),
     ("rest of the reply", "rest", |stats| stats.spent.rest),
-    ("calls that tell no first byte", "whole", |stats| stats.spent.whole),
+    ("calls without a first-byte time", "whole", |stats| stats.spent.whole),
 ];
 
 /// A sum of times; lines may hold any number.
@@ -236,8 +236,8 @@ fn sum(stats: &BackendStats) -> f64 {
 
 pub(super) fn where_time_went(debrief: &Debrief, page: &mut Page) {
     let cards: Vec<_> = busiest(debrief).into_iter().filter(|stats| sum(stats) > 0.0).collect();
-    let asleep = debrief.times.iter().find(|part| part.key == "suspended_ms");
-    if cards.is_empty() && asleep.is_none() {
+    let suspended = debrief.times.iter().find(|part| part.key == "suspended_ms");
+    if cards.is_empty() && suspended.is_none() {
         return;
     }
     page.heading("Where the time went");
@@ -256,10 +256,10 @@ pub(super) fn where_time_went(debrief: &Debrief, page: &mut Page) {
         cards.iter().for_each(|stats| stacked(stats, page));
         time_table(&cards, &used, page);
     }
-    if let Some(asleep) = asleep {
-        let all = time(asleep.total_ms);
-        let how_often = times(asleep.count);
-        let text = format!("The device was asleep {how_often} during tasks, {all} in all.");
+    if let Some(suspended) = suspended {
+        let all = time(suspended.total_ms);
+        let how_often = times(suspended.count);
+        let text = format!("The device was suspended {how_often} during tasks, {all} in all.");
         page.paragraph("", text);
     }
 }

@@ -13,7 +13,7 @@ const NANO_PER_MICRO: u64 = 1_000;
 
 pub(super) fn tokens_and_cost(debrief: &Debrief, page: &mut Page) {
     let counts = &debrief.counts;
-    if counts.tokens.told == 0 && counts.costs.priced == 0 {
+    if counts.tokens.reported == 0 && counts.costs.priced == 0 {
         return;
     }
     page.heading("Tokens and cost by model");
@@ -25,7 +25,7 @@ pub(super) fn tokens_and_cost(debrief: &Debrief, page: &mut Page) {
     );
     let row = |name: String, tokens: &Tokens, costs: &Costs| {
         let cost = if costs.priced == 0 { "–".to_owned() } else { money(costs.nano) };
-        let counts = [tokens.prompt, tokens.completion, tokens.told, tokens.missing];
+        let counts = [tokens.prompt, tokens.completion, tokens.reported, tokens.missing];
         let tasks = [costs.priced, costs.unpriced, costs.usage_missing];
         let cells = counts.map(count).into_iter().chain([cost]).chain(tasks.map(count));
         std::iter::once(name).chain(cells).collect::<Vec<_>>()
@@ -139,10 +139,7 @@ pub(super) fn on_the_way(debrief: &Debrief, page: &mut Page) {
     }
     if counts.results_dropped > 0 {
         let results = plural(counts.results_dropped, "result");
-        page.paragraph(
-            "",
-            format_args!("{results} made room for newer ones before anybody read them."),
-        );
+        page.paragraph("", format_args!("{results} dropped for newer ones before being read."));
     }
     if counts.unjoined > 0 {
         let threads = plural(counts.unjoined, "thread");

@@ -1,7 +1,7 @@
 //! The report as one page: inline style and pictures, no script, nothing fetched.
 //!
-//! Every picture has its numbers beside it, or behind a line that unfolds them; what colour
-//! tells is told in words or by shape too. The page's size is bounded as the counts are.
+//! Every picture has its numbers beside it, or in a table that unfolds; each meaning of a colour
+//! is in words or shapes too. The page's size is bounded, as the counts are.
 
 mod comparison;
 mod latency;
@@ -117,7 +117,7 @@ fn tiles(debrief: &Debrief, page: &mut Page) {
         let retried = format!("{} were retries", count(counts.retried));
         tiles.push(("Calls", count(calls.total()), retried));
     }
-    if counts.tokens.told > 0 {
+    if counts.tokens.reported > 0 {
         let tokens = &counts.tokens;
         let all = count(tokens.prompt.saturating_add(tokens.completion));
         tiles.push(("Tokens", all, format!("{} of them completion", count(tokens.completion))));

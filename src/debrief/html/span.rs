@@ -3,9 +3,9 @@
 use super::units::{UtcMoment, span};
 use crate::debrief::history::{SLOTS_MAX, Tally, TimeSlot, Timeline};
 
-/// What lies apart from all else and holds less than this share of the events is left out: the
+/// Events far from all others are left out if they are less than this share of all: the
 /// lines of a device whose clock was not set would press all others into one column.
-const STRAY_SHARE: f64 = 0.01;
+const OUTLIER_SHARE: f64 = 0.01;
 
 /// Labels under a chart, at most: what fits 360 pixels.
 const LABELS_MAX: usize = 5;
@@ -20,22 +20,22 @@ pub(super) struct TimeSpan {
     first: u64,
     pub(super) columns: Vec<Option<Tally>>,
     /// Events at other times.
-    pub(super) strays: u64,
+    pub(super) outliers: u64,
 }
 
 impl TimeSpan {
     /// Nothing where no event has a time.
     pub(super) fn new(timeline: &Timeline) -> Option<Self> {
         let mut line = timeline.clone();
-        let mut strays = 0;
+        let mut outliers = 0;
         loop {
             let (first, last) = (line.slots.first()?.place, line.slots.last()?.place);
             if last - first < SLOTS_MAX as u64 {
                 break;
             }
-            match cut_stray(&mut line) {
+            match cut_outlier(&mut line) {
                 0 => line.widen(),
-                cut => strays += cut,
+                cut => outliers += cut,
             }
         }
         let first = line.slots.first()?.place;
@@ -44,7 +44,7 @@ impl TimeSpan {
             columns.resize((slot.place - first) as usize, None);
             columns.push(Some(slot.tally.clone()));
         }
-        Some(Self { width: line.width(), first, columns, strays })
+        Some(Self { width: line.width(), first, columns, outliers })
     }
 
     /// The columns with events, and their places.
@@ -126,9 +126,9 @@ impl TimeSpan {
     }
 }
 
-/// Cuts off what lies beyond the widest gap, if it is little and the gap is longer than all that
-/// stays; returns how many events went.
-fn cut_stray(line: &mut Timeline) -> u64 {
+/// Removes the slots beyond the widest gap, if they have few events and the gap is longer than all
+/// that stays; returns how many events were removed.
+fn cut_outlier(line: &mut Timeline) -> u64 {
     let places: Vec<_> = line.slots.iter().map(|slot| slot.place).collect();
     let gap = |at: &usize| places[*at] - places[*at - 1];
     let Some(at) = (1..places.len()).max_by_key(gap) else { return 0 };
@@ -138,7 +138,7 @@ fn cut_stray(line: &mut Timeline) -> u64 {
     let stays = if before < after { &places[at..] } else { &places[..at] };
     let length = stays[stays.len() - 1] - stays[0];
     let fewer = before.min(after);
-    if gap(&at) <= length || fewer as f64 >= (before + after) as f64 * STRAY_SHARE {
+    if gap(&at) <= length || fewer as f64 >= (before + after) as f64 * OUTLIER_SHARE {
         return 0;
     }
     if before < after {

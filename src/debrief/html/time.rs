@@ -40,10 +40,10 @@ pub(super) fn over_time(debrief: &Debrief, span: Option<&TimeSpan>, page: &mut P
         failures_chart(span, page);
         latency_chart(span, page);
     }
-    if span.strays > 0 {
-        let strays = count(span.strays);
+    if span.outliers > 0 {
+        let outliers = count(span.outliers);
         let text = "Events far from all others in time, and not shown";
-        page.paragraph("soft", format_args!("{text}: {strays}. (Was a clock not set?)"));
+        page.paragraph("soft", format_args!("{text}: {outliers}. (Was a clock not set?)"));
     }
     if undated > 0 {
         page.paragraph("soft", format_args!("Events without a time: {}.", count(undated)));
@@ -60,7 +60,7 @@ pub(super) fn plural(number: u64, noun: &str) -> String {
 fn bars(class: &str, sizes: impl Iterator<Item = (usize, f64)>) -> String {
     let mut path = String::new();
     for (column, size) in sizes.filter(|(_, size)| *size > 0.0) {
-        // What is there is seen.
+        // A count above zero stays visible.
         let top = (HEIGHT * (1.0 - size)).round().min(HEIGHT - 1.0);
         let _ = write!(path, "M{column}.1 100V{top}h.8V100z");
     }
@@ -88,7 +88,7 @@ fn chart(page: &mut Page, span: &TimeSpan, caption: &str, body: &str, marks: &[(
     page.add("</div><div class=\"x\" aria-hidden=\"true\">");
     for (column, label) in span.ticks() {
         let left = column as f64 / columns as f64 * 100.0;
-        // What would stick out is moved in.
+        // A label that would stick out is moved in.
         let class = match left {
             left if left < 8.0 => " class=\"begin\"",
             left if left > 92.0 => " class=\"end\"",

@@ -1,4 +1,4 @@
-//! Pieces of a page: text made harmless, tables, what can be unfolded.
+//! Parts of a page: escaped text, tables, sections that unfold.
 
 use std::fmt::{self, Display, Write};
 
@@ -6,7 +6,7 @@ use crate::text::is_control;
 
 /// A text of others, for element content or an attribute's value between double quotes.
 ///
-/// What steers the direction of writing, and characters that are none, show as their code
+/// Characters that steer the direction of writing, and non-characters, show as their code
 /// point: a page's own words stand where they stand.
 pub(super) struct EscapedText<'a>(pub(super) &'a str);
 

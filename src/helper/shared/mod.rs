@@ -159,7 +159,7 @@ pub(crate) struct State {
     dropped_unread: u64,
     /// The tasks that threads wait for, one entry for each waiting thread.
     awaited: Vec<u64>,
-    room_waiters: usize,
+    capacity_waiters: usize,
     watches: Vec<Arc<Watch>>,
     /// As tasks receive them in their context: only programs that send messages link the code
     /// that makes them.
@@ -257,7 +257,7 @@ impl Shared {
                 failed: 0,
                 dropped_unread: 0,
                 awaited: Vec::new(),
-                room_waiters: 0,
+                capacity_waiters: 0,
                 watches: Vec::new(),
                 inbox: Vec::new(),
                 inbox_bytes: 0,

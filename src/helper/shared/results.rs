@@ -70,7 +70,7 @@ impl Shared {
     /// [`WhenResultsFull::RefuseTasks`]). All are woken, since which request fits depends on its
     /// pictures.
     pub(super) fn notify_capacity(&self, state: &State) {
-        if state.room_waiters > 0 {
+        if state.capacity_waiters > 0 {
             self.capacity.notify_all();
         }
     }

@@ -58,10 +58,10 @@ impl Shared {
                 return Err(Error::QueueFull(Box::new(request)));
             }
             let wake = earlier(earlier(until, deadline), state.store.next_expiry());
-            state.room_waiters += 1;
+            state.capacity_waiters += 1;
             let woken = wait_until(&self.capacity, state, wake);
             state = woken.unwrap_or_else(|| self.lock());
-            state.room_waiters -= 1;
+            state.capacity_waiters -= 1;
             if until.is_some_and(|until| until <= now()) && !self.has_capacity(&state, image_bytes)
             {
                 return Err(Error::QueueFull(Box::new(request)));

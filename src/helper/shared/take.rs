@@ -40,6 +40,9 @@ pub(crate) struct Done {
 impl Shared {
     /// The thread's next work: callbacks come before tasks. A thread that sleeps if there is none
     /// must receive a ticket before it asks again.
+    // Here and below: what it takes of the stack is given back before the backend is called,
+    // which may wait for long.
+    #[inline(never)]
     pub(crate) fn begin_next(&self, slot: usize, will_sleep: bool) -> Next {
         let mut state = self.lock();
         if let Some(callback) = state.take_callback(None) {
@@ -111,6 +114,7 @@ impl Shared {
     /// Ends the task that a thread has worked on, unless another thread has ended it meanwhile.
     /// The slot is empty afterwards; the callback, and all other values to drop, are the next
     /// work that a thread takes.
+    #[inline(never)]
     pub(crate) fn end_own(&self, slot: usize, number: u64, done: Done) {
         let mut state = self.lock();
         let mut held = self.slots[slot].request.write().unwrap_or_else(|p| p.into_inner());

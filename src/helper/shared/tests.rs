@@ -97,7 +97,7 @@ fn wakes_a_waiting_submit(helper: &crate::AutomationHelper, free_place: impl FnO
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| helper.submit_task_wait("waits", long));
         let began = now();
-        while helper.shared().lock().room_waiters == 0 {
+        while helper.shared().lock().capacity_waiters == 0 {
             assert!(began.elapsed() < long, "it comes to wait");
             std::thread::yield_now();
         }
@@ -105,7 +105,7 @@ fn wakes_a_waiting_submit(helper: &crate::AutomationHelper, free_place: impl FnO
         assert!(waiting.join().unwrap().is_ok());
         assert!(began.elapsed() < long / 2, "it was woken");
     });
-    assert_eq!(helper.shared().lock().room_waiters, 0);
+    assert_eq!(helper.shared().lock().capacity_waiters, 0);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_submit_whose_pictures_do_not_fit_keeps_no_other_from_a_free_place() {
         let submit = |request: TaskRequest, waiters: usize| {
             let waiting = scope.spawn(|| helper.submit_task_wait(request, long));
             let began = now();
-            while helper.shared().lock().room_waiters < waiters {
+            while helper.shared().lock().capacity_waiters < waiters {
                 assert!(began.elapsed() < long, "it comes to wait");
                 std::thread::yield_now();
             }

@@ -1,13 +1,13 @@
-//! What the API's error types mean.
+//! The API's error types.
 
 use crate::engine::error_body::ErrorBody;
 use crate::providers::chat_completions;
 use crate::task_error::ErrorKind;
 
-/// What the API says where a month's own cap is reached: no wait of a task's helps.
+/// The API's error where a monthly limit is reached: no wait of a task helps.
 const SPEND_LIMIT: &str = "enforced_spend_limit_reached";
 
-/// The kind that an error's type names; a few are told apart by their fixed phrases alone.
+/// The kind that an error's type names; a few are distinguished by their fixed phrases alone.
 pub(super) fn kind_of(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
     if body.detail_code.as_deref() == Some(SPEND_LIMIT) {
         return Some(ErrorKind::QuotaExceeded);

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::engine::protocol::Headers;
 use crate::http::until_rfc3339;
 
-/// What is limited: where nothing remains of one, until its reset, which is a time of day.
+/// The limits' headers: the rest and its reset, which is a time of day.
 const LIMITED: [(&str, &str); 4] = [
     ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
     ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
@@ -18,7 +18,7 @@ pub(super) fn announced_pause(headers: &dyn Headers) -> Option<Duration> {
     let pause = |(remaining, reset)| {
         let left: u64 = headers.get(remaining)?.trim().parse().ok()?;
         let header = |name: &str| headers.get(name);
-        (left == 0).then(|| until_rfc3339(headers.get(reset)?, header, SystemTime::now()))?
+        (left == 0).then(|| until_rfc3339(headers.get(reset)?, &header, SystemTime::now()))?
     };
     LIMITED.into_iter().filter_map(pause).max()
 }

@@ -25,7 +25,7 @@ pub(super) use remote::Messages;
 
 /// Its models think before they answer.
 const TIMEOUT: Duration = Duration::from_secs(120);
-/// Between two pieces of an answer the model may think again.
+/// Between two deltas of an answer the model may reason again.
 const IDLE: Duration = Duration::from_secs(60);
 /// The version of the API that is asked for. Gateways know this one, and newer servers still
 /// take it.
@@ -63,6 +63,8 @@ impl HelperConfig {
     /// (sent as a bearer token), the address from `ANTHROPIC_BASE_URL`, which ends before
     /// `/v1`. An answer has at most 4,096 tokens unless the parameter `max_tokens` says
     /// otherwise.
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+    #[doc(alias = "claude")]
     pub fn anthropic() -> Self {
         Self::of(&ANTHROPIC)
     }

@@ -1,4 +1,4 @@
-//! A complete reply of the Messages API, and the pieces that streams share with it.
+//! A complete reply of the Messages API, and the parts that streams share with it.
 
 use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField};
@@ -150,7 +150,7 @@ pub(super) fn take(reply: Reply, json: &str, draft: &mut Draft) -> Result<(), Ba
     stopped.map(drop)
 }
 
-/// What a block says to us.
+/// The content of a block.
 fn content_of(block: &Block) -> Content {
     match block.kind.as_str() {
         "text" => Content::Text(whole(block.text.as_str().to_owned())),

@@ -45,7 +45,7 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
     if configures_output {
         json.key(OUTPUT_CONFIG).value(&output_config(ask));
     }
-    // What the request says through its own methods wins over parameters of that name.
+    // Values set by the request's own methods precede parameters of the same name.
     let ours = |key: &str| {
         RESERVED.contains(&key)
             || (key == "system" && system.is_some())
@@ -53,7 +53,7 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
             || (key == OUTPUT_CONFIG && configures_output)
             || (key == "max_tokens" && ask.max_output_tokens.is_some())
     };
-    ask.write_params(json, ours);
+    ask.write_params(json, &ours);
 }
 
 /// Instructions, context, and turns of the role system, which is no role of a message here.
@@ -163,7 +163,7 @@ fn block(part: &ReplyPart, json: &mut Json) {
     }
 }
 
-/// What a tool returned.
+/// The result of a tool.
 fn returned(result: &ToolResult, json: &mut Json) {
     json.object(|json| {
         json.text("type", "tool_result");

@@ -9,7 +9,9 @@ use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
 use crate::engine::payload::{check, object};
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::SseEvent;
-use crate::lenient::{Count, Label, Own, Raw, Text, lenient, read_partly, whole};
+use crate::lenient::{
+    Count, Label, Own, Raw, Text, json_text, json_value, lenient, read_partly, whole,
+};
 
 lenient! {
     /// The data of any event.
@@ -33,7 +35,7 @@ lenient! {
 }
 
 lenient! {
-    /// A piece of a block, or of what is said at the end.
+    /// A delta of a block, or of the message at its end.
     Delta {
         text: Text = "text",
         arguments: Raw = "partial_json",
@@ -158,7 +160,10 @@ impl Blocks {
                 input: block.input.text(),
             },
             "thinking" => OpenBlock::Thinking {
-                start: serde_json::from_str(own).unwrap_or_default(),
+                start: match json_value(own) {
+                    Some(Value::Object(start)) => start,
+                    _ => Map::new(),
+                },
                 thinking: String::new(),
                 signature: String::new(),
             },
@@ -226,7 +231,7 @@ impl OpenBlock {
                         start.insert(key.to_owned(), whole(gathered).into());
                     }
                 }
-                let opaque = Value::Object(start).to_string();
+                let opaque = json_text(&Value::Object(start));
                 ReplyPart { content: Content::None, opaque: Some(opaque.into()) }
             }
             Self::Own(own) => ReplyPart { content: Content::None, opaque: Some(own) },

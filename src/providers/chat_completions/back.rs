@@ -1,19 +1,19 @@
-//! What a server wants back, as it gave it, with the tools' results: signatures and reasoning.
+//! Members that a server requires back unchanged with the tools' results: signatures and reasoning.
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::json::{Json, elements};
 use crate::engine::message::Opaque;
-use crate::lenient::{JsonReader, Lenient, Own, Text, read_partly, whole};
+use crate::lenient::{JsonReader, Lenient, Own, Text, json_text, json_value, read_partly, whole};
 
 /// Members of a message or call that go back, each with its JSON so far.
 #[derive(Debug, Default)]
 pub(super) struct Back(Vec<(&'static str, Grown)>);
 
-/// A member that goes back, or a piece of it.
+/// A member that is sent back, or a delta of it.
 #[derive(Debug, Default)]
 pub(super) enum Piece {
     #[default]
@@ -36,7 +36,7 @@ impl Lenient for Piece {
 }
 
 impl Piece {
-    /// What it says to people.
+    /// The text for people.
     pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::None => "".into(),
@@ -51,7 +51,7 @@ impl Piece {
 enum Grown {
     /// Texts are joined.
     Text(String),
-    /// Lists are joined too, pieces of one element within them.
+    /// Lists are joined too, deltas of one element within them.
     List(Vec<Opaque>),
     /// Of anything else the last counts.
     Other(Opaque),
@@ -87,7 +87,7 @@ impl Grown {
 }
 
 impl Back {
-    /// Notes a member, or a piece of one.
+    /// Notes a member, or a delta of one.
     pub(super) fn add(
         &mut self,
         key: &'static str,
@@ -138,15 +138,18 @@ impl Back {
 /// Writes the members that [`Back::into_opaque`] gave into an object.
 pub(super) fn write(opaque: Option<&Opaque>, json: &mut Json) {
     if let Some(opaque) = opaque {
-        JsonReader::new(opaque).object(|from, key| json.key(key).raw(from.raw()));
+        JsonReader::new(opaque).object(&mut |from, key| json.key(key).raw(from.raw()));
     }
 }
 
-/// Two pieces of one element of `reasoning_details`, if they are that: they have the same index
+/// Two deltas of one element of `reasoning_details`, if they are that: they have the same index
 /// and type, and texts that go on.
 fn joined(first: &str, second: &str) -> Option<Opaque> {
-    let [mut first, second]: [Map<String, Value>; 2] =
-        [serde_json::from_str(first).ok()?, serde_json::from_str(second).ok()?];
+    let [Value::Object(mut first), Value::Object(second)] =
+        [json_value(first)?, json_value(second)?]
+    else {
+        return None;
+    };
     let same = |key: &str| first.get(key).is_some() && first.get(key) == second.get(key);
     if !(same("index") && same("type")) {
         return None;
@@ -161,7 +164,7 @@ fn joined(first: &str, second: &str) -> Option<Opaque> {
             }
         }
     }
-    Some(Value::Object(first).to_string().into())
+    Some(json_text(&Value::Object(first)).into())
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
-//! The tool calls of a reply, put together from pieces that many servers mark in as many ways.
-
-use serde_json::Value;
+//! The tool calls of a reply, assembled from deltas that many servers mark in as many ways.
 
 use super::back::{Back, Piece};
 use crate::engine::draft::{BadReply, CALLS_MAX, Draft};
 use crate::engine::message::{self, Opaque};
-use crate::lenient::{Count, Label, Raw, lenient, whole};
+use crate::lenient::{Count, Label, Raw, is_json, lenient, whole};
 
 lenient! {
-    /// The model's wish to call a tool, or a piece of it.
+    /// The model's call of a tool, or a delta of it.
     ToolCall {
         index: Count = "index",
         id: Label = "id",
@@ -61,11 +59,11 @@ impl Call {
     /// Whether the arguments are a complete object.
     fn is_whole(&self) -> bool {
         let text = self.call.arguments.trim();
-        text.starts_with('{') && text.ends_with('}') && serde_json::from_str::<Value>(text).is_ok()
+        text.starts_with('{') && text.ends_with('}') && is_json(text)
     }
 
-    /// Whether a piece begins another call, though it could belong to this one. One without a
-    /// name never does: some servers give each piece of a call a new id.
+    /// Whether a delta begins another call, though it could belong to this one. One without a
+    /// name never does: some servers give each delta of a call a new id.
     fn is_another(&self, piece: &message::ToolCall) -> bool {
         let call = &self.call;
         if piece.name.is_empty() || self.is_repeated_by(piece) {
@@ -73,12 +71,12 @@ impl Call {
         }
         let is_renumbered = is_id(piece) && is_id(call) && piece.id != call.id;
         let begins = piece.arguments.trim_start().starts_with('{') && self.is_whole();
-        // A name may come in pieces, but before any arguments.
+        // A name may come in deltas, but before any arguments.
         let is_renamed = !call.name.is_empty() && call.name != piece.name;
         is_renumbered || begins || (is_renamed && !call.arguments.is_empty())
     }
 
-    /// Whether a piece says the same call once more.
+    /// Whether a delta repeats the call.
     fn is_repeated_by(&self, piece: &message::ToolCall) -> bool {
         is_id(piece)
             && piece.id == self.call.id
@@ -86,7 +84,7 @@ impl Call {
             && piece.arguments == self.call.arguments
     }
 
-    /// Adds a piece of this call.
+    /// Adds a delta of this call.
     fn add(&mut self, piece: message::ToolCall) {
         if self.is_repeated_by(&piece) && self.is_whole() {
             return;
@@ -95,7 +93,7 @@ impl Call {
         if call.id.is_empty() {
             call.id = piece.id;
         }
-        // Names come once, again and again, longer and longer, or in pieces.
+        // Names come once, repeatedly, longer each time, or in deltas.
         if piece.name.starts_with(&call.name) {
             call.name = piece.name;
         } else if call.name != piece.name {
@@ -110,7 +108,7 @@ impl Call {
     }
 }
 
-/// Whether a call's id tells it from others: some servers send the name in its place.
+/// Whether a call's id distinguishes it from others: some servers send the name in its place.
 fn is_id(call: &message::ToolCall) -> bool {
     !call.id.is_empty() && call.id != call.name
 }
@@ -120,7 +118,7 @@ fn is_id(call: &message::ToolCall) -> bool {
 pub(super) struct Calls(Vec<Call>);
 
 impl Calls {
-    /// Takes a piece of a call in.
+    /// Takes a delta of a call.
     pub(super) fn add(&mut self, piece: ToolCall, draft: &mut Draft) -> Result<(), BadReply> {
         let piece = Call::from(piece);
         let Call { index, call: piece, extra, .. } = piece;
@@ -143,7 +141,7 @@ impl Calls {
         std::mem::take(&mut self.0)
     }
 
-    /// The call that a piece belongs to; nothing if it opens one.
+    /// The call that a delta belongs to; `None` if it opens one.
     fn find(&self, index: Option<u64>, piece: &message::ToolCall) -> Option<usize> {
         let calls = &self.0;
         let same_index = |call: &Call| match (call.index, index) {
@@ -204,7 +202,7 @@ mod tests {
     /// An id, a name, arguments.
     type Wanted<'a> = (&'a str, &'a str, &'a str);
 
-    /// How pieces are marked, the pieces, and the calls that they are.
+    /// How deltas are marked, the deltas, and their calls.
     const ROWS: &[(&str, &[&str], &[Wanted<'_>])] = &[
         (
             "by index",

@@ -1,5 +1,5 @@
-//! What error codes, types and fixed phrases mean, of the API and of the many servers and
-//! gateways that speak it.
+//! The error codes, types and fixed phrases of the API and of the many servers and
+//! gateways that implement it.
 
 use crate::engine::error_body::ErrorBody;
 use crate::task_error::ErrorKind;
@@ -87,12 +87,12 @@ const SHORT_OF: &str = "insufficient";
 const MONEY: [&str; 4] = ["quota", "balance", "credit", "fund"];
 /// The end of codes that name a limit that was passed.
 const LIMIT_END: &str = "limitexceeded";
-/// What such codes have in them where they are about a prompt's length, and how those begin that
-/// are about pace. The others are about money.
+/// Parts of codes about a prompt's length, and beginnings of those
+/// about rate. The others are about spending.
 const LENGTH: [&str; 3] = ["context", "length", "prompt"];
 const PACE_STARTS: [&str; 4] = ["rate", "request", "token", "concurren"];
 
-/// What servers say, in lower case, where the money is spent.
+/// Phrases of servers, in lower case, where the quota is spent.
 const QUOTA_PHRASES: &[&str] = &[
     "credit balance is too low",
     "insufficient account balance",

@@ -2,7 +2,7 @@
 
 use crate::task::FinishReason;
 
-/// What a reason means.
+/// The meaning of a finish reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::providers) enum Finish {
     /// The model goes on.
@@ -64,7 +64,7 @@ const WORDS: &[(&[&str], Finish)] = &[
     ),
 ];
 
-/// What a server's word for the reason means, in any letter case.
+/// The meaning of a server's finish reason, in any letter case.
 pub(in crate::providers) fn finish(word: &str) -> Finish {
     let word = word.trim().to_ascii_lowercase();
     // A number or nothing is no reason.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::engine::protocol::Headers;
 use crate::http::until_reset;
 
-/// What is limited: where nothing remains of one, until its reset. (The last are those of
+/// The limits' headers: the rest and its reset. (The last are those of
 /// servers that limit one thing.)
 const LIMITED: [(&str, &str); 3] = [
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
@@ -18,7 +18,7 @@ pub(in crate::providers) fn announced_pause(headers: &dyn Headers) -> Option<Dur
     let pause = |(remaining, reset)| {
         let left: u64 = headers.get(remaining)?.trim().parse().ok()?;
         let header = |name: &str| headers.get(name);
-        (left == 0).then(|| until_reset(headers.get(reset)?, header, SystemTime::now()))?
+        (left == 0).then(|| until_reset(headers.get(reset)?, &header, SystemTime::now()))?
     };
     LIMITED.into_iter().filter_map(pause).max()
 }

@@ -50,7 +50,7 @@ lenient! {
 }
 
 lenient! {
-    /// What the model said, or a piece of it.
+    /// The model's message, or a delta of it.
     ChatMessage {
         content: Text = "content",
         refusal: Text = "refusal",
@@ -120,13 +120,13 @@ impl Chat {
         if error.is_none() && is_fine && self.choices.is_some() {
             return groq.error.error();
         }
-        // What stands around the error belongs to it.
+        // The members around the error belong to it.
         ErrorBody::parse_beside(text.as_bytes(), self.choices.is_some()).or(error)
     }
 }
 
 impl Choice {
-    /// What is said in this choice: whole, where both are there, or the piece that is new.
+    /// The message of this choice: complete, where both forms are there, or the new delta.
     pub(super) fn take_message(&mut self, whole: bool) -> Option<ChatMessage> {
         let text = std::mem::take(&mut self.text);
         let older =
@@ -167,7 +167,7 @@ impl ChatMessage {
     ///
     /// # Errors
     ///
-    /// Where it is an error, or there is no room for it.
+    /// Where it is an error, or does not fit.
     pub(super) fn take(
         self,
         back: &mut Back,
@@ -209,7 +209,7 @@ pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
     };
     let mut back = Back::default();
     let message = choice.take_message(true);
-    // What was said before an error stays readable.
+    // Text before an error stays readable.
     let calls = message.map(|message| message.take(&mut back, draft)).transpose()?;
     if let Some(error) = error {
         return Err(BadReply::from(error));

@@ -15,7 +15,7 @@ pub(super) fn write(ask: &Ask<'_>, dialect: &Dialect<'_>) -> Json {
     Json::new(|json| json.object(|json| members(ask, dialect, json)))
 }
 
-/// What differs between servers, and what only one of them has.
+/// The differences between servers.
 pub(super) struct Dialect<'a> {
     /// Whether a stream shall end with its usage.
     pub(super) stream_usage: bool,
@@ -52,7 +52,7 @@ fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
     if let Some(key) = dialect.cache_key {
         json.text("prompt_cache_key", key);
     }
-    // What the request says through its own methods wins over parameters of that name.
+    // Values set by the request's own methods precede parameters of the same name.
     let ours = |key: &str| {
         RESERVED.contains(&key)
             || (key == "tools" && has_tools)
@@ -61,7 +61,7 @@ fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
             || (key == "reasoning_effort" && ask.effort.is_some())
             || (key == "prompt_cache_key" && dialect.cache_key.is_some())
     };
-    ask.write_params(json, ours);
+    ask.write_params(json, &ours);
 }
 
 /// The whole conversation: instructions and context, earlier turns, the prompt, and the rounds
@@ -80,7 +80,10 @@ fn messages(ask: &Ask<'_>, json: &mut Json) {
         json.object(|json| {
             json.text("role", Role::Assistant.as_str());
             let text: String = message::text(reply).collect();
-            json.key("content").value(&(!text.is_empty()).then_some(text));
+            match text.as_str() {
+                "" => json.key("content").value(&()),
+                text => json.text("content", text),
+            }
             for part in reply {
                 match &part.content {
                     Content::Call(_) => {}

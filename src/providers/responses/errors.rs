@@ -1,4 +1,4 @@
-//! What the API's error codes mean, beyond those that it shares with Chat Completions.
+//! The API's error codes, beyond those that it shares with Chat Completions.
 
 use crate::engine::error_body::ErrorBody;
 use crate::providers::chat_completions;

@@ -39,7 +39,7 @@ lenient! {
     }
 }
 
-/// A part of a message or of reasoning. What is no part is a text.
+/// A part of a message or of reasoning; any other value is read as text.
 #[derive(Debug, Default)]
 pub(super) struct ItemPart {
     kind: Label,
@@ -56,8 +56,7 @@ impl Lenient for ItemPart {
         if from.peek() != b'{' {
             return self.text.read_into(from);
         }
-        from.object(|from, key| match key {
-            _ if from.null() => {}
+        from.fill(&mut |from, key| match key {
             "type" => self.kind.read_into(from),
             "text" => self.text.read_into(from),
             "refusal" => self.refusal.read_into(from),
@@ -115,7 +114,7 @@ impl Item {
         self.content.iter().map(|part| part.refusal.as_str()).collect()
     }
 
-    /// What is shown of the model's reasoning: the text itself, or a summary.
+    /// The model's reasoning: the text itself, or a summary.
     pub(super) fn reasoning(&self) -> String {
         let shown = if self.content.is_empty() { &self.summary } else { &self.content };
         shown.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n")

@@ -30,7 +30,7 @@ pub(super) fn take(mut response: Response, json: &str, draft: &mut Draft) -> Res
             _ => {}
         }
     }
-    // What was said before an error stays readable.
+    // Text before an error stays readable.
     settled?;
     if items.iter().any(Item::is_call) {
         for (item, own) in items.into_iter().zip(own_items(json)) {

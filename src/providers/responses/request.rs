@@ -56,7 +56,7 @@ fn members(ask: &Ask<'_>, cache_key: Option<&str>, json: &mut Json) {
         json.text("prompt_cache_key", key);
     }
     // What the request says through its own methods wins over parameters of that name.
-    ask.write_params(json, |key: &str| {
+    ask.write_params(json, &|key: &str| {
         RESERVED.contains(&key)
             || (key == "instructions" && system.is_some())
             || (key == "tools" && !ask.tools.is_empty())

@@ -217,7 +217,7 @@ impl Items {
         Ok(())
     }
 
-    /// Takes in what the last event alone told.
+    /// Takes the facts that only the last event has.
     fn complete(
         &mut self,
         response: &mut Response,

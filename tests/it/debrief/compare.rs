@@ -1,4 +1,4 @@
-//! What changed between two reports, and what of it can be chance.
+//! The differences between two reports, and which of them can be chance.
 
 use automation_assistant::Debrief;
 use serde_json::json;
@@ -73,11 +73,11 @@ fn a_large_difference_is_no_chance_and_says_which_way_it_went() {
 }
 
 #[test]
-fn few_tell_nothing_and_a_backend_of_one_side_is_not_compared() {
+fn too_few_calls_and_a_backend_of_one_side_are_not_compared() {
     let (three, many) = (tasks("b", 3, 1, spread), tasks("b", 200, 20, spread));
     let text = three.compare(&many).to_string();
-    assert_eq!(verdict(&text, "b", "Tasks failed"), "too few to tell");
-    assert_eq!(verdict(&text, "b", "Latency p50"), "too few to tell");
+    assert_eq!(verdict(&text, "b", "Tasks failed"), "too few to compare");
+    assert_eq!(verdict(&text, "b", "Latency p50"), "too few to compare");
     let other = tasks("other", 10, 2, spread).compare(&many).to_string();
     assert!(
         other.contains("\nb:\n  Events: 400 → none\n\nother:\n  Events: none → 20\n"),

@@ -18,7 +18,7 @@ fn lines_of(bytes: &[u8]) -> (u64, u64, Value) {
 }
 
 #[test]
-fn what_is_whole_in_a_damaged_file_counts_and_the_damage_is_told() {
+fn complete_lines_of_a_damaged_file_count_and_the_damage_is_reported() {
     let (a, b) = (&good("a"), &good("b"));
     let nul = |count: usize| "\0".repeat(count);
     let number = |text: &str| {
@@ -61,7 +61,7 @@ fn what_is_whole_in_a_damaged_file_counts_and_the_damage_is_told() {
         ("a torn object and one", format!("{}{b}\n", &a[..30]), 1, 1, 1, 1, 0, false),
         ("one, torn, one", format!("{a}{}{b}\n", &a[..9]), 2, 2, 1, 2, 0, false),
         ("a byte order mark between", format!("{a}\u{feff}{b}\n"), 2, 2, 0, 2, 0, false),
-        // What Python's json module writes and JSON does not know.
+        // Written by Python's json module, and no JSON.
         ("NaN", number("NaN") + "\n", 1, 1, 0, 1, 0, false),
         ("infinite", number("Infinity") + "\n", 1, 1, 0, 1, 0, false),
         ("infinite the other way", number("-Infinity") + "\n", 1, 1, 0, 1, 0, false),
@@ -78,9 +78,9 @@ fn what_is_whole_in_a_damaged_file_counts_and_the_damage_is_told() {
     ] {
         let (found_events, found_runs, lines) = lines_of(bytes.as_bytes());
         assert_eq!((found_events, found_runs), (events, runs), "{name}: {lines}");
-        let told = ["broken", "mended", "nul_bytes", "torn_end", "too_long"];
+        let keys = ["broken", "mended", "nul_bytes", "torn_end", "too_long"];
         let expected = json!([broken, mended, nuls, torn, 0]);
-        assert_eq!(Value::from_iter(told.map(|key| lines[key].clone())), expected, "{name}");
+        assert_eq!(Value::from_iter(keys.map(|key| lines[key].clone())), expected, "{name}");
     }
 }
 
@@ -111,7 +111,7 @@ fn a_line_that_is_too_long_costs_no_line_behind_it() {
 }
 
 #[test]
-fn the_report_tells_of_damage_where_there_is_any() {
+fn the_report_names_damage_where_there_is_any() {
     let (a, b) = (good("a"), good("b"));
     let damaged = Debrief::from_reader(format!("\0\0{a}{b}\n").as_bytes()).unwrap();
     for text in [damaged.to_text(), damaged.to_markdown()] {

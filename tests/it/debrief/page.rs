@@ -240,13 +240,13 @@ fn a_clock_that_was_not_set_does_not_press_a_week_into_one_column() {
     let page = read(&lines).to_html();
     assert!(page.contains("Events by the hour."), "{page}");
     assert!(page.contains("Events far from all others in time, and not shown: 1."));
-    // Half of a file is no stray.
+    // Half of a file is no outlier.
     lines.extend((0..150).map(|n| call(n, true)));
     assert!(!read(&lines).to_html().contains("far from all others"));
 }
 
 #[test]
-fn what_colour_tells_is_told_in_words_too() {
+fn each_colour_has_its_meaning_in_words_too() {
     for (failed, word) in [(0, "● OK"), (3, "▲ Degraded"), (20, "■ Critical")] {
         let lines: String = (0..20).map(|n| call(MONDAY + n, n >= failed)).collect();
         let page = read(&lines).to_html();

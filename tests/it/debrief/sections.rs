@@ -17,7 +17,7 @@ fn read(lines: &[String]) -> Debrief {
 }
 
 #[test]
-fn tokens_are_those_of_calls_and_of_tasks_where_calls_tell_none() {
+fn tokens_are_those_of_calls_and_of_tasks_where_calls_report_none() {
     let call = |tokens: Value| line("backend_call", tokens);
     let task = |tokens: Value| line("task_complete", tokens);
     let prompt = |lines: &[String]| read(lines).to_json()["tokens"]["prompt"].clone();
@@ -46,7 +46,7 @@ fn a_kind_of_error_is_worth_a_sentence_from_one_in_a_hundred_on() {
 }
 
 #[test]
-fn what_there_is_none_of_is_not_told() {
+fn empty_sections_are_left_out() {
     let spawn = || line("helper_spawn", json!({}));
     let text = read(&[spawn()]).to_text();
     for absent in ["Tasks:", "Attempts:", "ended cleanly", "Lines skipped", "(other errors)"] {
@@ -78,14 +78,22 @@ fn lines_of_every_skipped_sort_and_errors_beyond_the_first_ten_are_summed_up() {
 }
 
 #[test]
-fn exported_traces_are_told_from_the_first_one_on() {
-    for (key, told) in [
+fn exported_traces_are_reported_from_the_first_one_on() {
+    for (key, printed) in [
         ("sent", "Traces: 1 sent, 0 dropped, 0 retried"),
         ("dropped", "Traces: 0 sent, 1 dropped, 0 retried"),
         ("retried", "Traces: 0 sent, 0 dropped, 1 retried"),
     ] {
         let text = read(&[line("trace_export", json!({ key: 1 }))]).to_text();
-        assert!(text.contains(told), "{text}");
+        assert!(text.contains(printed), "{text}");
     }
     assert!(!read(&[line("trace_export", json!({}))]).to_text().contains("Traces:"));
+}
+
+#[test]
+fn the_debug_form_of_a_report_is_short() {
+    let call = |ms: u32| line("backend_call", json!({"latency_ms": ms, "success": true}));
+    let debrief = read(&(1..=100).map(call).collect::<Vec<_>>());
+    let printed = format!("{:?}", debrief.backends());
+    assert!(printed.contains("calls: 100") && printed.len() < 400, "{} bytes", printed.len());
 }

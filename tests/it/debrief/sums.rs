@@ -1,4 +1,4 @@
-//! Sums of numbers that lines tell: they stay at their greatest value, in every build.
+//! Sums of numbers in lines: they stay at their greatest value, in every build.
 
 use automation_assistant::Debrief;
 use serde_json::{Value, json};

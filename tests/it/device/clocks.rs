@@ -7,9 +7,9 @@ use automation_assistant::{ClockReading, ClockSource, SuspendWatch};
 #[test]
 fn sleep_is_the_difference_of_the_clocks() {
     let start = Instant::now();
-    let at = |awake: u64, suspend_adjusted: u64, source| {
+    let at = |running: u64, suspend_adjusted: u64, source| {
         ClockReading::new(
-            start + Duration::from_secs(awake),
+            start + Duration::from_secs(running),
             Duration::from_secs(suspend_adjusted),
             source,
         )
@@ -29,11 +29,11 @@ fn sleep_is_the_difference_of_the_clocks() {
 }
 
 #[test]
-fn a_watch_tells_each_sleep_once_and_adds_up_naps() {
+fn a_watch_reports_each_suspension_once_and_adds_up_short_ones() {
     let start = Instant::now();
-    let at = |awake: u64, suspend_adjusted: u64, source| {
+    let at = |running: u64, suspend_adjusted: u64, source| {
         let millis = Duration::from_millis;
-        ClockReading::new(start + millis(awake), millis(suspend_adjusted), source)
+        ClockReading::new(start + millis(running), millis(suspend_adjusted), source)
     };
     let uptime = ClockSource::ProcUptime;
     let mut watch = SuspendWatch::starting_at(at(0, 0, uptime));
@@ -49,5 +49,5 @@ fn a_watch_tells_each_sleep_once_and_adds_up_naps() {
     assert_eq!(watch.observe(at(1_000, 1_600, wall)), None);
     assert_eq!(watch.observe(at(2_000, 3_200, wall)), None);
     assert!(watch.observe(at(3_000, 9_000, wall)).is_some());
-    assert_eq!(SuspendWatch::new().check(), None, "this machine was awake just now");
+    assert_eq!(SuspendWatch::new().check(), None, "this machine was not suspended just now");
 }

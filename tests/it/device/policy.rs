@@ -33,12 +33,12 @@ fn cloud_tasks_are_held_back_beyond_a_limit_as_configured() {
     let text = "goes to Local: the battery is at 19 %, below the limit of 20 %";
     assert_eq!((local.to_string().as_str(), local.as_str()), (text, "use_local"));
     assert!(policy.decide(&percent_and_temperature(19, true, 50.0)).is_admitted());
-    // Heat is told before the battery.
+    // Heat is reported before the battery.
     let hot = policy.decide(&percent_and_temperature(5, false, 91.5));
     assert_eq!(hot.pressure().unwrap().as_str(), "temperature");
     let memory = AdmissionPolicy::new().min_available_memory_bytes(2 << 30);
-    let told = memory.decide(&recorded("phone_denied").read()).to_string();
-    assert_eq!(told, "waits: 1.0 GiB of memory are available, below the limit of 2.0 GiB");
+    let printed = memory.decide(&recorded("phone_denied").read()).to_string();
+    assert_eq!(printed, "waits: 1.0 GiB of memory are available, below the limit of 2.0 GiB");
     let battery = AdmissionPolicy::new().max_battery_temperature_celsius(30.0);
     assert_eq!(
         battery.pressure(&recorded("linux_box").read()),
@@ -47,7 +47,7 @@ fn cloud_tasks_are_held_back_beyond_a_limit_as_configured() {
 }
 
 #[test]
-fn what_a_device_does_not_tell_admits_unless_strict() {
+fn a_missing_reading_admits_unless_strict() {
     let device = recorded("phone_denied").read();
     let policy = DeviceProfile::galaxy_a16().admission();
     assert_eq!(policy.decide(&device), Admission::Admit);
@@ -56,7 +56,7 @@ fn what_a_device_does_not_tell_admits_unless_strict() {
         panic!("{strict:?}")
     };
     assert!(why.contains("/sys/class/thermal"), "{why}");
-    // What is known goes before what is not.
+    // Known values precede unknown ones.
     let both = AdmissionPolicy::new().strict(true).max_temperature_celsius(80.0);
     let both = both.min_available_memory_bytes(u64::MAX).pressure(&device);
     assert_eq!(both.unwrap().as_str(), "memory");

@@ -53,7 +53,7 @@ fn a_zone_that_is_parked_at_a_value_does_not_count() {
         ("-127000", None),
         ("-274000", None),
         ("4294967", None),
-        // Neighbours of parked values are readings.
+        // Values next to parked ones are readings.
         ("124999", Some(124.999)),
         ("25001", Some(25.001)),
         ("24000", Some(24.0)),

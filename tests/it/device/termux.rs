@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_good_command_tells_the_battery_and_no_place() {
+fn a_good_command_reads_the_battery_and_no_place() {
     let device = phone_with("good").read();
     let battery = device.battery.value().unwrap();
     assert_eq!((battery.percent, battery.charging), (64, Some(false)));
@@ -56,7 +56,7 @@ fn a_hanging_command_ends_at_the_limit_and_is_reaped() {
         assert_eq!(children_named("sleep"), 0);
     }
     if cfg!(all(target_os = "linux", feature = "rustix")) {
-        // What the script started was killed with it; it goes when the system gets to it.
+        // The script's children were killed with it; the system reaps them later.
         let until = Instant::now() + Duration::from_secs(5);
         let command_line = format!("sleep\0{}\0", format_args!("10.{}", std::process::id()));
         while is_running(&command_line) {
@@ -135,7 +135,7 @@ fn a_model_may_act_only_where_it_is_let_and_within_bounds() {
     assert!(reader.tools().iter().all(|tool| !names.contains(&tool.name().to_owned())));
     let file = |name: &str| fs::read_to_string(folder.0.join(name)).ok();
 
-    // What a model wrote is read as text, never as an option, a command or a shell's word.
+    // A model's text is read as text, never as an option, a command or a shell's word.
     let hostile = "--action \"$(touch x)\" `id` \\\" --es action y\u{1b}[2J\nsecond line";
     assert_eq!(act(&reader, "device_notify", json!({"text": hostile})).unwrap(), "done");
     let title = Some("--title\nAutomation Assistant\n".to_owned());
@@ -176,7 +176,7 @@ fn what_a_model_must_not_ask_for_starts_no_command() {
 }
 
 #[test]
-fn an_act_that_fails_or_hangs_is_told_to_the_model() {
+fn an_act_that_fails_or_hangs_is_reported_to_the_model() {
     let folder = Folder::new("acting-fails");
     let on = || json!({"on": true});
     let reader = acting_phone(&folder, "says");

@@ -4,22 +4,22 @@ use super::*;
 
 #[cfg(feature = "http")]
 #[test]
-fn tools_and_streaming_tell_the_same_over_each_api() {
-    for (api, told) in [
+fn tools_and_streaming_print_the_same_over_each_api() {
+    for (api, printed) in [
         ("chat", "API: Chat Completions."),
         ("responses", "API: Responses."),
         ("anthropic", "API: Anthropic's Messages."),
     ] {
         run("tools", &["--api", api])
             .ends_well()
-            .says_in_words(told)
+            .says_in_words(printed)
             .says("  -> the model calls stock({\"item\":\"aa_battery\"}) and gets")
-            .says_in_words("[canned] The program told me: {\"count\":4,\"item\":\"aa_battery\"}")
+            .says_in_words("[canned] The tool returned: {\"count\":4,\"item\":\"aa_battery\"}")
             .says("  (2 calls of the model)");
         run("streaming", &["--api", api])
             .ends_well()
-            .says_in_words(told)
-            .says_in_words("it is quick again. 49 pieces;")
+            .says_in_words(printed)
+            .says_in_words("it is quick again. 49 deltas;")
             .says("; 49 tokens written")
             .says("[canned] Flash storage writes to empty …")
             .says("  cancelled: ");

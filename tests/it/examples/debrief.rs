@@ -109,7 +109,7 @@ fn the_live_view_follows_a_file_through_torn_ends_and_rotation() {
     let (send, lines) = channel();
     let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
     let reader = std::thread::spawn(move || out.try_for_each(|line| send.send(line.unwrap())));
-    // Lines come in any number of portions: what counts is where they get to.
+    // Lines arrive in any number of portions: only the final counts matter.
     let reaches = |total: &str| {
         while !lines.recv_timeout(LIMIT).expect(total).contains(&format!(": {total} ")) {}
     };

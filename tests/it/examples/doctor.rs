@@ -23,7 +23,7 @@ fn wrong(run: Run) -> Vec<String> {
     lines.into_iter().map(str::to_owned).collect()
 }
 
-/// What the doctor finds wrong in these circumstances but not without them.
+/// The doctor's findings under these conditions, less those without them.
 #[track_caller]
 fn wrong_with(folder: &Folder, set: &[(&str, &str)]) -> Vec<String> {
     let before = wrong(run_in(folder, "doctor", &["--offline"]));
@@ -46,7 +46,7 @@ fn doctor_takes_what_is_not_set_up_for_no_fault() {
 }
 
 #[test]
-fn doctor_tells_each_thing_that_is_wrong() {
+fn doctor_names_each_thing_that_is_wrong() {
     let folder = Folder::new("wrong");
     let one = |variable: &str, value: &str, begin: &str, todo: &str| {
         let found = wrong_with(&folder, &[(variable, value)]);
@@ -89,15 +89,15 @@ fn doctor_tells_each_thing_that_is_wrong() {
 
 /// Modes do not bind root; a file in the folder's place binds everybody.
 #[test]
-fn doctor_tells_of_a_folder_that_cannot_be() {
+fn doctor_names_a_folder_that_cannot_be() {
     let folder = Folder::new("unwritable");
     let before = wrong(run_in(&folder, "doctor", &["--offline"]));
     fs::write(folder.0.join("src"), "a file\n").unwrap();
     let mut found = wrong(run_in(&folder, "doctor", &["--offline"]));
     found.retain(|line| !before.contains(line));
-    let told = "WRONG write      src is a file, where a folder is needed -> rename it, or go to \
+    let expected = "WRONG write      src is a file, where a folder is needed -> rename it, or go to \
                 another folder";
-    assert_eq!(found, [told]);
+    assert_eq!(found, [expected]);
 }
 
 #[cfg(feature = "http")]
@@ -111,10 +111,10 @@ fn doctor_asks_the_model_server_for_its_models_and_nothing_else() {
         ("HTTP/1.0 503 Loading\r\n\r\n", "note  local", " is not ready -> wait a moment"),
         ("HTTP/1.1 401 No\r\n\r\n", "note  local", " wants a key"),
         ("HTTP/1.1 404 No\r\n\r\n", "WRONG local", "/v1/models answers with status 404"),
-        ("HTTP/1.1 200 OK\r\n\r\n{\"data\":[]}", "WRONG local", "/v1/models tells of no model"),
+        ("HTTP/1.1 200 OK\r\n\r\n{\"data\":[]}", "WRONG local", "/v1/models lists no model"),
         ("SSH-2.0-x\r\n", "WRONG local", " is no HTTP server -> correct the port"),
     ];
-    for (answer, begin, told) in cases {
+    for (answer, begin, expected) in cases {
         let (url, server) = one_answer(answer);
         // It is on this device: asked offline too. A key that is set is not for it.
         let set = [("DEMO_LOCAL_ENDPOINT", url.as_str()), ("OPENAI_API_KEY", "sk-private")];
@@ -123,7 +123,7 @@ fn doctor_asks_the_model_server_for_its_models_and_nothing_else() {
         assert!(asked.starts_with("GET /v1/models HTTP/1.0\r\nHost: 127.0.0.1:"), "{asked}");
         assert!(!asked.contains("private"), "{asked}");
         let line = run.out.lines().find(|line| line.contains(" local ")).unwrap();
-        assert!(line.starts_with(begin) && line.contains(told), "{line}");
+        assert!(line.starts_with(begin) && line.contains(expected), "{line}");
     }
     // Nobody listens any more.
     let (url, server) = one_answer("");
@@ -134,9 +134,9 @@ fn doctor_asks_the_model_server_for_its_models_and_nothing_else() {
     assert!(found[0].contains("cannot be reached"), "{found:?}");
     assert!(found[0].ends_with(" -> start it, or correct the port in the address"), "{found:?}");
     let found = wrong_with(&folder, &[("DEMO_LOCAL_ENDPOINT", "127.0.0.1:8080")]);
-    let told = "WRONG local      DEMO_LOCAL_ENDPOINT is no http or https URL -> write it like \
+    let expected = "WRONG local      DEMO_LOCAL_ENDPOINT is no http or https URL -> write it like \
                 http://127.0.0.1:8080/v1";
-    assert_eq!(found, [told]);
+    assert_eq!(found, [expected]);
 }
 
 #[cfg(feature = "http")]

@@ -4,7 +4,7 @@ use super::*;
 use crate::support::pictures::PNG;
 
 #[test]
-fn look_tells_size_and_colours_of_what_arrived() {
+fn look_prints_size_and_colours_of_what_arrived() {
     run("look", &[])
         .ends_well()
         .says("> What is on this picture?")
@@ -13,7 +13,7 @@ fn look_tells_size_and_colours_of_what_arrived() {
 }
 
 #[test]
-fn look_reads_a_file_and_tells_what_it_cannot_tell() {
+fn look_reads_a_file_and_names_what_it_cannot_see() {
     let folder = Folder::new("look");
     let place = |name: &str, bytes: &[u8]| fs::write(folder.0.join(name), bytes).unwrap();
     place("small", PNG);

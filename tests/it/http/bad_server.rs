@@ -21,7 +21,7 @@ fn closing(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Act {
 }
 
 #[test]
-fn what_is_no_chat_completion_is_told_apart() {
+fn replies_that_are_no_chat_completion_are_distinguished() {
     use ErrorKind as K;
     let long = format!(r#"{{"choices":[],"x":"{}"}}"#, "y".repeat(5 << 20));
     let cases = [
@@ -143,7 +143,7 @@ fn an_endless_answer_is_cut_off_at_the_bound() {
 }
 
 #[test]
-fn nobody_at_home_is_told_as_such() {
+fn an_unreachable_server_is_reported_as_such() {
     // A port that was just given back.
     let address = Server::start([]).address();
     let config = HelperConfig::local().api_endpoint(format!("http://{address}/v1"));
@@ -157,7 +157,7 @@ fn nobody_at_home_is_told_as_such() {
 }
 
 #[test]
-fn limits_in_time_are_told_apart() {
+fn limits_in_time_are_distinguished() {
     let silent = |server: &Server| chatgpt(server).timeout(Duration::from_secs(20));
     let server = Server::start([vec![Act::read(), Act::hold()]]);
     let error = fails(silent(&server).first_byte_timeout(Duration::from_millis(50)), "p");

@@ -9,7 +9,7 @@ use super::{ask, chatgpt, failure, spawn};
 use crate::support::LONG;
 use crate::support::server::{Act, Meeting, Server, answer, answers, delta};
 
-/// What a cancel may take on loopback until the thread is free again.
+/// Longest time on loopback from a cancel until the thread is free again.
 const SOON: Duration = Duration::from_millis(50);
 
 /// Submits a task, meets the server in the middle of it, cancels; measures until the helper's
@@ -58,7 +58,7 @@ fn a_body_that_ends_with_its_connection_is_not_taken_for_an_answer() {
 }
 
 #[test]
-fn a_neighbour_s_call_goes_on() {
+fn another_call_continues() {
     let (one, first) = Act::meet();
     let (two, second) = Act::meet();
     let script = |meet| vec![Act::read(), meet, Act::json(200, &answer("done"))];

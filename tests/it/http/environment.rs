@@ -1,4 +1,4 @@
-//! What the environment decides: keys, addresses, proxies. Each case is a child process, this
+//! Settings from the environment: keys, addresses, proxies. Each case is a child process, this
 //! test binary itself, with an environment of its own.
 #![allow(clippy::print_stdout)] // It is how the child answers.
 
@@ -67,7 +67,7 @@ fn child() {
     }
 }
 
-/// A server at another place than this device, as far as anyone can tell.
+/// A server whose address is not this device's.
 const ELSEWHERE: &str = "http://model.test:8123/v1";
 
 fn local(endpoint: &str) -> Value {
@@ -146,7 +146,7 @@ fn a_socks_proxy_is_given_the_name_and_asked_for_a_connection() {
 }
 
 #[test]
-fn a_proxy_that_refuses_is_told_as_such() {
+fn a_proxy_that_refuses_is_reported_as_such() {
     let refusal = Act::reply(407, "", "who are you?");
     let server = Server::start([vec![Act::read(), refusal]]);
     let proxy = server.address().to_string();

@@ -20,7 +20,7 @@ struct Protocol {
     open: &'static str,
     /// An event that says "half ".
     text: &'static str,
-    /// An event that tells of an overloaded server.
+    /// An error event of an overloaded server.
     error: &'static str,
     /// A complete reply that says "alive".
     reply: &'static str,
@@ -94,7 +94,7 @@ fn outcome(
     task
 }
 
-/// What follows the begin of a stream, and the error that it makes.
+/// A fault after the begin of a stream, and its error.
 type Broken = (&'static str, fn(&Protocol) -> Act, ErrorKind);
 
 /// Whether the body says that it is over decides what this is.
@@ -119,7 +119,7 @@ const BROKEN_STREAMS: &[Broken] = &[
     ("a line without end", |_| Act::Flood(vec![b'x'; 4096]), ErrorKind::ResponseTooLarge),
 ];
 
-/// What is written, as a chunk of a body, each time it is written.
+/// Each write of the act as a chunk of a body.
 fn in_chunk(act: Act) -> Act {
     let wrap = |bytes: Vec<u8>| match bytes.len() {
         0 => bytes,

@@ -1,4 +1,4 @@
-//! Pictures on the wire: in each protocol's form, whole, and never quoted back.
+//! Pictures in requests: in each protocol's form, complete, and never quoted.
 
 use automation_assistant::{ErrorKind, HelperConfig, OpenAiApi, RateLimiter, TaskRequest, Turn};
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ fn anthropic_messages() -> Value {
     ])
 }
 
-/// What a server answers, the member of a request that holds its messages, and what that holds.
+/// A server's answer, the member of a request that holds its messages, and its content.
 type Row = (String, &'static str, Value);
 
 #[test]
@@ -152,7 +152,7 @@ fn a_large_picture_arrives_whole_each_time_it_is_sent() {
 }
 
 #[test]
-fn a_rejection_is_typed_and_tells_nothing_of_a_picture() {
+fn a_rejection_is_typed_and_quotes_no_picture() {
     let picture = || TaskRequest::new("p").image_bytes("image/png", PNG.to_vec()).image_url(URL);
     let quotes = [
         format!("Invalid image: data:image/png;base64,{PNG_BASE64}"),
@@ -197,13 +197,13 @@ fn sending_a_picture_is_cancelled_at_once() {
 }
 
 #[test]
-fn a_picture_counts_a_thousand_tokens_until_the_provider_tells() {
+fn a_picture_counts_a_thousand_tokens_until_the_provider_reports() {
     let silent = r#"{"choices":[{"message":{"content":"ok"}}]}"#;
     let server = Server::start([vec![
         Act::read(),
         Act::json(200, silent),
         Act::read(),
-        Act::json(200, &answer("told")),
+        Act::json(200, &answer("reported")),
     ]]);
     let limiter = RateLimiter::new().token_budget(1_000_000);
     let (manager, helper) = spawn(chatgpt(&server).rate_limiter(&limiter));

@@ -91,7 +91,7 @@ fn one_connection_serves_one_task_after_another() {
 }
 
 #[test]
-fn a_local_server_tells_its_model_when_first_asked_and_not_at_spawn() {
+fn a_local_server_s_model_is_looked_up_at_the_first_task_and_not_at_spawn() {
     let list = r#"{"object":"list","data":[{"id":"smol-1"},{"id":"smol-2"}]}"#;
     let mut script = vec![Act::read(), Act::json(503, r#"{"error":{"message":"loading"}}"#)];
     script.extend([Act::read(), Act::json(200, list)]);

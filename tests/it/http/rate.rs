@@ -10,7 +10,7 @@ use super::{ask, chatgpt, failure, spawn};
 use crate::support::server::{Act, Server, answer, answers};
 use crate::support::{LONG, Notes};
 
-/// Answers that tell five tokens each, on one connection.
+/// Answers that report five tokens each, on one connection.
 fn server(count: usize) -> Server {
     Server::start([(0..count).flat_map(|_| answers("ok")).collect()])
 }
@@ -32,7 +32,7 @@ fn a_spent_budget_refuses_before_any_call() {
 }
 
 #[test]
-fn usage_that_nobody_tells_is_estimated_not_free() {
+fn unreported_usage_is_estimated_not_free() {
     let silent = r#"{"choices":[{"message":{"content":"ok"}}]}"#;
     let server = Server::start([vec![Act::read(), Act::json(200, silent)]]);
     let limiter = RateLimiter::new().token_budget(1);

@@ -21,7 +21,7 @@ fn refused(status: u16, headers: &str) -> Vec<Act> {
 const NOW: &str = "retry-after-ms: 1\r\n";
 
 #[test]
-fn what_may_pass_is_tried_again_and_each_attempt_is_told() {
+fn passing_errors_are_retried_and_each_attempt_is_reported() {
     for status in [408, 409, 429, 500, 503] {
         let server =
             Server::start([refused(status, NOW), refused(status, NOW), answers("at last")]);

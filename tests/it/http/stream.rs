@@ -9,22 +9,22 @@ use super::{ask, chatgpt, failure, spawn};
 use crate::support::LONG;
 use crate::support::server::{Act, DONE, Server, answer, answers, chunk, delta, event, stop};
 
-/// A request that streams, and the pieces that came.
+/// A request that streams, and a receiver of its deltas.
 fn streaming(prompt: &str) -> (TaskRequest, Arc<Mutex<Vec<String>>>) {
-    let pieces = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&pieces);
-    let request =
-        TaskRequest::new(prompt).on_text(move |text| heard.lock().unwrap().push(text.to_owned()));
-    (request, pieces)
+    let deltas = Arc::new(Mutex::new(Vec::new()));
+    let received = Arc::clone(&deltas);
+    let request = TaskRequest::new(prompt)
+        .on_text(move |text| received.lock().unwrap().push(text.to_owned()));
+    (request, deltas)
 }
 
 fn play(config: impl Fn(&Server) -> HelperConfig, script: Vec<Act>) -> (Task, Vec<String>) {
     let server = Server::start([script]);
     let (manager, helper) = spawn(config(&server));
-    let (request, pieces) = streaming("p");
+    let (request, deltas) = streaming("p");
     let task = ask(&manager, helper, request);
-    let pieces = pieces.lock().unwrap().clone();
-    (task, pieces)
+    let deltas = deltas.lock().unwrap().clone();
+    (task, deltas)
 }
 
 /// Streams these bytes, then closes.
@@ -51,17 +51,18 @@ fn text_arrives_before_the_answer_is_complete() {
     ];
     let server = Server::start([script]);
     let (manager, helper) = spawn(chatgpt(&server));
-    let (told, heard) = std::sync::mpsc::channel();
-    let request = TaskRequest::new("p").on_text(move |text| told.send(text.to_owned()).unwrap());
+    let (reported, received) = std::sync::mpsc::channel();
+    let request =
+        TaskRequest::new("p").on_text(move |text| reported.send(text.to_owned()).unwrap());
     let id = manager.submit_task(helper, request).unwrap();
     meeting.reached();
-    assert_eq!(heard.recv_timeout(LONG).unwrap(), "Hel");
+    assert_eq!(received.recv_timeout(LONG).unwrap(), "Hel");
     meeting.go();
     let task = manager.wait_task(helper, id, LONG).unwrap();
     assert_eq!(task.result.as_deref(), Some("Hello"));
     assert_eq!(task.usage.unwrap().total_tokens, 3);
     assert_eq!(task.finish_reason, Some(FinishReason::Stop));
-    assert_eq!(heard.iter().collect::<Vec<_>>(), ["lo"]);
+    assert_eq!(received.iter().collect::<Vec<_>>(), ["lo"]);
     // The stream was read to its end: its connection serves the next task.
     assert_eq!(ask(&manager, helper, "q").result.as_deref(), Some("again"));
     drop(manager);
@@ -93,17 +94,17 @@ fn every_form_of_a_complete_stream_is_an_answer() {
         format!("{ab}{}{DONE}", event(r#"{"choices":[{"index":1,"delta":{"content":"X"}}]}"#)),
         opik.concat(),
     ] {
-        let (task, pieces) = stream(&body);
+        let (task, deltas) = stream(&body);
         assert_eq!(task.result.as_deref(), Some("ab"), "{body:?}: {:?}", task.error);
-        assert_eq!(pieces, ["a", "b"], "{body:?}");
+        assert_eq!(deltas, ["a", "b"], "{body:?}");
     }
 }
 
 #[test]
-fn a_server_that_does_not_stream_is_heard_too() {
-    let (task, pieces) = play(chatgpt, answers("whole"));
+fn a_reply_that_is_no_stream_is_read_too() {
+    let (task, deltas) = play(chatgpt, answers("whole"));
     assert_eq!(task.result.as_deref(), Some("whole"));
-    assert_eq!(pieces, ["whole"]);
+    assert_eq!(deltas, ["whole"]);
 }
 
 #[test]
@@ -229,7 +230,7 @@ fn a_callback_that_panics_ends_its_task_and_no_other() {
 }
 
 #[test]
-fn an_error_that_quotes_the_answer_so_far_is_told_without_it() {
+fn an_error_that_quotes_the_answer_so_far_is_reported_without_it() {
     let said = "the answer that nobody else may read";
     let end = event(&format!(r#"{{"error":{{"message":"after '{said}'","code":"x"}}}}"#));
     let (task, _) = stream(&format!("{}{}{end}", delta(&said[..20]), delta(&said[20..])));

@@ -9,7 +9,9 @@ use super::{KEY, ask, failure, spawn};
 use crate::support::LONG;
 use crate::support::server::{Act, DONE, Server, answer, answers, delta};
 use crate::support::tls::{FAULTS, FOLDER, Fault, TlsLine, server_config};
-use automation_assistant::{ErrorKind, HelperConfig, TaskError, TaskRequest};
+use automation_assistant::{
+    AutomationAssistantManager, ErrorKind, HelperConfig, TaskError, TaskRequest,
+};
 
 /// A server that speaks TLS so.
 pub(super) fn serve(config: Arc<ServerConfig>, scripts: Vec<Vec<Act>>) -> Server {
@@ -66,7 +68,7 @@ fn who_cannot_prove_who_it_is_gets_no_request() {
 }
 
 #[test]
-fn a_server_without_tls_is_told_as_such() {
+fn a_server_without_tls_is_reported_as_such() {
     let plain = Server::start([vec![Act::Take(5), Act::write("HTTP/1.1 400 no\r\n\r\n")]]);
     let (manager, helper) = spawn(config(&plain, "root"));
     let error = failure(&ask(&manager, helper, "p")).clone();
@@ -116,14 +118,47 @@ fn a_silent_handshake_ends_with_the_connect_time_out() {
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
+/// More than the abandoned threads that an agent bears: those that a call waits for are no such.
+#[test]
+fn helpers_that_all_connect_at_once_are_all_answered() {
+    const HELPERS: usize = 64;
+    let (scripts, meetings): (Vec<_>, Vec<_>) = (0..HELPERS)
+        .map(|_| {
+            let (hold, meeting) = Act::meet();
+            (vec![Act::read(), hold, Act::json(200, &answer("warm"))], meeting)
+        })
+        .unzip();
+    let server = server("localhost", scripts);
+    let manager = AutomationAssistantManager::new(HELPERS);
+    let tasks: Vec<_> = (0..HELPERS)
+        .map(|_| {
+            let helper = manager.spawn_helper(config(&server, "root")).unwrap();
+            (helper, manager.submit_task(helper, "p").unwrap())
+        })
+        .collect();
+    // Only then is any of them answered.
+    for meeting in &meetings {
+        meeting.reached();
+    }
+    for meeting in &meetings {
+        meeting.go();
+    }
+    for (helper, task) in tasks {
+        let task = manager.wait_task(helper, task, LONG).unwrap();
+        assert_eq!(task.result.as_deref(), Some("warm"), "{:?}", task.error);
+    }
+    drop(manager);
+    server.finish();
+}
+
 /// Time of a call that nothing else ends.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// What a fault in a connection that stood ends a call with.
+/// The error of a call whose established connection has this fault.
 fn assert_broken(fault: Fault, error: &TaskError) {
     let expected: &[ErrorKind] = match fault {
         Fault::Stall => &[ErrorKind::Timeout],
-        // Broken before, or in the middle of, what can be read: as the pieces arrive.
+        // Broken before, or in the middle of, what can be read: as the chunks arrive.
         _ => &[ErrorKind::Network, ErrorKind::Truncated],
     };
     assert!(expected.contains(&error.kind()), "{fault:?}: {error}");
@@ -134,11 +169,11 @@ fn assert_broken(fault: Fault, error: &TaskError) {
 #[test]
 fn an_answer_spoilt_on_its_way_is_an_error_and_the_next_call_works() {
     for fault in FAULTS {
-        // Its end is the connection's end. JSON tells by itself whether it is whole, so that
-        // what misses nothing but TLS's goodbye is taken; half of it is not.
+        // Its end is the connection's end. JSON shows by itself whether it is complete, so that
+        // a complete one without a close_notify is accepted; half of it is not.
         let whole = answer("all");
         let half = &whole[..whole.len() / 2];
-        let body = if fault == Fault::NoGoodbye { half } else { &whole };
+        let body = if fault == Fault::NoCloseNotify { half } else { &whole };
         let reply = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}");
         let script = vec![Act::read(), Act::Spoil(fault), Act::write(reply), Act::hold()];
         let server = server("localhost", vec![script, answers("next")]);
@@ -180,12 +215,12 @@ fn a_stream_spoilt_on_its_way_is_never_taken_for_whole() {
 }
 
 #[test]
-fn a_stream_that_said_it_is_done_needs_no_goodbye() {
+fn a_finished_stream_needs_no_close_notify() {
     let last = format!("{}{DONE}", delta("all of it"));
     let script = vec![
         Act::read(),
         Act::stream_head(),
-        Act::Spoil(Fault::NoGoodbye),
+        Act::Spoil(Fault::NoCloseNotify),
         Act::write(last),
         Act::hold(),
     ];
@@ -197,14 +232,14 @@ fn a_stream_that_said_it_is_done_needs_no_goodbye() {
     server.finish();
 }
 
-/// The goodbye came with the answer, and has been read with it: nothing more shows on the
+/// The close_notify came with the answer, and was read with it: nothing more shows on the
 /// connection below, and the next call must not go over it.
 #[test]
-fn a_connection_whose_server_said_goodbye_is_not_used_again() {
+fn a_connection_after_close_notify_is_not_used_again() {
     let body = answer("one");
     let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let (close, closed) = Act::await_close();
-    let script = vec![Act::read(), Act::Spoil(Fault::Goodbye), Act::write(reply), close];
+    let script = vec![Act::read(), Act::Spoil(Fault::CloseNotify), Act::write(reply), close];
     let server = server("localhost", vec![script, answers("two")]);
     let (manager, helper) = spawn(config(&server, "root"));
     assert_eq!(ask(&manager, helper, "p").result.as_deref(), Some("one"));

@@ -73,7 +73,7 @@ fn every_suite_of_aes_is_spoken_and_a_server_of_chacha20_alone_refused_in_words(
 }
 
 #[test]
-fn a_server_that_wants_a_client_s_certificate_is_told_as_such() {
+fn a_server_that_wants_a_client_s_certificate_is_reported_as_such() {
     let mut roots = RootCertStore::empty();
     roots.add(identity("localhost").0.remove(0)).unwrap();
     let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
@@ -189,21 +189,21 @@ fn answers_larger_than_a_record_arrive_whole() {
 fn a_second_connection_comes_back_to_the_first_one_s_session() {
     for version in [&version::TLS12, &version::TLS13] {
         let own = Arc::new(versions("localhost", &[version]));
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let script = || {
             let head = "connection: close\r\ncontent-type: application/json\r\n";
             vec![Act::read(), Act::reply(200, head, answer("x"))]
         };
         let server = Server::start_over([script(), script()], move |stream| {
             let mut line = TlsLine::new(&own, stream)?;
-            let _ = tell.send(line.is_resumed()?);
+            let _ = sender.send(line.is_resumed()?);
             Ok(Box::new(line))
         });
         let (manager, helper) = spawn(config(&server, "root"));
         for resumed in [false, true] {
             let task = ask(&manager, helper, "p");
             assert_eq!(task.result.as_deref(), Some("x"), "{:?}", task.error);
-            assert_eq!(told.recv_timeout(LONG), Ok(resumed));
+            assert_eq!(receiver.recv_timeout(LONG), Ok(resumed));
         }
         drop(manager);
         server.finish();
@@ -212,22 +212,22 @@ fn a_second_connection_comes_back_to_the_first_one_s_session() {
 
 #[test]
 fn sessions_with_several_servers_are_remembered() {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let own = server_config("two");
     let start = || {
         let script = || {
             let head = "connection: close\r\ncontent-type: application/json\r\n";
             vec![Act::read(), Act::reply(200, head, answer("x"))]
         };
-        let (own, tell) = (Arc::clone(&own), tell.clone());
+        let (own, sender) = (Arc::clone(&own), sender.clone());
         Server::start_over([script(), script()], move |stream| {
             let mut line = TlsLine::new(&own, stream)?;
-            let _ = tell.send(line.is_resumed()?);
+            let _ = sender.send(line.is_resumed()?);
             Ok(Box::new(line))
         })
     };
     let (one, other) = (start(), start());
-    // One certificate, two names; rustls tells servers apart by name alone.
+    // One certificate, two names; rustls distinguishes servers by name alone.
     let manager = automation_assistant::AutomationAssistantManager::new(2);
     let by_name = manager.spawn_helper(config(&one, "two")).unwrap();
     let by_address = config(&other, "two").api_endpoint(format!("https://{}/v1", other.address()));
@@ -237,7 +237,7 @@ fn sessions_with_several_servers_are_remembered() {
     {
         let task = ask(&manager, helper, "p");
         assert_eq!(task.result.as_deref(), Some("x"), "{:?}", task.error);
-        assert_eq!(told.recv_timeout(LONG), Ok(resumed));
+        assert_eq!(receiver.recv_timeout(LONG), Ok(resumed));
     }
     drop(manager);
     one.finish();
@@ -346,7 +346,7 @@ fn tls_goes_through_a_proxy_behind_tls() {
     serving.join().unwrap().unwrap();
 }
 
-/// What a call to this host ends with.
+/// The error of a call to this host.
 fn error_of(endpoint: String) -> TaskError {
     let root = format!("{FOLDER}/root.pem");
     let config = HelperConfig::chatgpt().api_endpoint(endpoint).api_key(KEY).max_retries(0);
@@ -363,7 +363,7 @@ fn an_address_is_no_name_of_the_certificate() {
 
 /// Certificates as `openssl req` and old appliances make them, each trusted by name.
 #[test]
-fn why_a_certificate_does_not_hold_is_said_in_true_words() {
+fn the_error_states_why_a_certificate_was_rejected() {
     for (name, root, word) in [
         ("authority", "authority", "CA:FALSE"),
         ("sha1", "sha1", "SHA-1"),

@@ -71,7 +71,7 @@ fn parallel_calls_run_and_their_results_go_back_in_order() {
 }
 
 #[test]
-fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
+fn errors_of_a_tool_are_reported_to_the_model() {
     let calls = wants(&[
         ("1", "add", "{\"a\":"),
         ("2", "add", "{}"),
@@ -89,12 +89,12 @@ fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
     assert_eq!(ask(&manager, helper, request).result.as_deref(), Some("sorry"));
     drop(manager);
     let sent = server.finish()[1].json();
-    let told = texts(&sent["messages"]);
-    assert!(told[0].contains("not a JSON object"), "{told:?}");
-    assert_eq!(told[1], "error: a and b must be numbers");
-    assert!(told[2].contains("no such tool") && told[2].contains("add"), "{told:?}");
-    assert!(told[3].contains("broke down"), "{told:?}");
-    assert!(told[4].len() < 1100 && told[4].ends_with("longer]"));
+    let reported = texts(&sent["messages"]);
+    assert!(reported[0].contains("not a JSON object"), "{reported:?}");
+    assert_eq!(reported[1], "error: a and b must be numbers");
+    assert!(reported[2].contains("no such tool") && reported[2].contains("add"), "{reported:?}");
+    assert!(reported[3].contains("broke down"), "{reported:?}");
+    assert!(reported[4].len() < 1100 && reported[4].ends_with("longer]"));
     // Half arguments would be refused in the history; a missing id is made up.
     let calls = &sent["messages"][1]["tool_calls"];
     assert_eq!(calls[0]["function"]["arguments"], "{}");
@@ -104,7 +104,7 @@ fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
 
 #[test]
 fn streamed_calls_are_put_together() {
-    let piece = |json: &str| {
+    let delta = |json: &str| {
         chunk(&event(&format!(
             r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{json}]}}}}]}}"#
         )))
@@ -112,9 +112,9 @@ fn streamed_calls_are_put_together() {
     let script = vec![
         Act::read(),
         Act::chunked_head(),
-        piece(r#"{"index":0,"id":"c1","function":{"name":"add","arguments":""}}"#),
-        piece(r#"{"index":0,"function":{"arguments":"{\"a\":1,"}}"#),
-        piece(r#"{"index":0,"function":{"arguments":"\"b\":2}"}}"#),
+        delta(r#"{"index":0,"id":"c1","function":{"name":"add","arguments":""}}"#),
+        delta(r#"{"index":0,"function":{"arguments":"{\"a\":1,"}}"#),
+        delta(r#"{"index":0,"function":{"arguments":"\"b\":2}"}}"#),
         chunk(&event(r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#)),
         chunk(DONE),
         chunk(""),

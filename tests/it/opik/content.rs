@@ -1,4 +1,4 @@
-//! What a trace holds, and what it must not.
+//! The content of traces, and texts that they must not have.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{echo, flush, manager, opik, run};
 use crate::support::pictures::{PNG, PNG_BASE64};
 use crate::support::{FnBackend, LONG};
 
-/// Never to be seen on the wire where it was not asked for.
+/// Never sent where content was not asked for.
 const PLANTED: &str = "PLANTED-PROMPT-93";
 const KEY: &str = "PLANTED-KEY-77";
 const PLANTED_URL: &str = "https://h/PLANTED?id=1";
@@ -34,7 +34,7 @@ fn a_task_becomes_one_trace_with_one_span() {
     let manager = manager(config);
     let helper = echo(&manager, TraceMode::Metadata);
     let id = TraceId::new();
-    let request = TaskRequest::new("hi").conversation("talk 1").trace_tag("try").trace_id(id);
+    let request = TaskRequest::new("hi").conversation("chat 1").trace_tag("try").trace_id(id);
     let task = run(&manager, helper, request.trace_tag("phone"));
     assert_eq!(flush(&manager, LONG), (1, 0, 0));
     let asked = server.asked();
@@ -51,7 +51,7 @@ fn a_task_becomes_one_trace_with_one_span() {
     let (trace, span) = (&server.items("traces")[0], &server.items("spans")[0]);
     assert_eq!(trace["id"], id.to_string());
     assert_eq!(trace["name"], "echo");
-    assert_eq!(trace["thread_id"], "talk 1");
+    assert_eq!(trace["thread_id"], "chat 1");
     assert_eq!(trace["tags"], json!(["echo", "phone", "try"]));
     assert_eq!(span["trace_id"], trace["id"]);
     assert!(is_uuid_7(span["id"].as_str().unwrap()) && span["id"] != trace["id"]);
@@ -81,11 +81,11 @@ fn texts_are_sent_only_where_they_were_asked_for() {
         let helper = manager.spawn_helper(system.clone().trace(mode)).unwrap();
         run(&manager, helper, request());
         assert_eq!(flush(&manager, LONG).2, 0);
-        let wire: String = server.asked()[before..].iter().map(|one| one.text.clone()).collect();
-        assert!(!wire.is_empty());
-        assert_eq!(wire.contains(PLANTED), said, "{mode:?}");
-        assert_eq!(wire.contains("PLANTED-CONTEXT"), said, "{mode:?}");
-        assert_eq!(wire.contains("PLANTED"), said, "{mode:?}");
+        let sent: String = server.asked()[before..].iter().map(|one| one.text.clone()).collect();
+        assert!(!sent.is_empty());
+        assert_eq!(sent.contains(PLANTED), said, "{mode:?}");
+        assert_eq!(sent.contains("PLANTED-CONTEXT"), said, "{mode:?}");
+        assert_eq!(sent.contains("PLANTED"), said, "{mode:?}");
     }
     let trace = server.items("traces").pop().unwrap();
     let input = json!({"prompt": PLANTED, "context": {"secret": "PLANTED-CONTEXT"}});
@@ -94,9 +94,9 @@ fn texts_are_sent_only_where_they_were_asked_for() {
     assert_eq!(server.items("spans").pop().unwrap()["input"], input);
 }
 
-/// Whichever way the task ends, and whatever the mode: a picture's bytes stay here.
+/// A picture's bytes are never sent, for each outcome and mode.
 #[test]
-fn of_pictures_a_trace_with_content_tells_what_they_are() {
+fn a_trace_with_content_describes_pictures() {
     let reply = r#"{"model":"m","choices":[{"message":{"content":"a cat"}}]}"#;
     let server = Opik::start(move |_, asked| match asked.line.ends_with("/chat/completions") {
         true => Say::Json(reply.into(), ""),
@@ -130,7 +130,7 @@ fn of_pictures_a_trace_with_content_tells_what_they_are() {
 }
 
 #[test]
-fn helpers_trace_by_their_kind_unless_told_otherwise() {
+fn helpers_trace_by_their_kind_unless_set_otherwise() {
     let chat = r#"{"model":"m","choices":[{"message":{"content":"hello"}}]}"#;
     let server = Opik::start(move |_, asked| match asked.line.ends_with("/chat/completions") {
         true => Say::Json(chat.into(), "x-opik-provider: anthropic\r\n"),
@@ -167,7 +167,7 @@ fn helpers_trace_by_their_kind_unless_told_otherwise() {
 }
 
 #[test]
-fn a_failure_is_told_in_our_own_words() {
+fn a_failure_is_reported_in_our_own_words() {
     let server = Opik::willing();
     let manager = manager(opik(&server.url()));
     let backend = FnBackend(|_: &automation_assistant::CallContext<'_>| {
@@ -208,7 +208,7 @@ fn a_task_that_was_never_begun_leaves_no_trace() {
 }
 
 #[test]
-fn a_price_list_tells_the_cost() {
+fn a_price_list_gives_the_cost() {
     let server = Opik::willing();
     let manager = manager(opik(&server.url()));
     let prices = Prices::new().model("m-1", Price::per_million(1.0, 10.0));
@@ -223,7 +223,7 @@ fn a_price_list_tells_the_cost() {
 }
 
 #[test]
-fn the_first_piece_of_text_is_timed() {
+fn the_first_delta_is_timed() {
     let server = Opik::willing();
     let manager = manager(opik(&server.url()));
     let config = HelperConfig::local().trace(TraceMode::Metadata);
@@ -236,7 +236,7 @@ fn the_first_piece_of_text_is_timed() {
 }
 
 #[test]
-fn too_long_texts_are_left_out_and_their_length_told() {
+fn too_long_texts_are_left_out_and_their_length_sent() {
     let server = Opik::willing();
     let manager = manager(opik(&server.url()));
     let helper = echo(&manager, TraceMode::Content);
@@ -248,7 +248,7 @@ fn too_long_texts_are_left_out_and_their_length_told() {
 }
 
 #[test]
-fn what_became_of_traces_is_told_to_telemetry_and_debrief() {
+fn the_fate_of_traces_is_in_telemetry_and_debrief() {
     let folder = crate::telemetry::Folder::new("opik-audit");
     let path = folder.join("audit.jsonl");
     let server = Opik::start(|number, _| match number {
@@ -299,7 +299,7 @@ fn a_sink_serves_a_helper_without_a_manager() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_at_the_door() {
+fn invalid_settings_are_refused_at_build() {
     let build = |config| AutomationAssistantManager::builder().opik(config).build();
     let here = "http://127.0.0.1:9/api";
     for config in [

@@ -1,4 +1,4 @@
-//! A sink with nothing to do does nothing. Told by the system's own counters, in a process of
+//! A sink with nothing to do does nothing. Measured by the system's own counters, in a process of
 //! its own, so that no other sink's thread is there.
 #![cfg(target_os = "linux")]
 

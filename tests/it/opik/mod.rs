@@ -57,7 +57,7 @@ pub fn run_many(manager: &AutomationAssistantManager, helper: HelperId, tasks: u
     }
 }
 
-/// What a flush tells: sent, dropped, pending.
+/// The counts of a flush: sent, dropped, pending.
 pub fn flush(manager: &AutomationAssistantManager, timeout: Duration) -> (u64, u64, u64) {
     let report = manager.opik().unwrap().flush(timeout);
     (report.sent, report.dropped, report.pending)

@@ -33,10 +33,10 @@ fn every_request_keeps_to_the_contract() {
         .custom_param("max_completion_tokens", 20)
         .custom_param("stop", vec!["x"])
         .reply_schema("answer", json!({"type": "object"}))
-        .conversation("talk")
+        .conversation("chat")
         .trace_tag("full");
     let mut answered = 0;
-    let tool = FnTool::new("clock", "Tells the time.", json!({"type": "object"}), |_| {
+    let tool = FnTool::new("clock", "Returns the time.", json!({"type": "object"}), |_| {
         Ok("12:00".to_owned())
     });
     let tooled = TaskRequest::new("what time is it?").tool(tool);

@@ -132,7 +132,7 @@ fn a_full_spool_drops_the_oldest_and_counts_them() {
             prompt.split(' ').next().unwrap().parse::<u64>().unwrap()
         })
         .collect();
-    // Those that the thread was sending when room was made are kept, whichever they were.
+    // Those that the thread was sending when old ones were dropped are kept.
     let sending = prompts.iter().take_while(|number| **number < stats.dropped).count();
     let newest: Vec<_> = (stats.dropped + sending as u64..100).collect();
     assert_eq!(&prompts[sending..], &newest[..], "{sending} in hand");

@@ -78,7 +78,7 @@ impl Opik {
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let closing = Arc::new(AtomicBool::new(false));
-        let (tell, news) = channel();
+        let (sender, news) = channel();
         let answer: Answer = Arc::new(answer);
         let (log, closed) = (Arc::clone(&asked), Arc::clone(&closing));
         let acceptor = std::thread::spawn(move || {
@@ -89,8 +89,8 @@ impl Opik {
                 }
                 let Ok(stream) = stream else { continue };
                 let closer = stream.try_clone().unwrap();
-                let (answer, log, tell) = (Arc::clone(&answer), Arc::clone(&log), tell.clone());
-                let thread = std::thread::spawn(move || serve(stream, &answer, &log, &tell));
+                let (answer, log, sender) = (Arc::clone(&answer), Arc::clone(&log), sender.clone());
+                let thread = std::thread::spawn(move || serve(stream, &answer, &log, &sender));
                 open.push((closer, thread));
             }
             for (stream, thread) in open {
@@ -143,7 +143,7 @@ pub fn nobody() -> String {
     format!("http://{}/api", listener.local_addr().unwrap())
 }
 
-fn serve(stream: TcpStream, answer: &Answer, log: &Mutex<Vec<Asked>>, tell: &Sender<Asked>) {
+fn serve(stream: TcpStream, answer: &Answer, log: &Mutex<Vec<Asked>>, sender: &Sender<Asked>) {
     stream.set_read_timeout(Some(LONG)).unwrap();
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
@@ -154,7 +154,7 @@ fn serve(stream: TcpStream, answer: &Answer, log: &Mutex<Vec<Asked>>, tell: &Sen
             log.len() - 1
         };
         let say = answer(number, &asked);
-        let _ = tell.send(asked);
+        let _ = sender.send(asked);
         let reply = match say {
             Say::Status(204, headers) => format!("HTTP/1.1 204 No Content\r\n{headers}\r\n"),
             Say::Status(status, headers) => {

@@ -51,8 +51,8 @@ fn commands_of_termux_see_no_key_of_the_environment() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && told.contains("1 passed"), "{output:?}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{output:?}");
     let seen = std::fs::read_to_string(folder.join("seen")).unwrap();
     assert!(seen.contains("HOME="), "{seen}");
     search("a child's environment", &seen);

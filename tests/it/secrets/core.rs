@@ -21,7 +21,7 @@ fn manager(watch: &Watch) -> AutomationAssistantManager {
         .unwrap()
 }
 
-/// What a careless backend does with what it is given.
+/// A careless backend, which quotes its request everywhere.
 fn careless(call: &CallContext<'_>) -> Result<Reply, TaskError> {
     search_debug(call);
     let prompt = call.prompt();
@@ -61,14 +61,14 @@ fn what_backends_and_callbacks_do_gives_nothing_away() {
     search_debug(&config);
     let helper = manager.spawn_helper_with(config, FnBackend(careless)).unwrap();
     for case in 0..6 {
-        for (heard, done) in [(false, false), (true, false), (false, true)] {
+        for (delivered, done) in [(false, false), (true, false), (false, true)] {
             let request = request()
                 .context("case", case)
-                .on_text(move |text| assert!(!heard, "heard {text}"))
+                .on_text(move |text| assert!(!delivered, "delivered {text}"))
                 .on_done(move |task| assert!(!done, "got {:?} for {}", task.result, task.prompt));
             let id = manager.submit_task(helper, request).unwrap();
             let task = manager.wait_task(helper, id, LONG).unwrap();
-            assert_eq!(task.error.is_none(), case == 5 && !heard, "case {case}: {task:?}");
+            assert_eq!(task.error.is_none(), case == 5 && !delivered, "case {case}: {task:?}");
             search_task(&task);
             let fault = task.parse_result::<u32>().unwrap_err();
             search_debug(&fault);
@@ -90,21 +90,21 @@ fn requests_that_come_back_and_helpers_that_stop_give_nothing_away() {
     let running = manager.submit_task(helper, request()).unwrap();
     keeper.next();
     let queued = manager.submit_task(helper, request()).unwrap();
-    let told = |error: Error| {
+    let check = |error: Error| {
         search_debug(&error);
         search("an error", &error.to_string());
         search_debug(&error.into_request());
     };
-    told(manager.submit_task(helper, request()).unwrap_err());
-    told(manager.submit_task(helper, PROMPT.repeat(20)).unwrap_err());
-    told(manager.submit_task(helper, request().timeout(std::time::Duration::ZERO)).unwrap_err());
+    check(manager.submit_task(helper, request()).unwrap_err());
+    check(manager.submit_task(helper, PROMPT.repeat(20)).unwrap_err());
+    check(manager.submit_task(helper, request().timeout(std::time::Duration::ZERO)).unwrap_err());
     let handle = manager.get_helper(helper).unwrap();
     keeper.go.send(()).unwrap();
     manager.terminate_all();
     for id in [running, queued] {
         search_task(&handle.wait_task(id, LONG).unwrap());
     }
-    told(handle.submit_task(request()).unwrap_err());
+    check(handle.submit_task(request()).unwrap_err());
     search_debug(&handle);
     drop(manager);
     watch.search();
@@ -124,9 +124,9 @@ fn helpers_together_give_nothing_away() {
     let bad = manager.spawn_helper_with(HelperConfig::local(), fails).unwrap();
     let good = manager.spawn_helper_with(HelperConfig::local(), says).unwrap();
     let speeches = std::sync::Arc::new(Mutex::new(String::new()));
-    let heard = std::sync::Arc::clone(&speeches);
+    let delivered = std::sync::Arc::clone(&speeches);
     let together = Together::new(&manager)
-        .on_text(move |_, speech| heard.lock().unwrap().push_str(&format!("{speech:?}")));
+        .on_text(move |_, speech| delivered.lock().unwrap().push_str(&format!("{speech:?}")));
     search_debug(&together);
     search_debug(&together.race(&[bad, good], &request()).unwrap());
     search_debug(&together.fan_out(&[bad, good], &request(), automation_assistant::Want::All));

@@ -70,7 +70,7 @@ const STATUSES: &[u16] =
     &[400, 401, 402, 403, 404, 408, 409, 413, 418, 422, 429, 500, 501, 502, 503, 504, 529];
 
 #[test]
-fn refusals_that_quote_what_was_sent_are_told_without_it() {
+fn refusals_that_quote_the_request_are_reported_without_it() {
     let echo = echo();
     let quoted = serde_json::to_string(&echo).unwrap();
     let bodies = [
@@ -112,7 +112,7 @@ fn refusals_that_quote_what_was_sent_are_told_without_it() {
 }
 
 #[test]
-fn answers_that_are_none_are_told_without_what_they_hold() {
+fn unusable_answers_are_reported_without_their_content() {
     let (echo, reply) = (echo(), REPLY);
     let quoted = serde_json::to_string(&echo).unwrap();
     let head = "HTTP/1.1 200 OK\r\n";
@@ -191,7 +191,7 @@ fn answers_are_shown_to_their_owner_alone() {
 }
 
 #[test]
-fn streams_that_break_are_told_without_what_they_held() {
+fn broken_streams_are_reported_without_their_content() {
     let quoted = serde_json::to_string(&echo()).unwrap();
     let said = delta(REPLY);
     let ends = [
@@ -226,10 +226,10 @@ fn tasks_that_run_out_of_time_or_are_cancelled_give_nothing_away() {
     let late =
         stage.ask(request_with_pictures().on_text(|_| {}).timeout(Duration::from_millis(100)));
     assert_eq!(late.error.unwrap().kind(), ErrorKind::Timeout);
-    let (told, heard) = std::sync::mpsc::channel();
-    let request = request_with_pictures().on_text(move |_| told.send(()).unwrap());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let request = request_with_pictures().on_text(move |_| sender.send(()).unwrap());
     let id = stage.manager.submit_task(stage.helper, request).unwrap();
-    heard.recv_timeout(LONG).unwrap();
+    receiver.recv_timeout(LONG).unwrap();
     assert!(stage.manager.cancel_task(stage.helper, id));
     search_task(&stage.manager.wait_task(stage.helper, id, LONG).unwrap());
     stage.end();

@@ -1,4 +1,4 @@
-//! What is put into requests stays where it was put, and goes to nobody else.
+//! Texts in requests stay in their place, and are sent to nobody else.
 
 use automation_assistant::{
     AutomationAssistantManager, AutomationHelper, Error, ErrorKind, HelperConfig, TaskRequest,

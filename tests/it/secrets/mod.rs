@@ -37,17 +37,17 @@ pub const PICTURE_URL: &str = "https://url-71c2e95ab3.example/d04f86.png?sig=a8b
 
 const SECRETS: &[&str] =
     &[KEY, PROMPT, CONTEXT, SYSTEM, TURN, REPLY, TOOL, PICTURE, PICTURE_BASE64, PICTURE_URL];
-/// A piece of a secret this long gives it away.
-const PIECE_BYTES: usize = 10;
+/// A part of a secret this long reveals it.
+const PART_BYTES: usize = 10;
 
-/// Fails if any piece of a secret stands in the text.
+/// Fails if any part of a secret is in the text.
 #[track_caller]
 pub fn search(what: &str, text: &str) {
     let folded = text.to_lowercase();
     for secret in SECRETS {
-        for piece in secret.to_lowercase().as_bytes().windows(PIECE_BYTES) {
-            let piece = std::str::from_utf8(piece).unwrap();
-            assert!(!folded.contains(piece), "{what} tells {piece:?} of {secret:?}: {text}");
+        for part in secret.to_lowercase().as_bytes().windows(PART_BYTES) {
+            let part = std::str::from_utf8(part).unwrap();
+            assert!(!folded.contains(part), "{what} holds {part:?} of {secret:?}: {text}");
         }
     }
 }
@@ -62,7 +62,7 @@ pub fn search_debug(value: &impl Debug) {
 pub fn search_task(task: &Task) {
     search_debug(task);
     let json = serde_json::to_string(task).unwrap();
-    assert!(!json.contains(&KEY[3..]), "the task's JSON tells the key: {json}");
+    assert!(!json.contains(&KEY[3..]), "the task's JSON holds the key: {json}");
     let Some(error) = &task.error else { return };
     search_debug(error);
     search("Display", &error.to_string());

@@ -1,4 +1,4 @@
-//! Traces that leave the device without texts, on the wire and in the spool.
+//! Traces without texts, in requests and in the spool.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::LONG;
 use crate::support::server::{Act, DONE, Server, answer, delta};
 use crate::telemetry::Folder;
 
-/// Sends all that was sent, as an answer and in refusals; told as many tasks as it has scripts.
+/// Echoes the request in an answer and in refusals; one script for each task.
 fn echoing() -> (Server, usize) {
     let echo = format!("{KEY} {PROMPT} {CONTEXT} {SYSTEM} {TURN} {PICTURE_BASE64} {PICTURE_URL}");
     let quoted = serde_json::to_string(&echo).unwrap();
@@ -59,7 +59,7 @@ fn ask_all(config: OpikConfig, mode: TraceMode) -> (AutomationAssistantManager, 
 }
 
 #[test]
-fn traces_without_content_tell_no_text_and_no_key() {
+fn traces_without_content_hold_no_text_and_no_key() {
     let taken = Opik::willing();
     let (manager, server) = ask_all(opik(&taken.url()), TraceMode::Metadata);
     assert_eq!(flush(&manager, LONG), (7, 0, 0));
@@ -85,7 +85,7 @@ fn traces_without_content_tell_no_text_and_no_key() {
 
 /// That the search above could find something: with content on, texts are there. The key is not.
 #[test]
-fn traces_with_content_tell_the_texts_but_never_the_key() {
+fn traces_with_content_hold_the_texts_but_never_the_key() {
     let taken = Opik::willing();
     let (manager, server) = ask_all(opik(&taken.url()), TraceMode::Content);
     assert_eq!(flush(&manager, LONG), (7, 0, 0));

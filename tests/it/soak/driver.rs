@@ -15,16 +15,16 @@ use super::{
 };
 use crate::support::chance::Chance;
 
-/// How many finished tasks a helper keeps: few, so that some must make room.
+/// How many finished tasks a helper keeps: few, so that some are dropped.
 const RESULTS_KEPT: usize = 48;
-/// How often a refused request is offered again, at [`ROOM_WAIT`] each.
+/// How often a refused request is offered again, at [`QUEUE_WAIT`] each.
 const OFFERS_MAX: usize = 2_000;
-const ROOM_WAIT: Duration = Duration::from_millis(20);
+const QUEUE_WAIT: Duration = Duration::from_millis(20);
 /// How many tasks are remembered for others to meddle with.
 const RECENT_MAX: usize = 64;
 /// A callback that holds its thread when a stop gives up waiting for it.
 const LONGER_THAN_A_STOP: Duration = Duration::from_millis(1500);
-/// What the provider's certificate is held against.
+/// The root of the provider's certificate.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/root.pem");
 /// A port of loopback that nobody serves: it is reserved, so no test gets it by chance.
 const NOBODY: &str = "http://127.0.0.1:1/v1";
@@ -170,7 +170,7 @@ fn request(world: &World, chance: &mut Chance, life: &Life, n: usize) -> TaskReq
     })
 }
 
-/// What a callback does when its task has ended.
+/// A callback's action when its task has ended.
 fn act(world: &World, chance: &mut Chance, life: &Life, n: usize) -> Box<dyn FnOnce() + Send> {
     let helper = life.handle.clone();
     let recent = Arc::clone(&world.recent);
@@ -238,7 +238,7 @@ fn submit(world: &World, chance: &mut Chance, life: &mut Life, n: usize) {
         let outcome = if offer == 0 {
             world.manager.submit_task(life.id, request)
         } else {
-            world.manager.submit_task_wait(life.id, request, ROOM_WAIT)
+            world.manager.submit_task_wait(life.id, request, QUEUE_WAIT)
         };
         let error = match outcome {
             Ok(task) => {
@@ -264,10 +264,10 @@ fn submit(world: &World, chance: &mut Chance, life: &mut Life, n: usize) {
         }
         request = error.into_request().unwrap();
     }
-    panic!("no room for task {n}");
+    panic!("queue full at task {n}");
 }
 
-/// What owners do to tasks, their own and others'.
+/// Actions of owners on tasks, their own and others'.
 fn meddle(world: &World, chance: &mut Chance, life: &mut Life) {
     let recent = {
         let recent = world.recent.lock().unwrap();
@@ -321,7 +321,7 @@ pub(super) fn verify(world: &World, life: Life) {
     }
     let report = life.handle.get_status();
     // A thread that a loaded machine kept longer than the stop waits is left and counted; that
-    // it ends all the same, the system's own count of threads tells in the end.
+    // it ends all the same, the system's own count of threads decides in the end.
     world.ledger.left_threads(report.unjoined_threads);
     if report.threads > 0 {
         world.leaving.lock().unwrap().push(life.handle.clone());

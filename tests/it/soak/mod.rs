@@ -4,7 +4,7 @@
 //! same rotating audit file.
 //!
 //! Afterwards every accepted task has exactly one outcome, none came later than its time
-//! allows, the audit file tells the same story, and threads, file descriptors and memory are
+//! allows, the audit file agrees, and threads, file descriptors and memory are
 //! back where they began.
 //!
 //! The long run, and the same schedule once more (what threads make of it differs):
@@ -46,7 +46,7 @@ const DRIVERS: usize = 4;
 const HELPERS_EACH: usize = 4;
 /// Every helper's time for a task, unless the request says otherwise.
 const HELPER_TIMEOUT: Duration = Duration::from_millis(300);
-/// How long after its deadline a task's end may be told: the library's own quarter of a
+/// How long after its deadline a task's end may be reported: the library's own quarter of a
 /// second for backends that notice by themselves, the beat below, and a loaded machine.
 const LATE_MAX: Duration = Duration::from_secs(2);
 /// Longest stop of one helper: a second, more than the connect time-out, as promised.
@@ -64,7 +64,7 @@ const CHILD: &str = "AA_SOAK_CHILD";
 /// Set by `tests/faults.sh`.
 const TRACED: &str = "AA_SOAK_TRACED";
 
-/// What happened, written down by callbacks.
+/// The outcomes, recorded by callbacks.
 pub(crate) struct Ledger {
     began: Instant,
     /// Which tasks were accepted: those of the drivers, then as many that callbacks may submit.
@@ -79,8 +79,8 @@ pub(crate) struct Ledger {
     faults: Mutex<Vec<String>>,
 }
 
-/// The most faults that are told: one is enough to look for.
-const FAULTS_TOLD: usize = 20;
+/// The most faults that are printed: one is enough to look for.
+const FAULTS_PRINTED: usize = 20;
 
 impl Ledger {
     fn new(tasks: usize) -> Self {
@@ -111,7 +111,7 @@ impl Ledger {
 
     pub(crate) fn fault(&self, what: String) {
         let mut faults = self.faults.lock().unwrap();
-        if faults.len() < FAULTS_TOLD {
+        if faults.len() < FAULTS_PRINTED {
             faults.push(what);
         }
     }
@@ -152,7 +152,7 @@ impl Ledger {
     }
 }
 
-/// What the drivers share.
+/// Shared by the drivers.
 pub(crate) struct World {
     seed: u64,
     tasks: usize,
@@ -228,7 +228,7 @@ fn round(seed: u64, tasks: usize) {
         let watcher = scope.spawn(|| {
             while !over.load(Ordering::SeqCst) {
                 for report in world.manager.get_all_helpers_status() {
-                    // While a helper stops, its threads may be gone before all ends are told.
+                    // While a helper stops, its threads may be gone before all ends are reported.
                     let stopped = report.status == HelperStatus::Terminated;
                     if report.active_tasks > report.threads && !stopped {
                         ledger.fault(format!("more tasks than threads: {report:?}"));
@@ -292,12 +292,12 @@ fn judge(ledger: &Ledger, debrief: &Debrief) {
     };
     assert!(done >= done_min, "{done} of {tasks} done");
     assert!(outcomes.len() >= kinds_min, "{outcomes:?}");
-    // The audit file tells the same story.
+    // The audit file agrees.
     let failed = tasks as u64 - done;
     assert_eq!((debrief.tasks_done(), debrief.tasks_failed()), (done, failed));
 }
 
-/// What the system says that this process holds; nothing where it does not say.
+/// The resources of this process by the system's count; `None` where it has none.
 #[derive(Debug)]
 struct Held {
     threads: Option<usize>,
@@ -325,11 +325,11 @@ fn child() {
     }
     let number = |name: &str| std::env::var(name).unwrap().parse::<u64>().unwrap();
     let (seed, tasks) = (number("SOAK_SEED"), number("SOAK_TASKS") as usize);
-    let tell = std::panic::take_hook();
+    let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         // Those on purpose come by the thousand.
         if info.payload_as_str() != Some("on purpose") && !info.payload().is::<moody::Bomb>() {
-            tell(info);
+            print(info);
         }
     }));
     // Fills caches, arenas and tables, so that what is counted next is what stays.

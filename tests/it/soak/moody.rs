@@ -80,9 +80,9 @@ impl AiBackend for Moody {
                     call.end_attempt(&Attempt::new(chance.one_in(2).then_some(&error)));
                 }
                 for _ in 0..chance.below(20) {
-                    call.send_text("piece ")?;
+                    call.send_text("delta ")?;
                 }
-                Ok(Reply::new("piece ".repeat(3)))
+                Ok(Reply::new("delta ".repeat(3)))
             }
             _ => Ok(Reply::new(call.prompt().len().to_string())),
         }

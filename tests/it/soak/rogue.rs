@@ -88,7 +88,7 @@ impl Rogue {
         self.address
     }
 
-    /// Ends every connection and thread; tells how many connections and requests came.
+    /// Ends every connection and thread; returns how many connections and requests came.
     pub fn finish(self) -> (u64, u64) {
         self.shared.closing.store(true, Ordering::SeqCst);
         for worker in self.workers {
@@ -160,7 +160,7 @@ fn converse(stream: &mut dyn Line, shared: &Shared) -> std::io::Result<()> {
 /// The number of the task that a request is about, and whether it asks for a stream.
 fn read_request(stream: &mut dyn Line) -> std::io::Result<Option<(usize, bool)>> {
     let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
+    let mut chunk = [0; 4096];
     loop {
         let text = String::from_utf8_lossy(&bytes);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
@@ -174,9 +174,9 @@ fn read_request(stream: &mut dyn Line) -> std::io::Result<Option<(usize, bool)>>
                 return Ok(Some((number.unwrap_or(usize::MAX), body.contains("\"stream\":true"))));
             }
         }
-        match stream.read(&mut piece)? {
+        match stream.read(&mut chunk)? {
             0 => return Ok(None),
-            amount => bytes.extend_from_slice(&piece[..amount]),
+            amount => bytes.extend_from_slice(&chunk[..amount]),
         }
     }
 }
@@ -255,9 +255,9 @@ fn good_stream(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Ne
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
     )?;
     let size = 1 + chance.below(200);
-    for piece in body.as_bytes().chunks(size) {
+    for chunk in body.as_bytes().chunks(size) {
         stream
-            .write_all(&[format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat())?;
+            .write_all(&[format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat())?;
     }
     stream.write_all(b"0\r\n\r\n")?;
     Ok(Next::Serve)
@@ -422,8 +422,8 @@ fn huge(stream: &mut dyn Line, chance: &mut Chance) -> std::io::Result<Next> {
         1 => stream.write_all(&reply(200, JSON, answer(&"y".repeat(200_000)).as_bytes()))?,
         _ => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")?;
-            let piece = [b'z'; 16 << 10];
-            let written = (0..64).try_for_each(|_| stream.write_all(&piece));
+            let chunk = [b'z'; 16 << 10];
+            let written = (0..64).try_for_each(|_| stream.write_all(&chunk));
             // The client is expected to hang up.
             if written.is_err_and(|e| e.kind() == ErrorKind::InvalidInput) {
                 return Ok(Next::Close);

@@ -48,8 +48,8 @@ impl Siblings {
     /// Ends the siblings, checks that all their lines are there, and puts those of this run into
     /// a file.
     pub(super) fn finish(self, folder: &Folder, run_id: &str) -> PathBuf {
-        let told: Vec<String> = self.0.into_iter().map(end).collect();
-        let mut told: BTreeMap<&str, u64> = told
+        let written: Vec<String> = self.0.into_iter().map(end).collect();
+        let mut written: BTreeMap<&str, u64> = written
             .iter()
             .map(|said| said.split_once(' ').unwrap())
             .map(|(run, written)| (run, written.parse().unwrap()))
@@ -63,7 +63,7 @@ impl Siblings {
             for line in fs::read_to_string(folder.join(&file)).unwrap().lines() {
                 let (_, run) = line.split_once("\"run_id\":\"").unwrap();
                 let (run, _) = run.split_once('"').unwrap();
-                if let Some(left) = told.get_mut(run) {
+                if let Some(left) = written.get_mut(run) {
                     *left -= 1;
                 } else {
                     assert_eq!(run, run_id, "{line}");
@@ -71,13 +71,16 @@ impl Siblings {
                 }
             }
         }
-        assert!(told.values().all(|left| *left == 0), "lines of siblings that are gone: {told:?}");
+        assert!(
+            written.values().all(|left| *left == 0),
+            "lines of siblings that are gone: {written:?}"
+        );
         ours.flush().unwrap();
         path
     }
 }
 
-/// A sibling ends when its input does; tells its run and how many lines it wrote.
+/// A sibling ends when its input does; prints its run and how many lines it wrote.
 fn end(mut child: Child) -> String {
     drop(child.stdin.take());
     let output = child.wait_with_output().unwrap();

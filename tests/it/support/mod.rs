@@ -1,4 +1,4 @@
-//! What several tests need.
+//! Helpers of several tests.
 
 pub mod chance;
 pub mod loopback;
@@ -31,7 +31,7 @@ pub fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// A backend that stands still until told: it says which prompt it has begun, and answers
+/// A backend that blocks until released: it sends each prompt that it begins, and answers
 /// when it gets a word. It does not look at its cancel signal.
 pub struct Gate {
     begun: Mutex<Sender<String>>,
@@ -75,8 +75,8 @@ pub struct Patient {
 }
 
 pub fn patient() -> (Patient, Receiver<String>) {
-    let (begun, heard) = channel();
-    (Patient { begun: Mutex::new(begun) }, heard)
+    let (begun, receiver) = channel();
+    (Patient { begun: Mutex::new(begun) }, receiver)
 }
 
 impl AiBackend for Patient {
@@ -146,7 +146,7 @@ pub fn one_helper(
     (manager, helper)
 }
 
-/// What cargo runs foreign programs with, such as an emulator.
+/// Cargo's runner of foreign programs, such as an emulator.
 pub fn runner() -> Vec<String> {
     let arch = std::env::consts::ARCH.to_uppercase();
     let ours = |name: &str| {

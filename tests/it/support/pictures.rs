@@ -9,7 +9,7 @@ pub const PNG: &[u8] =
 pub const PNG_BASE64: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/\
     pLvAAAAAElFTkSuQmCC";
 
-/// What begins as a picture of each kind does, and its media type.
+/// The first bytes of a picture of each kind, and its media type.
 pub const BEGINNINGS: [(&str, &[u8]); 5] = [
     ("image/png", b"\x89PNG\r\n\x1a\n"),
     ("image/jpeg", b"\xff\xd8\xff\xe0"),
@@ -18,7 +18,7 @@ pub const BEGINNINGS: [(&str, &[u8]); 5] = [
     ("image/gif", b"GIF89a"),
 ];
 
-/// What passes for a PNG of this many bytes.
+/// Bytes that pass for a PNG, of this length.
 pub fn png_of(length: usize) -> Vec<u8> {
     let rest = (0..length.saturating_sub(8)).map(|n| (n * 31 + n / 251) as u8);
     BEGINNINGS[0].1.iter().copied().chain(rest).collect()

@@ -127,10 +127,10 @@ impl Act {
         Self::await_close().0
     }
 
-    /// The client's going away, and how the test hears of it.
+    /// Waits until the client closes the connection; the test gets the receiver.
     pub fn await_close() -> (Self, Receiver<()>) {
-        let (closed, heard) = channel();
-        (Self::AwaitClose(closed), heard)
+        let (closed, receiver) = channel();
+        (Self::AwaitClose(closed), receiver)
     }
 }
 
@@ -144,7 +144,7 @@ pub fn event(json: &str) -> String {
     format!("data: {json}\n\n")
 }
 
-/// A piece of text as a chunk of the OpenAI protocol.
+/// A text delta as a chunk of the OpenAI protocol.
 pub fn delta(text: &str) -> String {
     let text = serde_json::to_string(text).unwrap();
     event(&format!(r#"{{"model":"m","choices":[{{"index":0,"delta":{{"content":{text}}}}}]}}"#))
@@ -409,7 +409,7 @@ fn play(
     Ok(())
 }
 
-/// A connection that was cut, or that ended without the layer's own goodbye.
+/// A connection that was cut, or that ended without the layer's own close_notify.
 fn is_end(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
     matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof)
@@ -417,7 +417,7 @@ fn is_end(error: &std::io::Error) -> bool {
 
 fn read_request(connection: usize, stream: &mut dyn Line) -> Option<Seen> {
     let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
+    let mut buffer = [0; 4096];
     loop {
         if let Some(end) = find(&bytes, b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -428,9 +428,9 @@ fn read_request(connection: usize, stream: &mut dyn Line) -> Option<Seen> {
                 return Some(Seen { body, ..seen });
             }
         }
-        match stream.read(&mut piece) {
+        match stream.read(&mut buffer) {
             Ok(0) | Err(_) => return None,
-            Ok(amount) => bytes.extend_from_slice(&piece[..amount]),
+            Ok(amount) => bytes.extend_from_slice(&buffer[..amount]),
         }
     }
 }

@@ -27,7 +27,7 @@ pub fn identity(name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'sta
     (vec![certificate], key)
 }
 
-/// What becomes of the next thing that is written.
+/// The fault of the next write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// A bit of the record is wrong.
@@ -42,11 +42,11 @@ pub enum Fault {
     Garbage,
     /// An alert, but not encrypted.
     BareAlert,
-    /// It arrives, and the connection ends without TLS's goodbye.
-    NoGoodbye,
-    /// It arrives together with TLS's goodbye, and the connection below stays. (No fault as
+    /// It arrives, and the connection ends without a close_notify.
+    NoCloseNotify,
+    /// It arrives together with a close_notify, and the connection below stays. (No fault as
     /// long as the connection is not used again.)
-    Goodbye,
+    CloseNotify,
 }
 
 pub const FAULTS: [Fault; 7] = [
@@ -56,13 +56,13 @@ pub const FAULTS: [Fault; 7] = [
     Fault::Oversized,
     Fault::Garbage,
     Fault::BareAlert,
-    Fault::NoGoodbye,
+    Fault::NoCloseNotify,
 ];
 
 /// Bytes of a record's header (RFC 8446, section 5.1).
 const HEADER: usize = 5;
 
-/// A connection over TLS. What is written arrives, until [`Line::spoil`] was called.
+/// A connection over TLS. Writes arrive unchanged until [`Line::spoil`] is called.
 pub struct TlsLine {
     tls: StreamOwned<ServerConnection, TcpStream>,
     fault: Option<Fault>,
@@ -86,7 +86,7 @@ impl TlsLine {
         self.ended = true;
         let mut records = Vec::new();
         self.tls.conn.writer().write_all(bytes)?;
-        if fault == Fault::Goodbye {
+        if fault == Fault::CloseNotify {
             self.tls.conn.send_close_notify();
         }
         while self.tls.conn.wants_write() {
@@ -101,10 +101,10 @@ impl TlsLine {
             Fault::Garbage => records = b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
             // Fatal: internal_error.
             Fault::BareAlert => records = vec![0x15, 3, 3, 0, 2, 2, 80],
-            Fault::NoGoodbye | Fault::Goodbye => {}
+            Fault::NoCloseNotify | Fault::CloseNotify => {}
         }
         tcp.write_all(&records)?;
-        if !matches!(fault, Fault::Stall | Fault::Goodbye) {
+        if !matches!(fault, Fault::Stall | Fault::CloseNotify) {
             tcp.shutdown(Shutdown::Write)?;
         }
         Ok(())

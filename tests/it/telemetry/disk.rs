@@ -36,7 +36,7 @@ pub fn log_on_a_full_disk(path: &Path) {
     }
     let full = lines(path);
     assert_eq!(full.len() as u64, telemetry.stats().lines_written, "no torn line stays");
-    // Somebody makes room.
+    // Space is freed.
     let lost = telemetry.stats().lines_lost;
     fs::OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
     run_tasks(&manager, helper, 1);
@@ -46,14 +46,14 @@ pub fn log_on_a_full_disk(path: &Path) {
     assert_eq!(events(&after, "task_complete").len(), 1);
 }
 
-/// What the system lets a file of this process grow to, in bytes; for good without a number.
+/// Sets the greatest size of this process's files, in bytes; without a number none.
 fn file_bytes_max(bytes: &str) {
     let limit = format!("--fsize={bytes}:unlimited");
     let pid = std::process::id().to_string();
     assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
 }
 
-/// Of two writers this one tears a line when the disk is full; then somebody makes room, and
+/// Of two writers this one tears a line when the disk is full; then space is freed, and
 /// the other one writes first.
 pub fn two_on_a_full_disk(path: &str, tearing: usize) {
     let path = Path::new(path);

@@ -14,7 +14,7 @@ fn append(path: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn a_torn_end_is_cut_back_and_told() {
+fn a_torn_end_is_cut_back_and_reported() {
     let folder = Folder::new("torn");
     for (torn, whole) in [
         (&b"{\"timestamp\": 17"[..], &b"{\"a\":1}\n{\"b\":2}\n"[..]),

@@ -1,5 +1,5 @@
-//! What the audit file survives from outside: a kill, a second process. The child processes are
-//! this test binary itself, told by the environment what to do.
+//! The audit file after a kill and with a second process. The child processes are
+//! this test binary itself, with its part in the environment.
 #![cfg(unix)]
 
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ use super::{Folder, events, lines, manager, run_tasks};
 use crate::support::chance::{Chance, seed};
 use crate::support::{LONG, this_program};
 
-/// Tells a child what to do, and with which file.
+/// A child's part, and its file.
 const CHILD_WORK: &str = "AA_TEST_CHILD_WORK";
 
 const CHILD_FILE: &str = "AA_TEST_CHILD_FILE";
@@ -47,7 +47,7 @@ pub fn child_process(work: &str, path: &Path) -> Command {
     command
 }
 
-/// What children do.
+/// The children's parts.
 #[test]
 #[ignore = "no test by itself: the child process of those beside it"]
 fn child() {
@@ -83,7 +83,7 @@ fn child() {
     }
 }
 
-/// Three helpers at work; each finished task is told to the parent after it was seen.
+/// Three busy helpers; each finished task is printed to the parent after it was seen.
 fn log_until_killed(telemetry: &Telemetry) {
     let manager = manager(telemetry);
     std::thread::scope(|scope| {
@@ -141,9 +141,9 @@ fn check_runs(path: &Path, killed: u64) {
     );
 }
 
-/// Reads so many finished tasks, kills the child, and reads what it still told.
+/// Reads so many finished tasks, kills the child, and reads the rest of its output.
 pub fn kill_after(child: &mut Child, tasks: u64) -> Vec<String> {
-    let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut printed = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut seen = Vec::new();
     let mut note = |line: String| {
         // The test harness has the start of the first line for itself.
@@ -151,14 +151,14 @@ pub fn kill_after(child: &mut Child, tasks: u64) -> Vec<String> {
             seen.push(line[at + "seen ".len()..].to_owned());
         }
     };
-    // The harness tells two lines or three before ours.
-    for line in told.by_ref().take(usize::try_from(tasks).unwrap() + 3) {
+    // The harness prints two lines or three before ours.
+    for line in printed.by_ref().take(usize::try_from(tasks).unwrap() + 3) {
         note(line);
     }
     child.kill().unwrap();
-    told.for_each(&mut note);
+    printed.for_each(&mut note);
     child.wait().unwrap();
-    // The last one may be torn: then it was not told.
+    // The last one may be torn: then it was not reported.
     seen.pop();
     seen
 }

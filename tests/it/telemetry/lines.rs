@@ -1,4 +1,4 @@
-//! What stands in a line, and in which order lines stand.
+//! The fields of a line, and the order of lines.
 
 use std::fs;
 
@@ -54,7 +54,7 @@ fn a_task_leaves_the_lines_that_readers_know() {
 }
 
 #[test]
-fn failures_are_told_in_our_words_and_nothing_private_is() {
+fn failures_are_reported_in_our_words_and_without_private_text() {
     let folder = Folder::new("private");
     let path = folder.join("audit.jsonl");
     let telemetry = Telemetry::to_file(&path).unwrap();
@@ -141,7 +141,7 @@ fn an_echo_is_marked_in_its_line_and_counted_apart_by_the_debrief() {
 }
 
 #[test]
-fn cost_is_told_and_what_has_no_price_is_kept_apart() {
+fn cost_is_reported_and_tasks_without_a_price_are_kept_apart() {
     use crate::support::one_helper;
     use automation_assistant::limits::{Price, Prices};
     let folder = Folder::new("cost");
@@ -150,7 +150,7 @@ fn cost_is_told_and_what_has_no_price_is_kept_apart() {
     let manager =
         AutomationAssistantManager::builder().telemetry(telemetry.clone()).build().unwrap();
     let backend = FnBackend(|call: &CallContext<'_>| match call.prompt() {
-        "untold" => Ok(Reply::new("x").with_model("m-1")),
+        "no_usage" => Ok(Reply::new("x").with_model("m-1")),
         model => Ok(Reply::new("x").with_model(model).with_usage(Usage::new(7, 2))),
     });
     let prices = Prices::new().model("m-1", Price::per_million(0.15, 0.60));
@@ -165,7 +165,7 @@ fn cost_is_told_and_what_has_no_price_is_kept_apart() {
     assert!((cost - 2.25e-6).abs() < 1e-15, "{cost}");
     assert_eq!(run("m-1").cost, Some(cost));
     assert_eq!(run("unheard-of").cost, None);
-    assert_eq!(run("untold").cost, None);
+    assert_eq!(run("no_usage").cost, None);
     // Without a list nothing has a price, whatever the model.
     let (bare, other) = one_helper(
         HelperConfig::local(),
@@ -209,7 +209,7 @@ fn a_task_s_call_and_end_stand_together_and_at_one_moment() {
 
 #[cfg(feature = "http")]
 #[test]
-fn a_call_that_was_the_last_is_told_with_its_task_s_end_and_others_when_they_end() {
+fn a_final_call_is_reported_with_its_task_s_end_and_others_when_they_end() {
     use crate::support::server::{Act, Server, answer};
 
     let folder = Folder::new("telemetry-http");

@@ -1,4 +1,4 @@
-//! What others put in the audit file's place, or beside it, or lock: an error at opening, or no
+//! Files in the audit file's place or beside it, and locks of others: an error at opening, or no
 //! rotation and counted; never a wait, and no line lost.
 #![cfg(unix)]
 
@@ -24,7 +24,7 @@ pub fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// What the work comes to; a panic if it hangs.
+/// The result of the work; a panic if it hangs.
 pub fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, outcome) = mpsc::channel();
     std::thread::spawn(move || done.send(work()));
@@ -190,7 +190,7 @@ fn an_older_file_that_somebody_has_open_does_not_go() {
 }
 
 #[test]
-fn a_name_without_room_for_what_rotation_adds_is_told_at_opening() {
+fn a_name_too_long_for_rotation_s_suffix_is_an_error_at_opening() {
     let folder = Folder::new("long");
     // A name may have 255 bytes; `.lock` takes five, `.1000000` eight.
     for (len, files, rotates) in

@@ -22,7 +22,7 @@ fn runs_of_one_second_have_different_names() {
     let path = folder.join("audit.jsonl");
     let mut names = Vec::new();
     for _ in 0..5 {
-        // Each ends before the next begins: only the file tells of it.
+        // Each ends before the next begins: only the file records it.
         let telemetry = Telemetry::to_file(&path).unwrap();
         log(&telemetry, 1);
         names.push(telemetry.run_id().to_owned());

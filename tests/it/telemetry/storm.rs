@@ -137,8 +137,8 @@ fn processes_that_rotate_one_file_lose_no_line_of_each_other() {
     assert!(folder.files().len() > 10, "they rotated");
 }
 
-/// Holds the file open as a writer does; its first thread ends, and another writes what it is
-/// told to. The system then calls the process a zombie.
+/// Holds the file open as a writer does; its first thread ends, and another writes the lines that
+/// it gets. The system then calls the process a zombie.
 #[cfg(target_os = "linux")]
 const ZOMBIE: &str = "
 import ctypes, fcntl, os, sys, threading
@@ -173,8 +173,8 @@ fn a_process_whose_first_thread_has_ended_still_holds_its_file() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
-    let pid = told.next().unwrap().unwrap();
+    let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+    let pid = printed.next().unwrap().unwrap();
     let is_zombie = || {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         stat.rsplit_once(") ").unwrap().1.starts_with('Z')
@@ -187,7 +187,7 @@ fn a_process_whose_first_thread_has_ended_still_holds_its_file() {
     run_tasks(&manager, helper, 200);
     assert!(telemetry.stats().rotations > 5);
     child.stdin.take().unwrap().write_all(b"{\"event\":\"of the zombie\"}\n").unwrap();
-    assert_eq!(told.next().unwrap().unwrap(), "written");
+    assert_eq!(printed.next().unwrap().unwrap(), "written");
     assert!(child.wait().unwrap().success());
     assert_eq!(events(&lines_of_all(&folder), "of the zombie").len(), 1);
 }

@@ -92,8 +92,8 @@ fn reached_from<'a>(start: &str, imports: &BTreeMap<&str, Vec<&'a str>>) -> BTre
     reached
 }
 
-/// What the map in the docs of `lib.rs` leaves out, or tells in another order than the table.
-/// The map is the section whose heading has the word "map"; its table's first column names
+/// The modules that the map in the docs of `lib.rs` leaves out, or has in another order than the
+/// table. The map is the section whose heading has the word "map"; its table's first column names
 /// modules in backticks.
 pub fn map(lib: &str, code: &[Source], rows: &[Row<'_>]) -> Vec<String> {
     let docs = lib.lines().filter_map(|line| line.strip_prefix("//!")).map(str::trim);
@@ -179,7 +179,7 @@ pub fn lengths(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
     complaints
 }
 
-/// What each check says of a made-up tree with one fault in it.
+/// Each check's complaint about a made-up tree with one fault in it.
 #[cfg(test)]
 mod tests {
     use super::super::source::{arrows, code};

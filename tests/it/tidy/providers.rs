@@ -1,4 +1,4 @@
-//! Where providers are listed by hand: whoever adds one is told of each place here.
+//! The places where providers are listed by hand, one test each.
 
 use std::path::Path;
 
@@ -29,6 +29,25 @@ fn each_provider_stands_where_providers_are_listed() {
         // A backend of the user's own has neither a key nor a short form.
         if name != "custom" && !readme.contains(&format!("HelperConfig::{name}()")) {
             missing.push(format!("{label}: HelperConfig::{name}() in README.md"));
+        }
+    }
+    super::assert_none(&missing);
+}
+
+/// Each protocol is among those that the fuzz targets run.
+#[test]
+fn each_protocol_is_fuzzed() {
+    let fuzzed = text("src/providers/fuzzing.rs");
+    let mut missing = Vec::new();
+    let sources = super::source::read("src/providers");
+    // The recipe is a test.
+    for source in sources.iter().filter(|source| source.path != "recipe.rs") {
+        let lines = source.text.lines().map(str::trim_start);
+        let names = lines.filter_map(|line| line.strip_prefix("impl Protocol for "));
+        for name in names.filter_map(|rest| rest.split_whitespace().next()) {
+            if !fuzzed.contains(&format!("Box::new({name}")) {
+                missing.push(format!("{}: {name} in fuzzing::protocols", source.path));
+            }
         }
     }
     super::assert_none(&missing);

@@ -43,7 +43,7 @@ pub fn read(folder: &str) -> Vec<Source> {
     sources
 }
 
-/// What is compiled into the library: no test files, comments, texts and test modules.
+/// The code of the library: without test files, comments, texts and test modules.
 pub fn code(sources: &[Source]) -> Vec<Source> {
     let code = |source: &Source| Source {
         path: source.path.clone(),
@@ -140,7 +140,7 @@ fn without_tests(code: &str) -> String {
     out + rest
 }
 
-/// What follows an item: its end is a semicolon, or the brace that closes its first one.
+/// The text after an item: its end is a semicolon, or the brace that closes its first one.
 fn after_item(code: &str) -> &str {
     let mut depth = 0_i32;
     for (at, c) in code.char_indices() {

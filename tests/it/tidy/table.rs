@@ -1,4 +1,4 @@
-//! What the checks allow, as data.
+//! The allowed cases of the checks, as data.
 
 use super::checks::Row;
 
@@ -6,7 +6,7 @@ use super::checks::Row;
 /// same order. A module may import modules above its own row only, and what it may import it
 /// does import. (`lib.rs` may import all, and no module may import `lib.rs`.)
 #[rustfmt::skip]
-pub const IMPORTS: [Row<'_>; 47] = [
+pub const IMPORTS: [Row<'_>; 48] = [
     ("text", &[]),
     ("url", &[]),
     ("number", &[]),
@@ -17,6 +17,7 @@ pub const IMPORTS: [Row<'_>; 47] = [
     ("files", &[]),
     ("lenient", &["number"]),
     ("nesting", &[]),
+    ("members", &[]),
     ("sync", &[]),
     ("foreign", &["sync"]),
     ("cancel", &["sync", "foreign"]),
@@ -25,7 +26,7 @@ pub const IMPORTS: [Row<'_>; 47] = [
     ("tool", &["text", "nesting", "foreign"]),
     ("trace", &["id"]),
     ("task_error", &["text"]),
-    ("task", &["url", "calendar", "splice", "nesting", "foreign", "id", "tool", "trace", "task_error"]),
+    ("task", &["url", "calendar", "splice", "nesting", "members", "foreign", "id", "tool", "trace", "task_error"]),
     ("error", &["number", "id", "task_error", "task"]),
     ("image_file", &["files", "task", "error"]),
     ("secret", &[]),
@@ -37,7 +38,7 @@ pub const IMPORTS: [Row<'_>; 47] = [
     ("config", &["text", "url", "nesting", "error", "secret", "env", "connections", "rate_limit", "prices", "backend"]),
     ("queue", &["sync", "task"]),
     ("store", &["sync", "foreign", "task_error", "task", "queue"]),
-    ("debrief", &["text", "number", "calendar", "percentile", "files", "task_error", "error"]),
+    ("debrief", &["text", "number", "calendar", "percentile", "files", "lenient", "task_error", "error"]),
     ("device", &["text", "number", "calendar", "sync", "tool", "config"]),
     ("event", &["id", "trace", "task_error", "task", "config"]),
     ("suspended", &["sync", "device"]),
@@ -46,7 +47,7 @@ pub const IMPORTS: [Row<'_>; 47] = [
     ("http", &["text", "url", "number", "calendar", "splice", "files", "sync", "cancel", "error", "env", "connections"]),
     ("engine", &["text", "number", "backoff", "splice", "lenient", "id", "tool", "task_error", "task", "error", "secret", "env", "rate_limit", "backend", "config", "http"]),
     ("opik_account", &["files", "lenient", "error", "env"]),
-    ("providers", &["text", "lenient", "task_error", "task", "error", "secret", "env", "backend", "config", "http", "engine", "opik_account"]),
+    ("providers", &["text", "lenient", "members", "task_error", "task", "error", "secret", "env", "backend", "config", "http", "engine", "opik_account"]),
     ("opik", &["url", "calendar", "backoff", "files", "sync", "foreign", "cancel", "id", "trace", "task_error", "task", "error", "secret", "env", "connections", "config", "event", "http", "opik_account"]),
     ("helper", &["sync", "foreign", "cancel", "id", "status", "task_error", "task", "error", "env", "backend", "config", "queue", "store", "event", "observers", "telemetry"]),
     ("manager", &["sync", "foreign", "id", "status", "task", "error", "connections", "backend", "config", "event", "observers", "telemetry", "opik", "helper"]),

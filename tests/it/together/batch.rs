@@ -19,7 +19,7 @@ fn a_batch_goes_to_idle_helpers_and_passes_by_a_broken_one() {
 }
 
 #[test]
-fn a_batch_bears_panics_and_tells_what_it_never_asked() {
+fn a_batch_survives_panics_and_reports_unasked_requests() {
     let manager = manager();
     let helpers = [panicking(&manager), echo(&manager, "a")];
     let answers = Together::new(&manager).batch(&helpers, &requests(20)).unwrap();
@@ -63,7 +63,7 @@ fn a_batch_passes_by_a_helper_that_is_busy_with_other_tasks() {
 }
 
 #[test]
-fn a_batch_waits_for_room_behind_other_tasks() {
+fn a_batch_waits_for_capacity_behind_other_tasks() {
     let manager = manager();
     let (busy, keeper) = gated(&manager, 1);
     manager.submit_task(busy, "runs").unwrap();

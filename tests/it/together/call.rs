@@ -1,4 +1,4 @@
-//! What every coordinated call shares: its deadline, its cancellation, its text.
+//! The common parts of coordinated calls: deadline, cancellation, text.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn a_handle_cancels_from_another_thread() {
 }
 
 #[test]
-fn the_callback_is_told_who_speaks() {
+fn the_callback_gets_the_helper_s_id() {
     let manager = manager();
     let speaker = |name: &'static str| {
         spawn(&manager, name, move |call| {
@@ -46,15 +46,15 @@ fn the_callback_is_told_who_speaks() {
         })
     };
     let helpers = [speaker("a"), speaker("b")];
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let own = Arc::clone(&heard);
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let own = Arc::clone(&received);
     let together = Together::new(&manager).on_text(move |helper, speech| {
         if let Speech::Text(text) = speech {
             own.lock().unwrap().push((helper, text.to_owned()));
         }
     });
     together.fan_out(&helpers, &"x".into(), Want::All).unwrap();
-    let mut heard = heard.lock().unwrap().clone();
-    heard.sort_by(|a, b| a.1.cmp(&b.1));
-    assert_eq!(heard, [(helpers[0], "a".to_owned()), (helpers[1], "b".to_owned())]);
+    let mut received = received.lock().unwrap().clone();
+    received.sort_by(|a, b| a.1.cmp(&b.1));
+    assert_eq!(received, [(helpers[0], "a".to_owned()), (helpers[1], "b".to_owned())]);
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_fallback_goes_on_until_one_answers_and_tells_who_took_over() {
+fn a_fallback_continues_until_one_answers_and_reports_the_switch() {
     let notes = Notes::new();
     let manager = AutomationAssistantManager::builder().observer(notes.clone()).build().unwrap();
     let helpers = [
@@ -68,25 +68,25 @@ fn after_text_a_fallback_happens_only_if_asked_for() {
         Ok(Reply::new("an answer"))
     });
     for (restart, expected) in [(false, None), (true, Some("an answer"))] {
-        let (told, heard) = channel();
+        let (sender, receiver) = channel();
         let together = Together::new(&manager).on_text(move |_, speech| {
             let word = match speech {
                 Speech::Text(text) => text,
                 _ => "[again]",
             };
-            told.send(word.to_owned()).unwrap();
+            sender.send(word.to_owned()).unwrap();
         });
         let fallback = Fallback::new([breaks, whole]).restart_after_text(restart);
         let report = fallback.run(&together, &"x".into()).unwrap();
         assert_eq!(report.text(), expected);
         drop((together, report));
-        let heard: Vec<_> = heard.try_iter().collect();
+        let received: Vec<_> = receiver.try_iter().collect();
         let all = ["half an ans", "[again]", "an answer"];
-        assert_eq!(heard, if restart { &all[..] } else { &all[..1] });
+        assert_eq!(received, if restart { &all[..] } else { &all[..1] });
     }
 }
 
-/// Who took over for whom, and why, as observers are told.
+/// Each switch of a fallback (from, to, why), as observers are notified of it.
 #[derive(Default)]
 struct TakenOver(Mutex<Vec<String>>);
 
@@ -107,9 +107,9 @@ impl Observe for TakenOver {
 
 impl TakenOver {
     fn manager() -> (AutomationAssistantManager, Arc<Self>) {
-        let told = Arc::<Self>::default();
-        let builder = AutomationAssistantManager::builder().observer(told.clone());
-        (builder.build().unwrap(), told)
+        let switches = Arc::<Self>::default();
+        let builder = AutomationAssistantManager::builder().observer(switches.clone());
+        (builder.build().unwrap(), switches)
     }
 
     fn take(&self) -> Vec<String> {
@@ -117,7 +117,7 @@ impl TakenOver {
     }
 }
 
-/// Fails while it is told to, by a network that is gone.
+/// Fails with a network error while its flag is set.
 fn moody(manager: &AutomationAssistantManager, name: &'static str) -> (HelperId, Arc<Mutex<bool>>) {
     let down = Arc::new(Mutex::new(false));
     let own = Arc::clone(&down);
@@ -129,8 +129,8 @@ fn moody(manager: &AutomationAssistantManager, name: &'static str) -> (HelperId,
 }
 
 #[test]
-fn a_fallback_tells_who_took_over_for_whom_and_why() {
-    let (manager, told) = TakenOver::manager();
+fn a_fallback_reports_from_whom_to_whom_and_why_it_switched() {
+    let (manager, switches) = TakenOver::manager();
     let ((cloud, cloud_down), (other, other_down)) =
         (moody(&manager, "cloud"), moody(&manager, "other"));
     let local = echo(&manager, "local");
@@ -140,22 +140,22 @@ fn a_fallback_tells_who_took_over_for_whom_and_why() {
     *cloud_down.lock().unwrap() = true;
     *other_down.lock().unwrap() = true;
     assert_eq!(run().text(), Some("local: x"));
-    assert_eq!(told.take(), ["cloud -> other (network)", "other -> local (network)"]);
+    assert_eq!(switches.take(), ["cloud -> other (network)", "other -> local (network)"]);
     let report = run();
     let tried: Vec<_> = report.tried.iter().map(|tried| tried.helper_id).collect();
     assert_eq!((report.text(), tried), (Some("local: x"), vec![cloud, other]));
     let both = ["cloud -> local (cooling_down)", "other -> local (cooling_down)"];
-    assert_eq!(told.take(), both);
+    assert_eq!(switches.take(), both);
     // A helper behind the one that answers is not spoken of, cooling down or not.
     let first = Fallback::new([local, other]).cool_down(hour, hour);
     let report = first.run(&Together::new(&manager), &"x".into()).unwrap();
     assert!(report.tried.is_empty() && report.ended_early.is_none());
-    assert!(told.take().is_empty());
+    assert!(switches.take().is_empty());
 }
 
 #[test]
 fn helpers_on_their_cool_down_are_asked_before_nobody_answers() {
-    let (manager, told) = TakenOver::manager();
+    let (manager, switches) = TakenOver::manager();
     let ((cloud, cloud_down), (local, local_down)) =
         (moody(&manager, "cloud"), moody(&manager, "local"));
     let hour = Duration::from_secs(3600);
@@ -165,12 +165,12 @@ fn helpers_on_their_cool_down_are_asked_before_nobody_answers() {
     assert_eq!(run().text(), Some("cloud"));
     *local_down.lock().unwrap() = false;
     *cloud_down.lock().unwrap() = true;
-    told.take();
+    switches.take();
     let report = run();
     assert_eq!(report.text(), Some("local"));
     let why: Vec<_> = report.tried.iter().map(|t| (t.helper_id, t.why.as_str())).collect();
     assert_eq!(why, [(cloud, "network")]);
-    assert_eq!(told.take(), ["local -> cloud (cooling_down)", "cloud -> local (network)"]);
+    assert_eq!(switches.take(), ["local -> cloud (cooling_down)", "cloud -> local (network)"]);
     // Its success brings it back; then all are down.
     *local_down.lock().unwrap() = true;
     let report = run();
@@ -283,11 +283,11 @@ fn one_task_alone_tries_whether_a_helper_is_back() {
 #[test]
 fn shares_are_of_the_whole_time_and_a_template_s_deadline_is_one_for_all() {
     let manager = manager();
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let times = Arc::new(Mutex::new(Vec::new()));
     let helper = |name| {
-        let told = Arc::clone(&told);
+        let times = Arc::clone(&times);
         spawn(&manager, name, move |call| {
-            told.lock().unwrap().push(call.remaining().unwrap().as_secs_f64());
+            times.lock().unwrap().push(call.remaining().unwrap().as_secs_f64());
             Err(TaskError::new(ErrorKind::Server, "planted"))
         })
     };
@@ -296,10 +296,13 @@ fn shares_are_of_the_whole_time_and_a_template_s_deadline_is_one_for_all() {
     let template = TaskRequest::new("x").deadline(whole).timeout(longer);
     let report = fallback.run(&Together::new(&manager), &template).unwrap();
     assert_eq!(report.tried.len(), 3);
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    for (told, expected) in told.iter().zip([60.0, 80.0, 100.0]) {
-        // What was spent on the way is missing.
-        assert!((expected - LONG.as_secs_f64()..=expected).contains(told), "{told} {expected}");
+    let times = std::mem::take(&mut *times.lock().unwrap());
+    for (remaining, expected) in times.iter().zip([60.0, 80.0, 100.0]) {
+        // Less the time spent on the way.
+        assert!(
+            (expected - LONG.as_secs_f64()..=expected).contains(remaining),
+            "{remaining} {expected}"
+        );
     }
     // The deadline does not begin anew: the second helper finds what the first has left.
     let (slow, _begun) = slow(&manager);

@@ -22,15 +22,15 @@ fn a_pipeline_hands_each_result_on_and_ends_at_the_first_failure() {
 #[test]
 fn a_pipeline_bears_panics_and_cancelling() {
     let manager = manager();
-    let (told, heard) = channel();
+    let (sender, receiver) = channel();
     let panics = panicking(&manager);
-    let request = TaskRequest::new("one").on_done(move |task| told.send(task.task_id).unwrap());
+    let request = TaskRequest::new("one").on_done(move |task| sender.send(task.task_id).unwrap());
     let stages = vec![Stage::new(panics, request), Stage::new(panics, "two")];
     let pipeline = Together::new(&manager).pipeline(stages).unwrap();
     assert_eq!(pipeline.tasks.len(), 1);
     assert_eq!(kind_of(&pipeline.tasks[0]), ErrorKind::Panicked);
     assert_eq!(
-        heard.recv_timeout(LONG).unwrap(),
+        receiver.recv_timeout(LONG).unwrap(),
         pipeline.tasks[0].task_id,
         "a stage's own callback"
     );

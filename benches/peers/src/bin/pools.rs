@@ -14,7 +14,7 @@ const REPLY: &str = "ok";
 const ROUND_TRIPS: usize = 20_000;
 const PIPELINED: usize = 128_000;
 const WINDOW: usize = 32;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 
 type Results = Arc<(Mutex<HashMap<u64, String>>, Condvar)>;
 type Job = Box<dyn FnOnce() + Send>;

@@ -21,17 +21,17 @@ fn main() {
     let folder = std::path::PathBuf::from(std::env::args().nth(1).unwrap_or_default());
     for _ in 0..ROUNDS {
         let file = open(&folder, "tracing.jsonl");
-        tell("tracing_JSON,_one_write_a_line", || traced(std::sync::Mutex::new(file)));
+        measure("tracing_JSON,_one_write_a_line", || traced(std::sync::Mutex::new(file)));
         // Lossless, so that it does the same work; dropping the guard waits for its thread.
         let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default()
             .lossy(false)
             .finish(open(&folder, "appender.jsonl"));
-        tell("tracing-appender_(own_thread,_lossless)", || {
+        measure("tracing-appender_(own_thread,_lossless)", || {
             traced(writer);
             drop(guard);
         });
         let file = open(&folder, "slog.jsonl");
-        tell("slog-async_(own_thread,_lossless)", || {
+        measure("slog-async_(own_thread,_lossless)", || {
             let json = slog_json::Json::default(std::io::LineWriter::new(file)).fuse();
             let (drain, guard) = slog_async::Async::new(json)
                 .overflow_strategy(slog_async::OverflowStrategy::Block)
@@ -73,7 +73,7 @@ where
     });
 }
 
-fn tell(name: &str, work: impl FnOnce()) {
+fn measure(name: &str, work: impl FnOnce()) {
     let (wall, cpu) = clock::time(work);
     println!("{name} {} {}", wall / LINES as u128, cpu / LINES as u128);
 }

@@ -1,4 +1,4 @@
-//! Counts allocations: `allocations FOLDER`. One line a figure: `NAME ALLOCATIONS` per piece.
+//! Counts allocations: `allocations FOLDER`. One line a figure: `NAME ALLOCATIONS` per unit.
 
 #[path = "../pool.rs"]
 mod pool;
@@ -28,7 +28,7 @@ fn main() {
     let _ = std::fs::remove_file(&path);
     write::within_event(&path, |line| {
         line();
-        // Twice: whoever waits for the task goes to sleep meanwhile, which takes a block, once.
+        // Twice: the thread that waits for the task parks meanwhile, which allocates once.
         let made = [(); 2].map(|()| count(|| (0..LINES).for_each(|_| line())));
         let made = made[0].min(made[1]);
         println!("line {:.4}", made as f64 / LINES as f64);

@@ -16,7 +16,7 @@ const PIPELINED: usize = 128_000;
 /// Tasks in flight per submitter: half of the library's default queue, also for four.
 const WINDOW: usize = 32;
 /// Each contender runs so often, taking turns; the middle round counts.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 
 fn main() {
     for _ in 0..ROUNDS {

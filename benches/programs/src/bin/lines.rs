@@ -28,13 +28,13 @@ fn main() {
         let _ = std::fs::remove_file(&path);
         let (ours, by_hand) = (path.clone(), bare.clone());
         write::within_event(&path, move |line| {
-            tell("us", || (0..LINES).for_each(|_| line()));
+            measure("us", || (0..LINES).for_each(|_| line()));
             against_bare("", &ours, &by_hand, 1);
         });
         let _ = std::fs::remove_file(&path);
         let (ours, by_hand) = (path.clone(), bare.clone());
         write::within_both(&path, move |lines| {
-            tell("us-both", || (0..LINES / 2).for_each(|_| lines()));
+            measure("us-both", || (0..LINES / 2).for_each(|_| lines()));
             against_bare("-both", &ours, &by_hand, 2);
         });
         let _ = std::fs::remove_file(&path);
@@ -51,7 +51,7 @@ fn against_bare(suffix: &str, ours: &Path, bare: &Path, count: usize) {
     let bytes = lines.iter().map(|line| line.len()).sum::<usize>() / count;
     println!("bytes{suffix} {bytes} 0");
     let mut file = write::open(bare);
-    tell(&format!("bare{suffix}"), || {
+    measure(&format!("bare{suffix}"), || {
         for _ in 0..LINES / count {
             lines.iter().for_each(|line| write::bare(&mut file, line, 1));
         }
@@ -82,7 +82,7 @@ fn synced_by_hand(path: &Path) {
     let _ = std::fs::remove_file(path);
 }
 
-fn tell(name: &str, work: impl FnOnce()) {
+fn measure(name: &str, work: impl FnOnce()) {
     let (wall, cpu) = clock::time(work);
     println!("{name} {} {}", wall / LINES as u128, cpu / LINES as u128);
 }

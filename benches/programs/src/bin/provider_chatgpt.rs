@@ -4,5 +4,5 @@
 mod provider;
 
 fn main() -> Result<(), automation_assistant::Error> {
-    provider::run(automation_assistant::HelperConfig::chatgpt)
+    provider::run(automation_assistant::HelperConfig::chatgpt, "hello".into())
 }

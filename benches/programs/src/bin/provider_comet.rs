@@ -4,5 +4,5 @@
 mod provider;
 
 fn main() -> Result<(), automation_assistant::Error> {
-    provider::run(automation_assistant::HelperConfig::comet)
+    provider::run(automation_assistant::HelperConfig::comet, "hello".into())
 }

@@ -38,7 +38,7 @@ fn blocks(path: &str, count: impl Fn(&[u8]) -> usize) -> usize {
     }
 }
 
-/// What one writes first: every line as a `Value`.
+/// The simplest reader: every line as a `Value`.
 fn values(path: &str) -> usize {
     let mut reader = BufReader::with_capacity(BLOCK_BYTES, File::open(path).unwrap());
     let (mut line, mut failed, mut latencies) = (String::new(), 0, Vec::new());

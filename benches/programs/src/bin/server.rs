@@ -54,12 +54,12 @@ fn make_config(path: &str) -> Result<ServerConfig, Fault> {
 fn serve(stream: TcpStream, config: Option<Arc<ServerConfig>>, answers: bool) -> Result<(), Fault> {
     stream.set_nodelay(true)?;
     match config {
-        None => talk(stream, answers),
-        Some(config) => talk(StreamOwned::new(ServerConnection::new(config)?, stream), answers),
+        None => exchange(stream, answers),
+        Some(config) => exchange(StreamOwned::new(ServerConnection::new(config)?, stream), answers),
     }
 }
 
-fn talk(stream: impl Read + Write, answers: bool) -> Result<(), Fault> {
+fn exchange(stream: impl Read + Write, answers: bool) -> Result<(), Fault> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut length = 0;

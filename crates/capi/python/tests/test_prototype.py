@@ -281,7 +281,7 @@ class Manager(unittest.TestCase):
         self.assertIsNone(manager.get_task_result(first, task), "another helper's task")
         manager.terminate_all()
         self.assertEqual((manager.helpers, manager.get_all_helpers_status()), ({}, []))
-        self.assertEqual(len(aa.create_local_helper(manager)), 8, "there is room again")
+        self.assertEqual(len(aa.create_local_helper(manager)), 8, "there is a free place again")
 
     def test_the_short_forms(self):
         manager = aa.AutomationAssistantManager()

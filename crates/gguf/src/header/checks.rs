@@ -1,5 +1,5 @@
-//! What llama.cpp takes for granted of a header's values: where it would end the process, the
-//! file is refused here.
+//! Checks of the header's values that llama.cpp takes for granted: where it would end the process,
+//! the file is rejected here.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ const NOT_GENERATIVE: [&str; 3] = ["clip", "mmproj", "wavtokenizer-dec"];
 ///
 /// # Errors
 ///
-/// What is wrong with them.
+/// The fault in them.
 pub(super) fn header(
     values: &HashMap<String, Value>,
     tokens: &Vocabulary,
@@ -32,7 +32,7 @@ pub(super) fn header(
 ) -> Result<Header, String> {
     let architecture = match values.get("general.architecture") {
         Some(Value::Text(architecture)) => architecture.clone(),
-        _ => return Err("it does not tell its architecture".to_owned()),
+        _ => return Err("it does not name its architecture".to_owned()),
     };
     if NOT_GENERATIVE.contains(&architecture.as_str()) {
         return Err(format!("a {architecture} model does not write text"));
@@ -99,7 +99,7 @@ impl Own<'_> {
         match self.optional(key, true)? {
             Some(0) => Err(format!("its {key} is 0")),
             Some(number) => Ok(number),
-            None => Err(format!("it does not tell its {key}")),
+            None => Err(format!("it has no {key}")),
         }
     }
 

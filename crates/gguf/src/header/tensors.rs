@@ -1,4 +1,4 @@
-//! The list of tensors: each must lie within the file.
+//! The list of tensors: each must begin where the one before it ends, and lie within the file.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -23,7 +23,7 @@ const TYPES: [(u64, u64, u64); 36] = [
 /// Ends the table.
 const NO_TYPE: u64 = u64::MAX;
 
-/// Checks the list, and tells how many bytes the tensors have in all.
+/// Checks the list. Returns how many bytes the tensors have in all.
 pub(super) fn check<R: Read>(
     source: &mut Source<R>,
     count: u64,
@@ -33,7 +33,9 @@ pub(super) fn check<R: Read>(
         return Err("it has no tensors: it may be a vocabulary alone".to_owned());
     }
     let mut names = HashSet::new();
-    let mut places = Vec::new();
+    // Where the next tensor begins, and where the latest ends, both from the first's beginning.
+    let (mut next, mut end) = (Some(0), 0);
+    let mut weight_bytes = 0u64;
     for _ in 0..count {
         let name = source.text("tensor's name")?;
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
@@ -41,21 +43,21 @@ pub(super) fn check<R: Read>(
         }
         let bytes = extent(source)?;
         let offset = source.number(8)?;
-        if !offset.is_multiple_of(alignment) {
-            return Err("a tensor does not begin where it may".to_owned());
+        if next != Some(offset) {
+            return Err("a tensor does not begin where the one before it ends".to_owned());
         }
         if !names.insert(name) {
             return Err("a tensor is there twice".to_owned());
         }
-        places.push((offset, bytes));
+        end = offset.saturating_add(bytes);
+        next = end.checked_next_multiple_of(alignment);
+        weight_bytes = weight_bytes.saturating_add(bytes);
     }
     let start = source.at.checked_next_multiple_of(alignment);
-    let end = |(offset, bytes): &(u64, u64)| start?.checked_add(*offset)?.checked_add(*bytes);
-    let within = |place: &(u64, u64)| end(place).is_some_and(|end| end <= source.file_bytes);
-    if !places.iter().all(within) {
+    if start.and_then(|start| start.checked_add(end)).is_none_or(|end| end > source.file_bytes) {
         return Err("it is cut off: a tensor ends behind its end".to_owned());
     }
-    Ok(places.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes)))
+    Ok(weight_bytes)
 }
 
 /// A tensor's bytes, by its dimensions and type.

@@ -13,7 +13,7 @@ fn read(file: &Tiny) -> Result<Header, String> {
 }
 
 #[test]
-fn a_header_tells_what_memory_it_takes() {
+fn a_header_has_what_memory_it_takes() {
     let file = Tiny::new().set("general.name", "Tiny");
     let header = read(&file).unwrap();
     assert_eq!((header.architecture(), header.name()), ("llama", Some("Tiny")));
@@ -29,7 +29,7 @@ fn a_header_tells_what_memory_it_takes() {
 }
 
 #[test]
-fn what_llama_cpp_would_end_the_process_for_is_refused() {
+fn what_llama_cpp_would_end_the_process_for_is_rejected() {
     let tokens = |change: fn(&mut Vec<String>)| {
         let mut file = Tiny::new();
         let (_, value) = file.values.iter_mut().find(|(key, _)| key.ends_with(".tokens")).unwrap();
@@ -95,7 +95,19 @@ fn what_llama_cpp_would_end_the_process_for_is_refused() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused() {
+fn tensors_that_lie_on_each_other_are_rejected() {
+    const NAME: &[u8] = b"output_norm.weight";
+    let (mut bytes, _) = Tiny::new().bytes();
+    let name = bytes.windows(NAME.len()).position(|window| window == NAME).unwrap();
+    // After the name: how many dimensions, the one there is, the type; then the offset.
+    let offset = name + NAME.len() + 4 + 8 + 4;
+    bytes[offset..offset + 8].fill(0);
+    let why = Header::read(bytes.as_slice(), bytes.len() as u64).unwrap_err();
+    assert!(why.contains("where the one before it ends"), "{why}");
+}
+
+#[test]
+fn a_file_cut_anywhere_is_rejected() {
     let (bytes, _) = Tiny::new().bytes();
     for end in (0..bytes.len()).step_by(7) {
         assert!(Header::read(&bytes[..end], end as u64).is_err(), "{end}");
@@ -104,7 +116,7 @@ fn a_file_cut_anywhere_is_refused() {
     assert!(Header::read(&bytes[..500], bytes.len() as u64).is_err());
 }
 
-/// As many damaged files as `GGUF_FUZZ_CASES` says: none makes the reader panic, or take memory
+/// As many damaged files as `GGUF_FUZZ_CASES` sets: none makes the reader panic, or take memory
 /// that the file does not have.
 #[test]
 fn no_damage_makes_the_reader_panic() {

@@ -20,7 +20,7 @@ fn kind(task: &Task) -> ErrorKind {
     task.error.as_ref().expect("the task must fail").kind()
 }
 
-/// Runs a request, ends it by `end`, and tells how long after that the thread was free.
+/// Runs a request, ends it by `end`, and returns how long after that the thread was free.
 fn freed_after(
     request: TaskRequest,
     started: Option<&Receiver<()>>,
@@ -35,7 +35,7 @@ fn freed_after(
         started.recv_timeout(LONG).unwrap();
     }
     let early = returns.recv_timeout(works_for);
-    assert!(early.is_err(), "it must still be at work");
+    assert!(early.is_err(), "it must still be running");
     let ended = end(&helper, task);
     let free = returns.recv_timeout(LONG).unwrap();
     let task = helper.manager.wait_task(helper.id, task, LONG).unwrap();
@@ -109,7 +109,7 @@ fn a_deadline_ends_prompt_and_answer() {
 }
 
 #[test]
-fn whoever_reads_along_can_break_off() {
+fn a_text_callback_can_break_off() {
     let mut texts = 0;
     let request =
         TaskRequest::new("Write two sentences about the sea.").on_text_control(move |_| {
@@ -122,7 +122,7 @@ fn whoever_reads_along_can_break_off() {
 }
 
 #[test]
-fn a_prompt_that_leaves_no_room_tells_both_numbers() {
+fn a_prompt_that_fills_the_context_is_an_error_with_both_numbers() {
     let small = GgufBackend::builder(model()).threads(1).context_tokens(128).build().unwrap();
     assert_eq!(small.context_tokens(), 128);
     let helper = Helper::new(config(), small);
@@ -132,7 +132,7 @@ fn a_prompt_that_leaves_no_room_tells_both_numbers() {
     let numbers: Vec<usize> =
         words.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
     assert!(numbers[0] > 250 && numbers[1] == 128, "{words}");
-    // What fits is answered up to the last token of the context.
+    // A prompt that fits is answered up to the last token of the context.
     let task = helper.ask("What is the capital of France?");
     assert_eq!(task.finish_reason, Some(FinishReason::Length));
     assert_eq!(task.usage.unwrap().total_tokens, 128 + 1);
@@ -151,7 +151,7 @@ fn a_panic_in_a_callback_leaves_the_context_usable() {
 }
 
 #[test]
-fn a_parameter_that_cannot_be_is_refused_by_name() {
+fn a_parameter_that_cannot_be_is_rejected_by_name() {
     let task = ask(TaskRequest::new("hi").custom_param("temperature", "hot"));
     assert_eq!(kind(&task), ErrorKind::InvalidRequest);
     assert!(task.error.unwrap().to_string().contains("temperature"));

@@ -35,7 +35,7 @@ fn beginning(bytes: u64) -> Vec<u8> {
 }
 
 #[test]
-fn the_header_tells_what_the_model_is() {
+fn the_header_has_what_the_model_is() {
     let header = Header::of_file(model()).unwrap();
     assert_eq!(header.architecture(), "llama");
     assert_eq!(header.name(), Some("Smollm2 135M 8k Lc100K Mix1 Ep2"));
@@ -116,7 +116,7 @@ fn what_llama_cpp_rejects_is_an_error() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_refused() {
+fn settings_that_cannot_be_are_rejected() {
     let builder = || GgufBackend::builder(model());
     for (builder, name) in [
         (builder().context_tokens(10), "context_tokens"),

@@ -1,6 +1,6 @@
 //! The backend through its public face, on a real model: `GGUF_MODEL` names it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
-// What was measured is shown with `--nocapture`.
+// Measured times are shown with `--nocapture`.
 #![allow(clippy::print_stdout)]
 
 #[path = "../support/mod.rs"]

@@ -59,10 +59,10 @@ fn characters_of_many_tokens_are_streamed_whole() {
 }
 
 #[test]
-fn a_schema_that_is_none_is_refused() {
+fn a_schema_that_is_none_is_rejected() {
     for wrong in [json!({"type": "nonsense"}), json!({"$ref": "#/nowhere"})] {
         let task = ask(TaskRequest::new("hi").reply_schema("wrong", wrong));
-        let error = task.error.expect("the schema must be refused");
+        let error = task.error.expect("the schema must be rejected");
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
     }
 }

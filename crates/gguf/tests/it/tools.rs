@@ -58,7 +58,7 @@ fn a_model_that_needs_no_tool_answers_in_text() {
 }
 
 #[test]
-fn a_failing_tool_is_told_to_the_model() {
+fn a_failing_tool_is_reported_to_the_model() {
     let (tool, calls) = weather(Err("the station is closed"));
     let task = ask(TaskRequest::new("What is the weather in Rome?")
         .tool(tool)

@@ -1,4 +1,4 @@
-//! What the tests share: the model, and helpers that run it.
+//! Shared by the tests: the model, and helpers that run it.
 #![allow(dead_code)]
 
 use std::path::PathBuf;
@@ -68,14 +68,14 @@ pub fn answer(request: impl Into<TaskRequest>) -> String {
     task.result.unwrap()
 }
 
-/// A backend that tells when a call begins and when its thread is free again.
+/// A backend that reports when a call begins and when its thread is free again.
 pub struct Watched {
     inner: GgufBackend,
     began: Sender<()>,
     returned: Sender<Instant>,
 }
 
-/// The watched backend, and what it tells.
+/// The watched backend, and its reports.
 pub fn watched(
     inner: GgufBackend,
 ) -> (Watched, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Receiver<Instant>) {

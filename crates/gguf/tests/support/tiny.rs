@@ -21,7 +21,7 @@ impl From<&str> for Value {
 /// A tensor: name, dimensions, type.
 pub type Tensor = (String, Vec<u64>, u32);
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Clone)]
 pub struct Tiny {
     pub values: Vec<(String, Value)>,
@@ -213,8 +213,8 @@ pub fn damaged(bytes: &[u8], header: usize, number: u64) -> Vec<u8> {
             }
             _ => {
                 let end = (at + random(16)).min(header);
-                let piece = out[at..end].to_vec();
-                out.splice(at..at, piece);
+                let copy = out[at..end].to_vec();
+                out.splice(at..at, copy);
             }
         }
     }

@@ -86,7 +86,7 @@ fn each_response_has_its_meaning() {
             let gap = second.at - first.at;
             assert!(!asked || gap >= Duration::from_secs(1), "{gap:?}");
         }
-        // What was refused is gone; the next is tried.
+        // The rejected request is dropped; the next is sent.
         helper.ask("y").unwrap();
         assert_eq!(sink.flush(LONG).sent, sent + SPANS);
         assert_eq!(collector.next().spans().len() as u64, SPANS);
@@ -103,7 +103,7 @@ fn a_full_queue_drops_the_oldest_and_counts_them() {
         helper.ask("x").unwrap();
     }
     let stats = sink.stats();
-    // What is in the thread's hand has left the queue, but is pending.
+    // Spans in flight have left the queue, but are pending.
     assert!((4..=8).contains(&stats.pending), "{stats:?}");
     assert_eq!((stats.sent, stats.dropped + stats.pending), (0, 50 * SPANS));
     assert!(stats.queue_bytes_max > 0 && stats.queue_bytes <= stats.queue_bytes_max);

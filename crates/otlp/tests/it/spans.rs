@@ -1,4 +1,4 @@
-//! What a span tells, and what it keeps to itself.
+//! The attributes of spans, and texts that they leave out.
 
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ fn a_task_is_a_span_of_the_conventions_and_each_call_its_child() {
         assert_eq!(call["parentSpanId"], task["spanId"]);
         assert_eq!((&call["name"], &call["kind"]), (&json!("backend_call"), &json!(1)));
         assert_eq!(attribute(call, "automation_assistant.attempt").unwrap()["intValue"], number);
-        assert_eq!(attribute(call, "gen_ai.usage.input_tokens"), None, "told once, by the task");
+        assert_eq!(attribute(call, "gen_ai.usage.input_tokens"), None, "once, on the task");
     }
     assert_ne!(first["spanId"], last["spanId"]);
     assert_eq!(first["status"], json!({ "code": 2, "message": "overloaded" }));
@@ -117,7 +117,7 @@ fn a_task_is_a_span_of_the_conventions_and_each_call_its_child() {
 }
 
 #[test]
-fn an_echo_is_no_call_to_anybody_and_a_failure_tells_its_kind() {
+fn an_echo_has_no_server_and_a_failure_has_its_kind() {
     let local = HelperConfig::local();
     let spans = ask(OtlpConfig::new(), local.clone(), None, "x".into());
     let [_, task] = &spans[..] else { panic!("{spans:?}") };
@@ -197,7 +197,7 @@ fn texts_that_others_choose_are_cut_and_stay_text() {
 }
 
 #[test]
-fn a_task_that_never_ran_is_told_too() {
+fn a_task_that_never_ran_has_a_span_too() {
     let collector = Collector::new(&[]);
     let sink = OtlpSink::new(OtlpConfig::new().endpoint(collector.url())).unwrap();
     let helper = AutomationHelper::builder(HelperConfig::local())

@@ -1,4 +1,4 @@
-//! What the examples share: their command lines, and lines that a kill cannot swallow unseen.
+//! Shared by the examples: their command lines, and lines that a kill cannot swallow unseen.
 
 use std::io::Write;
 
@@ -63,7 +63,8 @@ pub(crate) fn exit(result: Result<(), String>, usage: &str) -> ! {
     })
 }
 
-/// The queue that `--redis URL --stream NAME` name; waits for a server that is away.
+/// The queue that `--redis URL --stream NAME` name. Later calls wait half a minute for a server
+/// that is away.
 #[cfg(feature = "redis")]
 #[allow(dead_code)]
 pub(crate) fn fleet(args: &mut Args) -> Result<automation_assistant_queue::JobQueue, String> {

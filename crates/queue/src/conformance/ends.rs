@@ -95,7 +95,7 @@ pub(crate) fn a_cancelled_job_that_comes_back_is_canceled(make: Make<'_>) {
     let until = Instant::now() + LONG;
     while state(&queue, second.id) != JobState::Canceled {
         assert!(lease(&queue, "v", 1).is_empty() && Instant::now() < until);
-        queue.engine.wait_for_work(Duration::from_millis(5));
+        queue.engine.wait_for_work("w", Duration::from_millis(5)).unwrap();
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn a_batch_is_pushed_as_one_or_not_at_all(make: Make<'_>) {
     assert_eq!(queue.stats().unwrap().waiting, 0);
     queue.push_all(jobs(3)).unwrap();
     assert!(matches!(queue.push("one more"), Err(Error::Full(_))));
-    // A known one needs no room.
+    // A known one needs no place.
     let queue = make(Limits::new().max_jobs(1));
     queue.push(Job::new("a").key("k")).unwrap();
     queue.push(Job::new("a").key("k")).unwrap();
@@ -76,6 +76,32 @@ pub(crate) fn high_goes_first_and_low_does_not_starve(make: Make<'_>) {
     assert_eq!(taken[17], low[1]);
     assert_eq!(taken[18..22], high[16..]);
     assert_eq!(taken[22..], [normal[0], low[2]]);
+}
+
+/// The core's order for a helper's queue: neither a lane below nor one between starves.
+pub(crate) fn no_lane_waits_for_ever_between_two_others(make: Make<'_>) {
+    let queue = make(Limits::new());
+    let push = |priority, n| {
+        queue.push_all((0..n).map(|_| Job::new("x").priority(priority))).unwrap();
+    };
+    push(Priority::High, 200);
+    push(Priority::Low, 20);
+    push(Priority::Normal, 5);
+    // One at a time, a few, many: the order is the queue's, not an exchange's.
+    let mut taken = Vec::new();
+    for want in [vec![1; 40], vec![5; 8], vec![64]].concat() {
+        taken.extend(
+            lease(&queue, "w", want)
+                .iter()
+                .map(|job| crate::record::read_job(&job.record).unwrap().priority),
+        );
+    }
+    let expected = (1..=144).map(|n| match n {
+        72 | 144 => Priority::Normal,
+        n if n % 9 == 0 => Priority::Low,
+        _ => Priority::High,
+    });
+    assert_eq!(taken, expected.collect::<Vec<_>>());
 }
 
 pub(crate) fn a_worker_gets_only_jobs_whose_tools_it_offers(make: Make<'_>) {

@@ -1,4 +1,4 @@
-//! What is kept, for how long, and what is told of it.
+//! Records and outcomes: how long they are kept, and the counts of them.
 
 use super::*;
 
@@ -32,11 +32,32 @@ pub(crate) fn results_go_by_number_bytes_and_age(make: Make<'_>) {
     // Not shown any more, and dropped with the next outcome.
     while queue.status(old).unwrap().is_some() {
         assert!(Instant::now() < until);
-        queue.engine.wait_for_work(Duration::from_millis(5));
+        queue.engine.wait_for_work("w", Duration::from_millis(5)).unwrap();
     }
     assert!(matches!(queue.result(old), Err(Error::UnknownJob(_))));
     finish(&queue, 1);
     assert_eq!(queue.stats().unwrap().results_dropped, 1);
+}
+
+/// Fifty threads must not make fifty pictures one answer; none of them waits for another push.
+pub(crate) fn an_answer_holds_a_bounded_number_of_bytes(make: Make<'_>) {
+    let queue = make(Limits::new());
+    let picture = vec![b'x'; 5 << 20];
+    let job = || Job::new("what is it?").image_bytes("image/png", picture.clone());
+    let ids: Vec<_> =
+        queue.push_all((0..4).map(|_| job())).unwrap().iter().map(|pushed| pushed.id).collect();
+    let all = |want| exchange(&queue, &Exchange { want, ..ask("w") });
+    let mut found = Vec::new();
+    for (jobs, more) in [(2, true), (2, true), (0, false)] {
+        let out = all(9);
+        assert_eq!((out.jobs.len(), out.more), (jobs, more));
+        found.extend(out.jobs.iter().map(|job| (job.hold.id, job.deliveries)));
+    }
+    assert_eq!(found, ids.iter().map(|id| (*id, 1)).collect::<Vec<_>>());
+    // One job more than the answer's bytes is one answer.
+    let queue = make(Limits::new().max_job_bytes(16 << 20));
+    queue.push(Job::new("x".repeat(9 << 20))).unwrap();
+    assert_eq!(lease(&queue, "w", 1).len(), 1);
 }
 
 pub(crate) fn purges_leave_nothing_behind(make: Make<'_>) {

@@ -1,4 +1,4 @@
-//! What every engine must do, run against each of them.
+//! The rules of every engine, run against each of them.
 
 mod ends;
 mod flow;
@@ -38,6 +38,7 @@ macro_rules! conformance {
             a_known_key_is_a_known_job
             a_batch_is_pushed_as_one_or_not_at_all
             high_goes_first_and_low_does_not_starve
+            no_lane_waits_for_ever_between_two_others
             a_worker_gets_only_jobs_whose_tools_it_offers
             a_lapsed_lease_goes_to_another_and_the_first_is_fenced
             renewed_leases_do_not_lapse_celery_5935_bullmq_439
@@ -49,6 +50,7 @@ macro_rules! conformance {
             a_cancelled_job_that_comes_back_is_canceled
             an_end_said_twice_is_recorded_once
             results_go_by_number_bytes_and_age
+            an_answer_holds_a_bounded_number_of_bytes
             purges_leave_nothing_behind
             bookmarks_stay
             statistics_add_up
@@ -95,7 +97,7 @@ fn lease_soon(queue: &JobQueue, worker: &str) -> Delivery {
             return job;
         }
         assert!(Instant::now() < until, "no job came back");
-        queue.engine.wait_for_work(Duration::from_millis(5));
+        queue.engine.wait_for_work("w", Duration::from_millis(5)).unwrap();
     }
 }
 

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use redb::{ReadableTable, ReadableTableMetadata};
 
-use super::tables::{Fresh, LANES, State, Tables, Tx};
+use super::lanes::{LANES, LaneChoice};
+use super::tables::{Fresh, State, Tables, Tx};
 use super::{Embedded, Inner, Lease};
 use crate::clock::now_ms;
 use crate::engine::{
-    Delivery, Ended, Exchange, Exchanged, Hold, Lapsed, Renewed, TAKES_BEFORE_LOWEST, offers,
+    ANSWER_BYTES_MAX, Delivery, Ended, Exchange, Exchanged, Hold, Lapsed, Renewed, offers,
 };
 use crate::error::Error;
 use crate::id::JobId;
@@ -29,12 +30,18 @@ impl Embedded {
             }
             out.lapsed = tables.sweep(inner, ask, now, &self.limits)?;
             let parked = tables.unpark(now_ms())?;
-            let mut takes = inner.takes;
+            let mut bytes = 0;
             for _ in 0..ask.want {
-                let Some((lane, id)) = tables.next_job(&mut takes, ask.tools)? else { break };
-                out.jobs.extend(tables.deliver(lane, id, ask.worker)?);
+                out.more = bytes >= ANSWER_BYTES_MAX;
+                if out.more {
+                    break;
+                }
+                let next = tables.next_job(&mut inner.choice, ask.tools)?;
+                let Some((lane, id)) = next else { break };
+                let Some(job) = tables.deliver(lane, id, ask.worker)? else { continue };
+                bytes += job.record.len();
+                out.jobs.push(job);
             }
-            inner.takes = takes;
             out.open = tables.open_jobs()?;
             out.unreported = tables.unreported.len()?;
             out.due = parked.map(Duration::from_millis);
@@ -63,7 +70,7 @@ impl Embedded {
             self.ended.notify_all();
         }
         if out.ends.contains(&Ended::Requeued) || out.lapsed.redelivered > 0 {
-            self.tell_work(&mut inner);
+            self.notify_work(&mut inner);
         }
         Ok(out)
     }
@@ -111,28 +118,20 @@ impl Tables<'_> {
     }
 
     /// The lane and the job to go next.
-    fn next_job(&self, takes: &mut u64, tools: &[String]) -> Tx<Option<(u8, JobId)>> {
-        let lowest_first = *takes >= TAKES_BEFORE_LOWEST;
-        let mut found = None;
-        let mut lanes_waiting = 0;
-        for lane in LANES {
+    fn next_job(&self, choice: &mut LaneChoice, tools: &[String]) -> Tx<Option<(u8, JobId)>> {
+        let mut first = [None; LANES];
+        for (lane, first) in (0..).zip(&mut first) {
             for entry in self.ready.range((lane, 0)..=(lane, u128::MAX))? {
                 let (key, row) = entry?;
                 let id = JobId::from_bits(key.value().1);
                 if self.is_offered(id, row.value(), tools)? {
-                    lanes_waiting += 1;
-                    // A later lane replaces an earlier one where the lowest is to go first.
-                    if found.is_none() || lowest_first {
-                        found = Some((lane, id));
-                    }
+                    *first = Some((lane, id));
                     break;
                 }
             }
         }
-        if found.is_some() {
-            *takes = if lowest_first || lanes_waiting < 2 { 0 } else { *takes + 1 };
-        }
-        Ok(found)
+        let lane = choice.next(first.map(|job| job.is_some()));
+        Ok(lane.and_then(|lane| first[lane]))
     }
 
     fn is_offered(&self, id: JobId, row: &[u8], tools: &[String]) -> Tx<bool> {

@@ -1,6 +1,7 @@
 //! The embedded engine: one file, one process, redb.
 
 mod exchange;
+mod lanes;
 mod push;
 mod query;
 mod steps;
@@ -24,6 +25,7 @@ use crate::error::Error;
 use crate::id::JobId;
 use crate::limits::Limits;
 use crate::state::{JobStatus, QueueStats};
+use lanes::LaneChoice;
 use tables::{BOOKMARKS, FORMAT, Fail, M_FORMAT, META, Tables, Tx};
 
 /// Memory for the file's pages; redb's default is a gigabyte.
@@ -54,16 +56,15 @@ struct Inner {
     /// Bytes of all records.
     bytes: u64,
     leases: HashMap<JobId, Lease>,
-    /// Takes in a row from higher lanes.
-    takes: u64,
+    choice: LaneChoice,
     notify: Vec<Notify>,
     /// Workers of this process that report outcomes.
     reporters: HashSet<String>,
-    /// Who reports outcomes that another recorded.
+    /// Workers that report outcomes which another recorded.
     adopted: HashMap<JobId, String>,
 }
 
-/// A lease. Leases live in memory: whoever opens the file knows that the process that had it
+/// A lease. Leases live in memory: a process that opens the file knows that the one that had it
 /// before is gone, and its leases with it.
 #[derive(Debug, Clone)]
 struct Lease {
@@ -94,7 +95,7 @@ impl Embedded {
                 opened: false,
                 bytes: 0,
                 leases: HashMap::new(),
-                takes: 0,
+                choice: LaneChoice::default(),
                 notify: Vec::new(),
                 reporters: HashSet::new(),
                 adopted: HashMap::new(),
@@ -163,8 +164,8 @@ impl Embedded {
         })
     }
 
-    /// Runs a transaction, which tells whether it wrote anything and how many bytes all records
-    /// have then. What was committed when this returns survives a power cut, as far as the disk
+    /// Runs a transaction, which gives whether it wrote anything and how many bytes all records
+    /// have then. A commit that has returned survives a power cut, as far as the disk
     /// keeps its word.
     fn transact<T>(
         &self,
@@ -200,7 +201,7 @@ impl Embedded {
     }
 
     /// Opens the database, for the first time or after a failure of the storage, and clears up
-    /// after whoever had it before.
+    /// after the process that had it before.
     fn begin(&self, inner: &mut Inner) -> Result<Database, Error> {
         let db = self.database()?;
         let run = |inner: &mut Inner| -> Tx<u64> {
@@ -235,15 +236,10 @@ impl Embedded {
         self.write(inner, |tables, _| body(tables))
     }
 
-    /// Wakes whoever waits for work.
-    fn tell_work(&self, inner: &mut Inner) {
+    /// Wakes the workers that wait for work.
+    fn notify_work(&self, inner: &mut Inner) {
         self.work.notify_all();
         inner.notify.retain(|notify| notify());
-    }
-
-    fn wait(&self, condvar: &Condvar, timeout: Duration) {
-        // A wake-up too many costs a look; a lost one cannot be: callers look again anyway.
-        drop(condvar.wait_timeout(self.lock(), timeout));
     }
 }
 
@@ -310,7 +306,7 @@ impl Engine for Embedded {
             Ok((pushed, is_dirty, bytes))
         })?;
         if pushed.iter().any(|job| job.is_new) {
-            self.tell_work(&mut inner);
+            self.notify_work(&mut inner);
         }
         Ok(pushed)
     }
@@ -359,8 +355,15 @@ impl Engine for Embedded {
         self.write_bookmark(name, value)
     }
 
-    fn wait_for_work(&self, timeout: Duration) {
-        self.wait(&self.work, timeout);
+    fn wait_for_work(&self, _worker: &str, timeout: Duration) -> Result<(), Error> {
+        // A wake-up too many costs a look; a lost one cannot be: callers look again anyway.
+        drop(self.work.wait_timeout(self.lock(), timeout));
+        Ok(())
+    }
+
+    fn wake(&self, _worker: &str) -> Result<(), Error> {
+        self.work.notify_all();
+        Ok(())
     }
 
     fn wait_for_outcome(&self, id: JobId, timeout: Duration) {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::id::JobId;
 use crate::limits::Limits;
 
-/// Adds the jobs that are not there; the transaction is given up where there is no room. Gives
+/// Adds the jobs that are not there; the transaction is aborted where a bound is reached. Gives
 /// the bytes of all records from then on.
 pub(super) fn push(
     txn: &WriteTransaction,

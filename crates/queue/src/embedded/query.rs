@@ -1,4 +1,4 @@
-//! What a queue's file is asked beside work.
+//! Queries of a queue's file, and changes outside a worker's exchange.
 
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
@@ -59,7 +59,7 @@ impl Embedded {
                 if let Some(lease) = inner.leases.get_mut(&id) {
                     lease.cancel_asked = true;
                 }
-                self.tell_work(&mut inner);
+                self.notify_work(&mut inner);
             }
             Cancelled::TooLate | Cancelled::Unknown => {}
         }
@@ -91,7 +91,7 @@ impl Embedded {
             Ok(true)
         })?;
         if revived {
-            self.tell_work(&mut inner);
+            self.notify_work(&mut inner);
         }
         Ok(revived)
     }
@@ -168,7 +168,7 @@ impl Embedded {
                     Some(adopter) => Some(adopter.clone()),
                     None => tables.state(id)?.and_then(|state| state.worker),
                 };
-                // Whoever runs in this process reports its own.
+                // A worker of this process reports its own.
                 if !reporter.is_some_and(|name| inner.reporters.contains(&name)) {
                     found.push(id);
                 }

@@ -158,7 +158,7 @@ impl Tables<'_> {
 
     /// Moves jobs whose pause is over to their lanes; gives the milliseconds to the next.
     pub(crate) fn unpark(&mut self, now: u64) -> Tx<Option<u64>> {
-        // What is due later than a pause may last was parked before the clock was set back.
+        // A job due later than a pause may last was parked before the clock was set back.
         let latest = now.saturating_add(u64::try_from(LEASE_MAX.as_millis()).unwrap_or(u64::MAX));
         loop {
             let Some((key, _)) = self.parked.first()? else { return Ok(None) };

@@ -3,6 +3,7 @@
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde_json::{Map, Value, json};
 
+use super::lanes::LANES;
 use crate::clock::from_ms;
 use crate::engine::{Prepared, REASONS_MAX, clean_reason};
 use crate::error::Error;
@@ -125,7 +126,7 @@ impl<'t> Tables<'t> {
         if let Some(found) = self.states.get(id.bits())? {
             return Ok(Some(State::read(found.value())?));
         }
-        for lane in LANES {
+        for lane in 0..LANES as u8 {
             if let Some(found) = self.ready.get((lane, id.bits()))?
                 && let Some(fresh) = Fresh::read(found.value())
             {
@@ -153,9 +154,6 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 }
-
-/// All lanes, in the order in which they are served.
-pub(crate) const LANES: std::ops::RangeInclusive<u8> = 0..=2;
 
 /// A job that was never leased: one row holds all there is of it.
 pub(crate) struct Fresh<'r> {
@@ -222,7 +220,7 @@ impl<'r> Fresh<'r> {
     }
 }
 
-/// What changes about a job.
+/// The changing part of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) state: JobState,

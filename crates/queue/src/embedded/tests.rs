@@ -1,4 +1,4 @@
-//! What every engine must do, and what only the embedded one can suffer.
+//! The rules of every engine, run in a file, and the faults that only a file has.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -101,8 +101,9 @@ impl RedisConfig {
             return Err(Error::InvalidConfig("a timeout of zero leaves no time".to_owned()));
         }
         let limits = self.limits.clone();
+        let retry_for = self.retry_for;
         let redis = Redis::connect(self)?;
-        Ok(JobQueue::over(std::sync::Arc::new(redis), limits))
+        Ok(JobQueue { retry_for, ..JobQueue::over(std::sync::Arc::new(redis), limits) })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -113,8 +114,8 @@ impl RedisConfig {
         &self.limits
     }
 
-    pub(super) fn times(&self) -> (Duration, Duration) {
-        (self.timeout, self.retry_for)
+    pub(super) fn answer_within(&self) -> Duration {
+        self.timeout
     }
 
     /// The client, and the server's name for people, without credentials.
@@ -137,7 +138,9 @@ impl RedisConfig {
         let settings = info.redis_settings().clone();
         // Redis 6.2 knows no CLIENT SETINFO, and needs no RESP3.
         let settings = settings.set_skip_set_lib_name().set_protocol(ProtocolVersion::RESP2);
-        let info = info.set_redis_settings(settings);
+        // Without it a long push's last segment waits for the acknowledgement of those before.
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
         let client = self.build(info, is_tls).map_err(|_| bad())?;
         Ok((client, server))
     }

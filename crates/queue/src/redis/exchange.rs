@@ -8,7 +8,8 @@ use super::reply::Parts;
 use super::scripts::Script;
 use super::{Redis, number, text};
 use crate::engine::{
-    Delivery, Ended, Exchange, Exchanged, Hold, How, Lapsed, Recover, Renewed, clean_reason, offers,
+    ANSWER_BYTES_MAX, Delivery, Ended, Exchange, Exchanged, Hold, How, Lapsed, Recover, Renewed,
+    clean_reason, offers,
 };
 use crate::error::Error;
 
@@ -22,6 +23,7 @@ impl Redis {
         }));
         args.push(text(u8::from(ask.report)));
         args.push(text(self.limits.max_job_bytes));
+        args.push(text(ANSWER_BYTES_MAX));
         args.extend(self.keep_args());
         let lanes = self.lanes(ask)?;
         args.push(text(lanes.len()));
@@ -46,9 +48,7 @@ impl Redis {
         }
         args.push(text(ask.reported.len()));
         args.extend(ask.reported.iter().map(text));
-        // Not repeated here: an answer that was lost may hold jobs, and the worker must say so.
-        let answer = self.link.run_once(Script::Exchange, &self.prefix, &args)?;
-        let (_, parts) = self.open(answer)?;
+        let (_, parts) = self.ask(Script::Exchange, &args)?;
         self.read_exchange(parts)
     }
 
@@ -58,7 +58,7 @@ impl Redis {
         while !ends.is_empty() {
             out.ends.push(match ends.text()?.as_str() {
                 "R" => Ended::Recorded,
-                "T" => Ended::Told,
+                "T" => Ended::ReportedElsewhere,
                 "Q" => Ended::Requeued,
                 "D" => Ended::Dead,
                 "C" => Ended::Canceled,
@@ -88,6 +88,7 @@ impl Redis {
         self.lane_count.store(parts.number()?, Ordering::Relaxed);
         out.lapsed = Lapsed { redelivered: parts.number()?, dead: parts.number()? };
         out.unreported = parts.number()?;
+        out.more = parts.number()? == 1;
         out.lapsed.redelivered = out.lapsed.redelivered.saturating_sub(out.lapsed.dead);
         Ok(out)
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::{Cmd, Connection, ErrorKind, RedisError, ServerErrorKind, Value};
 
@@ -11,16 +11,12 @@ use crate::error::Error;
 
 /// Connections kept for later calls.
 const IDLE_CONNECTIONS: usize = 16;
-/// Pause between two tries: from, to.
-const PAUSE_FIRST: Duration = Duration::from_millis(20);
-const PAUSE_LAST: Duration = Duration::from_millis(500);
 
 /// The way to one server.
 pub(crate) struct Link {
     client: redis::Client,
     server: String,
     timeout: Duration,
-    retry_for: Duration,
     idle: Mutex<Vec<Connection>>,
     /// The scripts' digests, in the order of [`Script::ALL`].
     digests: [OnceLock<String>; Script::ALL.len()],
@@ -30,17 +26,11 @@ pub(crate) struct Link {
 pub(crate) type Args = Vec<Vec<u8>>;
 
 impl Link {
-    pub(crate) fn new(
-        client: redis::Client,
-        server: String,
-        timeout: Duration,
-        retry_for: Duration,
-    ) -> Self {
+    pub(crate) fn new(client: redis::Client, server: String, timeout: Duration) -> Self {
         Self {
             client,
             server,
             timeout,
-            retry_for,
             idle: Mutex::new(Vec::new()),
             digests: [const { OnceLock::new() }; Script::ALL.len()],
         }
@@ -54,24 +44,8 @@ impl Link {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a script; tries again while the server is away. Only for scripts that may be
-    /// repeated after a lost answer.
+    /// Runs a script, once.
     pub(crate) fn run(&self, script: Script, key: &str, args: &Args) -> Result<Value, Error> {
-        let until = Instant::now() + self.retry_for;
-        let mut pause = PAUSE_FIRST;
-        loop {
-            match self.run_once(script, key, args) {
-                Err(Error::Unreachable { .. }) if Instant::now() + pause < until => {
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(PAUSE_LAST);
-                }
-                result => return result,
-            }
-        }
-    }
-
-    /// Runs a script once.
-    pub(crate) fn run_once(&self, script: Script, key: &str, args: &Args) -> Result<Value, Error> {
         self.with(Duration::ZERO, |connection| {
             let digest = &self.digests[script as usize];
             if let Some(digest) = digest.get() {
@@ -128,7 +102,7 @@ impl Link {
         Ok(connection)
     }
 
-    /// What an error means. No text of the server's is passed on but its code and, for errors
+    /// Our error for an error of the client. No text of the server's is passed on but its code and, for errors
     /// of scripts, its first words: it may quote arguments.
     fn error(&self, error: &RedisError) -> Error {
         let server = self.server.clone();

@@ -9,9 +9,9 @@ mod scripts;
 mod tests;
 
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use config::RedisConfig;
 use redis::Value;
@@ -26,7 +26,7 @@ use link::{Args, Link};
 use reply::Parts;
 use scripts::Script;
 
-/// The format that this version writes; also in `lua/prelude.lua`.
+/// The format that this version writes; also in `lua/names.lua`.
 const FORMAT: u64 = 1;
 /// Most lanes of a queue: priorities times sets of tools.
 const LANES_MAX: usize = 256;
@@ -35,6 +35,8 @@ const STATE_TEXT_MAX: usize = 8_192;
 /// Pauses of a wait for an outcome, which is asked for again and again: from, to.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(200);
+/// Seconds for which a worker's own token is kept, should the worker not wait for it any more.
+const TOKEN_SECONDS: u64 = 60;
 
 /// A queue on a server.
 pub(crate) struct Redis {
@@ -50,20 +52,24 @@ pub(crate) struct Redis {
     turn: AtomicU64,
     /// The workers of this handle that have begun.
     begun: Mutex<Vec<String>>,
+    looking: Mutex<()>,
+    /// Notified when this handle cancels a job; waited on between two looks at an outcome.
+    cancelled: Condvar,
 }
 
 impl Redis {
     pub(crate) fn connect(config: RedisConfig) -> Result<Self, Error> {
         let (client, server) = config.client()?;
-        let (timeout, retry_for) = config.times();
         let redis = Self {
-            link: Link::new(client, server, timeout, retry_for),
+            link: Link::new(client, server, config.answer_within()),
             prefix: format!("aaq:{{{}}}", config.name()),
             limits: config.bounds().clone(),
             lanes: Mutex::new(Vec::new()),
             lane_count: AtomicU64::new(0),
             turn: AtomicU64::new(0),
             begun: Mutex::new(Vec::new()),
+            looking: Mutex::new(()),
+            cancelled: Condvar::new(),
         };
         redis.check_policy()?;
         redis.stats()?;
@@ -114,6 +120,16 @@ impl Redis {
             });
         }
         Ok((word, parts))
+    }
+
+    /// The list of tokens, each of which wakes one worker that has nothing to do.
+    fn wake_key(&self) -> String {
+        format!("{}:wake", self.prefix)
+    }
+
+    /// The list of tokens that wake this worker alone.
+    fn own_wake_key(&self, worker: &str) -> String {
+        format!("{}:wake:{worker}", self.prefix)
     }
 
     fn keep_args(&self) -> [Vec<u8>; 3] {
@@ -219,7 +235,9 @@ impl Engine for Redis {
     fn cancel(&self, id: JobId, record: &[u8]) -> Result<Cancelled, Error> {
         let mut args = vec![text(id), record.to_vec()];
         args.extend(self.keep_args());
-        match reply::text(self.run(Script::Cancel, &args)?)?.as_str() {
+        let answer = reply::text(self.run(Script::Cancel, &args)?)?;
+        self.cancelled.notify_all();
+        match answer.as_str() {
             "now" => Ok(Cancelled::Now),
             "asked" => Ok(Cancelled::Asked),
             "late" => Ok(Cancelled::TooLate),
@@ -282,7 +300,7 @@ impl Engine for Redis {
     }
 
     fn adopt_unreported(&self, worker: &str, lease: Duration) -> Result<Vec<JobId>, Error> {
-        let mut begun = self.begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let is_start = !begun.iter().any(|name| name == worker);
         let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let args = vec![text(worker), text(u8::from(is_start)), number(lease_ms)];
@@ -312,26 +330,31 @@ impl Engine for Redis {
         self.link.command(&set, Duration::ZERO).map(|_| ())
     }
 
-    fn wait_for_work(&self, timeout: Duration) {
+    fn wait_for_work(&self, worker: &str, timeout: Duration) -> Result<(), Error> {
         let mut wait = redis::cmd("BLPOP");
+        wait.arg(self.wake_key()).arg(self.own_wake_key(worker));
         // Zero would wait for ever.
-        let seconds = timeout.as_secs_f64().max(0.001);
-        wait.arg(format!("{}:wake", self.prefix)).arg(seconds);
-        if self.link.command(&wait, timeout).is_err() {
-            // The next call tells what is wrong; until then it is not asked again and again.
-            std::thread::sleep(timeout.min(LOOK_LAST));
-        }
+        wait.arg(timeout.as_secs_f64().max(0.001));
+        self.link.command(&wait, timeout).map(|_| ())
+    }
+
+    fn wake(&self, worker: &str) -> Result<(), Error> {
+        let key = self.own_wake_key(worker);
+        self.link.command(redis::cmd("RPUSH").arg(&key).arg(1), Duration::ZERO)?;
+        let mut expire = redis::cmd("EXPIRE");
+        self.link.command(expire.arg(&key).arg(TOKEN_SECONDS), Duration::ZERO).map(|_| ())
     }
 
     fn wait_for_outcome(&self, id: JobId, timeout: Duration) {
-        let until = std::time::Instant::now() + timeout;
+        let begun = Instant::now();
         let mut pause = LOOK_FIRST;
         loop {
-            let left = until.saturating_duration_since(std::time::Instant::now());
+            let left = timeout.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return;
             }
-            std::thread::sleep(pause.min(left));
+            let looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(self.cancelled.wait_timeout(looking, pause.min(left)));
             pause = (pause * 2).min(LOOK_LAST);
             match self.status(id) {
                 Ok(Some(status)) if !status.state.is_final() => {}
@@ -345,7 +368,7 @@ impl Engine for Redis {
     }
 
     fn leave(&self, worker: &str) -> Result<(), Error> {
-        self.link.run_once(Script::Leave, &self.prefix, &vec![text(worker)]).map(|_| ())
+        self.run(Script::Leave, &vec![text(worker)]).map(|_| ())
     }
 }
 

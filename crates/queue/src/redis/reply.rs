@@ -43,7 +43,7 @@ impl Parts {
     /// A number, as one or as text; an empty text is zero.
     pub(crate) fn number(&mut self) -> Result<u64, Error> {
         match self.next()? {
-            // What is below zero by a foreign hand is zero.
+            // A negative number, by a foreign hand, counts as zero.
             Value::Int(number) => Ok(u64::try_from(number).unwrap_or(0)),
             value => {
                 let text = text(value)?;

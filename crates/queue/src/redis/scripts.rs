@@ -1,9 +1,16 @@
 //! The scripts that run in the server: each is one atomic step.
 
-/// A script with the part that all share before it.
+/// A script, with the parts that it shares with others before it.
 macro_rules! script {
+    (push) => {
+        concat!(include_str!("lua/names.lua"), include_str!("lua/push.lua"))
+    };
     ($file:literal) => {
-        concat!(include_str!("lua/prelude.lua"), include_str!(concat!("lua/", $file)))
+        concat!(
+            include_str!("lua/names.lua"),
+            include_str!("lua/prelude.lua"),
+            include_str!(concat!("lua/", $file))
+        )
     };
 }
 
@@ -40,7 +47,7 @@ impl Script {
 
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Self::Push => script!("push.lua"),
+            Self::Push => script!(push),
             Self::Exchange => script!("exchange.lua"),
             Self::Status => script!("status.lua"),
             Self::Outcome => script!("outcome.lua"),

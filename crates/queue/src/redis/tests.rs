@@ -1,4 +1,4 @@
-//! What every engine must do, and what only the one over Redis can suffer.
+//! The rules of every engine, run over Redis, and the faults that only Redis has.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -208,7 +208,7 @@ fn what_a_hostile_peer_writes_is_bounded_and_buried() {
         bench.0.say_words(&["EVAL", script, "1", &key, field]).unwrap();
     };
     bench.say(&format!("HSET Q:job:{} record {big}", ids[0]));
-    (0..6).for_each(|_| double(ids[0], "record"));
+    (0..8).for_each(|_| double(ids[0], "record"));
     bench.say(&format!("HDEL Q:job:{} record", ids[1]));
     bench.say(&format!("HSET Q:job:{} record not-json", ids[2]));
     bench.say(&format!("HSET Q:job:{} worker {big}", ids[3]));
@@ -259,7 +259,7 @@ fn consumers_of_workers_that_left_or_died_are_dropped() {
     queue.engine.leave("idle-one").unwrap();
     let left = consumers();
     assert!(!left.contains("leaves") && left.contains("idle-one"), "{left}");
-    // One that was killed long ago; tidied up by whoever looks for work.
+    // One that was killed long ago; tidied up by the next worker that looks for work.
     bench.say(&format!("XGROUP CREATECONSUMER {LANE} workers killed"));
     assert!(consumers().contains("killed"));
     bench.say("ZADD Q:workers 1 killed");
@@ -267,6 +267,12 @@ fn consumers_of_workers_that_left_or_died_are_dropped() {
     lease(&queue, "w", 1);
     assert!(!consumers().contains("killed"));
 }
+
+/// The commands of Redis 6.2 that a queue uses.
+const KNOWN: &str = "blpop del evalsha exists expire get hdel hget hincrby hlen hmget hscan hset \
+    hstrlen info llen ping rpush sadd scard script|load set sismember smembers \
+    time xack xadd xautoclaim xclaim xdel xgroup|create xgroup|delconsumer xlen \
+    xpending xrange xreadgroup zadd zcard zrange zrangebyscore zrem zscore";
 
 /// The commands and their forms stand in Redis 6.2's documentation.
 #[test]
@@ -285,59 +291,17 @@ fn only_commands_of_redis_6_2_are_used() {
     queue.cancel(id).unwrap();
     queue.set_bookmark("b", 1).unwrap();
     queue.bookmark("b").unwrap();
-    queue.engine.wait_for_work(Duration::from_millis(2));
+    queue.engine.wait_for_work("w", Duration::from_millis(2)).unwrap();
+    queue.engine.wake("w").unwrap();
     queue.engine.adopt_unreported("v", LONG).unwrap();
     queue.engine.leave("w").unwrap();
     for what in [Purge::Results, Purge::Dead, Purge::Waiting] {
         queue.purge(what).unwrap();
     }
     queue.stats().unwrap();
-    let known = [
-        "blpop",
-        "del",
-        "evalsha",
-        "exists",
-        "get",
-        "hdel",
-        "hget",
-        "hincrby",
-        "hlen",
-        "hmget",
-        "hscan",
-        "hset",
-        "hstrlen",
-        "info",
-        "llen",
-        "ping",
-        "rpush",
-        "sadd",
-        "scard",
-        "script|load",
-        "set",
-        "sismember",
-        "smembers",
-        "time",
-        "xack",
-        "xadd",
-        "xautoclaim",
-        "xclaim",
-        "xdel",
-        "xgroup|create",
-        "xgroup|delconsumer",
-        "xlen",
-        "xpending",
-        "xrange",
-        "xreadgroup",
-        "zadd",
-        "zcard",
-        "zrange",
-        "zrangebyscore",
-        "zrem",
-        "zscore",
-    ];
     let used = bench.say("INFO commandstats");
     for line in used.lines().filter_map(|line| line.strip_prefix("cmdstat_")) {
         let name = line.split(':').next().unwrap();
-        assert!(known.contains(&name), "{name}");
+        assert!(KNOWN.split(' ').any(|known| known == name), "{name}");
     }
 }

@@ -34,7 +34,7 @@ impl Run<'_> {
         let judged = kind.map(verdict);
         self.slots.settle(&held, judged == Some(Verdict::NotHere), Instant::now());
         if held.lost {
-            // Its renewal told: whoever has the job now records it.
+            // By the answer to its renewal: the worker that has the job now records it.
             self.report.fenced += 1;
             return;
         }
@@ -79,10 +79,10 @@ impl Run<'_> {
         match (ended, &end.how, outcome) {
             (Ended::Recorded, _, Some(outcome)) => {
                 self.count(&outcome);
-                self.tell_owner(&outcome);
+                self.report_outcome(&outcome);
             }
             // Another worker has reported it.
-            (Ended::Told, _, Some(outcome)) => self.count(&outcome),
+            (Ended::ReportedElsewhere, _, Some(outcome)) => self.count(&outcome),
             (Ended::Fenced, ..) => self.report.fenced += 1,
             (Ended::Canceled, ..) => self.report.canceled += 1,
             (Ended::Dead, ..) => self.report.dead += 1,
@@ -99,7 +99,7 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn tell_owner(&mut self, outcome: &JobOutcome) {
+    pub(super) fn report_outcome(&mut self, outcome: &JobOutcome) {
         self.phase(Phase::Reporting);
         if let Some(report) = &mut self.worker.on_outcome {
             report(outcome);
@@ -117,7 +117,7 @@ impl Run<'_> {
             let record = queue.engine.outcome(id)?;
             self.adopted.pop_front();
             match record.as_deref().map(JobOutcome::read) {
-                Some(Ok(outcome)) => self.tell_owner(&outcome),
+                Some(Ok(outcome)) => self.report_outcome(&outcome),
                 // Dropped meanwhile, or unreadable.
                 _ => self.reported.push(id),
             }

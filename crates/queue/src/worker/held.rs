@@ -16,7 +16,7 @@ use crate::outcome::JobOutcome;
 /// First pause of a helper after a failure that asks for a human.
 const HELPER_PAUSE: Duration = Duration::from_secs(1);
 
-/// What wakes a worker.
+/// A message that wakes a worker.
 pub(super) enum Message {
     /// A task has ended.
     Done(Box<Done>),
@@ -90,20 +90,20 @@ impl Slots {
         self.0.iter().all(|slot| slot.gone)
     }
 
-    /// Hands a request to a helper; what it tells when it is done comes as a message.
+    /// Hands a request to a helper; its end comes as a message.
     pub(super) fn submit(
         &mut self,
         at: usize,
         hold: Hold,
         request: TaskRequest,
-        tell: Sender<Message>,
+        sender: Sender<Message>,
     ) -> Result<TaskId, CoreError> {
         let slot = &mut self.0[at];
         let request = request.on_done(move |task| {
             let outcome = JobOutcome::of_task(hold.id, task);
             let done = Done { hold, outcome, error: task.error.clone() };
-            // A worker that has ended does not hear it.
-            let _ = tell.send(Message::Done(Box::new(done)));
+            // A worker that has ended receives nothing.
+            let _ = sender.send(Message::Done(Box::new(done)));
         });
         let submitted = slot.handle.submit_task(request);
         if let Err(CoreError::Stopped(_)) = submitted {
@@ -139,6 +139,6 @@ impl Slots {
 }
 
 /// A wake-up call into a worker's channel.
-pub(super) fn waker(tell: Sender<Message>) -> crate::engine::Notify {
-    Arc::new(move || tell.send(Message::Look).is_ok())
+pub(super) fn waker(sender: Sender<Message>) -> crate::engine::Notify {
+    Arc::new(move || sender.send(Message::Look).is_ok())
 }

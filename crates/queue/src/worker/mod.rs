@@ -25,7 +25,7 @@ pub const MIN_LEASE: Duration = Duration::from_millis(100);
 /// Longest lease: a day.
 pub const MAX_LEASE: Duration = LEASE_MAX;
 /// Default time between two looks of a worker that has nothing to do, where the engine cannot
-/// tell of new work.
+/// notify of new work.
 const DEFAULT_POLL: Duration = Duration::from_secs(1);
 /// Default pause of a job after its first failed delivery; doubled with each.
 const DEFAULT_RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ type OnPhase = Arc<dyn Fn(Phase) + Send + Sync>;
 /// length. A worker that is silent for longer (killed, stopped, cut off) loses its jobs to
 /// others, and can no longer record outcomes for them.
 ///
-/// What a failure does, by its [`ErrorKind`](automation_assistant::ErrorKind): those that may
+/// The consequence of a failure, by its [`ErrorKind`](automation_assistant::ErrorKind): those that may
 /// pass (`rate_limited`, `server`, `network`, `timeout`, `panicked`, `other`) put the job back
 /// to wait, for a pause that doubles, until it was delivered
 /// [`max_deliveries`](crate::Job::max_deliveries) times; those that ask for a human at this
@@ -64,7 +64,7 @@ pub struct Worker<'m> {
     on_phase: Option<OnPhase>,
 }
 
-/// What a worker did.
+/// Counts of a worker's run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerReport {
@@ -84,7 +84,7 @@ pub struct WorkerReport {
     pub fenced: u64,
 }
 
-/// What a worker is about to do, for tests that kill it there.
+/// The next step of a worker, for tests that kill it there.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

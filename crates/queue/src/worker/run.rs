@@ -1,6 +1,7 @@
 //! The loop of a worker.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,7 +11,7 @@ use super::ends::Ending;
 use super::held::{Held, Message, Slots, waker};
 use super::{Phase, Worker, WorkerReport};
 use crate::clock::now_ms;
-use crate::engine::{Delivery, End, Exchange, Exchanged, Hold, How, Recover, Renewed};
+use crate::engine::{Delivery, End, Exchange, Exchanged, Hold, How, Notify, Recover, Renewed};
 use crate::error::Error;
 use crate::id::JobId;
 use crate::record;
@@ -33,8 +34,8 @@ pub(super) struct Run<'m> {
     pub(super) worker: Worker<'m>,
     tools: Vec<String>,
     pub(super) slots: Slots,
-    tell: Sender<Message>,
-    hear: Receiver<Message>,
+    sender: Sender<Message>,
+    inbox: Receiver<Message>,
     pub(super) held: HashMap<JobId, Held>,
     pub(super) endings: Vec<Ending>,
     /// Outcomes reported to the owner, which the queue does not know of yet.
@@ -58,15 +59,15 @@ pub(super) struct Run<'m> {
 
 impl<'m> Run<'m> {
     pub(super) fn new(worker: Worker<'m>) -> Self {
-        let (tell, hear) = channel();
-        let woken = worker.queue.engine.subscribe(waker(tell.clone()));
+        let (sender, inbox) = channel();
+        let woken = worker.queue.engine.subscribe(waker(sender.clone()));
         let now = Instant::now();
         Self {
             tools: worker.tools.iter().map(|tool| tool.name().to_owned()).collect(),
             slots: Slots::new(worker.manager, &worker.helpers),
             worker,
-            tell,
-            hear,
+            sender,
+            inbox,
             held: HashMap::new(),
             endings: Vec::new(),
             reported: Vec::new(),
@@ -86,13 +87,31 @@ impl<'m> Run<'m> {
     }
 
     pub(super) fn run(mut self, stop: &Stop) -> Result<WorkerReport, Error> {
-        let notify = waker(self.tell.clone());
+        let notify = self.on_stop();
         stop.subscribe(notify.clone());
         let ended = self.work(stop);
         stop.unsubscribe(&notify);
         let handed_back = self.hand_back();
-        let _ = self.worker.queue.engine.leave(&self.worker.name);
+        if handed_back.is_ok() {
+            let _ = self.worker.queue.engine.leave(&self.worker.name);
+        }
         ended.and(handed_back).map(|()| self.report)
+    }
+
+    /// Wakes this worker from wherever it sleeps.
+    fn on_stop(&self) -> Notify {
+        let wake = waker(self.sender.clone());
+        if self.woken {
+            return wake;
+        }
+        let (engine, name) = (self.worker.queue.engine.clone(), self.worker.name.clone());
+        Arc::new(move || {
+            let (engine, name) = (engine.clone(), name.clone());
+            // The worker may be waiting for the server. The caller of `stop` does not wait for it:
+            // a thread of two short commands does. Without one the worker wakes by its poll.
+            let _ = std::thread::Builder::new().spawn(move || engine.wake(&name));
+            wake()
+        })
     }
 
     fn work(&mut self, stop: &Stop) -> Result<(), Error> {
@@ -115,11 +134,11 @@ impl<'m> Run<'m> {
                     self.sleep(now);
                 }
                 Err(error) if error.is_passing() || self.reached => {
-                    // Whatever the lost answer held is asked for again.
+                    // Jobs in the lost answer are asked for again.
                     if self.recover == Recover::No {
                         self.recover = Recover::LostAnswer;
                     }
-                    self.hear_for(self.retry);
+                    self.receive_for(self.retry);
                     self.retry = (self.retry * 2).min(RETRY_LAST);
                 }
                 Err(error) => return Err(error),
@@ -130,8 +149,8 @@ impl<'m> Run<'m> {
     fn is_through(&self) -> bool {
         let idle = self.held.is_empty() && self.endings.is_empty() && self.reported.is_empty();
         // Also those of workers that died before they could report, once that shows.
-        let told = self.worker.on_outcome.is_none() || self.unreported == 0;
-        self.worker.until_empty && idle && self.open == Some(0) && told
+        let reported = self.worker.on_outcome.is_none() || self.unreported == 0;
+        self.worker.until_empty && idle && self.open == Some(0) && reported
     }
 
     /// Does one thing, if there is one to do.
@@ -144,8 +163,8 @@ impl<'m> Run<'m> {
         let want = idle.iter().sum();
         let looks = want > 0 && (self.maybe_work || self.look_at.is_some_and(|at| at <= now));
         let renews = !self.held.is_empty() && self.renew_at <= now;
-        let told = !self.endings.is_empty() || !self.reported.is_empty();
-        if !(looks || renews || told || self.recover != Recover::No) {
+        let reports = !self.endings.is_empty() || !self.reported.is_empty();
+        if !(looks || renews || reports || self.recover != Recover::No) {
             return Ok(false);
         }
         self.exchange(if looks { want } else { 0 }, idle, now)?;
@@ -180,7 +199,7 @@ impl<'m> Run<'m> {
         self.reached = true;
         if ask.report && called.elapsed() > self.worker.lease / 2 {
             // The answer was long under way, or this process was stopped: another worker may
-            // have reported in this one's place by now. Repeating an end tells.
+            // have reported in this one's place by now. Repeating an end answers that.
             let again = Exchange { held: &[], reported: &[], want: 0, recover: Recover::No, ..ask };
             if let Ok(again) = self.worker.queue.engine.exchange(&again) {
                 out.ends = again.ends;
@@ -194,7 +213,7 @@ impl<'m> Run<'m> {
         self.open = Some(out.open);
         self.unreported = out.unreported;
         if want > 0 {
-            self.maybe_work = out.jobs.len() >= want;
+            self.maybe_work = out.jobs.len() >= want || out.more;
             self.look_at = self.next_look(&out, now);
         }
         self.worker.queue.events.lapsed(out.lapsed);
@@ -260,7 +279,7 @@ impl<'m> Run<'m> {
             Ok(request) => request,
             Err(error) => return self.fail_early(job, &error),
         };
-        match self.slots.submit(slot, job.hold, request, self.tell.clone()) {
+        match self.slots.submit(slot, job.hold, request, self.sender.clone()) {
             Ok(task) => {
                 let held = Held {
                     hold: job.hold,
@@ -284,7 +303,7 @@ impl<'m> Run<'m> {
 
     /// Takes in what has come, without waiting.
     fn drain(&mut self) {
-        while let Ok(message) = self.hear.try_recv() {
+        while let Ok(message) = self.inbox.try_recv() {
             self.take(message);
         }
     }
@@ -293,7 +312,7 @@ impl<'m> Run<'m> {
         match message {
             Message::Look => {
                 self.maybe_work = true;
-                // A cancelled job is heard of by a renewal.
+                // A renewal's answer names jobs that are to be cancelled.
                 self.renew_at = Instant::now();
             }
             Message::Done(done) => self.done(*done),
@@ -307,18 +326,22 @@ impl<'m> Run<'m> {
         let until = moments.into_iter().flatten().min().unwrap_or(now + SLEEP_MAX);
         let wait = until.saturating_duration_since(now).min(SLEEP_MAX);
         if !self.woken && self.held.is_empty() && self.slots.rests_until(now).is_none() {
-            // Nothing can come but work: the server tells of it.
-            self.worker.queue.engine.wait_for_work(wait.min(self.worker.poll));
+            // Nothing can come but work and a stop; the server wakes the worker for either.
+            let (engine, name) = (&self.worker.queue.engine, &self.worker.name);
+            if engine.wait_for_work(name, wait.min(self.worker.poll)).is_err() {
+                // The next call gives the error; until then it is not asked again and again.
+                self.receive_for(wait.min(RETRY_FIRST));
+            }
             self.maybe_work = true;
             return;
         }
-        self.hear_for(wait);
+        self.receive_for(wait);
         let rested = self.slots.rests_until(now).is_some_and(|at| at <= Instant::now());
         self.maybe_work |= rested;
     }
 
-    fn hear_for(&mut self, wait: Duration) {
-        match self.hear.recv_timeout(wait) {
+    fn receive_for(&mut self, wait: Duration) {
+        match self.inbox.recv_timeout(wait) {
             Ok(message) => self.take(message),
             // The other end is in this very struct.
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
@@ -342,15 +365,15 @@ impl<'m> Run<'m> {
                 if !error.is_passing() || Instant::now() >= until {
                     return Err(error);
                 }
-                std::thread::sleep(RETRY_FIRST);
+                self.receive_for(RETRY_FIRST);
             }
         }
         Ok(())
     }
 
     pub(super) fn phase(&self, phase: Phase) {
-        if let Some(tell) = &self.worker.on_phase {
-            tell(phase);
+        if let Some(on_phase) = &self.worker.on_phase {
+            on_phase(phase);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a failed task means for its job.
+//! The meaning of a failed task for its job.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use automation_assistant::{ErrorKind, TaskError};
 /// for a human.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// What to do about a failure.
+/// The consequence of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is the job's outcome.

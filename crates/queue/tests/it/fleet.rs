@@ -1,5 +1,6 @@
 //! Many workers on one server, and what can happen to it and to them.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use automation_assistant::{AutomationAssistantManager, HelperConfig, HelperId};
@@ -140,6 +141,56 @@ fn a_server_that_is_killed_and_started_again_is_waited_for() {
     let lines: Vec<_> = workers.iter_mut().flat_map(|worker| worker.end().0).collect();
     assert_each_once(&lines, "finished ", 101);
     assert_eq!(queue.wait(pushed, LONG).unwrap().state, JobState::Completed);
+}
+
+/// Runs a worker until it is stopped after `test`; gives how long its end took.
+fn stopped(worker: Worker<'_>, test: impl FnOnce()) -> Duration {
+    let stop = Stop::new();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| worker.run(&stop));
+        test();
+        let begun = Instant::now();
+        stop.stop();
+        let _ = running.join().unwrap();
+        begun.elapsed()
+    })
+}
+
+/// Of the stops below: what is measured takes a fraction of it, what it guards against a minute.
+const SOON: Duration = Duration::from_secs(8);
+
+#[test]
+fn a_stop_while_the_server_is_away_ends_within_a_bound() {
+    let Some(mut server) = RedisServer::start(&["--appendfsync", "no"]) else { return };
+    // A producer of the same handle is patient; a stopped worker is not.
+    let queue = queue(&server.url());
+    let (manager, helper) = helper(60_000);
+    let worker = Worker::new(&queue, &manager).helper(helper).lease(LEASE).on_outcome(|_| ());
+    let direct = queue.clone();
+    let took = stopped(worker, || {
+        direct.push("x").unwrap();
+        until("it is at work", || direct.stats().unwrap().leased == 1);
+        server.kill();
+        // In its place somebody who hangs up. The sixth try is later than a lease: the worker has
+        // renewed by then, and looked for outcomes of others.
+        let hangs_up = TcpListener::bind(("127.0.0.1", server.port)).unwrap();
+        (0..6).for_each(|_| drop(hangs_up.accept().unwrap()));
+    });
+    // Five seconds of them for handing its job back.
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn a_stop_wakes_a_worker_that_waits_for_work() {
+    let Some(server) = RedisServer::start(&["--appendfsync", "no"]) else { return };
+    let queue = queue(&server.url());
+    let (manager, helper) = helper(0);
+    let worker = Worker::new(&queue, &manager).helper(helper).poll(LONG);
+    let took = stopped(worker, || {
+        until("it waits", || server.say("CLIENT LIST").unwrap().contains("cmd=blpop"));
+    });
+    assert!(took < SOON, "{took:?}");
+    assert_eq!(queue.stats().unwrap().workers.len(), 0);
 }
 
 #[test]

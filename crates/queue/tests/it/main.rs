@@ -4,6 +4,8 @@
 #[cfg(feature = "redis")]
 mod fleet;
 #[cfg(feature = "embedded")]
+mod pictures;
+#[cfg(feature = "embedded")]
 mod refusals;
 #[cfg(feature = "embedded")]
 mod resume;

@@ -29,7 +29,7 @@ fn what_cannot_work_is_refused_before_it_begins() {
     assert!(no(Job::new(" ")));
     assert!(no(Job::new("x").key("")) && no(Job::new("x").key("k".repeat(257))));
     assert!(no(Job::new("x").tool("a b")) && no(Job::new("x").timeout(Duration::ZERO)));
-    assert!(no(Job::new("x".repeat(1 << 20))));
+    assert!(no(Job::new("x".repeat(8 << 20))));
     let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
     assert!(no(Job::new("x").context("deep", deep)));
     assert!(JobQueue::open_with("/tmp", Limits::new().max_jobs(0)).is_err());

@@ -1,5 +1,5 @@
-//! The Messages API: what is sent, and what is made of what comes. What the engine shares among
-//! protocols is tested beside this file, over Chat Completions.
+//! The Messages API: requests and replies. The engine's part, shared among
+//! protocols, is tested beside this folder, over Chat Completions.
 
 mod errors;
 mod requests;

@@ -1,4 +1,4 @@
-//! What is sent, to whom, and with which key.
+//! Requests: their content, address and key.
 
 use automation_assistant::{
     AutomationAssistantManager, FinishReason, FnTool, HelperConfig, Role, TaskRequest,

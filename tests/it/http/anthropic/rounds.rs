@@ -44,7 +44,7 @@ fn a_tool_round_sends_the_whole_message_back_as_it_came_and_all_results_after_it
             {"type": "tool_result", "tool_use_id": "t2", "content": "error: no", "is_error": true},
         ]})
     );
-    // What stands before the round is the same to the byte.
+    // The messages before the round are the same to the byte.
     let before = |seen: &Seen| seen.body.split("\"messages\":[").nth(1).unwrap().to_owned();
     let first = before(&sent[0]);
     let shared = first.split_once(']').unwrap().0;

@@ -95,7 +95,7 @@ fn a_key_of_comet_s_goes_with_a_workspace() {
 }
 
 #[test]
-fn opik_s_configuration_lies_where_it_is_said_to() {
+fn opik_s_configuration_path_is_honoured() {
     let folder = Folder::new("opik-path");
     let server = Server::start([answers("a"), answers("b")]);
     let text = format!(
@@ -115,8 +115,8 @@ fn opik_s_configuration_lies_where_it_is_said_to() {
     let server = Server::start([answers("a"), answers("b")]);
     let base = format!("http://{}/api", server.address());
     let broken = ("OPIK_CONFIG_PATH", home);
-    let told = [broken, ("OPIK_URL_OVERRIDE", &*base), ("OPIK_API_KEY", KEY)];
-    assert_eq!(in_environment(comet(), &told), "ok");
+    let settings = [broken, ("OPIK_URL_OVERRIDE", &*base), ("OPIK_API_KEY", KEY)];
+    assert_eq!(in_environment(comet(), &settings), "ok");
     let explicit = json!({
         "backend_type": "comet", "model": "m", "api_endpoint": base, "api_key": KEY,
     });

@@ -10,7 +10,7 @@ use super::{EVENTS, JSON};
 use crate::http::{ask, chatgpt, spawn};
 use crate::support::server::{Act, Server, answer};
 
-/// What the tools were called with, and what the server was sent next.
+/// The arguments of the tools' calls, and the next request.
 pub(super) struct Outcome {
     pub(super) ran: Vec<(String, Value)>,
     pub(super) task: Task,
@@ -65,10 +65,10 @@ fn streamed(deltas: &[&str]) -> Outcome {
 /// The names and arguments of calls.
 type Ran = &'static [(&'static str, &'static str)];
 
-/// A4: one call, or two, whatever the pieces say.
-const PIECES: &[(&str, &[&str], Ran)] = &[
+/// A4: one call, or two, however the deltas are numbered.
+const DELTAS: &[(&str, &[&str], Ran)] = &[
     (
-        "lmstudio-bug-tracker#830: a new id for each piece",
+        "lmstudio-bug-tracker#830: a new id for each delta",
         &[
             r#"{"tool_calls":[{"index":0,"id":"1","function":{"name":"f","arguments":""}}]}"#,
             r#"{"tool_calls":[{"index":0,"id":"2","function":{"arguments":"{\"x\":"}}]}"#,
@@ -111,7 +111,7 @@ const PIECES: &[(&str, &[&str], Ran)] = &[
         &[("f", r#"{"x":1}"#), ("g", "{}")],
     ),
     (
-        "a name in pieces",
+        "a name in several deltas",
         &[
             r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"get_"}}]}"#,
             r#"{"tool_calls":[{"index":0,"function":{"name":"weather"}}]}"#,
@@ -153,8 +153,8 @@ const PIECES: &[(&str, &[&str], Ran)] = &[
 ];
 
 #[test]
-fn calls_are_put_together_and_told_apart() {
-    for (what, deltas, expected) in PIECES {
+fn calls_are_assembled_and_distinguished() {
+    for (what, deltas, expected) in DELTAS {
         let outcome = streamed(deltas);
         let ran: Vec<_> =
             outcome.ran.iter().map(|(name, with)| (name.as_str(), with.to_string())).collect();
@@ -211,7 +211,7 @@ fn arguments_that_mean_an_object_are_one_and_ids_stand_once() {
     }
 }
 
-/// A call that nobody can run is told to the model, and a call that is none is no call.
+/// A call that cannot be run is reported to the model; a malformed call is none.
 #[test]
 fn a_call_without_a_function_is_none() {
     for calls in
@@ -234,7 +234,7 @@ fn what_a_server_wants_back_goes_back() {
         r#"{"reasoning_content":"1"}"#,
         &format!(r#"{{"tool_calls":[{call}]}}"#),
     ]);
-    let streamed_pieces = streamed(&[
+    let streamed_deltas = streamed(&[
         r#"{"reasoning_content":"hm\n1","reasoning_details":[{"type":"reasoning.encrypted","data":"d","index":0}]}"#,
         r#"{"tool_calls":[{"index":0,"id":"1","function":{"name":"f","arguments":"{}"}}]}"#,
         r#"{"tool_calls":[{"extra_content":{"google":{"thought_signature":"s/+=","n":1.50}}}]}"#,
@@ -242,7 +242,7 @@ fn what_a_server_wants_back_goes_back() {
     for (what, outcome) in [
         ("openhuman#3548, pi#3234, whole", whole),
         ("continue#10193, streamed", streamed_whole),
-        ("a piece without an index", streamed_pieces),
+        ("a delta without an index", streamed_deltas),
     ] {
         let next = outcome.next.unwrap_or_else(|| panic!("{what}: {:?}", outcome.task.error));
         let message = &next["messages"][1];
@@ -255,7 +255,7 @@ fn what_a_server_wants_back_goes_back() {
     }
 }
 
-/// A3: also with a call that had to be changed, and with reasoning in pieces.
+/// A3: also with a call that had to be changed, and with reasoning in several deltas.
 #[test]
 fn a_changed_call_keeps_what_its_server_wants_back() {
     let outcome = streamed(&[

@@ -1,5 +1,5 @@
-//! What real servers, proxies and devices do, case by case: each row a raw input, where it was
-//! seen, and what a user expects. A case is added by a row. Sources such as `pi#2466` are
+//! The behaviour of real servers, proxies and devices: each row has a raw input, where it was
+//! seen, and the expected outcome. A case is added by a row. Sources such as `pi#2466` are
 //! issues of public repositories.
 
 mod accounts;
@@ -8,9 +8,9 @@ mod calls;
 mod errors;
 mod oddities;
 mod replies;
+mod requests;
 mod responses;
 mod shapes;
-mod wire;
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ use automation_assistant::{ErrorKind, HelperConfig, Task, TaskRequest};
 use super::{ask, chatgpt, spawn};
 use crate::support::server::{Act, Server};
 
-/// What a server sends.
+/// A server's reply.
 #[derive(Clone, Copy)]
 enum Sent {
     /// A whole reply to a plain request.
@@ -31,7 +31,7 @@ enum Sent {
 }
 use Sent::{Any, Events, Whole};
 
-/// What a user expects.
+/// The expected outcome.
 enum Then {
     /// This answer.
     Text(&'static str),
@@ -51,20 +51,20 @@ fn reply(kind: &str, body: &[u8]) -> Vec<Act> {
     vec![Act::read(), Act::reply(200, &headers, body)]
 }
 
-/// Asks, once plainly or for a stream; what came in pieces must be the whole.
+/// Asks plainly or for a stream; the deltas must add up to the result.
 fn once(config: fn(&Server) -> HelperConfig, kind: &str, body: &[u8], stream: bool) -> Task {
     let server = Server::start([reply(kind, body)]);
     let (manager, helper) = spawn(config(&server));
-    let heard = Arc::new(Mutex::new(String::new()));
+    let streamed = Arc::new(Mutex::new(String::new()));
     let mut request = TaskRequest::new("the secret prompt");
     if stream {
-        let heard = Arc::clone(&heard);
-        request = request.on_text(move |text| heard.lock().unwrap().push_str(text));
+        let streamed = Arc::clone(&streamed);
+        request = request.on_text(move |text| streamed.lock().unwrap().push_str(text));
     }
     let task = ask(&manager, helper, request);
     if stream {
-        let told = task.result.as_deref().or(task.error.as_ref().and_then(|e| e.partial()));
-        assert_eq!(*heard.lock().unwrap(), told.unwrap_or_default(), "what was heard");
+        let whole = task.result.as_deref().or(task.error.as_ref().and_then(|e| e.partial()));
+        assert_eq!(*streamed.lock().unwrap(), whole.unwrap_or_default(), "the streamed text");
     }
     task
 }

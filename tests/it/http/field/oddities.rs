@@ -1,5 +1,5 @@
-//! What is odd but understood is counted: an observer and the audit file learn how many places
-//! of which server's replies were not as its API has them.
+//! Accepted deviations are counted: an observer and the audit file get the number of places
+//! in a server's replies that deviate from its API.
 
 use std::sync::{Arc, Mutex};
 

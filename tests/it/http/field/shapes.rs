@@ -91,7 +91,7 @@ fn chunks_that_are_none_are_skipped() {
             Text("a"),
         ),
         (
-            "a word that tells of a failure is one",
+            "a status that names a failure is one",
             Events(
                 "data: {\"choices\":[{\"delta\":{\"content\":\"half\"}}]}\n\ndata: [ERROR] boom\n\ndata: [DONE]\n\n",
             ),

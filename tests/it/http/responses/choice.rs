@@ -18,7 +18,7 @@ fn rejection(status: u16, error: serde_json::Value) -> Act {
     Act::reply(status, "connection: close\r\n", json!({"error": error}).to_string())
 }
 
-/// What servers say that have the other API for it.
+/// Errors of servers that offer the model on the other API.
 fn wants_responses() -> Vec<(Act, bool)> {
     let bad = "invalid_request_error";
     vec![
@@ -82,7 +82,7 @@ fn a_server_that_names_responses_gets_the_request_there_once_and_for_all() {
 
 #[test]
 fn a_server_without_responses_is_asked_the_other_way() {
-    // What api.openai.com gets first is told by where it is; here the setting stands for it.
+    // The API for api.openai.com follows from its host; here the setting stands for it.
     let scripts = [
         vec![Act::read(), rejection(404, json!({"message": "Not Found"}))],
         vec![Act::read(), Act::json(200, &answer("hi"))],

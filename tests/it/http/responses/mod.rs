@@ -1,5 +1,5 @@
-//! The Responses API: what is sent, what is made of what comes, and when it is spoken. What the
-//! engine shares among protocols is tested beside this folder, over Chat Completions.
+//! The Responses API: requests, replies, and when it is used. The engine's part,
+//! shared among protocols, is tested beside this folder, over Chat Completions.
 
 mod choice;
 mod replies;

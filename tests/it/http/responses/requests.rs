@@ -1,4 +1,4 @@
-//! What is sent.
+//! Requests.
 
 use automation_assistant::{
     AutomationAssistantManager, FnTool, HelperConfig, OpenAiApi, Role, TaskRequest,

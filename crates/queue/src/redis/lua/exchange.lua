@@ -1,16 +1,17 @@
 -- A worker's one call: ends, renewals, reports, new leases. ARGV: worker, lease, want, recover
--- (0, 1 a lost answer, 2 a start), report, max_job_bytes, max_results, ttl, max_bytes; then,
--- each after its number: lanes; ends (id, attempt, kind, a, b); held (id, attempt); reported.
-local m = redis.call('HMGET', META, 'format', 'takes', 'tidy')
+-- (0, 1 a lost answer, 2 a start), report, max_job_bytes, bytes after which no job is added,
+-- max_results, ttl, max_bytes; then, each after its number: lanes; ends (id, attempt, kind, a, b);
+-- held (id, attempt); reported.
+local m = redis.call('HMGET', META, 'format', 'takes', 'tidy', 'lows')
 local is_newer = newer(m[1])
 if is_newer then return is_newer end
 -- A first write that takes no memory: the others may follow even where there is none left.
 redis.call('DEL', P .. ':none')
 local worker, lease, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local recover, report = ARGV[4], ARGV[5] == '1'
-local job_bytes_max = tonumber(ARGV[6])
+local job_bytes_max, answer_bytes_max = tonumber(ARGV[6]), tonumber(ARGV[7])
 local SWEEP_EVERY, SWEEP_COUNT, AUDIT_EVERY, TIDY_EVERY = 50, 100, 1000, 10000
-local at = 10
+local at = 11
 local function next_arg()
   at = at + 1
   return ARGV[at - 1]
@@ -18,7 +19,9 @@ end
 local lanes = {}
 for i = 1, tonumber(next_arg()) do lanes[i] = next_arg() end
 local ends_out, held_out, jobs_out = {}, {}, {}
-local lapsed, lapsed_dead = 0, 0
+local answer_bytes, lapsed, lapsed_dead = 0, 0, 0
+-- Whether the answer takes no more jobs.
+local function is_full() return #jobs_out >= want * 6 or answer_bytes >= answer_bytes_max end
 
 -- Makes this worker the entry's owner, for the lease.
 local function own(lane, entry, attempt)
@@ -91,7 +94,7 @@ for i = 1, ends do
   local id, attempt, kind, a, b = next_arg(), next_arg(), next_arg(), next_arg(), next_arg()
   ends_out[i] = finish(id, attempt, kind, a, b)
 end
-if ends > 0 then trim(tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])) end
+if ends > 0 then trim(tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])) end
 
 local mine = {}
 for i = 1, tonumber(next_arg()) do
@@ -137,7 +140,7 @@ local function begin(lane, entry, id, why, counts)
     add_reason(id, f[2], 'the record has ' .. bytes .. ' bytes: none, or more than max_job_bytes')
     return bury(id, lane, entry)
   end
-  if #jobs_out >= want * 6 then return park(id, lane, entry, 0) end
+  if is_full() then return park(id, lane, entry, 0) end
   local attempt, deliveries = f[2] + 1, f[3] + 1
   if not own(lane, entry, attempt) then
     redis.call('HDEL', OPEN, entry)
@@ -149,6 +152,7 @@ local function begin(lane, entry, id, why, counts)
   jobs_out[n + 1], jobs_out[n + 2], jobs_out[n + 3] = id, attempt, deliveries
   jobs_out[n + 4], jobs_out[n + 5] = f[4] or '', f[5]
   jobs_out[n + 6] = redis.call('HGET', k, 'record')
+  answer_bytes = answer_bytes + bytes
 end
 
 -- Entries that are this worker's by name, and that it does not know.
@@ -248,6 +252,56 @@ local function tidy(due)
   end
 end
 
+-- After eight takes in a row from higher lanes, one from the lowest that waits; of those turns
+-- every eighth belongs to the normal lanes, which else would wait for ever where neither the high
+-- nor the low ones empty. `lows` counts turns of low lanes since a normal one was served.
+local function serve(takes, lows)
+  local TURN = 8
+  local takes_before, lows_before = takes, lows
+  local empty, waiting = {}, #lanes
+  local function priority(i) return string.sub(lanes[i], 1, 1) end
+  -- Reads from the first of these lanes that has entries.
+  local function read_first(order, n)
+    for _, i in ipairs(order) do
+      if not empty[i] then
+        local took = read(lanes[i], n)
+        if took < n then
+          empty[i] = true
+          waiting = waiting - 1
+        end
+        if took > 0 then return took, i end
+      end
+    end
+    return 0
+  end
+  local falling, rising, normal = {}, {}, {}
+  for i = 1, #lanes do
+    falling[i], rising[#lanes + 1 - i] = i, i
+    if priority(i) == '1' then normal[#normal + 1] = i end
+  end
+  while not is_full() and waiting > 0 do
+    local left, took, from = want - #jobs_out / 6, 0, nil
+    local is_turn = takes >= TURN
+    if is_turn then
+      if lows >= TURN - 1 then took, from = read_first(normal, 1) end
+      if took == 0 then took, from = read_first(rising, 1) end
+    else
+      took, from = read_first(falling, waiting == 1 and left or math.min(left, TURN - takes))
+    end
+    if took == 0 then break end
+    if priority(from) == '1' then
+      lows = 0
+    elseif is_turn and priority(from) == '2' then
+      lows = lows + 1
+    end
+    -- Where nothing else waits, nothing is passed over.
+    takes = (is_turn or (waiting == 1 and not empty[from])) and 0 or takes + took
+  end
+  if takes ~= takes_before or lows ~= lows_before then
+    redis.call('HSET', META, 'takes', takes, 'lows', lows)
+  end
+end
+
 if recover ~= '0' then
   for _, lane in ipairs(lanes) do recover_own(lane) end
 end
@@ -258,38 +312,13 @@ if want > 0 then
   end
   local known = fields[1] and redis.call('HMGET', META, unpack(fields)) or {}
   for i, lane in ipairs(lanes) do
-    if #jobs_out < want * 6 then sweep(lane, known[2 * i - 1], known[2 * i]) end
+    if not is_full() then sweep(lane, known[2 * i - 1], known[2 * i]) end
   end
-  -- After eight takes in a row from higher lanes, one from the lowest that waits.
-  local TURN = 8
-  local takes = tonumber(m[2] or 0)
-  local before = takes
-  local empty, waiting = {}, #lanes
-  while #jobs_out < want * 6 and waiting > 0 do
-    local first, last, step = 1, #lanes, 1
-    if takes >= TURN then first, last, step = #lanes, 1, -1 end
-    local left = want - #jobs_out / 6
-    local took, from = 0, nil
-    for i = first, last, step do
-      if took == 0 and not empty[i] then
-        local n = takes >= TURN and 1 or math.min(left, TURN - takes)
-        took, from = read(lanes[i], n), i
-        if took < n then
-          empty[i] = true
-          waiting = waiting - 1
-        end
-      end
-    end
-    if takes >= TURN then takes = 0 else takes = takes + took end
-    if took == 0 then break end
-    -- Where nothing else waits, nothing is passed over.
-    if waiting <= 1 and not empty[from] then takes = 0 end
-  end
-  if takes ~= before then redis.call('HSET', META, 'takes', takes) end
+  serve(tonumber(m[2] or 0), tonumber(m[4] or 0))
   if #jobs_out == 0 then audit() end
   tidy(m[3])
 end
 count()
 redis.call('ZADD', WORKERS, now + lease, worker)
-return {'ok', ends_out, held_out, jobs_out, redis.call('HLEN', OPEN), redis.call('SCARD', LANES), lapsed, lapsed_dead,
-  redis.call('ZCARD', UNREPORTED)}
+return {'ok', ends_out, held_out, jobs_out, redis.call('HLEN', OPEN), redis.call('SCARD', LANES),
+  lapsed, lapsed_dead, redis.call('ZCARD', UNREPORTED), answer_bytes >= answer_bytes_max and 1 or 0}

@@ -1,23 +1,14 @@
--- What all scripts share. KEYS[1] is the queue's prefix, with a hash tag: all keys of a queue
--- are in one slot. Only commands and replies that Redis 6.2 has. DESIGN.md tells the layout.
-local P = KEYS[1]
-local G = 'workers'
+-- Steps that all scripts but the push share; the push leaves them out for speed.
 -- The consumer that holds entries which wait: handed back, or between two deliveries.
 local PARKED = '-'
-local FORMAT = 1
 -- Milliseconds of idleness after which an entry may be claimed. Longer than any lease: a lease
 -- of L is begun by setting the entry's idle time to IDLE - L.
 local IDLE = 90000000
-local META, OPEN, LANES = P .. ':meta', P .. ':open', P .. ':lanes'
 local DONE, DEAD, UNREPORTED = P .. ':done', P .. ':dead', P .. ':unreported'
-local WORKERS, WAKE = P .. ':workers', P .. ':wake'
-local WAKE_MAX = 64
+local WORKERS = P .. ':workers'
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local function job_key(id) return P .. ':job:' .. id end
-local function key_key(key) return P .. ':key:' .. key end
-local function lane_key(lane) return P .. ':lane:' .. lane end
 -- The next number of the one sequence of a queue.
 local function next_seq() return redis.call('HINCRBY', META, 'seq', 1) end
 
@@ -27,14 +18,6 @@ local function add(field, by) counters[field] = (counters[field] or 0) + by end
 local function count()
   for field, by in pairs(counters) do
     if by ~= 0 then redis.call('HINCRBY', META, field, by) end
-  end
-end
-
--- Wakes up to n workers that sleep.
-local function wake(n)
-  local waiting = redis.call('LLEN', WAKE)
-  for _ = waiting + 1, math.min(WAKE_MAX, waiting + n) do
-    redis.call('RPUSH', WAKE, '1')
   end
 end
 
@@ -83,8 +66,8 @@ local function bury(id, lane, entry)
   redis.call('ZADD', DEAD, next_seq(), id)
 end
 
--- Records the one outcome of a job, of which so many bytes counted before. What frees memory
--- comes first: a server that is out of memory refuses a script whose first write takes some.
+-- Records the one outcome of a job, of which so many bytes counted before. Steps that free memory
+-- come first: a server that is out of memory refuses a script whose first write takes some.
 local function record(id, lane, entry, bytes, state, outcome, report)
   delist(lane, entry)
   -- The prompt is of no use any more.
@@ -118,10 +101,4 @@ local function trim(results_max, ttl, bytes_max)
     add('results_dropped', 1)
     kept, bytes = kept - 1, bytes - tonumber(f[2] or 0)
   end
-end
-
--- The answer for a queue of a newer version, by what its metadata say of its format.
-local function newer(format)
-  format = tonumber(format or FORMAT)
-  if format > FORMAT then return {'newer', format} end
 end

@@ -1,11 +1,12 @@
 -- Adds jobs, all or none. ARGV: max_jobs, max_bytes, max_lanes; for each job id, key, lane,
--- record, max_deliveries, time of the push.
-local m = redis.call('HMGET', META, 'format', 'bytes')
+-- record, max_deliveries, time of the push. A producer waits for this: as few commands as can be.
+local FIELDS = 6
+local m = redis.call('HMGET', META, 'format', 'bytes', 'seq', 'pushed')
 local is_newer = newer(m[1])
 if is_newer then return is_newer end
-local FIELDS = 6
+local bytes, seq, pushed = tonumber(m[2] or 0), tonumber(m[3] or 0), tonumber(m[4] or 0)
 local ids, fresh, seen, lanes = {}, {}, {}, {}
-local jobs, bytes, new_lanes = redis.call('HLEN', OPEN), 0, 0
+local new_lanes = 0
 for at = 4, #ARGV, FIELDS do
   local id, key, lane = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local known = nil
@@ -27,23 +28,20 @@ for at = 4, #ARGV, FIELDS do
   end
 end
 if #fresh == 0 then return ids end
-if jobs + #fresh > tonumber(ARGV[1]) then return {'jobs'} end
-if tonumber(m[2] or 0) + bytes > tonumber(ARGV[2]) then return {'bytes'} end
-if new_lanes > 0 and redis.call('SCARD', LANES) + new_lanes > tonumber(ARGV[3]) then
-  return {'lanes'}
-end
-if not m[1] then redis.call('HSET', META, 'format', FORMAT) end
+if redis.call('HLEN', OPEN) + #fresh > tonumber(ARGV[1]) then return {'jobs'} end
+if bytes > tonumber(ARGV[2]) then return {'bytes'} end
 if new_lanes > 0 then
+  if redis.call('SCARD', LANES) + new_lanes > tonumber(ARGV[3]) then return {'lanes'} end
   for lane in pairs(lanes) do
     if redis.call('SADD', LANES, lane) == 1 then
       redis.pcall('XGROUP', 'CREATE', lane_key(lane), G, '0', 'MKSTREAM')
     end
   end
 end
-local seq = redis.call('HINCRBY', META, 'seq', #fresh) - #fresh
-for n, at in ipairs(fresh) do
+for _, at in ipairs(fresh) do
   local id, key, lane, rec = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local entry = seq + n .. '-0'
+  seq = seq + 1
+  local entry = seq .. '-0'
   redis.call('XADD', lane_key(lane), entry, 'id', id)
   redis.call('HSET', OPEN, entry, id)
   redis.call('HSET', job_key(id), 'state', 'submitted', 'entry', entry, 'lane', lane,
@@ -54,8 +52,6 @@ for n, at in ipairs(fresh) do
     redis.call('SET', key_key(key), id)
   end
 end
-add('bytes', bytes)
-add('pushed', #fresh)
-count()
+redis.call('HSET', META, 'format', FORMAT, 'bytes', bytes, 'seq', seq, 'pushed', pushed + #fresh)
 wake(#fresh)
 return ids

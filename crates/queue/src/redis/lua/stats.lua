@@ -1,4 +1,4 @@
--- What the queue holds.
+-- Counts of the queue.
 local is_newer = newer(redis.call('HGET', META, 'format'))
 if is_newer then return is_newer end
 local leased, by_worker = 0, {}

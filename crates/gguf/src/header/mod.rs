@@ -18,15 +18,15 @@ const ENTRIES_MAX: u64 = 1 << 16;
 const LIST_MAX: u64 = 1 << 22;
 /// Lists of numbers of this length are kept: one number for each layer.
 const KEPT_NUMBERS_MAX: u64 = 1 << 10;
-/// Where tensors begin, if the file does not say: at multiples of this.
+/// Tensors begin at multiples of this, in bytes, where the file sets nothing else.
 const DEFAULT_ALIGNMENT: u64 = 32;
 
-/// What the header of a GGUF file says, as far as it matters for memory and safety.
+/// The header of a GGUF file, as far as it matters for memory and safety.
 ///
 /// It has been checked: every length and offset lies within the file, and so does every
 /// tensor; keys are unique; the vocabulary's lists fit together and its tokens differ; layers,
 /// heads, experts and the scaling of positions are within what llama.cpp asserts. A file in
-/// several parts is refused.
+/// several parts is rejected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     architecture: String,
@@ -94,11 +94,11 @@ impl Header {
         let failed = |source| LoadError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        let refused = |why| LoadError::InvalidFile { path: path.to_owned(), why };
+        let rejected = |why| LoadError::InvalidFile { path: path.to_owned(), why };
         if !metadata.is_file() {
-            return Err(refused("it is no regular file".to_owned()));
+            return Err(rejected("it is no regular file".to_owned()));
         }
-        Self::read(BufReader::new(file), metadata.len()).map_err(refused)
+        Self::read(BufReader::new(file), metadata.len()).map_err(rejected)
     }
 
     /// Reads and checks a header, of a file of so many bytes in all. Never panics, and takes
@@ -106,7 +106,7 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// The fault in it.
     pub fn read(file: impl Read, file_bytes: u64) -> Result<Self, String> {
         let mut source = Source { file, at: 0, file_bytes };
         let mut vocabulary = Vocabulary::default();
@@ -135,12 +135,12 @@ impl Header {
         checks::header(&values, &vocabulary, weight_bytes)
     }
 
-    /// What the model is built like, such as `llama`.
+    /// The model's architecture, such as `llama`.
     pub fn architecture(&self) -> &str {
         &self.architecture
     }
 
-    /// The model's name, where the file tells.
+    /// The model's name, where the file has one.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -150,13 +150,13 @@ impl Header {
         self.context_tokens
     }
 
-    /// What the weights take, in bytes.
+    /// The memory of the weights, in bytes.
     pub fn weight_bytes(&self) -> u64 {
         self.weight_bytes
     }
 
-    /// About what one context takes, in bytes: keys and values of all its tokens, and room for
-    /// computing a batch.
+    /// The memory of one context, in bytes, about: keys and values of all its tokens, and the
+    /// buffers that compute a batch.
     pub fn context_bytes(&self, context_tokens: u32, batch_tokens: u32) -> u64 {
         /// Keys and values are kept as half floats.
         const HALF: u64 = 2;
@@ -184,7 +184,7 @@ fn alignment(values: &HashMap<String, Value>) -> Result<u64, String> {
     }
 }
 
-/// What the tokens themselves tell.
+/// Facts of the tokens themselves that the checks need.
 #[derive(Debug, Default)]
 struct Vocabulary {
     has_twins: bool,
@@ -236,7 +236,7 @@ impl<R: Read> Source<R> {
     }
 
     fn kind(&mut self, key: &str) -> Result<Kind, String> {
-        // A key may be anybody's words: only its beginning is told.
+        // A key may be anybody's words: only its beginning is quoted.
         let key: String = key.chars().take(64).collect();
         let code = u32::try_from(self.number(4)?).unwrap_or(u32::MAX);
         Kind::of(code).ok_or_else(|| format!("{key:?} has the type {code}, which is unknown"))

@@ -1,4 +1,4 @@
-//! What servers do to a request on its way (`field-cases.md`, B5 to B7): they answer before
+//! Servers that disturb a request (`field-cases.md`, B5 to B7): they answer before
 //! they have read it, never end an error, or close a connection that was kept.
 
 use std::time::{Duration, Instant};
