@@ -55,7 +55,7 @@ pub(crate) fn encoded_head(data: &[u8]) -> String {
     STANDARD.encode(&data[..data.len().min(DATA_STEP)])
 }
 
-/// What this base64 text stands for; `None` if it is none.
+/// The bytes of a base64 text; `None` if it is none.
 pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }

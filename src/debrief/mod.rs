@@ -54,7 +54,7 @@ use stats::{ReportParts, Sums, TimePart};
 /// and the damage is reported.
 ///
 /// A task that was cancelled or stopped counts as an error, as in the prototype: its kind
-/// (`cancelled`, `terminated`) is in the file, and the list of error kinds tells how many there were.
+/// (`cancelled`, `terminated`) is in the file, and the list of error kinds shows how many there were.
 ///
 /// ```
 /// use automation_assistant::Debrief;

@@ -15,7 +15,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::event::{EventKind, Observe};
 use crate::foreign::{Foreign, catch_panic};
-use crate::helper::shared::{Duty, Shared};
+use crate::helper::shared::{Duty, Perform, Shared};
 use crate::id::{HelperId, TaskId};
 use crate::observers::{Observer, Observers, SharedObservers};
 use crate::status::{HelperStatus, HelperStatusReport};
@@ -64,12 +64,14 @@ pub struct HelperBuilder {
     config: HelperConfig,
     backend: Option<Foreign<Box<dyn AiBackend>>>,
     observers: Vec<Observer>,
+    perform: Option<Perform>,
 }
 
 impl HelperBuilder {
     /// Answers tasks with this backend. The configuration's backend type is ignored.
     pub fn backend(mut self, backend: impl AiBackend + 'static) -> Self {
         self.backend = Some(Foreign::new(Box::new(backend)));
+        self.perform = Some(Shared::on_own_thread);
         self
     }
 
@@ -81,6 +83,7 @@ impl HelperBuilder {
     /// Adds an observer, which is notified of every event. Defaults to none.
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
         self.observers.push(Foreign::new(observer));
+        self.perform = Some(Shared::on_own_thread);
         self
     }
 
@@ -91,7 +94,8 @@ impl HelperBuilder {
     ///
     /// As [`AutomationHelper::new`].
     pub fn build(self) -> Result<AutomationHelper, Error> {
-        AutomationHelper::make(self.config, self.backend, Observers::new(self.observers))
+        let observers = Observers::new(self.observers);
+        AutomationHelper::make(self.config, self.backend, observers, self.perform)
     }
 }
 
@@ -114,13 +118,14 @@ impl AutomationHelper {
 
     /// A builder for a helper with observers, telemetry or a custom backend.
     pub fn builder(config: HelperConfig) -> HelperBuilder {
-        HelperBuilder { config, backend: None, observers: Vec::new() }
+        HelperBuilder { config, backend: None, observers: Vec::new(), perform: None }
     }
 
     pub(crate) fn make(
         config: HelperConfig,
         backend: Option<Foreign<Box<dyn AiBackend>>>,
         observers: SharedObservers,
+        perform: Option<Perform>,
     ) -> Result<Self, Error> {
         config.check()?;
         let (backend, provider) = match backend {
@@ -138,6 +143,7 @@ impl AutomationHelper {
         };
         let mut shared = Shared::new(config, backend, name, observers);
         shared.provider = provider;
+        shared.perform = perform.unwrap_or(shared.perform);
         let shared = Arc::new(shared);
         let stop = Arc::new(StopOnDrop(Arc::clone(&shared)));
         Ok(Self { shared, _stop: Some(stop) })

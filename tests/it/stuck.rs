@@ -12,7 +12,7 @@ use automation_assistant::{
 
 use crate::support::{LONG, until};
 
-/// Holds whoever passes once it is shut, until the test is over.
+/// Holds each thread that passes once it is shut, until it is opened.
 #[derive(Clone, Default)]
 struct Barrier(Arc<(Mutex<bool>, Condvar)>);
 

@@ -62,8 +62,8 @@ mod submit;
 mod take;
 
 use callbacks::QueuedCallback;
-pub(crate) use stop::Duty;
 use stop::STOP_WAIT;
+pub(crate) use stop::{Duty, Perform};
 pub(crate) use take::{Done, Next};
 
 /// How long after its deadline a running task's backend may take to return its own error, before
@@ -191,6 +191,9 @@ pub(crate) struct Shared {
     pub(crate) backend_name: String,
     /// The provider that created the backend; `None` for a custom backend.
     pub(crate) provider: Option<&'static Provider>,
+    /// How a stop does a duty. [`Shared::on_own_thread`] only where the program has added an
+    /// observer or a backend: other programs do not link it.
+    pub(crate) perform: Perform,
     /// `None` once a thread of the stopped helper has ended.
     pub(crate) backend: RwLock<Option<Foreign<Box<dyn AiBackend>>>>,
     /// How long a stop waits for threads: the backend's `stop_grace`, asked once, is a part of it.
@@ -232,6 +235,7 @@ impl Shared {
             name: config.effective_name().to_owned(),
             backend_name,
             provider: None,
+            perform: Self::here,
             backend: RwLock::new(Some(backend)),
             stop_wait: STOP_WAIT.saturating_add(stop_grace.unwrap_or_default()),
             timeout: config.effective_timeout(),

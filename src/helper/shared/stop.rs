@@ -29,7 +29,7 @@ pub(super) const STOP_WAIT: Duration = Duration::from_millis(800);
 /// How long it then waits for observers, which are notified of the stop.
 const REPORT_WAIT: Duration = Duration::from_millis(200);
 
-/// What a thread of a helper does.
+/// The work of a helper's thread.
 #[derive(Clone, Copy)]
 pub(crate) enum Duty {
     /// Runs tasks, in this slot.
@@ -39,6 +39,9 @@ pub(crate) enum Duty {
     /// Ends all tasks of a helper that was signalled to stop at this moment, and reports the stop.
     Stop(Instant),
 }
+
+/// A way to do a stop's duty.
+pub(crate) type Perform = fn(&Arc<Shared>, Duty);
 
 /// Marks a thread as ended when its thread-local values are destroyed. It is the first of them,
 /// and destroyed in the reverse order, after those of foreign code, whose destructors may block.
@@ -96,10 +99,9 @@ impl Shared {
         let woken = state.wake(usize::MAX);
         drop(state);
         self.send_tickets(woken);
-        // Not by `or`: each must be raised.
+        // Not by `any`: each must be raised.
         if self.slots.iter().filter(|slot| slot.cancel.raise_without_hooks()).count() > 0 {
-            // Hooks of the library's own backends do not block.
-            self.perform(Duty::Hooks, self.provider.is_none());
+            (self.perform)(self, Duty::Hooks);
         }
     }
 
@@ -109,7 +111,7 @@ impl Shared {
         if std::mem::replace(&mut self.lock().stop_conducted, true) {
             return;
         }
-        self.perform(Duty::Stop(signalled), self.observers.any());
+        (self.perform)(self, Duty::Stop(signalled));
     }
 
     fn end_and_report(self: &Arc<Self>, signalled: Instant, own: usize) {
@@ -239,20 +241,28 @@ impl Shared {
         Ok(())
     }
 
+    /// Does a stop's duty on this thread.
+    pub(super) fn here(self: &Arc<Self>, duty: Duty) {
+        self.do_duty(duty, 0);
+    }
+
     /// Does a stop's duty; if foreign code in it may block, on a thread of its own, which the stop
     /// joins or detaches, unless this thread need not wait or the system cannot create one.
-    fn perform(self: &Arc<Self>, duty: Duty, may_block: bool) {
+    pub(crate) fn on_own_thread(self: &Arc<Self>, duty: Duty) {
+        let may_block = match duty {
+            // Hooks of the library's own backends do not block.
+            Duty::Hooks => self.provider.is_none(),
+            _ => self.observers.any(),
+        };
         if may_block && may_wait() {
             let mut handles = lock(&self.handles);
-            let mut state = self.lock();
-            state.threads += 1;
-            drop(state);
+            self.lock().threads += 1;
             if self.spawn(&mut handles, duty).is_ok() {
                 return;
             }
             self.lock().threads -= 1;
         }
-        self.do_duty(duty, 0);
+        self.here(duty);
     }
 
     /// `own` is the number of threads that the caller is, of those that a stop waits for.
