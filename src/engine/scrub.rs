@@ -172,7 +172,7 @@ mod tests {
             ("Bearer sk-abcdefghijkl", "got c2stYWJjZGVmZ2hpamts.", "got [redacted]."),
             ("sk-a?>?>?>?>", "c2stYT8-Pz4_Pj8-", "[redacted]"),
             ("Basic bWU6aHVudGVy", "user me, password hunter!", "user me, password [redacted]!"),
-            ("Basic bWU6aHVudGVy", "me:hunter or bWU6aHVudGVy", "[redacted] or [redacted]"),
+            ("Basic bWU6aHVudGVy", "me:hunter/bWU6aHVudGVy", "[redacted]/[redacted]"),
             ("Token abcd", "abcd is bad", "[redacted] is bad"),
         ] {
             assert_eq!(scrubbed(message, key, ""), shown, "{key}");
