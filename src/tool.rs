@@ -41,6 +41,24 @@ pub trait Tool: Send + Sync {
     fn call(&self, arguments: &Value) -> Result<String, String>;
 }
 
+impl<T: Tool + ?Sized> Tool for Arc<T> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn description(&self) -> &str {
+        (**self).description()
+    }
+
+    fn parameters(&self) -> Value {
+        (**self).parameters()
+    }
+
+    fn call(&self, arguments: &Value) -> Result<String, String> {
+        (**self).call(arguments)
+    }
+}
+
 /// Rejects a name, of a tool or a reply schema, that some provider refuses.
 pub(crate) fn validate_name(what: &str, name: &str) -> Result<(), String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');

@@ -31,8 +31,11 @@ fn compare(line: &[u8], record: &mut Record) {
     for (key, number) in NUMBERS {
         let theirs = theirs.get(key).and_then(Value::as_f64);
         let same = match (ours.number(number), theirs) {
-            // serde_json's own reading may be off in the last digit.
-            (Some(ours), Some(theirs)) => (ours - theirs).abs() <= theirs.abs() * f64::EPSILON,
+            // Both readings multiply powers of ten where there is an exponent, and may be off in
+            // the last digit or two.
+            (Some(ours), Some(theirs)) => {
+                (ours - theirs).abs() <= theirs.abs() * 4.0 * f64::EPSILON
+            }
             (ours, theirs) => ours == theirs,
         };
         assert!(same, "{key} in {shown}: {:?} and {theirs:?}", ours.number(number));

@@ -2,7 +2,8 @@
 //!
 //! The provider's model asks for the call; the helper makes it and sends the model its result.
 //! A backend of your own finds the tools in
-//! [`get_tools`](crate::TaskRequest::get_tools) and calls them itself. The embedded engine calls
+//! [`get_tools`](crate::TaskRequest::get_tools), offers them to its model, and runs the one that
+//! the model asks for by [`CallContext::run_tool`](crate::backend::CallContext::run_tool). The embedded engine calls
 //! none, and [`Task::echoed`](crate::Task::echoed) is then `true`: no model answered.
 //!
 //! Names of tools have 1 to 64 ASCII letters, digits, `_` and `-`, and are different within a

@@ -106,14 +106,14 @@ impl TaskRequest {
     }
 
     /// Adds an earlier turn of the conversation; turns are sent in the order of the calls, before
-    /// the prompt.
+    /// the prompt. Where a [`Turn`] is at hand, [`turns`](Self::turns) takes it.
     #[must_use]
     pub fn turn(mut self, role: Role, text: impl Into<String>) -> Self {
         self.turns.push(Turn::new(role, text));
         self
     }
 
-    /// Adds earlier turns of the conversation.
+    /// Adds earlier turns of the conversation, such as `[Turn::user("..."), Turn::assistant("...")]`.
     #[doc(alias("messages", "chat history"))]
     #[must_use]
     pub fn turns(mut self, turns: impl IntoIterator<Item = Turn>) -> Self {

@@ -62,7 +62,7 @@ fn a_call_knows_its_parameters_and_runs_its_tools() {
     let request = TaskRequest::new("describe")
         .custom_param("temperature", 1)
         .max_output_tokens(20)
-        .tool(echo)
+        .tool(std::sync::Arc::new(echo))
         .tool(breaks);
     let cut = "[cut: the output was longer]";
     let expected = [

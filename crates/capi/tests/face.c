@@ -82,14 +82,18 @@ static aa_request *request_new(const char *json) {
     return request;
 }
 
-static const char *server(const char *more) {
+static const char *server_with_key(const char *key, const char *more) {
     static char config[512];
     const char *base = getenv("SERVER");
     EXPECT(base != NULL);
     snprintf(config, sizeof config,
-             "{\"backend_type\": \"chatgpt\", \"api_endpoint\": \"%s\", \"api_key\": \"sk-test\"%s}",
-             base, more);
+             "{\"backend_type\": \"chatgpt\", \"api_endpoint\": \"%s\", \"api_key\": \"%s\"%s}",
+             base, key, more);
     return config;
+}
+
+static const char *server(const char *more) {
+    return server_with_key("sk-test", more);
 }
 
 static void tasks_and_results(void) {
@@ -470,7 +474,7 @@ static void answers_of_a_server(void) {
     task = wait_for(helper, submit(helper, "{\"prompt\": \"fail 500\"}"));
     EXPECT(strcmp(aa_task_error_kind(task), "server") == 0 && has(aa_task_error(task), "HTTP 500"));
     aa_task_free(task);
-    aa_helper *refused = spawn(manager, server(", \"api_key\": \"sk-bad\""));
+    aa_helper *refused = spawn(manager, server_with_key("sk-bad", ""));
     task = wait_for(refused, submit(refused, "{\"prompt\": \"hello\"}"));
     EXPECT(strcmp(aa_task_error_kind(task), "authentication") == 0);
     aa_task_free(task);

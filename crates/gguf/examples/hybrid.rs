@@ -10,11 +10,10 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use automation_assistant::{
-    AutomationAssistantManager, Error as LibraryError, HelperId, TaskRequest,
-    create_chatgpt_helper,
-};
 use automation_assistant::together::{Fallback, Together};
+use automation_assistant::{
+    AutomationAssistantManager, Error as LibraryError, HelperId, TaskRequest, create_chatgpt_helper,
+};
 use automation_assistant_gguf::create_gguf_helper;
 
 /// For all helpers together.

@@ -64,7 +64,6 @@
 //! | `report` | events in the audit file, and the section "Jobs" |
 #![doc = ""]
 #![doc = include_str!("../DESIGN.md")]
-
 // On docs.rs, items say which feature they need.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
