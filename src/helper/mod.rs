@@ -15,7 +15,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::event::{EventKind, Observe};
 use crate::foreign::{Foreign, catch_panic};
-use crate::helper::shared::{Duty, Perform, Shared};
+use crate::helper::shared::{Perform, Shared};
 use crate::id::{HelperId, TaskId};
 use crate::observers::{Observer, Observers, SharedObservers};
 use crate::status::{HelperStatus, HelperStatusReport};
@@ -330,7 +330,7 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
         state.threads = threads;
     }
     for slot in 0..threads {
-        if let Err(source) = shared.spawn(&mut handles, Duty::Tasks(slot)) {
+        if let Err(source) = shared.spawn(&mut handles, slot, worker::run) {
             shared.lock().threads -= threads - slot;
             shared.stop_goes_on.notify_all();
             drop(handles);

@@ -214,7 +214,7 @@ impl AutomationAssistantManager {
             helper.shared().conduct_stop(signalled);
         }
         for (_, helper) in &helpers {
-            helper.shared().join(signalled);
+            helper.shared().join();
         }
     }
 

@@ -62,8 +62,8 @@ mod submit;
 mod take;
 
 use callbacks::QueuedCallback;
+pub(crate) use stop::Perform;
 use stop::STOP_WAIT;
-pub(crate) use stop::{Duty, Perform};
 pub(crate) use take::{Done, Next};
 
 /// How long after its deadline a running task's backend may take to return its own error, before
@@ -139,10 +139,9 @@ pub(crate) struct State {
     /// Whether the threads exist and the observers were notified.
     pub(crate) started: bool,
     pub(crate) stopping: bool,
-    /// When a stop first began to wait for the threads: no later stop waits longer.
-    join_began: Option<Instant>,
-    /// Whether a stop has taken charge of ending the tasks and of its report.
-    stop_conducted: bool,
+    /// The beginning of the first stop, which ends the tasks and reports; no later one waits
+    /// longer.
+    stop_began: Option<Instant>,
     pub(crate) stop_reported: bool,
     /// Threads that have not ended, including those about to be started.
     pub(crate) threads: usize,
@@ -247,8 +246,7 @@ impl Shared {
                 starting: false,
                 started: false,
                 stopping: false,
-                join_began: None,
-                stop_conducted: false,
+                stop_began: None,
                 stop_reported: false,
                 threads: 0,
                 // And the two that a stop may start.

@@ -29,15 +29,13 @@ pub(super) const STOP_WAIT: Duration = Duration::from_millis(800);
 /// How long it then waits for observers, which are notified of the stop.
 const REPORT_WAIT: Duration = Duration::from_millis(200);
 
-/// The work of a helper's thread.
+/// A part of a stop that calls foreign code.
 #[derive(Clone, Copy)]
 pub(crate) enum Duty {
-    /// Runs tasks, in this slot.
-    Tasks(usize),
     /// Runs the cancel hooks of the tasks that a stop cancels.
     Hooks,
-    /// Ends all tasks of a helper that was signalled to stop at this moment, and reports the stop.
-    Stop(Instant),
+    /// Ends all tasks of a helper that was signalled to stop, and reports the stop.
+    Ends,
 }
 
 /// A way to do a stop's duty.
@@ -86,7 +84,7 @@ impl Shared {
         let signalled = now();
         self.signal_stop();
         self.conduct_stop(signalled);
-        self.join(signalled);
+        self.join();
     }
 
     /// From now on no task begins, and queued tasks are ended. Running tasks are cancelled.
@@ -108,19 +106,20 @@ impl Shared {
     /// Ends every task of a helper that was signalled to stop, and reports the stop once its
     /// threads are joined or detached. Only the first stop of a helper does so.
     pub(crate) fn conduct_stop(self: &Arc<Self>, signalled: Instant) {
-        if std::mem::replace(&mut self.lock().stop_conducted, true) {
-            return;
+        if self.lock().stop_began.replace(signalled).is_none() {
+            (self.perform)(self, Duty::Ends);
         }
-        (self.perform)(self, Duty::Stop(signalled));
     }
 
-    fn end_and_report(self: &Arc<Self>, signalled: Instant, own: usize) {
+    /// `own` is the number of threads that the caller is, of those that a stop waits for.
+    fn end_and_report(self: &Arc<Self>, own: usize) {
         self.end_all();
         let mut state = self.lock();
         if self.observers.any() && may_wait() {
-            state = self.await_threads(state, signalled, own);
+            state = self.await_threads(state, own);
         }
         state.stop_reported = true;
+        let signalled = state.stop_began.unwrap_or_else(now);
         let (unjoined, was_started) = (state.unjoined, state.started);
         drop(state);
         if was_started {
@@ -162,9 +161,9 @@ impl Shared {
 
     /// Waits for the threads of a helper that was signalled to stop at the given moment, where
     /// the current thread may wait, and joins those that end in time.
-    pub(crate) fn join(self: &Arc<Self>, signalled: Instant) {
+    pub(crate) fn join(self: &Arc<Self>) {
         if may_wait() {
-            drop(self.await_threads(self.lock(), signalled, 0));
+            drop(self.await_threads(self.lock(), 0));
             let handles = std::mem::take(&mut *lock(&self.handles));
             for (place, handle) in handles {
                 if self.lock().exited[place] {
@@ -182,12 +181,12 @@ impl Shared {
     fn await_threads<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        signalled: Instant,
         own: usize,
     ) -> MutexGuard<'a, State> {
-        let began = *state.join_began.get_or_insert(signalled);
         let report = if own == 0 && self.observers.any() { REPORT_WAIT } else { Duration::ZERO };
-        let until = began.checked_add(self.stop_wait).and_then(|at| at.checked_add(report));
+        let until = state
+            .stop_began
+            .and_then(|began| began.checked_add(self.stop_wait.saturating_add(report)));
         while !state.is_through(own) {
             let woken = wait_until(&self.stop_goes_on, state, until);
             let in_time = woken.is_some();
@@ -218,24 +217,21 @@ impl Shared {
         state.wake(usize::MAX)
     }
 
-    /// Starts a thread that is already counted as running. `handles` are the helper's.
+    /// Starts a thread that is already counted as running, which does this work at this place.
+    /// `handles` are the helper's.
     pub(crate) fn spawn(
         self: &Arc<Self>,
         handles: &mut Vec<(usize, JoinHandle<()>)>,
-        duty: Duty,
+        place: usize,
+        work: fn(&Arc<Self>, usize),
     ) -> std::io::Result<()> {
-        let place = match duty {
-            Duty::Tasks(slot) => slot,
-            Duty::Hooks => self.slots.len(),
-            Duty::Stop(_) => self.slots.len() + 1,
-        };
         let shared = Arc::clone(self);
         // Linux shows 15 bytes of a thread's name.
         let name = format!("aa-{}-{place}", self.id);
         let handle = spawn_thread(name, self.config.stack_bytes, move || {
             let exit = ThreadExit { shared: Arc::downgrade(&shared), place };
             EXIT.with(|own| own.set(Some(exit)));
-            shared.do_duty(duty, 1);
+            work(&shared, place);
         })?;
         handles.push((place, handle));
         Ok(())
@@ -243,34 +239,33 @@ impl Shared {
 
     /// Does a stop's duty on this thread.
     pub(super) fn here(self: &Arc<Self>, duty: Duty) {
-        self.do_duty(duty, 0);
+        match duty {
+            Duty::Hooks => self.run_hooks(),
+            Duty::Ends => self.end_and_report(0),
+        }
+    }
+
+    fn run_hooks(&self) {
+        self.slots.iter().for_each(|slot| drop(slot.cancel.raise()));
     }
 
     /// Does a stop's duty; if foreign code in it may block, on a thread of its own, which the stop
     /// joins or detaches, unless this thread need not wait or the system cannot create one.
     pub(crate) fn on_own_thread(self: &Arc<Self>, duty: Duty) {
-        let may_block = match duty {
+        let place = self.slots.len() + duty as usize;
+        let (may_block, work): (bool, fn(&Arc<Self>, usize)) = match duty {
             // Hooks of the library's own backends do not block.
-            Duty::Hooks => self.provider.is_none(),
-            _ => self.observers.any(),
+            Duty::Hooks => (self.provider.is_none(), |shared, _| shared.run_hooks()),
+            Duty::Ends => (self.observers.any(), |shared, _| shared.end_and_report(1)),
         };
         if may_block && may_wait() {
             let mut handles = lock(&self.handles);
             self.lock().threads += 1;
-            if self.spawn(&mut handles, duty).is_ok() {
+            if self.spawn(&mut handles, place, work).is_ok() {
                 return;
             }
             self.lock().threads -= 1;
         }
         self.here(duty);
-    }
-
-    /// `own` is the number of threads that the caller is, of those that a stop waits for.
-    fn do_duty(self: &Arc<Self>, duty: Duty, own: usize) {
-        match duty {
-            Duty::Tasks(slot) => worker::run(self, slot),
-            Duty::Hooks => self.slots.iter().for_each(|slot| drop(slot.cancel.raise())),
-            Duty::Stop(signalled) => self.end_and_report(signalled, own),
-        }
     }
 }
