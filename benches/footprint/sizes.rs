@@ -114,7 +114,7 @@ fn not_linked_unasked(folder: &Path, parts: &[(&str, &str)], plain: &str) -> Res
     Ok(())
 }
 
-/// The same programs with packed relocations.
+/// The same programs, packed.
 fn packed(report: &mut Report) -> Result<(), Fault> {
     let folder = programs::build_packed(&SIZE_CORE)?;
     for set in [&SIZE_HTTP, &SIZE_TLS, &SIZE_BARE_TLS] {
@@ -125,7 +125,7 @@ fn packed(report: &mut Report) -> Result<(), Fault> {
         ("plain HTTP", "ureq_plain", &["client_http"]),
         ("default features", "ureq_tls", &["client_default", "client_all"]),
     ] {
-        let mut row = Row::new(format!("{what}, relocations packed"), "bytes")
+        let mut row = Row::new(format!("{what}, packed"), "bytes")
             .floor(floor, bytes(&folder.join(floor))?);
         for name in ours {
             row = row.us(*name, bytes(&folder.join(name))?);
