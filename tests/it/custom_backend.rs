@@ -82,8 +82,11 @@ fn a_call_knows_its_parameters_and_runs_its_tools() {
     assert_eq!((plain[0].as_str(), plain[3].as_str()), (r#"Some("0.5")"#, "Some(10) 3"));
 }
 
+/// A callback's end.
+type Ending = fn() -> ControlFlow<()>;
+
 /// How a request's callback ends its task, and as what.
-const ENDINGS: [(fn() -> ControlFlow<()>, ErrorKind); 2] = [
+const ENDINGS: [(Ending, ErrorKind); 2] = [
     (|| ControlFlow::Break(()), ErrorKind::Cancelled),
     (|| panic!("planted"), ErrorKind::Panicked),
 ];

@@ -12,6 +12,8 @@ use crate::task::{ImageBounds, RequestBounds, TaskRequest};
 
 impl Shared {
     /// Checks a request and adds it to the queue; waits this long for a free place.
+    // Not inlined into what a program's `main` may be: that takes more bytes.
+    #[inline(never)]
     pub(crate) fn submit(
         self: &Arc<Self>,
         request: TaskRequest,
