@@ -13,7 +13,7 @@ pub(crate) use model::{Condvar, Mutex, MutexGuard, RwLock, Tickets, now};
 #[cfg(shuttle)]
 pub(crate) use shuttle::{
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle, yield_now},
@@ -23,7 +23,7 @@ pub(crate) use shuttle::{
 #[cfg(not(shuttle))]
 pub(crate) use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, RwLock, Weak,
+        Arc, Condvar, Mutex, MutexGuard, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle, yield_now},

@@ -173,9 +173,8 @@ impl AutomationHelper {
     ///
     /// Waits for the threads for at most 0.8 s plus the backend's
     /// [`stop_grace`](AiBackend::stop_grace), and 0.2 s longer for observers. A thread that is
-    /// still in foreign code then (a backend, its drop, a tool, callback, observer, cancel hook or
-    /// thread-local's destructor) is detached and counted
-    /// ([`HelperStatusReport::unjoined_threads`]). No foreign code runs on the calling thread: the
+    /// still in foreign code then (a backend, its drop, a tool, callback, observer or cancel hook)
+    /// is detached and counted ([`HelperStatusReport::unjoined_threads`]). No foreign code runs on the calling thread: the
     /// observers, and the cancel hooks of a custom backend, are called on short-lived threads of
     /// the helper's.
     ///
@@ -184,7 +183,8 @@ impl AutomationHelper {
     /// started, its callbacks run on the calling thread.
     ///
     /// Not bounded are values that outlive the stop: the drop of an observer, and of the backend
-    /// of a helper that was never started, runs on the thread that drops the last owner.
+    /// of a helper that was never started, runs on the thread that drops the last owner; and the
+    /// destructors of a thread's thread-local values, for which a stop waits.
     pub fn stop(&self) {
         self.shared.stop();
     }

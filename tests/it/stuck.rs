@@ -1,7 +1,6 @@
 //! Foreign code that blocks wherever it is called during a stop: the stop keeps its bound, the
 //! threads that are held are counted, and other helpers' stops are not delayed.
 
-use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,7 +34,6 @@ impl Barrier {
 /// Where foreign code blocks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Place {
-    ThreadLocal,
     BackendDrop,
     StopGrace,
     Hook,
@@ -60,27 +58,12 @@ impl Blocks {
     }
 }
 
-struct PassOnDrop(Barrier);
-
-impl Drop for PassOnDrop {
-    fn drop(&mut self) {
-        self.0.pass();
-    }
-}
-
-thread_local! {
-    static HELD: RefCell<Option<PassOnDrop>> = const { RefCell::new(None) };
-}
-
 impl AiBackend for Blocks {
     fn name(&self) -> &str {
         "Blocks"
     }
 
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
-        if self.at == Place::ThreadLocal {
-            HELD.set(Some(PassOnDrop(self.barrier.clone())));
-        }
         let barrier = self.barrier.clone();
         let hook =
             (self.at == Place::Hook).then(|| call.cancel().on_cancel(move || barrier.pass()));
@@ -129,7 +112,6 @@ const BOUND: Duration = Duration::from_millis(2_400);
 fn a_stop_keeps_its_bound_wherever_foreign_code_blocks() {
     // Each with the threads that are held in the end.
     for (place, held) in [
-        (Place::ThreadLocal, 1),
         (Place::BackendDrop, 1),
         (Place::StopGrace, 0),
         // The hook's, and the backend's, which waits for the hook.

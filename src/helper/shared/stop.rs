@@ -6,10 +6,9 @@
 //! itself) run on short-lived threads of their own ([`Shared::perform`]). These are counted, joined
 //! and detached as the helper's other threads.
 //!
-//! A thread counts as ended in the last of its thread-local destructors, which is the library's
-//! own ([`ThreadExit`]): what comes after it takes microseconds.
+//! A thread counts as ended when it has left all foreign code but the destructors of its
+//! thread-local values.
 
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::due::{stopped, terminated};
@@ -18,9 +17,7 @@ use super::{Shared, State};
 use crate::event::{EventFacts, EventKind, Fact};
 use crate::foreign;
 use crate::helper::worker;
-use crate::sync::{
-    Arc, JoinHandle, MutexGuard, Weak, lock, now, spawn_thread, thread_local, wait_until,
-};
+use crate::sync::{Arc, JoinHandle, MutexGuard, lock, now, spawn_thread, wait_until};
 
 /// How long a stop waits for threads, in addition to the backend's
 /// [`AiBackend::stop_grace`](crate::AiBackend::stop_grace). An idle thread ends in microseconds.
@@ -40,29 +37,6 @@ pub(crate) enum Duty {
 
 /// A way to do a stop's duty.
 pub(crate) type Perform = fn(&Arc<Shared>, Duty);
-
-/// Marks a thread as ended when its thread-local values are destroyed. It is the first of them,
-/// and destroyed in the reverse order, after those of foreign code, whose destructors may block.
-/// (One that C code registers by `pthread_key_create` comes after it.)
-struct ThreadExit {
-    shared: Weak<Shared>,
-    place: usize,
-}
-
-thread_local! {
-    static EXIT: Cell<Option<ThreadExit>> = const { Cell::new(None) };
-}
-
-impl Drop for ThreadExit {
-    fn drop(&mut self) {
-        let Some(shared) = self.shared.upgrade() else { return };
-        let mut state = shared.lock();
-        state.exited[self.place] = true;
-        state.threads -= 1;
-        drop(state);
-        shared.stop_goes_on.notify_all();
-    }
-}
 
 /// Whether the current thread may wait for a helper's threads, which may in turn wait for a
 /// helper's thread, a callback or an observer.
@@ -106,9 +80,13 @@ impl Shared {
     /// Ends every task of a helper that was signalled to stop, and reports the stop once its
     /// threads are joined or detached. Only the first stop of a helper does so.
     pub(crate) fn conduct_stop(self: &Arc<Self>, signalled: Instant) {
-        if self.lock().stop_began.replace(signalled).is_none() {
-            (self.perform)(self, Duty::Ends);
+        let mut state = self.lock();
+        if state.stop_began.is_some() {
+            return;
         }
+        state.stop_began = Some(signalled);
+        drop(state);
+        (self.perform)(self, Duty::Ends);
     }
 
     /// `own` is the number of threads that the caller is, of those that a stop waits for.
@@ -167,7 +145,7 @@ impl Shared {
             let handles = std::mem::take(&mut *lock(&self.handles));
             for (place, handle) in handles {
                 if self.lock().exited[place] {
-                    // The thread has left all foreign code: the join takes microseconds.
+                    // The thread has left all foreign code (but see the module): the join takes microseconds.
                     let _ = handle.join();
                 }
             }
@@ -229,9 +207,11 @@ impl Shared {
         // Linux shows 15 bytes of a thread's name.
         let name = format!("aa-{}-{place}", self.id);
         let handle = spawn_thread(name, self.config.stack_bytes, move || {
-            let exit = ThreadExit { shared: Arc::downgrade(&shared), place };
-            EXIT.with(|own| own.set(Some(exit)));
             work(&shared, place);
+            let mut state = shared.lock();
+            state.exited[place] = true;
+            state.threads -= 1;
+            shared.stop_goes_on.notify_all();
         })?;
         handles.push((place, handle));
         Ok(())
