@@ -3,7 +3,7 @@
 //!
 //! A stop keeps its bound whatever foreign code does, so the stopping thread runs none where it
 //! may block: cancel hooks of a custom backend, and observers (of tasks that end, and of the stop
-//! itself) run on short-lived threads of their own ([`Shared::perform`]). These are counted, joined
+//! itself) run on short-lived threads of their own ([`Shared::on_own_thread`]). These are counted, joined
 //! and detached as the helper's other threads.
 //!
 //! A thread counts as ended when it has left all foreign code but the destructors of its
@@ -145,7 +145,7 @@ impl Shared {
             let handles = std::mem::take(&mut *lock(&self.handles));
             for (place, handle) in handles {
                 if self.lock().exited[place] {
-                    // The thread has left all foreign code (but see the module): the join takes microseconds.
+                    // But for destructors of thread-locals the thread has left foreign code.
                     let _ = handle.join();
                 }
             }
