@@ -39,8 +39,9 @@ impl CallContext<'_> {
     ///
     /// # Errors
     ///
-    /// A text for the model, which may then try something else: the tool does not exist, the
-    /// arguments are not a JSON object, or the tool failed or panicked.
+    /// A text for the model, which begins with `error: `; the model may then try something else.
+    /// The tool does not exist, the arguments are not a JSON object, or the tool failed or
+    /// panicked.
     pub fn run_tool(&self, name: &str, arguments: &str) -> Result<String, String> {
         let output_max = self.settings.max_tool_output_bytes;
         tool::run(&self.request.tools, name, tool::arguments(arguments), output_max)

@@ -9,7 +9,11 @@ use crate::task_error::ErrorKind;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The helper that was asked.
+    /// The index, from 0, of the request in a batch, of the helper in a fan-out or race, of the
+    /// stage in a pipeline.
+    pub index: usize,
+    /// The helper that was asked; for [`Error::NotAsked`], one of the call's that did not get the
+    /// request.
     pub helper_id: HelperId,
     /// The ended task (which may have failed), or the reason why there is none.
     pub outcome: Result<Task, Error>,

@@ -281,7 +281,8 @@ impl Batch<'_, '_> {
     }
 
     fn answer(&mut self, place: usize, helper: usize, outcome: Result<Task, Error>) {
-        self.answers[place] = Some(Answer { helper_id: self.helpers[helper], outcome });
+        let helper_id = self.helpers[helper];
+        self.answers[place] = Some(Answer { index: place, helper_id, outcome });
     }
 
     fn settle(&self, place: usize) {
@@ -293,9 +294,9 @@ impl Batch<'_, '_> {
     /// The answers, in the order of the requests.
     fn into_answers(self) -> Vec<Answer> {
         let helper_id = self.helpers[0];
-        let answer = |answer: Option<Answer>| {
-            answer.unwrap_or_else(|| Answer { helper_id, outcome: Err(no_helper()) })
+        let answer = |(index, answer): (usize, Option<Answer>)| {
+            answer.unwrap_or_else(|| Answer { index, helper_id, outcome: Err(no_helper()) })
         };
-        self.answers.into_iter().map(answer).collect()
+        self.answers.into_iter().enumerate().map(answer).collect()
     }
 }

@@ -87,7 +87,7 @@ impl Together<'_> {
         let mut call = CallWatch::new(self, self.whole());
         let mut answers: Vec<Option<Answer>> = helpers.iter().map(|_| None).collect();
         let answer = |place: usize, outcome| {
-            let answer = Answer { helper_id: helpers[place], outcome };
+            let answer = Answer { index: place, helper_id: helpers[place], outcome };
             self.report_answer(&answer);
             Some(answer)
         };

@@ -66,7 +66,7 @@ impl Together<'_> {
         }
         let mut call = CallWatch::new(self, self.whole());
         let mut pipeline = Pipeline { tasks: Vec::new(), stopped_by: None, stages: stages.len() };
-        for stage in stages {
+        for (index, stage) in stages.into_iter().enumerate() {
             if let Some(why) = call.over() {
                 let request = Box::new(stage.request);
                 pipeline.stopped_by = Some(Error::NotAsked { why, request });
@@ -78,7 +78,7 @@ impl Together<'_> {
                 request = request.context(stage.context_key, text);
             }
             let outcome = self.submit(request, stage.helper).and_then(|task| call.await_task(task));
-            let answer = Answer { helper_id: stage.helper, outcome };
+            let answer = Answer { index, helper_id: stage.helper, outcome };
             self.report_answer(&answer);
             match answer.outcome {
                 Ok(task) => {

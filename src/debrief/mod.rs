@@ -135,7 +135,8 @@ impl Debrief {
         self.counts.runs.total
     }
 
-    /// Events counted: `helper_spawn`, `backend_call` and `task_complete`.
+    /// Events counted: `helper_spawn`, `backend_call` and `task_complete`. A task with one call is
+    /// two of them.
     pub fn total_events(&self) -> u64 {
         self.counts.events.total()
     }
@@ -217,8 +218,26 @@ impl Debrief {
         html::report(self)
     }
 
-    /// The report as JSON: the keys are the getters' names, rates are fractions from 0 to 1,
-    /// and `backends` is an object by name.
+    /// The report as JSON. Rates are fractions from 0 to 1.
+    ///
+    /// `total_runs`, `total_events`, `success_count`, `error_count`, `failure_rate`,
+    /// `stability_score`, `health` and `top_errors` are the values of these getters. `tasks` is
+    /// `{"done", "failed"}`, of [`tasks_done`](Self::tasks_done) and
+    /// [`tasks_failed`](Self::tasks_failed); `other_events` holds the
+    /// [`companion_events`](Self::companion_events). `backends` is an object by name, with the
+    /// fields of [`BackendStats`] and the `failure_rate`. The other keys are counts of what the
+    /// text shows in words: `echoed_tasks` (left out at 0), `error_kinds`, `attempts`, `tokens`
+    /// (`told` and `missing` are calls that did and did not report any), `cost`, `times`, `runs`,
+    /// `lines` and others.
+    ///
+    /// ```
+    /// use automation_assistant::Debrief;
+    ///
+    /// let line = r#"{"run_id": "a", "event": "task_complete", "success": true}"#;
+    /// let json = Debrief::from_reader(line.as_bytes())?.to_json();
+    /// assert_eq!((&json["tasks"]["done"], &json["total_events"]), (&1.into(), &1.into()));
+    /// # Ok::<(), automation_assistant::Error>(())
+    /// ```
     pub fn to_json(&self) -> serde_json::Value {
         json::report(self)
     }

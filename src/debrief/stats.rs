@@ -94,7 +94,8 @@ pub struct TopError {
     pub error: String,
     /// Its kind, as [`ErrorKind::as_str`](crate::ErrorKind::as_str) has it, where lines name it.
     pub error_kind: Option<String>,
-    /// The number of lines with it.
+    /// The number of lines with it. A failed task has one line for each failed call and one for
+    /// its end: a task that failed at its only call counts twice.
     pub count: u64,
 }
 

@@ -10,6 +10,9 @@
 //! [`submit_task`](crate::AutomationHelper::submit_task), which returns its id, and call
 //! [`cancel_task`](crate::AutomationHelper::cancel_task) from another thread.
 //!
+//! The embedded engine sends its complete echo as one delta, and reads no earlier turns; a model
+//! sends many deltas.
+//!
 //! ```
 //! use automation_assistant::{AutomationAssistantManager, HelperConfig, TaskRequest, Turn};
 //! use std::io::Write;
@@ -39,5 +42,34 @@
 //!     (None, None) => unreachable!("a finished task has one of them"),
 //! }
 //! # assert!(task.is_success());
+//! # Ok::<(), automation_assistant::Error>(())
+//! ```
+//!
+//! A conversation, with a stop at once. A helper keeps no history: the program keeps the turns,
+//! a stopped one too, and sends them with each prompt.
+//!
+//! ```
+//! use automation_assistant::{AutomationAssistantManager, HelperConfig, TaskRequest, Turn};
+//! use std::time::Duration;
+//!
+//! let manager = AutomationAssistantManager::new(1);
+//! // Stands for a slow model.
+//! let slow = HelperConfig::local().custom_param("latency_ms", 60_000);
+//! let helper = manager.spawn(slow)?;
+//! let mut turns = vec![Turn::user("My name is Ada."), Turn::assistant("Hello, Ada.")];
+//!
+//! let prompt = "Write a long story.";
+//! let request = TaskRequest::new(prompt).turns(turns.clone()).on_text(|delta| print!("{delta}"));
+//! let id = helper.submit_task(request)?;
+//! // Stands for the thread that reads the keyboard.
+//! let handle = helper.clone();
+//! std::thread::spawn(move || handle.cancel_task(id));
+//!
+//! // More than the helper's time-out of 30 s: the task has ended by then.
+//! let task = helper.wait_task(id, Duration::from_secs(60))?;
+//! let partial = task.error.as_ref().and_then(|error| error.partial());
+//! let text = task.result.as_deref().or(partial).unwrap_or("(stopped)");
+//! turns.extend([Turn::user(prompt), Turn::assistant(text)]);
+//! # assert_eq!(turns[3].text, "(stopped)");
 //! # Ok::<(), automation_assistant::Error>(())
 //! ```

@@ -1,5 +1,9 @@
 //! Complete programs, page by page. Each is compiled and run with the tests.
 //!
+//! A page shows the body of a
+//! `fn main() -> Result<(), Box<dyn std::error::Error>> { …; Ok(()) }`. Pages that use
+//! `serde_json` need it in the program's own `Cargo.toml` too: `serde_json = "1"`.
+//!
 //! - [`chat`]: an answer streamed to the screen, with a stop
 //! - [`pool`]: a hundred prompts over four helpers, with progress
 //! - [`cloud_and_local`]: a cloud model, and a local one where it cannot be reached

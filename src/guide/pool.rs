@@ -7,6 +7,10 @@
 //! that no helper was asked by then has an [`Error::NotAsked`](crate::Error::NotAsked) as its
 //! answer; observers get a `not_asked` event.
 //!
+//! A failed task is an answer too: `outcome` is then `Ok` with a task that has an `error`. It is
+//! `Err` for a request without a task, such as one that is rejected as invalid; `index` says which
+//! of the requests it was.
+//!
 //! ```
 //! use automation_assistant::together::Together;
 //! use automation_assistant::{AutomationAssistantManager, HelperConfig, TaskRequest};
@@ -21,8 +25,13 @@
 //! let answers = Together::new(&manager)
 //!     .on_answer(|answer| {
 //!         done += 1;
-//!         if !answer.is_success() {
-//!             println!("{done} of 100: {:?}", answer.outcome);
+//!         let prompt = requests[answer.index].prompt();
+//!         match &answer.outcome {
+//!             Ok(task) => match &task.error {
+//!                 None => println!("{done} of 100: {prompt}"),
+//!                 Some(error) => println!("{done} of 100: {prompt} failed: {error}"),
+//!             },
+//!             Err(error) => println!("{done} of 100: {prompt} was not run: {error}"),
 //!         }
 //!     })
 //!     .batch(&helpers, &requests)?;

@@ -3,6 +3,12 @@
 //! With a [`Telemetry`](crate::Telemetry) each event is one line of JSON in a file; the texts of
 //! prompts and answers are in none. A [`Debrief`](crate::Debrief) counts them.
 //!
+//! The debrief counts three kinds of events: the spawn of a helper, a call of a backend, and the
+//! end of a task. A task with one call is two events; if it fails, it counts twice in
+//! `error_count`, the failure rate and the top errors. `tasks_done` and `tasks_failed` count tasks.
+//! A request that is rejected at submission (`InvalidRequest`, `QueueFull`) is no task, and has no
+//! event.
+//!
 //! ```
 //! use automation_assistant::{AutomationAssistantManager, Debrief, HelperConfig, Telemetry};
 //!
@@ -18,6 +24,10 @@
 //! let debrief = Debrief::from_path(&path)?;
 //! println!("{debrief}");
 //! assert_eq!((debrief.tasks_done(), debrief.tasks_failed()), (1, 0));
+//! assert_eq!(debrief.total_events(), 3);
+//! assert_eq!(debrief.to_json()["tasks"]["done"], 1);
+//! let markdown = debrief.to_markdown();
+//! # assert!(markdown.contains("Tasks: 1 done"));
 //! # std::fs::remove_dir_all(folder).ok();
 //! # Ok::<(), automation_assistant::Error>(())
 //! ```

@@ -9,11 +9,15 @@
 //! Names of tools have 1 to 64 ASCII letters, digits, `_` and `-`, and are different within a
 //! request: a rule of the providers', which every helper applies at submission.
 //!
+//! An `Arc` of a tool is a tool: requests share one by its clones. (A list of different tools is a
+//! `Vec<Arc<dyn Tool>>`; see [`shared_tool`](crate::TaskRequest::shared_tool).)
+//!
 //! ```
 //! use automation_assistant::{AutomationAssistantManager, FnTool, HelperConfig, TaskRequest};
 //! use serde_json::json;
+//! use std::sync::Arc;
 //!
-//! let clock = FnTool::new(
+//! let clock = Arc::new(FnTool::new(
 //!     "read_clock",
 //!     "The time of day in a time zone.",
 //!     json!({"type": "object", "properties": {"zone": {"type": "string"}}}),
@@ -21,10 +25,12 @@
 //!         Some("UTC") => Ok("12:00".to_owned()),
 //!         zone => Err(format!("unknown time zone {zone:?}")),
 //!     },
-//! );
+//! ));
 //! let manager = AutomationAssistantManager::new(1);
 //! let helper = manager.spawn(HelperConfig::local())?;
-//! let task = helper.ask(TaskRequest::new("What time is it?").tool(clock))?;
-//! assert!(task.is_success());
+//! for prompt in ["What time is it?", "Is it time for lunch?"] {
+//!     let task = helper.ask(TaskRequest::new(prompt).tool(Arc::clone(&clock)))?;
+//!     assert!(task.is_success());
+//! }
 //! # Ok::<(), automation_assistant::Error>(())
 //! ```

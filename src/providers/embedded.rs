@@ -32,10 +32,11 @@ impl HelperConfig {
     /// For the embedded engine, or (with [`api_endpoint`](Self::api_endpoint)) a model
     /// server on this device.
     ///
-    /// The embedded engine echoes the prompt. Of a request it reads the prompt, whether there is a
-    /// context, and the parameter `latency_ms`; tools, a reply schema, earlier turns, the system
-    /// prompt and model settings have no effect, pictures are rejected.
-    /// [`Task::echoed`](crate::Task::echoed) is `true` for its answers.
+    /// The embedded engine echoes the prompt as one delta of text, after the time of the parameter
+    /// `latency_ms`: a task that is stopped before has no [`partial`](crate::TaskError::partial)
+    /// text. Of a request it reads the prompt, whether there is a context, and `latency_ms`; tools,
+    /// a reply schema, earlier turns, the system prompt and model settings have no effect, pictures
+    /// are rejected. [`Task::echoed`](crate::Task::echoed) is `true` for its answers.
     #[doc(alias("ollama", "llama.cpp", "vllm", "lm studio", "offline", "embedded"))]
     pub fn local() -> Self {
         Self::of(&LOCAL)

@@ -24,8 +24,8 @@ type Validate = fn(&TaskRequest) -> Result<(), String>;
 
 /// A request to a helper: a prompt, and everything that goes with it.
 ///
-/// A `&str` or `String` converts into a request with just a prompt. The request is validated at
-/// submission, against the helper's limits.
+/// A `&str`, `String` or `&String` converts into a request with just a prompt. The request is
+/// validated at submission, against the helper's limits.
 ///
 /// ```
 /// use automation_assistant::{Priority, TaskRequest};
@@ -138,7 +138,24 @@ impl TaskRequest {
         self.shared_tool(Arc::new(tool))
     }
 
-    /// Adds a tool that is shared with other requests.
+    /// Adds a tool that is shared with other requests: a clone of an `Arc<dyn Tool>`, as a list of
+    /// tools has them. (An `Arc` of any tool is a tool itself, and [`tool`](Self::tool) takes it.)
+    ///
+    /// ```
+    /// use automation_assistant::{FnTool, TaskRequest, Tool};
+    /// use serde_json::json;
+    /// use std::sync::Arc;
+    ///
+    /// let schema = json!({"type": "object"});
+    /// let noon = FnTool::new("read_clock", "The time.", schema, |_| Ok("12:00".to_owned()));
+    /// let tools: Vec<Arc<dyn Tool>> = vec![Arc::new(noon)];
+    /// let requests = ["Is it noon?", "Is it night?"].map(|prompt| {
+    ///     tools.iter().fold(TaskRequest::new(prompt), |request, tool| {
+    ///         request.shared_tool(Arc::clone(tool))
+    ///     })
+    /// });
+    /// assert_eq!(requests[1].get_tools().len(), 1);
+    /// ```
     #[must_use]
     pub fn shared_tool(mut self, tool: Arc<dyn Tool>) -> Self {
         self.tools.push(tool);
@@ -325,6 +342,12 @@ impl TaskRequest {
 
 impl From<&str> for TaskRequest {
     fn from(prompt: &str) -> Self {
+        Self::new(prompt)
+    }
+}
+
+impl From<&String> for TaskRequest {
+    fn from(prompt: &String) -> Self {
         Self::new(prompt)
     }
 }

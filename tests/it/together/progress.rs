@@ -21,10 +21,13 @@ fn a_batch_reports_each_answer_once_and_calls_each_on_done_once() {
     let requests: Vec<_> = (0..9).map(|n| reporting(&n.to_string(), &send)).collect();
     let mut seen = Vec::new();
     let together = Together::new(&manager).on_answer(|answer| {
-        seen.push(answer.text().unwrap().to_owned());
+        let text = answer.text().unwrap().to_owned();
+        assert_eq!(text, format!("a: {}", answer.index));
+        seen.push(text);
     });
     let answers = together.batch(&helpers, &requests).unwrap();
     drop(together);
+    assert!(answers.iter().map(|answer| answer.index).eq(0..9));
     let mut expected = ends(&answers);
     expected.sort();
     seen.sort();
@@ -53,13 +56,19 @@ fn fan_out_race_and_pipeline_report_their_answers() {
     let helpers = [failing(&manager, ErrorKind::Server), echo(&manager, "a")];
     let (send, done) = channel();
     let mut seen = Vec::new();
-    let together = Together::new(&manager).on_answer(|answer| seen.push(answer.helper_id));
+    let mut places = Vec::new();
+    let together = Together::new(&manager).on_answer(|answer| {
+        seen.push(answer.helper_id);
+        places.push(answer.index);
+    });
     together.fan_out(&helpers, &reporting("x", &send), Want::All).unwrap();
     together.race(&helpers[1..], &reporting("y", &send)).unwrap();
     together.race(&helpers[..1], &reporting("z", &send)).unwrap();
     let stages = vec![Stage::new(helpers[1], "one"), Stage::new(helpers[0], "two")];
     together.pipeline(stages).unwrap();
     drop(together);
+    places[..2].sort();
+    assert_eq!(places, [0, 1, 0, 0, 0, 1]);
     seen[..2].sort();
     let mut first = helpers;
     first.sort();
