@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::foreign::{self, Foreign};
-use crate::sync::{Arc, AtomicBool, Condvar, Mutex, Ordering, lock, now, wait_until};
+use crate::sync::{Arc, AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, now, wait_until};
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -25,13 +25,15 @@ struct Hooks {
     next: u64,
     /// Hooks run outside the lock; withdrawing a hook waits until it has returned.
     run: bool,
+    /// Whether those that wait are about to run.
+    due: bool,
 }
 
 impl CancelSignal {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Signal {
             raised: AtomicBool::new(false),
-            hooks: Mutex::new(Hooks { waiting: Vec::new(), next: 0, run: false }),
+            hooks: Mutex::new(Hooks { waiting: Vec::new(), next: 0, run: false, due: false }),
             changed: Condvar::new(),
         }))
     }
@@ -56,8 +58,10 @@ impl CancelSignal {
 
     /// Registers a hook that runs once when the signal is raised, on the thread that raises it
     /// (or immediately, if it is raised already). Dropping the guard withdraws the hook; if it is
-    /// running, the drop waits until it has returned. A hook must be short and must not block; a
-    /// panic in it is caught. A task that a hook ends is ended after the hook has returned.
+    /// running, the drop waits until it has returned. A hook whose guard is forgotten is withdrawn
+    /// when the backend returns. A hook must be short and must not block: `cancel_task` waits for
+    /// it (a stop does not). A panic in it is caught. A task that a hook ends is ended after the
+    /// hook has returned.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> CancelGuard<'_> {
         let hook: Foreign<Hook> = Foreign::new(Box::new(hook));
         let mut hooks = lock(&self.0.hooks);
@@ -80,7 +84,23 @@ impl CancelSignal {
         self.0.changed.notify_all();
         let waiting = std::mem::take(&mut hooks.waiting);
         hooks.run |= !waiting.is_empty();
+        hooks.due = false;
         RaisedHooks { signal: Arc::clone(&self.0), hooks: waiting }
+    }
+
+    /// Raises the signal; returns whether hooks are left to be run, by [`raise`](Self::raise).
+    pub(crate) fn raise_without_hooks(&self) -> bool {
+        let mut hooks = lock(&self.0.hooks);
+        self.0.raised.store(true, Ordering::Release);
+        self.0.changed.notify_all();
+        hooks.due = !hooks.waiting.is_empty();
+        hooks.due
+    }
+
+    /// Drops the hooks whose guards were forgotten. The caller holds no lock.
+    pub(crate) fn withdraw_all(&self) {
+        let waiting = std::mem::take(&mut lock(&self.0.hooks).waiting);
+        drop(waiting);
     }
 
     /// Makes the signal ready for the next task of its thread.
@@ -121,6 +141,10 @@ impl Drop for RaisedHooks {
     }
 }
 
+fn wait<'a>(changed: &Condvar, hooks: MutexGuard<'a, Hooks>) -> MutexGuard<'a, Hooks> {
+    changed.wait(hooks).unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 /// Withdraws a hook when dropped; see [`CancelSignal::on_cancel`].
 #[must_use = "dropping the guard withdraws the hook"]
 pub struct CancelGuard<'a> {
@@ -137,6 +161,9 @@ impl fmt::Debug for CancelGuard<'_> {
 impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
         let mut hooks = lock(&self.signal.hooks);
+        while hooks.due {
+            hooks = wait(&self.signal.changed, hooks);
+        }
         let at = hooks.waiting.iter().position(|(id, _)| *id == self.id);
         if let Some(withdrawn) = at.map(|at| hooks.waiting.remove(at)) {
             drop(hooks);
@@ -144,8 +171,7 @@ impl Drop for CancelGuard<'_> {
             return;
         }
         while hooks.run {
-            hooks =
-                self.signal.changed.wait(hooks).unwrap_or_else(|poisoned| poisoned.into_inner());
+            hooks = wait(&self.signal.changed, hooks);
         }
     }
 }
@@ -204,6 +230,20 @@ mod tests {
         drop(raised);
         drop(first);
         assert_eq!(receiver.iter().collect::<Vec<_>>(), ["last"]);
+    }
+
+    #[test]
+    fn a_hook_that_is_due_is_not_withdrawn_by_its_guard() {
+        let signal = CancelSignal::new();
+        let (sender, receiver) = mpsc::channel();
+        let guard = signal.on_cancel(move || sender.send("ran").unwrap());
+        assert!(signal.raise_without_hooks());
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(guard));
+            drop(signal.raise());
+        });
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), ["ran"]);
+        assert!(!signal.raise_without_hooks());
     }
 
     #[test]

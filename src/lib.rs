@@ -200,10 +200,10 @@ pub mod limits {
     pub use crate::config::{
         DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_IMAGE_BYTES,
         DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_QUEUED_IMAGE_BYTES, DEFAULT_MAX_REPLY_BYTES,
-        DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT,
-        DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY,
-        DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES,
-        WhenResultsFull,
+        DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS,
+        DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES,
+        DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS,
+        MAX_NAME_BYTES, MIN_STACK_BYTES, WhenResultsFull,
     };
     pub use crate::connections::Connections;
     pub use crate::helper::{INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};
@@ -211,7 +211,7 @@ pub mod limits {
     pub use crate::manager::DEFAULT_MAX_HELPERS;
     pub use crate::prices::{Price, Prices};
     pub use crate::rate_limit::RateLimiter;
-    pub use crate::task::MAX_IMAGES;
+    pub use crate::task::{MAX_IMAGES, MAX_REQUEST_ITEMS};
 }
 
 // Names that have moved into the modules. They are removed in 0.3.

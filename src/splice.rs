@@ -55,6 +55,11 @@ pub(crate) fn encoded_head(data: &[u8]) -> String {
     STANDARD.encode(&data[..data.len().min(DATA_STEP)])
 }
 
+/// The bytes of a base64 text; `None` if it is none.
+pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
 /// A reader of bytes and inserts.
 struct Spliced {
     bytes: Arc<Vec<u8>>,

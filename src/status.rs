@@ -93,9 +93,10 @@ pub struct HelperStatusReport {
     pub kept_results: usize,
     /// The number of results dropped before they were read.
     pub dropped_results: u64,
-    /// The number of its running threads, including those still in foreign code after a stop.
+    /// The number of its running threads, including those still in foreign code after a stop, and
+    /// those that a stop uses.
     pub threads: usize,
-    /// The number of threads that a stop could not join in time.
+    /// The number of threads that a stop could not join in time, since foreign code holds them.
     pub unjoined_threads: usize,
     /// Callbacks of ended tasks ([`on_done`](crate::TaskRequest::on_done), and the drop of a
     /// request's values) that wait for a thread.
@@ -105,8 +106,8 @@ pub struct HelperStatusReport {
     pub callback_delay_ms: f64,
     /// The longest time that a callback has waited, in milliseconds.
     pub callback_delay_max_ms: f64,
-    /// Panics in `on_done` callbacks, in drops of a request's values, and in the backend's
-    /// [`stop_grace`](crate::AiBackend::stop_grace) and
+    /// Panics in `on_done` callbacks, in drops of a request's values and of the backend, and in the
+    /// backend's [`stop_grace`](crate::AiBackend::stop_grace) and
     /// [`leaves_device`](crate::AiBackend::leaves_device).
     pub callback_panics: u64,
     /// Panics in observers.

@@ -10,12 +10,21 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// The text on one line: surrounding white space is removed, control characters become spaces,
-/// and `…` is appended if it is cut to `bytes_max` bytes.
+/// Whether a terminal, page or editor obeys the character instead of showing it: control
+/// characters, line separators, what steers the direction of writing, and code points that are no
+/// characters.
+pub(crate) fn is_control(c: char) -> bool {
+    let steers = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_none = matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
+    c.is_control() || steers || is_none
+}
+
+/// The text on one line: surrounding white space is removed, characters that [control](is_control)
+/// how it is shown become spaces, and `…` is appended if it is cut to `bytes_max` bytes.
 pub(crate) fn clean(text: &str, bytes_max: usize) -> String {
     let text = text.trim();
     let kept = cut(text, bytes_max);
-    let mut out: String = kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut out: String = kept.chars().map(|c| if is_control(c) { ' ' } else { c }).collect();
     if kept.len() < text.len() {
         out.push('…');
     }
@@ -50,6 +59,8 @@ mod tests {
         for (text, bytes_max, clean_text) in [
             ("  too\nfast\t", 20, "too fast"),
             ("\u{1b}[31mred\u{85}x", 20, " [31mred x"),
+            ("a\u{202e}gnp\u{2066}\u{2028}b\u{ffff}", 20, "a gnp  b "),
+            ("\u{200c}joined\u{200d}", 20, "\u{200c}joined\u{200d}"),
             ("abcdef", 6, "abcdef"),
             ("abcdef", 5, "abcde…"),
             ("ääää", 5, "ää…"),

@@ -1,6 +1,7 @@
 //! The trait of backends, and the parts of a call. A program implements [`AiBackend`] and passes
 //! it to [`spawn_with`](crate::AutomationAssistantManager::spawn_with).
 
+mod attempt;
 mod reply;
 mod sent;
 mod settings;
@@ -10,11 +11,13 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+pub use attempt::Attempt;
+pub(crate) use attempt::AttemptLog;
 pub(crate) use settings::CallSettings;
 
 pub use crate::cancel::{CancelGuard, CancelSignal};
 use crate::id::{HelperId, TaskId};
-use crate::task::{OnText, OpenAiApi, TaskRequest, Usage};
+use crate::task::{OnText, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
 pub use reply::Reply;
 pub(crate) use sent::SentText;
@@ -24,7 +27,7 @@ pub(crate) use sent::SentText;
 /// One value serves all threads of a helper at once. Each call blocks its thread until there is
 /// an answer; it should return soon after [`CallContext::deadline`], and at once after
 /// [`CallContext::cancel`] is raised. If it does neither, it occupies its thread, and the task is
-/// ended without it.
+/// ended without it. The last thread of a stopped helper drops it.
 ///
 /// ```
 /// use automation_assistant::backend::{CallContext, Reply};
@@ -60,7 +63,7 @@ pub trait AiBackend: Send + Sync {
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError>;
 
     /// How long a cancelled call may take to return, at most; a stop waits this long plus 0.8 s
-    /// before it detaches a thread. Defaults to zero.
+    /// before it detaches a thread. Asked once, when the helper is made. Defaults to zero.
     fn stop_grace(&self) -> Duration {
         Duration::ZERO
     }
@@ -77,45 +80,6 @@ pub trait AiBackend: Send + Sync {
     fn leaves_device(&self) -> bool {
         false
     }
-}
-
-/// The outcome of one call to a provider, for telemetry; see [`CallContext::end_attempt`].
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct Attempt<'a> {
-    /// The error; `None` if the call succeeded.
-    pub error: Option<&'a TaskError>,
-    /// The HTTP status of the response.
-    pub http_status: Option<u16>,
-    /// Tokens, if reported.
-    pub usage: Option<&'a Usage>,
-    /// Time to the reply's first byte.
-    pub first_byte: Option<Duration>,
-    /// Time waited before the call (back-off, rate limit).
-    pub waited: Option<Duration>,
-    /// Which of OpenAI's APIs was asked.
-    pub(crate) api: Option<OpenAiApi>,
-    /// How many places of the reply deviated from its API but were understood.
-    pub(crate) oddities: u32,
-    /// Whether this is the task's final attempt.
-    pub(crate) last: bool,
-}
-
-impl<'a> Attempt<'a> {
-    /// A call that succeeded, or failed with this error.
-    pub fn new(error: Option<&'a TaskError>) -> Self {
-        Self { error, ..Self::default() }
-    }
-}
-
-/// Records attempts. Implemented by the helper.
-pub(crate) trait AttemptLog {
-    /// A call begins. The first call of a task begins with the task.
-    fn begin(&self);
-    /// The call that was begun was not made: no event is reported for it.
-    fn withdraw(&self);
-    /// The call that was begun has ended.
-    fn end(&self, attempt: &Attempt<'_>);
 }
 
 /// Everything a backend needs for one task: the request, its settings, its deadline, and the ways
@@ -136,8 +100,11 @@ pub struct CallContext<'a> {
     pub(crate) text_sent: Cell<bool>,
     /// When the first delta of text arrived.
     pub(crate) first_text: Cell<Option<Instant>>,
-    /// Whether the owner's callback is running: a panic is then the callback's.
+    /// Whether the owner's callback is running: a panic is then the callback's. Stays set after
+    /// a panic.
     pub(crate) in_callback: Cell<bool>,
+    /// Whether the owner's callback has returned `Break`.
+    pub(crate) text_refused: Cell<bool>,
     pub(crate) attempts: &'a dyn AttemptLog,
 }
 
@@ -236,8 +203,9 @@ impl CallContext<'_> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Cancelled`] once the task is cancelled, and when the callback returns
-    /// `Break`: stop working.
+    /// [`ErrorKind::Cancelled`] once the task is cancelled, and once the callback has returned
+    /// `Break`; [`ErrorKind::Panicked`] once it has panicked. Stop working: whatever
+    /// [`AiBackend::process`] returns, the task ends with this error.
     ///
     /// # Panics
     ///
@@ -245,6 +213,9 @@ impl CallContext<'_> {
     pub fn send_text(&self, text: &str) -> Result<(), TaskError> {
         if self.cancel.is_cancelled() {
             return Err(cancelled());
+        }
+        if let Some(error) = self.callback_error() {
+            return Err(error);
         }
         if !text.is_empty() {
             if self.first_text.get().is_none() {
@@ -259,10 +230,16 @@ impl CallContext<'_> {
                 goes_on = (**callback)(text);
             }
         });
-        match goes_on {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(cancelled()),
+        self.text_refused.set(goes_on.is_break());
+        self.callback_error().map_or(Ok(()), Err)
+    }
+
+    /// The error with which the owner's callback has ended the task, if it has.
+    pub(crate) fn callback_error(&self) -> Option<TaskError> {
+        if self.in_callback.get() {
+            return Some(TaskError::new(ErrorKind::Panicked, "the on_text callback panicked"));
         }
+        self.text_refused.get().then(cancelled)
     }
 
     /// Delivers a delta of the model's reasoning to the request's callback, if it has one.
@@ -281,7 +258,8 @@ impl CallContext<'_> {
     fn call_back(&self, text: &str, call: impl FnOnce(&mut OnText)) {
         // A callback cannot call back into its own call, so the borrow succeeds.
         let Ok(mut callbacks) = self.on_text.try_borrow_mut() else { return };
-        if let (Some(callbacks), false) = (callbacks.as_mut(), text.is_empty()) {
+        let ended = text.is_empty() || self.in_callback.get();
+        if let (Some(callbacks), false) = (callbacks.as_mut(), ended) {
             self.in_callback.set(true);
             call(callbacks);
             self.in_callback.set(false);

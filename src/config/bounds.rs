@@ -9,6 +9,9 @@ pub const DEFAULT_QUEUE_CAPACITY: usize = 256;
 pub const DEFAULT_MAX_PROMPT_BYTES: usize = 1 << 20;
 /// Default bound on the context, in bytes of JSON (256 KiB).
 pub const DEFAULT_MAX_CONTEXT_BYTES: usize = 256 << 10;
+/// Default bound on what a request holds beside prompt and pictures: context, parameters and
+/// reply schema, in bytes of JSON (1 MiB).
+pub const DEFAULT_MAX_REQUEST_BYTES: usize = 1 << 20;
 /// Default bound on each picture of a request, in bytes (5 MiB: Anthropic's limit).
 pub const DEFAULT_MAX_IMAGE_BYTES: usize = 5 << 20;
 /// Default bound on the pictures of all tasks queued at one helper, in bytes (80 MiB: one request

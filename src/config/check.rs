@@ -6,6 +6,7 @@ use super::{HelperConfig, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES}
 use crate::error::Error;
 use crate::nesting::{MAX_JSON_DEPTH, is_too_deep};
 use crate::secret::Secret;
+use crate::text::is_control;
 
 impl HelperConfig {
     /// Rejects values that are invalid for every backend. The backend validates the endpoint.
@@ -35,7 +36,7 @@ impl HelperConfig {
             if text.trim().is_empty() {
                 return refuse(format!("{field} is empty: leave it out, or give it a value"));
             }
-            if text.chars().any(char::is_control) {
+            if text.chars().any(is_control) {
                 return refuse(format!("{field} has control characters: remove them"));
             }
         }

@@ -20,9 +20,10 @@ mod provider;
 pub use bounds::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONTEXT_BYTES, DEFAULT_MAX_IMAGE_BYTES,
     DEFAULT_MAX_PROMPT_BYTES, DEFAULT_MAX_QUEUED_IMAGE_BYTES, DEFAULT_MAX_REPLY_BYTES,
-    DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_WAIT,
-    DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS, DEFAULT_QUEUE_CAPACITY,
-    DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES, MIN_STACK_BYTES,
+    DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_RESULT_BYTES, DEFAULT_MAX_RESULTS, DEFAULT_MAX_RETRIES,
+    DEFAULT_MAX_RETRY_WAIT, DEFAULT_MAX_TOOL_OUTPUT_BYTES, DEFAULT_MAX_TOOL_ROUNDS,
+    DEFAULT_QUEUE_CAPACITY, DEFAULT_STACK_BYTES, MAX_CONCURRENT_TASKS, MAX_NAME_BYTES,
+    MIN_STACK_BYTES,
 };
 pub(crate) use bounds::{IDLE, TIMEOUT};
 pub(crate) use http::HttpConfig;
@@ -58,6 +59,7 @@ pub struct HelperConfig {
     pub(crate) queue_capacity: usize,
     pub(crate) max_prompt_bytes: usize,
     pub(crate) max_context_bytes: usize,
+    pub(crate) max_request_bytes: usize,
     pub(crate) max_image_bytes: usize,
     pub(crate) max_queued_image_bytes: usize,
     pub(crate) max_reply_bytes: usize,
@@ -87,6 +89,7 @@ impl HelperConfig {
             queue_capacity: DEFAULT_QUEUE_CAPACITY,
             max_prompt_bytes: DEFAULT_MAX_PROMPT_BYTES,
             max_context_bytes: DEFAULT_MAX_CONTEXT_BYTES,
+            max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
             max_image_bytes: DEFAULT_MAX_IMAGE_BYTES,
             max_queued_image_bytes: DEFAULT_MAX_QUEUED_IMAGE_BYTES,
             max_reply_bytes: DEFAULT_MAX_REPLY_BYTES,
@@ -195,6 +198,15 @@ impl HelperConfig {
     #[must_use]
     pub fn max_context_bytes(mut self, bytes: usize) -> Self {
         self.max_context_bytes = bytes;
+        self
+    }
+
+    /// Largest request beside its prompt and its pictures: context, custom parameters and reply
+    /// schema together, in bytes of JSON. (Tools are the program's own: they are counted, at most
+    /// [`MAX_REQUEST_ITEMS`](crate::limits::MAX_REQUEST_ITEMS), not measured.) Defaults to 1 MiB.
+    #[must_use]
+    pub fn max_request_bytes(mut self, bytes: usize) -> Self {
+        self.max_request_bytes = bytes;
         self
     }
 
@@ -346,6 +358,7 @@ impl fmt::Debug for HelperConfig {
             .field("queue_capacity", &self.queue_capacity)
             .field("max_prompt_bytes", &self.max_prompt_bytes)
             .field("max_context_bytes", &self.max_context_bytes)
+            .field("max_request_bytes", &self.max_request_bytes)
             .field("max_image_bytes", &self.max_image_bytes)
             .field("max_queued_image_bytes", &self.max_queued_image_bytes)
             .field("max_reply_bytes", &self.max_reply_bytes)

@@ -27,7 +27,7 @@ fn write_markdown(debrief: &Debrief, out: &mut String) -> fmt::Result {
         writeln!(out, "\n(no events)")?;
     }
     for stats in &debrief.backends {
-        writeln!(out, "\n### {}\n\n- {}\n- {}", stats.name, calls(stats), latency(stats))?;
+        writeln!(out, "\n### {}\n\n- {}\n- {}", shown(&stats.name), calls(stats), latency(stats))?;
         let rows = histogram(stats);
         if !rows.is_empty() {
             writeln!(out, "\n```text\n{}\n```", rows.join("\n"))?;
@@ -36,13 +36,13 @@ fn write_markdown(debrief: &Debrief, out: &mut String) -> fmt::Result {
     if !debrief.top_errors.is_empty() {
         writeln!(out, "\n## Top Errors\n")?;
         for (count, error, kind) in top_errors(debrief) {
-            writeln!(out, "- {count} × {error}{kind}")?;
+            writeln!(out, "- {count} × {}{}", shown(&error), shown(&kind))?;
         }
     }
     for (title, facts) in sections(debrief) {
         writeln!(out, "\n## {title}\n")?;
         for fact in facts {
-            writeln!(out, "- {fact}")?;
+            writeln!(out, "- {}", shown(&fact))?;
         }
     }
     let advice = advice::sentences(debrief);
@@ -50,9 +50,15 @@ fn write_markdown(debrief: &Debrief, out: &mut String) -> fmt::Result {
         writeln!(out, "\n## Recommendations\n")?;
     }
     for sentence in advice {
-        writeln!(out, "- {sentence}")?;
+        writeln!(out, "- {}", shown(&sentence))?;
     }
     Ok(())
+}
+
+/// A text that others may have written, so that it is shown as it is: no tag of HTML, and no link
+/// or picture.
+pub(super) fn shown(text: &str) -> String {
+    text.replace('<', "&lt;").replace("](", "]\\(")
 }
 
 /// The second block: sections with a title and facts, without the empty ones.

@@ -53,6 +53,9 @@ use stats::{ReportParts, Sums, TimePart};
 /// [`to_json`](Self::to_json) have the same content. The complete lines of a damaged file count,
 /// and the damage is reported.
 ///
+/// A task that was cancelled or stopped counts as an error, as in the prototype: its kind
+/// (`cancelled`, `terminated`) is in the file, and the list of error kinds shows how many there were.
+///
 /// ```
 /// use automation_assistant::Debrief;
 ///

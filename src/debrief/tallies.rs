@@ -224,14 +224,19 @@ impl Errors {
             known.1.count += 1;
             return;
         }
+        let text = clean(&text.map_or(NO_ERROR.into(), RawText::decode), ERROR_BYTES_MAX);
+        // One text can be written in several ways.
+        if let Some(known) = self.places.iter_mut().find(|known| known.1.text == text) {
+            known.1.count += 1;
+            return;
+        }
         if self.places.len() >= ERRORS_MAX {
             let counts = self.places.iter().enumerate();
             let rarest = counts.min_by_key(|(_, known)| known.1.count).map_or(0, |(at, _)| at);
             self.others += self.places.swap_remove(rarest).1.count;
         }
-        let text = text.map_or(NO_ERROR.into(), RawText::decode);
         let count = ErrorCount {
-            text: clean(&text, ERROR_BYTES_MAX),
+            text,
             kind: kind.map(|kind| clean(&kind.decode(), NAME_BYTES_MAX)),
             count: 1,
         };

@@ -11,6 +11,8 @@ use crate::lenient::{Lenient, Parsed, Text, read, utf8};
 const DONE: &[u8] = b"[done]";
 /// The beginning of a word that names a failure.
 const ERROR: &[u8] = b"error";
+/// Said of a body of several complete replies.
+pub(crate) const SEVERAL: &str = "the server's answer is more than one JSON object";
 
 /// The content of an event.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,7 +83,7 @@ pub(crate) fn whole<'b, T: Lenient>(
     if !rest.is_empty() {
         let rest = rest.trim_start_matches("data:").trim();
         if !rest.as_bytes().eq_ignore_ascii_case(DONE) {
-            return Err(BadReply::protocol("the server's answer is more than one JSON object"));
+            return Err(BadReply::protocol(SEVERAL));
         }
         draft.note_oddities(1);
     }

@@ -122,7 +122,10 @@ impl Conversation<'_> {
         let outcome = pushed.and_then(|()| self.settle(response, &mut flow, true));
         let says_nothing = matches!(
             &outcome,
-            Err(failure) if matches!(failure.error.kind(), ErrorKind::Truncated | ErrorKind::Protocol)
+            Err(failure) if matches!(
+                failure.error.kind(),
+                ErrorKind::Truncated | ErrorKind::Protocol | ErrorKind::ResponseTooLarge
+            )
         );
         if says_nothing && flow.draft.is_empty() {
             return None;

@@ -114,7 +114,9 @@ impl Conversation<'_> {
 
     /// A server's words without our key and without what we sent.
     fn scrub(&self, message: &str, said: &str) -> String {
-        self.marked(message, said).finish()
+        let mut scrubber = self.marked(message, said);
+        self.backend.keys.iter().for_each(|key| scrubber.short_key(key.reveal()));
+        scrubber.finish()
     }
 
     fn marked<'m>(&self, message: &'m str, said: &str) -> Scrubber<'m> {

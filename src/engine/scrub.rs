@@ -1,5 +1,6 @@
 //! Takes keys and prompts out of what a server said.
 
+use crate::splice::{decoded, encoded_head};
 use crate::text::cut;
 
 /// The mark in place of redacted text.
@@ -33,9 +34,44 @@ impl<'a> Scrubber<'a> {
         Self { message, hidden, folded, window: 0, places: Vec::new() }
     }
 
-    /// Hides every part of a key.
-    pub(crate) fn key(&mut self, key: &str) {
+    /// Hides every part of a key, or of a header's value (a scheme and a key, perhaps): as it is,
+    /// as base64 and, if it is base64 as in `Basic`, decoded.
+    pub(crate) fn key(&mut self, value: &str) {
+        let key = token(value);
+        self.hide(value.as_bytes(), KEY_WINDOW);
+        if self.message.len() < WHOLE_MIN || key.len() < WHOLE_MIN {
+            return;
+        }
         self.hide(key.as_bytes(), KEY_WINDOW);
+        // Its letters depend on how much stands before it, in units of three bytes.
+        for before in ["", ":", "::"] {
+            let text = encoded_head(format!("{before}{key}").as_bytes());
+            self.hide(text.trim_end_matches('=').as_bytes(), KEY_WINDOW);
+            let of_urls = text.replace('+', "-").replace('/', "_");
+            self.hide(of_urls.trim_end_matches('=').as_bytes(), KEY_WINDOW);
+        }
+        let user_and_password = if key == value { None } else { decoded(key) };
+        if let Some(both) = user_and_password {
+            self.hide(&both, KEY_WINDOW);
+            both.split(|byte| *byte == b':').for_each(|one| self.hide(one, KEY_WINDOW));
+        }
+    }
+
+    /// Hides a key that is too short to be taken for one within a word, where it is a word.
+    pub(crate) fn short_key(&mut self, value: &str) {
+        let key = token(value).to_ascii_lowercase();
+        if key.is_empty() || key.len() >= WHOLE_MIN {
+            return;
+        }
+        let message = self.message.to_ascii_lowercase();
+        let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        for (at, found) in message.match_indices(&key) {
+            let (before, rest) = message.split_at(at);
+            let after = rest.strip_prefix(found).and_then(|rest| rest.chars().next());
+            if !is_part(before.chars().next_back()) && !is_part(after) {
+                self.hidden[at..at + found.len()].fill(true);
+            }
+        }
     }
 
     /// Hides every longer part of a text.
@@ -117,9 +153,47 @@ impl<'a> Scrubber<'a> {
     }
 }
 
+/// A header's value without the scheme before it.
+fn token(value: &str) -> &str {
+    value.rsplit(' ').next().unwrap_or(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_goes_in_every_form_in_which_it_is_sent_or_echoed() {
+        // The base64 of `sk-abcdefghijkl`, of `:` and it, of `me:` and it; then that of URLs.
+        for (key, message, shown) in [
+            ("sk-abcdefghijkl", "c2stYWJjZGVmZ2hpamts", "[redacted]"),
+            ("sk-abcdefghijkl", "got OnNrLWFiY2RlZmdoaWprbA==", "got [redacted]=="),
+            ("sk-abcdefghijkl", "got bWU6c2stYWJjZGVmZ2hpamts", "got bWU6[redacted]"),
+            ("Bearer sk-abcdefghijkl", "got c2stYWJjZGVmZ2hpamts.", "got [redacted]."),
+            ("sk-a?>?>?>?>", "c2stYT8-Pz4_Pj8-", "[redacted]"),
+            ("Basic bWU6aHVudGVy", "user me, password hunter!", "user me, password [redacted]!"),
+            ("Basic bWU6aHVudGVy", "me:hunter/bWU6aHVudGVy", "[redacted]/[redacted]"),
+            ("Token abcd", "abcd is bad", "[redacted] is bad"),
+        ] {
+            assert_eq!(scrubbed(message, key, ""), shown, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_one_to_three_bytes_goes_where_it_is_a_word() {
+        for (key, message, shown) in [
+            ("k", "bad key k", "bad key [redacted]"),
+            ("abc", "(ABC) is no abcd", "([redacted]) is no abcd"),
+            ("Bearer ab", "'ab' refused, absolutely", "'[redacted]' refused, absolutely"),
+            ("ä", "ä is bad, bär is not", "[redacted] is bad, bär is not"),
+            ("abcd", "abcd", "abcd"),
+            ("", "nothing", "nothing"),
+        ] {
+            let mut scrubber = Scrubber::new(message);
+            scrubber.short_key(key);
+            assert_eq!(scrubber.finish(), shown, "{key}");
+        }
+    }
 
     fn scrubbed(message: &str, key: &str, text: &str) -> String {
         let mut scrubber = Scrubber::new(message);

@@ -34,6 +34,8 @@
 //! | threads of a helper | 1 | `max_concurrent_tasks` |
 //! | tasks waiting | 256 | `queue_capacity` |
 //! | prompt / context / reply | 1 MiB / 256 KiB / 4 MiB | `max_prompt_bytes`, `max_context_bytes`, `max_reply_bytes` |
+//! | context, parameters and reply schema of a request | 1 MiB | `max_request_bytes` |
+//! | turns, tools, parameters, entries of the context of a request | 4096 each | |
 //! | pictures of a request | 16 of 5 MiB each | `max_image_bytes` (each) |
 //! | pictures of all tasks that wait | 80 MiB | `max_queued_image_bytes` |
 //! | results kept | 1024, 16 MiB | `max_results`, `max_result_bytes`, `when_results_full` |

@@ -44,6 +44,7 @@
 //! | `queue_capacity` | integer | `256` | at least 1 | all |
 //! | `max_prompt_bytes` | integer | `1048576` | at least 1 | all |
 //! | `max_context_bytes` | integer | `262144` | 0 or more | all |
+//! | `max_request_bytes` | integer | `1048576` | 0 or more | all |
 //! | `max_image_bytes` | integer | `5242880` | 0 (no pictures) or more | HTTP, custom |
 //! | `max_queued_image_bytes` | integer | `83886080` | 0 or more | HTTP, custom |
 //! | `max_reply_bytes` | integer | `4194304` | at least 1 | HTTP |

@@ -15,7 +15,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::event::{EventKind, Observe};
 use crate::foreign::{Foreign, catch_panic};
-use crate::helper::shared::Shared;
+use crate::helper::shared::{Perform, Shared};
 use crate::id::{HelperId, TaskId};
 use crate::observers::{Observer, Observers, SharedObservers};
 use crate::status::{HelperStatus, HelperStatusReport};
@@ -64,12 +64,14 @@ pub struct HelperBuilder {
     config: HelperConfig,
     backend: Option<Foreign<Box<dyn AiBackend>>>,
     observers: Vec<Observer>,
+    perform: Option<Perform>,
 }
 
 impl HelperBuilder {
     /// Answers tasks with this backend. The configuration's backend type is ignored.
     pub fn backend(mut self, backend: impl AiBackend + 'static) -> Self {
         self.backend = Some(Foreign::new(Box::new(backend)));
+        self.perform = Some(Shared::on_own_thread);
         self
     }
 
@@ -81,6 +83,7 @@ impl HelperBuilder {
     /// Adds an observer, which is notified of every event. Defaults to none.
     pub fn observer(mut self, observer: std::sync::Arc<dyn Observe>) -> Self {
         self.observers.push(Foreign::new(observer));
+        self.perform = Some(Shared::on_own_thread);
         self
     }
 
@@ -91,7 +94,8 @@ impl HelperBuilder {
     ///
     /// As [`AutomationHelper::new`].
     pub fn build(self) -> Result<AutomationHelper, Error> {
-        AutomationHelper::make(self.config, self.backend, Observers::new(self.observers))
+        let observers = Observers::new(self.observers);
+        AutomationHelper::make(self.config, self.backend, observers, self.perform)
     }
 }
 
@@ -114,13 +118,14 @@ impl AutomationHelper {
 
     /// A builder for a helper with observers, telemetry or a custom backend.
     pub fn builder(config: HelperConfig) -> HelperBuilder {
-        HelperBuilder { config, backend: None, observers: Vec::new() }
+        HelperBuilder { config, backend: None, observers: Vec::new(), perform: None }
     }
 
     pub(crate) fn make(
         config: HelperConfig,
         backend: Option<Foreign<Box<dyn AiBackend>>>,
         observers: SharedObservers,
+        perform: Option<Perform>,
     ) -> Result<Self, Error> {
         config.check()?;
         let (backend, provider) = match backend {
@@ -138,6 +143,7 @@ impl AutomationHelper {
         };
         let mut shared = Shared::new(config, backend, name, observers);
         shared.provider = provider;
+        shared.perform = perform.unwrap_or(shared.perform);
         let shared = Arc::new(shared);
         let stop = Arc::new(StopOnDrop(Arc::clone(&shared)));
         Ok(Self { shared, _stop: Some(stop) })
@@ -166,11 +172,19 @@ impl AutomationHelper {
     /// [`Terminated`](crate::ErrorKind::Terminated); results stay readable.
     ///
     /// Waits for the threads for at most 0.8 s plus the backend's
-    /// [`stop_grace`](AiBackend::stop_grace). A thread that is still in foreign code then,
-    /// callbacks included, is detached and counted ([`HelperStatusReport::unjoined_threads`]).
+    /// [`stop_grace`](AiBackend::stop_grace), and 0.2 s longer for observers. A thread that is
+    /// still in foreign code then (a backend, its drop, a tool, callback, observer or cancel hook)
+    /// is detached and counted ([`HelperStatusReport::unjoined_threads`]). No foreign code runs on the calling thread: the
+    /// observers, and the cancel hooks of a custom backend, are called on short-lived threads of
+    /// the helper's.
+    ///
     /// Called from one of the helper's threads, from a callback or from an observer, it signals
-    /// the stop and returns without waiting. If the helper was never started, its callbacks run
-    /// on the calling thread.
+    /// the stop, calls the observers itself, and returns without waiting. If the helper was never
+    /// started, its callbacks run on the calling thread.
+    ///
+    /// Not bounded are values that outlive the stop: the drop of an observer, and of the backend
+    /// of a helper that was never started, runs on the thread that drops the last owner; and the
+    /// destructors of a thread's thread-local values, for which a stop waits.
     pub fn stop(&self) {
         self.shared.stop();
     }
@@ -225,7 +239,8 @@ impl AutomationHelper {
     }
 
     /// Ends a queued or running task as [`Cancelled`](crate::ErrorKind::Cancelled). `false` if it
-    /// has ended already or is unknown.
+    /// is unknown or has ended already, even if the observers are still being notified of its end
+    /// (see [`TaskState::Running`]).
     ///
     /// ```
     /// use automation_assistant::{AutomationAssistantManager, ErrorKind, HelperConfig};
@@ -315,22 +330,13 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
         state.threads = threads;
     }
     for slot in 0..threads {
-        let own = Arc::clone(shared);
-        // Linux shows 15 bytes of a thread's name.
-        let name = format!("aa-{}-{slot}", shared.id);
-        let spawned = crate::sync::spawn_thread(name, shared.config.stack_bytes, move || {
-            worker::run(&own, slot);
-        });
-        match spawned {
-            Ok(handle) => handles.push(handle),
-            Err(source) => {
-                shared.lock().threads -= threads - slot;
-                shared.stop_goes_on.notify_all();
-                drop(handles);
-                shared.stop();
-                let what = format!("starting thread {slot} of helper {}", shared.id);
-                return Err(Error::Io { what, source });
-            }
+        if let Err(source) = shared.spawn(&mut handles, slot, worker::run) {
+            shared.lock().threads -= threads - slot;
+            shared.stop_goes_on.notify_all();
+            drop(handles);
+            shared.stop();
+            let what = format!("starting thread {slot} of helper {}", shared.id);
+            return Err(Error::Io { what, source });
         }
     }
     drop(handles);

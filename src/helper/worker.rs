@@ -48,14 +48,12 @@ impl AttemptLog for TaskLog<'_> {
     }
 }
 
-/// The main function of a helper's thread.
+/// The main function of a helper's thread. The last thread to end drops the backend: a drop that
+/// blocks holds that thread, which a stop then detaches.
 pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
     HELPER.with(|helper| helper.set(Some(shared.id)));
     work_until_stopped(shared, slot);
-    let mut state = shared.lock();
-    state.exited[slot] = true;
-    state.threads -= 1;
-    shared.stop_goes_on.notify_all();
+    shared.drop_backend();
 }
 
 fn work_until_stopped(shared: &Arc<Shared>, slot: usize) {
@@ -89,7 +87,8 @@ fn call_backend(
     on_text: Option<Foreign<OnText>>,
 ) -> Done {
     let held = shared.slots[slot].request.read().unwrap_or_else(|p| p.into_inner());
-    let Some(request) = held.as_ref() else {
+    let backend = shared.backend.read().unwrap_or_else(|p| p.into_inner());
+    let (Some(request), Some(backend)) = (held.as_ref(), backend.as_ref()) else {
         let outcome = Err(TaskError::new(ErrorKind::Other, "the task has no request"));
         return Done { outcome, first_text: None, on_text };
     };
@@ -113,27 +112,30 @@ fn call_backend(
         text_sent: Cell::new(false),
         first_text: Cell::new(None),
         in_callback: Cell::new(false),
+        text_refused: Cell::new(false),
         attempts: &log,
     };
     let outcome = catch_panic(|| {
-        if request.image_count() > 0 && !shared.backend.accepts_images() {
+        if request.image_count() > 0 && !backend.accepts_images() {
             call.withdraw_attempt();
             return Err(no_images());
         }
-        shared.backend.process(&call)
+        backend.process(&call)
     });
-    let in_callback = call.in_callback.get();
+    let callback_error = call.callback_error();
     let first_text = call.first_text.get();
     let on_text = call.on_text.into_inner().map(Foreign::new);
-    let reply = outcome.unwrap_or_else(|| {
-        let what = if in_callback {
-            "the on_text callback panicked"
-        } else {
-            "the backend panicked; its message went to the panic hook"
-        };
-        Err(TaskError::new(ErrorKind::Panicked, what))
-    });
-    let outcome = reply.and_then(|reply| within_bound(shared, reply));
+    // Hooks whose guards the backend has forgotten end with their task.
+    shared.count_panics(|| shared.slots[slot].cancel.withdraw_all());
+    let outcome = match (callback_error, outcome) {
+        // Even if the backend goes on without the callback.
+        (Some(error), _) => Err(error),
+        (None, Some(reply)) => reply.and_then(|reply| within_bound(shared, reply)),
+        (None, None) => {
+            let what = "the backend panicked; its message went to the panic hook";
+            Err(TaskError::new(ErrorKind::Panicked, what))
+        }
+    };
     Done { outcome, first_text, on_text }
 }
 

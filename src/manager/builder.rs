@@ -7,6 +7,7 @@ use super::trace_sink::MakeSink;
 use crate::error::Error;
 use crate::event::Observe;
 use crate::foreign::Foreign;
+use crate::helper::shared::Shared;
 use crate::observers::Observer;
 use crate::opik::{OpikConfig, OpikSink};
 use crate::telemetry::Telemetry;
@@ -72,6 +73,7 @@ impl ManagerBuilder {
         };
         let mut manager = AutomationAssistantManager::make(self.max_helpers, observers);
         manager.opik = opik;
+        manager.perform = Some(Shared::on_own_thread);
         Ok(manager)
     }
 }

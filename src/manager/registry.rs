@@ -9,7 +9,7 @@ use crate::connections::Connections;
 use crate::error::Error;
 use crate::foreign::Foreign;
 use crate::helper::AutomationHelper;
-use crate::helper::shared::Shared;
+use crate::helper::shared::{Perform, Shared};
 use crate::id::HelperId;
 use crate::observers::{Observer, Observers, SharedObservers};
 use crate::opik::OpikSink;
@@ -41,6 +41,8 @@ pub struct AutomationAssistantManager {
     max_helpers: usize,
     registry: Mutex<Registry>,
     observers: SharedObservers,
+    /// Set where there are observers.
+    pub(super) perform: Option<Perform>,
     connections: Connections,
     /// Also registered as an observer; the manager closes it.
     pub(super) opik: Option<Box<dyn TraceSink>>,
@@ -79,6 +81,7 @@ impl AutomationAssistantManager {
             max_helpers,
             registry: Mutex::new(Registry { helpers: Vec::new(), reserved: 0 }),
             observers: Observers::new(observers),
+            perform: None,
             connections: Connections::new(),
             opik: None,
         }
@@ -112,7 +115,7 @@ impl AutomationAssistantManager {
     /// [`Error::Io`] if the system cannot create a thread.
     #[doc(alias("llm", "agent"))]
     pub fn spawn(&self, config: HelperConfig) -> Result<AutomationHelper, Error> {
-        self.create(config, None)
+        self.create(config, None, self.perform)
     }
 
     /// Creates and starts a helper with a backend of the program; returns a handle as
@@ -128,7 +131,8 @@ impl AutomationAssistantManager {
         config: HelperConfig,
         backend: impl AiBackend + 'static,
     ) -> Result<AutomationHelper, Error> {
-        self.create(config, Some(Foreign::new(Box::new(backend))))
+        let backend = Foreign::new(Box::new(backend) as Box<dyn AiBackend>);
+        self.create(config, Some(backend), Some(Shared::on_own_thread))
     }
 
     /// Creates and starts a helper; returns its id.
@@ -157,6 +161,7 @@ impl AutomationAssistantManager {
         &self,
         mut config: HelperConfig,
         backend: Option<Foreign<Box<dyn AiBackend>>>,
+        perform: Option<Perform>,
     ) -> Result<AutomationHelper, Error> {
         {
             let mut registry = lock(&self.registry);
@@ -168,7 +173,7 @@ impl AutomationAssistantManager {
         config.http.connections.get_or_insert_with(|| self.connections.clone());
         // Releases the place on every return.
         let reservation = Reservation(self);
-        let helper = AutomationHelper::make(config, backend, Arc::clone(&self.observers))?;
+        let helper = AutomationHelper::make(config, backend, Arc::clone(&self.observers), perform)?;
         helper.start()?;
         let handle = helper.handle();
         let mut registry = lock(&self.registry);
@@ -206,10 +211,10 @@ impl AutomationAssistantManager {
             helper.shared().signal_stop();
         }
         for (_, helper) in &helpers {
-            helper.shared().end_all();
+            helper.shared().conduct_stop(signalled);
         }
         for (_, helper) in &helpers {
-            helper.shared().join(signalled);
+            helper.shared().join();
         }
     }
 

@@ -148,9 +148,11 @@ impl<'a> Delivery<'a> {
         event.success = dropped == 0 && error.is_none();
         event.error = error.as_ref();
         event.facts = EventFacts::Named(&facts);
+        self.shared.lock().in_observer = true;
         for observer in &self.shared.observers {
             foreign::observe(|| observer.on_event(&event));
         }
+        self.shared.lock().in_observer = false;
     }
 }
 

@@ -234,7 +234,9 @@ impl OpikConfig {
     }
 
     /// How long the close of the sink (the drop of its manager) may take to send the remaining
-    /// entries. Defaults to 2 s.
+    /// entries. The close itself may take 1 s more, for an observer or a spool that is being
+    /// written, and 6 s more where a connection is being opened. A thread that is still in an
+    /// observer then is left alone. Defaults to 2 s.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self

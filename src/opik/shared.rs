@@ -14,8 +14,8 @@ use crate::opik::spool::Spool;
 use crate::opik::target::Target;
 use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard, lock, wait_until};
 
-/// How long a close waits for the thread in addition to the thread's own limits: for observers,
-/// and for a file to be written.
+/// How long a close waits for the thread in addition to the close's time: for observers, and for a
+/// file to be written. A connection that is being opened adds [`CONNECT_LIMIT`].
 const JOIN_GRACE: Duration = Duration::from_secs(1);
 
 /// Shared by all handles and the thread.
@@ -52,6 +52,8 @@ pub(super) struct SinkState {
     pub(super) started: bool,
     pub(super) thread: Option<ThreadId>,
     pub(super) exited: bool,
+    /// Whether the thread is in an observer, which may never return.
+    pub(super) in_observer: bool,
 }
 
 impl SinkShared {
@@ -112,10 +114,13 @@ impl SinkShared {
         }
         if !self.await_exit(Some(until)) {
             drop(self.cancel.raise());
-            // Only opening a connection, or an observer, can delay it now.
-            let last = Instant::now().checked_add(CONNECT_LIMIT + JOIN_GRACE);
-            if !self.await_exit(last) {
-                return;
+            // Only an observer, or opening a connection, can delay it now.
+            let grace = Instant::now().checked_add(JOIN_GRACE);
+            if !self.await_exit(grace) {
+                let last = grace.and_then(|grace| grace.checked_add(CONNECT_LIMIT));
+                if self.lock().in_observer || !self.await_exit(last) {
+                    return;
+                }
             }
         }
         if let Some(handle) = handle.take() {

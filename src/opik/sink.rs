@@ -1,7 +1,8 @@
 //! The public handle of a sink: an observer that queues entries and starts the thread.
 
+use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelSignal;
@@ -69,13 +70,19 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Marks the thread as ended, even after a panic.
-struct Exit(Arc<SinkShared>);
+/// Marks the thread as ended, even after a panic. As the first of the thread's local values it is
+/// destroyed after those of observers, whose destructors may block.
+struct Exit(Weak<SinkShared>);
+
+thread_local! {
+    static EXIT: Cell<Option<Exit>> = const { Cell::new(None) };
+}
 
 impl Drop for Exit {
     fn drop(&mut self) {
-        self.0.lock().exited = true;
-        self.0.progress.notify_all();
+        let Some(shared) = self.0.upgrade() else { return };
+        shared.lock().exited = true;
+        shared.progress.notify_all();
     }
 }
 
@@ -118,6 +125,7 @@ impl OpikSink {
                 started: false,
                 thread: None,
                 exited: false,
+                in_observer: false,
             }),
             work: Condvar::new(),
             progress: Condvar::new(),
@@ -182,11 +190,11 @@ impl OpikSink {
         let of_thread = Arc::clone(shared);
         // The kit is taken on the thread: if none starts, it stays for the next attempt.
         let run = move || {
-            let exit = Exit(of_thread);
-            exit.0.lock().thread = Some(std::thread::current().id());
-            let kit = lock(&exit.0.kit).take();
+            EXIT.with(|exit| exit.set(Some(Exit(Arc::downgrade(&of_thread)))));
+            of_thread.lock().thread = Some(std::thread::current().id());
+            let kit = lock(&of_thread.kit).take();
             if let Some(kit) = kit {
-                thread::run(&exit.0, kit);
+                thread::run(&of_thread, kit);
             }
         };
         *handle = spawn_thread("aa-opik".into(), STACK_BYTES, run).ok();

@@ -84,7 +84,8 @@ mod remote {
         /// The model's name, if it has one that can be asked to chat.
         fn of_chat(self) -> Option<String> {
             let names = [self.id.0, self.model.0, self.name.0].into_iter().flatten();
-            let is_name = |name: &String| !name.is_empty() && !name.chars().any(char::is_control);
+            let is_name =
+                |name: &String| !name.is_empty() && !name.chars().any(crate::text::is_control);
             let name = names.into_iter().find(is_name)?;
             let said = format!("{name} {}", self.kind.as_str()).to_ascii_lowercase();
             (!NO_CHAT.iter().any(|word| said.contains(word))).then_some(name)

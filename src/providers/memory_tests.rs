@@ -80,6 +80,7 @@ fn a_picture_is_never_held_as_base64() {
             text_sent: Cell::new(false),
             first_text: Cell::new(None),
             in_callback: Cell::new(false),
+            text_refused: std::cell::Cell::new(false),
             attempts: &NoLog,
         };
         let mut text = None;

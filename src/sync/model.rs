@@ -149,6 +149,12 @@ impl<T> RwLock<T> {
         Ok(RwLockGuard { lock: self, guard: Some(guard) })
     }
 
+    pub(crate) fn try_write(&self) -> TryLockResult<WriteGuard<'_, T>> {
+        let _turn = super::lock(&self.turn);
+        let guard = free(self.value.try_write()).ok_or(TryLockError::WouldBlock)?;
+        Ok(RwLockGuard { lock: self, guard: Some(guard) })
+    }
+
     pub(crate) fn read(&self) -> LockResult<ReadGuard<'_, T>> {
         self.wait(|| free(self.value.try_read()))
     }

@@ -4,11 +4,16 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::request::TaskRequest;
 use super::turn::{self, ImageBounds, RequestImages};
 use crate::nesting::{MAX_JSON_DEPTH, is_too_deep};
 use crate::tool::{validate_name, validate_names};
+
+/// Most earlier turns, tools, custom parameters and entries of the context that a request may
+/// have, each.
+pub const MAX_REQUEST_ITEMS: usize = 4096;
 
 /// A helper's limits on a request, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +22,8 @@ pub(crate) struct RequestBounds {
     pub(crate) prompt: usize,
     /// The context as JSON.
     pub(crate) context: usize,
+    /// Context, parameters and reply schema as JSON.
+    pub(crate) request: usize,
     pub(crate) images: ImageBounds,
 }
 
@@ -36,10 +43,15 @@ impl TaskRequest {
         let prompt = self.prompt.len() + system + turns;
         let prompt_max = bounds.prompt;
         if prompt > prompt_max {
-            return Err(format!(
-                "the prompt (with system prompt and earlier turns) has {prompt} bytes, \
-                 the helper takes {prompt_max}: shorten it, or raise max_prompt_bytes"
-            ));
+            let what = "the prompt (with system prompt and earlier turns)";
+            return Err(too_large(what, prompt, "", prompt_max, "shorten it, or raise max_prompt"));
+        }
+        let counts =
+            [self.turns.len(), self.tools.len(), self.custom_params.len(), self.context.len()];
+        if counts.into_iter().any(|count| count > MAX_REQUEST_ITEMS) {
+            return Err("the request has more than 4096 turns, tools, custom parameters or \
+                        entries of its context: leave some out"
+                .into());
         }
         // First, since all other checks recurse as deep as the values.
         if let Some(what) = self.nested_too_deep() {
@@ -47,13 +59,20 @@ impl TaskRequest {
                 "{what} is nested deeper than {MAX_JSON_DEPTH} levels: flatten it"
             ));
         }
-        let context = if self.context.is_empty() { 0 } else { json_bytes(&self.context) };
+        let context = map_bytes(&self.context);
         let context_max = bounds.context;
         if context > context_max {
-            return Err(format!(
-                "the context has {context} bytes as JSON, the helper takes {context_max}: \
-                 leave some out, or raise max_context_bytes"
-            ));
+            let advice = "leave some out, or raise max_context";
+            return Err(too_large("the context", context, " as JSON", context_max, advice));
+        }
+        let schema = self.reply_schema.as_ref();
+        let schema = schema.map_or(0, |reply| reply.name.len() + json_bytes(&reply.schema));
+        let effort = self.model_settings.reasoning_effort.as_ref().map_or(0, String::len);
+        let all = context + map_bytes(&self.custom_params) + schema + effort;
+        if all > bounds.request {
+            let what = "the request (context, custom parameters and reply schema)";
+            let advice = "leave some out, or raise max_request";
+            return Err(too_large(what, all, " as JSON", bounds.request, advice));
         }
         if self.timeout == Some(Duration::ZERO) {
             return Err("a timeout of zero leaves no time to run: leave it out".into());
@@ -86,8 +105,17 @@ impl TaskRequest {
     /// Bytes of text held, for the bound on kept results. Pictures are not counted: they are
     /// dropped when the task ends.
     pub(crate) fn text_bytes(&self) -> usize {
-        self.prompt.len() + if self.context.is_empty() { 0 } else { json_bytes(&self.context) }
+        self.prompt.len() + map_bytes(&self.context)
     }
+}
+
+/// `advice` ends in the bound's name, without `_bytes`.
+fn too_large(what: &str, bytes: usize, form: &str, bytes_max: usize, advice: &str) -> String {
+    format!("{what} has {bytes} bytes{form}, the helper takes {bytes_max}: {advice}_bytes")
+}
+
+fn map_bytes(map: &Map<String, Value>) -> usize {
+    if map.is_empty() { 0 } else { json_bytes(map) }
 }
 
 /// The value's length as JSON, without writing it anywhere.

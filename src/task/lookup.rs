@@ -9,7 +9,7 @@ use super::{Priority, Role, Task, TaskState};
 pub enum TaskLookup {
     /// It waits for a helper's thread.
     Queued,
-    /// A helper's thread works on it.
+    /// As [`TaskState::Running`].
     Running,
     /// It has ended, with success or failure. The helper keeps its own copy.
     Finished(Box<Task>),

@@ -18,6 +18,7 @@ mod request_json;
 mod turn;
 
 pub use api::OpenAiApi;
+pub use check::MAX_REQUEST_ITEMS;
 pub(crate) use check::RequestBounds;
 pub use lookup::TaskLookup;
 pub use outcome::{FinishReason, Task, Usage};
@@ -121,7 +122,8 @@ pub enum Priority {
 pub enum TaskState {
     /// It waits for a helper's thread.
     Queued,
-    /// A helper's thread works on it.
+    /// A helper's thread works on it; or it has ended, and the observers are notified of that
+    /// before its result can be read (`cancel_task` then returns `false`).
     Running,
     /// It has ended, with success or failure; the result can be read.
     Finished,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "http")]
 use crate::splice::{Insert, Streamed, encoded_head, splice};
+use crate::url::host_of;
 
 /// Longest URL of a picture, in bytes: signed URLs of object stores have one or two thousand.
 const URL_BYTES_MAX: usize = 8 << 10;
@@ -298,10 +299,13 @@ impl Picture for Url {
             let start = url.get(..scheme.len())?;
             start.eq_ignore_ascii_case(scheme).then(|| &url[scheme.len()..])
         });
-        if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#'])) {
-            return Err("has no URL that begins with http:// or https:// and a host: pass such a \
-                        one, or the picture's bytes"
-                .into());
+        let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+        if authority.and_then(host_of).is_none() {
+            return Err(
+                "has no URL that begins with http:// or https:// and a host (without user \
+                        and password): pass such a one, or the picture's bytes"
+                    .into(),
+            );
         }
         if url.len() > URL_BYTES_MAX {
             let length = url.len();

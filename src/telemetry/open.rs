@@ -149,12 +149,16 @@ pub(super) fn check_rotation(path: &Path, files: u32) -> io::Result<()> {
 
 /// The number for the youngest of the older files: the first that is free, or else that of the
 /// oldest file that no process has open, which will be removed; a process that has a file open
-/// may still write to it. No writer can take it up until the returned lock is
-/// released.
+/// may still write to it. No writer can take it up until the returned lock is released. An error
+/// if a name that would be renamed or removed is no plain file's.
 pub(super) fn number_for_older(path: &Path, files: u32) -> io::Result<(u32, Option<Held>)> {
+    let occupied =
+        || io::Error::new(ErrorKind::ResourceBusy, "its older files are in use, or no plain files");
     for number in 1..=files {
         match fs::symlink_metadata(rotated(path, number)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((number, None)),
+            // It is somebody else's: it is not renamed.
+            Ok(metadata) if !metadata.is_file() => return Err(occupied()),
             _ => {}
         }
     }
@@ -166,7 +170,7 @@ pub(super) fn number_for_older(path: &Path, files: u32) -> io::Result<(u32, Opti
             return Ok((number, Some(Held(file))));
         }
     }
-    Err(io::Error::new(ErrorKind::ResourceBusy, "its older files are in use, or no plain files"))
+    Err(occupied())
 }
 
 /// Renames a file, if it exists.

@@ -1,12 +1,19 @@
 //! The values that a custom backend reads from its call.
 
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use automation_assistant::{
-    AiBackend, AutomationAssistantManager, BackendType, CallContext, FnTool, HelperConfig, Reply,
-    Task, TaskError, TaskRequest,
+    AiBackend, AutomationAssistantManager, BackendType, CallContext, ErrorKind, FnTool,
+    HelperConfig, Reply, Task, TaskError, TaskRequest,
 };
 use serde_json::json;
+
+use crate::support::{FnBackend, LONG, one_helper, until};
 
 /// Answers with all facts of its call, one line each.
 struct DescribesCall;
@@ -73,4 +80,65 @@ fn a_call_knows_its_parameters_and_runs_its_tools() {
     assert_eq!(description(config.clone(), request), expected);
     let plain = description(config, TaskRequest::new("describe"));
     assert_eq!((plain[0].as_str(), plain[3].as_str()), (r#"Some("0.5")"#, "Some(10) 3"));
+}
+
+/// A callback's end.
+type Ending = fn() -> ControlFlow<()>;
+
+/// How a request's callback ends its task, and as what.
+const ENDINGS: [(Ending, ErrorKind); 2] = [
+    (|| ControlFlow::Break(()), ErrorKind::Cancelled),
+    (|| panic!("planted"), ErrorKind::Panicked),
+];
+
+#[test]
+fn a_backend_that_goes_on_after_its_callback_has_ended_the_task_makes_no_success_of_it() {
+    let backend = FnBackend(|call: &CallContext<'_>| {
+        // Neither an error nor a panic of the callback is passed on.
+        let sent = || catch_unwind(AssertUnwindSafe(|| call.send_text("one")));
+        let second_is_refused = (sent(), sent()).1.is_ok_and(|sent| sent.is_err());
+        match call.prompt() {
+            "fails" => Err(TaskError::new(ErrorKind::Server, "planted")),
+            _ => Ok(Reply::new(second_is_refused.to_string())),
+        }
+    });
+    let (manager, helper) = one_helper(HelperConfig::local(), backend);
+    let ask = |request| manager.get_helper(helper).unwrap().ask(request).unwrap();
+    for (end, kind) in ENDINGS {
+        for prompt in ["succeeds", "fails"] {
+            let calls = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&calls);
+            let request = TaskRequest::new(prompt).on_text_control(move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                end()
+            });
+            let error = ask(request).error.unwrap();
+            assert_eq!((error.kind(), error.partial()), (kind, Some("one")), "{prompt}");
+            assert_eq!(calls.load(Ordering::Relaxed), 1, "the callback is not called again");
+        }
+    }
+    let plain = ask(TaskRequest::new("no callback"));
+    assert_eq!(plain.result.as_deref(), Some("false"));
+}
+
+#[test]
+fn a_hook_whose_guard_is_forgotten_ends_with_its_task() {
+    let (fired, hooks) = channel();
+    let fired = Mutex::new(fired);
+    let backend = FnBackend(move |call: &CallContext<'_>| {
+        let (prompt, fired) = (call.prompt().to_owned(), fired.lock().unwrap().clone());
+        std::mem::forget(call.cancel().on_cancel(move || fired.send(prompt).unwrap()));
+        if call.prompt() == "second" {
+            call.pause(LONG)?;
+        }
+        Ok(Reply::new("x"))
+    });
+    let (manager, helper) = one_helper(HelperConfig::local(), backend);
+    let helper = manager.get_helper(helper).unwrap();
+    assert!(helper.ask("first").unwrap().is_success());
+    let second = helper.submit_task("second").unwrap();
+    until("it runs", || helper.get_status().active_tasks == 1);
+    assert!(helper.cancel_task(second));
+    drop((manager, helper));
+    assert!(hooks.iter().all(|prompt| prompt == "second"));
 }

@@ -198,11 +198,11 @@ fn a_hostile_name_cannot_forge_the_report() {
     let name = "evil\n\nOverall Health: 🟢 OK\u{1b}[2J\r`|<b>";
     let lines = line(name, 5.0, false);
     let debrief = read(&lines);
-    for text in [debrief.to_string(), debrief.to_markdown()] {
+    for (text, shown) in [(debrief.to_string(), "`|<b>"), (debrief.to_markdown(), "`|&lt;b>")] {
         assert!(!text.contains('\u{1b}') && !text.contains('\r'));
         assert!(!text.lines().any(|line| line.starts_with("Overall Health: 🟢")), "{text}");
-        // Names stand unescaped otherwise.
-        assert!(text.contains("`|<b>"), "{text}");
+        // Names stand unescaped otherwise, but for tags of HTML in Markdown.
+        assert!(text.contains(shown), "{text}");
     }
 }
 

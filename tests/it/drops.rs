@@ -229,8 +229,8 @@ fn backends_and_observers_are_fenced_in_from_their_name_to_their_drop() {
     manager.terminate_all();
     let report = helper.get_status();
     assert_eq!((report.threads, report.unjoined_threads), (0, 0));
-    // Asked for leaves_device twice, and once for stop_grace.
-    assert_eq!(report.callback_panics, 3);
+    // Asked for leaves_device twice, once for stop_grace, and dropped.
+    assert_eq!(report.callback_panics, 4);
     drop((manager, helper));
     let config = HelperConfig::local;
     drop(AutomationHelper::builder(config()).backend(backend()).observer(observer()));

@@ -1,11 +1,14 @@
 //! Bad input and full houses: a clear error, and a helper that works on.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use automation_assistant::limits::MAX_REQUEST_ITEMS;
 use automation_assistant::{
     AutomationAssistantManager, AutomationHelper, BackendType, CallContext, Error, ErrorKind,
-    HelperConfig, HelperId, Reply, TaskRequest, TaskState, create_local_helper,
+    FnTool, HelperConfig, HelperId, Reply, TaskRequest, TaskState, Tool, Turn, create_local_helper,
 };
+use serde_json::Value;
 
 use crate::support::{FnBackend, LONG, gate, one_helper};
 
@@ -16,20 +19,37 @@ fn what_cannot_work_is_refused_with_words_that_help() {
             .unwrap();
     helper.start().unwrap();
     let long_context = TaskRequest::new("x").context("key", "a value of some length");
-    let cases: [(TaskRequest, &str); 5] = [
+    let many = |count: usize| (0..count).map(|n| (n.to_string(), 0.into()));
+    let large = Value::from("x".repeat(1 << 20));
+    let cases: [(TaskRequest, &str); 10] = [
         ("".into(), "empty"),
         (" \n\t".into(), "empty"),
         ("eleven bytes".into(), "max_prompt_bytes"),
         (long_context, "max_context_bytes"),
         (TaskRequest::new("x").timeout(Duration::ZERO), "timeout"),
+        (TaskRequest::new("x").custom_param("key", large.clone()), "max_request_bytes"),
+        (TaskRequest::new("x").reply_schema("name", large), "max_request_bytes"),
+        (TaskRequest::new("x").turns(vec![Turn::user(""); MAX_REQUEST_ITEMS + 1]), "4096 turns"),
+        (TaskRequest::new("x").context_map(many(MAX_REQUEST_ITEMS + 1)), "4096 turns"),
+        (
+            (0..=MAX_REQUEST_ITEMS).fold(TaskRequest::new("x"), |request, n| {
+                request.custom_param(n.to_string(), 0).shared_tool(tool())
+            }),
+            "4096 turns",
+        ),
     ];
     for (request, word) in cases {
         let error = helper.submit_task(request).unwrap_err();
         assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
         assert!(error.to_string().contains(word), "{error}");
     }
-    let id = helper.submit_task("fine").unwrap();
+    let most = TaskRequest::new("fine").turns(vec![Turn::user(""); MAX_REQUEST_ITEMS]);
+    let id = helper.submit_task(most).unwrap();
     assert!(helper.wait_task(id, LONG).unwrap().is_success());
+}
+
+fn tool() -> Arc<dyn Tool> {
+    Arc::new(FnTool::new("tool", "", Value::Null, |_| Ok(String::new())))
 }
 
 #[test]
@@ -40,6 +60,7 @@ fn configurations_that_cannot_work_are_refused() {
         (local().max_concurrent_tasks(100_000), "max_concurrent_tasks"),
         (local().name(" "), "name"),
         (local().name("a\nb"), "control"),
+        (local().name("a\u{202e}b"), "control"),
         (local().model("m\r\nX: y"), "control"),
         (local().model(""), "model"),
         (local().api_key("k\u{7f}y"), "control"),

@@ -44,6 +44,7 @@ mod sdk_judge;
 mod secrets;
 mod shutdown;
 mod soak;
+mod stuck;
 mod support;
 mod telemetry;
 mod tidy;

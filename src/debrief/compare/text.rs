@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 
 use super::{ChanceVerdict, Change, Comparison};
 use crate::debrief::console::wrapped;
+use crate::debrief::markdown::shown;
 
 const TITLE: &str = "Automation Assistant Comparison";
 
@@ -50,12 +51,12 @@ fn write_markdown(comparison: &Comparison, out: &mut String) -> fmt::Result {
     writeln!(out, "# {TITLE}\n\n{}\n", comparison.headline())?;
     writeln!(out, "**Overall Health:** {before} → {after}")?;
     for group in &comparison.groups {
-        writeln!(out, "\n## {}\n", group.title)?;
+        writeln!(out, "\n## {}\n", shown(&group.title))?;
         writeln!(out, "| | before | after | chance? |\n|---|---|---|---|")?;
         for change in &group.changes {
             let Change { what, before, after, verdict, .. } = change;
             // A bar in the name of a kind of error would end its cell.
-            let what = what.replace('|', "\\|");
+            let what = shown(what).replace('|', "\\|");
             writeln!(out, "| {what} | {before} | {after}{} | {verdict} |", sign(change))?;
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use crate::text::is_control;
+
 /// A text of others, for element content or an attribute's value between double quotes.
 ///
 /// Characters that steer the direction of writing, and non-characters, show as their code
@@ -18,7 +20,7 @@ impl Display for EscapedText<'_> {
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
                 '\n' | '\t' => f.write_char(' ')?,
-                c if c.is_control() || steers_direction(c) || is_no_character(c) => {
+                c if is_control(c) => {
                     write!(f, "[U+{:04X}]", u32::from(c))?;
                 }
                 c => f.write_char(c)?,
@@ -26,14 +28,6 @@ impl Display for EscapedText<'_> {
         }
         Ok(())
     }
-}
-
-fn steers_direction(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn is_no_character(c: char) -> bool {
-    matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// Characters of a name that are shown.

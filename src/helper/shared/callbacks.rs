@@ -137,18 +137,19 @@ impl Shared {
     }
 
     /// Runs `work`, and counts the panics that were caught within it.
-    pub(super) fn count_panics(&self, work: impl FnOnce()) {
+    pub(crate) fn count_panics(&self, work: impl FnOnce()) {
         let panics = foreign::count_caught(work);
         self.callback_panics.fetch_add(panics, Ordering::Relaxed);
     }
 
-    /// Runs, on the stopping thread, the callbacks that no helper's thread will run.
-    pub(super) fn run_abandoned(self: &Arc<Self>) {
+    /// Runs, on the stopping thread, the callbacks that no helper's thread will run. `own` is the
+    /// number of the helper's threads that the caller is.
+    pub(super) fn run_abandoned(self: &Arc<Self>, own: usize) {
         let shared = Arc::clone(self);
         foreign::call_back(move || {
             loop {
                 let mut state = shared.lock();
-                let abandoned = state.threads == 0;
+                let abandoned = state.threads == own;
                 let Some(callback) = abandoned.then(|| state.take_callback(None)).flatten() else {
                     return;
                 };

@@ -100,14 +100,17 @@ impl Shared {
             self.notify_capacity(state);
             return Some(Ended { claim: Some((Claim::queued(number, queued), why)), hooks: None });
         }
+        let stopping = state.stopping;
         let Some(Phase::Running(running)) = state.store.phase(number) else { return None };
         let slot = &self.slots[running.slot];
+        // A stop raises the signal itself, and runs the hooks where they hold nobody.
+        let hooks = || (!stopping).then(|| slot.cancel.raise());
         if running.reporting {
             if running.end_with.is_some() {
                 return None;
             }
             running.end_with = Some(why);
-            return Some(Ended { claim: None, hooks: Some(slot.cancel.raise()) });
+            return Some(Ended { claim: None, hooks: hooks() });
         }
         let running = state.store.claim_running(number)?;
         // The thread owns the request. The copy is made under the lock, since without it the
@@ -118,7 +121,7 @@ impl Shared {
         };
         let request = request.unwrap_or_else(|| TaskRequest::new(""));
         let claim = Claim::running(number, running, request, slot.sent.copy());
-        Some(Ended { claim: Some((claim, why)), hooks: Some(slot.cancel.raise()) })
+        Some(Ended { claim: Some((claim, why)), hooks: hooks() })
     }
 
     /// Publishes a claimed end; returns the callback to run after it. Call it without the lock.

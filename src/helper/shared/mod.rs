@@ -41,7 +41,7 @@ use crate::cancel::CancelSignal;
 use crate::config::{HelperConfig, Provider};
 use crate::error::Error;
 use crate::event::{Event, EventKind, TraceFacts};
-use crate::foreign::Foreign;
+use crate::foreign::{Foreign, catch_panic};
 use crate::id::{HelperId, TaskId};
 use crate::observers::SharedObservers;
 use crate::queue::Tickets;
@@ -62,6 +62,8 @@ mod submit;
 mod take;
 
 use callbacks::QueuedCallback;
+pub(crate) use stop::Perform;
+use stop::STOP_WAIT;
 pub(crate) use take::{Done, Next};
 
 /// How long after its deadline a running task's backend may take to return its own error, before
@@ -137,12 +139,15 @@ pub(crate) struct State {
     /// Whether the threads exist and the observers were notified.
     pub(crate) started: bool,
     pub(crate) stopping: bool,
-    /// When a stop first began to wait for the threads: no later stop waits longer.
-    join_began: Option<Instant>,
+    /// The beginning of the first stop, which ends the tasks and reports; no later one waits
+    /// longer.
+    stop_began: Option<Instant>,
     pub(crate) stop_reported: bool,
     /// Threads that have not ended, including those about to be started.
     pub(crate) threads: usize,
-    pub(crate) exited: Vec<bool>,
+    /// Which threads have ended, by their place: those of the slots, then those that a stop
+    /// starts.
+    pub(super) exited: Vec<bool>,
     pub(crate) unjoined: usize,
     /// Threads that found no work and have no ticket in transit.
     sleepers: usize,
@@ -185,7 +190,13 @@ pub(crate) struct Shared {
     pub(crate) backend_name: String,
     /// The provider that created the backend; `None` for a custom backend.
     pub(crate) provider: Option<&'static Provider>,
-    pub(crate) backend: Foreign<Box<dyn AiBackend>>,
+    /// How a stop does a duty. [`Shared::on_own_thread`] only where the program has added an
+    /// observer or a backend: other programs do not link it.
+    pub(crate) perform: Perform,
+    /// `None` once a thread of the stopped helper has ended.
+    pub(crate) backend: RwLock<Option<Foreign<Box<dyn AiBackend>>>>,
+    /// How long a stop waits for threads: the backend's `stop_grace`, asked once, is a part of it.
+    stop_wait: Duration,
     pub(crate) config: HelperConfig,
     pub(crate) timeout: Duration,
     pub(crate) observers: SharedObservers,
@@ -198,9 +209,11 @@ pub(crate) struct Shared {
     pub(crate) stop_goes_on: Condvar,
     pub(crate) tickets: Tickets,
     pub(crate) slots: Vec<ThreadSlot>,
-    pub(crate) handles: Mutex<Vec<JoinHandle<()>>>,
+    /// The threads that no stop has joined or detached, with their places.
+    pub(crate) handles: Mutex<Vec<(usize, JoinHandle<()>)>>,
     callback_panics: AtomicU64,
 }
+
 impl Shared {
     pub(crate) fn new(
         config: HelperConfig,
@@ -210,6 +223,7 @@ impl Shared {
     ) -> Self {
         let threads = config.max_concurrent_tasks;
         let reply_bytes_max = config.max_reply_bytes;
+        let stop_grace = catch_panic(|| backend.stop_grace());
         let slot = || ThreadSlot {
             cancel: CancelSignal::new(),
             sent: SentText::new(reply_bytes_max),
@@ -220,7 +234,9 @@ impl Shared {
             name: config.effective_name().to_owned(),
             backend_name,
             provider: None,
-            backend,
+            perform: Self::here,
+            backend: RwLock::new(Some(backend)),
+            stop_wait: STOP_WAIT.saturating_add(stop_grace.unwrap_or_default()),
             timeout: config.effective_timeout(),
             config,
             observers,
@@ -230,10 +246,11 @@ impl Shared {
                 starting: false,
                 started: false,
                 stopping: false,
-                join_began: None,
+                stop_began: None,
                 stop_reported: false,
                 threads: 0,
-                exited: vec![false; threads],
+                // And the two that a stop may start.
+                exited: vec![false; threads + 2],
                 unjoined: 0,
                 sleepers: 0,
                 began_any: false,
@@ -258,7 +275,7 @@ impl Shared {
             tickets: Tickets::new(threads),
             slots: (0..threads).map(|_| slot()).collect(),
             handles: Mutex::new(Vec::new()),
-            callback_panics: AtomicU64::new(0),
+            callback_panics: AtomicU64::new(u64::from(stop_grace.is_none())),
         }
     }
 
@@ -293,10 +310,18 @@ impl Shared {
         (0..tickets).for_each(|_| self.tickets.send());
     }
 
+    /// Drops the backend of a stopped helper, unless another thread still uses it.
+    pub(crate) fn drop_backend(&self) {
+        let backend = self.backend.try_write().map(|mut held| held.take());
+        self.count_panics(|| drop(backend));
+    }
+
     /// Whether the backend sends anything to another device. `true` if the backend panics when
-    /// asked.
+    /// asked; `false` once it is dropped.
     pub(crate) fn leaves_device(&self) -> bool {
-        self.fence(|| self.backend.leaves_device()).unwrap_or(true)
+        let held = self.backend.read().unwrap_or_else(|p| p.into_inner());
+        let backend = held.as_ref();
+        backend.is_some_and(|backend| self.fence(|| backend.leaves_device()).unwrap_or(true))
     }
 
     /// How many threads have no running or queued task.

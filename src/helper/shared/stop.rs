@@ -1,5 +1,13 @@
 //! Stopping: every task ends, every callback gets a thread to run it, threads are joined or
 //! counted.
+//!
+//! A stop keeps its bound whatever foreign code does, so the stopping thread runs none where it
+//! may block: cancel hooks of a custom backend, and observers (of tasks that end, and of the stop
+//! itself) run on short-lived threads of their own ([`Shared::on_own_thread`]). These are counted, joined
+//! and detached as the helper's other threads.
+//!
+//! A thread counts as ended when it has left all foreign code but the destructors of its
+//! thread-local values.
 
 use std::time::{Duration, Instant};
 
@@ -9,46 +17,101 @@ use super::{Shared, State};
 use crate::event::{EventFacts, EventKind, Fact};
 use crate::foreign;
 use crate::helper::worker;
-use crate::sync::{Arc, lock, now, wait_until};
+use crate::sync::{Arc, JoinHandle, MutexGuard, lock, now, spawn_thread, wait_until};
 
 /// How long a stop waits for threads, in addition to the backend's
 /// [`AiBackend::stop_grace`](crate::AiBackend::stop_grace). An idle thread ends in microseconds.
-const STOP_WAIT: Duration = Duration::from_millis(800);
+pub(super) const STOP_WAIT: Duration = Duration::from_millis(800);
+
+/// How long it then waits for observers, which are notified of the stop.
+const REPORT_WAIT: Duration = Duration::from_millis(200);
+
+/// A part of a stop that calls foreign code.
+#[derive(Clone, Copy)]
+pub(crate) enum Duty {
+    /// Runs the cancel hooks of the tasks that a stop cancels.
+    Hooks,
+    /// Ends all tasks of a helper that was signalled to stop, and reports the stop.
+    Ends,
+}
+
+/// A way to do a stop's duty.
+pub(crate) type Perform = fn(&Arc<Shared>, Duty);
+
+/// Whether the current thread may wait for a helper's threads, which may in turn wait for a
+/// helper's thread, a callback or an observer.
+fn may_wait() -> bool {
+    !worker::on_helper_thread() && !foreign::in_callback() && !foreign::in_observer()
+}
 
 impl State {
-    /// Whether a stop has nothing left to wait for. Threads that an earlier stop has detached are
-    /// not waited for again.
-    fn is_through(&self) -> bool {
-        self.threads <= self.unjoined && self.is_quiet()
+    /// Whether a stop has nothing left to wait for but this many threads of its own. Threads that
+    /// an earlier stop has detached are not waited for again.
+    fn is_through(&self, own: usize) -> bool {
+        self.threads <= self.unjoined + own && self.is_quiet()
     }
 }
 
 impl Shared {
     /// Stops the helper for good; see [`AutomationHelper::stop`](crate::AutomationHelper::stop).
     pub(crate) fn stop(self: &Arc<Self>) {
+        let signalled = now();
         self.signal_stop();
-        self.end_all();
-        self.join(now());
+        self.conduct_stop(signalled);
+        self.join();
     }
 
     /// From now on no task begins, and queued tasks are ended. Running tasks are cancelled.
-    pub(crate) fn signal_stop(&self) {
+    pub(crate) fn signal_stop(self: &Arc<Self>) {
         let mut state = self.lock();
         if std::mem::replace(&mut state.stopping, true) {
             return;
         }
-        let runs = state.running.iter().zip(&self.slots).filter(|(number, _)| number.is_some());
-        let hooks: Vec<_> = runs.map(|(_, slot)| slot.cancel.raise()).collect();
         self.capacity.notify_all();
         let woken = state.wake(usize::MAX);
         drop(state);
         self.send_tickets(woken);
-        drop(hooks);
+        // Not by `any`: each must be raised.
+        if self.slots.iter().filter(|slot| slot.cancel.raise_without_hooks()).count() > 0 {
+            (self.perform)(self, Duty::Hooks);
+        }
+    }
+
+    /// Ends every task of a helper that was signalled to stop, and reports the stop once its
+    /// threads are joined or detached. Only the first stop of a helper does so.
+    pub(crate) fn conduct_stop(self: &Arc<Self>, signalled: Instant) {
+        let mut state = self.lock();
+        if state.stop_began.is_some() {
+            return;
+        }
+        state.stop_began = Some(signalled);
+        drop(state);
+        (self.perform)(self, Duty::Ends);
+    }
+
+    /// `own` is the number of threads that the caller is, of those that a stop waits for.
+    fn end_and_report(self: &Arc<Self>, own: usize) {
+        self.end_all();
+        let mut state = self.lock();
+        if self.observers.any() && may_wait() {
+            state = self.await_threads(state, own);
+        }
+        state.stop_reported = true;
+        let signalled = state.stop_began.unwrap_or_else(now);
+        let (unjoined, was_started) = (state.unjoined, state.started);
+        drop(state);
+        if was_started {
+            self.notify_stop(signalled, unjoined);
+        }
+        // If the stop did not wait for this thread, it left the callbacks to it.
+        if own > 0 && unjoined > 0 {
+            self.run_abandoned(own);
+        }
     }
 
     /// Ends every task of a helper that was signalled to stop. Within an observer this is
     /// deferred until the observer has returned.
-    pub(crate) fn end_all(self: &Arc<Self>) {
+    fn end_all(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         foreign::after_observers(move || {
             let mut callbacks = Vec::new();
@@ -74,53 +137,44 @@ impl Shared {
         Some(self.finish(Claim::queued(number, queued), Err(terminated())))
     }
 
-    /// Waits for the threads of a helper that was signalled to stop at the given moment, and
-    /// notifies the observers. On a helper's own thread, within a callback and within an observer
-    /// it does not wait, since the threads may in turn wait for the caller.
-    pub(crate) fn join(self: &Arc<Self>, signalled: Instant) {
-        let waits =
-            !worker::on_helper_thread() && !foreign::in_callback() && !foreign::in_observer();
-        let left = if waits { self.await_threads(signalled) } else { 0 };
-        let mut state = self.lock();
-        state.unjoined += left;
-        let first = !std::mem::replace(&mut state.stop_reported, true);
-        let was_started = state.started;
-        drop(state);
-        if first && was_started {
-            self.notify_stop(signalled, left);
+    /// Waits for the threads of a helper that was signalled to stop at the given moment, where
+    /// the current thread may wait, and joins those that end in time.
+    pub(crate) fn join(self: &Arc<Self>) {
+        if may_wait() {
+            drop(self.await_threads(self.lock(), 0));
+            let handles = std::mem::take(&mut *lock(&self.handles));
+            for (place, handle) in handles {
+                if self.lock().exited[place] {
+                    // But for destructors of thread-locals the thread has left foreign code.
+                    let _ = handle.join();
+                }
+            }
         }
         let shared = Arc::clone(self);
-        foreign::after_observers(move || shared.run_abandoned());
+        foreign::after_observers(move || shared.run_abandoned(0));
     }
 
-    /// Joins the threads that end in time; returns the number of detached ones.
-    fn await_threads(&self, signalled: Instant) -> usize {
-        if !self.lock().is_through() {
-            let grace = self.stop_grace();
-            let mut state = self.lock();
-            let began = *state.join_began.get_or_insert(signalled);
-            let until = began.checked_add(STOP_WAIT.saturating_add(grace));
-            while !state.is_through() {
-                let Some(woken) = wait_until(&self.stop_goes_on, state, until) else { break };
-                state = woken;
+    /// Waits until all threads but the caller's `own` have ended, no longer than a stop may wait.
+    /// Then counts those that are still in foreign code; an idle thread is not.
+    fn await_threads<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        own: usize,
+    ) -> MutexGuard<'a, State> {
+        let report = if own == 0 && self.observers.any() { REPORT_WAIT } else { Duration::ZERO };
+        let until = state
+            .stop_began
+            .and_then(|began| began.checked_add(self.stop_wait.saturating_add(report)));
+        while !state.is_through(own) {
+            let woken = wait_until(&self.stop_goes_on, state, until);
+            let in_time = woken.is_some();
+            state = woken.unwrap_or_else(|| self.lock());
+            if !in_time {
+                break;
             }
         }
-        let mut left = 0;
-        let handles = std::mem::take(&mut *lock(&self.handles));
-        for (slot, handle) in handles.into_iter().enumerate() {
-            if self.lock().exited[slot] {
-                // The thread has left all foreign code: the join takes microseconds.
-                let _ = handle.join();
-            } else {
-                left += 1;
-            }
-        }
-        left
-    }
-
-    /// The backend's stop grace; zero if the backend panics when asked.
-    fn stop_grace(&self) -> Duration {
-        self.fence(|| self.backend.stop_grace()).unwrap_or_default()
+        state.unjoined = state.unjoined.max(state.threads.saturating_sub(state.sleepers + own));
+        state
     }
 
     pub(crate) fn notify_stop(&self, since: Instant, left: usize) {
@@ -139,5 +193,59 @@ impl Shared {
         }
         self.stop_goes_on.notify_all();
         state.wake(usize::MAX)
+    }
+
+    /// Starts a thread that is already counted as running, which does this work at this place.
+    /// `handles` are the helper's.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        handles: &mut Vec<(usize, JoinHandle<()>)>,
+        place: usize,
+        work: fn(&Arc<Self>, usize),
+    ) -> std::io::Result<()> {
+        let shared = Arc::clone(self);
+        // Linux shows 15 bytes of a thread's name.
+        let name = format!("aa-{}-{place}", self.id);
+        let handle = spawn_thread(name, self.config.stack_bytes, move || {
+            work(&shared, place);
+            let mut state = shared.lock();
+            state.exited[place] = true;
+            state.threads -= 1;
+            shared.stop_goes_on.notify_all();
+        })?;
+        handles.push((place, handle));
+        Ok(())
+    }
+
+    /// Does a stop's duty on this thread.
+    pub(super) fn here(self: &Arc<Self>, duty: Duty) {
+        match duty {
+            Duty::Hooks => self.run_hooks(),
+            Duty::Ends => self.end_and_report(0),
+        }
+    }
+
+    fn run_hooks(&self) {
+        self.slots.iter().for_each(|slot| drop(slot.cancel.raise()));
+    }
+
+    /// Does a stop's duty; if foreign code in it may block, on a thread of its own, which the stop
+    /// joins or detaches, unless this thread need not wait or the system cannot create one.
+    pub(crate) fn on_own_thread(self: &Arc<Self>, duty: Duty) {
+        let place = self.slots.len() + duty as usize;
+        let (may_block, work): (bool, fn(&Arc<Self>, usize)) = match duty {
+            // Hooks of the library's own backends do not block.
+            Duty::Hooks => (self.provider.is_none(), |shared, _| shared.run_hooks()),
+            Duty::Ends => (self.observers.any(), |shared, _| shared.end_and_report(1)),
+        };
+        if may_block && may_wait() {
+            let mut handles = lock(&self.handles);
+            self.lock().threads += 1;
+            if self.spawn(&mut handles, place, work).is_ok() {
+                return;
+            }
+            self.lock().threads -= 1;
+        }
+        self.here(duty);
     }
 }

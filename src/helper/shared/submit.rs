@@ -12,6 +12,8 @@ use crate::task::{ImageBounds, RequestBounds, TaskRequest};
 
 impl Shared {
     /// Checks a request and adds it to the queue; waits this long for a free place.
+    // Not inlined into what a program's `main` may be: that takes more bytes.
+    #[inline(never)]
     pub(crate) fn submit(
         self: &Arc<Self>,
         request: TaskRequest,
@@ -20,6 +22,7 @@ impl Shared {
         let bounds = RequestBounds {
             prompt: self.config.max_prompt_bytes,
             context: self.config.max_context_bytes,
+            request: self.config.max_request_bytes,
             images: ImageBounds {
                 each: self.config.max_image_bytes,
                 queued: self.config.max_queued_image_bytes,

@@ -157,6 +157,12 @@ impl Choice {
 }
 
 impl ChatMessage {
+    /// Whether it is another message than that with this text, not the same once more.
+    pub(super) fn is_another(&self, text: &str) -> bool {
+        let content = self.content.0.as_deref().unwrap_or_default();
+        !self.tool_calls.is_empty() || content.trim() != text.trim()
+    }
+
     /// Takes in all but the calls, which it gives.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use super::calls::Calls;
 use super::reply::{Chat, push_reply};
 use crate::engine::draft::{BadReply, Draft, Progress};
 use crate::engine::error_body::ErrorBody;
-use crate::engine::payload::{Payload, one, payload};
+use crate::engine::payload::{Payload, SEVERAL, one, payload};
 use crate::engine::protocol::ReadStream;
 use crate::engine::sse::SseEvent;
 use crate::lenient::{JsonReader, Parsed};
@@ -13,8 +13,11 @@ use crate::lenient::{JsonReader, Parsed};
 /// A growing answer, beside its text.
 #[derive(Default)]
 pub(super) struct Chunks {
-    /// The index of the answer that is followed: of several, the one that begins first.
+    /// The index of the answer that is followed: of several, the first, or the one that begins
+    /// first.
     followed: Option<u64>,
+    /// Whether a whole message has come, not deltas of it.
+    has_whole: bool,
     calls: Calls,
     back: Back,
 }
@@ -76,14 +79,28 @@ impl Chunks {
     /// Takes one chunk in.
     fn add(&mut self, mut chunk: Chat, json: &str, draft: &mut Draft) -> Result<(), BadReply> {
         let error = chunk.begin(json, draft);
-        for mut choice in chunk.choices.take().unwrap_or_default() {
+        let choices = chunk.choices.take().unwrap_or_default();
+        let first = choices.iter().map(|choice| choice.index.0.unwrap_or(0)).min();
+        if let Some(first) = first.filter(|_| draft.text().is_empty()) {
+            self.followed = Some(self.followed.unwrap_or(first).min(first));
+        }
+        let had_whole = self.has_whole;
+        for mut choice in choices {
+            let is_whole = choice.delta.is_none();
             let index = choice.index.0.unwrap_or(0);
-            if *self.followed.get_or_insert(index) != index {
+            let is_followed = self.followed.is_none_or(|followed| followed == index);
+            let is_second = is_whole && had_whole;
+            if !is_followed && !is_second {
                 continue;
             }
             // Some servers send the whole message once more at the end.
-            let repeated = choice.delta.is_none() && !draft.text().is_empty();
-            if let (Some(message), false) = (choice.take_message(false), repeated) {
+            let repeated = is_whole && (had_whole || !draft.text().is_empty());
+            let message = choice.take_message(false);
+            self.has_whole |= is_whole && message.is_some();
+            if message.as_ref().is_some_and(|other| had_whole && other.is_another(draft.text())) {
+                return Err(BadReply::protocol(SEVERAL));
+            }
+            if let (Some(message), false) = (message, repeated) {
                 let calls = message.take(&mut self.back, draft)?;
                 calls.into_iter().try_for_each(|delta| self.calls.add(delta, draft))?;
             }

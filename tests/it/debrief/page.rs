@@ -106,6 +106,45 @@ fn texts_of_others_make_no_markup() {
     assert!(hostile.to_html().contains("שלום"));
 }
 
+/// Text, Markdown, page and metrics, of a name and an error that a terminal, an editor or a
+/// browser would obey.
+#[test]
+fn no_report_holds_what_is_obeyed_instead_of_shown() {
+    let evil = "\u{202e}a\u{2066}b\u{2028}\u{1b}[2J<script>alert(1)</script>![x](http://h/)";
+    let line = json!({
+        "run_id": "r", "event": "backend_call", "backend": evil, "latency_ms": 1.0,
+        "success": false, "error": evil, "error_kind": evil,
+    });
+    let debrief = read(&format!("{line}\n"));
+    let (page, markdown) = (debrief.to_html(), debrief.to_markdown());
+    let compared = debrief.compare(&debrief);
+    let texts = [debrief.to_string(), debrief.to_prometheus(), compared.to_string()];
+    let pages = [page, compared.to_html()];
+    let markdowns = [markdown, compared.to_markdown()];
+    for shown in texts.iter().chain(&pages).chain(&markdowns) {
+        for obeyed in ['\u{202e}', '\u{2066}', '\u{2028}', '\u{1b}'] {
+            assert!(!shown.contains(obeyed), "{obeyed:?} in {shown}");
+        }
+    }
+    for shown in pages.iter().chain(&markdowns) {
+        assert!(!shown.contains("<script>alert"), "{shown}");
+    }
+    assert!(markdowns.iter().all(|shown| !shown.contains("](")), "{markdowns:?}");
+    assert!(markdowns[0].contains("&lt;script>alert(1)"), "{}", markdowns[0]);
+}
+
+#[test]
+fn one_error_written_in_several_ways_is_listed_once() {
+    let line = |error: &str| {
+        let start = r#"{"run_id":"r","event":"backend_call","backend":"b","success":false"#;
+        format!("{start},\"error\":\"{error}\"}}\n")
+    };
+    let debrief = read(&["no/way", r"no\/way", r"n\u006f/way", "other"].map(line).concat());
+    let listed: Vec<_> =
+        debrief.top_errors().iter().map(|top| (top.error.as_str(), top.count)).collect();
+    assert_eq!(listed, [("no/way", 3), ("other", 1)]);
+}
+
 #[test]
 fn a_page_has_a_bound_whatever_the_file_holds() {
     let hostile = read(&hostile());

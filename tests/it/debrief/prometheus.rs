@@ -62,7 +62,7 @@ fn labels_are_escaped() {
     let line =
         json!({"run_id": "r", "event": "backend_call", "backend": name, "latency_ms": 1e308});
     let text = read(&format!("{line}\n")).to_prometheus();
-    assert!(text.contains("{backend=\"a\\\"b\\\\c d}\u{202e}\"} 1\n"), "{text}");
+    assert!(text.contains("{backend=\"a\\\"b\\\\c d} \"} 1\n"), "{text}");
     assert!(
         text.lines()
             .all(|line| line.starts_with("# ") || line.starts_with("automation_assistant_"))

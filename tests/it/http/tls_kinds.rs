@@ -105,6 +105,44 @@ fn a_server_that_wants_a_client_s_certificate_is_reported_as_such() {
     serving.join().unwrap();
 }
 
+/// Alerts with which a server answers the client's first message, as TLS 1.2 has them.
+#[test]
+fn why_a_server_breaks_off_the_handshake_is_said_in_words() {
+    for (alert, words) in [
+        (40, "a client's certificate, which is not supported, or algorithms"),
+        (41, "the server wants a client's certificate"),
+        (70, "no version or no algorithms"),
+        (71, "the server broke off with a TLS alert"),
+        (112, "does not know this host's name"),
+        (116, "the server wants a client's certificate"),
+    ] {
+        let listener = crate::support::loopback::listen();
+        let port = listener.local_addr().unwrap().port();
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(LONG)).unwrap();
+            let mut head = [0; 5];
+            stream.read_exact(&mut head).unwrap();
+            let length = usize::from(head[3]) << 8 | usize::from(head[4]);
+            stream.read_exact(&mut vec![0; length]).unwrap();
+            // A fatal alert in a record of its own.
+            stream.write_all(&[21, 3, 3, 0, 2, 2, alert]).unwrap();
+        });
+        let config = HelperConfig::chatgpt()
+            .api_endpoint(format!("https://localhost:{port}/v1"))
+            .api_key(KEY)
+            .max_retries(0)
+            .root_certificates(format!("{FOLDER}/root.pem"));
+        let (manager, helper) = spawn(config);
+        let task = ask(&manager, helper, "p");
+        let error = failure(&task);
+        assert_eq!(error.kind(), ErrorKind::Network, "{alert}");
+        assert!(error.message().contains(words), "{alert}: {error}");
+        drop(manager);
+        serving.join().unwrap();
+    }
+}
+
 #[test]
 fn keys_that_change_in_the_middle_are_followed() {
     let script = vec![

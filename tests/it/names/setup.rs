@@ -67,6 +67,7 @@ const _: () = {
     let _: fn(HelperConfig, usize) -> HelperConfig = HelperConfig::queue_capacity;
     let _: fn(HelperConfig, usize) -> HelperConfig = HelperConfig::max_prompt_bytes;
     let _: fn(HelperConfig, usize) -> HelperConfig = HelperConfig::max_context_bytes;
+    let _: fn(HelperConfig, usize) -> HelperConfig = HelperConfig::max_request_bytes;
     let _: fn(HelperConfig, usize) -> HelperConfig = HelperConfig::max_reply_bytes;
     let _: fn(HelperConfig, usize) -> HelperConfig = HelperConfig::max_results;
     let _: fn(HelperConfig, usize) -> HelperConfig = HelperConfig::max_result_bytes;

@@ -1,10 +1,11 @@
 //! Refusals, lost replies, dead servers, full queues: nothing fails a task, all is counted.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use automation_assistant::{EventKind, TraceMode};
+use automation_assistant::{Event, EventKind, Observe, TraceMode};
 
 use super::stand_in::{Opik, Say, TAKEN, nobody};
 use super::{echo, flush, manager, opik, run, run_many};
@@ -184,6 +185,33 @@ fn a_server_that_never_answers_does_not_keep_the_manager() {
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(200) && took < DROP_MAX, "{took:?}");
     assert_eq!((sink.stats().dropped, sink.stats().pending), (1, 0));
+}
+
+#[test]
+fn an_observer_that_never_returns_does_not_keep_the_manager() {
+    struct Stuck(Mutex<Sender<()>>, Mutex<Receiver<()>>);
+    impl Observe for Stuck {
+        fn on_event(&self, event: &Event<'_>) {
+            if event.kind() == EventKind::TraceExport {
+                self.0.lock().unwrap().send(()).unwrap();
+                let _ = self.1.lock().unwrap().recv_timeout(LONG);
+            }
+        }
+    }
+    let server = Opik::willing();
+    let ((held, is_held), (test_over, is_over)) = (channel(), channel());
+    let config = opik(&server.url()).close_timeout(Duration::from_millis(200));
+    let config = config.observer(Arc::new(Stuck(Mutex::new(held), Mutex::new(is_over))));
+    let manager = manager(config);
+    let helper = echo(&manager, TraceMode::Metadata);
+    run(&manager, helper, "x");
+    flush(&manager, Duration::ZERO);
+    is_held.recv_timeout(LONG).unwrap();
+    let began = Instant::now();
+    drop(manager);
+    // 0.2 s and 1 s for an observer, not the time in which a connection may be opened.
+    assert!(began.elapsed() < DROP_MAX, "{:?}", began.elapsed());
+    drop(test_over);
 }
 
 #[test]

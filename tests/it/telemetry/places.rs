@@ -76,13 +76,45 @@ fn a_pipe_in_the_place_of_any_file_hangs_nothing() {
         });
         assert_eq!(stats.is_some(), opens, "{name} {rotates}");
         if let Some(stats) = stats {
-            assert_eq!((stats.lines_lost, stats.rotations > 1), (0, rotates), "{name}");
+            assert_eq!((stats.lines_lost, stats.rotations), (0, 0), "{name}");
+            assert_eq!(stats.rotations_skipped > 0, rotates, "{name}");
         } else {
             assert!(error.contains("no plain file"), "{error}");
         }
         for file in folder.files() {
             fs::remove_file(folder.join(&file)).unwrap();
         }
+    }
+}
+
+#[test]
+fn what_is_no_plain_file_in_an_older_file_s_place_is_left_where_it_is() {
+    let folder = Folder::new("older");
+    let (path, older) = (folder.join("a"), folder.join("a.1"));
+    let make: [fn(&Path); 3] = [
+        |path| fs::create_dir_all(path.join("of/somebody")).unwrap(),
+        |path| std::os::unix::fs::symlink("/nowhere/at/all", path).unwrap(),
+        |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
+    ];
+    for (n, make) in make.into_iter().enumerate() {
+        make(&older);
+        let before = fs::symlink_metadata(&older).unwrap();
+        // With the name below it free, too.
+        for files in [1, 3] {
+            let telemetry = Telemetry::builder(&path).rotate(BYTES, files).build().unwrap();
+            log(&telemetry, 40);
+            let stats = telemetry.stats();
+            assert_eq!((stats.rotations, stats.lines_lost), (0, 0), "{n}");
+            assert!(stats.rotations_skipped > 0 && stats.last_error.is_some(), "{stats:?}");
+            let after = fs::symlink_metadata(&older).unwrap();
+            assert_eq!(before.file_type(), after.file_type(), "{n}");
+        }
+        assert!(n > 0 || older.join("of/somebody").is_dir());
+        let _ = fs::remove_file(&older).or_else(|_| fs::remove_dir_all(&older));
+        tasks_until(&Telemetry::builder(&path).rotate(BYTES, 3).build().unwrap(), |stats| {
+            stats.rotations > 0
+        });
+        fs::remove_file(&older).unwrap();
     }
 }
 

@@ -3,7 +3,7 @@
 use automation_assistant::ErrorKind as K;
 use serde_json::json;
 
-use super::{Error, Events, JSON, Row, Text, Whole, check_chat, once};
+use super::{Any, Error, Events, JSON, Row, Text, Whole, check_chat, once};
 use crate::http::chatgpt;
 
 /// A1: numbers, words, objects and lists in a text's place.
@@ -183,6 +183,90 @@ fn reasons_to_stop_mean_the_same_in_every_spelling() {
         let body = json!({"choices": [{"message": {"content": "a"}, "finish_reason": word}]});
         let task = once(chatgpt, JSON, body.to_string().as_bytes(), false);
         assert_eq!(task.finish_reason, Some(reason), "{word}");
+    }
+}
+
+/// Several answers in one body: the first of one reply's choices, an error for several replies.
+#[test]
+fn several_answers_make_no_wrong_success() {
+    const SEVERAL: &str = "more than one JSON object";
+    macro_rules! one {
+        ($text:literal) => {
+            concat!(
+                "{\"choices\":[{\"message\":{\"content\":\"",
+                $text,
+                "\"},\"finish_reason\":\"stop\"}]}"
+            )
+        };
+    }
+    check_chat(&[
+        (
+            "once more, as some servers send it",
+            Any(JSON, concat!(one!("A"), "\n", one!("A")).as_bytes()),
+            Text("A"),
+        ),
+        (
+            "two replies",
+            Any(JSON, concat!(one!("A"), one!("B")).as_bytes()),
+            Error(K::Protocol, "A", SEVERAL),
+        ),
+        (
+            "in two lines",
+            Any(JSON, concat!(one!("A"), "\n", one!("B")).as_bytes()),
+            Error(K::Protocol, "A", SEVERAL),
+        ),
+        (
+            "in a list",
+            Any(JSON, concat!("[", one!("A"), ",", one!("B"), "]").as_bytes()),
+            Error(K::Protocol, "A", SEVERAL),
+        ),
+        (
+            "a call of a tool behind a text",
+            Whole(concat!(
+                one!("A"),
+                r#"{"choices":[{"message":{"tool_calls":[{"id":"c","function":{"name":"f"}}]}}]}"#,
+            )),
+            Error(K::Protocol, "A", SEVERAL),
+        ),
+        (
+            "two replies, the second choice first",
+            Whole(concat!(
+                r#"{"choices":[{"index":1,"message":{"content":"B"},"finish_reason":"stop"}]}"#,
+                r#"{"choices":[{"index":0,"message":{"content":"A"},"finish_reason":"stop"}]}"#,
+            )),
+            Error(K::Protocol, "B", SEVERAL),
+        ),
+        (
+            "choices in another order",
+            Whole(
+                r#"{"choices":[{"index":1,"message":{"content":"B"}},{"index":0,"message":{"content":"A"}}]}"#,
+            ),
+            Text("A"),
+        ),
+        (
+            "the same in a chunk",
+            Events(
+                "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"B\"}},{\"index\":0,\"delta\":{\"content\":\"A\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+            ),
+            Text("A"),
+        ),
+        (
+            "the second choice's role first",
+            Events(
+                "data: {\"choices\":[{\"index\":1,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"A\"},\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"B\"}}]}\n\ndata: [DONE]\n\n",
+            ),
+            Text("A"),
+        ),
+    ]);
+}
+
+/// A body within the bound that is no answer is not called too large.
+#[test]
+fn what_is_smaller_than_the_bound_is_not_called_too_large() {
+    for (body, stream) in [("[", false), ("{\"a\":", true), (" ", false), ("x", true)] {
+        let body = body.repeat((3 << 20) / body.len());
+        let error = once(chatgpt, JSON, body.as_bytes(), stream).error.unwrap();
+        assert!(matches!(error.kind(), K::Protocol | K::Truncated), "{error}");
     }
 }
 

@@ -1,0 +1,184 @@
+//! Foreign code that blocks wherever it is called during a stop: the stop keeps its bound, the
+//! threads that are held are counted, and other helpers' stops are not delayed.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use automation_assistant::{
+    AiBackend, AutomationAssistantManager, AutomationHelper, CallContext, ErrorKind, Event,
+    EventKind, HelperConfig, Observe, Reply, TaskError, TaskRequest,
+};
+
+use crate::support::{LONG, until};
+
+/// Holds each thread that passes once it is shut, until it is opened.
+#[derive(Clone, Default)]
+struct Barrier(Arc<(Mutex<bool>, Condvar)>);
+
+impl Barrier {
+    fn shut(&self) {
+        *self.0.0.lock().unwrap() = true;
+    }
+
+    fn open(&self) {
+        *self.0.0.lock().unwrap() = false;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let is_shut = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_timeout_while(is_shut, LONG, |is_shut| *is_shut).unwrap());
+    }
+}
+
+/// Where foreign code blocks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    BackendDrop,
+    StopGrace,
+    Hook,
+    /// A backend that ignores its cancel signal.
+    Backend,
+    StopObserver,
+    /// The observer of a task that the stop itself ends, since the only thread is held.
+    EndObserver,
+    OnDone,
+}
+
+struct Blocks {
+    at: Place,
+    barrier: Barrier,
+}
+
+impl Blocks {
+    fn pass(&self, place: Place) {
+        if self.at == place {
+            self.barrier.pass();
+        }
+    }
+}
+
+impl AiBackend for Blocks {
+    fn name(&self) -> &str {
+        "Blocks"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        let barrier = self.barrier.clone();
+        let hook =
+            (self.at == Place::Hook).then(|| call.cancel().on_cancel(move || barrier.pass()));
+        call.cancel().wait(LONG);
+        self.pass(Place::Backend);
+        self.pass(Place::EndObserver);
+        drop(hook);
+        call.check()?;
+        Ok(Reply::new("not stopped"))
+    }
+
+    fn stop_grace(&self) -> Duration {
+        self.pass(Place::StopGrace);
+        Duration::ZERO
+    }
+}
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        self.pass(Place::BackendDrop);
+    }
+}
+
+struct Observer(Place, Barrier);
+
+impl Observe for Observer {
+    fn on_event(&self, event: &Event<'_>) {
+        let held = match event.kind() {
+            EventKind::HelperStop => Place::StopObserver,
+            EventKind::TaskComplete => Place::EndObserver,
+            _ => return,
+        };
+        if held == self.0 {
+            self.1.pass();
+        }
+    }
+}
+
+/// The helpers that block; the serial waits of as many would exceed the bound.
+const HELPERS: usize = 4;
+
+/// One wait of 0.8 s, and 0.2 s for the observers; the rest is for a slow machine.
+const BOUND: Duration = Duration::from_millis(2_400);
+
+#[test]
+fn a_stop_keeps_its_bound_wherever_foreign_code_blocks() {
+    // Each with the threads that are held in the end.
+    for (place, held) in [
+        (Place::BackendDrop, 1),
+        (Place::StopGrace, 0),
+        // The hook's, and the backend's, which waits for the hook.
+        (Place::Hook, 2),
+        (Place::Backend, 1),
+        (Place::StopObserver, 1),
+        // The backend's, and the one that ends its task.
+        (Place::EndObserver, 2),
+        (Place::OnDone, 1),
+    ] {
+        let barrier = Barrier::default();
+        let manager = AutomationAssistantManager::builder()
+            .max_helpers(HELPERS + 1)
+            .observer(Arc::new(Observer(place, barrier.clone())))
+            .build()
+            .unwrap();
+        let spawn = |at| {
+            let backend = Blocks { at, barrier: barrier.clone() };
+            manager.spawn_with(HelperConfig::local(), backend).unwrap()
+        };
+        let helpers: Vec<_> = (0..HELPERS).map(|_| spawn(place)).collect();
+        let on_done = |barrier: Barrier| {
+            TaskRequest::new("x").on_done(move |_| {
+                if place == Place::OnDone {
+                    barrier.pass();
+                }
+            })
+        };
+        let submit = |helper: &AutomationHelper| {
+            let id = helper.submit_task(on_done(barrier.clone())).unwrap();
+            until("it runs", || helper.get_status().active_tasks == 1);
+            id
+        };
+        let tasks: Vec<_> = helpers.iter().map(submit).collect();
+        barrier.shut();
+        let began = Instant::now();
+        manager.terminate_all();
+        helpers[0].stop();
+        drop(manager);
+        assert!(began.elapsed() < BOUND, "{place:?}: {:?}", began.elapsed());
+        for (helper, task) in helpers.iter().zip(tasks) {
+            let status = helper.get_status();
+            let counts = (status.threads, status.unjoined_threads);
+            assert_eq!(counts, (held, held), "{place:?}");
+            if place != Place::EndObserver {
+                let task = helper.get_task_result(task).unwrap();
+                assert_eq!(task.error.unwrap().kind(), ErrorKind::Cancelled, "{place:?}");
+            }
+        }
+        barrier.open();
+        until("every thread ends", || helpers.iter().all(|one| one.get_status().threads == 0));
+    }
+}
+
+#[test]
+fn idle_threads_of_a_helper_that_is_held_are_not_counted_as_held() {
+    let barrier = Barrier::default();
+    barrier.shut();
+    let helper = AutomationHelper::builder(HelperConfig::local().max_concurrent_tasks(4))
+        .observer(Arc::new(Observer(Place::EndObserver, barrier.clone())))
+        .build()
+        .unwrap();
+    helper.start().unwrap();
+    helper.submit_task("x").unwrap();
+    until("it runs", || helper.get_status().active_tasks == 1);
+    helper.stop();
+    assert_eq!(helper.get_status().unjoined_threads, 1);
+    barrier.open();
+    until("every thread ends", || helper.get_status().threads == 0);
+}
