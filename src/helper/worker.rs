@@ -127,7 +127,19 @@ fn call_backend(
     let on_text = call.on_text.into_inner().map(Foreign::new);
     // Hooks whose guards the backend has forgotten end with their task.
     shared.count_panics(|| shared.slots[slot].cancel.withdraw_all());
-    let outcome = match (callback_error, outcome) {
+    let outcome = decide(shared, callback_error, outcome);
+    Done { outcome, first_text, on_text }
+}
+
+/// The task's outcome; `outcome` is `None` if the backend panicked. (A function of its own, so that
+/// its copies of a reply take no stack below a call that waits.)
+#[inline(never)]
+fn decide(
+    shared: &Shared,
+    callback_error: Option<TaskError>,
+    outcome: Option<Result<Reply, TaskError>>,
+) -> Result<Reply, TaskError> {
+    match (callback_error, outcome) {
         // Even if the backend goes on without the callback.
         (Some(error), _) => Err(error),
         (None, Some(reply)) => reply.and_then(|reply| within_bound(shared, reply)),
@@ -135,8 +147,7 @@ fn call_backend(
             let what = "the backend panicked; its message went to the panic hook";
             Err(TaskError::new(ErrorKind::Panicked, what))
         }
-    };
-    Done { outcome, first_text, on_text }
+    }
 }
 
 fn no_images() -> TaskError {
