@@ -46,6 +46,17 @@ impl TaskRequest {
             let what = "the prompt (with system prompt and earlier turns)";
             return Err(too_large(what, prompt, "", prompt_max, "shorten it, or raise max_prompt"));
         }
+        self.validate_rest.map_or(Ok(()), |validate| validate(self, &bounds))?;
+        if self.timeout == Some(Duration::ZERO) {
+            return Err("a timeout of zero leaves no time to run: leave it out".into());
+        }
+        let (turns, own) = (&self.turns[..], &self.images[..]);
+        turn::validate(&RequestImages { turns, own, bounds: bounds.images })
+    }
+
+    /// Validates what not every request has: context, turns, parameters, tools, reply schema, the
+    /// model's settings and the trace's.
+    pub(super) fn validate_rest(&self, bounds: &RequestBounds) -> Result<(), String> {
         let counts =
             [self.turns.len(), self.tools.len(), self.custom_params.len(), self.context.len()];
         if counts.into_iter().any(|count| count > MAX_REQUEST_ITEMS) {
@@ -74,16 +85,6 @@ impl TaskRequest {
             let advice = "leave some out, or raise max_request";
             return Err(too_large(what, all, " as JSON", bounds.request, advice));
         }
-        if self.timeout == Some(Duration::ZERO) {
-            return Err("a timeout of zero leaves no time to run: leave it out".into());
-        }
-        self.validate_rest.map_or(Ok(()), |validate| validate(self))?;
-        let (turns, own) = (&self.turns[..], &self.images[..]);
-        turn::validate(&RequestImages { turns, own, bounds: bounds.images })
-    }
-
-    /// Validates the names of tools and reply schema, the model's settings and the trace's.
-    pub(super) fn validate_rest(&self) -> Result<(), String> {
         self.model_settings.validate()?;
         self.note.as_ref().map_or(Ok(()), |note| note.validate())?;
         let reply = self.reply_schema.as_ref();

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::model_settings::ModelSettings;
 use super::turn::{Image, Role, Turn};
-use super::{Exclusive, OnDoneCell, OnText, Priority, Task, Tools};
+use super::{Exclusive, OnDoneCell, OnText, Priority, RequestBounds, Task, Tools};
 use crate::nesting::bounded;
 use crate::tool::Tool;
 use crate::trace::{TraceId, TraceNote};
@@ -20,7 +20,7 @@ pub(crate) struct ReplySchema {
     pub(crate) schema: Value,
 }
 
-type Validate = fn(&TaskRequest) -> Result<(), String>;
+type Validate = fn(&TaskRequest, &RequestBounds) -> Result<(), String>;
 
 /// A request to a helper: a prompt, and everything that goes with it.
 ///
@@ -87,6 +87,7 @@ impl TaskRequest {
     /// message.
     #[must_use]
     pub fn context(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.has_rest();
         self.context.insert(key.into(), bounded(value.into()));
         self
     }
@@ -94,6 +95,7 @@ impl TaskRequest {
     /// Adds all entries of a map to the context; later values win.
     #[must_use]
     pub fn context_map(mut self, map: impl IntoIterator<Item = (String, Value)>) -> Self {
+        self.has_rest();
         self.context.extend(map.into_iter().map(|(key, value)| (key, bounded(value))));
         self
     }
@@ -109,6 +111,7 @@ impl TaskRequest {
     /// the prompt. Where a [`Turn`] is at hand, [`turns`](Self::turns) takes it.
     #[must_use]
     pub fn turn(mut self, role: Role, text: impl Into<String>) -> Self {
+        self.has_rest();
         self.turns.push(Turn::new(role, text));
         self
     }
@@ -117,6 +120,7 @@ impl TaskRequest {
     #[doc(alias("messages", "chat history"))]
     #[must_use]
     pub fn turns(mut self, turns: impl IntoIterator<Item = Turn>) -> Self {
+        self.has_rest();
         self.turns.extend(turns);
         self
     }
@@ -125,6 +129,7 @@ impl TaskRequest {
     /// [`custom_param`](crate::HelperConfig::custom_param) of that name.
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.has_rest();
         self.custom_params.insert(key.into(), bounded(value.into()));
         self
     }
@@ -158,8 +163,8 @@ impl TaskRequest {
     /// ```
     #[must_use]
     pub fn shared_tool(mut self, tool: Arc<dyn Tool>) -> Self {
+        self.has_rest();
         self.tools.push(tool);
-        self.validate_rest = Some(Self::validate_rest);
         self
     }
 
@@ -212,17 +217,22 @@ impl TaskRequest {
     }
 
     pub(super) fn set_reply_schema(&mut self, reply: ReplySchema) {
+        self.has_rest();
         self.reply_schema = Some(Box::new(reply));
+    }
+
+    /// To be called with each value that [`validate_rest`](Self::validate_rest) validates.
+    pub(super) fn has_rest(&mut self) {
         self.validate_rest = Some(Self::validate_rest);
     }
 
     pub(super) fn model_settings_mut(&mut self) -> &mut ModelSettings {
-        self.validate_rest = Some(Self::validate_rest);
+        self.has_rest();
         &mut self.model_settings
     }
 
     pub(super) fn note_mut(&mut self) -> &mut TraceNote {
-        self.validate_rest = Some(Self::validate_rest);
+        self.has_rest();
         self.note.get_or_insert_default()
     }
 

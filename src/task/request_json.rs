@@ -35,6 +35,7 @@ impl<'de> Deserialize<'de> for TaskRequest {
 
 fn read(members: Map<String, Value>) -> Result<TaskRequest, String> {
     let mut request = TaskRequest::new("");
+    request.has_rest();
     let mut has_prompt = false;
     let mut unknown = Vec::new();
     for (name, value) in members {

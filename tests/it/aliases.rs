@@ -73,7 +73,7 @@ fn sources(folder: &Path, found: &mut Vec<String>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, found);
-        } else {
+        } else if path.extension().is_some_and(|end| end == "rs") {
             found.push(fs::read_to_string(path).unwrap());
         }
     }
