@@ -210,6 +210,8 @@ pub struct Server {
     seen: Arc<Mutex<Vec<Seen>>>,
     /// Connections that came, those beyond the script included.
     came: Arc<AtomicUsize>,
+    /// Connections whose scripts have ended, and which are closed.
+    closed: Arc<AtomicUsize>,
     closing: Arc<AtomicBool>,
     thread: Option<JoinHandle<Vec<String>>>,
 }
@@ -232,8 +234,10 @@ impl Server {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let came = Arc::new(AtomicUsize::new(0));
         let closing = Arc::new(AtomicBool::new(false));
+        let closed = Arc::new(AtomicUsize::new(0));
         let (seen_in, came_in, closing_in) =
             (Arc::clone(&seen), Arc::clone(&came), Arc::clone(&closing));
+        let closed_in = Arc::clone(&closed);
         let thread = std::thread::spawn(move || {
             let mut players = Vec::new();
             let mut scripts = scripts.into_iter();
@@ -244,19 +248,22 @@ impl Server {
                 let number = came_in.fetch_add(1, Ordering::SeqCst);
                 let (Ok(stream), Some(script)) = (stream, scripts.next()) else { continue };
                 let (seen, wrap) = (Arc::clone(&seen_in), Arc::clone(&wrap));
+                let closed = Arc::clone(&closed_in);
                 players.push(std::thread::spawn(move || {
                     stream.set_read_timeout(Some(LONG)).unwrap();
                     stream.set_write_timeout(Some(LONG)).unwrap();
                     stream.set_nodelay(true).unwrap();
-                    match wrap(stream) {
+                    let played = match wrap(stream) {
                         Ok(mut line) => play(number, &mut *line, script, &seen),
                         Err(error) => Err(format!("connection {number}: {error}")),
-                    }
+                    };
+                    closed.fetch_add(1, Ordering::SeqCst);
+                    played
                 }));
             }
             players.into_iter().filter_map(|player| player.join().unwrap().err()).collect()
         });
-        Self { address, seen, came, closing, thread: Some(thread) }
+        Self { address, seen, came, closed, closing, thread: Some(thread) }
     }
 
     /// The base URL, with `/v1`.
@@ -276,6 +283,11 @@ impl Server {
     /// How many connections came so far.
     pub fn connections(&self) -> usize {
         self.came.load(Ordering::SeqCst)
+    }
+
+    /// How many connections were closed so far, as their scripts had ended.
+    pub fn closed(&self) -> usize {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Takes no more connections, waits for the scripts to end, and gives what was asked.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use automation_assistant::{ErrorKind, EventKind, HelperConfig, RateLimiter, TaskRequest};
 
 use super::super::{ask, chatgpt, failure, spawn};
-use crate::support::Notes;
+use crate::support::{Notes, until};
 use crate::support::server::{Act, Server, answers};
 
 /// Reads this little of a request.
@@ -198,6 +198,7 @@ fn a_kept_connection_that_is_known_to_be_closed_costs_nothing() {
     let server = Server::start([answers("first"), answers("second")]);
     let (manager, helper) = spawn(chatgpt(&server));
     assert!(ask(&manager, helper, "one").is_success());
+    until("the server closes the first connection", || server.closed() == 1);
     let task = ask(&manager, helper, "two");
     assert_eq!((task.result.as_deref(), task.attempts), (Some("second"), 1));
 }
