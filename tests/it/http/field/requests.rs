@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use automation_assistant::{ErrorKind, EventKind, HelperConfig, RateLimiter, TaskRequest};
 
 use super::super::{ask, chatgpt, failure, spawn};
-use crate::support::{Notes, until};
 use crate::support::server::{Act, Server, answers};
+use crate::support::{Notes, until};
 
 /// Reads this little of a request.
 const GLANCE: usize = 200;
