@@ -261,7 +261,7 @@ fn a_silent_stream_ends_at_its_limit() {
         || Act::trickle(": ping\n\n"),
         || Act::trickle("event: ping\ndata: {\"type\":\"ping\"}\n\n"),
     ];
-    for protocol in &PROTOCOLS {
+    let ends_in_time = |protocol: &Protocol| {
         for (at, silence) in silences.iter().enumerate() {
             for text in [protocol.text, ""] {
                 let begun = Act::write([protocol.open, text].concat());
@@ -283,5 +283,9 @@ fn a_silent_stream_ends_at_its_limit() {
                 assert_eq!(error.partial(), (!text.is_empty()).then_some("half "), "{what}");
             }
         }
-    }
+    };
+    // Side by side: each waits for its limit.
+    std::thread::scope(|scope| {
+        PROTOCOLS.iter().for_each(|protocol| drop(scope.spawn(|| ends_in_time(protocol))));
+    });
 }

@@ -135,18 +135,28 @@ fn an_error_whose_body_never_ends_is_that_error() {
             Some("pay first. pay first."),
         ),
     ];
-    for (head, then, status, kind, word) in rows {
-        let server = Server::start([vec![Act::read(), head, then], answers("alive")]);
-        let (manager, helper) = spawn(chatgpt(&server));
-        let began = Instant::now();
-        let task = ask(&manager, helper, TaskRequest::new("p").timeout(Duration::from_secs(15)));
-        let error = failure(&task);
-        assert_eq!((error.kind(), error.status()), (kind, Some(status)), "{error}");
-        let said = error.message();
-        assert!(said.contains(word.unwrap_or_default()), "{status}: {said:?}");
-        assert!(began.elapsed() < Duration::from_secs(5), "{status}: {:?}", began.elapsed());
-        assert_eq!(ask(&manager, helper, "next").result.as_deref(), Some("alive"));
-    }
+    // Side by side: each waits for a limit.
+    std::thread::scope(|scope| {
+        for (head, then, status, kind, word) in rows {
+            scope.spawn(move || {
+                let server = Server::start([vec![Act::read(), head, then], answers("alive")]);
+                let (manager, helper) = spawn(chatgpt(&server));
+                let began = Instant::now();
+                let task =
+                    ask(&manager, helper, TaskRequest::new("p").timeout(Duration::from_secs(15)));
+                let error = failure(&task);
+                assert_eq!((error.kind(), error.status()), (kind, Some(status)), "{error}");
+                let said = error.message();
+                assert!(said.contains(word.unwrap_or_default()), "{status}: {said:?}");
+                assert!(
+                    began.elapsed() < Duration::from_secs(5),
+                    "{status}: {:?}",
+                    began.elapsed()
+                );
+                assert_eq!(ask(&manager, helper, "next").result.as_deref(), Some("alive"));
+            });
+        }
+    });
 }
 
 /// The server reads a second request on a kept connection and closes it, by its own choice or by
