@@ -7,7 +7,7 @@ mod source;
 mod table;
 mod words;
 
-use checks::{circles, lengths, map, names, table as against_table, type_names};
+use checks::{circles, folded, lengths, map, names, table as against_table, type_names};
 use source::{arrows, code, read};
 
 /// Fails with all complaints, one a line.
@@ -23,6 +23,12 @@ fn imports_point_up_the_table_only() {
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     assert_none(&circles(&arrows(&code(&read("src"))), &table::CIRCLES));
+}
+
+/// The folders of a module, each as one: the files that close their circle may be any in them.
+#[test]
+fn no_folders_import_each_other_in_a_circle() {
+    assert_none(&circles(&folded(&arrows(&code(&read("src"))), 2), &[]));
 }
 
 #[test]
