@@ -68,12 +68,6 @@ pub(crate) trait Protocol: Send + Sync {
         None
     }
 
-    /// Whether the opaque JSON of a call is the call itself, and not only what else goes back
-    /// with it: then it goes when the call had to be changed.
-    fn opaque_is_call(&self) -> bool {
-        true
-    }
-
     /// Whether a rejection that may be retried as a rule may be so here; `names_wait` says
     /// whether the server named a wait. (What the server says in so many words goes first.)
     fn may_retry(&self, status: u16, kind: ErrorKind, names_wait: bool) -> bool {

@@ -154,11 +154,6 @@ mod remote {
         fn read_error(&self, body: &[u8]) -> Option<ErrorBody> {
             error(lenient::read_partly(&lenient::utf8(body)))
         }
-
-        /// The seal stands beside a call: it goes back even where the call had to be changed.
-        fn opaque_is_call(&self) -> bool {
-            false
-        }
     }
 
     /// Writes a request.
@@ -211,6 +206,7 @@ mod remote {
                 id: call.id.0.unwrap_or_default(),
                 name: call.what.0.unwrap_or_default(),
                 arguments: call.with.0.unwrap_or_default(),
+                ..ToolCall::default()
             };
             draft.push_part(ReplyPart { content: Content::Call(wanted), opaque: call.seal.0 })?;
         }

@@ -134,11 +134,7 @@ pub(super) fn take(reply: Reply, json: &str, draft: &mut Draft) -> Result<(), Ba
     if blocks.iter().any(|block| block.kind.as_str() == "tool_use") {
         for (block, own) in blocks.iter().zip(elements(&own)) {
             draft.keep(own.len())?;
-            // A call without an id, or with its input in a text, is written anew.
-            let is_call = block.kind.as_str() == "tool_use";
-            let is_odd = is_call && (block.id.as_str().is_empty() || block.input.is_text());
-            let opaque = (!is_odd).then(|| own.into());
-            draft.push_part(ReplyPart { content: content_of(block), opaque })?;
+            draft.push_part(ReplyPart { content: content_of(block), opaque: Some(own.into()) })?;
         }
     }
     for block in blocks {
@@ -158,6 +154,7 @@ fn content_of(block: &Block) -> Content {
             id: block.id.as_str().to_owned(),
             name: block.name.as_str().to_owned(),
             arguments: whole(block.input.text()),
+            is_changed: block.input.is_text(),
         }),
         _ => Content::None,
     }

@@ -146,7 +146,7 @@ fn said(role: &str, json: &mut Json, blocks: impl FnOnce(&mut Json)) {
 /// A part of what the model said when it wanted tools: its own block as it came, where there
 /// is one.
 fn block(part: &ReplyPart, json: &mut Json) {
-    match (&part.opaque, &part.content) {
+    match (part.verbatim(), &part.content) {
         (Some(own), _) => json.raw(own),
         (None, Content::Text(text)) if !text.trim().is_empty() => json.object(|json| {
             json.text("type", "text");

@@ -128,10 +128,6 @@ impl Protocol for ChatCompletions {
         self.provider_header
     }
 
-    fn opaque_is_call(&self) -> bool {
-        false
-    }
-
     fn may_retry(&self, status: u16, _: ErrorKind, _: bool) -> bool {
         status != CONFLICT || self.retries_conflicts
     }

@@ -125,22 +125,18 @@ impl Item {
     pub(super) fn into_part(self, own: Option<Opaque>, gathered: String) -> ReplyPart {
         let arguments = self.arguments.text();
         let is_gathered = arguments.is_empty() && !gathered.is_empty();
-        // A call without an id, or with other arguments than a text, is written anew.
-        let is_odd = is_gathered || self.call_id.as_str().is_empty() || !self.arguments.is_text();
-        let (content, is_odd) = match self.kind.as_str() {
-            "message" => (Content::Text(whole(self.text())), false),
-            _ if self.is_call() => {
-                let call = ToolCall {
-                    // The item's own id is another one, which pairs nothing.
-                    id: self.call_id.0.unwrap_or_default(),
-                    name: self.name.0.unwrap_or_default(),
-                    arguments: whole(if is_gathered { gathered } else { arguments }),
-                };
-                (Content::Call(call), is_odd)
-            }
-            _ => (Content::None, false),
+        let content = match self.kind.as_str() {
+            "message" => Content::Text(whole(self.text())),
+            _ if self.is_call() => Content::Call(ToolCall {
+                // The item's own id is another one, which pairs nothing.
+                id: self.call_id.0.unwrap_or_default(),
+                name: self.name.0.unwrap_or_default(),
+                is_changed: is_gathered || !self.arguments.is_text(),
+                arguments: whole(if is_gathered { gathered } else { arguments }),
+            }),
+            _ => Content::None,
         };
-        ReplyPart { content, opaque: own.filter(|_| !is_odd) }
+        ReplyPart { content, opaque: own }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The examples that tell a story: what each one prints.
+//! The examples with a story each: what they print.
 
 use super::*;
 
