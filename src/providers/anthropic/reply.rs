@@ -6,7 +6,7 @@ use crate::engine::json::elements;
 use crate::engine::message::{Content, ReplyPart, ToolCall};
 use crate::engine::payload;
 use crate::lenient::{Count, Label, Own, Text, lenient, read_partly, whole};
-use crate::providers::chat_completions::{self, Finish};
+use crate::providers::finish_reason;
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -94,11 +94,7 @@ pub(super) fn finish(stop_reason: &Label) -> Result<Option<FinishReason>, BadRep
         )));
     }
     // The API's words are among those of all servers.
-    match chat_completions::finish(stop_reason.as_str()) {
-        Finish::None => Ok(None),
-        Finish::Reason(reason) => Ok(Some(reason)),
-        Finish::Failure => Err(ErrorBody::of_word(stop_reason.as_str()).into()),
-    }
+    finish_reason::of(stop_reason.as_str())
 }
 
 /// Takes a complete reply in.

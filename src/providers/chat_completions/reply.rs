@@ -2,12 +2,12 @@
 
 use super::back::{Back, BackDelta};
 use super::calls::{Call, ToolCall, finished};
-use super::finish::{Finish, finish};
 use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::message::{Content, ReplyPart};
 use crate::engine::payload::whole;
 use crate::lenient::{Code, Count, Label, Text, lenient};
+use crate::providers::finish_reason;
 use crate::task::FinishReason;
 
 lenient! {
@@ -147,11 +147,7 @@ impl Choice {
         if let Some(error) = self.error.error() {
             return Err(BadReply::from(ErrorBody { is_bare: false, ..error }));
         }
-        match finish(self.finish_reason.as_str()) {
-            Finish::None => {}
-            Finish::Reason(reason) => draft.finish = Some(reason),
-            Finish::Failure => return Err(ErrorBody::of_word(self.finish_reason.as_str()).into()),
-        }
+        draft.finish = finish_reason::of(self.finish_reason.as_str())?.or(draft.finish);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::json::elements;
 use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
 use crate::lenient::{Count, JsonReader, Label, Lenient, Own, Text, lenient, read_partly, whole};
-use crate::providers::chat_completions::{Finish, finish};
+use crate::providers::finish_reason;
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -198,12 +198,8 @@ pub(super) fn settle(response: &mut Response, draft: &mut Draft) -> Result<(), B
             return Err(BadReply::protocol("the server's answer is not complete yet"));
         }
         // `completed`, or a word of the older API's.
-        other => match finish(other) {
-            // Servers that leave the status out have said what they had to say.
-            Finish::None => FinishReason::Stop,
-            Finish::Reason(reason) => reason,
-            Finish::Failure => return Err(ErrorBody::of_word(other).into()),
-        },
+        // Servers that leave the status out have said what they had to say.
+        other => finish_reason::of(other)?.unwrap_or(FinishReason::Stop),
     });
     Ok(())
 }
