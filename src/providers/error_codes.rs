@@ -132,6 +132,9 @@ const CONTEXT_PHRASES: &[&str] = &[
 /// The kind that an error's code names, or its details, or its type; where none says more than
 /// that the request or the server is bad, fixed phrases do.
 pub(super) fn kind_of(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+    if body.is_daily {
+        return Some(ErrorKind::QuotaExceeded);
+    }
     let codes = [body.code_name(), body.detail_code.as_deref(), body.kind.as_deref()];
     let mut kinds = codes.into_iter().flatten().filter_map(kind_of_code);
     let is_vague = |kind: &ErrorKind| matches!(kind, ErrorKind::InvalidRequest | ErrorKind::Server);
