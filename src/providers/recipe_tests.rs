@@ -23,7 +23,7 @@ fn ask(replies: Vec<String>, request: TaskRequest) -> (Task, Vec<Value>) {
     let task = support_tests::ask(config, request);
     assert!(!format!("{task:?}").contains(KEY));
     let bodies = server.finish().into_iter().map(|seen| {
-        assert!(seen.head.starts_with("post /cook http/1.1\r\n"), "{}", seen.head);
+        assert!(seen.head.starts_with("POST /cook HTTP/1.1\r\n"), "{}", seen.head);
         assert!(seen.head.contains(&format!("x-recipe-key: {KEY}\r\n")), "{}", seen.head);
         seen.json()
     });

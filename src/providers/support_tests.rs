@@ -39,7 +39,7 @@ pub(super) fn ask(config: HelperConfig, request: TaskRequest) -> Task {
 
 /// A request that came.
 pub(super) struct Seen {
-    /// Its first line and headers, in lower case.
+    /// Its first line and headers.
     pub(super) head: String,
     pub(super) body: Vec<u8>,
 }
@@ -85,7 +85,6 @@ fn answer(mut stream: &TcpStream, reply: &str) -> Seen {
     while !head.ends_with("\r\n\r\n") {
         assert_ne!(reader.read_line(&mut head).unwrap(), 0, "a whole request");
     }
-    let head = head.to_ascii_lowercase();
     let (_, length) = head.split_once("content-length: ").unwrap();
     let mut body = vec![0; length.split_once('\r').unwrap().0.parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
