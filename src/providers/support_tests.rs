@@ -1,4 +1,5 @@
 //! Shared by the tests of providers: backends of given variables, and a small server.
+#![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
