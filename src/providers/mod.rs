@@ -114,5 +114,5 @@ use lookup::{NO_PATH, base, key, key_or_loopback};
 mod memory_tests;
 #[cfg(all(test, feature = "http"))]
 mod support_tests;
-#[cfg(all(test, feature = "http"))]
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Accepted, rejected and required settings of every provider.
 
+#![cfg(feature = "http")]
+
 use crate::config::HelperConfig;
 use crate::error::Error;
 use crate::providers::support_tests::build;
