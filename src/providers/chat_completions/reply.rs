@@ -241,25 +241,3 @@ pub(super) fn push_reply(calls: Vec<Call>, back: Back, draft: &mut Draft) -> Res
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_spellings_parts_and_objects_are_read() {
-        let json = r#"{"id":"x","model":"m","error":null,"choices":[{"index":0,"finishReason":"stop",
-            "message":{"role":"assistant","content":[{"type":"text","text":"a"},"b"],
-            "toolCalls":[{"id":"c","function":{"name":"f","arguments":{"x":1}}}]}}],
-            "usage":{"promptTokens":1.0,"completion_tokens":2,
-            "completion_tokens_details":{"reasoning_tokens":1,"x":[[]]}}}"#;
-        let mut draft = Draft::new(1000);
-        read(json.as_bytes(), &mut draft).unwrap();
-        assert_eq!((draft.text(), draft.finish), ("ab", Some(FinishReason::Stop)));
-        let call = crate::engine::message::calls(&draft.parts).next().unwrap();
-        assert_eq!(call.arguments, r#"{"x":1}"#);
-        let usage = draft.usage.usage().unwrap();
-        assert_eq!((usage.prompt_tokens, usage.total_tokens), (1, 3));
-        assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (None, Some(1)));
-    }
-}
