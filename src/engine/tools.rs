@@ -85,6 +85,9 @@ mod tests {
         assert!(std::mem::take(&mut call.is_changed));
         make_presentable(&mut call, 4);
         assert!(!call.is_changed && call.id == "call_3");
+        call.id.clear();
+        make_presentable(&mut call, 4);
+        assert!(call.is_changed);
     }
 
     #[test]
