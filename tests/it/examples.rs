@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::command;
+use crate::support::{command, side_by_side};
 
 mod api;
 mod debrief;
@@ -529,9 +529,9 @@ fn the_index_shows_what_programs_print() {
         ("tools", &[]),
         ("custom_backend", &[]),
     ];
-    for (name, arguments) in runs {
+    side_by_side(runs, |(name, arguments)| {
         if name == "tools" && !cfg!(feature = "http") {
-            continue;
+            return;
         }
         let (_, after) = index.split_once(&format!("--example {name}")).unwrap();
         let (_, sample) = after.split_once("```text\n").unwrap();
@@ -542,7 +542,7 @@ fn the_index_shows_what_programs_print() {
         for line in sample.lines().filter(|line| !line.contains("left out for")) {
             assert!(out.contains(&shape(line)), "{name} does not print {line:?}:\n{}", run.out);
         }
-    }
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@ use automation_assistant::{ErrorKind, HelperConfig, OpenAiApi, Task, TaskRequest
 
 use super::{KEY, ask, failure, spawn};
 use crate::support::server::{Act, Server};
+use crate::support::side_by_side;
 
 /// A bound that a server without end reaches soon.
 const REPLY_BYTES_MAX: usize = 100_000;
@@ -134,7 +135,7 @@ fn in_chunk(act: Act) -> Act {
 
 #[test]
 fn a_stream_that_breaks_is_an_error_that_keeps_the_text_delivered() {
-    for protocol in &PROTOCOLS {
+    side_by_side(&PROTOCOLS, |protocol| {
         for (name, fault, kind) in BROKEN_STREAMS {
             for (text, chunked) in
                 [(protocol.text, false), ("", false), (protocol.text, true), ("", true)]
@@ -156,7 +157,7 @@ fn a_stream_that_breaks_is_an_error_that_keeps_the_text_delivered() {
                 assert!(error.partial().is_none_or(|said| !said.is_empty()), "{what}");
             }
         }
-    }
+    });
 }
 
 /// A reply to a request that does not stream, and the error that it makes.
@@ -284,8 +285,5 @@ fn a_silent_stream_ends_at_its_limit() {
             }
         }
     };
-    // Side by side: each waits for its limit.
-    std::thread::scope(|scope| {
-        PROTOCOLS.iter().for_each(|protocol| drop(scope.spawn(|| ends_in_time(protocol))));
-    });
+    side_by_side(&PROTOCOLS, ends_in_time);
 }
