@@ -262,28 +262,23 @@ fn a_silent_stream_ends_at_its_limit() {
         || Act::trickle(": ping\n\n"),
         || Act::trickle("event: ping\ndata: {\"type\":\"ping\"}\n\n"),
     ];
-    let ends_in_time = |protocol: &Protocol| {
-        for (at, silence) in silences.iter().enumerate() {
-            for text in [protocol.text, ""] {
-                let begun = Act::write([protocol.open, text].concat());
-                let acts = vec![Act::stream_head(), begun, silence()];
-                let by_idle = !text.is_empty() || protocol.idle_from_start;
-                let task = outcome(
-                    protocol,
-                    |config| match by_idle {
-                        true => config.idle_timeout(SHORT),
-                        false => config.timeout(SHORT * 3).idle_timeout(SHORT),
-                    },
-                    acts,
-                    true,
-                );
-                let error = failure(&task);
-                let what = format!("{}: silence {at} after {text:?}: {error}", protocol.name);
-                assert_eq!(error.kind(), ErrorKind::Timeout, "{what}");
-                assert_eq!(error.summary().contains("idle_timeout"), by_idle, "{what}");
-                assert_eq!(error.partial(), (!text.is_empty()).then_some("half "), "{what}");
-            }
-        }
-    };
-    side_by_side(&PROTOCOLS, ends_in_time);
+    let rows = PROTOCOLS.iter().flat_map(|protocol| {
+        let texts = [protocol.text, ""].into_iter();
+        texts.flat_map(move |text| silences.map(|silence| (protocol, text, silence)))
+    });
+    side_by_side(rows.enumerate(), |(at, (protocol, text, silence))| {
+        let begun = Act::write([protocol.open, text].concat());
+        let acts = vec![Act::stream_head(), begun, silence()];
+        let by_idle = !text.is_empty() || protocol.idle_from_start;
+        let limited = |config: HelperConfig| match by_idle {
+            true => config.idle_timeout(SHORT),
+            false => config.timeout(SHORT * 3).idle_timeout(SHORT),
+        };
+        let task = outcome(protocol, limited, acts, true);
+        let error = failure(&task);
+        let what = format!("row {at}, {} after {text:?}: {error}", protocol.name);
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{what}");
+        assert_eq!(error.summary().contains("idle_timeout"), by_idle, "{what}");
+        assert_eq!(error.partial(), (!text.is_empty()).then_some("half "), "{what}");
+    });
 }

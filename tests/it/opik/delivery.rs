@@ -307,6 +307,7 @@ fn a_sink_can_be_asked_from_an_observer_on_its_own_thread() {
         automation_assistant::OpikSink::new(opik(&server.url()).observer(curious.clone())).unwrap();
     *curious.0.lock().unwrap() = Some(sink.clone());
     assert!(sink.score(automation_assistant::TraceId::new(), "x", 1.0));
+    sink.flush(Duration::ZERO);
     drop(sink);
     assert_eq!(server.next().items("scores").len(), 1);
 }
