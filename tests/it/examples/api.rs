@@ -1,7 +1,6 @@
 //! `--api`: the same story over each API, offline and at a server.
 
 use super::*;
-use crate::support::side_by_side;
 
 #[cfg(feature = "http")]
 #[test]

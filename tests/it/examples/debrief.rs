@@ -105,7 +105,7 @@ fn append(path: &Path, text: &str) {
 
 /// The example's own reader of a file that grows.
 #[path = "../../../examples/debrief/follow.rs"]
-#[allow(dead_code, reason = "its loop is the program's")]
+#[allow(dead_code, clippy::print_stderr, reason = "its loop is the program's")]
 mod follow;
 
 /// Each look at the file, without the pauses between them.
