@@ -207,13 +207,12 @@ fn only_one(before: Option<BackendStats>, after: Option<BackendStats>) -> Change
 
 fn errors(before: &Debrief, after: &Debrief) -> Vec<Change> {
     let count = |debrief: &Debrief, kind: &str| {
-        debrief.counts.kinds.iter().find(|known| known.0 == kind).map_or(0, |known| known.1)
+        debrief.counts.kinds.iter().find(|known| known.name == kind).map_or(0, |known| known.events)
     };
-    let name = |kind: &(String, u64)| kind.0.clone();
-    let mut kinds: Vec<_> = before.counts.kinds.iter().map(name).collect();
-    for (kind, _) in &after.counts.kinds {
-        if !kinds.contains(kind) {
-            kinds.push(kind.clone());
+    let mut kinds: Vec<_> = before.counts.kinds.iter().map(|kind| kind.name.clone()).collect();
+    for kind in &after.counts.kinds {
+        if !kinds.contains(&kind.name) {
+            kinds.push(kind.name.clone());
         }
     }
     let share = |debrief: &Debrief, kind: &str| Proportion {

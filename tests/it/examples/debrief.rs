@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::SystemTime;
 
+use automation_assistant::debrief::{LineFilter, LiveDebrief};
+
 use serde_json::{Value, json};
 
 use super::{Folder, LIMIT, run, run_in, start};
@@ -147,8 +149,50 @@ fn append(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
+/// The example's own reader of a file that grows.
+#[path = "../../../examples/debrief/follow.rs"]
+#[allow(dead_code, clippy::print_stderr, reason = "its loop is the program's")]
+mod follow;
+
+/// Each look at the file, without the pauses between them.
 #[test]
 fn the_live_view_follows_a_file_through_torn_ends_and_rotation() {
+    let folder = Folder::new("debrief-tail");
+    let audit = folder.0.join("a.jsonl");
+    let mut live = LiveDebrief::new(LineFilter::default());
+    let mut tail = follow::Tail::new(&audit);
+    let mut look = || {
+        tail.read_on(&mut live).unwrap();
+        live.report().total_events()
+    };
+    assert_eq!(look(), 0);
+    append(&audit, &calls("r", "one", 1.0, 10));
+    assert_eq!(look(), 10);
+    append(&audit, "{\"run_id\":\"torn");
+    assert_eq!(look(), 10);
+    // Its writer cuts the torn end off.
+    let whole = fs::metadata(&audit).unwrap().len() - "{\"run_id\":\"torn".len() as u64;
+    OpenOptions::new().write(true).open(&audit).unwrap().set_len(whole).unwrap();
+    assert_eq!(look(), 10);
+    append(&audit, &calls("r", "one", 1.0, 1));
+    assert_eq!(look(), 11);
+    // The writer's last lines come to the old file after the new one is there.
+    let older = folder.0.join("a.jsonl.1");
+    fs::rename(&audit, &older).unwrap();
+    append(&audit, &calls("r", "one", 1.0, 4));
+    assert_eq!(look(), 11);
+    append(&older, &calls("r", "one", 1.0, 2));
+    assert_eq!(look(), 13);
+    let looks = (0..follow::LOOKS_AT_REPLACED).map(|_| look());
+    assert_eq!(looks.last(), Some(17));
+    // Emptied in place.
+    fs::write(&audit, "").unwrap();
+    append(&audit, &calls("r", "one", 1.0, 3));
+    assert_eq!(look(), 20);
+}
+
+#[test]
+fn the_live_view_prints_a_line_when_the_file_grows() {
     let folder = Folder::new("debrief-follow");
     let audit = folder.0.join("a.jsonl");
     let mut child = start(&folder, "debrief", &["a.jsonl", "--follow"], &[]);
@@ -162,27 +206,11 @@ fn the_live_view_follows_a_file_through_torn_ends_and_rotation() {
     reaches("0 events");
     append(&audit, &calls("r", "one", 1.0, 10));
     reaches("10 events");
-    append(&audit, "{\"run_id\":\"torn");
-    reaches("10 events");
-    // Its writer cuts the torn end off.
-    let whole = fs::metadata(&audit).unwrap().len() - "{\"run_id\":\"torn".len() as u64;
-    OpenOptions::new().write(true).open(&audit).unwrap().set_len(whole).unwrap();
-    reaches("10 events");
     append(&audit, &calls("r", "one", 1.0, 1));
     reaches("11 events");
-    // The writer's last lines come to the old file after the new one is there.
-    let older = folder.0.join("a.jsonl.1");
-    fs::rename(&audit, &older).unwrap();
-    append(&audit, &calls("r", "one", 1.0, 4));
-    append(&older, &calls("r", "one", 1.0, 2));
-    reaches("17 events");
-    // Emptied in place.
-    fs::write(&audit, "").unwrap();
-    append(&audit, &calls("r", "one", 1.0, 3));
-    reaches("20 events");
     child.kill().unwrap();
     child.wait().unwrap();
     drop(lines);
     let _ = reader.join().unwrap();
-    assert_eq!(folder.files().len(), 2);
+    assert_eq!(folder.files().len(), 1);
 }

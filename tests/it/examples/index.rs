@@ -1,6 +1,7 @@
 //! The index of the examples, and what all of them do with their arguments.
 
 use super::*;
+use crate::support::side_by_side;
 
 /// Programs that answer an unknown argument with their usage.
 const STRICT: [&str; 11] = [
@@ -63,9 +64,9 @@ fn the_index_shows_what_programs_print() {
         ("tools", &[]),
         ("custom_backend", &[]),
     ];
-    for (name, arguments) in runs {
+    side_by_side(runs, |(name, arguments)| {
         if name == "tools" && !cfg!(feature = "http") {
-            continue;
+            return;
         }
         let (_, after) = index.split_once(&format!("--example {name}")).unwrap();
         let (_, sample) = after.split_once("```text\n").unwrap();
@@ -76,7 +77,7 @@ fn the_index_shows_what_programs_print() {
         for line in sample.lines().filter(|line| !line.contains("left out for")) {
             assert!(out.contains(&shape(line)), "{name} does not print {line:?}:\n{}", run.out);
         }
-    }
+    });
 }
 
 #[test]

@@ -137,12 +137,13 @@ pub fn map(lib: &str, code: &[Source], rows: &[Row<'_>]) -> Vec<String> {
 /// beginnings of paths.
 pub fn names(code: &[Source], words: &[(&str, &[&str])]) -> Vec<String> {
     let mut complaints = Vec::new();
-    for (word, modules) in words {
-        let naming = code.iter().filter(|source| {
+    for source in code {
+        let tokens: BTreeSet<_> = tokens(&source.text).into_iter().collect();
+        let named = words.iter().filter(|(word, modules)| {
             let is_own = modules.iter().any(|module| source.path.starts_with(module));
-            !is_own && tokens(&source.text).contains(word)
+            !is_own && tokens.contains(word)
         });
-        complaints.extend(naming.map(|source| format!("{} names {word}", source.path)));
+        complaints.extend(named.map(|(word, _)| format!("{} names {word}", source.path)));
     }
     complaints
 }
