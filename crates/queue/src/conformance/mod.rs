@@ -74,6 +74,7 @@ fn ask(worker: &str) -> Exchange<'_> {
         held: &[],
         reported: &[],
         want: 0,
+        again: usize::MAX,
         tools: &[],
         recover: Recover::No,
         report: false,

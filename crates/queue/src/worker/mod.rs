@@ -2,7 +2,9 @@
 
 mod ends;
 mod held;
+mod pace;
 mod run;
+mod starts;
 mod verdict;
 
 use std::fmt;
