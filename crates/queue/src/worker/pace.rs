@@ -18,7 +18,7 @@ pub(super) struct Pace {
     /// Tasks that have ended since the mean was taken, and the sum of their times.
     ended: u32,
     ran: Duration,
-    /// Most jobs that the helper has room for.
+    /// Most jobs that it is given ahead.
     most: usize,
 }
 
@@ -39,9 +39,9 @@ impl Pace {
         self.mean = Duration::MAX;
     }
 
-    /// The helper has no room for a job that was given ahead.
+    /// The helper's own queue was full: nothing is given ahead any more.
     pub(super) const fn refused(&mut self) {
-        self.most /= 2;
+        self.most = 0;
     }
 
     /// How many jobs are given ahead, where a call takes so long.
@@ -86,18 +86,17 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_that_is_held_up_or_full_is_given_fewer() {
+    fn a_helper_that_is_held_up_or_full_is_given_none_ahead() {
         let mut pace = Pace::new();
         let quick = Duration::from_micros(1);
         let ahead = |pace: &mut Pace| pace.ahead(1, Duration::from_secs(1));
         pace.ended(quick);
-        pace.refused();
-        assert_eq!(ahead(&mut pace), AHEAD_MAX / 2);
+        assert_eq!(ahead(&mut pace), AHEAD_MAX);
         pace.waited();
         assert_eq!(ahead(&mut pace), 0);
         pace.ended(quick);
-        assert_eq!(ahead(&mut pace), AHEAD_MAX / 2);
-        (0..9).for_each(|_| pace.refused());
+        assert_eq!(ahead(&mut pace), AHEAD_MAX);
+        pace.refused();
         assert_eq!(ahead(&mut pace), 0);
     }
 }
