@@ -6,6 +6,7 @@ mod pace;
 mod run;
 mod starts;
 mod verdict;
+mod waking;
 
 use std::fmt;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::ends::Ending;
 use super::held::{Held, Message, Room, Slots, waker};
+use super::waking::Waking;
 use super::{Phase, Worker, WorkerReport};
 use crate::engine::{End, Exchange, Exchanged, Hold, How, Notify, Recover, Renewed};
 use crate::error::Error;
@@ -89,7 +90,8 @@ impl<'m> Run<'m> {
     }
 
     pub(super) fn run(mut self, stop: &Stop) -> Result<WorkerReport, Error> {
-        let notify = self.on_stop();
+        let waking = Arc::new(Waking::default());
+        let notify = self.on_stop(&waking);
         stop.subscribe(notify.clone());
         let ended = self.work(stop);
         stop.unsubscribe(&notify);
@@ -97,21 +99,23 @@ impl<'m> Run<'m> {
         if handed_back.is_ok() {
             let _ = self.worker.queue.engine.leave(&self.worker.name);
         }
+        waking.end();
         ended.and(handed_back).map(|()| self.report)
     }
 
     /// Wakes this worker from wherever it sleeps.
-    fn on_stop(&self) -> Notify {
+    fn on_stop(&self, waking: &Arc<Waking>) -> Notify {
         let wake = waker(self.sender.clone());
         if self.woken {
             return wake;
         }
         let (engine, name) = (self.worker.queue.engine.clone(), self.worker.name.clone());
+        let waking = Arc::clone(waking);
         Arc::new(move || {
             let (engine, name) = (engine.clone(), name.clone());
             // The worker may be waiting for the server. The caller of `stop` does not wait for it:
             // a thread of two short commands does. Without one the worker wakes by its poll.
-            let _ = std::thread::Builder::new().spawn(move || engine.wake(&name));
+            waking.begin(move || drop(engine.wake(&name)));
             wake()
         })
     }
