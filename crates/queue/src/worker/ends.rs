@@ -48,7 +48,8 @@ impl Run<'_> {
                 let outcome = self.sign(bare, held.hold, outcome.key);
                 (How::Outcome { state: outcome.state, record: outcome.write() }, Some(outcome))
             }
-            (_, Some(error)) if held.handed_on && error.kind() == ErrorKind::Cancelled => {
+            // No thread took it: not while it waited, or not before its helper was stopped.
+            (_, Some(error)) if (held.handed_on || outcome.calls == 0) && was_ended(error) => {
                 (How::HandBack, None)
             }
             (Some(Verdict::Again), Some(error)) => {
@@ -151,6 +152,11 @@ impl Run<'_> {
         outcome.worker.clone_from(&self.worker.name);
         outcome
     }
+}
+
+/// Whether the task was ended by its helper's owner, not by itself.
+fn was_ended(error: &TaskError) -> bool {
+    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Terminated)
 }
 
 fn retry(error: &TaskError, delay: Duration, counts: bool) -> How {

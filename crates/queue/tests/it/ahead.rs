@@ -1,12 +1,13 @@
 //! Jobs that are taken ahead of idle threads, where tasks are short.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{AiBackend, HelperConfig, TaskError};
-use automation_assistant_queue::{Job, Limits, Stop, Worker, WorkerPhase};
+use automation_assistant_queue::{Error, Job, JobId, JobState, Limits, Stop, Worker, WorkerPhase};
 
 use crate::support::bench::{Bench, echo};
 use crate::support::until;
@@ -35,45 +36,82 @@ fn outcomes_of_short_tasks_are_recorded_several_at_a_time() {
     assert!(recordings < SHORT, "{recordings}");
 }
 
-/// Gives how many jobs were handed on.
-fn a_long_task_behind_short_ones() -> u64 {
-    let (begins, has_begun) = channel::<()>();
-    let (release, released) = channel::<()>();
-    let ends = Mutex::new((begins, released));
-    let bench = Bench::new(1, Limits::new(), move |call| {
-        if call.prompt() == "long" {
-            let ends = ends.lock().unwrap();
-            ends.0.send(()).unwrap();
-            ends.1.recv().unwrap();
-        }
-        echo(call)
-    });
-    let behind = 80;
-    bench.queue.push_all(jobs("short", SHORT)).unwrap();
-    bench.queue.push("long").unwrap();
-    let ids = bench.queue.push_all(jobs("short", behind)).unwrap();
-    let (report, ()) = bench.beside(bench.worker(), || {
-        has_begun.recv().unwrap();
-        until("all others wait for somebody else", || {
-            let stats = bench.queue.stats().unwrap();
-            (stats.leased, stats.waiting) == (1, behind as u64)
+/// A worker of one thread whose task is long, behind short ones and before some more.
+struct Stuck {
+    bench: Bench,
+    has_begun: Receiver<()>,
+    release: Sender<()>,
+    /// The jobs behind the long one.
+    behind: Vec<JobId>,
+}
+
+impl Stuck {
+    fn new() -> Self {
+        let (begins, has_begun) = channel::<()>();
+        let (release, released) = channel::<()>();
+        let ends = Mutex::new((begins, released));
+        let bench = Bench::new(1, Limits::new(), move |call| {
+            if call.prompt() == "long" {
+                let ends = ends.lock().unwrap();
+                ends.0.send(()).unwrap();
+                while ends.1.try_recv().is_err() {
+                    call.pause(Duration::from_millis(1))?;
+                }
+            }
+            echo(call)
         });
-        for job in &ids {
-            assert_eq!(bench.queue.status(job.id).unwrap().unwrap().deliveries, 0);
+        bench.queue.push_all(jobs("short", SHORT)).unwrap();
+        bench.queue.push("long").unwrap();
+        let behind = bench.queue.push_all(jobs("short", 80)).unwrap();
+        let behind = behind.into_iter().map(|pushed| pushed.id).collect();
+        Self { bench, has_begun, release, behind }
+    }
+
+    /// None of the jobs behind counts as delivered.
+    fn look(&self) {
+        for id in &self.behind {
+            let status = self.bench.queue.status(*id).unwrap().unwrap();
+            assert_eq!((status.state, status.deliveries), (JobState::Submitted, 0));
         }
-        release.send(()).unwrap();
-        until("all are done", || {
-            bench.queue.stats().unwrap().finished == (SHORT + 1 + behind) as u64
-        });
-    });
-    assert_eq!((report.fenced, report.retried, report.dead), (0, 0, 0));
-    report.handed_back
+    }
 }
 
 #[test]
 fn a_job_taken_ahead_does_not_wait_behind_a_long_one() {
+    let once = || {
+        let stuck = Stuck::new();
+        let queue = &stuck.bench.queue;
+        let (report, ()) = stuck.bench.beside(stuck.bench.worker(), || {
+            stuck.has_begun.recv().unwrap();
+            until("only the long one is leased", || queue.stats().unwrap().leased == 1);
+            stuck.look();
+            stuck.release.send(()).unwrap();
+            until("all are done", || queue.stats().unwrap().waiting == 0);
+        });
+        assert_eq!((report.fenced, report.retried, report.dead), (0, 0, 0));
+        report.handed_back
+    };
     // On a busy machine the tasks just before the long one may not have been short.
-    assert!((0..20).any(|_| a_long_task_behind_short_ones() > 0), "none was taken ahead");
+    assert!((0..20).any(|_| once() > 0), "none was taken ahead");
+}
+
+#[test]
+fn a_job_that_waits_in_a_helper_which_is_stopped_is_handed_back_uncounted() {
+    let once = || {
+        let stuck = Stuck::new();
+        let Bench { queue, manager, helper, .. } = &stuck.bench;
+        let ahead = std::thread::scope(|scope| {
+            let running = scope.spawn(|| stuck.bench.worker().run(&Stop::new()));
+            stuck.has_begun.recv().unwrap();
+            let leased = queue.stats().unwrap().leased;
+            manager.terminate_helper(*helper).unwrap();
+            assert!(matches!(running.join().unwrap(), Err(Error::Worker(_))));
+            leased - 1
+        });
+        stuck.look();
+        ahead
+    };
+    assert!((0..20).any(|_| once() > 0), "none was taken ahead");
 }
 
 /// Takes no time.
