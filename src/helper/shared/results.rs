@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{
-    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, RUN_GRACE, Shared, State, Watch, YIELDS,
+    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, RUN_GRACE, Shared, State, Watch,
 };
 use crate::backend::cancelled;
 use crate::error::Error;
@@ -14,7 +14,7 @@ use crate::helper::worker;
 use crate::id::TaskId;
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::store::Phase;
-use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now};
+use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until};
 use crate::task::{Task, TaskLookup, TaskState, millis};
 
 impl Shared {
@@ -79,7 +79,7 @@ impl Shared {
         let number = self.number(id)?;
         let mut looked = now();
         let until = looked.checked_add(timeout);
-        let mut yields_left = YIELDS;
+        let mut yields_left = self.yields();
         let mut state = self.lock();
         loop {
             state = self.touch_at(state, number, looked);
@@ -91,9 +91,8 @@ impl Shared {
                 return Err(Error::WaitTimedOut { waited: timeout });
             }
             if yields_left > 0 {
-                yields_left -= 1;
                 drop(state);
-                yield_now();
+                yields_left = self.yield_once(yields_left);
                 state = self.lock();
                 continue;
             }
