@@ -56,7 +56,7 @@ pub(crate) enum Fault {
     /// The reply is not HTTP.
     NotHttp,
     /// Anything else, with the system's word for it where there is one.
-    Failed(Option<std::io::ErrorKind>),
+    Failed(Option<String>),
 }
 
 /// A proxy's word against a connection.
@@ -114,7 +114,11 @@ impl Fault {
                 }
                 kind => match fault.get_ref().and_then(|inner| inner.downcast_ref()) {
                     Some(refusal) => Self::ProxyRefused(ProxyRefusal::clone(refusal)),
-                    None => Self::Failed(Some(kind)),
+                    // Such as the lack of a free file, for which std has no kind.
+                    None => Self::Failed(Some(match fault.raw_os_error() {
+                        Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
+                        None => kind.to_string(),
+                    })),
                 },
             },
             ureq::Error::HostNotFound => Self::NameNotFound,

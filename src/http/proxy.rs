@@ -10,7 +10,7 @@ use super::stream::Stream;
 pub(super) use super::tunnel::Rewrite;
 use super::{Setup, no_proxy, socks, tunnel};
 use crate::error::Error;
-use crate::url::shown;
+use crate::url::{host_of, shown};
 
 /// The variables that can name a proxy, in the order in which they are asked. Like ureq, and
 /// unlike curl, any of them serves any scheme.
@@ -40,6 +40,10 @@ pub(super) fn choose(setup: &Setup<'_>) -> Result<Option<Proxy>, Error> {
         ))
     };
     let proxy = Proxy::new(&url).map_err(|_| refuse("is not a proxy's URL"))?;
+    let authority = proxy.uri().authority().map_or("", |authority| authority.as_str());
+    if host_of(authority.rsplit('@').next().unwrap_or_default()).is_none() {
+        return Err(refuse("has no usable host and port"));
+    }
     match proxy.uri().scheme_str().unwrap_or_default() {
         "http" | "socks" | "socks5" | "socks5h" => {}
         "https" if cfg!(feature = "tls") => {}
