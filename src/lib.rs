@@ -55,7 +55,8 @@
 //! Panics in backends, tools, callbacks and observers, and in the drop of their values, are
 //! caught: the task ends as [`ErrorKind::Panicked`], or the panic is counted. With
 //! `panic = "abort"` in the profile no panic can be caught, and each of these ends the process;
-//! so does, by a rule of Rust, a callback that panics and then drops a value that panics too.
+//! so do, by rules of Rust, a callback that panics and then drops a value that panics too, and the
+//! drop of a thread-local value that panics.
 //!
 //! # Callbacks
 //!

@@ -141,11 +141,9 @@ impl From<Fault> for Failure {
                 "the server does not speak HTTP as expected: check api_endpoint's scheme and port",
             ),
             Fault::Failed(word) => {
-                let error = TaskError::new(ErrorKind::Network, "the connection failed");
-                Self::again(match word {
-                    Some(kind) => error.with_message(&kind.to_string()),
-                    None => error,
-                })
+                let word = word.map_or(String::new(), |word| format!(": {word}"));
+                let failed = format!("the connection failed{word}");
+                Self::again(TaskError::new(ErrorKind::Network, failed))
             }
         }
     }

@@ -57,7 +57,7 @@ pub(crate) enum Fault {
     /// The reply is not HTTP.
     NotHttp,
     /// Anything else, with the system's word for it where there is one.
-    Failed(Option<std::io::ErrorKind>),
+    Failed(Option<String>),
 }
 
 /// A proxy's word against a connection, and whether that may pass.
@@ -106,7 +106,11 @@ impl Fault {
             | Io::BrokenPipe
             | Io::NotConnected => Self::ConnectionClosed,
             Io::HostUnreachable | Io::NetworkUnreachable | Io::NetworkDown => Self::Unreachable,
-            kind => Self::Failed(Some(kind)),
+            // Such as the lack of a free file, for which std has no kind.
+            kind => Self::Failed(Some(match fault.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code).to_string(),
+                None => kind.to_string(),
+            })),
         }
     }
 }
