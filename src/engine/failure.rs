@@ -60,7 +60,7 @@ impl Failure {
 /// The failure of a call that gets no connection through a proxy.
 fn proxy(name: &str, why: Fault) -> Failure {
     let (what, may_pass) = match why {
-        Fault::ProxyRefused(refusal) => (refusal.what, refusal.may_pass),
+        Fault::ProxyRefused { what, may_pass } => (what, may_pass),
         Fault::ConnectionRefused => ("nobody listens there".to_owned(), true),
         Fault::NameNotFound => ("its name could not be looked up".to_owned(), true),
         Fault::Unreachable => ("it cannot be reached".to_owned(), true),
@@ -134,7 +134,7 @@ impl From<Fault> for Failure {
                 if permanent { Self::last(error) } else { Self::again(error) }
             }
             Fault::Proxy { name, why } => proxy(&name, *why),
-            refused @ Fault::ProxyRefused(_) => proxy("of the environment", refused),
+            refused @ Fault::ProxyRefused { .. } => proxy("of the environment", refused),
             Fault::HeadersTooLong => last(ErrorKind::Protocol, "the reply's headers are too long"),
             Fault::NotHttp => last(
                 ErrorKind::Protocol,

@@ -21,11 +21,9 @@
 //!   on and that is counted (`TelemetryStats::rotations_skipped`).
 //! - `unsafe_code` is forbidden in this crate.
 //!
-//! Not protected: a program that sets its logger to level `trace` gets the HTTP library's raw
-//! bytes, key included (filter the target `ureq_proto`); memory is not wiped; a device's other
-//! users with root, a debugger, or a core dump see everything; a model's answer is foreign text, so
-//! treat tool arguments as hostile. The embedded engine and `AiBackend`s of yours run in your
-//! process, with its rights.
+//! Not protected: memory is not wiped; a device's other users with root, a debugger, or a core dump
+//! see everything; a model's answer is foreign text, so treat tool arguments as hostile. The embedded
+//! engine and `AiBackend`s of yours run in your process, with its rights.
 //!
 //! To report a weakness, open a private security advisory at this repository's host, or write to
 //! its maintainers; do not open a public issue first.

@@ -65,13 +65,12 @@ impl SinkShared {
     pub(super) fn flush(&self, timeout: Duration) -> FlushReport {
         let until = Instant::now().checked_add(timeout);
         let mut state = self.lock();
-        let settled = |state: &SinkState| state.queue.sent + state.queue.dropped;
-        let goal = settled(&state) + state.queue.pending();
+        let goal = state.queue.added;
         // The sink's own thread (in an observer) would wait for itself.
         let own = state.thread == Some(std::thread::current().id());
         let waits = |state: &SinkState| {
             let runs = state.started && !state.exited && state.queue.disabled_by.is_none();
-            runs && settled(state) < goal
+            runs && state.queue.settled() < goal
         };
         if !own {
             state.urgent = true;

@@ -105,6 +105,20 @@ fn types_can_do_what_is_promised_of_them() {
 }
 
 #[test]
+fn a_task_s_error_is_an_error_for_a_question_mark() {
+    fn number() -> Result<u32, Error> {
+        let manager = AutomationAssistantManager::new(1);
+        let task = manager.spawn(HelperConfig::local())?.ask("a number")?;
+        Ok(task.parse_result::<u32>()?)
+    }
+    let error = number().unwrap_err();
+    let Error::TaskFailed(of_task) = &error else { panic!("{error:?}") };
+    assert_eq!(of_task.kind(), ErrorKind::Protocol);
+    assert_eq!(error.to_string(), of_task.to_string());
+    assert_eq!(format!("{error:?}"), format!("TaskFailed({of_task})"));
+}
+
+#[test]
 fn ids_go_through_text_and_json() {
     let manager = AutomationAssistantManager::new(1);
     let helper = create_local_helper(&manager, "a").unwrap();

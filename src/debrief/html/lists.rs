@@ -217,11 +217,11 @@ pub(super) fn why(debrief: &Debrief) -> String {
     let rule = facts::health_rule(debrief.health());
     let mut text =
         format!("{} of {} failed: {rule}.", percent(errors, events), plural(events, "event"));
-    if let Some((kind, number)) = debrief.counts.kinds.first() {
+    if let Some(kind) = debrief.counts.kinds.first() {
         text.push_str(&format!(
             " The most frequent kind of error is {} ({} of {}).",
-            Name(kind),
-            count(*number),
+            Name(&kind.name),
+            count(kind.events),
             plural(errors, "failure")
         ));
     }

@@ -34,7 +34,9 @@ pub fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 /// Runs tasks until this is so.
 fn tasks_until(telemetry: &Telemetry, so: impl Fn(&TelemetryStats) -> bool) {
     let manager = manager(telemetry);
-    let helper = manager.spawn_helper(HelperConfig::local()).unwrap();
+    // Not as many as there is time for: each is a line.
+    let paced = HelperConfig::local().custom_param("latency_ms", 2);
+    let helper = manager.spawn_helper(paced).unwrap();
     let since = Instant::now();
     while !so(&telemetry.stats()) {
         assert!(since.elapsed() < AGAIN_MAX, "{:?}", telemetry.stats());
