@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::config::MAX_NAME_BYTES;
 use crate::id::HelperId;
+use crate::text::clean;
 
 /// The result of an experiment.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,12 +52,14 @@ impl fmt::Display for ExperimentReport {
             ["helper", "model", "tasks", "failed", "p50 ms", "p95 ms", "tokens in", "out"]
                 .map(str::to_owned)
                 .into();
-        header.extend(self.score_names.iter().cloned());
+        // Models are named by servers: none ends a line, or steers a terminal.
+        let name = |text: &String| clean(text, MAX_NAME_BYTES);
+        header.extend(self.score_names.iter().map(name));
         let mut table = vec![header];
         for row in &self.rows {
             let mut line = vec![
-                row.helper.clone(),
-                row.model.clone(),
+                name(&row.helper),
+                name(&row.model),
                 row.tasks.to_string(),
                 row.failures.to_string(),
                 format!("{:.1}", row.latency_p50_ms),

@@ -19,7 +19,7 @@ fn helpers_stand_side_by_side_and_their_scores_go_with_the_traces() {
     let good = echo(&manager, TraceMode::Metadata);
     let flaky = FnBackend(|call: &CallContext<'_>| match call.prompt() {
         "two" => Err(TaskError::new(ErrorKind::Server, "no")),
-        _ => Ok(Reply::new("?").with_model("m-2").with_usage(Usage::new(10, 1))),
+        _ => Ok(Reply::new("?").with_model("m\n\u{1b}2").with_usage(Usage::new(10, 1))),
     });
     let config = HelperConfig::local().name("flaky");
     let flaky = manager.spawn_helper_with(config, flaky).unwrap();
@@ -39,10 +39,11 @@ fn helpers_stand_side_by_side_and_their_scores_go_with_the_traces() {
     assert_eq!(one.scores, [Some(1.0), Some(1.0)]);
     assert!(one.latency_p50_ms <= one.latency_p95_ms);
     assert_eq!((two.tasks, two.failures, two.completion_tokens), (3, 1, 2));
-    assert_eq!((two.model.as_str(), &two.scores), ("m-2", &vec![Some(0.0), Some(1.0)]));
+    assert_eq!((two.model.as_str(), &two.scores), ("m\n\u{1b}2", &vec![Some(0.0), Some(1.0)]));
     let table = report.to_string();
     assert!(table.starts_with("Experiment trial 1\nhelper"), "{table}");
     assert_eq!(table.lines().count(), 4);
+    assert!(!table.contains('\u{1b}'), "{table:?}");
 
     // Only the first traces: three traces, three scores "same", two scores "odd".
     assert_eq!(flush(&manager, LONG), (8, 0, 0));

@@ -52,7 +52,7 @@ pub const IMPORTS: [Row<'_>; 48] = [
     ("helper", &["sync", "foreign", "cancel", "id", "status", "task_error", "task", "error", "env", "backend", "config", "queue", "store", "event", "observers", "telemetry"]),
     ("manager", &["sync", "foreign", "id", "status", "task", "error", "connections", "backend", "config", "event", "observers", "telemetry", "opik", "helper"]),
     ("coordinate", &["number", "sync", "foreign", "id", "task_error", "task", "error", "device", "event", "suspended", "helper", "manager"]),
-    ("experiment", &["percentile", "id", "trace", "task", "error", "config", "manager"]),
+    ("experiment", &["text", "percentile", "id", "trace", "task", "error", "config", "manager"]),
     ("guide", &[]),
     ("fuzzing", &["config", "providers", "helper"]),
 ];
