@@ -9,7 +9,7 @@ mod words;
 
 use std::sync::LazyLock;
 
-use checks::{circles, lengths, map, names, table as against_table, type_names};
+use checks::{circles, folded, lengths, map, names, table as against_table, type_names};
 use source::{Source, arrows, code, read};
 
 /// The library's code.
@@ -28,6 +28,12 @@ fn imports_point_up_the_table_only() {
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     assert_none(&circles(&arrows(&CODE), &table::CIRCLES));
+}
+
+/// The folders of a module, each as one: the files that close their circle may be any in them.
+#[test]
+fn no_folders_import_each_other_in_a_circle() {
+    assert_none(&circles(&folded(&arrows(&CODE), 2), &[]));
 }
 
 #[test]

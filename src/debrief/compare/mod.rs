@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::facts::{NANO_PER_UNIT, millis, percent};
 use super::stats::BackendStats;
-use super::{Debrief, Health, html};
+use super::{Debrief, Health};
 use crate::number::fixed;
 use chance::{Proportion, ranks, shares};
 
@@ -98,11 +98,6 @@ impl Comparison {
     /// The comparison as Markdown.
     pub fn to_markdown(&self) -> String {
         text::markdown(self)
-    }
-
-    /// The comparison as one HTML page, in the form of [`Debrief::to_html`].
-    pub fn to_html(&self) -> String {
-        html::comparison(self)
     }
 
     fn count(&self, is: impl Fn(ChanceVerdict) -> bool) -> usize {

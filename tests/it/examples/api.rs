@@ -1,6 +1,8 @@
 //! `--api`: the same story over each API, offline and at a server.
 
 use super::*;
+#[cfg(feature = "http")]
+use crate::support::side_by_side;
 
 #[cfg(feature = "http")]
 #[test]

@@ -1,5 +1,7 @@
-//! The example `debrief`: what its options do to a file, and its live view.
+//! The examples `demo` and `debrief`: the report of an audit file, what options do to it, and its
+//! live view.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -7,10 +9,9 @@ use std::sync::mpsc::channel;
 use std::time::SystemTime;
 
 use automation_assistant::debrief::{LineFilter, LiveDebrief};
+use serde_json::{Value, json};
 
-use serde_json::json;
-
-use super::{Folder, LIMIT, run_in, start};
+use super::{Folder, LIMIT, run, run_in, start};
 
 /// `count` calls of this backend in this run, so many seconds ago; each fifth failed.
 fn calls(run: &str, backend: &str, seconds_ago: f64, count: usize) -> String {
@@ -23,6 +24,50 @@ fn calls(run: &str, backend: &str, seconds_ago: f64, count: usize) -> String {
         format!("{line}\n")
     };
     (0..count).map(line).collect()
+}
+
+#[test]
+fn the_demo_and_its_debrief() {
+    let folder = Folder::new("demo-debrief");
+    let demo = run_in(&folder, "demo", &["--debrief"]).ends_well();
+    let demo = demo
+        .says("== 1. Three backends")
+        .says("== 2. One backend, several models")
+        .says("== 3. Set up for this device")
+        .says("Echo of 'Chore 5'")
+        .says("Overall Health: 🟢 OK")
+        .says("Total Runs: 1")
+        .says("Errors: 0")
+        .says("Failure Rate: 0.00%")
+        .says("Per-Backend Stats:")
+        .says("Local (local-mock)");
+    if cfg!(feature = "http") {
+        demo.says("[canned] gpt-4o would now answer").says("ChatGPT (gpt-4o-mini)");
+    } else {
+        demo.says("left out").says("feature \"http\"");
+    }
+    let (audit, report) = ("src/memory/audit.jsonl", "docs/debrief/latest.md");
+    assert_eq!(folder.files(), BTreeSet::from([audit.to_owned(), report.to_owned()]));
+    let markdown = fs::read_to_string(folder.0.join(report)).unwrap();
+    assert!(markdown.starts_with("# Automation Assistant Telemetry Debrief"));
+    assert!(markdown.contains("**Total Runs:** 1"));
+
+    // A second run is added to the first; the reader sees both.
+    run_in(&folder, "demo", &[]).ends_well().never_says("Overall Health");
+    run_in(&folder, "debrief", &[]).ends_well().says("Overall Health: 🟢 OK").says("Total Runs: 2");
+    let json = run_in(&folder, "debrief", &["--json", "--out", "here.md"]).ends_well();
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["total_runs"], 2);
+    assert_eq!(json["error_count"], 0);
+    assert!(folder.files().contains("here.md"));
+}
+
+#[test]
+fn debrief_says_how_to_get_an_audit_file() {
+    let run = run("debrief", &[]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.err.contains("there is no audit file"), "{}", run.err);
+    assert!(run.err.contains("--example demo"), "{}", run.err);
 }
 
 const HOUR: f64 = 3_600.0;

@@ -80,6 +80,16 @@ pub fn circles(arrows: &BTreeSet<Arrow>, known: &[&[&str]]) -> Vec<String> {
     new.chain(gone).collect()
 }
 
+/// The same arrows between folders at this depth, each of which counts as one file.
+pub fn folded(arrows: &BTreeSet<Arrow>, depth: usize) -> BTreeSet<Arrow> {
+    let fold = |path: &str| {
+        let module = module_of(path);
+        module[..module.len().min(depth)].join("/")
+    };
+    let folded = arrows.iter().map(|Arrow { from, to }| Arrow { from: fold(from), to: fold(to) });
+    folded.filter(|arrow| arrow.from != arrow.to).collect()
+}
+
 fn reached_from<'a>(start: &str, imports: &BTreeMap<&str, Vec<&'a str>>) -> BTreeSet<&'a str> {
     let (mut reached, mut next) = (BTreeSet::new(), vec![start]);
     while let Some(file) = next.pop() {
@@ -246,6 +256,17 @@ mod tests {
         ] {
             assert_eq!(circles(&arrows(&tree(&[(file, text)])), &[]), complaints, "{file}: {text}");
         }
+    }
+
+    #[test]
+    fn a_circle_of_folders_is_found_though_no_files_are_in_one() {
+        let tree = tree(&[
+            ("b/f/mod.rs", "use crate::b::g::Z;"),
+            ("b/g/mod.rs", ""),
+            ("b/g/h.rs", "use crate::b::f::Y;"),
+        ]);
+        assert_eq!(circles(&arrows(&tree), &[]), [""; 0]);
+        assert_eq!(circles(&folded(&arrows(&tree), 2), &[]), ["circle: b/f, b/g"]);
     }
 
     #[test]

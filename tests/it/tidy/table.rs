@@ -92,8 +92,7 @@ pub const NAMED_BY: [(&str, &[&str]); 10] = [
 pub const SHARED_NAMES: [&str; 4] = ["Inner", "OpikSink", "Shared", "Tickets"];
 
 /// Files longer than the bound, and why they are.
-pub const LONG_FILES: [(&str, &str); 3] = [
-    ("tests/it/examples.rs", "to be split"),
+pub const LONG_FILES: [(&str, &str); 2] = [
     ("tests/it/soak/rogue.rs", "the hostile parts of the soak"),
     ("tests/it/support/server.rs", "the scripted server"),
 ];

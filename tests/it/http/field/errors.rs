@@ -34,6 +34,16 @@ const SHAPES: &[Rejection] = &[
         "x",
     ),
     (
+        "python-genai#2044",
+        429,
+        r#"[{"error":{"code":429,"message":"x","status":"RESOURCE_EXHAUSTED","details":[
+            {"violations":[{"quotaId":"GenerateContentInputTokensPerModelPerMinute-FreeTier"},
+                {"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},
+            {"retryDelay":"47s"}]}}]"#,
+        K::QuotaExceeded,
+        "x",
+    ),
+    (
         "hass-agent-llm#17",
         422,
         r#"{"detail":[{"type":"extra_forbidden","loc":["body","top_k"],"msg":"x"}]}"#,
