@@ -32,7 +32,9 @@ fn enums_that_programs_print_have_words() {
     use automation_assistant::{EventKind, Fact, FinishReason, Fsync, Role, TaskLookup};
     use std::fmt::Display;
     let lines = Fsync::EachLines(std::num::NonZeroU32::new(7).unwrap());
-    let rows: [(&dyn Display, &str); 17] = [
+    let rows: [(&dyn Display, &str); 19] = [
+        (&BackendType::Local, "local"),
+        (&HelperStatus::Idle, "idle"),
         (&TaskState::Running, "running"),
         (&TaskLookup::Dropped, "dropped"),
         (&Priority::High, "high"),
@@ -53,6 +55,10 @@ fn enums_that_programs_print_have_words() {
     ];
     for (printed, word) in rows {
         assert_eq!(printed.to_string(), word);
+        // For a table's columns.
+        if !word.contains(' ') {
+            assert_eq!(format!("{printed:>20}"), format!("{word:>20}"));
+        }
     }
 }
 

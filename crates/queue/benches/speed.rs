@@ -6,8 +6,9 @@
 //! cargo bench --features redis --bench speed -- floor URL [JOBS]
 //! ```
 //!
-//! `floor` compares one push, and one job finished, with the least that a server can do durably: a
-//! bare XADD of a record of the same size, by the same client on the same connection settings.
+//! `floor` compares one push, and one job finished, with the same by hand, through the same client: a
+//! bare XADD; an XREADGROUP, and a transaction of the outcome, XACK and XDEL. Without leases, fence,
+//! bounds, idempotency, or a task.
 //!
 //! `benches/peers/run` measures RQ, Celery and BullMQ on the same server, and this.
 
@@ -141,98 +142,115 @@ fn redis(url: &str, jobs: usize) -> Result<()> {
     Ok(())
 }
 
-/// One at a time: a push and a finished job beside a bare XADD.
+/// A push and a finished job beside the least that can be done by hand.
 #[cfg(feature = "redis")]
 mod floor {
     use std::io::Write;
-    use std::sync::mpsc::channel;
-    use std::sync::{Arc, Mutex, PoisonError};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
-    use automation_assistant::backend::{CallContext, Reply};
-    use automation_assistant::{
-        AiBackend, AutomationAssistantManager, ErrorKind, HelperConfig, TaskError,
-    };
-    use automation_assistant_queue::{Job, RedisConfig, Stop, Worker};
+    use automation_assistant_queue::{Job, JobQueue, RedisConfig};
+    use redis::Connection;
+    use redis::streams::StreamReadReply;
 
-    use super::{Result, median, timed};
+    use super::{BATCH, Result, median, timed, work};
 
-    /// Bytes of the record of a job that does nothing.
+    /// Bytes of the record of a job that does nothing, and of its outcome's.
     const RECORD_BYTES: usize = 330;
+    const OUTCOME_BYTES: usize = 400;
+    /// How often a measure of finished jobs is taken, in turns with the others.
+    const ROUNDS: usize = 5;
 
-    type Floor = Box<dyn FnMut() -> Result<()> + Send>;
-
-    /// A job that does nothing but take the floor's time, in turns with the queue's.
-    struct Times(Arc<Mutex<Taken>>);
-
-    struct Taken {
-        floor: Floor,
-        floors: Vec<Duration>,
-        /// From one job's end to the next one's begin.
-        between: Vec<Duration>,
-        ended: Option<Instant>,
+    /// A stream of bare records, and commands of one's own.
+    struct ByHand {
+        connection: Connection,
+        stream: String,
     }
 
-    impl AiBackend for Times {
-        fn name(&self) -> &str {
-            "Times"
+    impl ByHand {
+        fn outcomes(&self) -> String {
+            format!("{}:outcomes", self.stream)
         }
 
-        fn process(&self, _call: &CallContext<'_>) -> std::result::Result<Reply, TaskError> {
-            let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(ended) = taken.ended {
-                taken.between.push(ended.elapsed());
-            }
-            let ((), took) = timed(&mut taken.floor)
-                .map_err(|error| TaskError::new(ErrorKind::InvalidRequest, error.to_string()))?;
-            taken.floors.push(took);
-            taken.ended = Some(Instant::now());
-            Ok(Reply::new("done"))
+        fn drop_all(&mut self) -> Result<()> {
+            let mut del = redis::cmd("DEL");
+            Ok(del.arg(&self.stream).arg(self.outcomes()).exec(&mut self.connection)?)
         }
+
+        fn push(&mut self) -> Result<()> {
+            let mut add = redis::cmd("XADD");
+            add.arg(&self.stream).arg("*").arg("record").arg("x".repeat(RECORD_BYTES));
+            Ok(add.exec(&mut self.connection)?)
+        }
+
+        /// Takes so many records at a time, and writes their outcomes and acknowledgements in one
+        /// transaction. Gives the time of one.
+        fn finish(&mut self, jobs: usize, at_a_time: usize) -> Result<Duration> {
+            for _ in 0..jobs {
+                self.push()?;
+            }
+            let mut group = redis::cmd("XGROUP");
+            group.arg("CREATE").arg(&self.stream).arg("workers").arg("0");
+            group.exec(&mut self.connection)?;
+            let ((), took) = timed(|| {
+                while self.finish_some(at_a_time)? {}
+                Ok(())
+            })?;
+            self.drop_all()?;
+            Ok(took / u32::try_from(jobs)?)
+        }
+
+        fn finish_some(&mut self, at_a_time: usize) -> Result<bool> {
+            let mut read = redis::cmd("XREADGROUP");
+            read.arg("GROUP").arg("workers").arg("w").arg("COUNT").arg(at_a_time);
+            read.arg("STREAMS").arg(&self.stream).arg(">");
+            let read: Option<StreamReadReply> = read.query(&mut self.connection)?;
+            let Some(entries) = read.and_then(|mut read| read.keys.pop()) else { return Ok(false) };
+            let mut write = redis::pipe();
+            write.atomic();
+            for entry in &entries.ids {
+                write.hset(self.outcomes(), &entry.id, "y".repeat(OUTCOME_BYTES));
+            }
+            let ids: Vec<&str> = entries.ids.iter().map(|entry| entry.id.as_str()).collect();
+            write.xack(&self.stream, "workers", &ids).xdel(&self.stream, &ids);
+            write.exec(&mut self.connection)?;
+            Ok(true)
+        }
+    }
+
+    fn finish(queue: &JobQueue, jobs: usize, threads: usize) -> Result<Duration> {
+        queue.push_all((0..jobs).map(|_| Job::new("do nothing")))?;
+        let ((), took) = timed(|| work(queue, threads))?;
+        Ok(took / u32::try_from(jobs)?)
     }
 
     /// Takes all in turns, so that each sees the same machine; prints medians.
     pub(super) fn measure(url: &str, jobs: usize) -> Result<()> {
         let name = format!("floor-{}", std::process::id());
         let queue = RedisConfig::new(url, name.as_str()).connect()?;
-        let mut bare = redis::Client::open(url)?.get_connection()?;
-        let stream = format!("{name}:bare");
-        let key = stream.clone();
-        let record = "x".repeat(RECORD_BYTES);
-        let mut xadd = move || -> Result<()> {
-            let mut add = redis::cmd("XADD");
-            Ok(add.arg(&key).arg("*").arg("record").arg(&record).exec(&mut bare)?)
-        };
+        let connection = redis::Client::open(url)?.get_connection()?;
+        let mut by_hand = ByHand { connection, stream: format!("{name}:bare") };
         let (mut adds, mut pushes) = (Vec::new(), Vec::new());
         for _ in 0..jobs {
-            adds.push(timed(&mut xadd)?.1);
+            adds.push(timed(|| by_hand.push())?.1);
             pushes.push(timed(|| Ok(queue.push(Job::new("do nothing"))?))?.1);
         }
-        // The least of a job: its task on a thread of its own, and the server once.
-        let (there, inbox) = channel::<()>();
-        let (back, outbox) = channel();
-        std::thread::spawn(move || inbox.iter().try_for_each(|()| back.send(())));
-        let floor: Floor = Box::new(move || {
-            there.send(())?;
-            outbox.recv()?;
-            xadd()
-        });
-        let taken = Taken { floor, floors: Vec::new(), between: Vec::new(), ended: None };
-        let taken = Arc::new(Mutex::new(taken));
-        let manager = AutomationAssistantManager::new(1);
-        let helper = manager.spawn_helper_with(HelperConfig::local(), Times(taken.clone()))?;
-        Worker::new(&queue, &manager).helper(helper).until_empty().run(&Stop::new())?;
-        redis::cmd("DEL").arg(&stream).exec(&mut redis::Client::open(url)?.get_connection()?)?;
-        let mut taken = taken.lock().map_err(|_| "a task panicked")?;
-        let Taken { floors, between, .. } = &mut *taken;
+        work(&queue, BATCH)?;
+        by_hand.drop_all()?;
+        let mut lines =
+            vec![("push, 1 at a time".to_owned(), median(&mut adds), median(&mut pushes))];
+        for batch in [1, BATCH] {
+            let (mut bare, mut ours) = (Vec::new(), Vec::new());
+            for _ in 0..ROUNDS {
+                bare.push(by_hand.finish(jobs, batch)?);
+                ours.push(finish(&queue, jobs, batch)?);
+            }
+            let what = format!("finished job, {batch} at a time");
+            lines.push((what, median(&mut bare), median(&mut ours)));
+        }
         let mut out = std::io::stdout().lock();
-        for (what, ours, least, floor) in [
-            ("one push", &mut pushes, "one bare XADD", &mut adds),
-            ("one job finished", between, "a bare XADD and two hand-overs", floors),
-        ] {
-            let (ours, floor) = (median(ours), median(floor));
-            let times = ours.as_secs_f64() / floor.as_secs_f64();
-            writeln!(out, "{least} {floor:?}, {what} {ours:?}: {times:.2} times")?;
+        for (what, by_hand, ours) in lines {
+            let times = ours.as_secs_f64() / by_hand.as_secs_f64();
+            writeln!(out, "a {what}: by hand {by_hand:?}, ours {ours:?}: {times:.2} times")?;
         }
         Ok(())
     }

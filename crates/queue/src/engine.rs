@@ -124,6 +124,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) reported: &'a [JobId],
     /// How many jobs it can take.
     pub(crate) want: usize,
+    /// How many of these may have been delivered before: each may be what ended its worker.
+    pub(crate) again: usize,
     /// Tools it offers.
     pub(crate) tools: &'a [String],
     /// How to treat jobs that are the worker's by name and not in `held`.

@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::time::SystemTime;
 
 use automation_assistant::debrief::{LineFilter, LiveDebrief};
+
 use serde_json::{Value, json};
 
 use super::{Folder, LIMIT, run, run_in, start};

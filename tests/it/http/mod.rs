@@ -7,6 +7,7 @@ mod environment;
 mod faults;
 mod field;
 mod images;
+mod messages;
 mod plain;
 mod rate;
 mod responses;

@@ -228,6 +228,9 @@ fn what_is_no_spool_is_refused_and_left_as_it_is() {
     std::os::unix::fs::symlink(&target, folder.join("link")).unwrap();
     pipe(&folder.join("pipe"));
     fs::create_dir(folder.join("dir")).unwrap();
+    // An audit file, say, and what ends as a spool may: torn.
+    fs::write(folder.join("audit"), "{\"timestamp\":1}\n").unwrap();
+    fs::write(folder.join("notes"), "precious").unwrap();
     // As long as no line of ours is.
     fs::write(folder.join("photo"), vec![7; 5 << 20]).unwrap();
     for (name, why) in [
@@ -235,6 +238,8 @@ fn what_is_no_spool_is_refused_and_left_as_it_is() {
         ("pipe", "no plain file"),
         ("dir", "no plain file"),
         ("photo", "no trace spool"),
+        ("audit", "no trace spool"),
+        ("notes", "no trace spool"),
         (&"x".repeat(255), "File name too long"),
     ] {
         let path = folder.join(name);
@@ -246,6 +251,8 @@ fn what_is_no_spool_is_refused_and_left_as_it_is() {
     assert!(refused(&linked).unwrap().contains("hard links"));
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious, without a newline");
     assert_eq!(fs::metadata(folder.join("photo")).unwrap().len(), 5 << 20);
+    assert_eq!(fs::read_to_string(folder.join("audit")).unwrap(), "{\"timestamp\":1}\n");
+    assert_eq!(fs::read_to_string(folder.join("notes")).unwrap(), "precious");
     // A pipe in the place of the lock file that was, long ago, is none of our business.
     pipe(&folder.join("s.lock"));
     assert_eq!(

@@ -1,4 +1,4 @@
-"""Lines of the measures to a table: the median of each, and ours against the best peer."""
+"""Lines of the measures to a table: the median of each (lowest, highest), and ours against the best peer."""
 
 import re
 import sys
@@ -11,10 +11,10 @@ for line in sys.stdin:
     if found:
         who, what, rate = found.group(1), found.group(2), int(found.group(3))
         taken.setdefault(what, {}).setdefault(who, []).append(rate)
-print("| jobs a second | " + " | ".join(WHO) + " | ours / best peer |")
+print("| jobs a second (lowest, highest) | " + " | ".join(WHO) + " | ours / best peer |")
 print("|---" * (len(WHO) + 2) + "|")
 for what, rates in taken.items():
-    rates = {who: median(of) for who, of in rates.items()}
-    peers = max(rate for who, rate in rates.items() if who != "ours")
-    cells = " | ".join(f"{rates.get(who, 0):,.0f}" for who in WHO)
-    print(f"| {what} | {cells} | {rates['ours'] / peers:.1f} |")
+    middle = {who: median(of) for who, of in rates.items()}
+    peers = max(rate for who, rate in middle.items() if who != "ours")
+    cells = " | ".join(f"{middle[who]:,.0f} ({min(rates[who]):,}, {max(rates[who]):,})" for who in WHO)
+    print(f"| {what} | {cells} | {middle['ours'] / peers:.1f} |")

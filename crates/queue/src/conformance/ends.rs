@@ -28,6 +28,28 @@ pub(crate) fn deliveries_are_counted_and_a_poison_job_is_buried(make: Make<'_>) 
     assert!(queue.dead(10).unwrap().is_empty());
 }
 
+/// Of jobs that one worker's end has put back, one may be to blame: it must not take the others
+/// along to the dead list.
+pub(crate) fn jobs_delivered_before_come_no_more_than_are_asked_for(make: Make<'_>) {
+    let queue = make(Limits::new());
+    queue.push_all((0..5).map(|n| Job::new(format!("{n}")))).unwrap();
+    exchange(&queue, &Exchange { want: 3, lease: SHORT, ..ask("dies") });
+    let (mut fresh, mut again) = (0, 0);
+    let until = Instant::now() + LONG;
+    for allowed in [1, 0].into_iter().cycle() {
+        let jobs = exchange(&queue, &Exchange { want: 9, again: allowed, ..ask("heir") }).jobs;
+        let before = jobs.iter().filter(|job| job.deliveries > 1).count();
+        assert!(before <= allowed, "{before} of {allowed}");
+        again += before;
+        fresh += jobs.len() - before;
+        if (fresh, again) == (2, 3) {
+            return;
+        }
+        assert!(Instant::now() < until, "{fresh} and {again} came");
+        queue.engine.wait_for_work("heir", Duration::from_millis(5)).unwrap();
+    }
+}
+
 pub(crate) fn uncounted_ends_do_not_bury(make: Make<'_>) {
     let queue = make(Limits::new());
     let id = queue.push(Job::new("x").max_deliveries(1)).unwrap();

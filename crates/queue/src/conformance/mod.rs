@@ -44,6 +44,7 @@ macro_rules! conformance {
             renewed_leases_do_not_lapse_celery_5935_bullmq_439
             a_dead_worker_shows_within_one_lease_docling_jobkit_102
             deliveries_are_counted_and_a_poison_job_is_buried
+            jobs_delivered_before_come_no_more_than_are_asked_for
             uncounted_ends_do_not_bury
             a_job_waits_out_its_pause
             a_waiting_job_is_cancelled_at_once_and_a_leased_one_is_marked
@@ -74,6 +75,7 @@ fn ask(worker: &str) -> Exchange<'_> {
         held: &[],
         reported: &[],
         want: 0,
+        again: usize::MAX,
         tools: &[],
         recover: Recover::No,
         report: false,

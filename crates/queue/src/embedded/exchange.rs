@@ -30,16 +30,17 @@ impl Embedded {
             }
             out.lapsed = tables.sweep(inner, ask, now, &self.limits)?;
             let parked = tables.unpark(now_ms())?;
-            let mut bytes = 0;
+            let (mut bytes, mut again) = (0, ask.again);
             for _ in 0..ask.want {
                 out.more = bytes >= ANSWER_BYTES_MAX;
                 if out.more {
                     break;
                 }
-                let next = tables.next_job(&mut inner.choice, ask.tools)?;
+                let next = tables.next_job(&mut inner.choice, ask.tools, again > 0)?;
                 let Some((lane, id)) = next else { break };
                 let Some(job) = tables.deliver(lane, id, ask.worker)? else { continue };
                 bytes += job.record.len();
+                again -= usize::from(job.deliveries > 1);
                 out.jobs.push(job);
             }
             out.open = tables.open_jobs()?;
@@ -117,14 +118,19 @@ impl Tables<'_> {
         Ok(lapsed)
     }
 
-    /// The lane and the job to go next.
-    fn next_job(&self, choice: &mut LaneChoice, tools: &[String]) -> Tx<Option<(u8, JobId)>> {
+    /// The lane and the job to go next; `again` admits jobs that were delivered before.
+    fn next_job(
+        &self,
+        choice: &mut LaneChoice,
+        tools: &[String],
+        again: bool,
+    ) -> Tx<Option<(u8, JobId)>> {
         let mut first = [None; LANES];
         for (lane, first) in (0..).zip(&mut first) {
             for entry in self.ready.range((lane, 0)..=(lane, u128::MAX))? {
                 let (key, row) = entry?;
                 let id = JobId::from_bits(key.value().1);
-                if self.is_offered(id, row.value(), tools)? {
+                if self.is_offered(id, row.value(), tools, again)? {
                     *first = Some((lane, id));
                     break;
                 }
@@ -134,13 +140,13 @@ impl Tables<'_> {
         Ok(lane.and_then(|lane| first[lane]))
     }
 
-    fn is_offered(&self, id: JobId, row: &[u8], tools: &[String]) -> Tx<bool> {
+    fn is_offered(&self, id: JobId, row: &[u8], tools: &[String], again: bool) -> Tx<bool> {
         if let Some(fresh) = Fresh::read(row) {
             return Ok(offers(tools, fresh.tools));
         }
         let state = self.states.get(id.bits())?;
         match state.map(|state| State::read(state.value())).transpose()? {
-            Some(state) => Ok(offers(tools, &state.tools)),
+            Some(state) => Ok((again || state.deliveries == 0) && offers(tools, &state.tools)),
             // Nothing is known of it; taking it clears it away.
             None => Ok(true),
         }

@@ -67,8 +67,11 @@ impl RedisConfig {
         self
     }
 
-    /// For how long a call is tried again while the server is away; repeating is safe. (A
-    /// worker tries for ever.) Defaults to 5 s.
+    /// For how long a call is tried again while the server is away; repeating is safe. Between
+    /// two tries the caller's thread sleeps, 20 ms at first and 500 ms at last; nothing but the end
+    /// of this time cuts that short, so a call to a server that is away ends after this and one
+    /// [`timeout`](Self::timeout). (A worker tries until it is stopped, which ends its pauses.)
+    /// Defaults to 5 s; zero tries once.
     pub fn retry_for(mut self, time: Duration) -> Self {
         self.retry_for = time;
         self

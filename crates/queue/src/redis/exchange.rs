@@ -25,6 +25,7 @@ impl Redis {
         args.push(text(self.limits.max_job_bytes));
         args.push(text(ANSWER_BYTES_MAX));
         args.extend(self.keep_args());
+        args.push(text(ask.again.min(ask.want)));
         let lanes = self.lanes(ask)?;
         args.push(text(lanes.len()));
         args.extend(lanes.into_iter().map(String::into_bytes));

@@ -61,6 +61,7 @@ fn ask<'a>(worker: &'a str, want: usize, lease: Duration) -> Exchange<'a> {
         held: &[],
         reported: &[],
         want,
+        again: usize::MAX,
         tools: &[],
         recover: Recover::No,
         report: false,

@@ -29,10 +29,13 @@ impl Run<'_> {
             return;
         }
         let Some(held) = self.held.remove(&done.hold.id) else { return };
-        self.maybe_work |= !self.woken;
+        // Not only where the engine notifies of nothing: jobs may wait that were held back.
+        self.maybe_work = true;
         let kind = done.error.as_ref().map(TaskError::kind);
         let judged = kind.map(verdict);
-        self.slots.settle(&held, judged == Some(Verdict::NotHere), Instant::now());
+        let ran = Duration::try_from_secs_f64(done.outcome.latency_ms / 1e3).unwrap_or_default();
+        let ran = (done.outcome.calls > 0).then_some(ran);
+        self.slots.settle(&held, ran, judged == Some(Verdict::NotHere), Instant::now());
         if held.lost {
             // By the answer to its renewal: the worker that has the job now records it.
             self.report.fenced += 1;
@@ -44,6 +47,10 @@ impl Run<'_> {
                 let bare = JobOutcome::without_result(held.hold.id, JobState::Canceled, None);
                 let outcome = self.sign(bare, held.hold, outcome.key);
                 (How::Outcome { state: outcome.state, record: outcome.write() }, Some(outcome))
+            }
+            // No thread took it: not while it waited, or not before its helper was stopped.
+            (_, Some(error)) if (held.handed_on || outcome.calls == 0) && was_ended(error) => {
+                (How::HandBack, None)
             }
             (Some(Verdict::Again), Some(error)) => {
                 let delay = pause(self.worker.retry_pause, held.deliveries, error);
@@ -145,6 +152,11 @@ impl Run<'_> {
         outcome.worker.clone_from(&self.worker.name);
         outcome
     }
+}
+
+/// Whether the task was ended by its helper's owner, not by itself.
+fn was_ended(error: &TaskError) -> bool {
+    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Terminated)
 }
 
 fn retry(error: &TaskError, delay: Duration, counts: bool) -> How {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AutomationAssistantManager, AutomationHelper, Error as CoreError, HelperId, TaskError, TaskId,
-    TaskRequest,
+    TaskRequest, TaskState,
 };
 
+use super::pace::Pace;
 use super::verdict::PAUSE_MAX;
 use crate::engine::Hold;
 use crate::outcome::JobOutcome;
@@ -41,15 +42,27 @@ pub(super) struct Held {
     /// Its helper's place in the list.
     pub(super) slot: usize,
     pub(super) task: TaskId,
+    /// Since when it waits for a thread, if it was given ahead.
+    pub(super) ahead_since: Option<Instant>,
+    /// It waited for too long, and goes to others.
+    pub(super) handed_on: bool,
     /// The queue asked to cancel it.
     pub(super) cancelled: bool,
     /// Another has it by now: whatever comes of the task is of no use.
     pub(super) lost: bool,
 }
 
+/// How many jobs a helper can take: for idle threads, and ahead.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    pub(super) idle: usize,
+    pub(super) ahead: usize,
+}
+
 /// A helper as its worker sees it.
 pub(super) struct Slot {
     handle: AutomationHelper,
+    pace: Pace,
     /// Takes no jobs before then.
     rests_until: Option<Instant>,
     pause: Duration,
@@ -64,21 +77,34 @@ impl Slots {
         let handles = helpers.iter().filter_map(|id| manager.get_helper(*id));
         Self(
             handles
-                .map(|handle| Slot { handle, rests_until: None, pause: HELPER_PAUSE, gone: false })
+                .map(|handle| Slot {
+                    handle,
+                    pace: Pace::new(),
+                    rests_until: None,
+                    pause: HELPER_PAUSE,
+                    gone: false,
+                })
                 .collect(),
         )
     }
 
-    /// Idle threads of each helper.
-    pub(super) fn idle(&self, now: Instant) -> Vec<usize> {
-        let idle = |slot: &Slot| {
+    /// The room of each helper, where a call to the queue takes so long; and all threads.
+    pub(super) fn rooms(&mut self, now: Instant, call: Duration) -> (Vec<Room>, usize) {
+        let mut all_threads = 0;
+        let mut room = |slot: &mut Slot| {
             if slot.gone || slot.rests_until.is_some_and(|until| until > now) {
-                return 0;
+                return Room { idle: 0, ahead: 0 };
             }
             let status = slot.handle.get_status();
-            status.threads.saturating_sub(status.active_tasks + status.queued_tasks)
+            let (threads, tasks) = (status.threads, status.active_tasks + status.queued_tasks);
+            all_threads += threads;
+            Room {
+                idle: threads.saturating_sub(tasks),
+                ahead: slot.pace.ahead(threads, call).saturating_sub(tasks.saturating_sub(threads)),
+            }
         };
-        self.0.iter().map(idle).collect()
+        let rooms = self.0.iter_mut().map(&mut room).collect();
+        (rooms, all_threads)
     }
 
     /// When the first resting helper takes jobs again.
@@ -106,8 +132,10 @@ impl Slots {
             let _ = sender.send(Message::Done(Box::new(done)));
         });
         let submitted = slot.handle.submit_task(request);
-        if let Err(CoreError::Stopped(_)) = submitted {
-            slot.gone = true;
+        match submitted {
+            Err(CoreError::Stopped(_)) => slot.gone = true,
+            Err(CoreError::QueueFull(_)) => slot.pace.refused(),
+            _ => {}
         }
         submitted
     }
@@ -116,10 +144,23 @@ impl Slots {
         self.0[held.slot].handle.cancel_task(held.task);
     }
 
+    /// Ends a task for which no thread came free, if it waits still: its job goes to others.
+    pub(super) fn hand_on(&mut self, held: &mut Held) {
+        let slot = &mut self.0[held.slot];
+        if slot.handle.task_state(held.task) == Some(TaskState::Queued) {
+            held.handed_on = true;
+            slot.pace.waited();
+            slot.handle.cancel_task(held.task);
+        }
+    }
+
     /// Frees the result that the helper keeps, and notes how the helper fares.
-    pub(super) fn settle(&mut self, held: &Held, rests: bool, now: Instant) {
+    pub(super) fn settle(&mut self, held: &Held, ran: Option<Duration>, rests: bool, now: Instant) {
         let slot = &mut self.0[held.slot];
         slot.handle.take_task_result(held.task);
+        if let Some(ran) = ran {
+            slot.pace.ended(ran);
+        }
         if rests {
             slot.rests_until = Some(now + slot.pause);
             slot.pause = (slot.pause * 2).min(PAUSE_MAX);

@@ -2,8 +2,11 @@
 
 mod ends;
 mod held;
+mod pace;
 mod run;
+mod starts;
 mod verdict;
+mod waking;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +40,12 @@ type OnPhase = Arc<dyn Fn(Phase) + Send + Sync>;
 
 /// Takes jobs from a queue, as many as its helpers have idle threads, and records what came of
 /// them.
+///
+/// Where tasks are shorter than a call to the queue, a thread would idle between two of them. So a
+/// helper is then given as many jobs ahead as its threads do in the time of one call, at most 64;
+/// one that waits for a thread for 100 ms goes back to the queue, uncounted. Of jobs that were
+/// delivered before, a worker has no more at a time than its helpers have threads: a job that kills
+/// its worker must not bury those that waited behind it.
 ///
 /// A job is *leased*: while its task runs, the worker renews the lease each third of its
 /// length. A worker that is silent for longer (killed, stopped, cut off) loses its jobs to

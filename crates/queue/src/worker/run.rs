@@ -3,18 +3,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant, SystemTime};
-
-use automation_assistant::{Error as CoreError, ErrorKind, TaskError};
+use std::time::{Duration, Instant};
 
 use super::ends::Ending;
-use super::held::{Held, Message, Slots, waker};
+use super::held::{Held, Message, Room, Slots, waker};
+use super::waking::Waking;
 use super::{Phase, Worker, WorkerReport};
-use crate::clock::now_ms;
-use crate::engine::{Delivery, End, Exchange, Exchanged, Hold, How, Notify, Recover, Renewed};
+use crate::engine::{End, Exchange, Exchanged, Hold, How, Notify, Recover, Renewed};
 use crate::error::Error;
 use crate::id::JobId;
-use crate::record;
 use crate::stop::Stop;
 
 /// Parts of a lease: it is renewed each third.
@@ -34,7 +31,7 @@ pub(super) struct Run<'m> {
     pub(super) worker: Worker<'m>,
     tools: Vec<String>,
     pub(super) slots: Slots,
-    sender: Sender<Message>,
+    pub(super) sender: Sender<Message>,
     inbox: Receiver<Message>,
     pub(super) held: HashMap<JobId, Held>,
     pub(super) endings: Vec<Ending>,
@@ -52,6 +49,10 @@ pub(super) struct Run<'m> {
     retry: Duration,
     adopt_at: Instant,
     reached: bool,
+    /// How long the last call to the queue took.
+    call: Duration,
+    /// When to look whether jobs given ahead still wait.
+    pub(super) hand_on_at: Option<Instant>,
     open: Option<u64>,
     unreported: u64,
     pub(super) report: WorkerReport,
@@ -80,6 +81,8 @@ impl<'m> Run<'m> {
             retry: RETRY_FIRST,
             adopt_at: now,
             reached: false,
+            call: Duration::ZERO,
+            hand_on_at: None,
             open: None,
             unreported: 0,
             report: WorkerReport::default(),
@@ -87,7 +90,8 @@ impl<'m> Run<'m> {
     }
 
     pub(super) fn run(mut self, stop: &Stop) -> Result<WorkerReport, Error> {
-        let notify = self.on_stop();
+        let waking = Arc::new(Waking::default());
+        let notify = self.on_stop(&waking);
         stop.subscribe(notify.clone());
         let ended = self.work(stop);
         stop.unsubscribe(&notify);
@@ -95,21 +99,23 @@ impl<'m> Run<'m> {
         if handed_back.is_ok() {
             let _ = self.worker.queue.engine.leave(&self.worker.name);
         }
+        waking.end();
         ended.and(handed_back).map(|()| self.report)
     }
 
     /// Wakes this worker from wherever it sleeps.
-    fn on_stop(&self) -> Notify {
+    fn on_stop(&self, waking: &Arc<Waking>) -> Notify {
         let wake = waker(self.sender.clone());
         if self.woken {
             return wake;
         }
         let (engine, name) = (self.worker.queue.engine.clone(), self.worker.name.clone());
+        let waking = Arc::clone(waking);
         Arc::new(move || {
             let (engine, name) = (engine.clone(), name.clone());
             // The worker may be waiting for the server. The caller of `stop` does not wait for it:
             // a thread of two short commands does. Without one the worker wakes by its poll.
-            let _ = std::thread::Builder::new().spawn(move || engine.wake(&name));
+            waking.begin(move || drop(engine.wake(&name)));
             wake()
         })
     }
@@ -159,20 +165,32 @@ impl<'m> Run<'m> {
             self.adopt()?;
             self.adopt_at = now + self.worker.lease;
         }
-        let idle: Vec<usize> = self.slots.idle(now);
-        let want = idle.iter().sum();
+        if self.hand_on_at.is_some_and(|at| at <= now) {
+            self.hand_on(now);
+        }
+        let (rooms, threads) = self.slots.rooms(now, self.call);
+        let want = rooms.iter().map(|room| room.idle + room.ahead).sum();
         let looks = want > 0 && (self.maybe_work || self.look_at.is_some_and(|at| at <= now));
         let renews = !self.held.is_empty() && self.renew_at <= now;
         let reports = !self.endings.is_empty() || !self.reported.is_empty();
         if !(looks || renews || reports || self.recover != Recover::No) {
             return Ok(false);
         }
-        self.exchange(if looks { want } else { 0 }, idle, now)?;
+        // One that ended its worker before takes no more others with it than there are threads.
+        let again = self.held.values().filter(|held| held.deliveries > 1).count();
+        let again = threads.saturating_sub(again);
+        self.exchange(if looks { want } else { 0 }, again, rooms, now)?;
         Ok(true)
     }
 
     /// One call to the queue, and all that follows from its answer.
-    fn exchange(&mut self, want: usize, idle: Vec<usize>, now: Instant) -> Result<(), Error> {
+    fn exchange(
+        &mut self,
+        want: usize,
+        again: usize,
+        rooms: Vec<Room>,
+        now: Instant,
+    ) -> Result<(), Error> {
         if !self.endings.is_empty() {
             self.phase(Phase::Recording);
         } else if want > 0 {
@@ -191,12 +209,14 @@ impl<'m> Run<'m> {
             held: &held,
             reported: &self.reported,
             want,
+            again,
             tools: &self.tools,
             recover: self.recover,
             report: self.worker.on_outcome.is_some(),
         };
         let mut out = self.worker.queue.engine.exchange(&ask)?;
         self.reached = true;
+        self.call = called.elapsed();
         if ask.report && called.elapsed() > self.worker.lease / 2 {
             // The answer was long under way, or this process was stopped: another worker may
             // have reported in this one's place by now. Repeating an end answers that.
@@ -225,7 +245,7 @@ impl<'m> Run<'m> {
         }
         // Before new ones come: jobs that end before they run.
         let endings = std::mem::take(&mut self.endings);
-        self.start(out.jobs, idle);
+        self.start(out.jobs, rooms, now);
         for (ending, ended) in endings.into_iter().zip(out.ends) {
             self.ended(ending, ended);
         }
@@ -253,56 +273,8 @@ impl<'m> Run<'m> {
         self.slots.cancel(held);
     }
 
-    /// Hands new jobs to the helpers.
-    fn start(&mut self, jobs: Vec<Delivery>, mut idle: Vec<usize>) {
-        for job in jobs {
-            // The engine gives no more than was asked for; recovered ones may come on top.
-            let slot = idle.iter().position(|threads| *threads > 0);
-            let Some(slot) = slot else {
-                self.end_early(job, How::HandBack, None);
-                continue;
-            };
-            idle[slot] -= 1;
-            self.begin(job, slot);
-        }
-    }
-
-    fn begin(&mut self, job: Delivery, slot: usize) {
-        let request = match record::read_job(&job.record) {
-            Ok(read) => read.into_request(&self.worker.tools, SystemTime::now()),
-            Err(why) => {
-                let error = TaskError::new(ErrorKind::InvalidRequest, why);
-                return self.fail_early(job, &error);
-            }
-        };
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => return self.fail_early(job, &error),
-        };
-        match self.slots.submit(slot, job.hold, request, self.sender.clone()) {
-            Ok(task) => {
-                let held = Held {
-                    hold: job.hold,
-                    key: job.key,
-                    deliveries: job.deliveries,
-                    waited_ms: now_ms().saturating_sub(job.pushed_ms),
-                    slot,
-                    task,
-                    cancelled: false,
-                    lost: false,
-                };
-                self.held.insert(job.hold.id, held);
-            }
-            Err(CoreError::InvalidRequest(why)) => {
-                self.fail_early(job, &TaskError::new(ErrorKind::InvalidRequest, why));
-            }
-            // Full because of others, or stopped.
-            Err(_) => self.end_early(job, How::HandBack, None),
-        }
-    }
-
     /// Takes in what has come, without waiting.
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         while let Ok(message) = self.inbox.try_recv() {
             self.take(message);
         }
@@ -322,7 +294,7 @@ impl<'m> Run<'m> {
     /// Sleeps until there is something to do.
     fn sleep(&mut self, now: Instant) {
         let renew = (!self.held.is_empty()).then_some(self.renew_at);
-        let moments = [renew, self.look_at, self.slots.rests_until(now)];
+        let moments = [renew, self.look_at, self.slots.rests_until(now), self.hand_on_at];
         let until = moments.into_iter().flatten().min().unwrap_or(now + SLEEP_MAX);
         let wait = until.saturating_duration_since(now).min(SLEEP_MAX);
         if !self.woken && self.held.is_empty() && self.slots.rests_until(now).is_none() {
@@ -361,7 +333,7 @@ impl<'m> Run<'m> {
         }
         let until = Instant::now() + HAND_BACK_WAIT;
         while !(self.endings.is_empty() && self.reported.is_empty()) {
-            if let Err(error) = self.exchange(0, Vec::new(), Instant::now()) {
+            if let Err(error) = self.exchange(0, 0, Vec::new(), Instant::now()) {
                 if !error.is_passing() || Instant::now() >= until {
                     return Err(error);
                 }

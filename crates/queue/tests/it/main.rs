@@ -1,6 +1,8 @@
 //! The crate through its public face, and its programs as their users run them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+#[cfg(feature = "embedded")]
+mod ahead;
 #[cfg(feature = "redis")]
 mod fleet;
 #[cfg(feature = "embedded")]

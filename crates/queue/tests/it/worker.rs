@@ -25,12 +25,16 @@ fn it_takes_as_many_jobs_as_its_helpers_have_idle_threads() {
         echo(call)
     });
     bench.queue.push_all((0..5).map(|n| Job::new(format!("{n}")))).unwrap();
+    // No short tasks, of which more would be taken.
+    let long = Duration::from_millis(250);
+    let begun = Instant::now();
     let (report, ()) = bench.beside(bench.worker(), || {
         let counts = || {
             let stats = bench.queue.stats().unwrap();
             (stats.leased, stats.waiting, stats.finished)
         };
         until("three are leased", || counts() == (3, 2, 0));
+        until("their tasks have run for long", || begun.elapsed() > long);
         send.send(()).unwrap();
         until("one more is", || counts() == (3, 1, 1));
         (0..4).for_each(|_| send.send(()).unwrap());

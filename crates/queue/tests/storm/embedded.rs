@@ -7,7 +7,7 @@
 //!
 //! `AAQ_KILLS` (1,000) and `AAQ_JOBS` (10,000) make it smaller.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,6 +21,8 @@ use crate::{Chance, size};
 
 /// Jobs between two stretches of work.
 const CHUNK: usize = 10;
+/// Most outcomes of one call: of the child's one thread, and of those that it is given ahead.
+const CALL_MAX: usize = 65;
 /// The variable with which the child gets its file.
 const FILE: &str = "AAQ_STORM_FILE";
 /// Longest random delay between the begin of a phase and the kill, in microseconds.
@@ -135,11 +137,11 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
     let file = folder.file("jobs");
     let mut chance = Chance(7);
     let mut fell: BTreeMap<String, usize> = BTreeMap::new();
-    let mut first_reported: HashMap<String, usize> = HashMap::new();
+    // What was reported, in the order of its first time.
+    let mut all: Vec<String> = Vec::new();
     let mut repeated = 0;
     let mut lives = 0;
     let begun = Instant::now();
-    let mut last_of_life: Option<String> = None;
     while lives < kills {
         // The rarest so far.
         let phase = PHASES.iter().min_by_key(|phase| fell.get(**phase).unwrap_or(&0)).unwrap();
@@ -150,16 +152,16 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
             // All was done before enough kills: more work.
             jobs += 500;
         }
-        for (place, key) in reported.iter().enumerate() {
-            if first_reported.insert(key.clone(), lives).is_some() {
-                // Only the very last of the life before may be reported again, and first thing.
-                assert_eq!((place, last_of_life.as_ref()), (0, Some(key)), "life {lives}");
-                repeated += 1;
-            }
-        }
-        if let Some(key) = reported.last() {
-            last_of_life = Some(key.clone());
-        }
+        // Only those of the last call may be reported again: first thing, and in their order.
+        let known = reported.iter().take_while(|key| all.contains(*key)).count();
+        let (again, new) = reported.split_at(known);
+        let from = again.first().and_then(|key| all.iter().position(|other| other == key));
+        let latest = from.map_or(&[][..], |from| &all[from..]);
+        let is_latest = latest.len() <= CALL_MAX && latest.starts_with(again);
+        assert!(is_latest, "life {lives}: {again:?} again, after {latest:?}");
+        assert!(!new.iter().any(|key| all.contains(key)), "life {lives}: {new:?}");
+        repeated += again.len();
+        all.extend_from_slice(new);
         if !killed {
             continue;
         }
@@ -169,7 +171,7 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
     // The rest in peace.
     let (reported, _, killed) = life(&file, jobs, "never", 1, Duration::ZERO);
     assert!(!killed);
-    first_reported.extend(reported.into_iter().map(|key| (key, lives)));
+    all.extend(reported);
     let queue = JobQueue::open_with(&file, limits(jobs)).unwrap();
     let stats = queue.stats().unwrap();
     println!(
@@ -185,7 +187,7 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
         (jobs as u64, jobs as u64, jobs as u64)
     );
     assert_eq!((stats.waiting, stats.leased, stats.dead), (0, 0, 0));
-    assert_eq!(first_reported.len(), jobs);
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), jobs);
     // Pushing all keys again finds each of them, completed.
     let all = queue.push_all((0..jobs).map(|n| Job::new("x").key(format!("{n}")))).unwrap();
     for job in all {

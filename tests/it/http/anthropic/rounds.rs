@@ -114,7 +114,7 @@ fn a_call_that_the_limit_cut_off_is_not_run() {
     assert!(failure(&task).summary().contains("max_tokens"));
 }
 
-/// What pairs no result, or is no object, is not sent back as it came.
+/// A call that pairs no result, or whose arguments are no object, is written anew.
 #[test]
 fn a_call_without_an_id_or_with_odd_input_goes_back_mended() {
     for (call, id, input) in [

@@ -80,7 +80,7 @@ fn streamed_items_go_back_as_they_are_when_done() {
     assert_eq!((&input[4]["output"], &input[5]["output"]), (&json!("2"), &json!("4")));
 }
 
-/// What pairs no result, or is no object, is not sent back as it came.
+/// A call that pairs no result, or whose arguments are no object, is written anew.
 #[test]
 fn a_call_without_an_id_or_with_odd_arguments_goes_back_mended() {
     for (call, id, arguments) in [

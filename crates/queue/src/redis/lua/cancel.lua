@@ -7,7 +7,7 @@ if not f[1] then return 'unknown' end
 if f[1] == 'submitted' then
   record(ARGV[1], f[2], f[3], f[4], 'canceled', ARGV[2], false)
   trim(tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
-  count()
+  save()
   return 'now'
 end
 if f[1] ~= 'working' then return 'late' end

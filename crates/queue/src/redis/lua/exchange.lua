@@ -1,9 +1,8 @@
 -- A worker's one call: ends, renewals, reports, new leases. ARGV: worker, lease, want, recover
 -- (0, 1 a lost answer, 2 a start), report, max_job_bytes, bytes after which no job is added,
--- max_results, ttl, max_bytes; then, each after its number: lanes; ends (id, attempt, kind, a, b);
--- held (id, attempt); reported.
-local m = redis.call('HMGET', META, 'format', 'takes', 'tidy', 'lows')
-local is_newer = newer(m[1])
+-- max_results, ttl, max_bytes, how many of the wanted jobs may have been delivered before; then,
+-- each after its number: lanes; ends (id, attempt, kind, a, b); held (id, attempt); reported.
+local is_newer = newer(meta.format)
 if is_newer then return is_newer end
 -- A first write that takes no memory: the others may follow even where there is none left.
 redis.call('DEL', P .. ':none')
@@ -11,7 +10,8 @@ local worker, lease, want = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local recover, report = ARGV[4], ARGV[5] == '1'
 local job_bytes_max, answer_bytes_max = tonumber(ARGV[6]), tonumber(ARGV[7])
 local SWEEP_EVERY, SWEEP_COUNT, AUDIT_EVERY, TIDY_EVERY = 50, 100, 1000, 10000
-local at = 11
+local again = tonumber(ARGV[11])
+local at = 12
 local function next_arg()
   at = at + 1
   return ARGV[at - 1]
@@ -52,6 +52,7 @@ local function fail(id, lane, entry, why, counts)
   local f = redis.call('HMGET', k, 'attempt', 'deliveries', 'max', 'canceled', 'bytes')
   if f[4] then
     record(id, lane, entry, f[5], 'canceled', f[4], false)
+    settle()
     return 'C'
   end
   if not counts then redis.call('HINCRBY', k, 'deliveries', -1) end
@@ -66,7 +67,7 @@ local function fail(id, lane, entry, why, counts)
 end
 
 local function finish(id, attempt, kind, a, b)
-  local f = redis.call('HMGET', job_key(id), 'state', 'attempt', 'lane', 'entry', 'worker', 'bytes')
+  local f = redis.call('HMGET', job_key(id), 'state', 'attempt', 'lane', 'entry', 'bytes')
   if f[2] ~= attempt then
     add('fenced', 1)
     return 'F'
@@ -75,11 +76,11 @@ local function finish(id, attempt, kind, a, b)
     -- Said before, and the answer was lost.
     if kind ~= 'o' or f[1] ~= a then return 'F' end
     if report and not redis.call('ZSCORE', UNREPORTED, id) then return 'T' end
-    local reporter = redis.call('HGET', job_key(id), 'reporter') or f[5]
-    return reporter == worker and 'R' or 'T'
+    local known = redis.call('HMGET', job_key(id), 'reporter', 'worker')
+    return (known[1] or known[2]) == worker and 'R' or 'T'
   end
   if kind == 'o' then
-    record(id, f[3], f[4], f[6], a, b, report)
+    record(id, f[3], f[4], f[5], a, b, report)
     return 'R'
   end
   local why = kind ~= 'b' and a or nil
@@ -118,11 +119,15 @@ for _ = 1, tonumber(next_arg()) do
 end
 
 -- Begins a lease of an entry that is this worker's. Where the entry's job is known, its id.
-local function begin(lane, entry, id, why, counts)
+-- `is_owned` says that the entry is the worker's for the lease already.
+local function begin(lane, entry, id, why, counts, is_owned)
   id = id or redis.call('HGET', OPEN, entry)
   local k = id and job_key(id)
+  local bytes = id and redis.call('HSTRLEN', k, 'record')
+  local is_sound = bytes and bytes > 0 and bytes <= job_bytes_max
+  -- Only a sound record is read; `max` takes its place.
   local f = id and redis.call('HMGET', k, 'state', 'attempt', 'deliveries', 'key', 'pushed',
-    'worker', 'entry')
+    'worker', 'entry', is_sound and 'record' or 'max')
   -- Not the entry of a job: of one that has ended, or by a foreign hand.
   if not (f and f[1] and f[7] == entry) then return delist(lane, entry) end
   if f[1] == 'working' then
@@ -135,23 +140,22 @@ local function begin(lane, entry, id, why, counts)
     if ended then return end
     if not counts then f[3] = f[3] - 1 end
   end
-  local bytes = redis.call('HSTRLEN', k, 'record')
-  if bytes == 0 or bytes > job_bytes_max then
+  if not is_sound then
     add_reason(id, f[2], 'the record has ' .. bytes .. ' bytes: none, or more than max_job_bytes')
     return bury(id, lane, entry)
   end
-  if is_full() then return park(id, lane, entry, 0) end
   local attempt, deliveries = f[2] + 1, f[3] + 1
-  if not own(lane, entry, attempt) then
+  if is_full() or (deliveries > 1 and again <= 0) then return park(id, lane, entry, 0) end
+  if not is_owned and not own(lane, entry, attempt) then
     redis.call('HDEL', OPEN, entry)
     return enlist(id, lane)
   end
   redis.call('HSET', k, 'state', 'working', 'attempt', attempt, 'deliveries', deliveries,
     'worker', worker)
+  if deliveries > 1 then again = again - 1 end
   local n = #jobs_out
   jobs_out[n + 1], jobs_out[n + 2], jobs_out[n + 3] = id, attempt, deliveries
-  jobs_out[n + 4], jobs_out[n + 5] = f[4] or '', f[5]
-  jobs_out[n + 6] = redis.call('HGET', k, 'record')
+  jobs_out[n + 4], jobs_out[n + 5], jobs_out[n + 6] = f[4] or '', f[5], f[8]
   answer_bytes = answer_bytes + bytes
 end
 
@@ -190,10 +194,12 @@ local function sweep(lane, due, cursor)
   end
 end
 
--- Entries that nobody was given yet.
+-- Entries that nobody was given yet. Read without a lease and then given one, all at once: the
+-- server would write each lease twice else.
 local function read(lane, n)
   local function ask()
-    return redis.pcall('XREADGROUP', 'GROUP', G, worker, 'COUNT', n, 'STREAMS', lane_key(lane), '>')
+    return redis.pcall('XREADGROUP', 'GROUP', G, worker, 'COUNT', n, 'NOACK',
+      'STREAMS', lane_key(lane), '>')
   end
   local r = ask()
   if r and r.err and string.find(r.err, 'NOGROUP', 1, true) then
@@ -202,11 +208,15 @@ local function read(lane, n)
   end
   if r and r.err then error(r.err) end
   if not r then return 0 end
+  local entries = {}
+  for i, entry in ipairs(r[1][2]) do entries[i] = entry[1] end
+  call_many({'XCLAIM', lane_key(lane), G, worker, 0}, entries,
+    {'TIME', now + lease - IDLE, 'FORCE', 'JUSTID'})
   for _, entry in ipairs(r[1][2]) do
     -- The one field of an entry is its job's id.
-    begin(lane, entry[1], entry[2] and entry[2][2], nil, true)
+    begin(lane, entry[1], entry[2] and entry[2][2], nil, true, true)
   end
-  return #r[1][2]
+  return #entries
 end
 
 -- Jobs whose entry somebody deleted before anybody was given it.
@@ -233,10 +243,9 @@ local function audit()
 end
 
 -- Consumers of workers that are gone: without entries they are dropped.
-local function tidy(due)
-  due = tonumber(due or 0)
-  if due > now and due <= now + TIDY_EVERY then return end
-  redis.call('HSET', META, 'tidy', now + TIDY_EVERY)
+local function tidy()
+  if meta.tidy > now and meta.tidy <= now + TIDY_EVERY then return end
+  set('tidy', now + TIDY_EVERY)
   local gone = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now - 6 * TIDY_EVERY, 'LIMIT', 0, 20)
   for _, name in ipairs(gone) do
     local clean = true
@@ -255,9 +264,9 @@ end
 -- After eight takes in a row from higher lanes, one from the lowest that waits; of those turns
 -- every eighth belongs to the normal lanes, which else would wait for ever where neither the high
 -- nor the low ones empty. `lows` counts turns of low lanes since a normal one was served.
-local function serve(takes, lows)
+local function serve()
   local TURN = 8
-  local takes_before, lows_before = takes, lows
+  local takes, lows = meta.takes, meta.lows
   local empty, waiting = {}, #lanes
   local function priority(i) return string.sub(lanes[i], 1, 1) end
   -- Reads from the first of these lanes that has entries.
@@ -297,9 +306,8 @@ local function serve(takes, lows)
     -- Where nothing else waits, nothing is passed over.
     takes = (is_turn or (waiting == 1 and not empty[from])) and 0 or takes + took
   end
-  if takes ~= takes_before or lows ~= lows_before then
-    redis.call('HSET', META, 'takes', takes, 'lows', lows)
-  end
+  if takes ~= meta.takes then set('takes', takes) end
+  if lows ~= meta.lows then set('lows', lows) end
 end
 
 if recover ~= '0' then
@@ -312,13 +320,13 @@ if want > 0 then
   end
   local known = fields[1] and redis.call('HMGET', META, unpack(fields)) or {}
   for i, lane in ipairs(lanes) do
-    if not is_full() then sweep(lane, known[2 * i - 1], known[2 * i]) end
+    if not is_full() and again > 0 then sweep(lane, known[2 * i - 1], known[2 * i]) end
   end
-  serve(tonumber(m[2] or 0), tonumber(m[4] or 0))
+  serve()
   if #jobs_out == 0 then audit() end
-  tidy(m[3])
+  tidy()
 end
-count()
+save()
 redis.call('ZADD', WORKERS, now + lease, worker)
 return {'ok', ends_out, held_out, jobs_out, redis.call('HLEN', OPEN), redis.call('SCARD', LANES),
-  lapsed, lapsed_dead, redis.call('ZCARD', UNREPORTED), answer_bytes >= answer_bytes_max and 1 or 0}
+  lapsed, lapsed_dead, report and redis.call('ZCARD', UNREPORTED) or 0, answer_bytes >= answer_bytes_max and 1 or 0}

@@ -16,7 +16,7 @@ if ARGV[1] == 'waiting' then
       end
     end
   until cursor == '0' or dropped >= STEP
-  count()
+  save()
   return dropped
 end
 local list = ARGV[1] == 'dead' and DEAD or DONE
@@ -25,5 +25,5 @@ for _, id in ipairs(redis.call('ZRANGE', list, 0, STEP - 1)) do
   redis.call('ZREM', list, id)
   dropped = dropped + 1
 end
-count()
+save()
 return dropped

@@ -1,5 +1,5 @@
 -- Counts of the queue.
-local is_newer = newer(redis.call('HGET', META, 'format'))
+local is_newer = newer(meta.format)
 if is_newer then return is_newer end
 local leased, by_worker = 0, {}
 for _, lane in ipairs(redis.call('SMEMBERS', LANES)) do
@@ -20,7 +20,7 @@ for i = 1, #known, 2 do
     workers[#workers + 1] = {known[i], by_worker[known[i]] or 0, math.max(0, alive_for)}
   end
 end
-local m = redis.call('HMGET', META, 'bytes', 'pushed', 'finished', 'redelivered', 'fenced', 'results_dropped')
-for i = 1, 6 do m[i] = m[i] or '0' end
+local counters = {meta.bytes, tonumber(redis.call('HGET', META, 'pushed') or 0), meta.finished,
+  meta.redelivered, meta.fenced, meta.results_dropped}
 return {'ok', redis.call('HLEN', OPEN) - leased, leased, redis.call('ZCARD', DEAD),
-  redis.call('ZCARD', DONE), m, workers}
+  redis.call('ZCARD', DONE), counters, workers}

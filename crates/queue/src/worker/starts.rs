@@ -1,0 +1,82 @@
+//! How jobs begin: their tasks on the helpers.
+
+use std::time::{Instant, SystemTime};
+
+use automation_assistant::{Error as CoreError, ErrorKind, TaskError};
+
+use super::held::{Held, Room};
+use super::pace::AHEAD_WAIT;
+use super::run::Run;
+use crate::clock::now_ms;
+use crate::engine::{Delivery, How};
+use crate::record;
+
+impl Run<'_> {
+    /// Hands new jobs to the helpers.
+    pub(super) fn start(&mut self, jobs: Vec<Delivery>, mut rooms: Vec<Room>, now: Instant) {
+        for job in jobs {
+            if let Some(slot) = rooms.iter().position(|room| room.idle > 0) {
+                rooms[slot].idle -= 1;
+                self.begin(job, slot, None);
+            } else if let Some(slot) = rooms.iter().position(|room| room.ahead > 0) {
+                rooms[slot].ahead -= 1;
+                self.begin(job, slot, Some(now));
+                self.hand_on_at.get_or_insert(now + AHEAD_WAIT);
+            } else {
+                // The engine gives no more than was asked for; recovered ones may come on top.
+                self.end_early(job, How::HandBack, None);
+            }
+        }
+    }
+
+    /// Gives jobs to others that were given ahead and for which no thread came free.
+    pub(super) fn hand_on(&mut self, now: Instant) {
+        self.hand_on_at = None;
+        for held in self.held.values_mut() {
+            match held.ahead_since {
+                Some(since) if now - since < AHEAD_WAIT => {
+                    self.hand_on_at = Some(now + AHEAD_WAIT);
+                }
+                Some(_) => self.slots.hand_on(held),
+                None => {}
+            }
+        }
+        self.drain();
+    }
+
+    fn begin(&mut self, job: Delivery, slot: usize, ahead_since: Option<Instant>) {
+        let request = match record::read_job(&job.record) {
+            Ok(read) => read.into_request(&self.worker.tools, SystemTime::now()),
+            Err(why) => {
+                let error = TaskError::new(ErrorKind::InvalidRequest, why);
+                return self.fail_early(job, &error);
+            }
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return self.fail_early(job, &error),
+        };
+        match self.slots.submit(slot, job.hold, request, self.sender.clone()) {
+            Ok(task) => {
+                let held = Held {
+                    hold: job.hold,
+                    key: job.key,
+                    deliveries: job.deliveries,
+                    waited_ms: now_ms().saturating_sub(job.pushed_ms),
+                    slot,
+                    task,
+                    ahead_since,
+                    handed_on: false,
+                    cancelled: false,
+                    lost: false,
+                };
+                self.held.insert(job.hold.id, held);
+            }
+            Err(CoreError::InvalidRequest(why)) => {
+                self.fail_early(job, &TaskError::new(ErrorKind::InvalidRequest, why));
+            }
+            // Full because of others, or stopped.
+            Err(_) => self.end_early(job, How::HandBack, None),
+        }
+    }
+}
