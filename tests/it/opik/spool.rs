@@ -120,7 +120,7 @@ fn a_flush_ends_with_the_last_line_of_a_spool_that_holds_nothing_of_ours() {
     let path = folder.join("s");
     // So many that the flush begins while they are read.
     const LINES: u64 = 50_000;
-    fs::write(&path, "x\n".repeat(LINES as usize)).unwrap();
+    fs::write(&path, "{\"trace\":\n".repeat(LINES as usize)).unwrap();
     let server = Opik::willing();
     let manager = manager(opik(&server.url()).spool(&path));
     echo(&manager, TraceMode::Metadata);
