@@ -257,7 +257,7 @@ mod unix {
                 },
             }
         }
-        // Without a word, its exit code says whether it failed.
+        // Without a word, its exit code says that it failed, if it did.
         while printed.is_empty() {
             let exit = child.0.try_wait().map_err(failed)?;
             child.1 = exit.is_some();
