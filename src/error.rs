@@ -9,6 +9,19 @@ use crate::task::TaskRequest;
 use crate::task_error::{ErrorKind, TaskError};
 
 /// Why a call of the library failed. (Why a *task* failed is a [`TaskError`].)
+///
+/// # Examples
+///
+/// A function that returns one error for both:
+///
+/// ```
+/// use automation_assistant::{AutomationHelper, Error};
+///
+/// fn ask_number(helper: &AutomationHelper) -> Result<u32, Error> {
+///     let task = helper.ask("A number, as JSON.")?; // the call failed
+///     Ok(task.parse_result()?) // the task failed: `TaskFailed`
+/// }
+/// ```
 #[non_exhaustive]
 pub enum Error {
     /// The manager has its maximum number of helpers.
