@@ -14,7 +14,8 @@ pub(crate) struct Env<'a> {
 impl Env<'static> {
     /// The environment of the process.
     pub(crate) fn of_process() -> Self {
-        Self { read: &|name| std::env::var(name).ok() }
+        // A value that is not Unicode is no valid one of any variable, and not the same as none.
+        Self { read: &|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()) }
     }
 }
 

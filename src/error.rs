@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::id::{HelperId, TaskId};
 use crate::number::Rounded;
 use crate::task::TaskRequest;
-use crate::task_error::ErrorKind;
+use crate::task_error::{ErrorKind, TaskError};
 
-/// Why a call of the library failed. (Why a *task* failed is a [`TaskError`](crate::TaskError).)
+/// Why a call of the library failed. (Why a *task* failed is a [`TaskError`].)
 #[non_exhaustive]
 pub enum Error {
     /// The manager has its maximum number of helpers.
@@ -85,6 +85,8 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A task failed. No call returns this: `?` makes it of a [`TaskError`].
+    TaskFailed(TaskError),
 }
 
 impl Error {
@@ -164,7 +166,14 @@ impl fmt::Display for Error {
                  of automation-assistant"
             ),
             Self::Io { what, source } => write!(f, "{what}: {source}"),
+            Self::TaskFailed(error) => error.fmt(f),
         }
+    }
+}
+
+impl From<TaskError> for Error {
+    fn from(error: TaskError) -> Self {
+        Self::TaskFailed(error)
     }
 }
 
@@ -188,6 +197,7 @@ impl fmt::Debug for Error {
             Self::MissingKey { .. } => "MissingKey",
             Self::Unsupported { .. } => "Unsupported",
             Self::Io { .. } => "Io",
+            Self::TaskFailed(_) => "TaskFailed",
         };
         write!(f, "{name}({self})")
     }

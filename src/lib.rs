@@ -55,7 +55,8 @@
 //! Panics in backends, tools, callbacks and observers, and in the drop of their values, are
 //! caught: the task ends as [`ErrorKind::Panicked`], or the panic is counted. With
 //! `panic = "abort"` in the profile no panic can be caught, and each of these ends the process;
-//! so does, by a rule of Rust, a callback that panics and then drops a value that panics too.
+//! so do, by rules of Rust, a callback that panics and then drops a value that panics too, and the
+//! drop of a thread-local value that panics.
 //!
 //! # Callbacks
 //!
@@ -86,7 +87,7 @@
 //! | `device` | battery, memory, network, clocks and temperature; the admission policy; tools for a model |
 //! | `event`, `suspended`, `observers` | events for observers; suspended time; calls to observers, whose panics are caught |
 //! | `telemetry` | events → audit lines |
-//! | `http` | HTTP over ureq, which is named here alone: connections, limits in time, cancelling, proxies, TLS |
+//! | `http` | HTTP/1.1: connections, limits in time, cancelling, proxies, TLS |
 //! | `engine` | the code that all providers behind HTTP share: attempts, retries, rate-limit permits, streams, tool rounds, redaction; it speaks neutral types to a protocol |
 //! | `opik_account` | the address, key and configuration file of Comet's Opik |
 //! | `providers` | one file or folder for each provider, and their registry |

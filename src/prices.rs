@@ -70,7 +70,8 @@ impl Prices {
         self.0.get(model).or_else(|| self.0.get(undated(model)?))
     }
 
-    /// The cost of this usage at this model; `None` if the table has no price for it.
+    /// The cost of this usage at this model; `None` if the table has no price for it, or that
+    /// price gives no finite cost of at least 0.
     pub fn cost(&self, model: &str, usage: &Usage) -> Option<f64> {
         let price = self.price(model)?;
         // A provider may report more cached tokens than prompt tokens: the cost must not become
@@ -80,7 +81,7 @@ impl Prices {
         let sum = fresh as f64 * price.prompt
             + cached as f64 * price.cached
             + usage.completion_tokens as f64 * price.completion;
-        Some(sum / PRICED_TOKENS)
+        Some(sum / PRICED_TOKENS).filter(|cost| cost.is_finite() && *cost >= 0.0)
     }
 }
 
@@ -130,5 +131,13 @@ mod tests {
         assert_eq!(prices.cost("m", &usage), Some(5.5));
         usage.cached_tokens = Some(u64::MAX);
         assert_eq!(prices.cost("m", &usage), Some(1.0));
+    }
+
+    #[test]
+    fn what_is_no_price_gives_no_cost() {
+        for price in [f64::NAN, f64::INFINITY, f64::MAX, -1.0] {
+            let prices = Prices::new().model("m", Price::per_million(price, price));
+            assert_eq!(prices.cost("m", &Usage::new(u64::MAX, u64::MAX)), None, "{price}");
+        }
     }
 }

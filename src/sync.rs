@@ -3,7 +3,7 @@
 //! The core takes its locks, threads, thread-locals and its clock from here, so that a model
 //! checker can replace them without a second copy of the code: see tests/README.md.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[cfg(shuttle)]
 mod model;
@@ -68,6 +68,14 @@ pub(crate) fn wait_until<'a, T>(
             Some(waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0)
         }
     }
+}
+
+/// Stands for longer waits, which a clock may be unable to add to a moment: a century.
+const WAIT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// The moment after a wait.
+pub(crate) fn after(moment: Instant, wait: Duration) -> Instant {
+    moment + wait.min(WAIT_MAX)
 }
 
 /// The earlier of two moments; `None` is never.

@@ -23,12 +23,12 @@ fn parts(url: &str) -> Option<String> {
     // A password with a slash or question mark ends the host too early.
     let is_whole = !tail.contains('@') && !tail.contains("://");
     let path = tail.split(['?', '#']).next().unwrap_or_default();
-    let can_be_shown = is_scheme && is_whole && host_of(host).is_some();
+    let can_be_shown = is_scheme && is_whole && host_and_port(host).is_some();
     can_be_shown.then(|| format!("{scheme}://{host}{path}"))
 }
 
-/// The host of `host`, `host:port` or `[v6]:port`; `None` if host or port are invalid.
-pub(crate) fn host_of(authority: &str) -> Option<&str> {
+/// The host and port of `host`, `host:port` or `[v6]:port`; `None` if one of them is invalid.
+pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, after) = rest.split_once(']')?;
         host.parse::<Ipv6Addr>().ok()?;
@@ -36,15 +36,15 @@ pub(crate) fn host_of(authority: &str) -> Option<&str> {
     } else {
         authority.split_at(authority.find(':').unwrap_or(authority.len()))
     };
-    let port_is_fine = match port.strip_prefix(':') {
-        Some(digits) => {
-            digits.bytes().all(|b| b.is_ascii_digit())
-                && digits.parse::<u16>().is_ok_and(|port| port > 0)
+    let port = match port.strip_prefix(':') {
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(digits.parse().ok().filter(|port| *port > 0)?)
         }
-        None => port.is_empty(),
+        None if port.is_empty() => None,
+        _ => return None,
     };
-    let named = !host.is_empty() && !host.contains([',', ';', '%', '@']);
-    (named && port_is_fine).then_some(host)
+    let named = !host.is_empty() && !host.contains([',', ';', '%', '@', '[', ']']);
+    named.then_some((host, port))
 }
 
 #[cfg(test)]

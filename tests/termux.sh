@@ -31,11 +31,11 @@ if [ ! -e "$binfmt/qemu-aarch64" ]; then
   registered=yes
 fi
 
-# A command in the root, in a process tree of its own.
+# A command in the root, at home there, in a process tree of its own.
 inside() {
   unshare --mount --fork --pid --kill-child --mount-proc="$root/proc" chroot "$root" env -i \
     HOME=/root PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C DEBIAN_FRONTEND=noninteractive \
-    bash -c "$1; exit \$?"
+    bash -c "cd && $1; exit \$?"
 }
 
 # The same, with its minutes and memory.
@@ -55,7 +55,7 @@ step_root() {
   mmdebstrap --quiet --arch=arm64 --variant=minbase --skip=check/qemu --include=ca-certificates \
     bookworm "$root" "deb $key http://deb.debian.org/debian bookworm main" \
     "deb $key http://deb.debian.org/debian-security bookworm-security main"
-  inside 'apt-get update -qq && apt-get install -y --no-install-recommends \
+  inside 'apt-get update -qq && apt-get install -y -o Dpkg::Use-Pty=0 --no-install-recommends \
     rustc-web cargo-web git clang lld time' > "$folder/packages.txt"
   grep 'Need to get' "$folder/packages.txt"
 }
@@ -76,7 +76,7 @@ env.CC = "clang"
 linker = "clang"
 rustflags = ["-Clink-arg=-fuse-ld=lld"]
 END
-  inside 'cd && git clone --quiet repository automation-assistant 2> /dev/null'
+  inside 'git -c advice.detachedHead=false clone --quiet repository automation-assistant'
 }
 
 step_build() {
@@ -109,7 +109,7 @@ step_static() {
     file "$built/$name" | grep 'static'
     cp "$built/$name" "$root/root/$name-static"
   done
-  inside 'cd && ./demo-static --debrief' | grep 'Overall Health'
+  inside './demo-static --debrief' | grep 'Overall Health'
 }
 
 step_test() {

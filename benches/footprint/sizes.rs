@@ -61,7 +61,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         part("part: its page (to_html)", of("local_html")?, debrief),
         part("part: its Prometheus text (to_prometheus)", of("local_prometheus")?, debrief),
         part("part: its comparison (compare)", of("local_compare")?, debrief),
-        part("part: HTTP (three backends, ureq)", http, local),
+        part("part: HTTP (three backends)", http, local),
         part("part: HTTP with ChatGPT alone", of("provider_chatgpt")?, local),
         part("part: Comet beside ChatGPT", of("provider_comet")?, of("provider_chatgpt")?),
         part(
@@ -71,7 +71,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<(), Faul
         ),
         part("part: Anthropic, likewise", of("provider_anthropic")?, of("provider_chatgpt")?),
         part("part: pictures, likewise", of("provider_images")?, of("provider_chatgpt")?),
-        part("part: of that, ureq itself (bare ureq - JSON)", ureq, json),
+        part("part: HTTP of bare ureq (bare ureq - JSON)", ureq, json),
         part("part: TLS and audit file (default features)", tls, http),
         part("part: roots", roots, empty),
         part("part: TLS without roots (bare ureq)", ureq_tls - (roots - empty), ureq),

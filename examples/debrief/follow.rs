@@ -11,7 +11,7 @@ use automation_assistant::debrief::{LineFilter, LiveDebrief};
 /// The pause between two looks at the file.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Looks at a file that another one has replaced: its writer may notice a second late.
-const LOOKS_AT_REPLACED: u32 = 4;
+pub(crate) const LOOKS_AT_REPLACED: u32 = 4;
 const BLOCK_BYTES: usize = 64 << 10;
 /// Rows of a terminal that does not say how many it has.
 const ROWS: usize = 24;
@@ -61,7 +61,7 @@ fn show(report: &Debrief, before: u64) -> io::Result<()> {
 }
 
 /// Reads a file as it grows, and the file that takes its place.
-struct Tail<'a> {
+pub(crate) struct Tail<'a> {
     path: &'a Path,
     file: Option<File>,
     /// Bytes read of it, and of those the ones up to its last newline.
@@ -72,12 +72,12 @@ struct Tail<'a> {
 }
 
 impl<'a> Tail<'a> {
-    fn new(path: &'a Path) -> Self {
+    pub(crate) fn new(path: &'a Path) -> Self {
         Self { path, file: None, read: 0, whole: 0, looks_replaced: 0 }
     }
 
     /// Adds all that is new; returns whether anything was.
-    fn read_on(&mut self, live: &mut LiveDebrief) -> io::Result<bool> {
+    pub(crate) fn read_on(&mut self, live: &mut LiveDebrief) -> io::Result<bool> {
         let mut grown = self.read_to_end(live)?;
         let there = match self.path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(grown),

@@ -39,7 +39,7 @@ impl BackendType {
 
 impl fmt::Display for BackendType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -87,7 +87,7 @@ pub enum WhenResultsFull {
 
 impl fmt::Display for WhenResultsFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::DropOldest => "drop_oldest",
             Self::RefuseTasks => "refuse_tasks",
         })
@@ -125,6 +125,6 @@ impl TraceMode {
 
 impl fmt::Display for TraceMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }

@@ -14,7 +14,8 @@ pub struct Provider {
     pub(crate) backend_type: BackendType,
     /// Its display name, such as `ChatGPT`.
     pub(crate) label: &'static str,
-    /// The provider's name in traces; `None` if only its replies can name it.
+    /// The provider's name in traces, spelt as Opik spells it; `None` if only its replies can name
+    /// it.
     pub(crate) vendor: Option<&'static str>,
     /// Environment variables that may hold a key; the first that is set is used.
     pub(crate) key_variables: &'static [&'static str],

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::in_flight::will_repeat;
 use crate::id::HelperId;
+use crate::sync::after;
 use crate::task_error::TaskError;
 
 /// Default first cool-down.
@@ -68,7 +69,7 @@ impl CoolDowns {
         };
         let fresh = if least == now { pause } else { Duration::ZERO };
         let wait = error.retry_after().unwrap_or_default().max(fresh);
-        let until = now.checked_add(wait).unwrap_or(now).max(least);
+        let until = after(now, wait).max(least);
         let probing = helpers.get(&helper).is_some_and(|before| before.probing);
         helpers.insert(helper, CoolDown { until, pause, probing });
     }

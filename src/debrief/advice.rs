@@ -14,8 +14,16 @@ pub(super) fn sentences(debrief: &Debrief) -> Vec<String> {
     let mut sentences: Vec<String> = counts
         .kinds
         .iter()
-        .filter(|(_, count)| worth(*count))
-        .filter_map(|(kind, count)| Some(format!("{kind} ({count}): {}", for_kind(kind)?)))
+        .filter(|kind| worth(kind.events))
+        .filter_map(|kind| {
+            // Where each task succeeded in the end, only calls failed.
+            let (number, of) = match kind.tasks {
+                0 => (kind.events, "event"),
+                tasks => (tasks, "task"),
+            };
+            let s = if number == 1 { "" } else { "s" };
+            Some(format!("{} ({number} {of}{s}): {}", kind.name, for_kind(&kind.name)?))
+        })
         .collect();
     sentences.extend(losses(debrief));
     sentences

@@ -9,7 +9,8 @@ use super::record::{LineFields, NumberField, RawText, Record, TextField};
 use super::runs::{RunTotals, Runs};
 use super::scan::{scan, scan_damaged};
 use super::tallies::{
-    Costs, Ends, Errors, LineCounts, NAME_BYTES_MAX, OTHERS, Oddities, Tokens, Traces, Ways, add,
+    Costs, Ends, Errors, KindCount, LineCounts, NAME_BYTES_MAX, OTHERS, Oddities, Tokens, Traces,
+    Ways, add,
 };
 use crate::text::clean;
 
@@ -75,7 +76,7 @@ pub(super) struct Counts {
     pub(super) backends: Vec<Backend>,
     last_backend: usize,
     pub(super) top_errors: Errors,
-    pub(super) kinds: Vec<(String, u64)>,
+    pub(super) kinds: Vec<KindCount>,
     pub(super) retried: u64,
     pub(super) queue: Histogram,
     pub(super) first_byte: Histogram,
@@ -251,7 +252,7 @@ impl Counts {
         if !success {
             let kind = record.text(TextField::ErrorKind);
             self.top_errors.add(error, kind);
-            self.kind(kind);
+            self.kind(kind, event == Counted::Task);
         }
         let Some(backend) = self.backends.get_mut(place) else { return };
         backend.ends[event as usize].add(success);
@@ -319,12 +320,13 @@ impl Counts {
         self.backends.len() - 1
     }
 
-    fn kind(&mut self, kind: Option<RawText<'_>>) {
+    fn kind(&mut self, kind: Option<RawText<'_>>, of_task: bool) {
         let Some(kind) = kind else { return };
-        let known = self.kinds.iter().position(|known| known.0.as_bytes() == kind.raw());
+        let known = self.kinds.iter().position(|known| known.name.as_bytes() == kind.raw());
         let place = known.unwrap_or_else(|| self.new_kind(kind));
         if let Some(kind) = self.kinds.get_mut(place) {
-            kind.1 += 1;
+            kind.events += 1;
+            kind.tasks += u64::from(of_task);
         }
     }
 
@@ -333,10 +335,10 @@ impl Counts {
     #[cold]
     fn new_kind(&mut self, kind: RawText<'_>) -> usize {
         let name = clean(&kind.decode(), NAME_BYTES_MAX);
-        let known = self.kinds.iter().position(|known| known.0 == name);
+        let known = self.kinds.iter().position(|known| known.name == name);
         let place = known.unwrap_or(self.kinds.len());
         if known.is_none() && place < KINDS_MAX {
-            self.kinds.push((name, 0));
+            self.kinds.push(KindCount { name, ..KindCount::default() });
         }
         place
     }

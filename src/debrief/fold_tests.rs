@@ -61,5 +61,5 @@ fn ways_and_kinds_beyond_their_bounds_are_counted_together_or_not_at_all() {
     assert_eq!(ways.len(), WAYS_MAX + 1);
     assert_eq!((ways[0].1, ways[WAYS_MAX].1), (2, 2));
     assert_eq!(ways[WAYS_MAX].0[0], OTHERS);
-    assert_eq!((counts.kinds.len(), counts.kinds[0].1), (KINDS_MAX, 2));
+    assert_eq!((counts.kinds.len(), counts.kinds[0].events), (KINDS_MAX, 2));
 }

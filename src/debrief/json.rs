@@ -28,7 +28,7 @@ pub(super) fn report(debrief: &Debrief) -> Value {
         })
         .collect();
     let kinds: Map<String, Value> =
-        counts.kinds.iter().map(|(kind, count)| (kind.clone(), Value::from(*count))).collect();
+        counts.kinds.iter().map(|kind| (kind.name.clone(), Value::from(kind.events))).collect();
     let mut report = Map::new();
     let mut set = |key: &str, value: Value| report.insert(key.to_owned(), value);
     set("total_runs", debrief.total_runs().into());

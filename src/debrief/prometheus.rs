@@ -104,7 +104,7 @@ fn totals(debrief: &Debrief, out: &mut Exposition) {
     out.one("attempts_total", "counter", "Calls of backends.", counts.attempts.total());
     let help = "Calls that repeated one before.";
     out.one("retries_total", "counter", help, counts.retried);
-    let kinds = counts.kinds.iter().map(|(kind, count)| (kind.as_str(), *count));
+    let kinds = counts.kinds.iter().map(|kind| (kind.name.as_str(), kind.events));
     out.by("error_kinds_total", "Failed events, by the kind of error.", "kind", kinds);
     out.family("phase_seconds_total", "counter", "Where the time went, over all backends.");
     for part in &debrief.times {

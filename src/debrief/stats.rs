@@ -8,7 +8,9 @@ use super::histogram::Histogram;
 use super::history::History;
 use super::order::sort_short;
 use super::runs::RunTotals;
-use super::tallies::{Costs, Ends, ErrorCount, LineCounts, Oddities, Tokens, Traces, Ways};
+use super::tallies::{
+    Costs, Ends, ErrorCount, KindCount, LineCounts, Oddities, Tokens, Traces, Ways,
+};
 
 /// How many of the most frequent errors a report lists.
 const TOP_ERRORS: usize = 10;
@@ -117,7 +119,7 @@ pub(super) struct Sums {
     pub(super) events: Ends,
     pub(super) other_errors: u64,
     /// The most frequent first.
-    pub(super) kinds: Vec<(String, u64)>,
+    pub(super) kinds: Vec<KindCount>,
     pub(super) tasks: Ends,
     pub(super) attempts: Ends,
     pub(super) retried: u64,
@@ -165,7 +167,7 @@ impl ReportParts {
         let rest = top_errors.split_off(TOP_ERRORS.min(top_errors.len()));
         other_errors += rest.iter().map(|error| error.count).sum::<u64>();
         let mut kinds = counts.kinds;
-        sort_short(&mut kinds, |a, b| (b.1, &a.0) < (a.1, &b.0));
+        sort_short(&mut kinds, |a, b| (b.events, &a.name) < (a.events, &b.name));
         let mut sums = Sums {
             runs: counts.run_totals,
             events: Ends::default(),

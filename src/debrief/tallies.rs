@@ -39,6 +39,16 @@ pub(super) struct ErrorCount {
     pub(super) count: u64,
 }
 
+/// How often errors were of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct KindCount {
+    pub(super) name: String,
+    /// Failed events: a task's last call, and the task itself.
+    pub(super) events: u64,
+    /// Failed tasks.
+    pub(super) tasks: u64,
+}
+
 /// How events of one sort ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Ends {

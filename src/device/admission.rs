@@ -24,7 +24,7 @@ pub enum CloudAction {
 
 impl fmt::Display for CloudAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Wait => "wait",
             Self::Refuse => "refuse",
             Self::UseLocal => "use_local",

@@ -50,7 +50,7 @@ impl BatterySource {
 
 impl fmt::Display for BatterySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 

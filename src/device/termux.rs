@@ -187,14 +187,21 @@ mod unix {
     use super::{HANDED_ON, MAX_PRINTED_BYTES};
     use crate::device::reading::{NoReading, Probed};
 
+    /// How long a command that has closed its output has to exit, before that is looked at again.
+    const EXIT_PAUSE: Duration = Duration::from_millis(2);
+
     /// How much is read at once.
     const CHUNK_BYTES: usize = 4 << 10;
 
-    /// A child process that is killed and reaped on drop.
-    struct Reaped(Child);
+    /// A child process that is killed and reaped on drop, unless it was reaped: its number may be
+    /// another process's then.
+    struct Reaped(Child, bool);
 
     impl Drop for Reaped {
         fn drop(&mut self) {
+            if self.1 {
+                return;
+            }
             super::super::system::kill_group(self.0.id());
             // Both fail only if the child has ended and was reaped.
             let _ = self.0.kill();
@@ -226,7 +233,7 @@ mod unix {
         let child = command.spawn().map_err(failed)?;
         // The command holds our copy of the child's end; while it is open, the output never ends.
         drop(command);
-        let mut child = Reaped(child);
+        let mut child = Reaped(child, false);
         if let Some(mut pipe) = child.0.stdin.take() {
             // The pipe holds all of it. A command that ends without reading reports an error, or
             // needs no input.
@@ -248,6 +255,22 @@ mod unix {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
                     _ => return Err(failed(error)),
                 },
+            }
+        }
+        // Without a word, its exit code says that it failed, if it did.
+        while printed.is_empty() {
+            let exit = child.0.try_wait().map_err(failed)?;
+            child.1 = exit.is_some();
+            match exit {
+                Some(status) if status.success() => break,
+                Some(status) => {
+                    return Err(NoReading::because(format!(
+                        "{name} failed ({status}) and printed nothing: open the Termux:API app \
+                         once, and allow what it asks for"
+                    )));
+                }
+                None if started.elapsed() >= limit => return Err(NoReading::TimedOut(limit)),
+                None => std::thread::sleep(EXIT_PAUSE),
             }
         }
         Ok(printed)

@@ -10,7 +10,7 @@ use crate::engine::body::read_complete;
 use crate::engine::draft::Completion;
 use crate::engine::error_body::ErrorBody;
 use crate::engine::failure::{Failure, Retry};
-use crate::engine::message::{Content, Round};
+use crate::engine::message::{self, Round};
 use crate::engine::protocol::{Ask, Headers, Offer, Protocol};
 use crate::engine::{Model, RemoteBackend, tools};
 use crate::http::{Body, Limits, Request, Response};
@@ -134,18 +134,13 @@ impl<'a> Conversation<'a> {
                  TaskRequest::tool",
             ));
         }
-        let opaque_is_call = self.protocol().opaque_is_call();
         let mut reply = answer.parts;
         let before: usize = self.rounds.iter().map(|round| round.results.len()).sum();
         let mut results = Vec::new();
-        for part in &mut reply {
-            let Content::Call(call) = &mut part.content else { continue };
+        for call in message::calls_mut(&mut reply) {
             self.call.check()?;
             let mut result = tools::run(offered, call, self.backend.max_tool_output_bytes);
-            if tools::make_presentable(call, before + results.len()) {
-                // The provider's own form of such arguments would be refused.
-                part.opaque = part.opaque.take().filter(|_| !opaque_is_call);
-            }
+            tools::make_presentable(call, before + results.len());
             result.id.clone_from(&call.id);
             results.push(result);
         }

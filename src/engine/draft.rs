@@ -33,6 +33,9 @@ pub(crate) struct Draft {
     pub(crate) parts: Vec<ReplyPart>,
     pub(crate) model: Option<String>,
     pub(crate) usage: TokenCounts,
+    /// Why the model stopped. A stream then has two seconds for what else it has to say: where a
+    /// server gives a reason before the last one, the reader keeps it until
+    /// [`end`](crate::engine::protocol::ReadStream::end).
     pub(crate) finish: Option<FinishReason>,
     /// The stream has said that it is complete.
     pub(crate) is_done: bool,

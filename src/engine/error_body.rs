@@ -25,6 +25,8 @@ pub(crate) struct ErrorBody {
     pub(crate) detail_code: Option<String>,
     /// How long to wait before another try.
     pub(crate) wait: Option<Duration>,
+    /// A quota of a day is spent. (A wait that is named beside it is of a minute's quota.)
+    pub(crate) is_daily: bool,
     /// Nothing but a text: not one of the protocol's own errors.
     pub(crate) is_bare: bool,
     /// It says of itself that it is an error.
@@ -97,6 +99,7 @@ impl ErrorBody {
         self.param = self.param.take().or(other.param);
         self.detail_code = self.detail_code.take().or(other.detail_code);
         self.wait = self.wait.or(other.wait);
+        self.is_daily |= other.is_daily;
         self.is_bare |= other.is_bare;
         self.is_error |= other.is_error;
     }
@@ -197,7 +200,10 @@ impl ErrorParts {
             "loc" => self.place = place(from),
             "error" => self.error = ErrorField::read(from),
             "errors" => self.errors = ErrorBody::read(from),
-            "detail" | "details" | "metadata" => self.detail.fill(ErrorBody::read(from)),
+            "quotaId" => own.is_daily = Label::read(from).as_str().contains("PerDay"),
+            "detail" | "details" | "metadata" | "violations" => {
+                self.detail.fill(ErrorBody::read(from))
+            }
             "base_resp" => self.base = ErrorBody::read(from),
             "retryDelay" | "retry_delay" | "retry_after" | "retryAfter" | "retry_after_seconds" => {
                 own.wait = Text::read(from).0.as_deref().and_then(duration);

@@ -60,7 +60,7 @@ impl Failure {
 /// The failure of a call that gets no connection through a proxy.
 fn proxy(name: &str, why: Fault) -> Failure {
     let (what, may_pass) = match why {
-        Fault::ProxyRefused(refusal) => (refusal.what, refusal.may_pass),
+        Fault::ProxyRefused { what, may_pass } => (what, may_pass),
         Fault::ConnectionRefused => ("nobody listens there".to_owned(), true),
         Fault::NameNotFound => ("its name could not be looked up".to_owned(), true),
         Fault::Unreachable => ("it cannot be reached".to_owned(), true),
@@ -134,18 +134,16 @@ impl From<Fault> for Failure {
                 if permanent { Self::last(error) } else { Self::again(error) }
             }
             Fault::Proxy { name, why } => proxy(&name, *why),
-            refused @ Fault::ProxyRefused(_) => proxy("of the environment", refused),
+            refused @ Fault::ProxyRefused { .. } => proxy("of the environment", refused),
             Fault::HeadersTooLong => last(ErrorKind::Protocol, "the reply's headers are too long"),
             Fault::NotHttp => last(
                 ErrorKind::Protocol,
                 "the server does not speak HTTP as expected: check api_endpoint's scheme and port",
             ),
             Fault::Failed(word) => {
-                let error = TaskError::new(ErrorKind::Network, "the connection failed");
-                Self::again(match word {
-                    Some(kind) => error.with_message(&kind.to_string()),
-                    None => error,
-                })
+                let word = word.map_or(String::new(), |word| format!(": {word}"));
+                let failed = format!("the connection failed{word}");
+                Self::again(TaskError::new(ErrorKind::Network, failed))
             }
         }
     }

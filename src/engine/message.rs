@@ -72,8 +72,18 @@ pub(crate) type Opaque = Box<str>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReplyPart {
     pub(crate) content: Content,
-    /// Sent back in this part's place, where the provider requires its own form of it.
+    /// Sent back in this part's place ([`verbatim`](Self::verbatim)) or beside it, as the protocol
+    /// requires.
     pub(crate) opaque: Option<Opaque>,
+}
+
+impl ReplyPart {
+    /// The opaque form of a protocol whose opaque form is the part itself; `None` where the part
+    /// must be written anew.
+    pub(crate) fn verbatim(&self) -> Option<&str> {
+        let is_changed = matches!(&self.content, Content::Call(call) if call.is_changed);
+        self.opaque.as_deref().filter(|_| !is_changed)
+    }
 }
 
 /// The meaning of a part of a reply.
@@ -89,12 +99,14 @@ pub(crate) enum Content {
 /// A tool call as the model wants it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ToolCall {
-    /// Pairs the call with its result. The engine makes one up where it is empty: a part whose
-    /// [`opaque`](ReplyPart::opaque) form would then hold another one must have none.
+    /// Pairs the call with its result. The engine makes one up where it is empty.
     pub(crate) id: String,
     pub(crate) name: String,
     /// A JSON object, if the model did well.
     pub(crate) arguments: String,
+    /// Whether the server's own form of the call has another id or other arguments: the engine
+    /// corrected them, or the protocol's reader did.
+    pub(crate) is_changed: bool,
 }
 
 /// The result of a tool call.
@@ -102,8 +114,8 @@ pub(crate) struct ToolCall {
 pub(crate) struct ToolResult {
     /// The id of its call.
     pub(crate) id: String,
+    /// The tool's output, or `error: ` and what went wrong.
     pub(crate) text: String,
-    /// The text says what went wrong.
     pub(crate) is_error: bool,
 }
 
@@ -118,6 +130,14 @@ pub(crate) struct Round {
 /// The tool calls among a reply's parts, in order.
 pub(crate) fn calls(parts: &[ReplyPart]) -> impl Iterator<Item = &ToolCall> {
     parts.iter().filter_map(|part| match &part.content {
+        Content::Call(call) => Some(call),
+        Content::None | Content::Text(_) => None,
+    })
+}
+
+/// The same, to be changed.
+pub(crate) fn calls_mut(parts: &mut [ReplyPart]) -> impl Iterator<Item = &mut ToolCall> {
+    parts.iter_mut().filter_map(|part| match &mut part.content {
         Content::Call(call) => Some(call),
         Content::None | Content::Text(_) => None,
     })

@@ -29,7 +29,7 @@ use crate::engine::draft::BadReply;
 use crate::engine::protocol::Protocols;
 use crate::env::{Env, header_value};
 use crate::error::Error;
-use crate::http::{Client, Endpoint, HeaderName, Setup};
+use crate::http::{Client, Endpoint, Setup, is_header_name};
 use crate::rate_limit::RateLimiter;
 use crate::secret::Secret;
 use crate::task_error::{ErrorKind, TaskError};
@@ -133,7 +133,7 @@ pub(crate) struct RemoteBackend {
     endpoint: Endpoint,
     protocols: Box<dyn Protocols>,
     headers: Vec<(&'static str, String)>,
-    further: Vec<(HeaderName, String)>,
+    further: Vec<(String, String)>,
     keys: Vec<Secret>,
     model: Model,
     params: Map<String, Value>,
@@ -213,19 +213,17 @@ impl RemoteBackend {
 }
 
 /// The headers that the program sets.
-fn further_headers(config: &HelperConfig) -> Result<Vec<(HeaderName, String)>, Error> {
+fn further_headers(config: &HelperConfig) -> Result<Vec<(String, String)>, Error> {
     let mut headers = Vec::new();
     for (name, value) in &config.http.headers.0 {
-        let found = HeaderName::from_bytes(name.as_bytes());
-        let Some(header) = found.ok().filter(|name| !OF_THE_REQUEST.contains(&name.as_str()))
-        else {
+        if !is_header_name(name) || OF_THE_REQUEST.contains(&name.as_str()) {
             return Err(Error::InvalidConfig(format!(
                 "header: {:?} is no name of a header that a program can set",
                 cut(name, HEADER_NAME_BYTES_SHOWN)
             )));
-        };
+        }
         let value = value.as_str().unwrap_or_default();
-        headers.push((header, header_value("the value of a header", value)?));
+        headers.push((name.clone(), header_value("the value of a header", value)?));
     }
     Ok(headers)
 }

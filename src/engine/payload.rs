@@ -108,8 +108,7 @@ pub(crate) fn one<'t, T: Lenient>(text: &'t str, bytes: &[u8]) -> Result<Parsed<
 /// An event's name, its JSON, and what that holds.
 pub(crate) type Typed<'e, T> = (Cow<'e, str>, Cow<'e, str>, T);
 
-/// The name and the object of an event of a protocol whose events carry typed objects; nothing
-/// where it says nothing. (Some gateways end such streams with the word of another protocol.)
+/// The name and the object of an event; nothing where it says nothing.
 ///
 /// # Errors
 ///

@@ -10,14 +10,15 @@ use crate::engine::error_body::ErrorBody;
 use crate::engine::json::Json;
 use crate::engine::message::{Message, Round, messages};
 use crate::engine::sse::SseEvent;
-use crate::task::{OpenAiApi, ReplySchema, TaskRequest};
+use crate::task::{OpenAiApi, ReplySchema, Role, TaskRequest};
 use crate::task_error::ErrorKind;
 use crate::tool::{self, Tool};
 
 /// A provider's protocol: how requests are written, and how replies, streams, errors and
 /// headers are read. One value serves all threads of a helper.
 pub(crate) trait Protocol: Send + Sync {
-    /// The path of the call below the base URL, such as `/chat/completions`.
+    /// The path of the call below the base URL, such as `/chat/completions`. It may have a query; a
+    /// model's name in it must be percent-encoded.
     fn path(&self, ask: &Ask<'_>) -> Cow<'static, str>;
 
     /// Which of OpenAI's APIs it is, if it is one.
@@ -32,7 +33,8 @@ pub(crate) trait Protocol: Send + Sync {
     /// Writes a request's body.
     fn write(&self, ask: &Ask<'_>) -> Json;
 
-    /// Reads a complete reply that may be anything, an error too.
+    /// Reads a complete reply, which may be anything, an error too, into the draft: its text, model,
+    /// usage and reason to finish, and the parts that go back where it wants tools called.
     ///
     /// # Errors
     ///
@@ -66,12 +68,6 @@ pub(crate) trait Protocol: Send + Sync {
     /// The header by which a gateway names who runs the model, if it has one.
     fn provider_header(&self) -> Option<&'static str> {
         None
-    }
-
-    /// Whether the opaque JSON of a call is the call itself, and not only what else goes back
-    /// with it: then it goes when the call had to be changed.
-    fn opaque_is_call(&self) -> bool {
-        true
     }
 
     /// Whether a rejection that may be retried as a rule may be so here; `names_wait` says
@@ -129,7 +125,8 @@ pub(crate) trait ReadStream {
     /// The error in the event, or its deviation from the protocol.
     fn event(&mut self, event: &SseEvent<'_>, draft: &mut Draft) -> Result<(), BadReply>;
 
-    /// The stream has ended without a word of its own that it is complete.
+    /// No more events are read. A draft that is not done and has no reason to finish has broken
+    /// off.
     ///
     /// # Errors
     ///
@@ -177,6 +174,18 @@ impl<'a> Ask<'a> {
             Some(system) => format!("{system}\n\n{context}").into(),
             None => context.into(),
         })
+    }
+
+    /// The same with the turns of the role system, for protocols whose messages have no such role.
+    pub(crate) fn instructions(&self) -> Option<String> {
+        let mut all = self.system().map(Cow::into_owned).unwrap_or_default();
+        for message in self.messages().filter(|message| message.role == Role::System) {
+            if !all.is_empty() {
+                all.push_str("\n\n");
+            }
+            all.push_str(message.text());
+        }
+        (!all.trim().is_empty()).then_some(all)
     }
 
     /// Earlier turns and the prompt.

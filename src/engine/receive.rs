@@ -135,7 +135,7 @@ impl Conversation<'_> {
 
     /// Notes the facts of a reply, and settles its calls.
     fn note(&self, draft: &mut Draft, facts: &mut Facts) {
-        let changed = tools::mend(&mut draft.parts, self.protocol().opaque_is_call());
+        let changed = tools::mend(&mut draft.parts);
         draft.note_oddities(changed);
         facts.usage = draft.usage.usage();
         facts.oddities = draft.oddities;

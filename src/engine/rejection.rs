@@ -136,7 +136,12 @@ impl Conversation<'_> {
         request.tools.iter().for_each(|tool| scrubber.text(tool.description()));
         for round in &self.rounds {
             message::text(&round.reply).for_each(|text| scrubber.text(text));
-            message::calls(&round.reply).for_each(|call| scrubber.text(&call.arguments));
+            for call in message::calls(&round.reply) {
+                scrubber.text(&call.arguments);
+                // A short value goes as a whole.
+                let arguments = serde_json::from_str(&call.arguments).unwrap_or_default();
+                hide_value(&mut scrubber, &arguments);
+            }
             round.results.iter().for_each(|result| scrubber.text(&result.text));
         }
         scrubber

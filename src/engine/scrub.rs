@@ -35,7 +35,7 @@ impl<'a> Scrubber<'a> {
     }
 
     /// Hides every part of a key, or of a header's value (a scheme and a key, perhaps): as it is,
-    /// as base64 and, if it is base64 as in `Basic`, decoded.
+    /// percent-encoded, as base64 and, if it is base64 as in `Basic`, decoded.
     pub(crate) fn key(&mut self, value: &str) {
         let key = token(value);
         self.hide(value.as_bytes(), KEY_WINDOW);
@@ -43,6 +43,13 @@ impl<'a> Scrubber<'a> {
             return;
         }
         self.hide(key.as_bytes(), KEY_WINDOW);
+        let percent = |byte: u8| match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
+                (byte as char).into()
+            }
+            _ => format!("%{byte:02x}"),
+        };
+        self.hide(key.bytes().map(percent).collect::<String>().as_bytes(), KEY_WINDOW);
         // Its letters depend on how much stands before it, in units of three bytes.
         for before in ["", ":", "::"] {
             let text = encoded_head(format!("{before}{key}").as_bytes());
@@ -176,6 +183,7 @@ mod tests {
             ("Basic bWU6aHVudGVy", "user me, password hunter!", "user me, password [redacted]!"),
             ("Basic bWU6aHVudGVy", "me:hunter/bWU6aHVudGVy", "[redacted]/[redacted]"),
             ("Token abcd", "abcd is bad", "[redacted] is bad"),
+            ("Zm9v/YmFy+YmF6==", "?key=Zm9v%2FYmFy%2bYmF6%3D%3D&", "?key=[redacted]&"),
         ] {
             assert_eq!(scrubbed(message, key, ""), shown, "{key}");
         }

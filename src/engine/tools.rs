@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::engine::message::{Content, ReplyPart, ToolCall, ToolResult};
+use crate::engine::message::{self, ReplyPart, ToolCall, ToolResult};
 use crate::lenient::{Text, exact_value, json_text, json_value, read};
 use crate::tool::{self, Tool};
 
@@ -24,19 +24,17 @@ fn arguments(text: &str) -> Option<Value> {
 }
 
 /// Makes calls what they mean: arguments are an object where they mean one, and no two calls
-/// have the same id. Says how many had to be changed; the provider's own form of those goes where
-/// it is the call itself.
-pub(crate) fn mend(parts: &mut [ReplyPart], opaque_is_call: bool) -> u32 {
+/// have the same id. Returns how many had to be changed.
+pub(crate) fn mend(parts: &mut [ReplyPart]) -> u32 {
     let (mut ids, mut changed) = (Vec::<String>::new(), 0);
-    for part in parts {
-        let Content::Call(call) = &mut part.content else { continue };
+    for call in message::calls_mut(parts) {
         let plain = unwrapped(&call.arguments);
         let id = (2..).map(|number| format!("{}_{number}", call.id));
         let mut id = std::iter::once(call.id.clone()).chain(id).filter(|id| !ids.contains(id));
         let id = id.next().filter(|_| !call.id.is_empty()).unwrap_or_default();
         if plain.is_some() || id != call.id {
             changed += 1;
-            part.opaque = part.opaque.take().filter(|_| !opaque_is_call);
+            call.is_changed = true;
         }
         call.arguments = plain.unwrap_or_else(|| std::mem::take(&mut call.arguments));
         ids.extend((!id.is_empty()).then(|| id.clone()));
@@ -60,29 +58,36 @@ fn unwrapped(arguments: &str) -> Option<String> {
 }
 
 /// Makes a call fit to be sent back to the model: servers fail on arguments that are no JSON
-/// object. Returns whether such arguments had to be replaced.
-pub(crate) fn make_presentable(call: &mut ToolCall, number: usize) -> bool {
+/// object, and pair calls by their ids.
+pub(crate) fn make_presentable(call: &mut ToolCall, number: usize) {
     let is_strict = exact_value(&call.arguments).is_some();
     let arguments = arguments(&call.arguments);
-    let is_fine = is_strict && arguments.is_some() || call.arguments.trim().is_empty();
     if !is_strict || arguments.is_none() {
         call.arguments = json_text(&arguments.unwrap_or_else(|| Map::new().into()));
+        call.is_changed = true;
     }
     if call.id.is_empty() {
         call.id = format!("call_{number}");
+        call.is_changed = true;
     }
-    !is_fine
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::message::Content;
 
     #[test]
     fn what_goes_back_is_always_json_with_an_id() {
         let mut call = ToolCall { arguments: "{\"half".into(), ..Default::default() };
-        assert!(make_presentable(&mut call, 3) && !make_presentable(&mut call, 3));
+        make_presentable(&mut call, 3);
         assert_eq!((call.id.as_str(), call.arguments.as_str()), ("call_3", "{}"));
+        assert!(std::mem::take(&mut call.is_changed));
+        make_presentable(&mut call, 4);
+        assert!(!call.is_changed && call.id == "call_3");
+        call.id.clear();
+        make_presentable(&mut call, 4);
+        assert!(call.is_changed);
     }
 
     #[test]
@@ -114,10 +119,10 @@ mod tests {
             opaque: Some("{}".into()),
         };
         let mut parts = ["a", "a_2", "", "a", "", "a"].map(call);
-        assert_eq!(mend(&mut parts, true), 2);
-        let ids = crate::engine::message::calls(&parts).map(|call| call.id.as_str());
+        assert_eq!(mend(&mut parts), 2);
+        let ids = message::calls(&parts).map(|call| call.id.as_str());
         assert_eq!(ids.collect::<Vec<_>>(), ["a", "a_2", "", "a_3", "", "a_4"]);
-        let opaque: Vec<_> = parts.iter().map(|part| part.opaque.is_some()).collect();
-        assert_eq!(opaque, [true, true, true, false, true, false]);
+        let verbatim: Vec<_> = parts.iter().map(|part| part.verbatim().is_some()).collect();
+        assert_eq!(verbatim, [true, true, true, false, true, false]);
     }
 }

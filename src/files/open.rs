@@ -166,14 +166,17 @@ pub(crate) fn same_file(one: &Metadata, other: &Metadata) -> bool {
 /// Whether the file has further names (hard links): under one of them it may belong to another
 /// user, and must not be shortened.
 pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
+    names(metadata) > 1
+}
+
+/// The number of the file's names; 0 once it was removed, 1 where the system does not say.
+pub(crate) fn names(metadata: &Metadata) -> u64 {
     #[cfg(unix)]
-    {
-        std::os::unix::fs::MetadataExt::nlink(metadata) > 1
-    }
+    return std::os::unix::fs::MetadataExt::nlink(metadata);
     #[cfg(not(unix))]
     {
         let _ = metadata;
-        false
+        1
     }
 }
 

@@ -47,7 +47,7 @@
 //! | `max_request_bytes` | integer | `1048576` | 0 or more | all |
 //! | `max_image_bytes` | integer | `5242880` | 0 (no pictures) or more | HTTP, custom |
 //! | `max_queued_image_bytes` | integer | `83886080` | 0 or more | HTTP, custom |
-//! | `max_reply_bytes` | integer | `4194304` | at least 1 | HTTP |
+//! | `max_reply_bytes` | integer | `4194304` | at least 1 | all |
 //! | `max_results` | integer | `1024` | at least 1 | all |
 //! | `max_result_bytes` | integer | `16777216` | at least 1 | all |
 //! | `stack_bytes` | integer | `1048576` | at least 327680 | all |

@@ -1,8 +1,9 @@
 //! Protection of keys, prompts, files and connections, and its limits.
 //!
 //! - **Keys** never appear in `Debug`, errors, panics, telemetry, traces, URLs, or the environment
-//!   of a child process; key (its base64 too), prompt and context are removed from a server's error
-//!   texts before they are kept (a key of one to three bytes, where it stands as a word). A test plants
+//!   of a child process; key (percent-encoded and as base64 too), prompt and context are removed from
+//!   a server's error texts before they are kept (a key of one to three bytes, where it stands as a
+//!   word). Custom parameters and schemas stay in them, as settings. A test plants
 //!   a key, a prompt and a reply on every path and searches all that comes out
 //!   (`tests/it/secrets`). Redirects are not followed. Over plain http a key goes to loopback only,
 //!   unless `allow_insecure_http` is set; a proxy never sees one.
@@ -20,11 +21,9 @@
 //!   on and that is counted (`TelemetryStats::rotations_skipped`).
 //! - `unsafe_code` is forbidden in this crate.
 //!
-//! Not protected: a program that sets its logger to level `trace` gets the HTTP library's raw
-//! bytes, key included (filter the target `ureq_proto`); memory is not wiped; a device's other
-//! users with root, a debugger, or a core dump see everything; a model's answer is foreign text, so
-//! treat tool arguments as hostile. The embedded engine and `AiBackend`s of yours run in your
-//! process, with its rights.
+//! Not protected: memory is not wiped; a device's other users with root, a debugger, or a core dump
+//! see everything; a model's answer is foreign text, so treat tool arguments as hostile. The embedded
+//! engine and `AiBackend`s of yours run in your process, with its rights.
 //!
 //! To report a weakness, open a private security advisory at this repository's host, or write to
 //! its maintainers; do not open a public issue first.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::AutomationHelper;
-use super::worker::is_thread_of;
+use super::{AutomationHelper, thread};
 use crate::error::Error;
 use crate::foreign;
 use crate::id::TaskId;
@@ -37,7 +36,7 @@ impl AutomationHelper {
     #[doc(alias = "blocking")]
     pub fn ask(&self, request: impl Into<TaskRequest>) -> Result<Task, Error> {
         let request = request.into();
-        let why = if is_thread_of(self.shared.id) {
+        let why = if thread::is_of(self.shared.id) {
             "this is one of the helper's own threads: submit the task and use on_done"
         } else if foreign::in_observer() {
             "an observer may not wait for a task: submit it and use on_done"

@@ -2,6 +2,7 @@
 
 mod ask;
 pub(crate) mod shared;
+mod thread;
 pub(crate) mod worker;
 
 pub use shared::{INBOX_BYTES_MAX, INBOX_MESSAGES_MAX};

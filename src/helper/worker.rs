@@ -6,26 +6,11 @@ use std::time::Instant;
 use crate::backend::{Attempt, AttemptLog, CallContext, CallSettings, Reply};
 use crate::foreign::{Foreign, catch_panic};
 use crate::helper::shared::{Done, Next, Shared};
-use crate::id::{HelperId, TaskId};
-use crate::sync::{Arc, thread_local};
+use crate::helper::thread;
+use crate::id::TaskId;
+use crate::sync::Arc;
 use crate::task::{OnText, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
-
-thread_local! {
-    /// The helper that owns the current thread, if any: such a thread never waits for helpers to
-    /// end.
-    static HELPER: Cell<Option<HelperId>> = const { Cell::new(None) };
-}
-
-/// Whether the current thread is a helper's.
-pub(crate) fn on_helper_thread() -> bool {
-    HELPER.with(Cell::get).is_some()
-}
-
-/// Whether the current thread is one of this helper's.
-pub(crate) fn is_thread_of(helper: HelperId) -> bool {
-    HELPER.with(Cell::get) == Some(helper)
-}
 
 /// Records the calls of one task.
 struct TaskLog<'a> {
@@ -51,7 +36,7 @@ impl AttemptLog for TaskLog<'_> {
 /// The main function of a helper's thread. The last thread to end drops the backend: a drop that
 /// blocks holds that thread, which a stop then detaches.
 pub(crate) fn run(shared: &Arc<Shared>, slot: usize) {
-    HELPER.with(|helper| helper.set(Some(shared.id)));
+    thread::enter(shared.id);
     work_until_stopped(shared, slot);
     shared.drop_backend();
 }

@@ -1,8 +1,8 @@
 //! The call that a thread is in: its limits in time, and the one connection it may use.
 //!
-//! ureq has no place to hand a call's own limits or cancel signal to a transport. Both run on
-//! the same thread, so they meet here. A connection belongs to one call at a time, and a
-//! canceller can only cut the connection while it still belongs to its call.
+//! TLS reads and writes its socket by std's traits, which have no place for a call's own limits or
+//! cancel signal. Both run on the same thread, so they meet here. A connection belongs to one call
+//! at a time, and a canceller can only cut the connection while it still belongs to its call.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -123,8 +123,7 @@ impl Cuttable {
     pub(super) fn claim(&self) -> bool {
         let Some(current) = Current::get() else { return false };
         let mut owner = lock(&self.owner);
-        let ours = owner.link.as_ptr() == Arc::as_ptr(&current.link);
-        if owner.cut || (!ours && current.fresh_only.get()) {
+        if owner.cut {
             return false;
         }
         owner.link = Arc::downgrade(&current.link);
@@ -139,19 +138,18 @@ thread_local! {
 /// The call that this thread is in.
 pub(super) struct Current {
     link: Arc<Link>,
-    limits: Limits,
+    pub(super) limits: Limits,
     started: Instant,
     phase: Cell<CallPhase>,
     /// When the phase must be over.
     until: Cell<Option<Instant>>,
     stop: Cell<Option<CallStop>>,
-    /// Pooled connections are not to be trusted: the last one turned out dead.
-    pub(super) fresh_only: Cell<bool>,
     /// This call opened a connection of its own.
     pub(super) dialled: Cell<bool>,
     /// The system has taken bytes of the request: the server may have read them.
     sent: Cell<bool>,
-    first_byte: Cell<Option<Duration>>,
+    /// Time from the start to the reply's first byte.
+    pub(super) first_byte: Cell<Option<Duration>>,
     /// The connection that `link` holds, to spare the lock on every read.
     held: RefCell<Option<Arc<Cuttable>>>,
 }
@@ -166,14 +164,14 @@ pub(super) struct Lent {
 impl Lent {
     /// Makes the call this thread's own for the rest of the thread.
     pub(super) fn enter(self) -> Rc<Current> {
-        let current = Current::new(self.link, self.limits, self.until, false);
+        let current = Current::new(self.link, self.limits, self.until);
         CURRENT.with(|slot| slot.replace(Some(Rc::clone(&current))));
         current
     }
 }
 
 impl Current {
-    fn new(link: Arc<Link>, limits: Limits, until: Option<Instant>, fresh_only: bool) -> Rc<Self> {
+    fn new(link: Arc<Link>, limits: Limits, until: Option<Instant>) -> Rc<Self> {
         Rc::new(Self {
             link,
             limits,
@@ -181,7 +179,6 @@ impl Current {
             phase: Cell::new(CallPhase::Connect),
             until: Cell::new(until),
             stop: Cell::new(None),
-            fresh_only: Cell::new(fresh_only),
             dialled: Cell::new(false),
             sent: Cell::new(false),
             first_byte: Cell::new(None),
@@ -198,13 +195,13 @@ impl Current {
         CURRENT.with(|current| current.borrow().clone())
     }
 
-    /// The same for code that can only fail: there is always a call where ureq runs.
-    pub(super) fn here() -> Result<Rc<Self>, ureq::Error> {
-        Self::get().ok_or(ureq::Error::ConnectionFailed)
+    /// The same for code that can only fail: there is always a call where connections are used.
+    pub(super) fn here() -> io::Result<Rc<Self>> {
+        Self::get().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// Passes this connection to the threads that may cancel the call.
-    pub(super) fn hold(&self, connection: &Arc<Cuttable>) -> Result<(), ureq::Error> {
+    pub(super) fn hold(&self, connection: &Arc<Cuttable>) -> io::Result<()> {
         let mut held = self.held.borrow_mut();
         if !held.as_ref().is_some_and(|held| Arc::ptr_eq(held, connection)) {
             connection.claim();
@@ -215,7 +212,7 @@ impl Current {
     }
 
     /// Waits until the thread that makes the connection ends (`true`), or the call is over.
-    pub(super) fn await_end(&self, handover: &Arc<Handover>) -> Result<bool, ureq::Error> {
+    pub(super) fn await_end(&self, handover: &Arc<Handover>) -> io::Result<bool> {
         lock(&self.link.held).handover = Some(Arc::clone(handover));
         let left = self.check_cancelled().and_then(|()| self.left());
         let until = match left {
@@ -240,7 +237,7 @@ impl Current {
         lock(&self.link.proxy).take()
     }
 
-    pub(super) fn check_cancelled(&self) -> Result<(), ureq::Error> {
+    pub(super) fn check_cancelled(&self) -> io::Result<()> {
         if self.link.cancelled.load(Ordering::Acquire) {
             return Err(self.stopped(CallStop::Cancelled));
         }
@@ -252,17 +249,17 @@ impl Current {
         self.stop.get()
     }
 
-    /// Notes why the call ends, and makes the error that carries it through ureq. (Its kind
-    /// is one that no layer takes for the end of a body.)
-    pub(super) fn stopped(&self, stop: CallStop) -> ureq::Error {
+    /// Notes why the call ends, and makes the error that says no more than that. (Its kind is one
+    /// that no layer takes for the end of a body.)
+    pub(super) fn stopped(&self, stop: CallStop) -> io::Error {
         if self.stop.get().is_none() {
             self.stop.set(Some(stop));
         }
-        ureq::Error::Io(io::ErrorKind::TimedOut.into())
+        io::ErrorKind::TimedOut.into()
     }
 
     /// Time left for the next wait; `None` if there is no limit.
-    pub(super) fn left(&self) -> Result<Option<Duration>, ureq::Error> {
+    pub(super) fn left(&self) -> io::Result<Option<Duration>> {
         let deadline = self.limits.deadline.map(|at| (at, CallStop::Deadline));
         let phase = self.until.get().map(|at| (at, CallStop::Limit(self.phase.get())));
         let first = match (deadline, phase) {
@@ -274,19 +271,16 @@ impl Current {
         if left.is_zero() { Err(self.stopped(stop)) } else { Ok(Some(left)) }
     }
 
-    fn enter(&self, phase: CallPhase, limit: Option<Duration>) {
+    /// Begins a phase, which this limit ends.
+    pub(super) fn enter(&self, phase: CallPhase, limit: Option<Duration>) {
         self.phase.set(phase);
         // A limit beyond the clock's end is none.
         self.until.set(limit.and_then(|limit| Instant::now().checked_add(limit)));
     }
 
-    /// The connection stands; the request goes out. Says whether that is news.
-    pub(super) fn sending(&self) -> bool {
-        let begins = self.phase.get() == CallPhase::Connect;
-        if begins {
-            self.enter(CallPhase::Send, None);
-        }
-        begins
+    /// The connection stands; the request goes out.
+    pub(super) fn sending(&self) {
+        self.enter(CallPhase::Send, None);
     }
 
     pub(super) fn is_sending(&self) -> bool {
@@ -331,10 +325,10 @@ pub(super) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn enter(cancel: &'a CancelSignal, limits: Limits, fresh_only: bool) -> Self {
+    pub(super) fn enter(cancel: &'a CancelSignal, limits: Limits) -> Self {
         let link = Arc::new(Link::default());
         let hook = Arc::clone(&link);
-        let current = Current::new(link, limits, None, fresh_only);
+        let current = Current::new(link, limits, None);
         current.enter(CallPhase::Connect, Some(limits.connect));
         let guard = cancel.on_cancel(move || hook.cancel());
         let outer = CURRENT.with(|slot| slot.replace(Some(Rc::clone(&current))));
@@ -351,29 +345,8 @@ impl<'a> Scope<'a> {
     }
 
     /// Whether the request is out, and so the connection stood.
-    #[cfg(feature = "tls")]
     pub(super) fn awaits_reply(&self) -> bool {
         matches!(self.current.phase.get(), CallPhase::FirstByte | CallPhase::Body)
-    }
-
-    /// The server works in silence: only the deadline holds.
-    pub(super) fn working(&self) {
-        self.current.enter(CallPhase::Body, None);
-    }
-
-    /// Payload came: the idle limit begins anew.
-    pub(super) fn progress(&self) {
-        self.current.enter(CallPhase::Body, Some(self.current.limits.idle));
-    }
-
-    /// Time from the start to the reply's first byte.
-    pub(super) fn first_byte(&self) -> Option<Duration> {
-        self.current.first_byte.get()
-    }
-
-    /// Ends the reply at this point in time at the latest.
-    pub(super) fn end_by(&self, limit: Duration) {
-        self.current.enter(CallPhase::Body, Some(limit));
     }
 }
 

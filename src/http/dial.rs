@@ -3,27 +3,26 @@
 //! stack that this takes is given back with the thread, while a helper's own keeps every page that
 //! it ever touched; and a call can give up while the system lets nothing interrupt it.
 
-use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ureq::http::Uri;
-use ureq::unversioned::transport::ConnectionDetails;
-use ureq::{Error, Proxy};
-
 use super::call::{CallPhase, CallStop, Current};
+use super::connection::Connection;
+use super::fault::Fault;
 use super::handover::{Ending, Handover};
-use super::proxy::{self, Rewrite};
-use super::resolver::{self, Find, addresses, of_literal};
-use super::socket::Socket;
-use super::stream::Stream;
+use super::proxy::{Proxy, ProxyProtocol};
+use super::resolver::{self, Find, addresses, literal};
+use super::server::Server;
+use super::socket::{Socket, Stream};
 #[cfg(feature = "tls")]
 use super::tls::Secure;
+use super::{socks, tunnel};
 
-/// From so many threads on whose calls have given up, an agent starts no further one until one
+/// From so many threads on whose calls have given up, a pool starts no further one until one
 /// of them has ended. The system's resolver cannot be interrupted: without a bound a dead network
 /// would collect threads. A thread whose call waits for it counts for nothing, as that call has a
 /// thread of a helper.
@@ -36,46 +35,19 @@ const ABANDONED_MAX: usize = 16;
 const STACK_BYTES: usize =
     if cfg!(all(target_env = "gnu", target_pointer_width = "64")) { 16 << 20 } else { 256 << 10 };
 
-/// Where a connection leads.
-struct Route {
-    target: Uri,
-    proxy: Option<Proxy>,
-    is_tls: bool,
-}
-
-impl Route {
-    /// Whether nothing is to be looked up.
-    fn is_literal(&self) -> bool {
-        let is_literal = |uri: &Uri| of_literal(uri).is_some();
-        match &self.proxy {
-            Some(proxy) => {
-                is_literal(proxy.uri()) && (!proxy.resolve_target() || is_literal(&self.target))
-            }
-            None => is_literal(&self.target),
-        }
-    }
-}
-
-/// A connection, and what requests over it must say more, if anything.
-pub(super) type Made = (Box<dyn Stream>, Option<Rewrite>);
-
-/// Makes connections.
+/// Makes connections, through a proxy where there is one.
 pub(super) struct Dialler {
+    proxy: Option<Proxy>,
     #[cfg(feature = "tls")]
     secure: Secure,
     find: Find,
     abandoned: Arc<AtomicUsize>,
 }
 
-impl fmt::Debug for Dialler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Dialler")
-    }
-}
-
 impl Dialler {
-    pub(super) fn new(#[cfg(feature = "tls")] secure: Secure) -> Arc<Self> {
+    pub(super) fn new(proxy: Option<Proxy>, #[cfg(feature = "tls")] secure: Secure) -> Arc<Self> {
         Arc::new(Self {
+            proxy,
             #[cfg(feature = "tls")]
             secure,
             find: resolver::find,
@@ -85,49 +57,48 @@ impl Dialler {
 
     /// A connection for the current call. (Only what needs no thread happens here: nowhere does
     /// the stack of a helper that speaks plain HTTP get deeper.)
-    pub(super) fn connect(self: &Arc<Self>, details: &ConnectionDetails) -> Result<Made, Error> {
-        if !details.needs_tls() && details.config.proxy().is_none() {
-            if let Some(addresses) = of_literal(details.uri) {
-                return Ok((open(&addresses)?, None));
+    pub(super) fn connect(self: &Arc<Self>, server: &Server) -> io::Result<Box<Connection>> {
+        if !server.is_tls && self.proxy.is_none() {
+            if let Some(addresses) = literal(server) {
+                return Ok(Connection::new(open(&addresses)?, server.clone(), None));
             }
         }
-        self.connect_apart(details)
-    }
-
-    #[inline(never)]
-    fn connect_apart(self: &Arc<Self>, details: &ConnectionDetails) -> Result<Made, Error> {
-        self.connect_by(Route {
-            target: details.uri.clone(),
-            proxy: details.config.proxy().cloned(),
-            is_tls: details.needs_tls(),
-        })
+        self.connect_apart(server.clone())
     }
 
     /// Makes the connection on a thread of its own, unless too many are abandoned.
-    fn connect_by(self: &Arc<Self>, route: Route) -> Result<Made, Error> {
+    #[inline(never)]
+    fn connect_apart(self: &Arc<Self>, server: Server) -> io::Result<Box<Connection>> {
         let current = Current::here()?;
         current.dialled.set(true);
-        let is_full = self.abandoned.load(Ordering::Relaxed) >= ABANDONED_MAX;
-        match is_full {
-            false => self.borrow_thread(&current, route),
+        match self.abandoned.load(Ordering::Relaxed) >= ABANDONED_MAX {
+            false => self.borrow_thread(&current, server),
             // A connection without a look-up keeps to the call's limits on any thread.
-            true if route.is_literal() => self.make(&current, &route),
-            true => Err(Error::HostNotFound),
+            true if self.needs_no_look_up(&server) => self.make(&current, server),
+            true => Err(Fault::NameNotFound.into()),
         }
     }
 
-    fn borrow_thread(self: &Arc<Self>, current: &Current, route: Route) -> Result<Made, Error> {
+    fn needs_no_look_up(&self, server: &Server) -> bool {
+        let (proxy, is_literal) = (self.proxy.as_ref(), |server| literal(server).is_some());
+        let looks_up = proxy.is_none_or(|proxy| proxy.protocol == ProxyProtocol::Socks5);
+        proxy.is_none_or(|proxy| is_literal(&proxy.server)) && (!looks_up || is_literal(server))
+    }
+
+    fn borrow_thread(
+        self: &Arc<Self>,
+        current: &Current,
+        server: Server,
+    ) -> io::Result<Box<Connection>> {
         let handover = Handover::new(&self.abandoned);
         let (dialler, lent, ending) = (Arc::clone(self), current.lend(), Arc::clone(&handover));
-        let thread = thread::Builder::new()
-            .name("aa-connect".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
-                let _ending = Ending(ending);
-                let current = lent.enter();
-                (dialler.make(&current, &route), current.stop())
-            })
-            .map_err(Error::Io)?;
+        let work = move || {
+            let _ending = Ending(ending);
+            let current = lent.enter();
+            (dialler.make(&current, server), current.stop())
+        };
+        let thread = thread::Builder::new().name("aa-connect".to_owned()).stack_size(STACK_BYTES);
+        let thread = thread.spawn(work)?;
         if !current.await_end(&handover)? {
             // `left` notes which limit it was; a hair's breadth early is as good.
             current.check_cancelled()?;
@@ -140,52 +111,52 @@ impl Dialler {
     }
 
     #[inline(never)]
-    fn make(&self, current: &Current, route: &Route) -> Result<Made, Error> {
-        let Some(proxy) = &route.proxy else {
-            let stream = self.socket(&route.target)?;
-            return Ok((self.secured(route.is_tls, stream, &route.target)?, None));
+    fn make(&self, current: &Current, server: Server) -> io::Result<Box<Connection>> {
+        let Some(proxy) = &self.proxy else {
+            let stream = self.secured(self.socket(&server)?, &server)?;
+            return Ok(Connection::new(stream, server, None));
         };
-        let address = match proxy.resolve_target() {
-            true => addresses(&route.target, self.find)?.first().copied(),
-            false => None,
+        let address = match proxy.protocol {
+            ProxyProtocol::Socks5 => addresses(&server, self.find)?.first().copied(),
+            _ => None,
         };
-        current.set_proxy(Some(proxy::name(proxy)));
-        let stream = self.socket(proxy.uri())?;
-        let mut stream = self.secured(proxy::is_secure(proxy), stream, proxy.uri())?;
-        let rewrite = proxy::open(&mut *stream, proxy, &route.target, address, route.is_tls)?;
+        current.set_proxy(Some(proxy.server.to_string()));
+        let mut stream = self.secured(self.socket(&proxy.server)?, &proxy.server)?;
+        let mut forward = None;
+        match proxy.protocol {
+            ProxyProtocol::Http if server.is_tls => tunnel::open(&mut *stream, proxy, &server)?,
+            ProxyProtocol::Http => forward = Some(tunnel::authorization(proxy)),
+            _ => socks::open(&mut *stream, proxy, &server, address)?,
+        }
         current.set_proxy(None);
-        Ok((self.secured(route.is_tls, stream, &route.target)?, rewrite))
+        let stream = self.secured(stream, &server)?;
+        Ok(Connection::new(stream, server, forward))
     }
 
-    fn socket(&self, uri: &Uri) -> Result<Box<dyn Stream>, Error> {
-        open(&addresses(uri, self.find)?)
+    fn socket(&self, server: &Server) -> io::Result<Box<dyn Stream>> {
+        open(&addresses(server, self.find)?)
     }
 
     /// The stream, with TLS over it where that is wanted.
     #[cfg(feature = "tls")]
-    fn secured(
-        &self,
-        is_tls: bool,
-        stream: Box<dyn Stream>,
-        target: &Uri,
-    ) -> Result<Box<dyn Stream>, Error> {
-        if !is_tls {
+    fn secured(&self, stream: Box<dyn Stream>, server: &Server) -> io::Result<Box<dyn Stream>> {
+        if !server.is_tls {
             return Ok(stream);
         }
-        let mut tls = self.secure.wrap(stream, target)?;
+        let mut tls = self.secure.wrap(stream, server)?;
         tls.handshake()?;
         Ok(tls)
     }
 
-    /// (For https ureq itself refuses a connection that has no TLS.)
+    /// (An https endpoint is refused long before this.)
     #[cfg(not(feature = "tls"))]
-    fn secured(&self, _: bool, stream: Box<dyn Stream>, _: &Uri) -> Result<Box<dyn Stream>, Error> {
-        Ok(stream)
+    fn secured(&self, stream: Box<dyn Stream>, server: &Server) -> io::Result<Box<dyn Stream>> {
+        if server.is_tls { Err(io::ErrorKind::Unsupported.into()) } else { Ok(stream) }
     }
 }
 
 #[inline(never)]
-fn open(addresses: &[SocketAddr]) -> Result<Box<dyn Stream>, Error> {
+fn open(addresses: &[SocketAddr]) -> io::Result<Box<dyn Stream>> {
     Ok(Box::new(Socket::dial(addresses)?))
 }
 

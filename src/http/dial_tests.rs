@@ -1,13 +1,13 @@
 //! Connections made on borrowed threads, whose look-ups the tests decide on.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Barrier, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::super::call::{Limits, Scope};
-use super::super::connection::Connect;
+use super::super::pool::Pool;
 use super::*;
 use crate::cancel::CancelSignal;
 
@@ -21,6 +21,7 @@ fn limits(connect: Duration, deadline: Option<Duration>) -> Limits {
 
 fn dialler(find: Find) -> Arc<Dialler> {
     let made = Dialler::new(
+        None,
         #[cfg(feature = "tls")]
         Secure::new(None),
     );
@@ -28,8 +29,8 @@ fn dialler(find: Find) -> Arc<Dialler> {
     Arc::new(Dialler { find, ..made })
 }
 
-fn to(host: &str) -> Route {
-    Route { target: format!("http://{host}/").parse().unwrap(), proxy: None, is_tls: false }
+fn to(host: &str) -> Server {
+    Server::new(host, false, 80).unwrap()
 }
 
 /// How a call to this host ends: whether it gets a connection, and what of ours stops it.
@@ -39,8 +40,8 @@ fn call(
     limits: Limits,
     cancel: &CancelSignal,
 ) -> (bool, Option<CallStop>) {
-    let scope = Scope::enter(cancel, limits, false);
-    (dialler.connect_by(to(host)).is_ok(), scope.stop())
+    let scope = Scope::enter(cancel, limits);
+    (dialler.connect_apart(to(host)).is_ok(), scope.stop())
 }
 
 #[test]
@@ -136,8 +137,7 @@ fn a_kept_connection_costs_no_look_up() {
         FOUND.fetch_add(1, Ordering::Relaxed);
         Ok(vec![*SERVER.get().unwrap()])
     });
-    let config = ureq::Agent::config_builder().proxy(None).build();
-    let agent = ureq::Agent::with_parts(config, Connect(counting), resolver::Later);
+    let pool = Pool::of(counting);
     thread::scope(|scope| {
         scope.spawn(|| {
             let (mut stream, _) = server.accept().unwrap();
@@ -153,8 +153,11 @@ fn a_kept_connection_costs_no_look_up() {
         });
         for _ in 0..2 {
             let cancel = CancelSignal::new();
-            let _scope = Scope::enter(&cancel, limits(LONG, None), false);
-            assert_eq!(agent.get("http://kept.test/").call().unwrap().status(), 200);
+            let _scope = Scope::enter(&cancel, limits(LONG, None));
+            let mut connection = pool.connection(&to("kept.test"), false).unwrap();
+            connection.send(b"GET / HTTP/1.1\r\n\r\n".to_vec(), None).unwrap();
+            assert_eq!(connection.await_head().unwrap().status, 200);
+            pool.keep(connection);
         }
     });
     assert_eq!(FOUND.load(Ordering::Relaxed), 1);

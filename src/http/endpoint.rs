@@ -2,20 +2,21 @@
 
 use std::net::IpAddr;
 
+use super::server::Server;
 use crate::error::Error;
-use crate::url::{host_of, shown};
+use crate::url::shown;
 
 /// Longest base URL.
 const URL_BYTES_MAX: usize = 2048;
 
 /// A base URL in its parts. Its parts need no further check.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Endpoint {
     /// Scheme, host, port and path, without a slash at its end.
     url: String,
     /// From the question mark on; empty if there is none.
     query: String,
-    https: bool,
+    server: Server,
     loopback: bool,
 }
 
@@ -52,19 +53,17 @@ impl Endpoint {
         if authority.contains('@') {
             return refuse("it has a user or password before the host: use api_key for keys");
         }
-        let Some(host) = host_of(authority) else {
-            return refuse(
-                "it has no usable host and port: write it like http://127.0.0.1:8080/v1",
-            );
-        };
         let path = path.trim_end_matches('/');
         let path = path.strip_suffix(tail).unwrap_or(path).trim_end_matches('/');
         let scheme = if https { "https" } else { "http" };
         let url = format!("{scheme}://{}{path}", authority.to_ascii_lowercase());
-        if !is_usable(&url) {
-            return refuse("it is not a URL: write it like http://127.0.0.1:8080/v1");
-        }
-        Ok(Self { url, query: query.to_owned(), https, loopback: is_loopback(host) })
+        let Some((server, _)) = Server::split(&url) else {
+            return refuse(
+                "it has no usable host and port: write it like http://127.0.0.1:8080/v1",
+            );
+        };
+        let loopback = is_loopback(&server.host);
+        Ok(Self { url, query: query.to_owned(), server, loopback })
     }
 
     /// Whether its path ends so.
@@ -97,7 +96,7 @@ impl Endpoint {
     }
 
     pub(crate) fn is_https(&self) -> bool {
-        self.https
+        self.server.is_tls
     }
 
     /// Whether it is this device itself.
@@ -107,20 +106,12 @@ impl Endpoint {
 
     /// The host's name, without port.
     pub(crate) fn host(&self) -> &str {
-        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
-        host_of(rest.split('/').next().unwrap_or_default()).unwrap_or_default()
+        &self.server.host
     }
 
     pub(crate) fn port(&self) -> u16 {
-        let uri = self.url.parse::<ureq::http::Uri>();
-        let named = uri.ok().and_then(|uri| uri.port_u16());
-        named.unwrap_or(if self.https { 443 } else { 80 })
+        self.server.port
     }
-}
-
-/// Whether ureq accepts this URL.
-fn is_usable(url: &str) -> bool {
-    url.parse::<ureq::http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
 }
 
 /// Whether this host can only be the device itself. A name that merely looks up to 127.0.0.1
@@ -161,7 +152,17 @@ mod tests {
         let azure = Endpoint::parse("https://h/d/chat/completions?api-version=1", TAIL).unwrap();
         assert_eq!(azure.join(TAIL), "https://h/d/chat/completions?api-version=1");
         assert_eq!(azure.join("/x?y=2"), "https://h/d/x?y=2&api-version=1");
-        assert_eq!(azure.host(), "h");
+        assert_eq!((azure.host(), azure.port()), ("h", 443));
+        for (url, host, port, shown) in [
+            ("https://[::1]:8443/a", "::1", 8443, "[::1]:8443"),
+            ("http://[::1]", "::1", 80, "[::1]"),
+            ("https://8080:80/", "8080", 80, "8080:80"),
+            ("http://8080/", "8080", 80, "8080"),
+        ] {
+            let endpoint = Endpoint::parse(url, TAIL).unwrap();
+            assert_eq!((endpoint.host(), endpoint.port()), (host, port));
+            assert_eq!(endpoint.server.authority(), shown);
+        }
     }
 
     #[test]

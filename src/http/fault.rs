@@ -1,13 +1,9 @@
 //! How a request fails before or while its reply is read, as HTTP sees it. The meaning for
 //! a task is its caller's business.
 
-use std::fmt;
+use std::{fmt, io};
 
-#[cfg(feature = "tls")]
-use super::call::Scope;
 use super::call::{CallPhase, CallStop};
-#[cfg(feature = "tls")]
-use super::tls;
 
 /// A request that got no reply, or a reply that broke off.
 #[derive(Debug)]
@@ -50,35 +46,37 @@ pub(crate) enum Fault {
         why: Box<Fault>,
     },
     /// The proxy did not connect us.
-    ProxyRefused(ProxyRefusal),
+    ProxyRefused {
+        /// Why, in our own words.
+        what: String,
+        /// Whether that may pass.
+        may_pass: bool,
+    },
     /// The reply's headers are longer than the bound.
     HeadersTooLong,
     /// The reply is not HTTP.
     NotHttp,
     /// Anything else, with the system's word for it where there is one.
-    Failed(Option<std::io::ErrorKind>),
+    Failed(Option<String>),
 }
 
-/// A proxy's word against a connection.
-#[derive(Debug, Clone)]
-pub(crate) struct ProxyRefusal {
-    /// The fault in the library's own words.
-    pub(crate) what: String,
-    /// Whether that may pass.
-    pub(crate) may_pass: bool,
+/// A proxy's word against a connection, and whether that may pass.
+pub(super) fn refused(what: impl Into<String>, may_pass: bool) -> io::Error {
+    Fault::ProxyRefused { what: what.into(), may_pass }.into()
 }
 
-impl fmt::Display for ProxyRefusal {
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        f.write_str("a request failed")
     }
 }
 
-impl std::error::Error for ProxyRefusal {}
+impl std::error::Error for Fault {}
 
-impl From<ProxyRefusal> for ureq::Error {
-    fn from(refusal: ProxyRefusal) -> Self {
-        std::io::Error::other(refusal).into()
+/// Takes it through functions that fail as the system does.
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        Self::other(fault)
     }
 }
 
@@ -93,46 +91,26 @@ impl From<CallStop> for Fault {
 }
 
 impl Fault {
-    /// Classifies ureq's error, where our side did not end the call.
-    pub(super) fn of(fault: &ureq::Error, #[cfg(feature = "tls")] scope: &Scope<'_>) -> Self {
-        use std::io::ErrorKind as Io;
-        match fault {
-            ureq::Error::Io(fault) => match fault.kind() {
-                Io::ConnectionRefused => Self::ConnectionRefused,
-                Io::UnexpectedEof
-                | Io::ConnectionReset
-                | Io::ConnectionAborted
-                | Io::BrokenPipe
-                | Io::NotConnected => Self::ConnectionClosed,
-                Io::HostUnreachable | Io::NetworkUnreachable | Io::NetworkDown => Self::Unreachable,
-                // TLS's rejections come so.
-                #[cfg(feature = "tls")]
-                Io::InvalidData => {
-                    let rejected = fault.get_ref().and_then(|inner| inner.downcast_ref());
-                    let unknown = tls::Rejected { why: "TLS failed", permanent: false };
-                    Self::of_tls(scope, rejected.unwrap_or(&unknown))
-                }
-                kind => match fault.get_ref().and_then(|inner| inner.downcast_ref()) {
-                    Some(refusal) => Self::ProxyRefused(ProxyRefusal::clone(refusal)),
-                    None => Self::Failed(Some(kind)),
-                },
-            },
-            ureq::Error::HostNotFound => Self::NameNotFound,
-            #[cfg(feature = "tls")]
-            ureq::Error::Tls(why) => Self::of_tls(scope, &tls::Rejected { why, permanent: true }),
-            ureq::Error::LargeResponseHeader(..) => Self::HeadersTooLong,
-            ureq::Error::Protocol(_) => Self::NotHttp,
-            _ => Self::Failed(None),
-        }
-    }
-
-    #[cfg(feature = "tls")]
-    fn of_tls(scope: &Scope<'_>, rejected: &tls::Rejected) -> Self {
-        let tls::Rejected { why, permanent } = *rejected;
-        if scope.awaits_reply() {
-            Self::TlsBroken { why, permanent }
-        } else {
-            Self::HandshakeFailed(why)
+    /// Classifies an error, where our side did not end the call.
+    pub(super) fn of(fault: io::Error) -> Self {
+        use io::ErrorKind as Io;
+        let fault = match fault.downcast::<Self>() {
+            Ok(fault) => return fault,
+            Err(fault) => fault,
+        };
+        match fault.kind() {
+            Io::ConnectionRefused => Self::ConnectionRefused,
+            Io::UnexpectedEof
+            | Io::ConnectionReset
+            | Io::ConnectionAborted
+            | Io::BrokenPipe
+            | Io::NotConnected => Self::ConnectionClosed,
+            Io::HostUnreachable | Io::NetworkUnreachable | Io::NetworkDown => Self::Unreachable,
+            // Such as the lack of a free file, for which std has no kind.
+            kind => Self::Failed(Some(match fault.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code).to_string(),
+                None => kind.to_string(),
+            })),
         }
     }
 }

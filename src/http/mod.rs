@@ -1,50 +1,58 @@
-//! HTTP over ureq, which is named here alone: connections, their limits in time, and what can go
-//! wrong with them. Knows no backend and no provider.
+//! HTTP/1.1 over connections of our own: their limits in time, and what can go wrong with them.
+//! Knows no backend and no provider.
+//!
+//! A call's way through the files: a [`Client`] takes a connection from its `pool`, or has the
+//! `dial`ler make one (`resolver`, `socket`, `proxy`, `tls`) on a thread that it borrows; the
+//! `request`'s head and body go out over the `connection`; what comes in is the reply's `head`,
+//! which httparse reads, and then its body, whose end the `framing` finds; there the connection
+//! goes back to the pool. Meanwhile the `call` holds the limits in time and the cancel signal for
+//! all that waits on its thread.
 
-use std::io::Read;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
-
-pub(crate) use ureq::http::HeaderName;
-use ureq::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse};
-use ureq::{Agent, AsSendBody, SendBody};
 
 use crate::cancel::CancelSignal;
 use crate::connections::Connections;
 use crate::env::Env;
 use crate::error::Error;
 
-mod agents;
 #[cfg(feature = "tls")]
 mod algorithms;
-mod body;
 mod call;
 mod connection;
 mod dial;
 mod endpoint;
 mod fault;
+mod framing;
 mod handover;
+mod head;
 mod no_proxy;
+mod pool;
 mod proxy;
+mod request;
 mod resolver;
 #[cfg(feature = "tls")]
 mod roots;
+mod server;
 mod socket;
 mod socks;
-mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 mod tunnel;
 mod wait;
 
-pub(crate) use body::Body;
 use call::Scope;
 pub(crate) use call::{CallPhase, Limits};
+use connection::Connection;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fault::Fault;
+use head::Head;
+use pool::Pool;
+pub(crate) use request::{Body, Request, is_header_name};
+use server::Server;
+use socket::is_gone;
 pub(crate) use wait::{asked_retry, asked_wait, duration, until_reset, until_rfc3339};
-
-/// How we name ourselves to servers and proxies.
-const USER_AGENT: &str = concat!("automation-assistant/", env!("CARGO_PKG_VERSION"));
 
 /// The settings of a client.
 pub(crate) struct Setup<'a> {
@@ -59,32 +67,13 @@ pub(crate) struct Setup<'a> {
 
 /// Connections to one server, shared by a helper's threads.
 pub(crate) struct Client {
-    agent: Agent,
-    /// Lets other helpers find the agent.
-    _shared: agents::Shared,
-}
-
-/// One request.
-pub(crate) struct Request<'a> {
-    pub(crate) url: &'a str,
-    /// Names in lower case; values checked when the backend was made.
-    pub(crate) headers: &'a [(&'static str, String)],
-    /// Of the program; each replaces one of the same name.
-    pub(crate) further: &'a [(HeaderName, String)],
-    /// The body of a POST; a request without one is a GET.
-    pub(crate) body: Option<Body<'a>>,
-    /// Whether the body is put instead of posted.
-    pub(crate) put: bool,
-    pub(crate) accept: &'static str,
-    /// Whether it must go over a new connection: one that was kept turned out to be closed.
-    pub(crate) fresh: bool,
+    pool: Arc<Pool>,
 }
 
 impl Client {
     /// Connections to the setup's server, shared with clients of the same settings.
     pub(crate) fn new(connections: &Connections, setup: &Setup<'_>) -> Result<Self, Error> {
-        let (agent, shared) = agents::find(connections, setup)?;
-        Ok(Self { agent, _shared: shared })
+        Ok(Self { pool: pool::find(connections, setup)? })
     }
 
     /// Sends a request and waits for the reply's status and headers. (A reply is one pointer: space
@@ -109,28 +98,21 @@ impl Client {
         cancel: &'c CancelSignal,
         limits: Limits,
         request: &Request<'_>,
-        fresh_only: bool,
+        fresh: bool,
     ) -> Result<Box<Response<'c>>, Unsent> {
-        let scope = Scope::enter(cancel, limits, fresh_only);
-        let outcome = match request.body {
-            None => self.run(request, SendBody::none()),
-            Some(Body::Bytes(mut bytes)) => self.run(request, bytes.as_body()),
-            Some(Body::Streamed(body)) => {
-                self.run(request, SendBody::from_reader(&mut *(body.open)()))
-            }
-        };
-        match outcome {
-            Ok(response) => {
-                let (parts, body) = response.into_parts();
-                let status = parts.status.as_u16();
-                let (headers, body) = (parts.headers, body.into_reader());
-                Ok(Box::new(Response { status, headers, body, scope }))
+        let scope = Scope::enter(cancel, limits);
+        match self.exchange(request, fresh) {
+            Ok((connection, head)) => {
+                let (connection, pool) = (Some(connection), Arc::clone(&self.pool));
+                let mut response = Response { head, connection, pool, scope };
+                response.end();
+                Ok(Box::new(response))
             }
             Err(fault) => {
-                let broke = scope.stop().is_none() && matches!(fault, ureq::Error::Io(_));
-                let is_untouched = broke && scope.current.is_untouched();
-                let was_kept = !scope.current.dialled.get() && scope.first_byte().is_none();
-                let fault = match explain(&scope, &fault) {
+                let is_untouched = scope.stop().is_none() && scope.current.is_untouched();
+                let was_kept =
+                    !scope.current.dialled.get() && scope.current.first_byte.get().is_none();
+                let fault = match explain(&scope, fault) {
                     Fault::ConnectionClosed if was_kept => Fault::KeptConnectionClosed,
                     fault => fault,
                 };
@@ -139,15 +121,17 @@ impl Client {
         }
     }
 
-    /// Hands a request to ureq. (All bodies are of one type: another would be ureq's code for it
-    /// once more.)
-    #[inline(never)]
-    fn run(
-        &self,
-        request: &Request<'_>,
-        body: SendBody<'_>,
-    ) -> Result<HttpResponse<ureq::Body>, ureq::Error> {
-        self.agent.run(assemble(request, body))
+    fn exchange(&self, request: &Request<'_>, fresh: bool) -> io::Result<(Box<Connection>, Head)> {
+        // (The endpoint was checked when the backend was made.)
+        let (server, path) = Server::split(request.url).ok_or(Fault::NameNotFound)?;
+        let mut connection = self.pool.connection(&server, fresh)?;
+        let head = request::head(request, &server, path, connection.forward.as_deref());
+        match request.body {
+            None => connection.send(head, None)?,
+            Some(body) => connection.send(head, Some(&mut *body.open()))?,
+        }
+        let head = connection.await_head()?;
+        Ok((connection, head))
     }
 }
 
@@ -157,15 +141,14 @@ struct Unsent {
     is_untouched: bool,
 }
 
-/// The end of a call: by our own side, or else ureq's error.
-fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
+/// The end of a call: by our own side, or else the error.
+fn explain(scope: &Scope<'_>, fault: io::Error) -> Fault {
     let fault = match scope.stop() {
         Some(stop) => stop.into(),
-        None => Fault::of(
-            fault,
-            #[cfg(feature = "tls")]
-            scope,
-        ),
+        None => match Fault::of(fault) {
+            Fault::TlsBroken { why, .. } if !scope.awaits_reply() => Fault::HandshakeFailed(why),
+            fault => fault,
+        },
     };
     match (scope.current.take_proxy(), fault) {
         (_, fault @ (Fault::Cancelled | Fault::DeadlinePassed)) | (None, fault) => fault,
@@ -173,105 +156,97 @@ fn explain(scope: &Scope<'_>, fault: &ureq::Error) -> Fault {
     }
 }
 
-#[inline(never)]
-fn assemble<'b>(request: &Request<'_>, body: SendBody<'b>) -> HttpRequest<SendBody<'b>> {
-    let mut out = HttpRequest::new(body);
-    let posts = request.body.is_some();
-    *out.method_mut() = match (posts, request.put) {
-        (false, _) => ureq::http::Method::GET,
-        (true, false) => ureq::http::Method::POST,
-        (true, true) => ureq::http::Method::PUT,
-    };
-    // The endpoint was checked when the backend was made; ureq refuses an empty URL.
-    *out.uri_mut() = request.url.parse().unwrap_or_default();
-    let headers = out.headers_mut();
-    headers.insert("accept", HeaderValue::from_static(request.accept));
-    if posts {
-        headers.insert("content-type", HeaderValue::from_static("application/json"));
-    }
-    // ureq cannot know how long a body is that it only reads.
-    let length = match request.body {
-        None => None,
-        Some(Body::Bytes(bytes)) => Some(HeaderValue::from(bytes.len())),
-        Some(Body::Streamed(body)) => HeaderValue::from_str(&body.content_length).ok(),
-    };
-    if let Some(length) = length {
-        headers.insert("content-length", length);
-    }
-    let hidden = |value: &str| {
-        let mut value = HeaderValue::from_str(value).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    };
-    for (name, value) in request.headers {
-        hidden(value).and_then(|value| headers.insert(*name, value));
-    }
-    for (name, value) in request.further {
-        hidden(value).and_then(|value| headers.insert(name, value));
-    }
-    out
-}
-
 /// A reply that is being read. Reading it to its end gives its connection back to the pool;
 /// dropping it before closes the connection.
 pub(crate) struct Response<'c> {
-    status: u16,
-    headers: HeaderMap,
+    head: Head,
     // Before `scope`: closing the connection is still part of the call.
-    body: ureq::BodyReader<'static>,
+    connection: Option<Box<Connection>>,
+    pool: Arc<Pool>,
     scope: Scope<'c>,
 }
 
 impl Response<'_> {
     pub(crate) fn status(&self) -> u16 {
-        self.status
+        self.head.status
     }
 
     /// A header's value, if it is plain text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        self.head.header(name)
     }
 
     /// Time from the start of the call to the reply's first byte.
     pub(crate) fn first_byte(&self) -> Option<Duration> {
-        self.scope.first_byte()
+        self.scope.current.first_byte.get()
     }
 
     /// Says that the server is working and may continue in silence: no limit but the
     /// deadline holds until there is progress.
     pub(crate) fn working(&self) {
-        self.scope.working();
+        self.scope.current.enter(CallPhase::Body, None);
     }
 
     /// Says that something useful came: the idle limit begins anew.
     pub(crate) fn progress(&self) {
-        self.scope.progress();
+        self.end_by(self.scope.current.limits.idle);
     }
 
     /// Ends the reply after this time at the latest.
     pub(crate) fn end_by(&self, limit: Duration) {
-        self.scope.end_by(limit);
+        self.scope.current.enter(CallPhase::Body, Some(limit));
     }
 
     /// Reads a chunk of the body; zero bytes at its end.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
-        let outcome = self.body.read(buffer);
+        let outcome = self.read_on(buffer);
         if let (Ok(_), Some(stop)) = (&outcome, self.scope.stop()) {
             return Err(stop.into());
         }
-        outcome.map_err(|fault| {
-            let fault = fault.downcast::<ureq::Error>().unwrap_or_else(ureq::Error::Io);
-            match explain(&self.scope, &fault) {
-                Fault::ConnectionClosed
-                | Fault::ConnectionRefused
-                | Fault::Unreachable
-                | Fault::NameNotFound
-                | Fault::Proxy { .. }
-                | Fault::HandshakeFailed(_)
-                | Fault::TlsBroken { .. }
-                | Fault::Failed(_) => Fault::BodyCutOff,
-                fault => fault,
-            }
+        outcome.map_err(|fault| match explain(&self.scope, fault) {
+            fault @ (Fault::Cancelled
+            | Fault::DeadlinePassed
+            | Fault::PhaseTimedOut(_)
+            | Fault::NotHttp) => fault,
+            _ => Fault::BodyCutOff,
         })
+    }
+
+    fn read_on(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.end();
+            let Some(connection) = &mut self.connection else { return Ok(0) };
+            let (used, made) = self.head.framing.decode(connection.input(), buffer)?;
+            connection.consume(used);
+            if made > 0 {
+                return Ok(made);
+            }
+            let is_over = used == 0 && is_at_end(connection)?;
+            if is_over && !self.head.framing.may_end() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if is_over {
+                self.connection = None;
+            }
+        }
+    }
+
+    /// Gives the connection back at the body's end.
+    fn end(&mut self) {
+        if self.head.framing.is_complete()
+            && let Some(connection) = self.connection.take()
+            && self.head.keeps()
+        {
+            self.pool.keep(connection);
+        }
+    }
+}
+
+/// Waits for more; says whether the connection has ended instead. (Over TLS as well if the server
+/// did not say so: many do not.)
+fn is_at_end(connection: &mut Connection) -> io::Result<bool> {
+    match connection.fill() {
+        Err(fault) if is_gone(&fault) || fault.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
+        filled => Ok(filled? == 0),
     }
 }

@@ -1,4 +1,5 @@
-//! TCP connections that keep to the current call's limits, and can be cut by its canceller.
+//! TCP that keeps to the current call's limits, and can be cut by its canceller; a connection speaks
+//! over that, or over TLS on it.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{Current, Cuttable};
+use super::fault::Fault;
 
 /// How much later than its limit a read may end: a time-out that is so much too long stays
 /// set, which spares a system call for most chunks of a stream. One that is so much too short
@@ -14,6 +16,21 @@ const READ_SLACK: Duration = Duration::from_millis(20);
 /// How long a request may be stuck on its way out before a look is taken for an answer. A
 /// server that has answered may take nothing more of it, and keep the connection.
 const SEND_LOOK: Duration = Duration::from_millis(500);
+
+/// A connection, with or without TLS.
+pub(super) trait Stream: Read + Write + Send {
+    /// Whether another request may go over it, by what is known, or after a look at the network.
+    fn is_open(&mut self, look: bool) -> bool;
+
+    /// Waits until a read of text would not wait.
+    fn await_text(&mut self) -> io::Result<()>;
+
+    /// Whether a read would not wait for the network. (With TLS it may bring no text.)
+    fn has_input(&self) -> bool;
+
+    /// Takes in what has come, without waiting for text; says whether there is any, or the end.
+    fn has_text(&mut self) -> io::Result<bool>;
+}
 
 /// The time-outs that the socket has now, to spare the calls that would not change them.
 #[derive(Debug, Default)]
@@ -30,7 +47,7 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Connects to one of these addresses, on behalf of the current call.
-    pub(super) fn dial(addresses: &[SocketAddr]) -> Result<Self, ureq::Error> {
+    pub(super) fn dial(addresses: &[SocketAddr]) -> io::Result<Self> {
         let current = Current::here()?;
         current.dialled.set(true);
         let stream = dial(&current, addresses)?;
@@ -46,7 +63,7 @@ impl Socket {
         &mut self,
         prepare: fn(&mut Self, Option<Duration>) -> io::Result<()>,
         work: &mut dyn FnMut(&TcpStream) -> io::Result<usize>,
-    ) -> Result<usize, ureq::Error> {
+    ) -> io::Result<usize> {
         let current = Current::here()?;
         current.hold(&self.connection)?;
         loop {
@@ -60,11 +77,11 @@ impl Socket {
                 // The whole time is not over: a sender looks for an early answer.
                 Err(fault) if is_time_out(&fault) && current.is_sending() => {
                     current.left()?;
-                    return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+                    return Err(io::ErrorKind::WouldBlock.into());
                 }
                 Err(fault) if is_time_out(&fault) => {}
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
-                outcome => return Ok(outcome?),
+                outcome => return outcome,
             }
         }
     }
@@ -89,21 +106,18 @@ impl Socket {
         }
         Ok(())
     }
+}
 
-    /// Whether another request may go over this connection: it stands, and nothing waits to be
-    /// read. Bytes that nobody asked for would be taken for the next reply.
-    pub(super) fn is_open(&self, look: bool) -> bool {
+impl Stream for Socket {
+    fn is_open(&mut self, look: bool) -> bool {
         self.connection.claim() && !(look && self.has_input())
     }
 
-    /// Waits until a read would not wait.
-    pub(super) fn await_input(&mut self) -> io::Result<()> {
-        let looked = self.until_done(Self::limit_read, &mut |stream| stream.peek(&mut [0]));
-        looked.map(drop).map_err(ureq::Error::into_io)
+    fn await_text(&mut self) -> io::Result<()> {
+        self.until_done(Self::limit_read, &mut |stream| stream.peek(&mut [0])).map(drop)
     }
 
-    /// Whether a read would not wait: there are bytes, or the connection has ended.
-    pub(super) fn has_input(&self) -> bool {
+    fn has_input(&self) -> bool {
         let stream = &self.connection.stream;
         let look = || {
             stream.set_nonblocking(true)?;
@@ -113,12 +127,15 @@ impl Socket {
         };
         !look().is_err_and(|fault| fault.kind() == io::ErrorKind::WouldBlock)
     }
+
+    fn has_text(&mut self) -> io::Result<bool> {
+        Ok(self.has_input())
+    }
 }
 
 impl Read for Socket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.until_done(Self::limit_read, &mut |mut stream| stream.read(into));
-        read.map_err(ureq::Error::into_io)
+        self.until_done(Self::limit_read, &mut |mut stream| stream.read(into))
     }
 }
 
@@ -126,11 +143,8 @@ impl Write for Socket {
     // One buffer at a time: std's write of several would end a process that has not switched
     // the signal of broken pipes off, as programs in other languages may not have.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.until_done(Self::limit_write, &mut |mut stream| stream.write(bytes));
-        let sent = sent.map_err(ureq::Error::into_io)?;
-        if let Some(current) = Current::get() {
-            current.note_sent(sent);
-        }
+        let sent = self.until_done(Self::limit_write, &mut |mut stream| stream.write(bytes))?;
+        Current::here()?.note_sent(sent);
         Ok(sent)
     }
 
@@ -152,8 +166,8 @@ fn is_time_out(fault: &io::Error) -> bool {
 
 /// Connects to the first address that answers. Each gets an equal share of what is left, so
 /// that a dead one cannot use up the others' time.
-fn dial(current: &Current, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
-    let mut last = ureq::Error::HostNotFound;
+fn dial(current: &Current, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut last = Fault::NameNotFound.into();
     for (tried, address) in addresses.iter().enumerate() {
         let shares = u32::try_from(addresses.len() - tried).unwrap_or(1);
         let attempt = match current.left()? {
@@ -163,7 +177,7 @@ fn dial(current: &Current, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::
         current.check_cancelled()?;
         match attempt {
             Ok(stream) => return Ok(stream),
-            Err(fault) => last = ureq::Error::Io(fault),
+            Err(fault) => last = fault,
         }
     }
     // Says whether it was our limit that ended the last try.

@@ -1,15 +1,13 @@
 //! SOCKS 5 (RFC 1928, with a name and password as in RFC 1929) over a connection of ours,
 //! so that it keeps to the call's limits and can be cut like any other.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
-use ureq::Proxy;
-use ureq::http::Uri;
-
-use super::fault::ProxyRefusal;
-use super::resolver::{bare, default_port};
-use super::stream::Stream;
+use super::fault::refused;
+use super::proxy::Proxy;
+use super::server::Server;
+use super::socket::Stream;
 
 const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
@@ -21,26 +19,21 @@ const ADDRESS_NAME: u8 = 3;
 const ADDRESS_V6: u8 = 4;
 const PORT_BYTES: usize = 2;
 
-fn refused(what: &str) -> ureq::Error {
-    ProxyRefusal { what: what.to_owned(), may_pass: false }.into()
-}
-
-/// Asks the proxy at the other end of this connection for one to the target: by its address
+/// Asks the proxy at the other end of this connection for one to the server: by its address
 /// where it was looked up here, by its name otherwise.
 pub(super) fn open(
     proxy_end: &mut dyn Stream,
     proxy: &Proxy,
-    target: &Uri,
+    server: &Server,
     address: Option<SocketAddr>,
-) -> Result<(), ureq::Error> {
-    let credentials = proxy.username().map(|name| (name, proxy.password().unwrap_or_default()));
-    let offer: &[u8] = match credentials {
+) -> io::Result<()> {
+    let offer: &[u8] = match proxy.credentials {
         Some(_) => &[VERSION, 2, NO_AUTHENTICATION, PASSWORD],
         None => &[VERSION, 1, NO_AUTHENTICATION],
     };
     proxy_end.write_all(offer)?;
     let [version, method] = receive(proxy_end)?;
-    match (version, method, credentials) {
+    match (version, method, &proxy.credentials) {
         (VERSION, NO_AUTHENTICATION, _) => {}
         (VERSION, PASSWORD, Some((name, password))) => {
             let mut message = vec![PASSWORD_VERSION];
@@ -49,17 +42,17 @@ pub(super) fn open(
             proxy_end.write_all(&message)?;
             let [_, status] = receive(proxy_end)?;
             if status != 0 {
-                return Err(refused("it refused name and password"));
+                return Err(refused("it refused name and password", false));
             }
         }
-        (VERSION, ..) => return Err(refused("it wants a name and a password")),
-        _ => return Err(refused("it does not speak SOCKS 5")),
+        (VERSION, ..) => return Err(refused("it wants a name and a password", false)),
+        _ => return Err(refused("it does not speak SOCKS 5", false)),
     }
-    proxy_end.write_all(&request(target, address)?)?;
+    proxy_end.write_all(&request(server, address)?)?;
     let [_, status, _, kind] = receive(proxy_end)?;
     if status != 0 {
         let (what, may_pass) = reason(status);
-        return Err(ProxyRefusal { what: what.to_owned(), may_pass }.into());
+        return Err(refused(what, may_pass));
     }
     // The address that the proxy uses itself, which nobody needs.
     let length = match kind {
@@ -69,7 +62,7 @@ pub(super) fn open(
             let [length] = receive(proxy_end)?;
             usize::from(length)
         }
-        _ => return Err(refused("its answer makes no sense")),
+        _ => return Err(refused("its answer makes no sense", false)),
     };
     for _ in 0..length + PORT_BYTES {
         let [_] = receive(proxy_end)?;
@@ -77,10 +70,9 @@ pub(super) fn open(
     Ok(())
 }
 
-fn request(target: &Uri, address: Option<SocketAddr>) -> Result<Vec<u8>, ureq::Error> {
-    let host = target.host().ok_or(ureq::Error::HostNotFound)?;
+fn request(server: &Server, address: Option<SocketAddr>) -> io::Result<Vec<u8>> {
     let mut message = vec![VERSION, CONNECT, 0];
-    match address.map(|address| address.ip()).or_else(|| bare(host).parse().ok()) {
+    match address.map(|address| address.ip()).or_else(|| server.host.parse().ok()) {
         Some(IpAddr::V4(v4)) => {
             message.push(ADDRESS_V4);
             message.extend(v4.octets());
@@ -91,31 +83,30 @@ fn request(target: &Uri, address: Option<SocketAddr>) -> Result<Vec<u8>, ureq::E
         }
         None => {
             message.push(ADDRESS_NAME);
-            push_text(&mut message, host)?;
+            push_text(&mut message, &server.host)?;
         }
     }
-    let port = target.port_u16().unwrap_or_else(|| default_port(target));
-    message.extend(port.to_be_bytes());
+    message.extend(server.port.to_be_bytes());
     Ok(message)
 }
 
 /// A text after its length, in one byte.
-fn push_text(message: &mut Vec<u8>, text: &str) -> Result<(), ureq::Error> {
-    let length = u8::try_from(text.len()).map_err(|_| refused("a name is too long for it"))?;
+fn push_text(message: &mut Vec<u8>, text: &str) -> io::Result<()> {
+    let length =
+        u8::try_from(text.len()).map_err(|_| refused("a name is too long for it", false))?;
     message.push(length);
     message.extend_from_slice(text.as_bytes());
     Ok(())
 }
 
-fn receive<const N: usize>(from: &mut dyn Stream) -> Result<[u8; N], ureq::Error> {
+fn receive<const N: usize>(from: &mut dyn Stream) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     match from.read_exact(&mut bytes) {
         Ok(()) => Ok(bytes),
         Err(fault) if fault.kind() == ErrorKind::UnexpectedEof => {
-            let what = "it closed the connection".to_owned();
-            Err(ProxyRefusal { what, may_pass: true }.into())
+            Err(refused("it closed the connection", true))
         }
-        Err(fault) => Err(fault.into()),
+        Err(fault) => Err(fault),
     }
 }
 

@@ -1,8 +1,5 @@
-//! TLS over a connection: rustls, driven by hand. ureq's own layer wants 14 KiB more of buffers
-//! for each connection, and brings what a client of ours never does (client certificates,
-//! verification switched off, a log of every message).
+//! TLS over a connection: rustls, driven by hand.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -10,12 +7,11 @@ use once_cell::sync::OnceCell;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore};
-use ureq::http::Uri;
 
 use super::algorithms;
-use super::resolver::bare;
-use super::socket::is_gone;
-use super::stream::Stream;
+use super::fault::Fault;
+use super::server::Server;
+use super::socket::{Stream, is_gone};
 
 /// Servers whose sessions are remembered, so that a new connection to one of them is quicker
 /// by a signature or two. Helpers of one program seldom have more.
@@ -36,7 +32,7 @@ impl Secure {
         Self { roots, config: OnceCell::new() }
     }
 
-    fn config(&self) -> Result<Arc<ClientConfig>, ureq::Error> {
+    fn config(&self) -> io::Result<Arc<ClientConfig>> {
         let made = self.config.get_or_try_init(|| {
             let roots = self.roots.clone().unwrap_or_else(|| {
                 let bundled = webpki_roots::TLS_SERVER_ROOTS.to_vec();
@@ -49,29 +45,20 @@ impl Secure {
             config.resumption = Resumption::in_memory_sessions(SERVERS_MAX * TICKETS_PER_SERVER);
             Ok(Arc::new(config))
         });
-        made.cloned().map_err(|fault: rustls::Error| rejected(&fault).into())
+        made.cloned().map_err(|fault: rustls::Error| rejected(&fault))
     }
 
     /// A connection over this stream, before anything is said. (A function of its own, and the
     /// connection behind a pointer: what it takes of the stack is given back before the
     /// handshake, which goes deepest.)
     #[inline(never)]
-    pub(super) fn wrap(
-        &self,
-        stream: Box<dyn Stream>,
-        target: &Uri,
-    ) -> Result<Box<Tls>, ureq::Error> {
-        let host = bare(target.host().unwrap_or_default()).to_owned();
-        let name = ServerName::try_from(host)
-            .map_err(|_| ureq::Error::Tls("this host's name cannot stand in a certificate"))?;
+    pub(super) fn wrap(&self, stream: Box<dyn Stream>, server: &Server) -> io::Result<Box<Tls>> {
+        let name = ServerName::try_from(server.host.clone()).map_err(|_| {
+            let why = "this host's name cannot stand in a certificate";
+            Fault::TlsBroken { why, permanent: true }
+        })?;
         let conn = ClientConnection::new(self.config()?, name).map_err(|fault| rejected(&fault))?;
         Ok(Box::new(Tls { conn, stream, waiting: 0, over: false, is_deaf: false }))
-    }
-}
-
-impl fmt::Debug for Secure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secure")
     }
 }
 
@@ -148,10 +135,6 @@ impl Stream for Tls {
         let is_over = self.waiting == 0 && !self.receive()?;
         Ok(is_over || self.waiting > 0)
     }
-
-    fn is_tls(&self) -> bool {
-        true
-    }
 }
 
 impl Read for Tls {
@@ -189,23 +172,7 @@ impl Write for Tls {
     }
 }
 
-/// Why TLS failed, in our own words: what rustls itself says can quote a certificate.
-#[derive(Debug)]
-pub(super) struct Rejected {
-    pub(super) why: &'static str,
-    /// Whether it would be the same the next time.
-    pub(super) permanent: bool,
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.why)
-    }
-}
-
-impl std::error::Error for Rejected {}
-
-/// rustls's rejection as the error that [`Fault`](super::Fault) is made of.
+/// rustls's rejection in our own words: what it says itself can quote a certificate.
 fn rejected(fault: &rustls::Error) -> io::Error {
     use rustls::Error::{AlertReceived, InvalidCertificate};
     let wants_ours = |alert| {
@@ -215,7 +182,7 @@ fn rejected(fault: &rustls::Error) -> io::Error {
         AlertReceived(alert) => wants_ours(*alert),
         fault => matches!(fault, InvalidCertificate(_)),
     };
-    io::Error::new(io::ErrorKind::InvalidData, Rejected { why: reason(fault), permanent })
+    Fault::TlsBroken { why: reason(fault), permanent }.into()
 }
 
 /// The reasons that people meet, in words that quote nothing of the server's.

@@ -84,7 +84,7 @@ impl<'a> Backlog<'a> {
             Ok((entries, damaged)) => {
                 self.shared.lock().queue.dropped += damaged;
                 if entries.is_empty() {
-                    self.commit();
+                    self.settle(0, 0, true);
                     return None;
                 }
                 Some(entries)
@@ -172,5 +172,7 @@ impl<'a> Backlog<'a> {
         let mut state = self.shared.lock();
         state.queue.spooled = 0;
         state.queue.last_error = Some(words);
+        drop(state);
+        self.shared.progress.notify_all();
     }
 }

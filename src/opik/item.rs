@@ -297,6 +297,7 @@ fn error_info(task: &Task, error: &TaskError) -> Value {
 /// Tokens as Opik counts them: 32-bit integers.
 ///
 /// Cached tokens under the provider's own names, where Opik looks for them: it prices them lower.
+/// (The provider is known by its name alone: a gateway names it in its reply.)
 fn usage_json(usage: &Usage, provider: Option<&str>) -> Value {
     let count = |tokens: u64| i32::try_from(tokens).unwrap_or(i32::MAX);
     let (prompt, completion) = (usage.prompt_tokens, usage.completion_tokens);

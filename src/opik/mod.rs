@@ -218,9 +218,10 @@ impl OpikConfig {
     /// A file for entries that could not be sent: it survives a restart, and is sent first, in
     /// order, when Opik can be reached again. Each sink needs its own file, which it protects by
     /// an exclusive lock of the kernel: [`OpikSink::new`] rejects a file that another sink has
-    /// open, that has further names (hard links), or whose file system has no locks (on Android
-    /// they need Rust 1.98, or the feature `rustix`). Only its owner can read it, and it holds
-    /// prompts if a helper traces [`Content`](crate::TraceMode::Content). Defaults to none.
+    /// open, that holds something else, that has further names (hard links), or whose file system
+    /// has no locks (on Android they need Rust 1.98, or the feature `rustix`). Only its owner can
+    /// read it, and it holds prompts if a helper traces [`Content`](crate::TraceMode::Content).
+    /// Defaults to none.
     pub fn spool(mut self, file: impl Into<PathBuf>) -> Self {
         self.spool = Some(file.into());
         self

@@ -26,6 +26,8 @@ pub(super) struct Queue {
     in_hand_bytes: usize,
     /// When the oldest of the entries was added.
     first_at: Option<Instant>,
+    /// Entries of the spool at its opening, and all that were added since.
+    pub(super) added: u64,
     pub(super) spooled: u64,
     pub(super) sent: u64,
     pub(super) dropped: u64,
@@ -46,6 +48,7 @@ impl Queue {
             in_hand: 0,
             in_hand_bytes: 0,
             first_at: None,
+            added: spooled,
             spooled,
             sent: 0,
             dropped: 0,
@@ -59,6 +62,7 @@ impl Queue {
     /// Adds an entry; returns the entries dropped for it (the entry itself, if it exceeds the
     /// queue).
     pub(super) fn push(&mut self, entry: TraceEntry, now: Instant) -> Vec<TraceEntry> {
+        self.added += 1;
         let mut out = Vec::new();
         let bytes = entry.bytes();
         while self.entries.len() + self.in_hand >= self.items_max
@@ -136,6 +140,12 @@ impl Queue {
 
     pub(super) fn pending(&self) -> u64 {
         (self.entries.len() + self.in_hand) as u64 + self.spooled
+    }
+
+    /// How many of the added entries are no longer pending. (The sum of `sent` and `dropped` comes
+    /// before: an entry is counted there while it is in hand.)
+    pub(super) fn settled(&self) -> u64 {
+        self.added.saturating_sub(self.pending())
     }
 
     pub(super) fn stats(&self) -> OpikStats {

@@ -12,7 +12,7 @@ use crate::opik::post::CONNECT_LIMIT;
 use crate::opik::queue::Queue;
 use crate::opik::spool::Spool;
 use crate::opik::target::Target;
-use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard, lock, wait_until};
+use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard, after, lock, wait_until};
 
 /// How long a close waits for the thread in addition to the close's time: for observers, and for a
 /// file to be written. A connection that is being opened adds [`CONNECT_LIMIT`].
@@ -65,13 +65,12 @@ impl SinkShared {
     pub(super) fn flush(&self, timeout: Duration) -> FlushReport {
         let until = Instant::now().checked_add(timeout);
         let mut state = self.lock();
-        let settled = |state: &SinkState| state.queue.sent + state.queue.dropped;
-        let goal = settled(&state) + state.queue.pending();
+        let goal = state.queue.added;
         // The sink's own thread (in an observer) would wait for itself.
         let own = state.thread == Some(std::thread::current().id());
         let waits = |state: &SinkState| {
             let runs = state.started && !state.exited && state.queue.disabled_by.is_none();
-            runs && settled(state) < goal
+            runs && state.queue.settled() < goal
         };
         if !own {
             state.urgent = true;
@@ -94,9 +93,8 @@ impl SinkShared {
     pub(super) fn close(&self) {
         let now = Instant::now();
         let mut state = self.lock();
-        let until = now.checked_add(self.close_timeout);
         let first = state.closing.is_none();
-        let until = *state.closing.get_or_insert(until.unwrap_or(now));
+        let until = *state.closing.get_or_insert(after(now, self.close_timeout));
         let own = state.thread == Some(std::thread::current().id());
         drop(state);
         self.work.notify_one();

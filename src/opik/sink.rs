@@ -141,8 +141,8 @@ impl OpikSink {
     }
 
     /// Adds a score to a trace. The value is commonly 0 to 1. `false` if it cannot be sent: the
-    /// value is not a finite number, the name is empty or longer than 100 bytes, or the sink is
-    /// closed.
+    /// value is no number within ±1e9, the name is not of 1 to 100 bytes without control characters
+    /// (or is blank), or the sink is closed.
     pub fn score(&self, trace: TraceId, name: &str, value: f64) -> bool {
         self.score_in(trace, name, value, None)
     }

@@ -24,7 +24,10 @@ const NO_LOCKS: &str = "its file system has no file locks, which keep other sink
                         Android they need Rust 1.98, or the feature `rustix`)";
 const OTHER_NAMES: &str = "it has further names (hard links), under which it may be somebody \
                            else's: give the path of a file of its own";
-const NO_SPOOL: &str = "its last line is longer than any of ours: it is no trace spool";
+const NO_SPOOL: &str = "it holds something else: it is no trace spool";
+
+/// How a line begins, by its kind.
+const BEGINNINGS: [&[u8]; 2] = [b"{\"trace\":", b"{\"score\":"];
 
 /// The open file.
 pub(super) struct Spool {
@@ -192,10 +195,21 @@ fn take_up(path: &Path) -> io::Result<Held> {
         if has_other_names(&metadata) {
             return Err(refused(OTHER_NAMES));
         }
+        if !is_spool(&file)? {
+            return Err(refused(NO_SPOOL));
+        }
         tail::cut(&file, LINE_BYTES_MAX)?.ok_or_else(|| refused(NO_SPOOL))?;
         return Ok(file);
     }
     Err(open::came_and_went())
+}
+
+/// Whether the file is empty or begins as a spool: what else it held would be removed with the
+/// entries that were sent.
+fn is_spool(file: &File) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    file.take(BEGINNINGS[0].len() as u64).read_to_end(&mut begin)?;
+    Ok(BEGINNINGS.iter().any(|line| line.starts_with(&begin)))
 }
 
 fn busy() -> io::Error {

@@ -42,8 +42,8 @@ pub(crate) fn base_of_key(key: &str) -> Option<String> {
     Some(format!("{}{KEY_BASE_TAIL}", base.trim_end_matches('/')))
 }
 
-/// Decodes base64 in either alphabet, with or without padding. (By hand: the crate that ureq
-/// brings for encoding takes 5.2 KB more for this, in each program with a Comet helper.)
+/// Decodes base64 in either alphabet, with or without padding. (By hand: the crate that
+/// encodes takes 5.2 KB more for this, in each program with a Comet helper.)
 fn decode(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 2);
     let (mut bits, mut count) = (0u32, 0);

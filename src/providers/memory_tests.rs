@@ -3,15 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::cell::{Cell, RefCell};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
-use std::thread;
+
+use serde_json::json;
 
 use crate::backend::{Attempt, AttemptLog, CallContext, CallSettings};
 use crate::cancel::CancelSignal;
 use crate::config::{DEFAULT_MAX_IMAGE_BYTES, HelperConfig};
-use crate::env::Env;
 use crate::id::{HelperId, TaskId};
+use crate::providers::support_tests::{Server, build, reply};
 use crate::task::{OpenAiApi, TaskRequest};
 
 /// Buffers, headers, the request's text and its answer: about 50 KB. A picture's base64 would
@@ -26,38 +25,20 @@ impl AttemptLog for NoLog {
     fn end(&self, _: &Attempt<'_>) {}
 }
 
-/// Answers one request; gives the length of its body.
-fn answer_once(listener: &TcpListener, reply: &str) -> u64 {
-    let (stream, _) = listener.accept().unwrap();
-    let mut reader = BufReader::new(&stream);
-    let (mut line, mut length) = (String::new(), 0);
-    while reader.read_line(&mut line).unwrap() > "\r\n".len() {
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.trim().parse().unwrap();
-        }
-        line.clear();
-    }
-    let read = std::io::copy(&mut reader.take(length), &mut std::io::sink()).unwrap();
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", reply.len());
-    (&stream).write_all(format!("{head}{reply}").as_bytes()).unwrap();
-    read
-}
-
 #[test]
 fn a_picture_is_never_held_as_base64() {
-    let chat = r#"{"choices":[{"message":{"content":"a cat"}}]}"#;
-    let response = r#"{"status":"completed","output":[{"type":"message","content":
-        [{"type":"output_text","text":"a cat"}]}]}"#;
-    let message = r#"{"type":"message","content":[{"type":"text","text":"a cat"}]}"#;
-    for (config, reply) in [
+    let chat = json!({"choices": [{"message": {"content": "a cat"}}]});
+    let text = json!([{"type": "output_text", "text": "a cat"}]);
+    let response = json!({"output": [{"type": "message", "content": text}]});
+    let message = json!({"type": "message", "content": [{"type": "text", "text": "a cat"}]});
+    for (config, answer) in [
         (HelperConfig::chatgpt(), chat),
         (HelperConfig::chatgpt().openai_api(OpenAiApi::Responses), response),
         (HelperConfig::anthropic().model("m").api_key("k"), message),
     ] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let config = config.api_endpoint(format!("http://{}", listener.local_addr().unwrap()));
-        let backend = (config.provider().build)(&config, &Env { read: &|_| None }).unwrap();
-        let server = thread::spawn(move || answer_once(&listener, reply));
+        let server = Server::start(vec![reply(200, &answer)]);
+        let config = config.api_endpoint(server.url());
+        let backend = build(&config, &[]).unwrap();
 
         let mut picture = vec![0x5a; DEFAULT_MAX_IMAGE_BYTES];
         picture[..8].copy_from_slice(b"\x89PNG\r\n\x1a\n");
@@ -88,7 +69,7 @@ fn a_picture_is_never_held_as_base64() {
             text = Some(backend.process(&call).unwrap().text);
         });
         assert_eq!(text.as_deref(), Some("a cat"));
-        assert!(server.join().unwrap() > DEFAULT_MAX_IMAGE_BYTES as u64 * 4 / 3);
+        assert!(server.finish()[0].body.len() > DEFAULT_MAX_IMAGE_BYTES * 4 / 3);
         assert!(taken.bytes_max < CALL_BYTES_MAX, "{} bytes at once", taken.bytes_max);
         // And none is taken and given back on the way.
         assert!(taken.bytes_total < 2 * CALL_BYTES_MAX, "{} bytes in all", taken.bytes_total);

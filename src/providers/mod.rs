@@ -3,7 +3,7 @@
 //! A provider's file holds a static [`Provider`] (its data and how its backend is made) and, where
 //! it speaks HTTP, an implementation of [`Protocol`](crate::engine::protocol::Protocol), unless
 //! it speaks one that is there. `recipe.rs` is the shortest one that does everything: a
-//! model for the next.
+//! model for the next. `error_codes` and `finish_reason` have the words of all servers.
 
 mod anthropic;
 #[cfg(feature = "http")]
@@ -12,6 +12,10 @@ mod comet;
 mod config_json;
 mod custom;
 mod embedded;
+#[cfg(feature = "http")]
+mod error_codes;
+#[cfg(feature = "http")]
+mod finish_reason;
 #[cfg(feature = "_fuzz")]
 pub(crate) mod fuzzing;
 mod local_server;
@@ -108,5 +112,7 @@ use lookup::{NO_PATH, base, key, key_or_loopback};
 
 #[cfg(all(test, feature = "http"))]
 mod memory_tests;
+#[cfg(all(test, feature = "http"))]
+mod support_tests;
 #[cfg(test)]
 mod tests;

@@ -59,11 +59,11 @@ mod remote {
     use super::RECIPE;
     use crate::backend::AiBackend;
     use crate::config::HelperConfig;
-    use crate::engine::draft::{BadReply, Draft, Progress, TokenCounts};
+    use crate::engine::draft::{BadReply, Draft, TokenCounts};
     use crate::engine::error_body::ErrorBody;
     use crate::engine::json::Json;
     use crate::engine::message::{self, Content, ReplyPart, ToolCall};
-    use crate::engine::payload::{Payload, payload, whole};
+    use crate::engine::payload::{object, whole};
     use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
     use crate::engine::sse::SseEvent;
     use crate::engine::{Model, Plan, RemoteBackend};
@@ -138,6 +138,7 @@ mod remote {
             Box::new(Parts)
         }
 
+        // Where a server's codes are not all its own: `providers::error_codes`, and `finish_reason`.
         fn kind_of_error(&self, _: u16, body: &ErrorBody) -> Option<ErrorKind> {
             self.is_known_code(body.kind.as_deref()?).then_some(ErrorKind::Server)
         }
@@ -153,11 +154,6 @@ mod remote {
         /// Its errors have a shape of their own.
         fn read_error(&self, body: &[u8]) -> Option<ErrorBody> {
             error(lenient::read_partly(&lenient::utf8(body)))
-        }
-
-        /// The seal stands beside a call: it goes back even where the call had to be changed.
-        fn opaque_is_call(&self) -> bool {
-            false
         }
     }
 
@@ -211,6 +207,7 @@ mod remote {
                 id: call.id.0.unwrap_or_default(),
                 name: call.what.0.unwrap_or_default(),
                 arguments: call.with.0.unwrap_or_default(),
+                ..ToolCall::default()
             };
             draft.push_part(ReplyPart { content: Content::Call(wanted), opaque: call.seal.0 })?;
         }
@@ -239,14 +236,9 @@ mod remote {
                 draft.is_done = true;
                 return Ok(());
             }
-            if let Payload::Json(json) = payload(event, draft)? {
-                let found = lenient::read(&json).map_err(|fault| {
-                    BadReply::unreadable(json.as_bytes(), fault).within_stream()
-                })?;
-                draft.note_oddities(found.oddities);
-                draft.progress = Some(Progress::Delta);
-                take(found.value, draft)?;
-            }
+            let Some((_, _, part)) = object(event, draft)? else { return Ok(()) };
+            take(part, draft)?;
+            draft.show_progress();
             Ok(())
         }
 

@@ -1,81 +1,37 @@
 //! The recipe against a scripted server: what a provider's file gets from the engine.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::config::HelperConfig;
-use crate::helper::AutomationHelper;
+use crate::providers::support_tests::{self, Server, stream};
 use crate::task::{FinishReason, Task, TaskRequest};
 use crate::task_error::ErrorKind;
 use crate::tool::FnTool;
 
-/// Longer than anything here takes on a slow phone.
-const LONG: Duration = Duration::from_secs(20);
-
 const KEY: &str = "recipe-key-0123456789";
 
-/// One task at a server that gives these replies, one a connection; the bodies of the requests that came.
+/// One task at a server that gives these replies; the bodies of the requests that came.
 fn ask(replies: Vec<String>, request: TaskRequest) -> (Task, Vec<Value>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let server = Server::start(replies);
     let config = HelperConfig::recipe()
-        .api_endpoint(format!("http://{address}"))
+        .api_endpoint(server.url())
         .api_key(KEY)
         .custom_param("salt", 1)
         .max_retries(1);
-    let server = thread::spawn(move || {
-        replies.into_iter().map(|reply| serve(&listener.accept().unwrap().0, &reply)).collect()
-    });
-    let helper = AutomationHelper::new(config).unwrap();
-    helper.start().unwrap();
-    let id = helper.submit_task(request).unwrap();
-    let task = helper.wait_task(id, LONG).unwrap();
+    let task = support_tests::ask(config, request);
     assert!(!format!("{task:?}").contains(KEY));
-    drop(helper);
-    // Ends the wait for a request that did not come: the server then fails.
-    let _ = TcpStream::connect(address);
-    (task, server.join().unwrap())
-}
-
-/// Reads one request and replies.
-fn serve(mut stream: &TcpStream, reply: &str) -> Value {
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        assert_ne!(reader.read_line(&mut head).unwrap(), 0, "a whole request");
-    }
-    let head = head.to_ascii_lowercase();
-    assert!(head.starts_with("post /cook http/1.1\r\n"), "{head}");
-    assert!(head.contains(&format!("x-recipe-key: {KEY}\r\n")), "{head}");
-    let (_, length) = head.split_once("content-length: ").unwrap();
-    let mut body = vec![0; length.split_once('\r').unwrap().0.parse().unwrap()];
-    reader.read_exact(&mut body).unwrap();
-    stream.write_all(reply.as_bytes()).unwrap();
-    serde_json::from_slice(&body).unwrap()
+    let bodies = server.finish().into_iter().map(|seen| {
+        assert!(seen.head.starts_with("POST /cook HTTP/1.1\r\n"), "{}", seen.head);
+        assert!(seen.head.contains(&format!("x-recipe-key: {KEY}\r\n")), "{}", seen.head);
+        seen.json()
+    });
+    (task, bodies.collect())
 }
 
 fn reply(json: Value) -> String {
-    with_status(200, json)
-}
-
-fn with_status(status: u16, json: Value) -> String {
-    let body = json.to_string();
-    format!(
-        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-fn stream(events: &str) -> String {
-    format!(
-        "HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}"
-    )
+    support_tests::reply(200, &json)
 }
 
 #[test]
@@ -129,14 +85,17 @@ fn it_has_tools_called() {
 
 #[test]
 fn its_own_data_goes_back_as_it_came() {
-    let script = vec![
-        reply(json!({"do": [{"id": "1", "what": "stir", "with": {}, "seal": {"wax": [1.5]}}]})),
-        reply(json!({"say": "done"})),
-    ];
-    let stir = FnTool::new("stir", "Stirs.", json!({}), |_| Ok(String::new()));
-    let (task, sent) = ask(script, TaskRequest::new("p").tool(stir));
-    assert_eq!(task.result.as_deref(), Some("done"));
-    assert_eq!((&sent[0]["seals"], &sent[1]["seals"]), (&json!([]), &json!([{"wax": [1.5]}])));
+    // Beside a call that can be sent as it is, and one that cannot.
+    for call in [json!({"id": "1", "what": "stir", "with": {}}), json!({"what": "stir", "with": 7})]
+    {
+        let mut call = call;
+        call["seal"] = json!({"wax": [1.5]});
+        let script = vec![reply(json!({"do": [call]})), reply(json!({"say": "done"}))];
+        let stir = FnTool::new("stir", "Stirs.", json!({}), |_| Ok(String::new()));
+        let (task, sent) = ask(script, TaskRequest::new("p").tool(stir));
+        assert_eq!(task.result.as_deref(), Some("done"));
+        assert_eq!((&sent[0]["seals"], &sent[1]["seals"]), (&json!([]), &json!([{"wax": [1.5]}])));
+    }
 }
 
 #[test]
@@ -164,7 +123,7 @@ fn pictures_a_schema_and_a_limit_are_sent_and_reasons_are_read() {
 fn its_own_errors_are_read_scrubbed_and_retried() {
     let said = format!("no gas, {KEY}");
     let error = json!({"oops": said, "sort": "tired"});
-    let script = vec![with_status(418, error.clone()), with_status(418, error)];
+    let script = vec![support_tests::reply(418, &error); 2];
     let (task, sent) = ask(script, TaskRequest::new("p"));
     let error = task.error.unwrap();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some("tired")));

@@ -3,16 +3,12 @@
 #![cfg(feature = "http")]
 
 use crate::config::HelperConfig;
-use crate::env::Env;
 use crate::error::Error;
+use crate::providers::support_tests::build;
 use std::time::Duration;
 
 fn made(config: HelperConfig, variables: &[(&str, &str)]) -> Result<String, Error> {
-    let read = |name: &str| {
-        let found = variables.iter().find(|(key, _)| *key == name);
-        found.map(|(_, value)| (*value).to_owned())
-    };
-    (config.provider().build)(&config, &Env { read: &read }).map(|backend| {
+    build(&config, variables).map(|backend| {
         assert_eq!(backend.stop_grace(), Duration::from_secs(10));
         backend.name().to_owned()
     })

@@ -34,7 +34,7 @@ impl OpenAiApi {
 
 impl fmt::Display for OpenAiApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 

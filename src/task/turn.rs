@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "http")]
 use crate::splice::{Insert, Streamed, encoded_head, splice};
-use crate::url::host_of;
+use crate::url::host_and_port;
 
 /// Longest URL of a picture, in bytes: signed URLs of object stores have one or two thousand.
 const URL_BYTES_MAX: usize = 8 << 10;
@@ -300,7 +300,7 @@ impl Picture for Url {
             start.eq_ignore_ascii_case(scheme).then(|| &url[scheme.len()..])
         });
         let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
-        if authority.and_then(host_of).is_none() {
+        if authority.and_then(host_and_port).is_none() {
             return Err(
                 "has no URL that begins with http:// or https:// and a host (without user \
                         and password): pass such a one, or the picture's bytes"

@@ -43,8 +43,8 @@ impl Telemetry {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidConfig`] for a name that is not of this form or too many fields; nothing
-    /// is written then.
+    /// [`Error::InvalidConfig`] for a name that is not of this form, a field that is there twice,
+    /// or too many fields; nothing is written then.
     pub fn report(&self, event: &str, facts: &[(&str, Fact<'_>)]) -> Result<(), Error> {
         let invalid = |why: &str| Err(Error::InvalidConfig(why.to_owned()));
         let named = event
@@ -59,6 +59,9 @@ impl Telemetry {
         }
         if facts.len() > FIELDS_MAX {
             return invalid("an event has at most 12 fields");
+        }
+        if (1..facts.len()).any(|n| facts[..n].iter().any(|(name, _)| *name == facts[n].0)) {
+            return invalid("each field of an event has another name");
         }
         let at = Stamp::new(SystemTime::now());
         let mut line = Line::new();
@@ -126,7 +129,10 @@ mod tests {
             let refused = telemetry.report("queue.done", &[(field, Fact::Count(1))]);
             assert!(refused.is_err(), "{field}");
         }
-        assert!(telemetry.report("queue.done", &[("n", Fact::Count(1)); 13]).is_err());
+        assert!(telemetry.report("queue.done", &[("n", Fact::Count(1)); 2]).is_err());
+        let names: Vec<_> = (0..13).map(|n| format!("n{n}")).collect();
+        let facts: Vec<_> = names.iter().map(|name| (name.as_str(), Fact::Count(1))).collect();
+        assert!(telemetry.report("queue.done", &facts).is_err());
         assert_eq!(telemetry.stats().lines_written, 0);
         drop(telemetry);
         std::fs::remove_dir_all(folder).unwrap();

@@ -21,6 +21,8 @@ use crate::files::tail;
 /// How often a write that a signal interrupted is repeated.
 const INTERRUPTS_MAX: usize = 16;
 
+const REMOVED: &str = "it was removed, and no other file can be opened under its name";
+
 /// The result of opening the file.
 pub(super) struct Opened {
     pub(super) file: AuditFile,
@@ -39,6 +41,8 @@ pub(super) struct AuditFile {
     pub(super) others: bool,
     pub(super) options: Options,
     seq: u64,
+    /// Whether the file was removed, and no other can be opened under its name.
+    pub(super) removed: bool,
     /// Whether the file does not end in a newline.
     pub(super) torn: bool,
     pub(super) size: u64,
@@ -73,6 +77,7 @@ impl AuditFile {
             others: taken.others,
             options,
             seq: 0,
+            removed: false,
             torn: taken.torn,
             size: taken.len,
             unsynced: 0,
@@ -133,6 +138,9 @@ impl AuditFile {
 
     /// Writes the lines; returns how many were written, and the error if not all were.
     fn write(&mut self, lines: &[Line]) -> (u64, io::Result<()>) {
+        if self.removed {
+            return (0, Err(io::Error::new(ErrorKind::NotFound, REMOVED)));
+        }
         self.close_torn();
         if self.share == Share::Lost {
             match lock::shared_within(&self.file, Duration::ZERO) {

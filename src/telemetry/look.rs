@@ -13,7 +13,7 @@ use super::open::{
     RUNNING_WAIT_MAX, Share, in_other_hands, number_for_older, rename, rotated, take_up,
 };
 use crate::files::lock::Changing;
-use crate::files::open::{NO_PLAIN_FILE, named};
+use crate::files::open::{NO_PLAIN_FILE, named, names};
 use crate::files::tail;
 
 const NO_LOCKS: &str = "it is not rotated: its file system has no file locks (on Android they need \
@@ -25,7 +25,8 @@ impl AuditFile {
     pub(super) fn look_after(&mut self, at: Stamp, run_field: &str) {
         if self.looks.are_due(at) {
             if let Err(error) = self.look(run_field) {
-                // Lines continue in the open file.
+                // Lines continue in the open file, unless nobody can read it any more.
+                self.removed = self.file.metadata().is_ok_and(|file| names(&file) == 0);
                 self.stats.note(error);
             }
         }
@@ -77,7 +78,7 @@ impl AuditFile {
         self.dropped_unreported += taken.bytes_dropped;
         self.stats.torn_closed += u64::from(taken.closed);
         (self.file, self.size) = (taken.file, taken.len);
-        (self.share, self.torn) = (taken.share, taken.torn);
+        (self.share, self.torn, self.removed) = (taken.share, taken.torn, false);
         Ok(())
     }
 

@@ -105,7 +105,8 @@ struct Options {
 /// and reported in the file as soon as it can be written again. If the file is removed or
 /// renamed, that is noticed within 256 lines or, at the next line, after a second, and a new file
 /// is created under the old name; lines in between are in the renamed file, or lost with the
-/// removed one.
+/// removed one. If none can be created, lines continue in the renamed file; those for a removed
+/// one are counted as lost.
 ///
 /// # Several writers
 ///

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AutomationAssistantManager, AutomationHelper, CallContext, ErrorKind, Event, EventKind,
-    Fallback, HelperConfig, Observe, Reply, Speech, TaskError, TaskId, TaskRequest, TaskState,
-    Together,
+    Fallback, HelperConfig, HelperStatus, Observe, Reply, Speech, TaskError, TaskId, TaskRequest,
+    TaskState, Together,
 };
 
 use crate::support::{FnBackend, GateKeeper, LONG, gate, patient, until};
@@ -122,8 +122,14 @@ fn a_stop_publishes_every_outcome_before_it_calls_back_and_waits_for_no_callback
     };
     ids.set((0..TASKS).map(submit).collect()).unwrap();
     let began = Instant::now();
-    keeper.go.send(()).unwrap();
-    helper.stop();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Before, the thread might begin another task.
+            until("the stop has begun", || helper.status() == HelperStatus::Terminated);
+            keeper.go.send(()).unwrap();
+        });
+        helper.stop();
+    });
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     // On a slow machine the stop may be over before the first one begins.
     assert!(calls.recv_timeout(LONG).unwrap(), "all of the stop's outcomes are there");

@@ -32,7 +32,9 @@ fn enums_that_programs_print_have_words() {
     use automation_assistant::{EventKind, Fact, FinishReason, Fsync, Role, TaskLookup};
     use std::fmt::Display;
     let lines = Fsync::EachLines(std::num::NonZeroU32::new(7).unwrap());
-    let rows: [(&dyn Display, &str); 17] = [
+    let rows: [(&dyn Display, &str); 19] = [
+        (&BackendType::Local, "local"),
+        (&HelperStatus::Idle, "idle"),
         (&TaskState::Running, "running"),
         (&TaskLookup::Dropped, "dropped"),
         (&Priority::High, "high"),
@@ -53,6 +55,10 @@ fn enums_that_programs_print_have_words() {
     ];
     for (printed, word) in rows {
         assert_eq!(printed.to_string(), word);
+        // For a table's columns.
+        if !word.contains(' ') {
+            assert_eq!(format!("{printed:>20}"), format!("{word:>20}"));
+        }
     }
 }
 
@@ -96,6 +102,20 @@ fn types_can_do_what_is_promised_of_them() {
     assert_eq!(DEFAULT_AUDIT_PATH, "src/memory/audit.jsonl");
     assert!((compute_stability_score(0, 0) - 1.0).abs() < f64::EPSILON);
     assert!((compute_stability_score(3, 1) - 0.75).abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_task_s_error_is_an_error_for_a_question_mark() {
+    fn number() -> Result<u32, Error> {
+        let manager = AutomationAssistantManager::new(1);
+        let task = manager.spawn(HelperConfig::local())?.ask("a number")?;
+        Ok(task.parse_result::<u32>()?)
+    }
+    let error = number().unwrap_err();
+    let Error::TaskFailed(of_task) = &error else { panic!("{error:?}") };
+    assert_eq!(of_task.kind(), ErrorKind::Protocol);
+    assert_eq!(error.to_string(), of_task.to_string());
+    assert_eq!(format!("{error:?}"), format!("TaskFailed({of_task})"));
 }
 
 #[test]

@@ -97,6 +97,41 @@ fn every_relative_link_of_the_markdown_files_leads_to_a_file_and_a_heading() {
     assert!(files.len() >= 9 && links >= 40, "{} files, {links} links", files.len());
 }
 
+/// A registry shows a README without the repository around it. A link to our own pages names a crate
+/// of `crates`, a page of the guide or a file that is packed.
+#[test]
+fn links_of_published_readmes_lead_to_what_is_published() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let is_published = |target: &str| match target.strip_prefix("https://docs.rs/") {
+        None => target.starts_with("https://"),
+        Some(page) => match page.trim_end_matches('/').rsplit_once('/') {
+            None => page.strip_prefix("automation-assistant").is_some_and(|companion| {
+                let folder = companion.strip_prefix('-').unwrap_or("..");
+                root.join("crates").join(folder).join("Cargo.toml").exists()
+            }),
+            Some(("automation-assistant/latest/automation_assistant/guide", name)) => {
+                root.join(format!("src/guide/{name}.rs")).exists()
+            }
+            Some(("crate/automation-assistant/latest/source", file)) => {
+                manifest.contains(&format!("\"/{file}\""))
+            }
+            Some(_) => false,
+        },
+    };
+    let mut links = 0;
+    let companions = fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    for folder in companions.chain([root.to_owned()]) {
+        let file = folder.join("README.md");
+        let text = fs::read_to_string(&file).unwrap();
+        for target in prose(&text).flat_map(targets) {
+            links += 1;
+            assert!(is_published(target), "{}: {target}", file.display());
+        }
+    }
+    assert!(links >= 15, "only {links} links");
+}
+
 #[test]
 fn links_and_headings_are_read_as_they_are_written() {
     let rows: [(&str, &[&str]); 5] = [

@@ -229,6 +229,8 @@ mod http {
             let task = ask();
             let kind = task.error.as_ref().map(automation_assistant::TaskError::kind);
             assert_eq!(kind, Some(ErrorKind::Network), "without a file: {task:?}");
+            let why = task.error.unwrap().to_string();
+            assert!(why.contains("open files") && !why.contains("the server said"), "{why}");
         }
         println!("refused 3");
         drop(taken);

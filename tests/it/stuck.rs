@@ -9,7 +9,7 @@ use automation_assistant::{
     EventKind, HelperConfig, Observe, Reply, TaskError, TaskRequest,
 };
 
-use crate::support::{LONG, until};
+use crate::support::{LONG, side_by_side, until};
 
 /// Holds each thread that passes once it is shut, until it is opened.
 #[derive(Clone, Default)]
@@ -111,7 +111,7 @@ const BOUND: Duration = Duration::from_millis(2_400);
 #[test]
 fn a_stop_keeps_its_bound_wherever_foreign_code_blocks() {
     // Each with the threads that are held in the end.
-    for (place, held) in [
+    let rows = [
         (Place::BackendDrop, 1),
         (Place::StopGrace, 0),
         // The hook's, and the backend's, which waits for the hook.
@@ -121,7 +121,8 @@ fn a_stop_keeps_its_bound_wherever_foreign_code_blocks() {
         // The backend's, and the one that ends its task.
         (Place::EndObserver, 2),
         (Place::OnDone, 1),
-    ] {
+    ];
+    side_by_side(rows, |(place, held)| {
         let barrier = Barrier::default();
         let manager = AutomationAssistantManager::builder()
             .max_helpers(HELPERS + 1)
@@ -163,7 +164,7 @@ fn a_stop_keeps_its_bound_wherever_foreign_code_blocks() {
         }
         barrier.open();
         until("every thread ends", || helpers.iter().all(|one| one.get_status().threads == 0));
-    }
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::facts::{NANO_PER_UNIT, millis, percent};
 use super::stats::BackendStats;
-use super::{Debrief, Health, html};
+use super::{Debrief, Health};
 use crate::number::fixed;
 use chance::{Proportion, ranks, shares};
 
@@ -98,11 +98,6 @@ impl Comparison {
     /// The comparison as Markdown.
     pub fn to_markdown(&self) -> String {
         text::markdown(self)
-    }
-
-    /// The comparison as one HTML page, in the form of [`Debrief::to_html`].
-    pub fn to_html(&self) -> String {
-        html::comparison(self)
     }
 
     fn count(&self, is: impl Fn(ChanceVerdict) -> bool) -> usize {
@@ -212,13 +207,12 @@ fn only_one(before: Option<BackendStats>, after: Option<BackendStats>) -> Change
 
 fn errors(before: &Debrief, after: &Debrief) -> Vec<Change> {
     let count = |debrief: &Debrief, kind: &str| {
-        debrief.counts.kinds.iter().find(|known| known.0 == kind).map_or(0, |known| known.1)
+        debrief.counts.kinds.iter().find(|known| known.name == kind).map_or(0, |known| known.events)
     };
-    let name = |kind: &(String, u64)| kind.0.clone();
-    let mut kinds: Vec<_> = before.counts.kinds.iter().map(name).collect();
-    for (kind, _) in &after.counts.kinds {
-        if !kinds.contains(kind) {
-            kinds.push(kind.clone());
+    let mut kinds: Vec<_> = before.counts.kinds.iter().map(|kind| kind.name.clone()).collect();
+    for kind in &after.counts.kinds {
+        if !kinds.contains(&kind.name) {
+            kinds.push(kind.name.clone());
         }
     }
     let share = |debrief: &Debrief, kind: &str| Proportion {

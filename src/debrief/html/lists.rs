@@ -98,8 +98,8 @@ pub(super) fn on_the_way(debrief: &Debrief, page: &mut Page) {
     let counts = &debrief.counts;
     let (fallbacks, admissions) = (&counts.fallbacks.list, &counts.admissions.list);
     let traces = &counts.traces;
-    let traced = traces.sent + traces.dropped + traces.retried > 0;
-    let left = counts.results_dropped + counts.unjoined > 0;
+    let traced = [traces.sent, traces.dropped, traces.retried] != [0; 3];
+    let left = [counts.results_dropped, counts.unjoined] != [0; 2];
     let odd = debrief.backends.iter().any(|stats| stats.oddities.count > 0);
     if fallbacks.is_empty() && admissions.is_empty() && !traced && !left && !odd {
         return;
@@ -162,7 +162,6 @@ fn odd_replies(debrief: &Debrief, page: &mut Page) {
 pub(super) fn audit_file(debrief: &Debrief, page: &mut Page) {
     page.heading("The audit file itself");
     let (runs, lines) = (&debrief.counts.runs, &debrief.counts.lines);
-    let lost = runs.missing_lines + lines.lost;
     let skipped = lines.broken + lines.too_long;
     let damage = [
         (runs.unended, "run", "without an end: killed, or still running"),
@@ -176,7 +175,8 @@ pub(super) fn audit_file(debrief: &Debrief, page: &mut Page) {
         (lines.reopened, "time", "the file was gone or replaced, and was opened anew"),
     ];
     page.add("<ul class=\"facts\">\n");
-    if lost + skipped + lines.repairs + u64::from(lines.torn_end) + lines.mended == 0 {
+    let faults = [runs.missing_lines, lines.lost, skipped, lines.repairs, lines.mended];
+    if faults == [0; 5] && !lines.torn_end {
         page.add("<li class=\"ok\"><b>✓</b>No line is missing, torn or unreadable.</li>\n");
     }
     if runs.ended > 0 {
@@ -217,11 +217,11 @@ pub(super) fn why(debrief: &Debrief) -> String {
     let rule = facts::health_rule(debrief.health());
     let mut text =
         format!("{} of {} failed: {rule}.", percent(errors, events), plural(events, "event"));
-    if let Some((kind, number)) = debrief.counts.kinds.first() {
+    if let Some(kind) = debrief.counts.kinds.first() {
         text.push_str(&format!(
             " The most frequent kind of error is {} ({} of {}).",
-            Name(kind),
-            count(*number),
+            Name(&kind.name),
+            count(kind.events),
             plural(errors, "failure")
         ));
     }

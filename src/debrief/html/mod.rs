@@ -11,8 +11,6 @@ mod time;
 mod units;
 mod write;
 
-pub(super) use comparison::comparison;
-
 use super::order::sort_short;
 use super::stats::BackendStats;
 use super::{Debrief, Health};

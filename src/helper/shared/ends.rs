@@ -208,9 +208,7 @@ impl Shared {
     /// that was requested.
     fn cost(&self, model: Option<&str>, usage: Option<&Usage>) -> Option<f64> {
         let prices = self.config.prices.as_ref()?;
-        let cost = prices.cost(model.or(self.config.model.as_deref())?, usage?)?;
-        // A price that is not a finite number gives no cost.
-        (cost.is_finite() && cost >= 0.0).then_some(cost)
+        prices.cost(model.or(self.config.model.as_deref())?, usage?)
     }
 
     fn publish(

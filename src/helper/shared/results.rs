@@ -10,7 +10,7 @@ use super::{
 use crate::backend::cancelled;
 use crate::error::Error;
 use crate::foreign;
-use crate::helper::worker;
+use crate::helper::thread;
 use crate::id::TaskId;
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::store::Phase;
@@ -180,7 +180,7 @@ impl Shared {
         if let Some(callback) = self.conclude(ended) {
             self.run_own(callback);
         }
-        if handed_over && !worker::on_helper_thread() && !foreign::in_observer() {
+        if handed_over && !thread::is_of_any() && !foreign::in_observer() {
             self.await_end(number);
         }
         true

@@ -16,7 +16,7 @@ use super::ends::Claim;
 use super::{Shared, State};
 use crate::event::{EventFacts, EventKind, Fact};
 use crate::foreign;
-use crate::helper::worker;
+use crate::helper::thread;
 use crate::sync::{Arc, JoinHandle, MutexGuard, lock, now, spawn_thread, wait_until};
 
 /// How long a stop waits for threads, in addition to the backend's
@@ -41,7 +41,7 @@ pub(crate) type Perform = fn(&Arc<Shared>, Duty);
 /// Whether the current thread may wait for a helper's threads, which may in turn wait for a
 /// helper's thread, a callback or an observer.
 fn may_wait() -> bool {
-    !worker::on_helper_thread() && !foreign::in_callback() && !foreign::in_observer()
+    !thread::is_of_any() && !foreign::in_callback() && !foreign::in_observer()
 }
 
 impl State {

@@ -1,7 +1,7 @@
 //! The API's error types.
 
 use crate::engine::error_body::ErrorBody;
-use crate::providers::chat_completions;
+use crate::providers::error_codes;
 use crate::task_error::ErrorKind;
 
 /// The API's error where a monthly limit is reached: no wait of a task helps.
@@ -15,7 +15,7 @@ pub(super) fn kind_of(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
     match body.kind.as_deref().and_then(kind_of_type) {
         // Phrases, and the errors of the other API, which servers of this one answer with.
         kind @ (None | Some(ErrorKind::InvalidRequest)) => {
-            chat_completions::kind_of(status, body).or(kind)
+            error_codes::kind_of(status, body).or(kind)
         }
         kind => kind,
     }
@@ -28,7 +28,7 @@ pub(super) fn kind_of_type(kind: &str) -> Option<ErrorKind> {
         "request_too_large" => ErrorKind::InvalidRequest,
         "conflict_error" | "api_error" | "timeout_error" => ErrorKind::Server,
         // The others are spelt alike in both.
-        _ => return chat_completions::kind_of_code(kind),
+        _ => return error_codes::kind_of_code(kind),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::engine::json::elements;
 use crate::engine::message::{Content, ReplyPart, ToolCall};
 use crate::engine::payload;
 use crate::lenient::{Count, Label, Own, Text, lenient, read_partly, whole};
-use crate::providers::chat_completions::{self, Finish};
+use crate::providers::finish_reason;
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -94,11 +94,7 @@ pub(super) fn finish(stop_reason: &Label) -> Result<Option<FinishReason>, BadRep
         )));
     }
     // The API's words are among those of all servers.
-    match chat_completions::finish(stop_reason.as_str()) {
-        Finish::None => Ok(None),
-        Finish::Reason(reason) => Ok(Some(reason)),
-        Finish::Failure => Err(ErrorBody::of_word(stop_reason.as_str()).into()),
-    }
+    finish_reason::of(stop_reason.as_str())
 }
 
 /// Takes a complete reply in.
@@ -134,11 +130,7 @@ pub(super) fn take(reply: Reply, json: &str, draft: &mut Draft) -> Result<(), Ba
     if blocks.iter().any(|block| block.kind.as_str() == "tool_use") {
         for (block, own) in blocks.iter().zip(elements(&own)) {
             draft.keep(own.len())?;
-            // A call without an id, or with its input in a text, is written anew.
-            let is_call = block.kind.as_str() == "tool_use";
-            let is_odd = is_call && (block.id.as_str().is_empty() || block.input.is_text());
-            let opaque = (!is_odd).then(|| own.into());
-            draft.push_part(ReplyPart { content: content_of(block), opaque })?;
+            draft.push_part(ReplyPart { content: content_of(block), opaque: Some(own.into()) })?;
         }
     }
     for block in blocks {
@@ -158,6 +150,7 @@ fn content_of(block: &Block) -> Content {
             id: block.id.as_str().to_owned(),
             name: block.name.as_str().to_owned(),
             arguments: whole(block.input.text()),
+            is_changed: block.input.is_text(),
         }),
         _ => Content::None,
     }

@@ -1,7 +1,5 @@
 //! A request of the Messages API, written straight into the body's bytes.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value};
 
 use crate::engine::json::Json;
@@ -29,7 +27,7 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
     if ask.max_output_tokens.is_some() || ask.param("max_tokens").is_none() {
         json.key("max_tokens").value(&ask.max_output_tokens.unwrap_or(MAX_TOKENS));
     }
-    let system = system(ask);
+    let system = ask.instructions();
     if let Some(system) = &system {
         json.text("system", system);
     }
@@ -54,18 +52,6 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
             || (key == "max_tokens" && ask.max_output_tokens.is_some())
     };
     ask.write_params(json, &ours);
-}
-
-/// Instructions, context, and turns of the role system, which is no role of a message here.
-fn system(ask: &Ask<'_>) -> Option<String> {
-    let mut all = ask.system().map(Cow::into_owned).unwrap_or_default();
-    for message in ask.messages().filter(|message| message.role == Role::System) {
-        if !all.is_empty() {
-            all.push_str("\n\n");
-        }
-        all.push_str(message.text());
-    }
-    (!all.trim().is_empty()).then_some(all)
 }
 
 /// The schema of the answer and the effort, beside what else the parameter of that name sets.
@@ -146,7 +132,7 @@ fn said(role: &str, json: &mut Json, blocks: impl FnOnce(&mut Json)) {
 /// A part of what the model said when it wanted tools: its own block as it came, where there
 /// is one.
 fn block(part: &ReplyPart, json: &mut Json) {
-    match (&part.opaque, &part.content) {
+    match (part.verbatim(), &part.content) {
         (Some(own), _) => json.raw(own),
         (None, Content::Text(text)) if !text.trim().is_empty() => json.object(|json| {
             json.text("type", "text");

@@ -155,7 +155,7 @@ impl Blocks {
                 call: ToolCall {
                     id: block.id.0.unwrap_or_default(),
                     name: block.name.0.unwrap_or_default(),
-                    arguments: String::new(),
+                    ..ToolCall::default()
                 },
                 input: block.input.text(),
             },

@@ -43,7 +43,7 @@ impl From<ToolCall> for Call {
         let id = id.0.unwrap_or_default();
         Self {
             index: index.0,
-            call: message::ToolCall { id, name, arguments },
+            call: message::ToolCall { id, name, arguments, is_changed: false },
             back: Back::default(),
             extra: extra_content,
         }

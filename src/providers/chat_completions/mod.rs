@@ -4,8 +4,6 @@
 
 mod back;
 mod calls;
-mod errors;
-mod finish;
 mod limits;
 mod reply;
 mod request;
@@ -19,11 +17,10 @@ use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::json::Json;
 use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
+use crate::providers::error_codes;
 use crate::task::OpenAiApi;
 use crate::task_error::ErrorKind;
 
-pub(super) use errors::{kind_of, kind_of_code};
-pub(super) use finish::{Finish, finish};
 pub(super) use limits::announced_pause;
 
 /// The path below a base URL that ends in `/v1`.
@@ -113,11 +110,11 @@ impl Protocol for ChatCompletions {
     }
 
     fn kind_of_error(&self, status: u16, body: &ErrorBody) -> Option<ErrorKind> {
-        errors::kind_of(status, body)
+        error_codes::kind_of(status, body)
     }
 
     fn is_known_code(&self, code: &str) -> bool {
-        errors::kind_of_code(code).is_some()
+        error_codes::kind_of_code(code).is_some()
     }
 
     fn announced_pause(&self, headers: &dyn Headers) -> Option<Duration> {
@@ -126,10 +123,6 @@ impl Protocol for ChatCompletions {
 
     fn provider_header(&self) -> Option<&'static str> {
         self.provider_header
-    }
-
-    fn opaque_is_call(&self) -> bool {
-        false
     }
 
     fn may_retry(&self, status: u16, _: ErrorKind, _: bool) -> bool {

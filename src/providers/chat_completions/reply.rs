@@ -2,12 +2,12 @@
 
 use super::back::{Back, BackDelta};
 use super::calls::{Call, ToolCall, finished};
-use super::finish::{Finish, finish};
 use crate::engine::draft::{BadReply, Draft, TokenCounts};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::message::{Content, ReplyPart};
 use crate::engine::payload::whole;
 use crate::lenient::{Code, Count, Label, Text, lenient};
+use crate::providers::finish_reason;
 use crate::task::FinishReason;
 
 lenient! {
@@ -147,11 +147,7 @@ impl Choice {
         if let Some(error) = self.error.error() {
             return Err(BadReply::from(ErrorBody { is_bare: false, ..error }));
         }
-        match finish(self.finish_reason.as_str()) {
-            Finish::None => {}
-            Finish::Reason(reason) => draft.finish = Some(reason),
-            Finish::Failure => return Err(ErrorBody::of_word(self.finish_reason.as_str()).into()),
-        }
+        draft.finish = finish_reason::of(self.finish_reason.as_str())?.or(draft.finish);
         Ok(())
     }
 }
@@ -244,26 +240,4 @@ pub(super) fn push_reply(calls: Vec<Call>, back: Back, draft: &mut Draft) -> Res
         draft.push_part(ReplyPart { content: Content::Call(call), opaque })?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_spellings_parts_and_objects_are_read() {
-        let json = r#"{"id":"x","model":"m","error":null,"choices":[{"index":0,"finishReason":"stop",
-            "message":{"role":"assistant","content":[{"type":"text","text":"a"},"b"],
-            "toolCalls":[{"id":"c","function":{"name":"f","arguments":{"x":1}}}]}}],
-            "usage":{"promptTokens":1.0,"completion_tokens":2,
-            "completion_tokens_details":{"reasoning_tokens":1,"x":[[]]}}}"#;
-        let mut draft = Draft::new(1000);
-        read(json.as_bytes(), &mut draft).unwrap();
-        assert_eq!((draft.text(), draft.finish), ("ab", Some(FinishReason::Stop)));
-        let call = crate::engine::message::calls(&draft.parts).next().unwrap();
-        assert_eq!(call.arguments, r#"{"x":1}"#);
-        let usage = draft.usage.usage().unwrap();
-        assert_eq!((usage.prompt_tokens, usage.total_tokens), (1, 3));
-        assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (None, Some(1)));
-    }
 }

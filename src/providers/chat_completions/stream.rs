@@ -114,36 +114,3 @@ impl Chunks {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::task::FinishReason;
-
-    fn all(chunks: &[&str]) -> Draft {
-        let (mut stream, mut draft) = (Chunks::default(), Draft::new(1000));
-        for chunk in chunks {
-            let event = SseEvent::Data { event: b"", data: chunk.as_bytes() };
-            stream.event(&event, &mut draft).unwrap();
-        }
-        stream.end(&mut draft).unwrap();
-        draft
-    }
-
-    #[test]
-    fn text_usage_and_reason_come_in_any_chunk() {
-        let draft = all(&[
-            r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":null}}]}"#,
-            r#"{"choices":[],"usage":null}"#,
-            r#"{"model":"m","choices":[{"delta":{"content":"a"}},{"index":1,"delta":{"content":"X"}}]}"#,
-            r#"{"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}]}"#,
-            r#"{"choices":[{"message":{"content":"ab"}}]}"#,
-            r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
-        ]);
-        assert_eq!(draft.text(), "ab");
-        assert_eq!(draft.finish, Some(FinishReason::Stop));
-        assert_eq!(draft.usage.usage().unwrap().total_tokens, 2);
-        assert_eq!(draft.model.as_deref(), Some("m"));
-        assert_eq!(draft.oddities, 0);
-    }
-}

@@ -5,7 +5,7 @@ use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::json::elements;
 use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
 use crate::lenient::{Count, JsonReader, Label, Lenient, Own, Text, lenient, read_partly, whole};
-use crate::providers::chat_completions::{Finish, finish};
+use crate::providers::finish_reason;
 use crate::task::FinishReason;
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -125,22 +125,18 @@ impl Item {
     pub(super) fn into_part(self, own: Option<Opaque>, gathered: String) -> ReplyPart {
         let arguments = self.arguments.text();
         let is_gathered = arguments.is_empty() && !gathered.is_empty();
-        // A call without an id, or with other arguments than a text, is written anew.
-        let is_odd = is_gathered || self.call_id.as_str().is_empty() || !self.arguments.is_text();
-        let (content, is_odd) = match self.kind.as_str() {
-            "message" => (Content::Text(whole(self.text())), false),
-            _ if self.is_call() => {
-                let call = ToolCall {
-                    // The item's own id is another one, which pairs nothing.
-                    id: self.call_id.0.unwrap_or_default(),
-                    name: self.name.0.unwrap_or_default(),
-                    arguments: whole(if is_gathered { gathered } else { arguments }),
-                };
-                (Content::Call(call), is_odd)
-            }
-            _ => (Content::None, false),
+        let content = match self.kind.as_str() {
+            "message" => Content::Text(whole(self.text())),
+            _ if self.is_call() => Content::Call(ToolCall {
+                // The item's own id is another one, which pairs nothing.
+                id: self.call_id.0.unwrap_or_default(),
+                name: self.name.0.unwrap_or_default(),
+                is_changed: is_gathered || !self.arguments.is_text(),
+                arguments: whole(if is_gathered { gathered } else { arguments }),
+            }),
+            _ => Content::None,
         };
-        ReplyPart { content, opaque: own.filter(|_| !is_odd) }
+        ReplyPart { content, opaque: own }
     }
 }
 
@@ -202,12 +198,8 @@ pub(super) fn settle(response: &mut Response, draft: &mut Draft) -> Result<(), B
             return Err(BadReply::protocol("the server's answer is not complete yet"));
         }
         // `completed`, or a word of the older API's.
-        other => match finish(other) {
-            // Servers that leave the status out have said what they had to say.
-            Finish::None => FinishReason::Stop,
-            Finish::Reason(reason) => reason,
-            Finish::Failure => return Err(ErrorBody::of_word(other).into()),
-        },
+        // Servers that leave the status out have said what they had to say.
+        other => finish_reason::of(other)?.unwrap_or(FinishReason::Stop),
     });
     Ok(())
 }

@@ -125,7 +125,7 @@ fn write_image(image: &Image, json: &mut Json) {
 /// A part of what the model said when it wanted tools: its own item as it came, where there is
 /// one.
 fn item(part: &ReplyPart, json: &mut Json) {
-    match (&part.opaque, &part.content) {
+    match (part.verbatim(), &part.content) {
         (Some(own), _) => json.raw(own),
         (None, Content::Text(text)) if !text.is_empty() => json.object(|json| {
             json.text("type", MESSAGE);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use automation_assistant::Debrief;
 use serde_json::{Value, json};
@@ -10,6 +11,9 @@ use super::{data, read};
 
 /// The bound that `to_html` promises.
 const PAGE_BYTES_MAX: usize = 300_000;
+
+/// Many times more than any text that a report keeps.
+const LONG_TEXT_BYTES: usize = 2_000;
 
 const EVIL: [&str; 12] = [
     "<script>alert(1)</script>",
@@ -30,13 +34,15 @@ fn evil(number: usize) -> String {
     let text = EVIL[number % EVIL.len()];
     match number % 5 {
         0 => format!("{text} {number}"),
-        1 => format!("{text} {number} {}", "<\"".repeat(5_000)),
+        1 => format!("{text} {number} {}", "<\"".repeat(LONG_TEXT_BYTES / 2)),
         _ => format!("{number} {text}"),
     }
 }
 
-/// Lines with more of everything than a report lists.
-fn hostile() -> String {
+/// Of lines with more of everything than a report lists.
+static HOSTILE: LazyLock<Debrief> = LazyLock::new(|| read(&hostile_lines()));
+
+fn hostile_lines() -> String {
     let mut lines = String::new();
     for n in 0..3_000 {
         let event = ["backend_call", "task_complete", "helper_spawn", &evil(n)][n % 4].to_owned();
@@ -89,7 +95,7 @@ const HARMLESS_ATTRIBUTES: &str = "\
 #[test]
 fn texts_of_others_make_no_markup() {
     let ours = Debrief::from_path(data("ours.jsonl")).unwrap();
-    let hostile = read(&hostile());
+    let hostile = &*HOSTILE;
     for page in [hostile.to_html(), hostile.compare(&ours).to_html(), ours.to_html()] {
         let (elements, attributes) = markup(&page);
         for (names, harmless) in [(elements, HARMLESS), (attributes, HARMLESS_ATTRIBUTES)] {
@@ -147,8 +153,7 @@ fn one_error_written_in_several_ways_is_listed_once() {
 
 #[test]
 fn a_page_has_a_bound_whatever_the_file_holds() {
-    let hostile = read(&hostile());
-    for page in [hostile.to_html(), hostile.compare(&hostile).to_html()] {
+    for page in [HOSTILE.to_html(), HOSTILE.compare(&HOSTILE).to_html()] {
         assert!(page.len() < PAGE_BYTES_MAX, "{} bytes", page.len());
     }
 }

@@ -45,6 +45,24 @@ fn a_kind_of_error_is_worth_a_sentence_from_one_in_a_hundred_on() {
     assert!(!advised(200, 1));
 }
 
+/// A task's failed calls and its own end are one failed task.
+#[test]
+fn advice_counts_tasks() {
+    let failed = |event: &str| line(event, json!({"success": false, "error_kind": "timeout"}));
+    let (call, task) = (failed("backend_call"), failed("task_complete"));
+    let done = line("task_complete", json!({}));
+    for (lines, number) in [
+        ([&call, &task, &call, &task], "2 tasks"),
+        ([&call, &call, &task, &done], "1 task"),
+        ([&call, &done, &call, &done], "2 events"),
+    ] {
+        let report = read(&lines.map(String::clone)).to_json();
+        let advice = report["recommendations"][0].as_str().unwrap();
+        assert!(advice.starts_with(&format!("timeout ({number}): ")), "{advice}");
+        assert_eq!(report["error_kinds"]["timeout"], lines.iter().filter(|l| **l != &done).count());
+    }
+}
+
 #[test]
 fn empty_sections_are_left_out() {
     let spawn = || line("helper_spawn", json!({}));

@@ -13,6 +13,21 @@ fn read(event: &str, fields: &Value) -> Debrief {
     Debrief::from_reader(format!("{line}\n{line}\n{line}\n").as_bytes()).unwrap()
 }
 
+/// Each form of the report adds up for itself.
+fn every_form_is_given(debrief: &Debrief) {
+    let comparison = debrief.compare(debrief);
+    for form in [
+        debrief.to_text(),
+        debrief.to_markdown(),
+        debrief.to_html(),
+        debrief.to_prometheus(),
+        comparison.to_string(),
+        comparison.to_html(),
+    ] {
+        assert!(form.len() > 100, "{form}");
+    }
+}
+
 #[test]
 fn a_sum_stays_at_its_greatest_value() {
     for (event, key, place) in [
@@ -31,7 +46,7 @@ fn a_sum_stays_at_its_greatest_value() {
         for great in GREAT {
             let debrief = read(event, &json!({ key: great }));
             assert_eq!(debrief.to_json().pointer(place), Some(&json!(u64::MAX)), "{key} {great}");
-            assert!(debrief.to_text().len() > 100 && debrief.to_markdown().len() > 100);
+            every_form_is_given(&debrief);
         }
     }
 }
@@ -78,7 +93,7 @@ fn great_numbers_in_every_field_at_once_give_a_report() {
             assert!(json["backends"] == json!({}) || latency.is_number(), "{event}: {json}");
             let times = json["times"].as_object().unwrap();
             assert!(times.values().all(|part| part["total_ms"].is_number()), "{event}: {json}");
-            assert!(debrief.to_text().len() > 100 && debrief.to_markdown().len() > 100);
+            every_form_is_given(&debrief);
         }
     }
 }

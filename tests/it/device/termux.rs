@@ -182,6 +182,9 @@ fn an_act_that_fails_or_hangs_is_reported_to_the_model() {
     let reader = acting_phone(&folder, "says");
     let why = act(&reader, "device_torch", on()).unwrap_err();
     assert_eq!(why, "termux-torch said: no torch here");
+    let reader = acting_phone(&folder, "fails");
+    let why = act(&reader, "device_torch", on()).unwrap_err();
+    assert!(why.contains("failed (exit status: 3) and printed nothing"), "{why}");
     let reader = acting_phone(&folder, "refuses");
     let why = act(&reader, "device_torch", on()).unwrap_err();
     assert!(why.contains("allow what the Termux:API app asks for"), "{why}");

@@ -1,15 +1,18 @@
 //! `--api`: the same story over each API, offline and at a server.
 
 use super::*;
+#[cfg(feature = "http")]
+use crate::support::side_by_side;
 
 #[cfg(feature = "http")]
 #[test]
 fn tools_and_streaming_print_the_same_over_each_api() {
-    for (api, printed) in [
+    let rows = [
         ("chat", "API: Chat Completions."),
         ("responses", "API: Responses."),
         ("anthropic", "API: Anthropic's Messages."),
-    ] {
+    ];
+    side_by_side(rows, |(api, printed)| {
         run("tools", &["--api", api])
             .ends_well()
             .says_in_words(printed)
@@ -23,7 +26,7 @@ fn tools_and_streaming_print_the_same_over_each_api() {
             .says("; 49 tokens written")
             .says("[canned] Flash storage writes to empty …")
             .says("  cancelled: ");
-    }
+    });
 }
 
 #[cfg(feature = "http")]

@@ -1,14 +1,18 @@
-//! The example `debrief`: what its options do to a file, and its live view.
+//! The examples `demo` and `debrief`: the report of an audit file, what options do to it, and its
+//! live view.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::SystemTime;
 
-use serde_json::json;
+use automation_assistant::debrief::{LineFilter, LiveDebrief};
 
-use super::{Folder, LIMIT, run_in, start};
+use serde_json::{Value, json};
+
+use super::{Folder, LIMIT, run, run_in, start};
 
 /// `count` calls of this backend in this run, so many seconds ago; each fifth failed.
 fn calls(run: &str, backend: &str, seconds_ago: f64, count: usize) -> String {
@@ -21,6 +25,50 @@ fn calls(run: &str, backend: &str, seconds_ago: f64, count: usize) -> String {
         format!("{line}\n")
     };
     (0..count).map(line).collect()
+}
+
+#[test]
+fn the_demo_and_its_debrief() {
+    let folder = Folder::new("demo-debrief");
+    let demo = run_in(&folder, "demo", &["--debrief"]).ends_well();
+    let demo = demo
+        .says("== 1. Three backends")
+        .says("== 2. One backend, several models")
+        .says("== 3. Set up for this device")
+        .says("Echo of 'Chore 5'")
+        .says("Overall Health: 🟢 OK")
+        .says("Total Runs: 1")
+        .says("Errors: 0")
+        .says("Failure Rate: 0.00%")
+        .says("Per-Backend Stats:")
+        .says("Local (local-mock)");
+    if cfg!(feature = "http") {
+        demo.says("[canned] gpt-4o would now answer").says("ChatGPT (gpt-4o-mini)");
+    } else {
+        demo.says("left out").says("feature \"http\"");
+    }
+    let (audit, report) = ("src/memory/audit.jsonl", "docs/debrief/latest.md");
+    assert_eq!(folder.files(), BTreeSet::from([audit.to_owned(), report.to_owned()]));
+    let markdown = fs::read_to_string(folder.0.join(report)).unwrap();
+    assert!(markdown.starts_with("# Automation Assistant Telemetry Debrief"));
+    assert!(markdown.contains("**Total Runs:** 1"));
+
+    // A second run is added to the first; the reader sees both.
+    run_in(&folder, "demo", &[]).ends_well().never_says("Overall Health");
+    run_in(&folder, "debrief", &[]).ends_well().says("Overall Health: 🟢 OK").says("Total Runs: 2");
+    let json = run_in(&folder, "debrief", &["--json", "--out", "here.md"]).ends_well();
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["total_runs"], 2);
+    assert_eq!(json["error_count"], 0);
+    assert!(folder.files().contains("here.md"));
+}
+
+#[test]
+fn debrief_says_how_to_get_an_audit_file() {
+    let run = run("debrief", &[]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.err.contains("there is no audit file"), "{}", run.err);
+    assert!(run.err.contains("--example demo"), "{}", run.err);
 }
 
 const HOUR: f64 = 3_600.0;
@@ -101,8 +149,50 @@ fn append(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
+/// The example's own reader of a file that grows.
+#[path = "../../../examples/debrief/follow.rs"]
+#[allow(dead_code, clippy::print_stderr, reason = "its loop is the program's")]
+mod follow;
+
+/// Each look at the file, without the pauses between them.
 #[test]
 fn the_live_view_follows_a_file_through_torn_ends_and_rotation() {
+    let folder = Folder::new("debrief-tail");
+    let audit = folder.0.join("a.jsonl");
+    let mut live = LiveDebrief::new(LineFilter::default());
+    let mut tail = follow::Tail::new(&audit);
+    let mut look = || {
+        tail.read_on(&mut live).unwrap();
+        live.report().total_events()
+    };
+    assert_eq!(look(), 0);
+    append(&audit, &calls("r", "one", 1.0, 10));
+    assert_eq!(look(), 10);
+    append(&audit, "{\"run_id\":\"torn");
+    assert_eq!(look(), 10);
+    // Its writer cuts the torn end off.
+    let whole = fs::metadata(&audit).unwrap().len() - "{\"run_id\":\"torn".len() as u64;
+    OpenOptions::new().write(true).open(&audit).unwrap().set_len(whole).unwrap();
+    assert_eq!(look(), 10);
+    append(&audit, &calls("r", "one", 1.0, 1));
+    assert_eq!(look(), 11);
+    // The writer's last lines come to the old file after the new one is there.
+    let older = folder.0.join("a.jsonl.1");
+    fs::rename(&audit, &older).unwrap();
+    append(&audit, &calls("r", "one", 1.0, 4));
+    assert_eq!(look(), 11);
+    append(&older, &calls("r", "one", 1.0, 2));
+    assert_eq!(look(), 13);
+    let looks = (0..follow::LOOKS_AT_REPLACED).map(|_| look());
+    assert_eq!(looks.last(), Some(17));
+    // Emptied in place.
+    fs::write(&audit, "").unwrap();
+    append(&audit, &calls("r", "one", 1.0, 3));
+    assert_eq!(look(), 20);
+}
+
+#[test]
+fn the_live_view_prints_a_line_when_the_file_grows() {
     let folder = Folder::new("debrief-follow");
     let audit = folder.0.join("a.jsonl");
     let mut child = start(&folder, "debrief", &["a.jsonl", "--follow"], &[]);
@@ -116,27 +206,11 @@ fn the_live_view_follows_a_file_through_torn_ends_and_rotation() {
     reaches("0 events");
     append(&audit, &calls("r", "one", 1.0, 10));
     reaches("10 events");
-    append(&audit, "{\"run_id\":\"torn");
-    reaches("10 events");
-    // Its writer cuts the torn end off.
-    let whole = fs::metadata(&audit).unwrap().len() - "{\"run_id\":\"torn".len() as u64;
-    OpenOptions::new().write(true).open(&audit).unwrap().set_len(whole).unwrap();
-    reaches("10 events");
     append(&audit, &calls("r", "one", 1.0, 1));
     reaches("11 events");
-    // The writer's last lines come to the old file after the new one is there.
-    let older = folder.0.join("a.jsonl.1");
-    fs::rename(&audit, &older).unwrap();
-    append(&audit, &calls("r", "one", 1.0, 4));
-    append(&older, &calls("r", "one", 1.0, 2));
-    reaches("17 events");
-    // Emptied in place.
-    fs::write(&audit, "").unwrap();
-    append(&audit, &calls("r", "one", 1.0, 3));
-    reaches("20 events");
     child.kill().unwrap();
     child.wait().unwrap();
     drop(lines);
     let _ = reader.join().unwrap();
-    assert_eq!(folder.files().len(), 2);
+    assert_eq!(folder.files().len(), 1);
 }

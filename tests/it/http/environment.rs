@@ -2,6 +2,7 @@
 //! test binary itself, with an environment of its own.
 #![allow(clippy::print_stdout)] // It is how the child answers.
 
+use std::ffi::OsStr;
 use std::process::Stdio;
 
 use automation_assistant::{AutomationAssistantManager, HelperConfig};
@@ -37,13 +38,15 @@ const CLEARED: &[&str] = &[
 ];
 
 /// Asks one question in a process with this environment; gives the answer, or what went wrong.
-pub(super) fn in_environment(config: Value, environment: &[(&str, &str)]) -> String {
+pub(super) fn in_environment(config: Value, environment: &[(&str, impl AsRef<OsStr>)]) -> String {
     let mut command = this_program();
     command.args(["--exact", "http::environment::child", "--nocapture", "--ignored"]);
     for name in CLEARED {
         command.env_remove(name);
     }
-    command.env(CONFIG, config.to_string()).envs(environment.iter().copied());
+    command
+        .env(CONFIG, config.to_string())
+        .envs(environment.iter().map(|(name, value)| (name, value)));
     let output = command.stdin(Stdio::null()).output().unwrap();
     let shown =
         String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
@@ -183,7 +186,13 @@ fn what_must_not_see_a_proxy_goes_around_it() {
 
 #[test]
 fn a_proxy_that_cannot_be_used_is_no_reason_to_go_around_it() {
-    for bad in ["ftp://127.0.0.1:1", "socks4://127.0.0.1:1", "http://u:p w@h"] {
+    for bad in [
+        "ftp://127.0.0.1:1",
+        "socks4://127.0.0.1:1",
+        "http://u:p w@h",
+        "http://127.0.0.1:99999",
+        "http://user@:1",
+    ] {
         let outcome = in_environment(local(ELSEWHERE), &[("HTTPS_PROXY", bad)]);
         assert!(outcome.starts_with("refused InvalidConfig"), "{bad}: {outcome}");
         assert!(outcome.contains("HTTPS_PROXY"), "{outcome}");
@@ -194,11 +203,14 @@ fn a_proxy_that_cannot_be_used_is_no_reason_to_go_around_it() {
 #[cfg(feature = "tls")]
 fn a_root_file_that_cannot_be_read_is_named() {
     let config = json!({"backend_type": "chatgpt", "api_key": KEY});
-    let outcome = in_environment(config.clone(), &[("SSL_CERT_FILE", "/no/such/file.pem")]);
-    assert!(
-        outcome.starts_with("refused Io") && outcome.contains("/no/such/file.pem"),
-        "{outcome}"
-    );
+    // One that is not Unicode is not taken for none.
+    for name in [&b"/no/such/file.pem"[..], b"/no/such/file.pem\xff"] {
+        let name = std::os::unix::ffi::OsStrExt::from_bytes(name);
+        let environment: [(_, &OsStr); 1] = [("SSL_CERT_FILE", name)];
+        let outcome = in_environment(config.clone(), &environment);
+        assert!(outcome.starts_with("refused Io"), "{outcome}");
+        assert!(outcome.contains("/no/such/file.pem"), "{outcome}");
+    }
     let empty = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let outcome = in_environment(config, &[("SSL_CERT_FILE", empty)]);
     assert!(outcome.starts_with("refused InvalidConfig"), "{outcome}");

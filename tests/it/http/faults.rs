@@ -8,6 +8,7 @@ use automation_assistant::{ErrorKind, HelperConfig, OpenAiApi, Task, TaskRequest
 
 use super::{KEY, ask, failure, spawn};
 use crate::support::server::{Act, Server};
+use crate::support::side_by_side;
 
 /// A bound that a server without end reaches soon.
 const REPLY_BYTES_MAX: usize = 100_000;
@@ -134,7 +135,7 @@ fn in_chunk(act: Act) -> Act {
 
 #[test]
 fn a_stream_that_breaks_is_an_error_that_keeps_the_text_delivered() {
-    for protocol in &PROTOCOLS {
+    side_by_side(&PROTOCOLS, |protocol| {
         for (name, fault, kind) in BROKEN_STREAMS {
             for (text, chunked) in
                 [(protocol.text, false), ("", false), (protocol.text, true), ("", true)]
@@ -156,7 +157,7 @@ fn a_stream_that_breaks_is_an_error_that_keeps_the_text_delivered() {
                 assert!(error.partial().is_none_or(|said| !said.is_empty()), "{what}");
             }
         }
-    }
+    });
 }
 
 /// A reply to a request that does not stream, and the error that it makes.
@@ -261,31 +262,23 @@ fn a_silent_stream_ends_at_its_limit() {
         || Act::trickle(": ping\n\n"),
         || Act::trickle("event: ping\ndata: {\"type\":\"ping\"}\n\n"),
     ];
-    let ends_in_time = |protocol: &Protocol| {
-        for (at, silence) in silences.iter().enumerate() {
-            for text in [protocol.text, ""] {
-                let begun = Act::write([protocol.open, text].concat());
-                let acts = vec![Act::stream_head(), begun, silence()];
-                let by_idle = !text.is_empty() || protocol.idle_from_start;
-                let task = outcome(
-                    protocol,
-                    |config| match by_idle {
-                        true => config.idle_timeout(SHORT),
-                        false => config.timeout(SHORT * 3).idle_timeout(SHORT),
-                    },
-                    acts,
-                    true,
-                );
-                let error = failure(&task);
-                let what = format!("{}: silence {at} after {text:?}: {error}", protocol.name);
-                assert_eq!(error.kind(), ErrorKind::Timeout, "{what}");
-                assert_eq!(error.summary().contains("idle_timeout"), by_idle, "{what}");
-                assert_eq!(error.partial(), (!text.is_empty()).then_some("half "), "{what}");
-            }
-        }
-    };
-    // Side by side: each waits for its limit.
-    std::thread::scope(|scope| {
-        PROTOCOLS.iter().for_each(|protocol| drop(scope.spawn(|| ends_in_time(protocol))));
+    let rows = PROTOCOLS.iter().flat_map(|protocol| {
+        let texts = [protocol.text, ""].into_iter();
+        texts.flat_map(move |text| silences.map(|silence| (protocol, text, silence)))
+    });
+    side_by_side(rows.enumerate(), |(at, (protocol, text, silence))| {
+        let begun = Act::write([protocol.open, text].concat());
+        let acts = vec![Act::stream_head(), begun, silence()];
+        let by_idle = !text.is_empty() || protocol.idle_from_start;
+        let limited = |config: HelperConfig| match by_idle {
+            true => config.idle_timeout(SHORT),
+            false => config.timeout(SHORT * 3).idle_timeout(SHORT),
+        };
+        let task = outcome(protocol, limited, acts, true);
+        let error = failure(&task);
+        let what = format!("row {at}, {} after {text:?}: {error}", protocol.name);
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{what}");
+        assert_eq!(error.summary().contains("idle_timeout"), by_idle, "{what}");
+        assert_eq!(error.partial(), (!text.is_empty()).then_some("half "), "{what}");
     });
 }

@@ -7,6 +7,7 @@ mod environment;
 mod faults;
 mod field;
 mod images;
+mod messages;
 mod plain;
 mod rate;
 mod responses;
@@ -23,8 +24,10 @@ use automation_assistant::{
     AutomationAssistantManager, HelperConfig, HelperId, Task, TaskError, TaskRequest,
 };
 
+use serde_json::Value;
+
 use crate::support::LONG;
-use crate::support::server::Server;
+use crate::support::server::{Act, Seen, Server};
 
 /// A key that no test may ever see again.
 const KEY: &str = "sk-test-0123456789abcdef";
@@ -61,4 +64,31 @@ fn failure(task: &Task) -> &TaskError {
 fn fails(config: HelperConfig, request: impl Into<TaskRequest>) -> TaskError {
     let (manager, helper) = spawn(config);
     failure(&ask(&manager, helper, request)).clone()
+}
+
+/// Asks once at a server that plays this script; gives the task and what was sent.
+fn once(
+    config: fn(&Server) -> HelperConfig,
+    script: Vec<Act>,
+    request: TaskRequest,
+) -> (Task, Vec<Seen>) {
+    let server = Server::start([script]);
+    let (manager, helper) = spawn(config(&server));
+    let task = ask(&manager, helper, request);
+    drop(manager);
+    (task, server.finish())
+}
+
+/// The events of a stream, each named as its data's type.
+fn events(events: &[Value]) -> Act {
+    let all = events.iter().map(|data| {
+        format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
+    });
+    Act::write(all.collect::<String>())
+}
+
+/// How a task ends whose answer is this stream.
+fn streamed(config: fn(&Server) -> HelperConfig, stream: &[Value]) -> Task {
+    let script = vec![Act::read(), Act::stream_head(), events(stream)];
+    once(config, script, TaskRequest::new("p").on_text(|_| {})).0
 }

@@ -159,18 +159,53 @@ fn a_request_cannot_set_what_the_library_writes() {
 }
 
 #[test]
-fn a_schema_and_tools_are_offered_in_the_protocol_s_form() {
+fn all_that_is_asked_for_is_sent_in_the_protocol_s_form_and_the_request_wins() {
     let server = Server::start([answers("{\"n\": 1}")]);
-    let (manager, helper) = spawn(chatgpt(&server));
+    let config = chatgpt(&server).custom_param("tools", json!([])).custom_param("seed", 1);
+    let (manager, helper) = spawn(config);
     let request = TaskRequest::new("p")
+        .custom_param("seed", 2)
+        .custom_param("model", "other")
+        .on_text(|_| {})
         .reply_schema("number", json!({"type": "object"}))
-        .tool(FnTool::new("f", "does f", json!({"type": "object"}), |_| Ok("x".into())));
+        .tool(FnTool::new("f", "does f", json!({}), |_| Ok("x".into())));
     let task = ask(&manager, helper, request);
     assert_eq!(task.parse_result::<serde_json::Value>().unwrap(), json!({"n": 1}));
     drop(manager);
-    let sent = server.finish()[0].json();
-    assert_eq!(sent["response_format"]["json_schema"]["name"], "number");
-    assert_eq!(sent["tools"][0]["function"]["name"], "f");
+    assert_eq!(
+        server.finish()[0].json(),
+        json!({
+            "model": "other",
+            "messages": [{"role": "user", "content": "p"}],
+            "stream": true,
+            "stream_options": {"include_usage": true},
+            "tools": [{"type": "function", "function": {"name": "f", "description": "does f",
+                "parameters": {"type": "object", "properties": {}}}}],
+            "response_format": {"type": "json_schema", "json_schema":
+                {"name": "number", "strict": true, "schema": {"type": "object"}}},
+            "seed": 2,
+        })
+    );
+}
+
+#[test]
+fn both_spellings_parts_and_objects_are_read() {
+    let wants = r#"{"id":"x","model":"m","error":null,"choices":[{"index":0,"finishReason":"tool_calls",
+        "message":{"role":"assistant","content":[{"type":"text","text":"a"},"b"],
+        "toolCalls":[{"id":"c","function":{"name":"f","arguments":{"x":1}}}]}}],
+        "usage":{"promptTokens":1.0,"completion_tokens":2,
+        "completion_tokens_details":{"reasoning_tokens":1,"x":[[]]}}}"#;
+    let mut script = vec![Act::read(), Act::json(200, wants)];
+    script.extend(answers("ok"));
+    let server = Server::start([script]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    let f = FnTool::new("f", "does f", json!({}), |arguments| Ok(arguments.to_string()));
+    let usage = ask(&manager, helper, TaskRequest::new("p").tool(f)).usage.unwrap();
+    assert_eq!((usage.total_tokens, usage.reasoning_tokens), (3 + 5, Some(1)));
+    drop(manager);
+    let sent = server.finish()[1].json();
+    assert_eq!(sent["messages"][1]["content"], "ab");
+    assert_eq!(sent["messages"][2]["content"], r#"{"x":1}"#);
 }
 
 #[test]

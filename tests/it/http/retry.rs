@@ -6,7 +6,7 @@ use automation_assistant::{ErrorKind, EventKind, HelperConfig, TaskRequest};
 
 use super::{KEY, ask, chatgpt, failure, spawn};
 use crate::support::server::{Act, Server, answer, answers, delta};
-use crate::support::{LONG, Notes};
+use crate::support::{LONG, Notes, side_by_side};
 
 fn retrying(server: &Server) -> HelperConfig {
     chatgpt(server).max_retries(2)
@@ -76,13 +76,14 @@ fn the_server_s_word_can_make_a_refusal_worth_a_retry() {
 #[test]
 fn broken_connections_and_half_answers_are_tried_again() {
     let half = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"choices\"";
-    for broken in [vec![Act::Reset], vec![Act::read()], vec![Act::read(), Act::write(half)]] {
+    let rows = [vec![Act::Reset], vec![Act::read()], vec![Act::read(), Act::write(half)]];
+    side_by_side(rows, |broken| {
         let server = Server::start([broken, answers("whole")]);
         let (manager, helper) = spawn(retrying(&server));
         let task = ask(&manager, helper, "p");
         assert_eq!(task.result.as_deref(), Some("whole"));
         assert_eq!(task.attempts, 2);
-    }
+    });
 }
 
 #[test]

@@ -92,6 +92,11 @@ fn every_form_of_a_complete_stream_is_an_answer() {
         format!("{ab}{DONE}").replace('\n', "\r"),
         format!(": ping\n\n{}: ping\n\n{}{DONE}garbage", delta("a"), delta("b")),
         format!("{ab}{}{DONE}", event(r#"{"choices":[{"index":1,"delta":{"content":"X"}}]}"#)),
+        // Nothing said in between, and the whole once more.
+        event(r#"{"choices":[{"delta":{"role":"assistant","content":null}}],"usage":null}"#)
+            + &ab
+            + &stop()
+            + &event(r#"{"choices":[{"message":{"content":"ab"}}]}"#),
         opik.concat(),
     ] {
         let (task, deltas) = stream(&body);

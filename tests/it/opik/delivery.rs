@@ -9,7 +9,7 @@ use automation_assistant::{Event, EventKind, Observe, TraceMode};
 
 use super::stand_in::{Opik, Say, TAKEN, nobody};
 use super::{echo, flush, manager, opik, run, run_many};
-use crate::support::{LONG, Notes};
+use crate::support::{LONG, Notes, side_by_side};
 
 /// More than a drop of the manager may take on any machine with these settings.
 const DROP_MAX: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ fn a_refused_key_ends_the_sending() {
 
 #[test]
 fn what_may_pass_is_sent_again_under_the_same_ids() {
-    for status in [408, 429, 500, 502, 503] {
+    side_by_side([408, 429, 500, 502, 503], |status| {
         let server = Opik::start(move |number, _| match number {
             // Once for the traces, once for the spans.
             0 | 2 => Say::Status(status, ""),
@@ -66,7 +66,7 @@ fn what_may_pass_is_sent_again_under_the_same_ids() {
         assert_eq!(asked[2].ids("spans"), asked[3].ids("spans"));
         assert_eq!(asked[1].ids("traces").len(), 3);
         assert_eq!(manager.opik().unwrap().stats().retried, 6);
-    }
+    });
 }
 
 #[test]
@@ -216,14 +216,19 @@ fn an_observer_that_never_returns_does_not_keep_the_manager() {
 
 #[test]
 fn the_end_of_the_manager_sends_what_is_left() {
-    let server = Opik::willing();
-    let manager = manager(opik(&server.url()));
-    let helper = echo(&manager, TraceMode::Metadata);
-    run_many(&manager, helper, 30);
-    let sink = manager.opik().unwrap().clone();
-    drop(manager);
-    assert_eq!((sink.stats().sent, sink.stats().dropped), (30, 0));
-    assert_eq!(server.items("spans").len(), 30);
+    // No clock can add the second time to a moment.
+    let endless: fn(&str) -> automation_assistant::opik::OpikConfig =
+        |url| opik(url).close_timeout(Duration::MAX);
+    for config in [opik, endless] {
+        let server = Opik::willing();
+        let manager = manager(config(&server.url()));
+        let helper = echo(&manager, TraceMode::Metadata);
+        run_many(&manager, helper, 30);
+        let sink = manager.opik().unwrap().clone();
+        drop(manager);
+        assert_eq!((sink.stats().sent, sink.stats().dropped), (30, 0));
+        assert_eq!(server.items("spans").len(), 30);
+    }
 }
 
 #[test]
@@ -307,6 +312,7 @@ fn a_sink_can_be_asked_from_an_observer_on_its_own_thread() {
         automation_assistant::OpikSink::new(opik(&server.url()).observer(curious.clone())).unwrap();
     *curious.0.lock().unwrap() = Some(sink.clone());
     assert!(sink.score(automation_assistant::TraceId::new(), "x", 1.0));
+    sink.flush(Duration::ZERO);
     drop(sink);
     assert_eq!(server.next().items("scores").len(), 1);
 }

@@ -15,7 +15,7 @@ use crate::support::{LONG, runner, this_program};
 const CHILD: &str = "AA_TEST_IDLE_SINK";
 
 /// How long the sink is watched. Longer than its batching takes.
-const WATCHED: Duration = Duration::from_millis(2500);
+const WATCHED: Duration = Duration::from_millis(2100);
 
 #[test]
 #[ignore = "no test by itself: the child process of the one beside it"]

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::Write;
-use std::time::Duration;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use automation_assistant::{OpikSink, TraceId, TraceMode};
 
-use super::stand_in::{Opik, Say, nobody};
+use super::stand_in::{Opik, Say, TAKEN, nobody};
 use super::{echo, flush, manager, opik, run, run_many};
 use crate::support::LONG;
 use crate::telemetry::Folder;
@@ -96,11 +97,36 @@ fn a_torn_line_and_a_foreign_one_cost_nothing_else() {
     let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(format!("not ours\n{half}").as_bytes()).unwrap();
     drop(file);
-    let server = Opik::willing();
+    let (send, asked) = channel();
+    let server = Opik::start(move |_, _| {
+        send.send(()).unwrap();
+        // Time for the flush to begin, and nothing to be right by.
+        std::thread::sleep(ONE_TRY);
+        TAKEN
+    });
     let second = manager(opik(&server.url()).spool(&path));
     echo(&second, TraceMode::Metadata);
+    // The foreign line is counted as dropped by now, and still in the file.
+    asked.recv_timeout(LONG).unwrap();
+    let began = Instant::now();
     assert_eq!(flush(&second, LONG), (2, 1, 0));
+    assert!(began.elapsed() < LONG, "it waits for an entry that there is not");
     assert_eq!(server.items("traces").len(), 2);
+}
+
+#[test]
+fn a_flush_ends_with_the_last_line_of_a_spool_that_holds_nothing_of_ours() {
+    let folder = Folder::new("opik-foreign");
+    let path = folder.join("s");
+    // So many that the flush begins while they are read.
+    const LINES: u64 = 50_000;
+    fs::write(&path, "{\"trace\":\n".repeat(LINES as usize)).unwrap();
+    let server = Opik::willing();
+    let manager = manager(opik(&server.url()).spool(&path));
+    echo(&manager, TraceMode::Metadata);
+    let began = Instant::now();
+    assert_eq!(flush(&manager, LONG), (0, LINES, 0));
+    assert!(began.elapsed() < LONG, "nobody ends its wait");
 }
 
 #[test]
@@ -202,6 +228,9 @@ fn what_is_no_spool_is_refused_and_left_as_it_is() {
     std::os::unix::fs::symlink(&target, folder.join("link")).unwrap();
     pipe(&folder.join("pipe"));
     fs::create_dir(folder.join("dir")).unwrap();
+    // An audit file, say, and what ends as a spool may: torn.
+    fs::write(folder.join("audit"), "{\"timestamp\":1}\n").unwrap();
+    fs::write(folder.join("notes"), "precious").unwrap();
     // As long as no line of ours is.
     fs::write(folder.join("photo"), vec![7; 5 << 20]).unwrap();
     for (name, why) in [
@@ -209,6 +238,8 @@ fn what_is_no_spool_is_refused_and_left_as_it_is() {
         ("pipe", "no plain file"),
         ("dir", "no plain file"),
         ("photo", "no trace spool"),
+        ("audit", "no trace spool"),
+        ("notes", "no trace spool"),
         (&"x".repeat(255), "File name too long"),
     ] {
         let path = folder.join(name);
@@ -220,6 +251,8 @@ fn what_is_no_spool_is_refused_and_left_as_it_is() {
     assert!(refused(&linked).unwrap().contains("hard links"));
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious, without a newline");
     assert_eq!(fs::metadata(folder.join("photo")).unwrap().len(), 5 << 20);
+    assert_eq!(fs::read_to_string(folder.join("audit")).unwrap(), "{\"timestamp\":1}\n");
+    assert_eq!(fs::read_to_string(folder.join("notes")).unwrap(), "precious");
     // A pipe in the place of the lock file that was, long ago, is none of our business.
     pipe(&folder.join("s.lock"));
     assert_eq!(

@@ -14,6 +14,9 @@ use super::{
 use crate::support::LONG;
 use crate::support::server::{Act, DONE, Server, answer, chunk, delta, event, stop};
 
+/// A value of a tool's arguments that is shorter than the parts of a text that are looked for.
+const PIN: &str = "PIN-0427";
+
 /// All that was sent, in one text.
 fn echo() -> String {
     format!("{KEY} {PROMPT} {CONTEXT} {SYSTEM} {TURN} {PICTURE_BASE64} {PICTURE_URL}")
@@ -162,12 +165,11 @@ fn unusable_answers_are_reported_without_their_content() {
 #[test]
 fn answers_are_shown_to_their_owner_alone() {
     let calls = json!({"choices": [{"message": {"content": REPLY, "tool_calls": [
-        {"id": KEY, "function": {"name": "good", "arguments": format!("{{\"a\":\"{TOOL}\"}}")}},
+        {"id": KEY, "function": {"name": "good", "arguments": format!("{{\"a\":\"{TOOL}\",\"pin\":\"{PIN}\"}}")}},
         {"id": "2", "function": {"name": "bad", "arguments": "{}"}},
         {"id": "3", "function": {"name": PROMPT, "arguments": TOOL}},
     ]}}]});
-    let after_tools =
-        json!({"error": {"message": format!("did not like {TOOL} and {REPLY}"), "code": TOOL}});
+    let after_tools = json!({"error": {"message": format!("did not like {TOOL}, {PIN} and {REPLY}"), "code": TOOL}});
     let odd = json!({"model": KEY, "id": KEY, "system_fingerprint": KEY, "choices": [
         {"finish_reason": PROMPT, "message": {"role": KEY, "content": REPLY}}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 1}});
@@ -186,7 +188,8 @@ fn answers_are_shown_to_their_owner_alone() {
     let request = request_with_pictures()
         .tool(FnTool::new("good", TOOL, json!({}), |_| Ok(TOOL.to_owned())))
         .tool(FnTool::new("bad", TOOL, json!({}), |_| panic!("{TOOL}")));
-    assert!(stage.ask(request).error.is_some());
+    let error = stage.ask(request).error.unwrap().to_string();
+    assert!(error.contains("did not like") && !error.contains(PIN), "{error}");
     stage.end();
 }
 

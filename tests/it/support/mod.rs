@@ -31,6 +31,16 @@ pub fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// Plays all rows of a table at once, a thread for each: for rows that wait.
+pub fn side_by_side<T: Send>(rows: impl IntoIterator<Item = T>, play: impl Fn(T) + Sync) {
+    let play = &play;
+    std::thread::scope(|scope| {
+        for row in rows {
+            scope.spawn(move || play(row));
+        }
+    });
+}
+
 /// A backend that blocks until released: it sends each prompt that it begins, and answers
 /// when it gets a word. It does not look at its cancel signal.
 pub struct Gate {

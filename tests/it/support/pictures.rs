@@ -18,8 +18,14 @@ pub const BEGINNINGS: [(&str, &[u8]); 5] = [
     ("image/gif", b"GIF89a"),
 ];
 
+/// After how many bytes those of [`png_of`] repeat.
+const PERIOD: usize = 251 << 8;
+
 /// Bytes that pass for a PNG, of this length.
 pub fn png_of(length: usize) -> Vec<u8> {
-    let rest = (0..length.saturating_sub(8)).map(|n| (n * 31 + n / 251) as u8);
-    BEGINNINGS[0].1.iter().copied().chain(rest).collect()
+    let rest = length.saturating_sub(8);
+    let block: Vec<u8> = (0..rest.min(PERIOD)).map(|n| (n * 31 + n / 251) as u8).collect();
+    let mut bytes = [BEGINNINGS[0].1, &block.repeat(rest.div_ceil(PERIOD))].concat();
+    bytes.truncate(8 + rest);
+    bytes
 }

@@ -34,7 +34,9 @@ pub fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 /// Runs tasks until this is so.
 fn tasks_until(telemetry: &Telemetry, so: impl Fn(&TelemetryStats) -> bool) {
     let manager = manager(telemetry);
-    let helper = manager.spawn_helper(HelperConfig::local()).unwrap();
+    // Not as many as there is time for: each is a line.
+    let paced = HelperConfig::local().custom_param("latency_ms", 2);
+    let helper = manager.spawn_helper(paced).unwrap();
     let since = Instant::now();
     while !so(&telemetry.stats()) {
         assert!(since.elapsed() < AGAIN_MAX, "{:?}", telemetry.stats());
@@ -115,6 +117,34 @@ fn what_is_no_plain_file_in_an_older_file_s_place_is_left_where_it_is() {
             stats.rotations > 0
         });
         fs::remove_file(&older).unwrap();
+    }
+}
+
+#[test]
+fn what_takes_a_removed_file_s_place_costs_lines_that_are_counted() {
+    let folder = Folder::new("removed");
+    let path = folder.join("a");
+    let make: [fn(&Path); 3] = [
+        |path| fs::create_dir(path).unwrap(),
+        |path| std::os::unix::fs::symlink("/nowhere/at/all", path).unwrap(),
+        pipe,
+    ];
+    for make in make {
+        let telemetry = Telemetry::to_file(&path).unwrap();
+        log(&telemetry, 1);
+        fs::remove_file(&path).unwrap();
+        make(&path);
+        tasks_until(&telemetry, |stats| stats.lines_lost > 0);
+        let lost = telemetry.stats().lines_lost;
+        log(&telemetry, 1);
+        assert!(telemetry.stats().lines_lost > lost, "from then on each of them");
+        fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).unwrap();
+        log(&telemetry, 1);
+        let lost = telemetry.stats().lines_lost;
+        let reported = lines(&path).into_iter().find(|line| line["event"] == "lines_lost");
+        assert_eq!(reported.unwrap()["lines"], lost);
+        drop(telemetry);
+        fs::remove_file(&path).unwrap();
     }
 }
 

@@ -80,6 +80,16 @@ pub fn circles(arrows: &BTreeSet<Arrow>, known: &[&[&str]]) -> Vec<String> {
     new.chain(gone).collect()
 }
 
+/// The same arrows between folders at this depth, each of which counts as one file.
+pub fn folded(arrows: &BTreeSet<Arrow>, depth: usize) -> BTreeSet<Arrow> {
+    let fold = |path: &str| {
+        let module = module_of(path);
+        module[..module.len().min(depth)].join("/")
+    };
+    let folded = arrows.iter().map(|Arrow { from, to }| Arrow { from: fold(from), to: fold(to) });
+    folded.filter(|arrow| arrow.from != arrow.to).collect()
+}
+
 fn reached_from<'a>(start: &str, imports: &BTreeMap<&str, Vec<&'a str>>) -> BTreeSet<&'a str> {
     let (mut reached, mut next) = (BTreeSet::new(), vec![start]);
     while let Some(file) = next.pop() {
@@ -127,12 +137,13 @@ pub fn map(lib: &str, code: &[Source], rows: &[Row<'_>]) -> Vec<String> {
 /// beginnings of paths.
 pub fn names(code: &[Source], words: &[(&str, &[&str])]) -> Vec<String> {
     let mut complaints = Vec::new();
-    for (word, modules) in words {
-        let naming = code.iter().filter(|source| {
+    for source in code {
+        let tokens: BTreeSet<_> = tokens(&source.text).into_iter().collect();
+        let named = words.iter().filter(|(word, modules)| {
             let is_own = modules.iter().any(|module| source.path.starts_with(module));
-            !is_own && tokens(&source.text).contains(word)
+            !is_own && tokens.contains(word)
         });
-        complaints.extend(naming.map(|source| format!("{} names {word}", source.path)));
+        complaints.extend(named.map(|(word, _)| format!("{} names {word}", source.path)));
     }
     complaints
 }
@@ -248,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn a_circle_of_folders_is_found_though_no_files_are_in_one() {
+        let tree = tree(&[
+            ("b/f/mod.rs", "use crate::b::g::Z;"),
+            ("b/g/mod.rs", ""),
+            ("b/g/h.rs", "use crate::b::f::Y;"),
+        ]);
+        assert_eq!(circles(&arrows(&tree), &[]), [""; 0]);
+        assert_eq!(circles(&folded(&arrows(&tree), 2), &[]), ["circle: b/f, b/g"]);
+    }
+
+    #[test]
     fn a_known_circle_must_be_as_it_is_known() {
         let arrows = arrows(&tree(&[("b/d.rs", "use super::e::W;")]));
         assert_eq!(circles(&arrows, &[&["b/d.rs", "b/e.rs"]]), [""; 0]);
@@ -278,9 +300,12 @@ mod tests {
 
     #[test]
     fn a_word_in_a_foreign_module_is_found() {
-        let tree = tree(&[("a.rs", "use ureq::Agent;"), ("c.rs", "// ureq\nfn f() { \"ureq\" }")]);
-        assert_eq!(names(&tree, &[("ureq", &["b/"])]), ["a.rs names ureq"]);
-        assert_eq!(names(&tree, &[("ureq", &["a.rs"])]), [""; 0]);
+        let tree = tree(&[
+            ("a.rs", "use httparse::Status;"),
+            ("c.rs", "// httparse\nfn f() { \"httparse\" }"),
+        ]);
+        assert_eq!(names(&tree, &[("httparse", &["b/"])]), ["a.rs names httparse"]);
+        assert_eq!(names(&tree, &[("httparse", &["a.rs"])]), [""; 0]);
     }
 
     #[test]

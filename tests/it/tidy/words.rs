@@ -1,7 +1,9 @@
 //! The words of code, docs and printed texts: the field's terms, no private ones. Each row has
 //! banned words and the terms to use; each exception has its reason.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use super::source::Source;
 
@@ -25,6 +27,18 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["stray", "strays"], "outlier, extra"),
     (&["whoever", "whosoever"], "the caller, each task that"),
 ];
+
+/// The phrases of [`WORDS`], each with the terms to use, by their first words.
+static PHRASES: LazyLock<HashMap<&str, Vec<(&str, &str)>>> = LazyLock::new(|| {
+    let mut phrases: HashMap<_, Vec<_>> = HashMap::new();
+    for (row, instead) in WORDS {
+        for phrase in *row {
+            let first = phrase.split(' ').next().unwrap();
+            phrases.entry(first).or_default().push((*phrase, *instead));
+        }
+    }
+    phrases
+});
 
 /// Words that begin no sentence of a comment: a noun does.
 const OPENINGS: &[&str] = &["What", "Who", "Whoever", "Whatever", "Whichever"];
@@ -88,15 +102,13 @@ fn words(text: &str) -> Vec<Word> {
 fn banned(text: &str) -> Vec<(usize, &'static str, &'static str)> {
     let words = words(text);
     let mut found = Vec::new();
-    for (row, instead) in WORDS {
-        for phrase in *row {
-            let parts: Vec<&str> = phrase.split(' ').collect();
-            for group in words.windows(parts.len()) {
-                let is_phrase = group.iter().zip(&parts).all(|(word, part)| word.text == *part)
-                    && group[1..].iter().all(|word| !word.apart);
-                if is_phrase {
-                    found.push((group[0].line + 1, *phrase, *instead));
-                }
+    for (at, first) in words.iter().enumerate() {
+        for (phrase, instead) in PHRASES.get(&*first.text).into_iter().flatten() {
+            let mut rest = words[at + 1..].iter();
+            let mut follows =
+                |part| rest.next().is_some_and(|word| word.text == part && !word.apart);
+            if phrase.split(' ').skip(1).all(&mut follows) {
+                found.push((first.line + 1, *phrase, *instead));
             }
         }
     }

@@ -54,7 +54,7 @@ pub(super) struct Held {
 
 /// How many jobs a helper can take: for idle threads, and ahead.
 #[derive(Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct Capacity {
     pub(super) idle: usize,
     pub(super) ahead: usize,
 }
@@ -88,23 +88,23 @@ impl Slots {
         )
     }
 
-    /// The room of each helper, where a call to the queue takes so long; and all threads.
-    pub(super) fn rooms(&mut self, now: Instant, call: Duration) -> (Vec<Room>, usize) {
+    /// The capacity of each helper, where a call to the queue takes so long; and all threads.
+    pub(super) fn capacities(&mut self, now: Instant, call: Duration) -> (Vec<Capacity>, usize) {
         let mut all_threads = 0;
-        let mut room = |slot: &mut Slot| {
+        let mut capacity = |slot: &mut Slot| {
             if slot.gone || slot.rests_until.is_some_and(|until| until > now) {
-                return Room { idle: 0, ahead: 0 };
+                return Capacity { idle: 0, ahead: 0 };
             }
             let status = slot.handle.get_status();
             let (threads, tasks) = (status.threads, status.active_tasks + status.queued_tasks);
             all_threads += threads;
-            Room {
+            Capacity {
                 idle: threads.saturating_sub(tasks),
                 ahead: slot.pace.ahead(threads, call).saturating_sub(tasks.saturating_sub(threads)),
             }
         };
-        let rooms = self.0.iter_mut().map(&mut room).collect();
-        (rooms, all_threads)
+        let capacities = self.0.iter_mut().map(&mut capacity).collect();
+        (capacities, all_threads)
     }
 
     /// When the first resting helper takes jobs again.

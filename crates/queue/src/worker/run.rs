@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::ends::Ending;
-use super::held::{Held, Message, Room, Slots, waker};
+use super::held::{Capacity, Held, Message, Slots, waker};
 use super::waking::Waking;
 use super::{Phase, Worker, WorkerReport};
 use crate::engine::{End, Exchange, Exchanged, Hold, How, Notify, Recover, Renewed};
@@ -168,8 +168,8 @@ impl<'m> Run<'m> {
         if self.hand_on_at.is_some_and(|at| at <= now) {
             self.hand_on(now);
         }
-        let (rooms, threads) = self.slots.rooms(now, self.call);
-        let want = rooms.iter().map(|room| room.idle + room.ahead).sum();
+        let (capacities, threads) = self.slots.capacities(now, self.call);
+        let want = capacities.iter().map(|capacity| capacity.idle + capacity.ahead).sum();
         let looks = want > 0 && (self.maybe_work || self.look_at.is_some_and(|at| at <= now));
         let renews = !self.held.is_empty() && self.renew_at <= now;
         let reports = !self.endings.is_empty() || !self.reported.is_empty();
@@ -179,7 +179,7 @@ impl<'m> Run<'m> {
         // One that ended its worker before takes no more others with it than there are threads.
         let again = self.held.values().filter(|held| held.deliveries > 1).count();
         let again = threads.saturating_sub(again);
-        self.exchange(if looks { want } else { 0 }, again, rooms, now)?;
+        self.exchange(if looks { want } else { 0 }, again, capacities, now)?;
         Ok(true)
     }
 
@@ -188,7 +188,7 @@ impl<'m> Run<'m> {
         &mut self,
         want: usize,
         again: usize,
-        rooms: Vec<Room>,
+        capacities: Vec<Capacity>,
         now: Instant,
     ) -> Result<(), Error> {
         if !self.endings.is_empty() {
@@ -245,7 +245,7 @@ impl<'m> Run<'m> {
         }
         // Before new ones come: jobs that end before they run.
         let endings = std::mem::take(&mut self.endings);
-        self.start(out.jobs, rooms, now);
+        self.start(out.jobs, capacities, now);
         for (ending, ended) in endings.into_iter().zip(out.ends) {
             self.ended(ending, ended);
         }

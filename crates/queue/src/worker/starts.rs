@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use automation_assistant::{Error as CoreError, ErrorKind, TaskError};
 
-use super::held::{Held, Room};
+use super::held::{Capacity, Held};
 use super::pace::AHEAD_WAIT;
 use super::run::Run;
 use crate::clock::now_ms;
@@ -13,13 +13,18 @@ use crate::record;
 
 impl Run<'_> {
     /// Hands new jobs to the helpers.
-    pub(super) fn start(&mut self, jobs: Vec<Delivery>, mut rooms: Vec<Room>, now: Instant) {
+    pub(super) fn start(
+        &mut self,
+        jobs: Vec<Delivery>,
+        mut capacities: Vec<Capacity>,
+        now: Instant,
+    ) {
         for job in jobs {
-            if let Some(slot) = rooms.iter().position(|room| room.idle > 0) {
-                rooms[slot].idle -= 1;
+            if let Some(slot) = capacities.iter().position(|capacity| capacity.idle > 0) {
+                capacities[slot].idle -= 1;
                 self.begin(job, slot, None);
-            } else if let Some(slot) = rooms.iter().position(|room| room.ahead > 0) {
-                rooms[slot].ahead -= 1;
+            } else if let Some(slot) = capacities.iter().position(|capacity| capacity.ahead > 0) {
+                capacities[slot].ahead -= 1;
                 self.begin(job, slot, Some(now));
                 self.hand_on_at.get_or_insert(now + AHEAD_WAIT);
             } else {

@@ -129,7 +129,7 @@ impl AiBackend for Echo {
 
 /// A helper's own queue is bounded, and others may fill it.
 #[test]
-fn a_helper_without_room_is_given_no_jobs_ahead() {
+fn a_helper_without_capacity_is_given_no_jobs_ahead() {
     let bench = Bench::new(1, Limits::new(), echo);
     bench.queue.push_all(jobs("short", SHORT)).unwrap();
     let config = HelperConfig::local().queue_capacity(1);

@@ -137,7 +137,7 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
     let file = folder.file("jobs");
     let mut chance = Chance(7);
     let mut fell: BTreeMap<String, usize> = BTreeMap::new();
-    // What was reported, in the order of its first time.
+    // Reported outcomes, in the order of their first time.
     let mut all: Vec<String> = Vec::new();
     let mut repeated = 0;
     let mut lives = 0;

@@ -9,7 +9,7 @@ mod streams;
 use automation_assistant::{HelperConfig, Task, TaskError, TaskRequest};
 use serde_json::{Value, json};
 
-use super::{KEY, ask, failure, spawn};
+use super::{KEY, ask, events, failure, spawn};
 use crate::support::server::{Act, Seen, Server};
 
 /// An Anthropic helper at this server: no retries, so that one script is one call.
@@ -34,14 +34,6 @@ fn message(content: Value, stop_reason: &str) -> Act {
 
 fn text(text: &str) -> Act {
     message(json!([{"type": "text", "text": text}]), "end_turn")
-}
-
-/// The events of a stream, each named as its data's type.
-fn events(events: &[Value]) -> Act {
-    let all = events.iter().map(|data| {
-        format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
-    });
-    Act::write(all.collect::<String>())
 }
 
 fn start() -> Value {
@@ -72,17 +64,12 @@ fn over() -> Value {
 
 /// Asks once at a server that plays this script; gives the task and what was sent.
 fn once(script: Vec<Act>, request: TaskRequest) -> (Task, Vec<Seen>) {
-    let server = Server::start([script]);
-    let (manager, helper) = spawn(config(&server));
-    let task = ask(&manager, helper, request);
-    drop(manager);
-    (task, server.finish())
+    super::once(config, script, request)
 }
 
 /// How a task ends whose answer is this stream.
 fn streamed(stream: &[Value]) -> Task {
-    let script = vec![Act::read(), Act::stream_head(), events(stream)];
-    once(script, TaskRequest::new("p").on_text(|_| {})).0
+    super::streamed(config, stream)
 }
 
 /// The error that this reply ends a task with.

@@ -113,3 +113,24 @@ fn a_call_that_the_limit_cut_off_is_not_run() {
     assert_eq!(failure(&task).kind(), ErrorKind::Truncated);
     assert!(failure(&task).summary().contains("max_tokens"));
 }
+
+/// A call that pairs no result, or whose arguments are no object, is written anew.
+#[test]
+fn a_call_without_an_id_or_with_odd_input_goes_back_mended() {
+    for (call, id, input) in [
+        (json!({"name": "add", "input": {"a": 4}}), "call_0", json!({"a": 4})),
+        (json!({"id": "", "name": "add", "input": {"a": 4}}), "call_0", json!({"a": 4})),
+        (json!({"id": "t", "name": "add", "input": "{\"a\":4}"}), "t", json!({"a": 4})),
+        (json!({"id": "t", "name": "add", "input": [4]}), "t", json!({})),
+    ] {
+        let mut call = call;
+        call["type"] = "tool_use".into();
+        let script = vec![Act::read(), message(json!([call]), "tool_use"), Act::read(), text("ok")];
+        let (task, sent) = once(script, with_tools());
+        assert_eq!(task.result.as_deref(), Some("ok"), "{call}");
+        let messages = &sent[1].json()["messages"];
+        let mended = json!([{"type": "tool_use", "id": id, "name": "add", "input": input}]);
+        assert_eq!(messages[1]["content"], mended, "{call}");
+        assert_eq!(messages[2]["content"][0]["tool_use_id"], id, "{call}");
+    }
+}

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::super::environment::in_environment;
 use super::super::{KEY, ask, chatgpt, failure, spawn};
 use crate::support::server::{Act, Server, answers};
+use crate::support::until;
 use crate::telemetry::Folder;
 
 const SECRET: &str = "pk-a-secret-of-the-gateway";
@@ -26,6 +27,7 @@ fn a_gateway_s_own_headers_are_sent_and_never_shown() {
         assert!(shown.contains(shown_as) && !shown.contains(SECRET), "{shown}");
         let (manager, helper) = spawn(config);
         assert!(ask(&manager, helper, "p").is_success());
+        until("the server closes the first connection", || server.closed() == 1);
         let task = ask(&manager, helper, "p");
         let error = failure(&task);
         assert_eq!(error.kind(), ErrorKind::Authentication);

@@ -8,6 +8,7 @@ use automation_assistant::{ErrorKind as K, RateLimiter, TaskRequest};
 use super::super::{ask, chatgpt, fails, failure, spawn};
 use super::{Error, Events, Row, check_chat};
 use crate::support::server::{Act, DONE, Server, answers, delta, stop};
+use crate::support::side_by_side;
 
 /// Where it was seen, the status, the body; the kind that it is, and the server's words.
 type Rejection = (&'static str, u16, &'static str, K, &'static str);
@@ -30,6 +31,16 @@ const SHAPES: &[Rejection] = &[
         429,
         r#"[{"error":{"code":429,"message":"x","status":"RESOURCE_EXHAUSTED"}}]"#,
         K::RateLimited,
+        "x",
+    ),
+    (
+        "python-genai#2044",
+        429,
+        r#"[{"error":{"code":429,"message":"x","status":"RESOURCE_EXHAUSTED","details":[
+            {"violations":[{"quotaId":"GenerateContentInputTokensPerModelPerMinute-FreeTier"},
+                {"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},
+            {"retryDelay":"47s"}]}}]"#,
+        K::QuotaExceeded,
         "x",
     ),
     (
@@ -299,7 +310,7 @@ fn a_request_that_is_too_large_is_sent_once() {
 /// B4: DigitalOcean's and Venice's limits, whose resets are moments.
 #[test]
 fn a_reset_that_is_a_moment_holds_calls_back_until_then_and_no_longer() {
-    for reset in ["1789582461", "1789582461000", "1s", "2026-09-16T18:14:21Z"] {
+    side_by_side(["1789582461", "1789582461000", "1s", "2026-09-16T18:14:21Z"], |reset| {
         let headers = format!(
             "content-type: application/json\r\ndate: Wed, 16 Sep 2026 18:14:20 GMT\r\n\
              x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: {reset}\r\n"
@@ -314,5 +325,5 @@ fn a_reset_that_is_a_moment_holds_calls_back_until_then_and_no_longer() {
         let request = TaskRequest::new("q").timeout(Duration::from_secs(15));
         let task = ask(&manager, helper, request);
         assert_eq!(task.result.as_deref(), Some("second"), "{reset}: {:?}", task.error);
-    }
+    });
 }

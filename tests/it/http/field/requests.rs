@@ -7,7 +7,7 @@ use automation_assistant::{ErrorKind, EventKind, HelperConfig, RateLimiter, Task
 
 use super::super::{ask, chatgpt, failure, spawn};
 use crate::support::server::{Act, Server, answers};
-use crate::support::{Notes, until};
+use crate::support::{Notes, side_by_side, until};
 
 /// Reads this little of a request.
 const GLANCE: usize = 200;
@@ -35,7 +35,7 @@ fn an_answer_that_comes_before_the_request_was_read_counts() {
         (503, "retry-after: 700\r\n", "", K::Server),
         (403, "", "", K::PermissionDenied),
     ];
-    for (status, headers, body, kind) in rows {
+    side_by_side(rows, |(status, headers, body, kind)| {
         for bytes in [100 << 10, 1 << 20, LARGE] {
             let script = vec![Act::Take(GLANCE), status_line(status, headers, body)];
             let server = Server::start([script, answers("alive")]);
@@ -54,7 +54,7 @@ fn an_answer_that_comes_before_the_request_was_read_counts() {
             let connections: Vec<_> = server.finish().iter().map(|seen| seen.connection).collect();
             assert_eq!(connections, [0, 1]);
         }
-    }
+    });
 }
 
 /// A server that has answered, takes nothing more, and keeps the connection.
@@ -135,27 +135,17 @@ fn an_error_whose_body_never_ends_is_that_error() {
             Some("pay first. pay first."),
         ),
     ];
-    // Side by side: each waits for a limit.
-    std::thread::scope(|scope| {
-        for (head, then, status, kind, word) in rows {
-            scope.spawn(move || {
-                let server = Server::start([vec![Act::read(), head, then], answers("alive")]);
-                let (manager, helper) = spawn(chatgpt(&server));
-                let began = Instant::now();
-                let task =
-                    ask(&manager, helper, TaskRequest::new("p").timeout(Duration::from_secs(15)));
-                let error = failure(&task);
-                assert_eq!((error.kind(), error.status()), (kind, Some(status)), "{error}");
-                let said = error.message();
-                assert!(said.contains(word.unwrap_or_default()), "{status}: {said:?}");
-                assert!(
-                    began.elapsed() < Duration::from_secs(5),
-                    "{status}: {:?}",
-                    began.elapsed()
-                );
-                assert_eq!(ask(&manager, helper, "next").result.as_deref(), Some("alive"));
-            });
-        }
+    side_by_side(rows, |(head, then, status, kind, word)| {
+        let server = Server::start([vec![Act::read(), head, then], answers("alive")]);
+        let (manager, helper) = spawn(chatgpt(&server));
+        let began = Instant::now();
+        let task = ask(&manager, helper, TaskRequest::new("p").timeout(Duration::from_secs(15)));
+        let error = failure(&task);
+        assert_eq!((error.kind(), error.status()), (kind, Some(status)), "{error}");
+        let said = error.message();
+        assert!(said.contains(word.unwrap_or_default()), "{status}: {said:?}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{status}: {:?}", began.elapsed());
+        assert_eq!(ask(&manager, helper, "next").result.as_deref(), Some("alive"));
     });
 }
 

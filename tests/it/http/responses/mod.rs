@@ -10,7 +10,7 @@ mod streams;
 use automation_assistant::{HelperConfig, OpenAiApi, Task, TaskRequest};
 use serde_json::{Value, json};
 
-use super::{KEY, ask, failure, spawn};
+use super::{KEY, ask, events, failure, spawn};
 use crate::support::server::{Act, Seen, Server};
 
 /// A helper that speaks Responses at this server: no retries, so that one script is one call.
@@ -51,14 +51,6 @@ fn text(text: &str) -> Act {
     reply(&response(json!([message(text)])))
 }
 
-/// The events of a stream, each named as its data's type.
-fn events(events: &[Value]) -> Act {
-    let all = events.iter().map(|data| {
-        format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
-    });
-    Act::write(all.collect::<String>())
-}
-
 fn delta(text: &str) -> Value {
     json!({"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0,
         "content_index": 0, "delta": text})
@@ -70,15 +62,10 @@ fn completed(output: Value) -> Value {
 
 /// Asks once at a server that plays this script; gives the task and what was sent.
 fn once(script: Vec<Act>, request: TaskRequest) -> (Task, Vec<Seen>) {
-    let server = Server::start([script]);
-    let (manager, helper) = spawn(config(&server));
-    let task = ask(&manager, helper, request);
-    drop(manager);
-    (task, server.finish())
+    super::once(config, script, request)
 }
 
 /// How a task ends whose answer is this stream.
 fn streamed(stream: &[Value]) -> Task {
-    let script = vec![Act::read(), Act::stream_head(), events(stream)];
-    once(script, TaskRequest::new("p").on_text(|_| {})).0
+    super::streamed(config, stream)
 }

@@ -3,7 +3,7 @@
 use automation_assistant::{FnTool, TaskRequest};
 use serde_json::json;
 
-use super::{call, completed, events, once, text};
+use super::{call, completed, events, once, reply, response, text};
 use crate::support::server::{Act, chunk};
 
 fn with_tool() -> TaskRequest {
@@ -78,4 +78,26 @@ fn streamed_items_go_back_as_they_are_when_done() {
             "arguments": "{\"a\":3}"})
     );
     assert_eq!((&input[4]["output"], &input[5]["output"]), (&json!("2"), &json!("4")));
+}
+
+/// A call that pairs no result, or whose arguments are no object, is written anew.
+#[test]
+fn a_call_without_an_id_or_with_odd_arguments_goes_back_mended() {
+    for (call, id, arguments) in [
+        (json!({"name": "add", "arguments": "{\"a\":4}"}), "call_0", "{\"a\":4}"),
+        (json!({"call_id": "", "name": "add", "arguments": "{\"a\":4}"}), "call_0", "{\"a\":4}"),
+        (json!({"call_id": "c", "name": "add", "arguments": {"a": 4}}), "c", "{\"a\":4}"),
+        (json!({"call_id": "c", "name": "add", "arguments": "[4]"}), "c", "{}"),
+    ] {
+        let mut call = call;
+        call["type"] = "function_call".into();
+        let script = vec![Act::read(), reply(&response(json!([call]))), Act::read(), text("ok")];
+        let (task, sent) = once(script, with_tool());
+        assert_eq!(task.result.as_deref(), Some("ok"), "{call}");
+        let input = &sent[1].json()["input"];
+        let mended = json!({"type": "function_call", "call_id": id, "name": "add",
+            "arguments": arguments});
+        assert_eq!(input[1], mended, "{call}");
+        assert_eq!(input[2]["call_id"], id, "{call}");
+    }
 }

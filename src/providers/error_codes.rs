@@ -1,5 +1,5 @@
-//! The error codes, types and fixed phrases of the API and of the many servers and
-//! gateways that implement it.
+//! The error codes, types and fixed phrases of servers and gateways, whichever protocol they
+//! speak.
 
 use crate::engine::error_body::ErrorBody;
 use crate::task_error::ErrorKind;
@@ -131,7 +131,10 @@ const CONTEXT_PHRASES: &[&str] = &[
 
 /// The kind that an error's code names, or its details, or its type; where none says more than
 /// that the request or the server is bad, fixed phrases do.
-pub(in crate::providers) fn kind_of(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+pub(super) fn kind_of(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
+    if body.is_daily {
+        return Some(ErrorKind::QuotaExceeded);
+    }
     let codes = [body.code_name(), body.detail_code.as_deref(), body.kind.as_deref()];
     let mut kinds = codes.into_iter().flatten().filter_map(kind_of_code);
     let is_vague = |kind: &ErrorKind| matches!(kind, ErrorKind::InvalidRequest | ErrorKind::Server);
@@ -174,7 +177,7 @@ fn plain(code: &str) -> Option<String> {
 }
 
 /// The kind that a code or type names, if it names one.
-pub(in crate::providers) fn kind_of_code(code: &str) -> Option<ErrorKind> {
+pub(super) fn kind_of_code(code: &str) -> Option<ErrorKind> {
     let code = plain(code)?;
     let known = CODES.iter().find(|(_, codes)| codes.contains(&code.as_str()));
     if let Some((kind, _)) = known {
@@ -194,9 +197,9 @@ pub(in crate::providers) fn kind_of_code(code: &str) -> Option<ErrorKind> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ChatCompletions;
     use super::*;
     use crate::engine::failure;
+    use crate::providers::chat_completions::ChatCompletions;
 
     fn kind(status: u16, json: &str) -> ErrorKind {
         let body = ErrorBody::parse(json.as_bytes()).unwrap();
