@@ -2,6 +2,7 @@
 //! each job has exactly one recorded outcome.
 //!
 //! ```sh
+//! cargo build --release --features redis --examples
 //! cargo test --release --features redis --test storm redis -- --ignored --nocapture
 //! ```
 //!
