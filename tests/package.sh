@@ -11,7 +11,9 @@ core_bytes_max=500000
 export CARGO_TERM_COLOR=never CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/package-check}
 packed=$CARGO_TARGET_DIR/package
 # Files in a package have no dates: cargo would take what it built of an earlier one of the same version.
-rm -rf "$packed" "$CARGO_TARGET_DIR"/debug/.fingerprint/automation-assistant*
+# (Nor would it unpack again what an earlier run put into cargo's folder for registries.)
+rm -rf "$packed" "$CARGO_TARGET_DIR"/debug/.fingerprint/automation-assistant* \
+  "${CARGO_HOME:-$HOME/.cargo}"/registry/{src,cache}/*/automation-assistant*
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
