@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use crate::backend::{Attempt, AttemptLog, CallContext, CallSettings, Reply};
 use crate::foreign::{Foreign, catch_panic};
-use crate::helper::shared::{Done, Next, Shared};
+use crate::helper::shared::{Done, Next, Shared, YIELDS};
 use crate::helper::thread;
 use crate::id::TaskId;
-use crate::sync::Arc;
+use crate::sync::{Arc, yield_now};
 use crate::task::{OnText, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
 
@@ -47,14 +47,15 @@ fn work_until_stopped(shared: &Arc<Shared>, slot: usize) {
         match shared.begin_next(slot, yields_left == 0) {
             Next::Stop => break,
             Next::Nothing if yields_left > 0 => {
-                yields_left = shared.yield_once(yields_left);
+                yields_left -= 1;
+                yield_now();
             }
             // Only here: one ticket may stand for many tasks.
             Next::Nothing => shared.tickets.receive(),
             Next::Ended => {}
             Next::QueuedCallback(callback) => shared.run(callback),
             Next::Task { number, deadline, on_text } => {
-                yields_left = shared.yields();
+                yields_left = YIELDS;
                 let done = call_backend(shared, slot, number, deadline, on_text);
                 shared.end_own(slot, number, done);
             }

@@ -47,8 +47,7 @@ use crate::observers::SharedObservers;
 use crate::queue::Tickets;
 use crate::store::Store;
 use crate::sync::{
-    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, RwLock, lock, now,
-    wait_until, yield_now,
+    Arc, AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, RwLock, lock, wait_until,
 };
 use crate::task::TaskRequest;
 
@@ -82,13 +81,13 @@ const CANCEL_HANDOVER: Duration = Duration::from_millis(100);
 /// How many times a thread yields before it sleeps: a wait does, and a helper's thread after each
 /// task. If the next task arrives at once, neither side pays for a sleep and a wake-up. Takes a
 /// few microseconds.
-const YIELDS: u32 = 2;
-/// A yield that took longer has given the processor to somebody else's work: the system lets that
-/// run for a millisecond or more.
+pub(crate) const YIELDS: u32 = 2;
+/// A wait's yield that took longer has given the processor to somebody else's work: the system lets
+/// that run for a millisecond or more.
 const LONG_YIELD: Duration = Duration::from_micros(500);
-/// How many waits sleep at once after such a yield. A busy device then costs a wait a few
+/// How many waits sleep at once after such a yield. On a busy device yields then cost a wait a few
 /// microseconds on average.
-const WAITS_WITHOUT_YIELD: u64 = 1_024;
+const WAITS_WITHOUT_YIELD: u32 = 1_024;
 
 /// How many messages a helper's inbox holds.
 pub const INBOX_MESSAGES_MAX: usize = 16;
@@ -165,6 +164,8 @@ pub(crate) struct State {
     dropped_unread: u64,
     /// The tasks that threads wait for, one entry for each waiting thread.
     awaited: Vec<u64>,
+    /// How many waits shall not yield.
+    waits_without_yield: u32,
     capacity_waiters: usize,
     watches: Vec<Arc<Watch>>,
     /// As tasks receive them in their context: only programs that send messages link the code
@@ -219,8 +220,6 @@ pub(crate) struct Shared {
     /// The threads that no stop has joined or detached, with their places.
     pub(crate) handles: Mutex<Vec<(usize, JoinHandle<()>)>>,
     callback_panics: AtomicU64,
-    /// How many waits shall not yield. Threads may overwrite each other's count: it is a guess.
-    waits_without_yield: AtomicU64,
 }
 
 impl Shared {
@@ -268,6 +267,7 @@ impl Shared {
                 failed: 0,
                 dropped_unread: 0,
                 awaited: Vec::new(),
+                waits_without_yield: 0,
                 capacity_waiters: 0,
                 watches: Vec::new(),
                 inbox: Vec::new(),
@@ -285,33 +285,11 @@ impl Shared {
             slots: (0..threads).map(|_| slot()).collect(),
             handles: Mutex::new(Vec::new()),
             callback_panics: AtomicU64::new(u64::from(stop_grace.is_none())),
-            waits_without_yield: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
-    }
-
-    /// How many times the next wait may yield before it sleeps.
-    pub(crate) fn yields(&self) -> u32 {
-        let without = self.waits_without_yield.load(Ordering::Relaxed);
-        if without == 0 {
-            return YIELDS;
-        }
-        self.waits_without_yield.store(without - 1, Ordering::Relaxed);
-        0
-    }
-
-    /// Yields; returns how many yields are left to this wait.
-    pub(crate) fn yield_once(&self, yields_left: u32) -> u32 {
-        let begun = now();
-        yield_now();
-        if now().saturating_duration_since(begun) <= LONG_YIELD {
-            return yields_left - 1;
-        }
-        self.waits_without_yield.store(WAITS_WITHOUT_YIELD, Ordering::Relaxed);
-        0
     }
 
     /// An event about this helper.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{
-    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, RUN_GRACE, Shared, State, Watch,
+    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, LONG_YIELD, RUN_GRACE, Shared, State,
+    WAITS_WITHOUT_YIELD, Watch, YIELDS,
 };
 use crate::backend::cancelled;
 use crate::error::Error;
@@ -14,7 +15,7 @@ use crate::helper::thread;
 use crate::id::TaskId;
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::store::Phase;
-use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until};
+use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now};
 use crate::task::{Task, TaskLookup, TaskState, millis};
 
 impl Shared {
@@ -79,8 +80,9 @@ impl Shared {
         let number = self.number(id)?;
         let mut looked = now();
         let until = looked.checked_add(timeout);
-        let mut yields_left = self.yields();
         let mut state = self.lock();
+        let mut yields_left = if state.waits_without_yield == 0 { YIELDS } else { 0 };
+        state.waits_without_yield = state.waits_without_yield.saturating_sub(1);
         loop {
             state = self.touch_at(state, number, looked);
             let look_again = match self.peek(&mut state, id, number)? {
@@ -91,9 +93,16 @@ impl Shared {
                 return Err(Error::WaitTimedOut { waited: timeout });
             }
             if yields_left > 0 {
+                yields_left -= 1;
                 drop(state);
-                yields_left = self.yield_once(yields_left);
+                let begun = now();
+                yield_now();
+                let took = now().saturating_duration_since(begun);
                 state = self.lock();
+                if took > LONG_YIELD {
+                    yields_left = 0;
+                    state.waits_without_yield = WAITS_WITHOUT_YIELD;
+                }
                 continue;
             }
             let woken = self.sleep_for(state, number, earlier(until, look_again));
