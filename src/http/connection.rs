@@ -13,8 +13,9 @@ use super::socket::{Stream, is_gone};
 
 /// So much is read at once: a chat reply and its headers.
 const INPUT_BYTES: usize = 4 << 10;
-/// The most that waits to be consumed: comfortably more than the longest head.
-const INPUT_BYTES_MAX: usize = 16 << 10;
+/// The most that interim heads may take before the reply's own: a thousand that say no more than
+/// that the server is at work.
+const INTERIM_BYTES_MAX: usize = 32 << 10;
 /// The most that is sent at once: what a TLS record holds.
 const PART_BYTES_MAX: usize = 16 << 10;
 
@@ -24,9 +25,12 @@ pub(super) struct Connection {
     pub(super) server: Server,
     /// Lines of headers for the http proxy that passes requests on, if one does.
     pub(super) forward: Option<String>,
-    /// Input, of which so much is consumed. It has space only while that is needed.
+    /// Input, of which so much is consumed. It has space only while that is needed. (What reads it
+    /// bounds what it leaves unconsumed.)
     input: Vec<u8>,
     consumed: usize,
+    /// Bytes of interim heads before this reply's.
+    interim: usize,
     /// The server takes nothing more of the request: it has answered, or it is gone. This
     /// connection serves no other request, with any answer.
     is_deaf: bool,
@@ -38,7 +42,8 @@ impl Connection {
         server: Server,
         forward: Option<String>,
     ) -> Box<Self> {
-        Box::new(Self { stream, server, forward, input: Vec::new(), consumed: 0, is_deaf: false })
+        let (input, consumed, interim) = (Vec::new(), 0, 0);
+        Box::new(Self { stream, server, forward, input, consumed, interim, is_deaf: false })
     }
 
     /// Sends a request: its head and its body at once where they fit. (A function of its own, whose
@@ -46,6 +51,7 @@ impl Connection {
     #[inline(never)]
     pub(super) fn send(&mut self, head: Vec<u8>, body: Option<&mut dyn Read>) -> io::Result<()> {
         Current::here()?.sending();
+        self.interim = 0;
         let Some(body) = body else { return self.send_part(&head) };
         let mut part = head;
         loop {
@@ -59,7 +65,7 @@ impl Connection {
         }
     }
 
-    /// Waits for the head of the reply. Interim ones are passed over.
+    /// Waits for the head of the reply.
     #[inline(never)]
     pub(super) fn await_head(&mut self) -> io::Result<Head> {
         let current = Current::here()?;
@@ -69,15 +75,29 @@ impl Connection {
             current.received();
         }
         loop {
+            if let Some((length, head)) = self.head()? {
+                self.consume(length);
+                return Ok(head);
+            }
+            if self.fill()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            current.received();
+        }
+    }
+
+    /// The reply's head and its length, once all of it has come. Interim ones are passed over.
+    fn head(&mut self) -> Result<Option<(usize, Head)>, Fault> {
+        loop {
             match Head::parse(self.input())? {
-                Some((length, head)) => {
+                Some((length, head)) if head.is_interim() => {
                     self.consume(length);
-                    if !head.is_interim() {
-                        return Ok(head);
+                    self.interim += length;
+                    if self.interim > INTERIM_BYTES_MAX {
+                        return Err(Fault::HeadersTooLong);
                     }
                 }
-                None if self.fill()? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                None => current.received(),
+                found => return Ok(found),
             }
         }
     }
@@ -142,19 +162,13 @@ impl Connection {
         if !self.stream.has_input() || !self.stream.has_text()? {
             return Ok(false);
         }
-        let amount = self.read()?;
-        let is_interim =
-            [b"HTTP/1.1 1", b"HTTP/1.0 1"].iter().any(|i| self.input().starts_with(*i));
-        Ok(amount == 0 || !is_interim)
+        // (What is no head is an answer as well: its error is found when it is awaited.)
+        Ok(self.read()? == 0 || !matches!(self.head(), Ok(None)))
     }
 
     fn read(&mut self) -> io::Result<usize> {
         self.input.drain(..std::mem::take(&mut self.consumed));
         let held = self.input.len();
-        if held >= INPUT_BYTES_MAX {
-            // Nothing was consumed of it: no line is so long.
-            return Err(Fault::NotHttp.into());
-        }
         self.input.resize(held + INPUT_BYTES, 0);
         let outcome = self.stream.read(&mut self.input[held..]);
         self.input.truncate(held + *outcome.as_ref().unwrap_or(&0));

@@ -3,7 +3,7 @@
 use httparse::{EMPTY_HEADER, Status};
 
 use super::fault::Fault;
-use super::framing::{Chunk, Framing};
+use super::framing::Framing;
 
 /// Longest head. OpenAI's take about 2 KiB.
 const HEAD_BYTES_MAX: usize = 8 << 10;
@@ -82,14 +82,16 @@ impl Head {
         self.words(name).any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
     }
 
+    /// Where the body ends (RFC 9112, 6.3). A transfer coding overrides a length, and HTTP/1.0 has
+    /// no chunks.
     fn framing(&self) -> Result<Framing, Fault> {
         let length = self.content_length()?;
-        // Chunks win over a length, and HTTP/1.0 has none.
-        let is_chunked = !self.is_http_10 && self.has("transfer-encoding", "chunked");
-        Ok(match (self.status, length) {
-            (100..=199 | 204 | 304, _) => Framing::Length(0),
-            _ if is_chunked => Framing::Chunked(Chunk::Size),
-            (_, Some(length)) => Framing::Length(length),
+        let coding = self.words("transfer-encoding").filter(|word| !word.is_empty()).last();
+        let is_chunked = coding.is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
+        Ok(match (self.status, coding, length) {
+            (100..=199 | 204 | 304, ..) => Framing::Length(0),
+            _ if is_chunked && !self.is_http_10 => Framing::CHUNKED,
+            (_, None, Some(length)) => Framing::Length(length),
             _ => Framing::UntilClose,
         })
     }
@@ -110,8 +112,12 @@ impl Head {
     }
 
     /// Whether the server keeps the connection once the body has ended.
+    /// (One that names two ends of a body may take the other one for its end.)
     pub(super) fn keeps(&self) -> bool {
         let by_default = !self.is_http_10 || self.has("connection", "keep-alive");
-        by_default && !self.has("connection", "close") && self.status != SWITCHING_PROTOCOLS
+        let names = |name| self.values(name).next().is_some();
+        let is_clear = !(names("transfer-encoding") && names("content-length"));
+        let is_http = self.status != SWITCHING_PROTOCOLS;
+        by_default && is_clear && is_http && !self.has("connection", "close")
     }
 }

@@ -32,19 +32,22 @@ pub(super) fn open(stream: &mut dyn Stream, proxy: &Proxy, server: &Server) -> i
     }
 }
 
-/// The status of the proxy's answer, whose head is read to its end.
+/// The status of the proxy's answer, whose head is read to its end. Interim ones are passed over.
 fn status(stream: &mut dyn Stream) -> io::Result<u16> {
     let (mut input, mut chunk) = (Vec::new(), [0; 512]);
     loop {
-        let amount = stream.read(&mut chunk)?;
-        input.extend_from_slice(&chunk[..amount]);
         match Head::parse(&input) {
-            Ok(Some((_, head))) => return Ok(head.status),
-            Ok(None) if amount > 0 => {}
-            Ok(None) if input.is_empty() => {
-                return Err(refused("it closed the connection", true));
+            Ok(Some((length, head))) if head.is_interim() => {
+                input.drain(..length);
+                continue;
             }
-            _ => return Err(refused("it does not speak HTTP", false)),
+            Ok(Some((_, head))) => return Ok(head.status),
+            Ok(None) => {}
+            Err(_) => return Err(refused("it does not speak HTTP", false)),
+        }
+        match stream.read(&mut chunk)? {
+            0 => return Err(refused("it closed the connection", true)),
+            amount => input.extend_from_slice(&chunk[..amount]),
         }
     }
 }

@@ -118,13 +118,22 @@ fn an_http_proxy_is_given_the_whole_address() {
 #[test]
 #[cfg(feature = "tls")]
 fn an_http_proxy_is_asked_for_a_tunnel_to_an_https_server() {
-    let server = Server::start([vec![Act::read(), Act::write("HTTP/1.1 200 OK\r\n\r\n")]]);
-    let proxy = format!("http://me:pass@{}", server.address());
-    let there = local("https://model.test:8123/v1");
-    assert!(in_environment(there, &[("HTTP_PROXY", &proxy)]).starts_with("network"));
-    let seen = server.finish();
-    assert_eq!(seen[0].line(), "CONNECT model.test:8123");
-    assert_eq!(seen[0].header("proxy-authorization"), Some("Basic bWU6cGFzcw=="));
+    for (reply, word) in [
+        ("HTTP/1.1 200 OK\r\n\r\n", "closed the connection"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 407 X\r\n\r\n", "(HTTP 407)"),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", "(HTTP 101)"),
+        ("HTTP/1.1 502 X\r\ncontent-length: 9", "closed the connection"),
+        ("SSH-2.0-x\r\n", "does not speak HTTP"),
+    ] {
+        let server = Server::start([vec![Act::read(), Act::write(reply)]]);
+        let proxy = format!("http://me:pass@{}", server.address());
+        let there = local("https://model.test:8123/v1");
+        let outcome = in_environment(there, &[("HTTP_PROXY", &proxy)]);
+        assert!(outcome.starts_with("network") && outcome.contains(word), "{reply:?}: {outcome}");
+        let seen = server.finish();
+        assert_eq!(seen[0].line(), "CONNECT model.test:8123");
+        assert_eq!(seen[0].header("proxy-authorization"), Some("Basic bWU6cGFzcw=="));
+    }
 }
 
 #[test]

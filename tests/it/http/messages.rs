@@ -34,6 +34,16 @@ fn with_trailers(json: &str) -> String {
     format!("{:x}\r\n{json}\r\n0\r\nx: y\r\nz: 1\r\n\r\n", json.len())
 }
 
+fn with_endless_trailers(json: &str) -> String {
+    format!("{:x}\r\n{json}\r\n0\r\n{}", json.len(), "x: y\r\n".repeat(3000))
+}
+
+/// Each byte a chunk with this extension.
+fn byte_by_byte(json: &str, extension: &str) -> String {
+    let chunks = json.chars().map(|byte| format!("1{extension}\r\n{byte}\r\n"));
+    chunks.collect::<String>() + "0\r\n\r\n"
+}
+
 fn without_the_last_line(json: &str) -> String {
     format!("{:x}\r\n{json}\r\n0\r\n", json.len())
 }
@@ -49,9 +59,17 @@ const ROWS: &[Row] = &[
     ("1.1 200 OK\r\ncontent-length: N", whole, Serves, None),
     ("1.1 200 OK\r\nContent-Length: N , N\r\ncontent-length:N", whole, Serves, None),
     ("1.1 200 OK\r\nTransfer-Encoding: Chunked", chunked, Serves, None),
-    ("1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: x, chunked", chunked, Serves, None),
+    ("1.1 200 OK\r\ntransfer-encoding: x\r\ntransfer-encoding: ,chunked,", chunked, Serves, None),
+    // Two ends: the chunks' holds, and what follows is not trusted.
+    ("1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked", chunked, Holds, None),
+    // A coding of which no end is known.
+    ("1.1 200 OK\r\ntransfer-encoding: chunked, x\r\ncontent-length: 5", whole, Closes, None),
+    ("1.0 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 5", whole, Closes, None),
     (CHUNKED, with_trailers, Serves, None),
     (CHUNKED, without_the_last_line, Closes, None),
+    (CHUNKED, |json| byte_by_byte(json, ""), Serves, None),
+    (CHUNKED, |json| format!("{:x}\r\n{json}\r\n0\r\n \r\n\r\n", json.len()), Serves, None),
+    ("1.1 200\ncontent-length: N\nx:\ty", whole, Serves, None),
     ("1.1 200 OK", whole, Closes, None),
     ("1.0 200 OK\r\ntransfer-encoding: chunked", whole, Closes, None),
     ("1.0 200 OK\r\ncontent-length: N", whole, Holds, None),
@@ -82,13 +100,26 @@ const ROWS: &[Row] = &[
     (CHUNKED, |_| "-1\r\n".to_owned(), Closes, PROTOCOL),
     (CHUNKED, |_| "10000000000000000\r\n".to_owned(), Closes, PROTOCOL),
     (CHUNKED, |json| format!("5\r\n{json}\r\n"), Closes, PROTOCOL),
+    ("1.1 200 OK\r\nx: y\r\n content-length: N", whole, Closes, PROTOCOL),
+    ("1.1 200 OK\r\ncontent-length : N", whole, Closes, PROTOCOL),
+    ("1.1 200 OK\r\nx: \0\r\ncontent-length: N", whole, Closes, PROTOCOL),
+    ("1.1 200 OK\r\nx: \rcontent-length: 5", whole, Closes, PROTOCOL),
+    ("1.1 200 OK\r\ncontent-length: 18446744073709551616", whole, Closes, PROTOCOL),
+    // More around the data than any server has: a line, lines, trailers.
     (CHUNKED, |_| "1;".to_owned() + &"x".repeat(20_000), Closes, PROTOCOL),
+    (CHUNKED, |json| byte_by_byte(json, &";x".repeat(50)), Closes, PROTOCOL),
+    (CHUNKED, with_endless_trailers, Closes, PROTOCOL),
+    // A line that ends in one reader's eyes and not in another's.
+    (CHUNKED, |json| format!("{:x};\n\r\n{json}\r\n0\r\n\r\n", json.len()), Closes, PROTOCOL),
     // A body that breaks off.
     ("1.1 200 OK\r\ncontent-length: 9999", whole, Closes, TRUNCATED),
     (CHUNKED, none, Closes, TRUNCATED),
     (CHUNKED, |json| format!("{:x}\r\n{json}", json.len()), Closes, TRUNCATED),
     (CHUNKED, |json| format!("{:x}\r\n{json}\r\n0", json.len()), Closes, TRUNCATED),
 ];
+
+/// More than a system's buffers take: Linux's grow to 10 MiB by default.
+const STUCK_BYTES: usize = 20 << 20;
 
 #[test]
 fn a_reply_ends_where_its_head_and_its_chunks_say() {
@@ -121,6 +152,24 @@ fn a_reply_ends_where_its_head_and_its_chunks_say() {
             assert_eq!(server.connections(), if *then == Serves { 1 } else { 2 }, "{what}");
         }
     }
+}
+
+#[test]
+fn a_server_that_says_without_end_that_it_is_at_work_is_refused() {
+    let script = vec![Act::read(), Act::Flood(b"HTTP/1.1 102 Processing\r\n\r\n".to_vec())];
+    let server = Server::start([script]);
+    let (manager, helper) = spawn(chatgpt(&server));
+    assert_eq!(failure(&ask(&manager, helper, "p")).kind(), ErrorKind::Protocol);
+}
+
+/// A server that answers and reads no further is heard also where it said something else before.
+#[test]
+fn an_answer_after_an_interim_one_ends_a_request_that_is_stuck() {
+    let refusal = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 X\r\ncontent-length: 0\r\n\r\n";
+    let server = Server::start([vec![Act::Take(1), Act::write(refusal), Act::hold()]]);
+    let (manager, helper) = spawn(chatgpt(&server).max_prompt_bytes(2 * STUCK_BYTES));
+    let task = ask(&manager, helper, "p".repeat(STUCK_BYTES));
+    assert_eq!(failure(&task).status(), Some(413));
 }
 
 #[test]
