@@ -7,7 +7,7 @@ seconds=${1:?how many seconds for each target?}
 shift
 targets=("$@")
 [ $# -gt 0 ] || targets=(sse replies error_bodies retry_after audit_lines config_json device_files \
-  file_ends)
+  file_ends http_replies)
 cargo +nightly fuzz --version > /dev/null
 for target in "${targets[@]}"; do
   echo "=== $target, $seconds s"

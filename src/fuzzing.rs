@@ -1,6 +1,7 @@
 //! Entry points of the fuzz targets in `fuzz/`. Internal: behind the unstable feature `_fuzz`, no
 //! part of the public API, and free to change at any time.
 
+pub use crate::http::fuzzing::http_reply;
 pub use crate::providers::fuzzing::{error_body, reply, retry_after, sse};
 
 use crate::config::HelperConfig;

@@ -25,6 +25,8 @@ mod dial;
 mod endpoint;
 mod fault;
 mod framing;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod fuzzing;
 mod handover;
 mod head;
 mod no_proxy;

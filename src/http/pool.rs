@@ -14,7 +14,8 @@ use crate::connections::Connections;
 use crate::error::Error;
 use crate::sync::lock;
 
-/// Idle connections are closed at this age. llama.cpp closes them at 5 s: less is safe.
+/// An idle connection of this age serves no more; the next call closes it, to whichever server it
+/// goes. llama.cpp closes idle ones at 5 s: less is safe.
 const IDLE_AGE_MAX: Duration = Duration::from_secs(4);
 /// Most idle connections kept for one server. Helpers with more threads than this open new
 /// ones now and then.
@@ -79,7 +80,7 @@ impl Pools {
 }
 
 impl Pool {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "_fuzz"))]
     pub(super) fn of(dialler: Arc<Dialler>) -> Self {
         Self { kind: (None, None), dialler, idle: Mutex::default() }
     }
@@ -93,7 +94,7 @@ impl Pool {
         }
     }
 
-    fn kept(&self, server: &Server, fresh: bool) -> Option<Box<Connection>> {
+    pub(super) fn kept(&self, server: &Server, fresh: bool) -> Option<Box<Connection>> {
         loop {
             let mut found = self.take(server, fresh)?;
             if found.is_open(true) {

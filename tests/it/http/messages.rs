@@ -1,8 +1,11 @@
 //! HTTP messages byte by byte (RFC 9112): a request's head, and where a reply and its body end.
 
-use automation_assistant::{AutomationAssistantManager, ErrorKind, HelperConfig};
+use std::time::Duration;
+
+use automation_assistant::{AutomationAssistantManager, ErrorKind, HelperConfig, TaskRequest};
 
 use super::{KEY, ask, chatgpt, failure, spawn};
+use crate::support::LONG;
 use crate::support::server::{Act, Server, answer, answers};
 
 /// The server's next act after its reply.
@@ -118,6 +121,8 @@ const ROWS: &[Row] = &[
     (CHUNKED, |json| format!("{:x}\r\n{json}\r\n0", json.len()), Closes, TRUNCATED),
 ];
 
+/// Time of a call that nothing else ends: more than one look for an answer.
+const SHORT: Duration = Duration::from_millis(800);
 /// More than a system's buffers take: Linux's grow to 10 MiB by default.
 const STUCK_BYTES: usize = 20 << 20;
 
@@ -162,14 +167,26 @@ fn a_server_that_says_without_end_that_it_is_at_work_is_refused() {
     assert_eq!(failure(&ask(&manager, helper, "p")).kind(), ErrorKind::Protocol);
 }
 
-/// A server that answers and reads no further is heard also where it said something else before.
+/// A server that reads no further is heard, also where it said something else before; one that says
+/// nothing, or not all, costs no more than the task's time.
 #[test]
-fn an_answer_after_an_interim_one_ends_a_request_that_is_stuck() {
-    let refusal = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 X\r\ncontent-length: 0\r\n\r\n";
-    let server = Server::start([vec![Act::Take(1), Act::write(refusal), Act::hold()]]);
-    let (manager, helper) = spawn(chatgpt(&server).max_prompt_bytes(2 * STUCK_BYTES));
-    let task = ask(&manager, helper, "p".repeat(STUCK_BYTES));
-    assert_eq!(failure(&task).status(), Some(413));
+fn a_request_that_is_stuck_ends_by_an_answer_or_by_its_time() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    let refusal = "HTTP/1.1 413 X\r\ncontent-length: 0\r\n\r\n";
+    for (reply, time, status) in [
+        (refusal.to_owned(), LONG, Some(413)),
+        (format!("{interim}{refusal}"), LONG, Some(413)),
+        (interim.to_owned(), SHORT, None),
+        (refusal[..20].to_owned(), SHORT, None),
+    ] {
+        let server = Server::start([vec![Act::Take(1), Act::write(reply.clone()), Act::hold()]]);
+        let (manager, helper) = spawn(chatgpt(&server).max_prompt_bytes(2 * STUCK_BYTES));
+        let request = TaskRequest::new("p".repeat(STUCK_BYTES)).timeout(time);
+        let task = ask(&manager, helper, request);
+        let error = failure(&task);
+        assert_eq!(error.status(), status, "{reply:?}: {error}");
+        assert_eq!(error.kind() == ErrorKind::Timeout, status.is_none(), "{reply:?}: {error}");
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub const IMPORTS: [Row<'_>; 48] = [
     ("coordinate", &["number", "sync", "foreign", "id", "task_error", "task", "error", "device", "event", "suspended", "helper", "manager"]),
     ("experiment", &["text", "percentile", "id", "trace", "task", "error", "config", "manager"]),
     ("guide", &[]),
-    ("fuzzing", &["config", "providers", "helper"]),
+    ("fuzzing", &["config", "http", "providers", "helper"]),
 ];
 
 /// Circles between files that are still there. An entry goes when its circle does; no new one
