@@ -2,7 +2,7 @@
 //! the end.
 
 use std::cell::{Cell, RefCell};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::backend::{Attempt, CallContext, Reply};
 use crate::backoff::Backoff;
@@ -10,8 +10,9 @@ use crate::engine::body::read_complete;
 use crate::engine::draft::Completion;
 use crate::engine::error_body::ErrorBody;
 use crate::engine::failure::{Failure, Retry};
+use crate::engine::limits::announced_pause;
 use crate::engine::message::{self, Round};
-use crate::engine::protocol::{Ask, Headers, Offer, Protocol};
+use crate::engine::protocol::{Ask, Offer, Protocol};
 use crate::engine::{Model, RemoteBackend, tools};
 use crate::http::{Body, Limits, Request, Response};
 use crate::id::random_u64;
@@ -349,7 +350,8 @@ impl<'a> Conversation<'a> {
             self.provider.replace(self.foreign_name(name, ""));
         }
         if !self.backend.limiters.is_empty() {
-            facts.pause = protocol.announced_pause(&ReplyHeaders(&response));
+            let header = |name: &str| response.header(name);
+            facts.pause = announced_pause(protocol.limit_headers(), &header, SystemTime::now());
         }
         match response.status() {
             200..=299 => {}
@@ -376,13 +378,5 @@ impl<'a> Conversation<'a> {
                 "the server compressed its answer without being asked to",
             ))),
         }
-    }
-}
-
-struct ReplyHeaders<'r, 'c>(&'r Response<'c>);
-
-impl Headers for ReplyHeaders<'_, '_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.header(name)
     }
 }

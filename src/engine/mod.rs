@@ -7,6 +7,7 @@ pub(crate) mod draft;
 pub(crate) mod error_body;
 pub(crate) mod failure;
 pub(crate) mod json;
+pub(crate) mod limits;
 pub(crate) mod message;
 pub(crate) mod payload;
 mod permit;

@@ -1,13 +1,13 @@
 //! The seam: what a provider's file implements, and the neutral view of a request that it gets.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::json::Json;
+use crate::engine::limits::LimitHeaders;
 use crate::engine::message::{Message, Round, messages};
 use crate::engine::sse::SseEvent;
 use crate::task::{OpenAiApi, ReplySchema, Role, TaskRequest};
@@ -57,8 +57,11 @@ pub(crate) trait Protocol: Send + Sync {
     /// Whether this is a code of the protocol, and so no word of anybody's prompt.
     fn is_known_code(&self, code: &str) -> bool;
 
-    /// How long the server lets no more calls in, by its rate-limit headers.
-    fn announced_pause(&self, headers: &dyn Headers) -> Option<Duration>;
+    /// The headers of each rate limit: what remains of it, and when it is reset. Where nothing remains,
+    /// no call goes in until then.
+    fn limit_headers(&self) -> &'static [LimitHeaders] {
+        &[]
+    }
 
     /// The header that names a request to the provider's support.
     fn request_id_header(&self) -> &'static str {
@@ -132,12 +135,6 @@ pub(crate) trait ReadStream {
     ///
     /// Where what came is no complete reply.
     fn end(&mut self, draft: &mut Draft) -> Result<(), BadReply>;
-}
-
-/// A reply's headers.
-pub(crate) trait Headers {
-    /// A header's value, if it is plain text; names in lower case.
-    fn get(&self, name: &str) -> Option<&str>;
 }
 
 /// A request for a protocol to serialize.

@@ -54,7 +54,7 @@ use pool::Pool;
 pub(crate) use request::{Body, Request, is_header_name};
 use server::Server;
 use socket::is_gone;
-pub(crate) use wait::{asked_retry, asked_wait, duration, until_reset, until_rfc3339};
+pub(crate) use wait::{asked_retry, asked_wait, duration, until_reset};
 
 /// The settings of a client.
 pub(crate) struct Setup<'a> {

@@ -98,7 +98,7 @@ pub(crate) fn until_reset<'h>(
 
 /// Time until a moment such as `2025-08-21T12:40:59Z` (RFC 3339, in UTC), by the server's own
 /// clock where its headers have it.
-pub(crate) fn until_rfc3339<'h>(
+fn until_rfc3339<'h>(
     text: &str,
     header: &dyn Fn(&str) -> Option<&'h str>,
     now: SystemTime,

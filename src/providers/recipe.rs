@@ -54,7 +54,6 @@ fn a_build_without_http_names_the_feature() {
 #[cfg(feature = "http")]
 mod remote {
     use std::borrow::Cow;
-    use std::time::Duration;
 
     use super::RECIPE;
     use crate::backend::AiBackend;
@@ -62,9 +61,10 @@ mod remote {
     use crate::engine::draft::{BadReply, Draft, TokenCounts};
     use crate::engine::error_body::ErrorBody;
     use crate::engine::json::Json;
+    use crate::engine::limits::LimitHeaders;
     use crate::engine::message::{self, Content, ReplyPart, ToolCall};
     use crate::engine::payload::{object, whole};
-    use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
+    use crate::engine::protocol::{Ask, Protocol, ReadStream};
     use crate::engine::sse::SseEvent;
     use crate::engine::{Model, Plan, RemoteBackend};
     use crate::env::Env;
@@ -147,8 +147,8 @@ mod remote {
             code == "tired"
         }
 
-        fn announced_pause(&self, headers: &dyn Headers) -> Option<Duration> {
-            headers.get("x-recipe-rest")?.parse().ok().map(Duration::from_secs)
+        fn limit_headers(&self) -> &'static [LimitHeaders] {
+            &[("x-recipe-left", "x-recipe-rest")]
         }
 
         /// Its errors have a shape of their own.

@@ -10,8 +10,6 @@ use crate::config::{BackendType, HelperConfig, Provider, TraceMode};
 #[cfg(feature = "http")]
 mod errors;
 #[cfg(feature = "http")]
-mod limits;
-#[cfg(feature = "http")]
 mod remote;
 #[cfg(feature = "http")]
 mod reply;

@@ -1,16 +1,16 @@
 //! The protocol as the engine sees it, and where its server is.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use super::{ANTHROPIC, DEFAULT_VERSION, KEY_VARIABLE, TOKEN_VARIABLE, VERSION};
-use super::{errors, limits, reply, request, stream};
+use super::{errors, reply, request, stream};
 use crate::backend::AiBackend;
 use crate::config::HelperConfig;
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::json::Json;
-use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
+use crate::engine::limits::LimitHeaders;
+use crate::engine::protocol::{Ask, Protocol, ReadStream};
 use crate::engine::{Model, Plan, RemoteBackend};
 use crate::env::Env;
 use crate::error::Error;
@@ -20,6 +20,12 @@ use crate::task_error::ErrorKind;
 const PATH: &str = "/v1/messages";
 /// The base URL has no version; one that is given with it is taken for the same.
 const VERSION_PATH: &str = "/v1";
+const LIMITS: &[LimitHeaders] = &[
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+    ("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"),
+    ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
+];
 
 pub(super) fn build(config: &HelperConfig, env: &Env<'_>) -> Result<Box<dyn AiBackend>, Error> {
     let Some(model) = config.model.clone() else {
@@ -77,8 +83,8 @@ impl Protocol for Messages {
         errors::kind_of_type(code).is_some()
     }
 
-    fn announced_pause(&self, headers: &dyn Headers) -> Option<Duration> {
-        limits::announced_pause(headers)
+    fn limit_headers(&self) -> &'static [LimitHeaders] {
+        LIMITS
     }
 
     fn request_id_header(&self) -> &'static str {

@@ -4,27 +4,31 @@
 
 mod back;
 mod calls;
-mod limits;
 mod reply;
 mod request;
 mod stream;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::json::Json;
-use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
+use crate::engine::limits::LimitHeaders;
+use crate::engine::protocol::{Ask, Protocol, ReadStream};
 use crate::providers::error_codes;
 use crate::task::OpenAiApi;
 use crate::task_error::ErrorKind;
 
-pub(super) use limits::announced_pause;
-
 /// The path below a base URL that ends in `/v1`.
 pub(super) const PATH: &str = "/chat/completions";
+
+/// OpenAI's rate limits, and that of servers that limit one thing.
+pub(super) const LIMITS: &[LimitHeaders] = &[
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),
+];
 
 /// HTTP's status for what is at odds with the server's state.
 const CONFLICT: u16 = 409;
@@ -117,8 +121,8 @@ impl Protocol for ChatCompletions {
         error_codes::kind_of_code(code).is_some()
     }
 
-    fn announced_pause(&self, headers: &dyn Headers) -> Option<Duration> {
-        limits::announced_pause(headers)
+    fn limit_headers(&self) -> &'static [LimitHeaders] {
+        LIMITS
     }
 
     fn provider_header(&self) -> Option<&'static str> {

@@ -12,12 +12,12 @@ mod request;
 mod stream;
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::ErrorBody;
 use crate::engine::json::Json;
-use crate::engine::protocol::{Ask, Headers, Protocol, ReadStream};
+use crate::engine::limits::LimitHeaders;
+use crate::engine::protocol::{Ask, Protocol, ReadStream};
 use crate::providers::chat_completions;
 use crate::task::OpenAiApi;
 use crate::task_error::ErrorKind;
@@ -70,7 +70,7 @@ impl Protocol for Responses {
         errors::kind_of_code(code).is_some()
     }
 
-    fn announced_pause(&self, headers: &dyn Headers) -> Option<Duration> {
-        chat_completions::announced_pause(headers)
+    fn limit_headers(&self) -> &'static [LimitHeaders] {
+        chat_completions::LIMITS
     }
 }
