@@ -13,8 +13,8 @@ use super::socket::{Stream, is_gone};
 
 /// So much is read at once: a chat reply and its headers.
 const INPUT_BYTES: usize = 4 << 10;
-/// The most that interim heads may take before the reply's own: a thousand that say no more than
-/// that the server is at work.
+/// The most that interim heads may take before the reply's own: a thousand of those that only say
+/// that the server is busy.
 const INTERIM_BYTES_MAX: usize = 32 << 10;
 /// The most that is sent at once: what a TLS record holds.
 const PART_BYTES_MAX: usize = 16 << 10;

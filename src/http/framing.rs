@@ -67,7 +67,7 @@ impl Framing {
             Self::Chunked { next, overhead } => {
                 let used = next.step(input)?;
                 *overhead += used;
-                // What was not used begins a line that is not complete yet.
+                // Input that was not used is a line that is not complete yet.
                 let begun = if used == 0 { input.len() } else { 0 };
                 let is_too_much = *overhead + begun > OVERHEAD_BYTES_MAX;
                 return if is_too_much { Err(Fault::NotHttp) } else { Ok((used, 0)) };

@@ -66,8 +66,8 @@ impl Write for Peer {
     }
 }
 
-/// What comes of a reply: its status, the body until its end or its fault, that fault, and whether
-/// its connection can serve another request.
+/// A reply's status, its body until its end or its fault, that fault, and whether its connection can
+/// serve another request.
 type Outcome = (Option<u16>, Vec<u8>, Option<String>, bool);
 
 /// Reads this reply by a client, in steps of so many bytes.

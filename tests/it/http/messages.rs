@@ -160,15 +160,15 @@ fn a_reply_ends_where_its_head_and_its_chunks_say() {
 }
 
 #[test]
-fn a_server_that_says_without_end_that_it_is_at_work_is_refused() {
+fn interim_replies_without_end_are_refused() {
     let script = vec![Act::read(), Act::Flood(b"HTTP/1.1 102 Processing\r\n\r\n".to_vec())];
     let server = Server::start([script]);
     let (manager, helper) = spawn(chatgpt(&server));
     assert_eq!(failure(&ask(&manager, helper, "p")).kind(), ErrorKind::Protocol);
 }
 
-/// A server that reads no further is heard, also where it said something else before; one that says
-/// nothing, or not all, costs no more than the task's time.
+/// The answer of a server that reads no further is received, also after an interim one; without a
+/// complete answer the call ends with the task's time.
 #[test]
 fn a_request_that_is_stuck_ends_by_an_answer_or_by_its_time() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\n";
