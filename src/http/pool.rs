@@ -136,3 +136,86 @@ impl Pool {
         drop(surplus);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write, empty, sink};
+
+    use super::super::socket::Stream;
+    use super::*;
+
+    /// A connection on which nothing comes, counted by its pointer while it is open.
+    struct Silent {
+        _counted: Arc<()>,
+    }
+
+    impl Stream for Silent {
+        fn is_open(&mut self, _: bool) -> bool {
+            true
+        }
+
+        fn await_text(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn has_input(&self) -> bool {
+            false
+        }
+
+        fn has_text(&mut self) -> io::Result<bool> {
+            Ok(false)
+        }
+    }
+
+    impl Read for Silent {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            empty().read(into)
+        }
+    }
+
+    impl Write for Silent {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            sink().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn idle_connections_are_bounded_and_closed_by_age_by_a_fresh_one_and_with_the_pool() {
+        let dialler = Dialler::new(
+            None,
+            #[cfg(feature = "tls")]
+            super::super::tls::Secure::new(None),
+        );
+        let (pool, all) = (Pool::of(dialler), Arc::new(()));
+        let open = || Arc::strong_count(&all) - 1;
+        let [a, b, c] = ["a", "b", "c"].map(|host| Server::new(host, false, 80).unwrap());
+        let keep = |server: &Server, count| {
+            for _ in 0..count {
+                let stream = Silent { _counted: Arc::clone(&all) };
+                pool.keep(Connection::new(Box::new(stream), server.clone(), None));
+            }
+        };
+        keep(&a, IDLE_PER_SERVER_MAX + 5);
+        assert_eq!(open(), IDLE_PER_SERVER_MAX);
+        keep(&b, IDLE_PER_SERVER_MAX);
+        // The oldest are closed.
+        keep(&c, 3);
+        assert_eq!(open(), IDLE_MAX);
+        assert!(pool.kept(&c, false).is_some());
+        assert_eq!(open(), IDLE_MAX - 1);
+        assert!(pool.kept(&b, true).is_none());
+        assert_eq!(open(), IDLE_MAX - 1 - IDLE_PER_SERVER_MAX);
+        for (since, _) in lock(&pool.idle).iter_mut() {
+            *since = since.checked_sub(IDLE_AGE_MAX).unwrap();
+        }
+        assert!(pool.kept(&a, false).is_none());
+        assert_eq!(open(), 0);
+        keep(&a, 2);
+        drop(pool);
+        assert_eq!(open(), 0);
+    }
+}
