@@ -12,6 +12,7 @@ use crate::engine::message;
 use crate::engine::protocol::Ask;
 use crate::engine::scrub::Scrubber;
 use crate::http::{Fault, Response, asked_retry, asked_wait};
+use crate::lenient;
 
 /// Most of an error's body that is read: its message is cut to less anyway.
 const ERROR_BYTES_MAX: usize = 16 << 10;
@@ -139,7 +140,7 @@ impl Conversation<'_> {
             for call in message::calls(&round.reply) {
                 scrubber.text(&call.arguments);
                 // A short value goes as a whole.
-                let arguments = serde_json::from_str(&call.arguments).unwrap_or_default();
+                let arguments = lenient::json_value(&call.arguments).unwrap_or_default();
                 hide_value(&mut scrubber, &arguments);
             }
             round.results.iter().for_each(|result| scrubber.text(&result.text));
