@@ -12,11 +12,15 @@ pub(crate) struct Env<'a> {
 }
 
 impl Env<'static> {
-    /// The environment of the process.
+    /// The environment of the process. (Without HTTP nobody reads it: a program does not link it.)
     pub(crate) fn of_process() -> Self {
-        // A value that is not Unicode is no valid one of any variable, and not the same as none.
-        Self { read: &|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()) }
+        Self { read: &|name| if cfg!(feature = "http") { of_process(name) } else { None } }
     }
+}
+
+fn of_process(name: &str) -> Option<String> {
+    // A value that is not Unicode is no valid one of any variable, and not the same as none.
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned())
 }
 
 impl Env<'_> {

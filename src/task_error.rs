@@ -256,7 +256,8 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.summary)?;
         let mut separator = " (";
-        if let Some(status) = self.0.status {
+        // (As u64: that is written elsewhere too.)
+        if let Some(status) = self.0.status.map(u64::from) {
             write!(f, "{separator}HTTP {status}")?;
             separator = ", ";
         }

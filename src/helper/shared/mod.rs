@@ -82,12 +82,6 @@ const CANCEL_HANDOVER: Duration = Duration::from_millis(100);
 /// task. If the next task arrives at once, neither side pays for a sleep and a wake-up. Takes a
 /// few microseconds.
 pub(crate) const YIELDS: u32 = 2;
-/// A wait's yield that took longer has given the processor to somebody else's work: the system lets
-/// that run for a millisecond or more.
-const LONG_YIELD: Duration = Duration::from_micros(500);
-/// How many waits sleep at once after such a yield. On a busy device yields then cost a wait a few
-/// microseconds on average.
-const WAITS_WITHOUT_YIELD: u32 = 1_024;
 
 /// How many messages a helper's inbox holds.
 pub const INBOX_MESSAGES_MAX: usize = 16;
@@ -164,8 +158,6 @@ pub(crate) struct State {
     dropped_unread: u64,
     /// The tasks that threads wait for, one entry for each waiting thread.
     awaited: Vec<u64>,
-    /// How many waits shall not yield.
-    waits_without_yield: u32,
     capacity_waiters: usize,
     watches: Vec<Arc<Watch>>,
     /// As tasks receive them in their context: only programs that send messages link the code
@@ -267,7 +259,6 @@ impl Shared {
                 failed: 0,
                 dropped_unread: 0,
                 awaited: Vec::new(),
-                waits_without_yield: 0,
                 capacity_waiters: 0,
                 watches: Vec::new(),
                 inbox: Vec::new(),

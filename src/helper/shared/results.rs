@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{
-    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, LONG_YIELD, RUN_GRACE, Shared, State,
-    WAITS_WITHOUT_YIELD, Watch, YIELDS,
+    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, RUN_GRACE, Shared, State, Watch, YIELDS,
 };
 use crate::backend::cancelled;
 use crate::error::Error;
@@ -80,9 +79,8 @@ impl Shared {
         let number = self.number(id)?;
         let mut looked = now();
         let until = looked.checked_add(timeout);
+        let mut yields_left = YIELDS;
         let mut state = self.lock();
-        let mut yields_left = if state.waits_without_yield == 0 { YIELDS } else { 0 };
-        state.waits_without_yield = state.waits_without_yield.saturating_sub(1);
         loop {
             state = self.touch_at(state, number, looked);
             let look_again = match self.peek(&mut state, id, number)? {
@@ -95,14 +93,8 @@ impl Shared {
             if yields_left > 0 {
                 yields_left -= 1;
                 drop(state);
-                let begun = now();
                 yield_now();
-                let took = now().saturating_duration_since(begun);
                 state = self.lock();
-                if took > LONG_YIELD {
-                    yields_left = 0;
-                    state.waits_without_yield = WAITS_WITHOUT_YIELD;
-                }
                 continue;
             }
             let woken = self.sleep_for(state, number, earlier(until, look_again));
