@@ -17,8 +17,9 @@ const CUT_MARK: &str = " [cut: the output was longer]";
 
 /// A function that a model may call while it works on a task ("function calling").
 ///
-/// Runs on the helper's thread. A panic in it is caught and reported to the model as a failure of
-/// the tool, and the task continues.
+/// Runs on the helper's thread. A panic in [`call`](Self::call) is caught and reported to the model
+/// as a failure of the tool, and the task continues; one in another method ends the task, as
+/// [`Panicked`](crate::ErrorKind::Panicked).
 pub trait Tool: Send + Sync {
     /// Its name: ASCII letters, digits, `_` and `-`, at most 64 (OpenAI's rule; Anthropic's is
     /// wider), and no other tool of the same request has it. A request that breaks this is

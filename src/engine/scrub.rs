@@ -50,6 +50,8 @@ impl<'a> Scrubber<'a> {
             _ => format!("%{byte:02x}"),
         };
         self.hide(key.bytes().map(percent).collect::<String>().as_bytes(), KEY_WINDOW);
+        let whole: String = key.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        self.hide(whole.as_bytes(), KEY_WINDOW);
         // Its letters depend on how much stands before it, in units of three bytes.
         for before in ["", ":", "::"] {
             let text = encoded_head(format!("{before}{key}").as_bytes());
@@ -183,6 +185,7 @@ mod tests {
             ("Basic bWU6aHVudGVy", "user me, password hunter!", "user me, password [redacted]!"),
             ("Basic bWU6aHVudGVy", "me:hunter/bWU6aHVudGVy", "[redacted]/[redacted]"),
             ("Token abcd", "abcd is bad", "[redacted] is bad"),
+            ("sk-abcdef12", "no <%73%6B%2D%61%62%63%64%65%66%31%32>", "no <[redacted]>"),
             ("Zm9v/YmFy+YmF6==", "?key=Zm9v%2FYmFy%2bYmF6%3D%3D&", "?key=[redacted]&"),
         ] {
             assert_eq!(scrubbed(message, key, ""), shown, "{key}");

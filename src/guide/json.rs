@@ -99,5 +99,8 @@
 //! | `trace_tags` | list of texts | `[]` | at most 20 of 1 to 100 bytes | traces |
 //! | `trace_id` | text | a new one | a UUID of version 7 in lower case, each used once | traces |
 //!
+//! JSON text is read 127 levels deep, the whole document included: a value within it may have
+//! fewer than the 128 of one that a program builds.
+//!
 //! Without a JSON form, since they are code or bytes: `tool` and `shared_tool`, `image_bytes`,
 //! `image_file`, `image_url`, `on_text`, `on_text_control`, `on_reasoning`, `on_done`.
