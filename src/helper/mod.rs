@@ -219,7 +219,8 @@ impl AutomationHelper {
         self.shared.poll(task).ok()?.ok()
     }
 
-    /// Waits until the task has ended, at most this long; returns a copy.
+    /// Waits until the task has ended, at most this long; returns a copy. A wait that finds a task's
+    /// deadline passed ends that task, and takes longer if an observer or a cancel hook blocks then.
     ///
     /// # Errors
     ///

@@ -50,7 +50,8 @@ impl AutomationAssistantManager {
         self.get_helper(helper)?.get_task_result(task)
     }
 
-    /// Waits until the task has ended, at most this long; returns a copy.
+    /// Waits until the task has ended, at most this long; returns a copy. A wait that finds a task's
+    /// deadline passed ends that task, and takes longer if an observer or a cancel hook blocks then.
     ///
     /// # Errors
     ///

@@ -98,16 +98,19 @@ fn a_torn_line_and_a_foreign_one_cost_nothing_else() {
     file.write_all(format!("not ours\n{half}").as_bytes()).unwrap();
     drop(file);
     let (send, asked) = channel();
+    let (held, go) = channel::<()>();
+    let go = std::sync::Mutex::new(go);
     let server = Opik::start(move |_, _| {
         send.send(()).unwrap();
-        // Time for the flush to begin, and nothing to be right by.
-        std::thread::sleep(ONE_TRY);
+        // Until the other end is dropped.
+        let _ = go.lock().unwrap().recv_timeout(LONG);
         TAKEN
     });
     let second = manager(opik(&server.url()).spool(&path));
     echo(&second, TraceMode::Metadata);
     // The foreign line is counted as dropped by now, and still in the file.
     asked.recv_timeout(LONG).unwrap();
+    drop(held);
     let began = Instant::now();
     assert_eq!(flush(&second, LONG), (2, 1, 0));
     assert!(began.elapsed() < LONG, "it waits for an entry that there is not");
