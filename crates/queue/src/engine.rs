@@ -29,6 +29,17 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
     /// A worker's one call: outcomes in, leases renewed, jobs out, in one transaction.
     fn exchange(&self, ask: &Exchange<'_>) -> Result<Exchanged, Error>;
 
+    /// The same, and calls `meanwhile` once: where there is a server, while it works on the
+    /// answer. A call that fails may fail before that.
+    fn exchange_while(
+        &self,
+        ask: &Exchange<'_>,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Exchanged, Error> {
+        meanwhile();
+        self.exchange(ask)
+    }
+
     /// A job's state.
     fn status(&self, id: JobId) -> Result<Option<JobStatus>, Error>;
 

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::SystemTime;
 
 use automation_assistant::{Task, TaskError, Usage};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::clock::{from_ms, now_ms};
 use crate::id::JobId;
-use crate::record::{OUTCOME_TYPE, count, envelope, number, open, text};
+use crate::record::{Members, OUTCOME_TYPE, count, envelope, number, open, text};
 use crate::state::JobState;
 
 /// The outcome of a job: the one that was recorded for it. `Debug` shows lengths, never
@@ -153,28 +153,23 @@ impl JobOutcome {
 
     /// The outcome as a record.
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut data = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                data.insert(name.to_owned(), value);
-            }
-        };
-        put("state", Some(self.state.as_str().into()));
-        put("result", self.result.clone().map(Value::from));
-        put("error", self.error.as_ref().map(write_error));
-        put("model", self.model.clone().map(Value::from));
-        put("usage", self.usage.as_ref().map(write_usage));
-        put("finish_reason", self.finish_reason.clone().map(Value::from));
-        put("calls", Some(self.calls.into()));
-        put("attempt", Some(self.attempt.into()));
-        put("latency_ms", Some(self.latency_ms.into()));
-        put("worker", Some(self.worker.clone().into()));
-        put("key", self.key.clone().map(Value::from));
+        let mut data = Members::begin();
+        data.text("state", self.state.as_str());
+        data.some_text("result", self.result.as_deref());
+        data.some("error", self.error.as_ref().map(write_error));
+        data.some_text("model", self.model.as_deref());
+        data.some("usage", self.usage.as_ref().map(write_usage));
+        data.some_text("finish_reason", self.finish_reason.as_deref());
+        data.some("calls", Some(self.calls.into()));
+        data.some("attempt", Some(self.attempt.into()));
+        data.some("latency_ms", Some(self.latency_ms.into()));
+        data.text("worker", &self.worker);
+        data.some_text("key", self.key.as_deref());
         let id = format!("{}-{}", self.id, self.attempt);
         let at = crate::clock::to_ms(self.finished_at);
-        let mut record = envelope(OUTCOME_TYPE, &id, at, Value::Object(data));
-        record.insert("subject".to_owned(), self.id.to_string().into());
-        Value::Object(record).to_string().into_bytes()
+        let mut record = envelope(OUTCOME_TYPE, &id, at, data);
+        record.text("subject", &self.id.to_string());
+        record.end()
     }
 
     /// Reads what [`write`](Self::write) wrote, or says what is wrong with it.

@@ -18,19 +18,61 @@ const SPEC_VERSION: &str = "1.0";
 /// CloudEvents' `source`; ids are unique under it.
 const SOURCE: &str = "urn:automation-assistant:queue";
 const JOB_TYPE: &str = "automation-assistant.job.v1";
+/// Bytes made ready for a record: those of a small one.
+const RECORD_BYTES: usize = 512;
 pub(crate) const OUTCOME_TYPE: &str = "automation-assistant.outcome.v1";
 
-/// The envelope around some data.
-pub(crate) fn envelope(kind: &str, id: &str, at_ms: u64, data: Value) -> Map<String, Value> {
-    let mut record = Map::new();
-    let mut put = |name: &str, value: Value| record.insert(name.to_owned(), value);
-    put("specversion", SPEC_VERSION.into());
-    put("id", id.into());
-    put("source", SOURCE.into());
-    put("type", kind.into());
-    put("time", rfc3339(at_ms).into());
-    put("datacontenttype", "application/json".into());
-    put("data", data);
+/// An object as it is written, member by member, without a tree of values.
+pub(crate) struct Members(Vec<u8>);
+
+impl Members {
+    pub(crate) fn begin() -> Self {
+        Self(Vec::with_capacity(RECORD_BYTES))
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        self.0.push(b'"');
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    pub(crate) fn text(&mut self, name: &str, text: &str) {
+        self.name(name);
+        // Memory takes all that is written, here and below.
+        let _ = serde_json::to_writer(&mut self.0, text);
+    }
+
+    pub(crate) fn some_text(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
+        }
+    }
+
+    pub(crate) fn some(&mut self, name: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            self.name(name);
+            let _ = serde_json::to_writer(&mut self.0, &value);
+        }
+    }
+
+    pub(crate) fn end(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
+    }
+}
+
+/// The attributes of a record, to be followed by others of its own.
+pub(crate) fn envelope(kind: &str, id: &str, at_ms: u64, data: Members) -> Members {
+    let mut record = Members::begin();
+    record.text("specversion", SPEC_VERSION);
+    record.text("id", id);
+    record.text("source", SOURCE);
+    record.text("type", kind);
+    record.text("time", &rfc3339(at_ms));
+    record.text("datacontenttype", "application/json");
+    record.name("data");
+    record.0.extend(data.end());
     record
 }
 
@@ -70,39 +112,29 @@ const ROLES: [Role; 3] = [Role::System, Role::User, Role::Assistant];
 
 /// A job as a record.
 pub(crate) fn write_job(id: JobId, pushed_ms: u64, job: &Job) -> Vec<u8> {
-    let mut data = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            data.insert(name.to_owned(), value);
-        }
-    };
     let list = |values: Vec<Value>| (!values.is_empty()).then_some(Value::Array(values));
     let map = |map: &Map<String, Value>| (!map.is_empty()).then(|| Value::Object(map.clone()));
-    put("prompt", Some(job.prompt.clone().into()));
-    put("context", map(&job.context));
-    put("system_prompt", job.system_prompt.clone().map(Value::from));
+    let mut data = Members::begin();
+    data.text("prompt", &job.prompt);
+    data.some("context", map(&job.context));
+    data.some_text("system_prompt", job.system_prompt.as_deref());
     let turns = job.turns.iter();
-    put(
-        "turns",
-        list(turns.map(|(role, text)| json!({"role": role.as_str(), "text": text})).collect()),
-    );
-    put("parameters", map(&job.parameters));
+    let turns = turns.map(|(role, text)| json!({"role": role.as_str(), "text": text}));
+    data.some("turns", list(turns.collect()));
+    data.some("parameters", map(&job.parameters));
     let schema = job.schema.as_ref();
-    put("schema", schema.map(|(name, schema)| json!({"name": name, "schema": schema})));
-    put("images", list(job.images.iter().map(write_image).collect()));
+    data.some("schema", schema.map(|(name, schema)| json!({"name": name, "schema": schema})));
+    data.some("images", list(job.images.iter().map(write_image).collect()));
     let name = PRIORITIES.iter().find(|(priority, _)| *priority == job.priority);
-    put("priority", name.map(|(_, name)| Value::from(*name)));
-    put(
-        "timeout_ms",
-        job.timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).into()),
-    );
-    put("deadline", job.deadline.map(|at| rfc3339(to_ms(at)).into()));
-    put("max_retries", job.max_retries.map(Value::from));
-    put("tools", list(job.tools.iter().cloned().map(Value::from).collect()));
-    put("max_deliveries", Some(job.max_deliveries.into()));
-    put("key", job.key.clone().map(Value::from));
-    let record = envelope(JOB_TYPE, &id.to_string(), pushed_ms, Value::Object(data));
-    Value::Object(record).to_string().into_bytes()
+    data.some_text("priority", name.map(|(_, name)| *name));
+    let timeout_ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    data.some("timeout_ms", job.timeout.map(timeout_ms).map(Value::from));
+    data.some("deadline", job.deadline.map(|at| rfc3339(to_ms(at)).into()));
+    data.some("max_retries", job.max_retries.map(Value::from));
+    data.some("tools", list(job.tools.iter().cloned().map(Value::from).collect()));
+    data.some("max_deliveries", Some(job.max_deliveries.into()));
+    data.some_text("key", job.key.as_deref());
+    envelope(JOB_TYPE, &id.to_string(), pushed_ms, data).end()
 }
 
 fn write_image(image: &Image) -> Value {

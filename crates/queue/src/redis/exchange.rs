@@ -14,7 +14,11 @@ use crate::engine::{
 use crate::error::Error;
 
 impl Redis {
-    pub(super) fn run_exchange(&self, ask: &Exchange<'_>) -> Result<Exchanged, Error> {
+    pub(super) fn run_exchange(
+        &self,
+        ask: &Exchange<'_>,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Exchanged, Error> {
         let mut args = vec![text(ask.worker), millis(ask.lease), text(ask.want)];
         args.push(text(match ask.recover {
             Recover::No => 0,
@@ -49,7 +53,8 @@ impl Redis {
         }
         args.push(text(ask.reported.len()));
         args.extend(ask.reported.iter().map(text));
-        let (_, parts) = self.ask(Script::Exchange, &args)?;
+        let answer = self.link.run(Script::Exchange, &self.prefix, &args, meanwhile)?;
+        let (_, parts) = self.open(answer)?;
         self.read_exchange(parts)
     }
 

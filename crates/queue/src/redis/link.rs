@@ -44,20 +44,33 @@ impl Link {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a script, once.
-    pub(crate) fn run(&self, script: Script, key: &str, args: &Args) -> Result<Value, Error> {
+    /// Runs a script, once, and calls `meanwhile` once the server has it.
+    pub(crate) fn run(
+        &self,
+        script: Script,
+        key: &str,
+        args: &Args,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Value, Error> {
         self.with(Duration::ZERO, |connection| {
-            let digest = &self.digests[script as usize];
-            if let Some(digest) = digest.get() {
-                match eval(digest, key, args).query(connection) {
-                    // Restarted since, or flushed.
-                    Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {}
-                    result => return result,
+            let digest = match self.digests[script as usize].get() {
+                Some(digest) => digest,
+                None => {
+                    let loaded = load(script, connection)?;
+                    self.digests[script as usize].get_or_init(|| loaded)
                 }
+            };
+            let command = eval(digest, key, args);
+            connection.send_packed_command(&command.get_packed_command())?;
+            meanwhile();
+            match connection.recv_response().and_then(Value::extract_error) {
+                // Restarted since, or flushed.
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    load(script, connection)?;
+                    command.query(connection)
+                }
+                result => result,
             }
-            let mut load = redis::cmd("SCRIPT");
-            let loaded: String = load.arg("LOAD").arg(script.text()).query(connection)?;
-            eval(digest.get_or_init(|| loaded), key, args).query(connection)
         })
     }
 
@@ -152,6 +165,11 @@ impl Link {
 const KNOWN_CODES: [&str; 5] = ["READONLY", "OOM", "NOPERM", "MISCONF", "WRONGTYPE"];
 /// Characters kept of a refusal that is not known.
 const REFUSAL_CHARS: usize = 120;
+
+/// Hands a script to the server; gives its digest.
+fn load(script: Script, connection: &mut Connection) -> Result<String, RedisError> {
+    redis::cmd("SCRIPT").arg("LOAD").arg(script.text()).query(connection)
+}
 
 fn eval(digest: &str, key: &str, args: &Args) -> Cmd {
     let mut command = redis::cmd("EVALSHA");

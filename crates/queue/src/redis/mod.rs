@@ -101,7 +101,7 @@ impl Redis {
     }
 
     fn run(&self, script: Script, args: &Args) -> Result<Value, Error> {
-        self.link.run(script, &self.prefix, args)
+        self.link.run(script, &self.prefix, args, &mut || ())
     }
 
     /// Runs a script whose answer begins with a word.
@@ -188,7 +188,15 @@ impl Engine for Redis {
     }
 
     fn exchange(&self, ask: &Exchange<'_>) -> Result<Exchanged, Error> {
-        self.run_exchange(ask)
+        self.run_exchange(ask, &mut || ())
+    }
+
+    fn exchange_while(
+        &self,
+        ask: &Exchange<'_>,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Exchanged, Error> {
+        self.run_exchange(ask, meanwhile)
     }
 
     fn status(&self, id: JobId) -> Result<Option<JobStatus>, Error> {

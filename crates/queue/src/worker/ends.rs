@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use automation_assistant::{ErrorKind, TaskError};
 
 use super::Phase;
-use super::held::Done;
+use super::held::{Done, Ending};
 use super::run::Run;
 use super::verdict::{Verdict, pause, verdict};
 use crate::clock::now_ms;
@@ -13,14 +13,6 @@ use crate::engine::{Delivery, End, Ended, Hold, How};
 use crate::error::Error;
 use crate::outcome::{JobError, JobOutcome};
 use crate::state::JobState;
-
-/// An end that is to be recorded, with what is needed once it is.
-pub(super) struct Ending {
-    pub(super) end: End,
-    pub(super) outcome: Option<JobOutcome>,
-    /// From the job's push to this delivery.
-    pub(super) waited_ms: u64,
-}
 
 impl Run<'_> {
     /// A task has ended: what is to be said of its job?

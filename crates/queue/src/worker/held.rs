@@ -1,4 +1,4 @@
-//! The jobs that a worker has, and the helpers that do them.
+//! The jobs that a worker has or is through with, and the helpers that do them.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -11,7 +11,7 @@ use automation_assistant::{
 
 use super::pace::Pace;
 use super::verdict::PAUSE_MAX;
-use crate::engine::Hold;
+use crate::engine::{Delivery, End, Hold};
 use crate::outcome::JobOutcome;
 
 /// First pause of a helper after a failure that asks for a human.
@@ -52,6 +52,23 @@ pub(super) struct Held {
     pub(super) lost: bool,
 }
 
+/// An end that is to be recorded, with what is needed once it is.
+pub(super) struct Ending {
+    pub(super) end: End,
+    pub(super) outcome: Option<JobOutcome>,
+    /// From the job's push to this delivery.
+    pub(super) waited_ms: u64,
+}
+
+/// A job that has come and whose task is yet to begin.
+pub(super) struct Arrived {
+    pub(super) job: Delivery,
+    /// The helper it is for: its place in the list.
+    pub(super) slot: usize,
+    /// Since when it waits for a thread, if it was given ahead.
+    pub(super) ahead_since: Option<Instant>,
+}
+
 /// How many jobs a helper can take: for idle threads, and ahead.
 #[derive(Clone, Copy)]
 pub(super) struct Capacity {
@@ -67,6 +84,8 @@ pub(super) struct Slot {
     rests_until: Option<Instant>,
     pause: Duration,
     gone: bool,
+    /// Jobs that have come for it and are yet to begin.
+    arrived: usize,
 }
 
 /// All helpers of a worker.
@@ -83,6 +102,7 @@ impl Slots {
                     rests_until: None,
                     pause: HELPER_PAUSE,
                     gone: false,
+                    arrived: 0,
                 })
                 .collect(),
         )
@@ -96,7 +116,8 @@ impl Slots {
                 return Capacity { idle: 0, ahead: 0 };
             }
             let status = slot.handle.get_status();
-            let (threads, tasks) = (status.threads, status.active_tasks + status.queued_tasks);
+            let threads = status.threads;
+            let tasks = status.active_tasks + status.queued_tasks + slot.arrived;
             all_threads += threads;
             Capacity {
                 idle: threads.saturating_sub(tasks),
@@ -114,6 +135,16 @@ impl Slots {
 
     pub(super) fn all_gone(&self) -> bool {
         self.0.iter().all(|slot| slot.gone)
+    }
+
+    /// A job has come for a helper, which takes so many fewer until it has begun.
+    pub(super) fn arrive(&mut self, at: usize) {
+        self.0[at].arrived += 1;
+    }
+
+    /// It begins now.
+    pub(super) fn begin(&mut self, at: usize) {
+        self.0[at].arrived -= 1;
     }
 
     /// Hands a request to a helper; its end comes as a message.

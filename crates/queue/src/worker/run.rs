@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::ends::Ending;
-use super::held::{Capacity, Held, Message, Slots, waker};
+use super::held::{Arrived, Capacity, Ending, Held, Message, Slots, waker};
 use super::waking::Waking;
 use super::{Phase, Worker, WorkerReport};
 use crate::engine::{End, Exchange, Exchanged, Hold, How, Notify, Recover, Renewed};
@@ -34,6 +33,8 @@ pub(super) struct Run<'m> {
     pub(super) sender: Sender<Message>,
     inbox: Receiver<Message>,
     pub(super) held: HashMap<JobId, Held>,
+    /// Jobs of the last answer, which begin while the next one is awaited.
+    pub(super) arrived: Vec<Arrived>,
     pub(super) endings: Vec<Ending>,
     /// Outcomes reported to the owner, which the queue does not know of yet.
     pub(super) reported: Vec<JobId>,
@@ -70,6 +71,7 @@ impl<'m> Run<'m> {
             sender,
             inbox,
             held: HashMap::new(),
+            arrived: Vec::new(),
             endings: Vec::new(),
             reported: Vec::new(),
             adopted: VecDeque::new(),
@@ -174,10 +176,12 @@ impl<'m> Run<'m> {
         let renews = !self.held.is_empty() && self.renew_at <= now;
         let reports = !self.endings.is_empty() || !self.reported.is_empty();
         if !(looks || renews || reports || self.recover != Recover::No) {
-            return Ok(false);
+            return Ok(self.start());
         }
         // One that ended its worker before takes no more others with it than there are threads.
-        let again = self.held.values().filter(|held| held.deliveries > 1).count();
+        let deliveries = self.held.values().map(|held| held.deliveries);
+        let deliveries = deliveries.chain(self.arrived.iter().map(|arrived| arrived.job.deliveries));
+        let again = deliveries.filter(|deliveries| *deliveries > 1).count();
         let again = threads.saturating_sub(again);
         self.exchange(if looks { want } else { 0 }, again, capacities, now)?;
         Ok(true)
@@ -196,44 +200,68 @@ impl<'m> Run<'m> {
         } else if want > 0 {
             self.phase(Phase::Leasing);
         }
-        let ends: Vec<End> = self.endings.iter().map(|ending| ending.end.clone()).collect();
+        if self.recover != Recover::No {
+            // Jobs that are not among those held would be taken for lost.
+            self.start();
+        }
         // Only when it is time, or where the server cannot know which of them are known here.
         let renews = self.renew_at <= now || self.recover != Recover::No;
+        if renews {
+            self.renew_at = now + self.worker.lease / RENEWALS_PER_LEASE;
+        }
+        if want > 0 {
+            self.maybe_work = false;
+        }
         let held = self.held.values().filter(|_| renews);
         let held: Vec<Hold> = held.map(|held| held.hold).collect();
+        let endings = std::mem::take(&mut self.endings);
+        let reported = std::mem::take(&mut self.reported);
+        let ends: Vec<End> = endings.iter().map(|ending| ending.end.clone()).collect();
+        let (engine, tools) = (self.worker.queue.engine.clone(), self.tools.clone());
+        let name = self.worker.name.clone();
         let called = Instant::now();
         let ask = Exchange {
-            worker: &self.worker.name,
+            worker: &name,
             lease: self.worker.lease,
             ends: &ends,
             held: &held,
-            reported: &self.reported,
+            reported: &reported,
             want,
             again,
-            tools: &self.tools,
+            tools: &tools,
             recover: self.recover,
             report: self.worker.on_outcome.is_some(),
         };
-        let mut out = self.worker.queue.engine.exchange(&ask)?;
+        let answer = engine.exchange_while(&ask, &mut || {
+            self.start();
+            self.drain();
+        });
+        // Where the call failed before it came to that.
+        self.start();
+        let mut out = match answer {
+            Ok(out) => out,
+            Err(error) => {
+                self.endings.splice(..0, endings);
+                self.reported.splice(..0, reported);
+                self.maybe_work |= want > 0;
+                return Err(error);
+            }
+        };
         self.reached = true;
         self.call = called.elapsed();
         if ask.report && called.elapsed() > self.worker.lease / 2 {
             // The answer was long under way, or this process was stopped: another worker may
             // have reported in this one's place by now. Repeating an end answers that.
             let again = Exchange { held: &[], reported: &[], want: 0, recover: Recover::No, ..ask };
-            if let Ok(again) = self.worker.queue.engine.exchange(&again) {
+            if let Ok(again) = engine.exchange(&again) {
                 out.ends = again.ends;
             }
         }
         self.recover = Recover::No;
-        self.reported.clear();
-        if renews {
-            self.renew_at = now + self.worker.lease / RENEWALS_PER_LEASE;
-        }
         self.open = Some(out.open);
         self.unreported = out.unreported;
         if want > 0 {
-            self.maybe_work = out.jobs.len() >= want || out.more;
+            self.maybe_work |= out.jobs.len() >= want || out.more;
             self.look_at = self.next_look(&out, now);
         }
         self.worker.queue.events.lapsed(out.lapsed);
@@ -243,9 +271,7 @@ impl<'m> Run<'m> {
         if !out.jobs.is_empty() {
             self.phase(Phase::Leased);
         }
-        // Before new ones come: jobs that end before they run.
-        let endings = std::mem::take(&mut self.endings);
-        self.start(out.jobs, capacities, now);
+        self.arrive(out.jobs, capacities, now);
         for (ending, ended) in endings.into_iter().zip(out.ends) {
             self.ended(ending, ended);
         }
@@ -324,6 +350,9 @@ impl<'m> Run<'m> {
     /// cancelled.
     fn hand_back(&mut self) -> Result<(), Error> {
         self.drain();
+        for Arrived { job, .. } in std::mem::take(&mut self.arrived) {
+            self.end_early(job, How::HandBack, None);
+        }
         for (_, held) in self.held.drain() {
             if !held.lost {
                 let end = End { hold: held.hold, how: How::HandBack };

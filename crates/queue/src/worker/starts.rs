@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use automation_assistant::{Error as CoreError, ErrorKind, TaskError};
 
-use super::held::{Capacity, Held};
+use super::held::{Arrived, Capacity, Held};
 use super::pace::AHEAD_WAIT;
 use super::run::Run;
 use crate::clock::now_ms;
@@ -12,26 +12,46 @@ use crate::engine::{Delivery, How};
 use crate::record;
 
 impl Run<'_> {
-    /// Hands new jobs to the helpers.
-    pub(super) fn start(
+    /// Chooses a helper for each new job.
+    pub(super) fn arrive(
         &mut self,
         jobs: Vec<Delivery>,
         mut capacities: Vec<Capacity>,
         now: Instant,
     ) {
         for job in jobs {
-            if let Some(slot) = capacities.iter().position(|capacity| capacity.idle > 0) {
-                capacities[slot].idle -= 1;
-                self.begin(job, slot, None);
-            } else if let Some(slot) = capacities.iter().position(|capacity| capacity.ahead > 0) {
-                capacities[slot].ahead -= 1;
-                self.begin(job, slot, Some(now));
-                self.hand_on_at.get_or_insert(now + AHEAD_WAIT);
-            } else {
-                // The engine gives no more than was asked for; recovered ones may come on top.
-                self.end_early(job, How::HandBack, None);
-            }
+            let idle = capacities.iter().position(|capacity| capacity.idle > 0);
+            let ahead = capacities.iter().position(|capacity| capacity.ahead > 0);
+            let (slot, ahead_since) = match (idle, ahead) {
+                (Some(slot), _) => {
+                    capacities[slot].idle -= 1;
+                    (slot, None)
+                }
+                (None, Some(slot)) => {
+                    capacities[slot].ahead -= 1;
+                    self.hand_on_at.get_or_insert(now + AHEAD_WAIT);
+                    (slot, Some(now))
+                }
+                (None, None) => {
+                    // The engine gives no more than was asked for; recovered ones may come on top.
+                    self.end_early(job, How::HandBack, None);
+                    continue;
+                }
+            };
+            self.slots.arrive(slot);
+            self.arrived.push(Arrived { job, slot, ahead_since });
         }
+    }
+
+    /// Begins the tasks of the jobs that have come; gives whether there were any.
+    pub(super) fn start(&mut self) -> bool {
+        let arrived = std::mem::take(&mut self.arrived);
+        let any = !arrived.is_empty();
+        for Arrived { job, slot, ahead_since } in arrived {
+            self.slots.begin(slot);
+            self.begin(job, slot, ahead_since);
+        }
+        any
     }
 
     /// Gives jobs to others that were given ahead and for which no thread came free.

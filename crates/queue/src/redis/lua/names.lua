@@ -12,10 +12,9 @@ local function lane_key(lane) return P .. ':lane:' .. lane end
 -- Wakes up to n workers that sleep.
 local function wake(n)
   local WAKE_MAX = 64
-  local waiting = redis.call('LLEN', WAKE)
-  for _ = waiting + 1, math.min(WAKE_MAX, waiting + n) do
-    redis.call('RPUSH', WAKE, '1')
-  end
+  local tokens = {}
+  for i = 1, math.min(n, WAKE_MAX - redis.call('LLEN', WAKE)) do tokens[i] = '1' end
+  if tokens[1] then redis.call('RPUSH', WAKE, unpack(tokens)) end
 end
 
 -- The answer for a queue of a newer version, by what its metadata say of its format.
