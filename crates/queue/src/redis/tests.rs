@@ -194,6 +194,22 @@ fn leases_of_a_lost_answer_are_taken_again_uncounted() {
     assert_eq!(counts, [(1, 2), (1, 1)]);
 }
 
+#[test]
+fn a_worker_goes_on_while_the_server_works_on_its_call() {
+    let Some(bench) = Bench::new() else { return };
+    let queue = bench.queue();
+    push(&queue, 2);
+    lease(&queue, "w", 1);
+    // No answer comes before this is said.
+    bench.say("CLIENT PAUSE 600000 WRITE");
+    let mut calls = 0;
+    let out = queue.engine.exchange_while(&ask("w", 1, LONG), &mut || {
+        calls += 1;
+        bench.say("CLIENT UNPAUSE");
+    });
+    assert_eq!((out.unwrap().jobs.len(), calls), (1, 1));
+}
+
 /// A hostile peer on the same server: nothing of it is read unmeasured, run or believed.
 #[test]
 fn what_a_hostile_peer_writes_is_bounded_and_buried() {

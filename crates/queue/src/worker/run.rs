@@ -180,14 +180,16 @@ impl<'m> Run<'m> {
         }
         // One that ended its worker before takes no more others with it than there are threads.
         let deliveries = self.held.values().map(|held| held.deliveries);
-        let deliveries = deliveries.chain(self.arrived.iter().map(|arrived| arrived.job.deliveries));
+        let deliveries =
+            deliveries.chain(self.arrived.iter().map(|arrived| arrived.job.deliveries));
         let again = deliveries.filter(|deliveries| *deliveries > 1).count();
         let again = threads.saturating_sub(again);
         self.exchange(if looks { want } else { 0 }, again, capacities, now)?;
         Ok(true)
     }
 
-    /// One call to the queue, and all that follows from its answer.
+    /// One call to the queue. While the server works on it, jobs of the answer before begin, and
+    /// tasks that have ended are taken in.
     fn exchange(
         &mut self,
         want: usize,
@@ -206,12 +208,11 @@ impl<'m> Run<'m> {
         }
         // Only when it is time, or where the server cannot know which of them are known here.
         let renews = self.renew_at <= now || self.recover != Recover::No;
+        // Set before the call: a notification that comes meanwhile asks for both anew.
         if renews {
             self.renew_at = now + self.worker.lease / RENEWALS_PER_LEASE;
         }
-        if want > 0 {
-            self.maybe_work = false;
-        }
+        self.maybe_work &= want == 0;
         let held = self.held.values().filter(|_| renews);
         let held: Vec<Hold> = held.map(|held| held.hold).collect();
         let endings = std::mem::take(&mut self.endings);
@@ -258,27 +259,42 @@ impl<'m> Run<'m> {
             }
         }
         self.recover = Recover::No;
-        self.open = Some(out.open);
-        self.unreported = out.unreported;
         if want > 0 {
             self.maybe_work |= out.jobs.len() >= want || out.more;
             self.look_at = self.next_look(&out, now);
         }
-        self.worker.queue.events.lapsed(out.lapsed);
         for (hold, renewed) in held.into_iter().zip(&out.held) {
             self.renewed(hold, *renewed);
         }
+        self.answered(out, endings, capacities, now);
+        Ok(())
+    }
+
+    /// All that follows from an answer but what it says of leases that go on.
+    fn answered(
+        &mut self,
+        out: Exchanged,
+        endings: Vec<Ending>,
+        capacities: Vec<Capacity>,
+        now: Instant,
+    ) {
+        self.open = Some(out.open);
+        self.unreported = out.unreported;
+        self.worker.queue.events.lapsed(out.lapsed);
         if !out.jobs.is_empty() {
             self.phase(Phase::Leased);
         }
         self.arrive(out.jobs, capacities, now);
+        if self.worker.on_outcome.is_some() && !endings.is_empty() {
+            // The owner takes what time it likes: jobs do not wait for it.
+            self.start();
+        }
         for (ending, ended) in endings.into_iter().zip(out.ends) {
             self.ended(ending, ended);
         }
         if !self.held.is_empty() {
             self.phase(Phase::Running);
         }
-        Ok(())
     }
 
     fn next_look(&self, out: &Exchanged, now: Instant) -> Option<Instant> {

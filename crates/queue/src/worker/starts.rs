@@ -4,6 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use automation_assistant::{Error as CoreError, ErrorKind, TaskError};
 
+use super::Phase;
 use super::held::{Arrived, Capacity, Held};
 use super::pace::AHEAD_WAIT;
 use super::run::Run;
@@ -50,6 +51,9 @@ impl Run<'_> {
         for Arrived { job, slot, ahead_since } in arrived {
             self.slots.begin(slot);
             self.begin(job, slot, ahead_since);
+        }
+        if any {
+            self.phase(Phase::Running);
         }
         any
     }
