@@ -123,8 +123,11 @@ end
 local function begin(lane, entry, id, why, counts, is_owned)
   id = id or redis.call('HGET', OPEN, entry)
   local k = id and job_key(id)
+  local bytes = id and redis.call('HSTRLEN', k, 'record')
+  local is_sound = bytes and bytes > 0 and bytes <= job_bytes_max
+  -- Only a sound record is read; `max` takes its place.
   local f = id and redis.call('HMGET', k, 'state', 'attempt', 'deliveries', 'key', 'pushed',
-    'worker', 'entry', 'record')
+    'worker', 'entry', is_sound and 'record' or 'max')
   -- Not the entry of a job: of one that has ended, or by a foreign hand.
   if not (f and f[1] and f[7] == entry) then return delist(lane, entry) end
   if f[1] == 'working' then
@@ -137,9 +140,7 @@ local function begin(lane, entry, id, why, counts, is_owned)
     if ended then return end
     if not counts then f[3] = f[3] - 1 end
   end
-  local bytes = #(f[8] or '')
-  -- A worker is given no record that is too long for it.
-  if bytes == 0 or bytes > job_bytes_max then
+  if not is_sound then
     add_reason(id, f[2], 'the record has ' .. bytes .. ' bytes: none, or more than max_job_bytes')
     return bury(id, lane, entry)
   end
