@@ -42,7 +42,7 @@ type OnPhase = Arc<dyn Fn(Phase) + Send + Sync>;
 /// them.
 ///
 /// Where tasks are shorter than a call to the queue, a thread would idle between two of them. So a
-/// helper is then given as many jobs ahead as its threads do in the time of one call, at most 64;
+/// helper is then given as many jobs ahead as its threads do in the time of one call, at most 128;
 /// one that waits for a thread for 100 ms goes back to the queue, uncounted. Of jobs that were
 /// delivered before, a worker has no more at a time than its helpers have threads: a job that kills
 /// its worker must not bury those that waited behind it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Longest time that a job given ahead waits for a thread, before it is handed on to others.
 pub(super) const AHEAD_WAIT: Duration = Duration::from_millis(100);
 /// Most jobs that a helper is given ahead.
-const AHEAD_MAX: usize = 64;
+const AHEAD_MAX: usize = 128;
 
 /// The pace of a helper's tasks.
 pub(super) struct Pace {

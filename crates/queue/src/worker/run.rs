@@ -33,7 +33,7 @@ pub(super) struct Run<'m> {
     pub(super) sender: Sender<Message>,
     inbox: Receiver<Message>,
     pub(super) held: HashMap<JobId, Held>,
-    /// Jobs of the last answer, which begin while the next one is awaited.
+    /// Jobs of the last answer, which begin while a server works on the next one.
     pub(super) arrived: Vec<Arrived>,
     pub(super) endings: Vec<Ending>,
     /// Outcomes reported to the owner, which the queue does not know of yet.
@@ -285,8 +285,9 @@ impl<'m> Run<'m> {
             self.phase(Phase::Leased);
         }
         self.arrive(out.jobs, capacities, now);
-        if self.worker.on_outcome.is_some() && !endings.is_empty() {
-            // The owner takes what time it likes: jobs do not wait for it.
+        // The owner takes what time it likes, and an engine of this process works in this thread:
+        // jobs wait for neither.
+        if self.woken || (self.worker.on_outcome.is_some() && !endings.is_empty()) {
             self.start();
         }
         for (ending, ended) in endings.into_iter().zip(out.ends) {

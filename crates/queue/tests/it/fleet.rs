@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{AutomationAssistantManager, HelperConfig, HelperId};
 use automation_assistant_queue::{
-    Error, Job, JobQueue, JobState, Limits, RedisConfig, Stop, Worker,
+    Error, Job, JobQueue, JobState, Limits, RedisConfig, Stop, Worker, WorkerPhase,
 };
 
 use crate::support::program::{Program, tally};
@@ -189,6 +189,25 @@ fn a_stop_wakes_a_worker_that_waits_for_work() {
     });
     assert!(took < SOON, "{took:?}");
     assert_eq!(queue.stats().unwrap().workers.len(), 0);
+}
+
+#[test]
+fn jobs_that_have_come_when_a_worker_is_stopped_go_back_at_once_and_uncounted() {
+    let Some(server) = RedisServer::start(&["--appendfsync", "no"]) else { return };
+    let queue = queue(&server.url());
+    let id = queue.push("x").unwrap();
+    let (manager, helper) = helper(0);
+    let stop = Stop::new();
+    let at_once = stop.clone();
+    let worker = Worker::new(&queue, &manager).helper(helper).on_phase(move |phase| {
+        if phase == WorkerPhase::Leased {
+            at_once.stop();
+        }
+    });
+    assert_eq!(worker.run(&stop).unwrap().handed_back, 1);
+    let status = queue.status(id).unwrap().unwrap();
+    assert_eq!((status.state, status.deliveries), (JobState::Submitted, 0));
+    assert_eq!(manager.get_all_helpers_status()[0].completed_tasks, 0);
 }
 
 #[test]

@@ -9,9 +9,7 @@ use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{
     AiBackend, ErrorKind, FnTool, HelperConfig, TaskError, create_local_helper,
 };
-use automation_assistant_queue::{
-    Error, Job, JobReport, JobState, Limits, Stop, Worker, WorkerPhase,
-};
+use automation_assistant_queue::{Error, Job, JobReport, JobState, Limits, Stop, Worker};
 use serde_json::json;
 
 use crate::support::bench::{Bench, echo, endless};
@@ -46,30 +44,6 @@ fn it_takes_as_many_jobs_as_its_helpers_have_idle_threads() {
     // The helper keeps none of the results that the queue has.
     let status = &bench.manager.get_all_helpers_status()[0];
     assert_eq!((status.completed_tasks, status.kept_results), (5, 0));
-}
-
-#[test]
-fn jobs_that_have_come_when_it_is_stopped_go_back_without_having_begun() {
-    let begun = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&begun);
-    let bench = Bench::new(2, Limits::new(), move |call| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        echo(call)
-    });
-    let ids = bench.queue.push_all((0..2).map(|n| Job::new(format!("{n}")))).unwrap();
-    let stop = Stop::new();
-    let at_once = stop.clone();
-    let worker = bench.worker().lease(Duration::from_secs(3_600)).on_phase(move |phase| {
-        if phase == WorkerPhase::Leased {
-            at_once.stop();
-        }
-    });
-    assert_eq!(worker.run(&stop).unwrap().handed_back, 2);
-    assert_eq!(begun.load(Ordering::SeqCst), 0);
-    for job in ids {
-        let status = bench.queue.status(job.id).unwrap().unwrap();
-        assert_eq!((status.state, status.deliveries), (JobState::Submitted, 0));
-    }
 }
 
 #[test]
