@@ -216,11 +216,10 @@ impl AutomationHelper {
     /// A copy of the finished task. `None` while it is queued or running, and if it is unknown;
     /// [`look_up`](Self::look_up) distinguishes these.
     pub fn get_task_result(&self, task: TaskId) -> Option<Task> {
-        self.shared.poll(task).ok()?.ok()
+        self.shared.result(task).ok()?
     }
 
-    /// Waits until the task has ended, at most this long; returns a copy. A wait that finds a task's
-    /// deadline passed ends that task, and takes longer if an observer or a cancel hook blocks then.
+    /// Waits until the task has ended, at most this long; returns a copy.
     ///
     /// # Errors
     ///

@@ -1,9 +1,14 @@
 //! Tasks that are due to end: every look at such a task ends it.
+//!
+//! Where observers or hooks may block, the look asks a thread of its own for that ([`Duty::Due`]),
+//! and waits for it no longer than [`HANDOVER`]: so a look is never held up by foreign code.
 
 use std::time::{Duration, Instant};
 
-use super::{LOOK_AGAIN, RUN_GRACE, Shared, State};
+use super::duty::Duty;
+use super::{HANDOVER, LOOK_AGAIN, RUN_GRACE, Shared, State};
 use crate::backend::timed_out;
+use crate::foreign;
 use crate::store::{Phase, Queued, Running};
 use crate::sync::{Arc, MutexGuard, earlier, now};
 use crate::task_error::{ErrorKind, TaskError};
@@ -32,49 +37,100 @@ impl Shared {
         if !matches!(state.store.phase(number), Some(Phase::Queued(_) | Phase::Running(_))) {
             return state;
         }
-        self.touch_at(state, number, now())
+        let (state, asked) = self.touch_at(state, number, now());
+        if asked.is_some() { self.await_end(state, number, asked) } else { state }
     }
 
+    /// As [`touch`](Self::touch), but does not wait for a thread that was asked to end the task:
+    /// also returns when to look again, if one was.
     pub(super) fn touch_at<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         number: u64,
         now: Instant,
-    ) -> MutexGuard<'a, State> {
-        let Some(why) = self.due(&mut state, number, now) else { return state };
-        let Some(ended) = self.claim(&mut state, number, why) else { return state };
+    ) -> (MutexGuard<'a, State>, Option<Instant>) {
+        if self.due(&mut state, number, now).is_none() {
+            return (state, None);
+        }
         drop(state);
-        let callback = self.conclude(ended);
-        self.queue_callback(callback);
-        self.lock()
+        (self.perform)(self, Duty::Due);
+        (self.lock(), now.checked_add(HANDOVER))
     }
 
-    /// Ends every task that is due, one after the other. A slow observer of one end does not
-    /// delay the others, since another thread that looks at them may end them meanwhile. Returns
-    /// the lock, released and taken again, and whether any task was due.
+    /// Ends every task that is due, as [`touch`](Self::touch) ends one. Returns the lock, released
+    /// and taken again if any was due, and whether any has ended.
     pub(super) fn end_due<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         now: Instant,
     ) -> (MutexGuard<'a, State>, bool) {
-        let mut due = state.store.expired(now);
-        due.extend(state.running.iter().flatten());
-        let mut callbacks = Vec::new();
-        let mut ended_any = false;
-        for number in due {
-            let Some(why) = self.due(&mut state, number, now) else { continue };
-            let Some(ended) = self.claim(&mut state, number, why) else { continue };
-            ended_any = true;
-            drop(state);
-            callbacks.extend(self.conclude(ended));
-            state = self.lock();
-        }
-        if callbacks.is_empty() {
-            return (state, ended_any);
+        let mut due = self.may_be_due(&mut state, now);
+        due.retain(|number| self.due(&mut state, *number, now).is_some());
+        if due.is_empty() {
+            return (state, false);
         }
         drop(state);
-        callbacks.into_iter().for_each(|callback| self.queue_callback(Some(callback)));
-        (self.lock(), ended_any)
+        (self.perform)(self, Duty::Due);
+        state = self.lock();
+        let until = now.checked_add(HANDOVER);
+        let mut ended_any = false;
+        for number in due {
+            state = self.await_end(state, number, until);
+            let phase = state.store.phase(number);
+            ended_any |= !matches!(phase, Some(Phase::Queued(_) | Phase::Running(_)));
+        }
+        (state, ended_any)
+    }
+
+    /// Ends every task that is due, one after the other, until none is. A slow observer of one end
+    /// does not delay the others, since another thread may end them meanwhile.
+    pub(super) fn end_those_due(self: &Arc<Self>) {
+        loop {
+            let mut callbacks = Vec::new();
+            let mut ended_any = false;
+            let mut state = self.lock();
+            let now = now();
+            for number in self.may_be_due(&mut state, now) {
+                let Some(why) = self.due(&mut state, number, now) else { continue };
+                let Some(ended) = self.claim(&mut state, number, why) else { continue };
+                ended_any = true;
+                drop(state);
+                callbacks.extend(self.conclude(ended));
+                state = self.lock();
+            }
+            drop(state);
+            callbacks.into_iter().for_each(|callback| self.queue_callback(Some(callback)));
+            if !ended_any {
+                return;
+            }
+        }
+    }
+
+    /// All tasks that are due, and others.
+    fn may_be_due(&self, state: &mut State, now: Instant) -> Vec<u64> {
+        // While the device was suspended, deadlines came closer than the clock shows. At a
+        // stopped helper, every task is due.
+        let latest = now.checked_add(self.observers.suspended.noticed());
+        let mut numbers = state.store.expired(latest.filter(|_| !state.stopping));
+        numbers.extend(state.running.iter().flatten());
+        numbers
+    }
+
+    /// Waits until a task that another thread was asked to end has ended, no longer than until
+    /// the given moment. Not within an observer, on which that thread may wait.
+    pub(super) fn await_end<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        number: u64,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        while !matches!(state.store.phase(number), Some(Phase::Finished { .. }) | None)
+            && !foreign::in_observer()
+        {
+            let Some(woken) = self.sleep_for(state, number, until) else { return self.lock() };
+            state = woken;
+        }
+        state
     }
 
     /// When a waiting thread must look at the task again: at its end, or earlier where suspended
