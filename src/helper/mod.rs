@@ -328,11 +328,15 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
         state.starting = true;
         // All are counted before the first one runs: a stop from now on leaves a ticket for
         // each of them, and waits for each of them.
-        state.threads = threads;
+        state.threads += threads;
+        state.exited[..threads].fill(false);
     }
     for slot in 0..threads {
         if let Err(source) = shared.spawn(&mut handles, slot, worker::run) {
-            shared.lock().threads -= threads - slot;
+            let mut state = shared.lock();
+            state.threads -= threads - slot;
+            state.exited[slot..threads].fill(true);
+            drop(state);
             shared.stop_goes_on.notify_all();
             drop(handles);
             shared.stop();

@@ -303,16 +303,15 @@ impl Store {
         self.next_expiry
     }
 
-    /// The queued tasks whose deadline has passed by this moment; `None`: all queued tasks.
-    pub(crate) fn expired(&mut self, by: Option<Instant>) -> Vec<u64> {
+    /// Adds the queued tasks whose deadline has passed by this moment; `None`: all queued tasks.
+    pub(crate) fn expired(&mut self, by: Option<Instant>, expired: &mut Vec<u64>) {
         let is_late = |deadline: Option<Instant>| match (deadline, by) {
             (Some(deadline), Some(by)) => deadline <= by,
             (_, by) => by.is_none(),
         };
         if !is_late(self.next_expiry) {
-            return Vec::new();
+            return;
         }
-        let mut expired = Vec::new();
         self.next_expiry = None;
         for number in self.lanes.iter().flat_map(NumberQueue::numbers) {
             let Some(Phase::Queued(queued)) = self.tasks.get(number) else { continue };
@@ -321,7 +320,6 @@ impl Store {
                 expired.push(number);
             }
         }
-        expired
     }
 }
 

@@ -182,10 +182,11 @@ impl AuditFile {
     ) -> (u64, io::Result<()>) {
         for _ in 0..INTERRUPTS_MAX {
             match write(&mut &*self.file) {
-                Ok(written) => match self.took(written, lines) {
-                    Some(outcome) => return outcome,
-                    None => {}
-                },
+                Ok(written) => {
+                    if let Some(outcome) = self.took(written, lines) {
+                        return outcome;
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return (0, Err(error)),
             }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::duty::Duty;
 use super::{HANDOVER, LOOK_AGAIN, RUN_GRACE, Shared, State};
 use crate::backend::timed_out;
-use crate::foreign;
 use crate::store::{Phase, Queued, Running};
 use crate::sync::{Arc, MutexGuard, earlier, now};
 use crate::task_error::{ErrorKind, TaskError};
@@ -37,96 +36,81 @@ impl Shared {
         if !matches!(state.store.phase(number), Some(Phase::Queued(_) | Phase::Running(_))) {
             return state;
         }
-        let (state, asked) = self.touch_at(state, number, now());
-        if asked.is_some() { self.await_end(state, number, asked) } else { state }
+        let now = now();
+        let (state, asked) = self.touch_at(state, number, now);
+        if asked { self.await_end(state, number, now.checked_add(HANDOVER)) } else { state }
     }
 
-    /// As [`touch`](Self::touch), but does not wait for a thread that was asked to end the task:
-    /// also returns when to look again, if one was.
+    /// As [`touch`](Self::touch), but does not wait for a thread that was asked to end the task;
+    /// returns whether one was.
     pub(super) fn touch_at<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         number: u64,
         now: Instant,
-    ) -> (MutexGuard<'a, State>, Option<Instant>) {
-        if self.due(&mut state, number, now).is_none() {
-            return (state, None);
-        }
-        drop(state);
-        (self.perform)(self, Duty::Due);
-        (self.lock(), now.checked_add(HANDOVER))
-    }
-
-    /// Ends every task that is due, as [`touch`](Self::touch) ends one. Returns the lock, released
-    /// and taken again if any was due, and whether any has ended.
-    pub(super) fn end_due<'a>(
-        self: &'a Arc<Self>,
-        mut state: MutexGuard<'a, State>,
-        now: Instant,
     ) -> (MutexGuard<'a, State>, bool) {
-        let mut due = self.may_be_due(&mut state, now);
-        due.retain(|number| self.due(&mut state, *number, now).is_some());
-        if due.is_empty() {
+        if self.due(&mut state, number, now).is_none() {
             return (state, false);
         }
         drop(state);
         (self.perform)(self, Duty::Due);
-        state = self.lock();
-        let until = now.checked_add(HANDOVER);
-        let mut ended_any = false;
-        for number in due {
-            state = self.await_end(state, number, until);
-            let phase = state.store.phase(number);
-            ended_any |= !matches!(phase, Some(Phase::Queued(_) | Phase::Running(_)));
-        }
-        (state, ended_any)
+        (self.lock(), true)
     }
 
-    /// Ends every task that is due, one after the other, until none is. A slow observer of one end
-    /// does not delay the others, since another thread may end them meanwhile.
+    /// Ends every task that is due, as [`touch`](Self::touch) ends one. Returns the lock, released
+    /// and taken again if any was due.
+    pub(super) fn end_due<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        now: Instant,
+    ) -> MutexGuard<'a, State> {
+        // It is ended last.
+        let mut numbers = self.may_be_due(&mut state, now).into_iter();
+        let last = numbers.rfind(|number| self.due(&mut state, *number, now).is_some());
+        let Some(last) = last else { return state };
+        drop(state);
+        (self.perform)(self, Duty::Due);
+        self.await_end(self.lock(), last, now.checked_add(HANDOVER))
+    }
+
+    /// Ends every task that is due, one after the other. A slow observer of one end does not
+    /// delay the others, since another thread may end them meanwhile.
     pub(super) fn end_those_due(self: &Arc<Self>) {
-        loop {
-            let mut callbacks = Vec::new();
-            let mut ended_any = false;
-            let mut state = self.lock();
-            let now = now();
-            for number in self.may_be_due(&mut state, now) {
-                let Some(why) = self.due(&mut state, number, now) else { continue };
-                let Some(ended) = self.claim(&mut state, number, why) else { continue };
-                ended_any = true;
-                drop(state);
-                callbacks.extend(self.conclude(ended));
-                state = self.lock();
-            }
+        let mut callbacks = Vec::new();
+        let mut state = self.lock();
+        let now = now();
+        for number in self.may_be_due(&mut state, now) {
+            let Some(why) = self.due(&mut state, number, now) else { continue };
+            let Some(ended) = self.claim(&mut state, number, why) else { continue };
             drop(state);
-            callbacks.into_iter().for_each(|callback| self.queue_callback(Some(callback)));
-            if !ended_any {
-                return;
-            }
+            callbacks.extend(self.conclude(ended));
+            state = self.lock();
         }
+        drop(state);
+        callbacks.into_iter().for_each(|callback| self.queue_callback(Some(callback)));
     }
 
-    /// All tasks that are due, and others.
+    /// All tasks that are due, and others. At a stopped helper: all tasks.
     fn may_be_due(&self, state: &mut State, now: Instant) -> Vec<u64> {
-        // While the device was suspended, deadlines came closer than the clock shows. At a
-        // stopped helper, every task is due.
+        let mut numbers = Vec::new();
+        for number in state.running.iter().flatten() {
+            numbers.push(*number);
+        }
+        // While the device was suspended, deadlines came closer than the clock shows.
         let latest = now.checked_add(self.observers.suspended.noticed());
-        let mut numbers = state.store.expired(latest.filter(|_| !state.stopping));
-        numbers.extend(state.running.iter().flatten());
+        state.store.expired(latest.filter(|_| !state.stopping), &mut numbers);
         numbers
     }
 
     /// Waits until a task that another thread was asked to end has ended, no longer than until
-    /// the given moment. Not within an observer, on which that thread may wait.
+    /// the given moment.
     pub(super) fn await_end<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         number: u64,
         until: Option<Instant>,
     ) -> MutexGuard<'a, State> {
-        while !matches!(state.store.phase(number), Some(Phase::Finished { .. }) | None)
-            && !foreign::in_observer()
-        {
+        while !matches!(state.store.phase(number), Some(Phase::Finished { .. }) | None) {
             let Some(woken) = self.sleep_for(state, number, until) else { return self.lock() };
             state = woken;
         }
@@ -183,6 +167,6 @@ pub(super) fn terminated() -> TaskError {
 }
 
 /// The error of a task that was running when its helper was stopped.
-pub(super) fn stopped() -> TaskError {
+fn stopped() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "the helper was stopped during this task")
 }

@@ -59,7 +59,11 @@ impl Shared {
         let (may_block, work): (bool, fn(&Arc<Self>, usize)) = match duty {
             Duty::Hooks => (hooks && may_wait(), |shared, _| shared.run_hooks()),
             Duty::Ends => (observers && may_wait(), |shared, _| shared.end_and_report(1)),
-            Duty::Due => (hooks || observers, |shared, _| shared.end_those_due()),
+            Duty::Due => (hooks || observers, |shared, _| {
+                shared.end_those_due();
+                // Those that it queued after a stop's last look.
+                shared.run_abandoned();
+            }),
         };
         if !may_block {
             return self.here(duty);
@@ -69,10 +73,14 @@ impl Shared {
         let first = self.slots.len() + duty as usize;
         let place = match duty {
             Duty::Hooks | Duty::Ends => Some(first),
+            // Others have ended them meanwhile.
+            Duty::Due if state.store.unfinished() == 0 => return,
             Duty::Due => (first..state.exited.len()).find(|place| state.exited[*place]),
         };
-        // Where all are busy, each goes on with what is due.
-        let Some(place) = place else { return };
+        let Some(place) = place else {
+            state.due_again = true;
+            return;
+        };
         state.exited[place] = false;
         state.threads += 1;
         drop(state);
@@ -101,11 +109,18 @@ impl Shared {
         // Linux shows 15 bytes of a thread's name.
         let name = format!("aa-{}-{place}", self.id);
         let handle = spawn_thread(name, self.config.stack_bytes, move || {
-            work(&shared, place);
-            let mut state = shared.lock();
-            state.exited[place] = true;
-            state.threads -= 1;
-            shared.stop_goes_on.notify_all();
+            loop {
+                work(&shared, place);
+                let mut state = shared.lock();
+                let again = place >= shared.slots.len() + Duty::Due as usize
+                    && std::mem::take(&mut state.due_again);
+                if !again {
+                    state.exited[place] = true;
+                    state.threads -= 1;
+                    shared.stop_goes_on.notify_all();
+                    return;
+                }
+            }
         })?;
         handles.push((place, handle));
         Ok(())

@@ -148,8 +148,12 @@ pub(crate) struct State {
     pub(crate) stop_reported: bool,
     /// Threads that have not ended, including those about to be started.
     pub(crate) threads: usize,
-    /// Which threads have ended, by their place: those of the slots, then those of duties.
-    pub(super) exited: Vec<bool>,
+    /// At which places there is no thread, or one that has ended: those of the slots, then those
+    /// of duties.
+    pub(crate) exited: Vec<bool>,
+    /// Whether tasks may have become due since the threads that end such tasks last looked, which
+    /// were all busy.
+    due_again: bool,
     pub(crate) unjoined: usize,
     /// Threads that found no work and have no ticket in transit.
     sleepers: usize,
@@ -251,8 +255,8 @@ impl Shared {
                 stop_began: None,
                 stop_reported: false,
                 threads: 0,
-                // There is no thread yet at the duties' places.
-                exited: (0..threads + DUTY_THREADS_MAX).map(|place| place >= threads).collect(),
+                exited: vec![true; threads + DUTY_THREADS_MAX],
+                due_again: false,
                 unjoined: 0,
                 sleepers: 0,
                 began_any: false,

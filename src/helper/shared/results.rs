@@ -9,6 +9,7 @@ use super::{
 };
 use crate::backend::cancelled;
 use crate::error::Error;
+use crate::foreign;
 use crate::helper::thread;
 use crate::id::TaskId;
 use crate::status::{HelperStatus, HelperStatusReport};
@@ -26,7 +27,7 @@ impl Shared {
         let number = self.number(id)?;
         let (mut state, asked) = self.touch_at(self.lock(), number, now());
         let found = self.peek(&mut state, id, number)?;
-        Ok(found.map_err(|moment| asked.or(moment)))
+        Ok(found.map_err(|moment| moment.filter(|_| !asked)))
     }
 
     /// A copy of the finished task; `Ok(None)` while it is not finished.
@@ -92,7 +93,8 @@ impl Shared {
             state = touched;
             let look_again = match self.peek(&mut state, id, number)? {
                 Ok(task) => return Ok(task),
-                Err(moment) => asked.or(moment),
+                // The thread that was asked to end it wakes this one.
+                Err(moment) => moment.filter(|_| !asked),
             };
             if until.is_some_and(|until| until <= looked) {
                 return Err(Error::WaitTimedOut { waited: timeout });
@@ -188,7 +190,7 @@ impl Shared {
         if let Some(callback) = self.conclude(ended) {
             self.run_own(callback);
         }
-        if handed_over && !thread::is_of_any() {
+        if handed_over && !thread::is_of_any() && !foreign::in_observer() {
             drop(self.await_end(self.lock(), number, now().checked_add(HANDOVER)));
         }
         true
@@ -200,7 +202,7 @@ impl Shared {
 
     pub(crate) fn report(self: &Arc<Self>) -> HelperStatusReport {
         let state = self.lock();
-        let (state, _) = self.end_due(state, now());
+        let state = self.end_due(state, now());
         HelperStatusReport {
             helper_id: self.id,
             name: self.name.clone(),

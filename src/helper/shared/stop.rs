@@ -10,9 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::due::{stopped, terminated};
 use super::duty::{Duty, may_wait};
-use super::ends::Claim;
 use super::{Shared, State};
 use crate::event::{EventFacts, EventKind, Fact};
 use crate::foreign;
@@ -72,7 +70,10 @@ impl Shared {
 
     /// `own` is the number of threads that the caller is, of those that a stop waits for.
     pub(super) fn end_and_report(self: &Arc<Self>, own: usize) {
-        self.end_all();
+        // At a stopped helper, all tasks are due. Within an observer this is deferred until the
+        // observer has returned.
+        let shared = Arc::clone(self);
+        foreign::after_observers(move || shared.end_those_due());
         let mut state = self.lock();
         if self.observers.any() && may_wait() {
             state = self.await_threads(state, own);
@@ -86,36 +87,8 @@ impl Shared {
         }
         // If the stop did not wait for this thread, it left the callbacks to it.
         if own > 0 && unjoined > 0 {
-            self.run_abandoned(own);
+            self.run_abandoned();
         }
-    }
-
-    /// Ends every task of a helper that was signalled to stop. Within an observer this is
-    /// deferred until the observer has returned.
-    fn end_all(self: &Arc<Self>) {
-        let shared = Arc::clone(self);
-        foreign::after_observers(move || {
-            let mut callbacks = Vec::new();
-            for slot in 0..shared.slots.len() {
-                let mut state = shared.lock();
-                let Some(number) = state.running[slot] else { continue };
-                let Some(ended) = shared.claim(&mut state, number, stopped()) else { continue };
-                drop(state);
-                callbacks.extend(shared.conclude(ended));
-            }
-            while let Some(callback) = shared.end_next_queued() {
-                callbacks.extend(callback);
-            }
-            callbacks.into_iter().for_each(|callback| shared.queue_callback(Some(callback)));
-        });
-    }
-
-    /// Ends the next queued task of a stopped helper; returns its callback. `None` if no task is
-    /// queued.
-    #[allow(clippy::option_option)]
-    fn end_next_queued(&self) -> Option<Option<Box<super::QueuedCallback>>> {
-        let (number, queued) = self.lock().store.take_next()?;
-        Some(self.finish(Claim::queued(number, queued), Err(terminated())))
     }
 
     /// Waits for the threads of a helper that was signalled to stop at the given moment, where
@@ -132,7 +105,7 @@ impl Shared {
             }
         }
         let shared = Arc::clone(self);
-        foreign::after_observers(move || shared.run_abandoned(0));
+        foreign::after_observers(move || shared.run_abandoned());
     }
 
     /// Waits until all threads but the caller's `own` have ended, no longer than a stop may wait.
