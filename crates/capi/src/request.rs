@@ -10,10 +10,12 @@ use serde_json::Value;
 use crate::call::{aa_tool_callback, run_tool};
 use crate::callback::{Release, Userdata, aa_release_callback};
 use crate::handle::{Table, invalid};
-use crate::helper::{HELPERS, aa_helper, request};
+use crate::helper::{HELPERS, aa_helper};
+use crate::input::request;
+use crate::nul::to_c;
 use crate::status::{Failure, aa_status, status, status_of, value};
 use crate::task::{TASKS, aa_task, hand_out, number_of};
-use crate::text::{Out, null, read, read_bytes, to_c};
+use crate::text::{Out, null, read, read_bytes};
 
 /// A request under construction: JSON, then pictures, tools and callbacks.
 #[allow(non_camel_case_types)]
