@@ -4,19 +4,29 @@
 use std::time::Duration;
 
 use automation_assistant::{HelperConfig, TaskRequest};
+use serde::de::DeserializeOwned;
 
 use crate::status::{Failure, aa_status};
 
 /// Reads a configuration.
 pub(crate) fn config(text: &str) -> Result<HelperConfig, Failure> {
-    serde_json::from_str(text)
-        .map_err(|fault| Failure::new(aa_status::AA_INVALID_CONFIG, fault.to_string()))
+    json(text, aa_status::AA_INVALID_CONFIG)
 }
 
 /// Reads a request.
 pub(crate) fn request(text: &str) -> Result<TaskRequest, Failure> {
-    serde_json::from_str(text)
-        .map_err(|fault| Failure::new(aa_status::AA_INVALID_REQUEST, fault.to_string()))
+    json(text, aa_status::AA_INVALID_REQUEST)
+}
+
+/// Reads any JSON; `fault` is its status where it is wrong. (As from a file: `serde_json::from_str`
+/// is code again, 4 KB of a program.)
+pub(crate) fn json<T: DeserializeOwned>(text: &str, fault: aa_status) -> Result<T, Failure> {
+    serde_json::from_reader(text.as_bytes()).map_err(|why| unreadable(fault, &why))
+}
+
+#[inline(never)]
+fn unreadable(fault: aa_status, why: &serde_json::Error) -> Failure {
+    Failure::new(fault, why.to_string())
 }
 
 /// A time of C's.

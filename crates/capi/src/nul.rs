@@ -12,9 +12,6 @@ pub(crate) fn to_c(text: impl Into<String>) -> CString {
 }
 
 fn without_nul(text: String) -> CString {
-    // The second has no NUL in it.
-    CString::new(text).unwrap_or_else(|fault| {
-        let text = String::from_utf8_lossy(&fault.into_vec()).replace('\0', NUL_STAND_IN);
-        CString::new(text).unwrap_or_default()
-    })
+    let text = if text.contains('\0') { text.replace('\0', NUL_STAND_IN) } else { text };
+    CString::new(text).unwrap_or_default()
 }
