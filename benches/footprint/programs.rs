@@ -118,8 +118,8 @@ fn build_with(krate: &str, set: &Set, suffix: &str, flags: &str) -> Result<PathB
 }
 
 /// Takes a program out of the system's cache of files, so that the next start reads it from the
-/// disk as after a boot. (What a linker has just written lies there in large pieces, and a start
-/// maps all of a piece of which it needs a page: a third of the program more.)
+/// disk as after a boot. (What a linker has just written is cached in large folios, and a start
+/// maps all of one of which it needs a page: a third of the program more.)
 pub(crate) fn drop_cached(program: &Path) -> Result<(), Fault> {
     output(Command::new("sync").arg(program))?;
     let mut input = std::ffi::OsString::from("if=");
