@@ -338,8 +338,8 @@ impl fmt::Debug for Event<'_> {
 /// Receives events.
 ///
 /// Called outside every lock on the thread where the event happens: for a task's end that is
-/// the thread that ends the task (the helper's, or one that cancels it, stops the helper, or
-/// finds the task's deadline passed). Called before the outcome can be read, so once `wait_task`
+/// the thread that ends the task (the helper's, one that cancels it, or a short-lived thread of
+/// the helper that ends tasks whose time is over, or all tasks for a stop). Called before the outcome can be read, so once `wait_task`
 /// has returned, every observer has. A slow observer delays the task that its event is about,
 /// and that thread; other tasks go on. A task that an observer ends is ended when the observer
 /// has returned. A panic in an observer is caught and counted.

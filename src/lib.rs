@@ -46,8 +46,10 @@
 //! The library prints nothing, and writes only files that the program names
 //! ([`Telemetry::to_file`]; an audit file with rotation also gets an empty `NAME.lock` beside it).
 //! It starts as many threads for a helper as the helper may run tasks at once, one thread for a
-//! trace sink, and short-lived ones that make connections. It starts no process but Termux commands,
-//! when allowed. The only global state is the counter that makes helper ids unique. The threads of
+//! trace sink, and short-lived ones that make connections. Where the program has observers or
+//! backends of its own, which may block, a stop and the ends of tasks whose time is over may also
+//! take short-lived threads, at most six for a helper; they are counted with its others. The
+//! library starts no process but Termux commands, when allowed. The only global state is the counter that makes helper ids unique. The threads of
 //! an idle helper never wake up.
 //!
 //! # Panics
@@ -64,7 +66,8 @@
 //! outcome can be read. It may submit, cancel, stop, block, or drop its manager: the callbacks of
 //! tasks that a callback ends are queued, and a stop waits for callbacks no longer than for
 //! threads. `cancel_task` runs the callback of the task that it ends; no submit, wait, look-up or
-//! status call runs any.
+//! status call runs any, nor observers or cancel hooks: where these block, such a call returns
+//! within 0.1 s, or its own time-out, and the task ends once they return.
 //!
 //! # Map of the modules
 //!

@@ -67,6 +67,11 @@ impl SuspendedTime {
         }
     }
 
+    /// Suspended time observed so far.
+    pub(crate) fn noticed(&self) -> Duration {
+        Duration::from_millis(self.noticed_ms.load(Ordering::Relaxed))
+    }
+
     /// Suspended time that was not reported to the observers yet.
     pub(crate) fn unreported(&self) -> Option<Duration> {
         let ms = self.unreported_ms.swap(0, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Fault;
-use crate::programs::scratch;
+use crate::programs::{drop_cached, scratch};
 use crate::report::{Goal, Report, Row};
 
 const CRATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/capi");
@@ -62,6 +62,7 @@ pub(crate) fn program(
     cc.args(flags).arg(source).arg(target.join("size/libautomation_assistant_capi.a"));
     cc.args(["-pthread", "-lm", "-ldl", "-o"]).arg(&program);
     run(&mut cc)?;
+    drop_cached(&program)?;
     Ok(program)
 }
 

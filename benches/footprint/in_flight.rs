@@ -14,8 +14,8 @@ const HELPERS: [u32; 5] = [1, 4, 8, 16, 32];
 const HELPERS_CHECK: [u32; 3] = [1, 8, 32];
 /// Starts of each program at each count; the middle figure counts. (Where the system loads a
 /// program to, which is chance, decides which of its pages come along with those it asks for:
-/// one reading may be 5 % from the next.)
-const RUNS: usize = 5;
+/// one reading may be 5 % from the next, and the middle of five readings 3 %.)
+const RUNS: usize = 15;
 const HTTP_KIB_MAX: f64 = 1000.0;
 const DEFAULT_KIB_MAX: f64 = 1600.0;
 const PER_HELPER_KIB_MAX: f64 = 40.0;

@@ -111,8 +111,21 @@ fn build_with(krate: &str, set: &Set, suffix: &str, flags: &str) -> Result<PathB
         let hint = "if the library's dependencies have changed, run `cargo metadata` in it";
         return Err(format!("benches/{krate} ({}) does not build; {hint}", set.features).into());
     }
-    let folder = if set.profile == "dev" { "debug" } else { set.profile };
-    Ok(target.join(folder))
+    let profile = if set.profile == "dev" { "debug" } else { set.profile };
+    let folder = target.join(profile);
+    set.programs.iter().try_for_each(|program| drop_cached(&folder.join(program)))?;
+    Ok(folder)
+}
+
+/// Takes a program out of the system's cache of files, so that the next start reads it from the
+/// disk as after a boot. (What a linker has just written is cached in large folios, and a start
+/// maps all of one of which it needs a page: a third of the program more.)
+pub(crate) fn drop_cached(program: &Path) -> Result<(), Fault> {
+    output(Command::new("sync").arg(program))?;
+    let mut input = std::ffi::OsString::from("if=");
+    input.push(program);
+    output(Command::new("dd").arg(input).args(["iflag=nocache", "count=0", "status=none"]))?;
+    Ok(())
 }
 
 /// A program that runs until its standard input ends, or this is dropped.

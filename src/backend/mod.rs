@@ -100,9 +100,9 @@ pub struct CallContext<'a> {
     pub(crate) text_sent: Cell<bool>,
     /// When the first delta of text arrived.
     pub(crate) first_text: Cell<Option<Instant>>,
-    /// Whether the owner's callback is running: a panic is then the callback's. Stays set after
+    /// While a callback of the owner's runs: what a panic in it is reported as. Stays set after
     /// a panic.
-    pub(crate) in_callback: Cell<bool>,
+    pub(crate) in_callback: Cell<Option<&'static str>>,
     /// Whether the owner's callback has returned `Break`.
     pub(crate) text_refused: Cell<bool>,
     pub(crate) attempts: &'a dyn AttemptLog,
@@ -224,7 +224,7 @@ impl CallContext<'_> {
             self.sent.keep(text);
         }
         let mut goes_on = ControlFlow::Continue(());
-        self.call_back(text, |on_text| {
+        self.call_back("the on_text callback panicked", text, |on_text| {
             if let Some(callback) = &mut on_text.text {
                 self.text_sent.set(true);
                 goes_on = (**callback)(text);
@@ -236,8 +236,8 @@ impl CallContext<'_> {
 
     /// The error with which the owner's callback has ended the task, if it has.
     pub(crate) fn callback_error(&self) -> Option<TaskError> {
-        if self.in_callback.get() {
-            return Some(TaskError::new(ErrorKind::Panicked, "the on_text callback panicked"));
+        if let Some(panicked) = self.in_callback.get() {
+            return Some(TaskError::new(ErrorKind::Panicked, panicked));
         }
         self.text_refused.get().then(cancelled)
     }
@@ -248,21 +248,21 @@ impl CallContext<'_> {
     ///
     /// If the callback panics.
     pub fn send_reasoning(&self, text: &str) {
-        self.call_back(text, |on_text| {
+        self.call_back("the on_reasoning callback panicked", text, |on_text| {
             if let Some(callback) = &mut on_text.reasoning {
                 (**callback)(text);
             }
         });
     }
 
-    fn call_back(&self, text: &str, call: impl FnOnce(&mut OnText)) {
+    fn call_back(&self, panicked: &'static str, text: &str, call: impl FnOnce(&mut OnText)) {
         // A callback cannot call back into its own call, so the borrow succeeds.
         let Ok(mut callbacks) = self.on_text.try_borrow_mut() else { return };
-        let ended = text.is_empty() || self.in_callback.get();
+        let ended = text.is_empty() || self.in_callback.get().is_some();
         if let (Some(callbacks), false) = (callbacks.as_mut(), ended) {
-            self.in_callback.set(true);
+            self.in_callback.set(Some(panicked));
             call(callbacks);
-            self.in_callback.set(false);
+            self.in_callback.set(None);
         }
     }
 

@@ -37,8 +37,8 @@ impl Conversation<'_> {
             };
             if self.call.remaining().is_some_and(|left| left <= wait) {
                 let what = format!(
-                    "the helper's own rate limit lets the next call through in {} s, which is \
-                     beyond the task's time",
+                    "the rate limit, the helper's own or one that the provider asked for, permits \
+                     the next call in {} s, which is beyond the task's time",
                     whole_seconds(wait)
                 );
                 return Err(TaskError::new(ErrorKind::RateLimited, what).with_retry_after(wait));

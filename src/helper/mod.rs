@@ -216,11 +216,10 @@ impl AutomationHelper {
     /// A copy of the finished task. `None` while it is queued or running, and if it is unknown;
     /// [`look_up`](Self::look_up) distinguishes these.
     pub fn get_task_result(&self, task: TaskId) -> Option<Task> {
-        self.shared.poll(task).ok()?.ok()
+        self.shared.result(task).ok()?
     }
 
-    /// Waits until the task has ended, at most this long; returns a copy. A wait that finds a task's
-    /// deadline passed ends that task, and takes longer if an observer or a cancel hook blocks then.
+    /// Waits until the task has ended, at most this long; returns a copy.
     ///
     /// # Errors
     ///
@@ -329,11 +328,15 @@ fn start(shared: &Arc<Shared>) -> Result<(), Error> {
         state.starting = true;
         // All are counted before the first one runs: a stop from now on leaves a ticket for
         // each of them, and waits for each of them.
-        state.threads = threads;
+        state.threads += threads;
+        state.exited[..threads].fill(false);
     }
     for slot in 0..threads {
         if let Err(source) = shared.spawn(&mut handles, slot, worker::run) {
-            shared.lock().threads -= threads - slot;
+            let mut state = shared.lock();
+            state.threads -= threads - slot;
+            state.exited[slot..threads].fill(true);
+            drop(state);
             shared.stop_goes_on.notify_all();
             drop(handles);
             shared.stop();

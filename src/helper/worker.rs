@@ -96,7 +96,7 @@ fn call_backend(
         sent: &shared.slots[slot].sent,
         text_sent: Cell::new(false),
         first_text: Cell::new(None),
-        in_callback: Cell::new(false),
+        in_callback: Cell::new(None),
         text_refused: Cell::new(false),
         attempts: &log,
     };

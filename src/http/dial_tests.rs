@@ -7,6 +7,7 @@ use std::sync::{Barrier, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::super::call::{Limits, Scope};
+use super::super::loopback_tests::listen;
 use super::super::pool::Pool;
 use super::*;
 use crate::cancel::CancelSignal;
@@ -71,7 +72,7 @@ fn a_look_up_that_hangs_ends_with_its_limits_or_at_once_when_cancelled() {
 fn abandoned_threads_are_bounded_and_counted_off_when_they_end() {
     static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
     static SERVER: OnceLock<TcpListener> = OnceLock::new();
-    let server = SERVER.get_or_init(|| TcpListener::bind("127.0.0.1:0").unwrap());
+    let server = SERVER.get_or_init(listen);
     let gated = dialler(|_, _| {
         let open = OPEN.0.lock().unwrap();
         drop(OPEN.1.wait_while(open, |open| !*open).unwrap());
@@ -101,7 +102,7 @@ fn calls_that_all_connect_at_once_are_not_refused() {
     const CALLS: usize = 64;
     static ALL: OnceLock<Barrier> = OnceLock::new();
     static SERVER: OnceLock<SocketAddr> = OnceLock::new();
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listen();
     SERVER.get_or_init(|| server.local_addr().unwrap());
     let meeting = dialler(|_, _| {
         ALL.get_or_init(|| Barrier::new(CALLS)).wait();
@@ -131,7 +132,7 @@ fn a_panic_on_a_borrowed_thread_goes_on_in_the_call() {
 fn a_kept_connection_costs_no_look_up() {
     static FOUND: AtomicUsize = AtomicUsize::new(0);
     static SERVER: OnceLock<SocketAddr> = OnceLock::new();
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listen();
     SERVER.get_or_init(|| server.local_addr().unwrap());
     let counting = dialler(|_, _| {
         FOUND.fetch_add(1, Ordering::Relaxed);

@@ -29,6 +29,8 @@ mod framing;
 pub(crate) mod fuzzing;
 mod handover;
 mod head;
+#[cfg(test)]
+pub(crate) mod loopback_tests;
 mod no_proxy;
 mod pool;
 mod proxy;

@@ -50,8 +50,7 @@ impl AutomationAssistantManager {
         self.get_helper(helper)?.get_task_result(task)
     }
 
-    /// Waits until the task has ended, at most this long; returns a copy. A wait that finds a task's
-    /// deadline passed ends that task, and takes longer if an observer or a cancel hook blocks then.
+    /// Waits until the task has ended, at most this long; returns a copy.
     ///
     /// # Errors
     ///
@@ -136,7 +135,7 @@ impl AutomationAssistantManager {
     /// longer than an inbox; [`Error::InboxFull`].
     pub fn send_result(&self, from: HelperId, task: TaskId, to: HelperId) -> Result<(), Error> {
         let (sender, receiver) = (self.shared(from)?, self.shared(to)?);
-        let Ok(task) = sender.poll(task)? else {
+        let Some(task) = sender.result(task)? else {
             return Err(Error::InvalidRequest("the task has not ended: wait for it".into()));
         };
         let Some(text) = task.result else {

@@ -116,14 +116,14 @@ fn setting(name: &str) -> Option<&'static str> {
 fn set(config: &mut HelperConfig, name: &str, value: Value) -> Result<(), &'static str> {
     let http = &mut config.http;
     match name {
-        "name" => config.name = Some(text(value)?),
+        "name" => set_text(&mut config.name, value)?,
         "max_concurrent_tasks" => config.max_concurrent_tasks = number(&value)?,
         "timeout_seconds" => config.timeout = Some(seconds(&value)?),
         "api_key" => config.api_key = Some(Secret::new(&text(value)?)),
-        "api_endpoint" => config.api_endpoint = Some(text(value)?),
-        "model" => config.model = Some(text(value)?),
+        "api_endpoint" => set_text(&mut config.api_endpoint, value)?,
+        "model" => set_text(&mut config.model, value)?,
         "custom_params" => config.custom_params = object(value)?,
-        "system_prompt" => config.system_prompt = Some(text(value)?),
+        "system_prompt" => set_text(&mut config.system_prompt, value)?,
         "queue_capacity" => config.queue_capacity = number(&value)?,
         "max_prompt_bytes" => config.max_prompt_bytes = number(&value)?,
         "max_context_bytes" => config.max_context_bytes = number(&value)?,
@@ -140,16 +140,16 @@ fn set(config: &mut HelperConfig, name: &str, value: Value) -> Result<(), &'stat
         "idle_timeout_seconds" => http.idle_timeout = Some(seconds(&value)?),
         "max_retries" => http.max_retries = number(&value)?,
         "max_output_tokens" => http.max_output_tokens = Some(number(&value)?),
-        "reasoning_effort" => http.reasoning_effort = Some(text(value)?),
+        "reasoning_effort" => set_text(&mut http.reasoning_effort, value)?,
         "max_tool_rounds" => http.max_tool_rounds = number(&value)?,
         "requests_per_minute" => http.requests_per_minute = Some(number(&value)?),
         "tokens_per_minute" => http.tokens_per_minute = Some(number(&value)?),
         "token_budget" => http.token_budget = Some(number(&value)?),
         "allow_insecure_http" => http.allow_insecure_http = value.as_bool().ok_or(WRONG)?,
         "root_certificates" => http.root_certificates = Some(text(value)?.into()),
-        "organization" => http.organization = Some(text(value)?),
-        "project" => http.project = Some(text(value)?),
-        "workspace" => http.workspace = Some(text(value)?),
+        "organization" => set_text(&mut http.organization, value)?,
+        "project" => set_text(&mut http.project, value)?,
+        "workspace" => set_text(&mut http.workspace, value)?,
         "headers" => {
             for (name, value) in object(value)? {
                 http.headers.0.insert(name.to_ascii_lowercase(), text(value)?.into());
@@ -157,6 +157,11 @@ fn set(config: &mut HelperConfig, name: &str, value: Value) -> Result<(), &'stat
         }
         _ => return Err(UNKNOWN),
     }
+    Ok(())
+}
+
+fn set_text(place: &mut Option<String>, value: Value) -> Result<(), &'static str> {
+    *place = Some(text(value)?);
     Ok(())
 }
 

@@ -60,7 +60,7 @@ fn a_picture_is_never_held_as_base64() {
             sent: &crate::backend::SentText::new(usize::MAX),
             text_sent: Cell::new(false),
             first_text: Cell::new(None),
-            in_callback: Cell::new(false),
+            in_callback: Cell::new(None),
             text_refused: std::cell::Cell::new(false),
             attempts: &NoLog,
         };

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::config::HelperConfig;
 use crate::env::Env;
 use crate::error::Error;
 use crate::helper::AutomationHelper;
+use crate::http::loopback_tests::listen;
 use crate::task::{Task, TaskRequest};
 
 /// Longer than anything here takes on a slow phone.
@@ -59,7 +60,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(replies: Vec<String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = listen();
         let address = listener.local_addr().unwrap();
         let serve = move |reply: String| answer(&listener.accept().unwrap().0, &reply);
         let thread = thread::spawn(move || replies.into_iter().map(serve).collect());

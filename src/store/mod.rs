@@ -303,21 +303,23 @@ impl Store {
         self.next_expiry
     }
 
-    /// The queued tasks whose deadline has passed.
-    pub(crate) fn expired(&mut self, now: Instant) -> Vec<u64> {
-        if self.next_expiry.is_none_or(|expiry| expiry > now) {
-            return Vec::new();
+    /// Adds the queued tasks whose deadline has passed by this moment; `None`: all queued tasks.
+    pub(crate) fn expired(&mut self, by: Option<Instant>, expired: &mut Vec<u64>) {
+        let is_late = |deadline: Option<Instant>| match (deadline, by) {
+            (Some(deadline), Some(by)) => deadline <= by,
+            (_, by) => by.is_none(),
+        };
+        if !is_late(self.next_expiry) {
+            return;
         }
-        let mut expired = Vec::new();
         self.next_expiry = None;
         for number in self.lanes.iter().flat_map(NumberQueue::numbers) {
             let Some(Phase::Queued(queued)) = self.tasks.get(number) else { continue };
             self.next_expiry = earlier(self.next_expiry, queued.deadline);
-            if queued.deadline.is_some_and(|deadline| deadline <= now) {
+            if is_late(queued.deadline) {
                 expired.push(number);
             }
         }
-        expired
     }
 }
 

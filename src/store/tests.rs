@@ -90,14 +90,21 @@ fn a_deadline_is_over_at_its_own_moment_and_not_before() {
     let mut late = queued("late", Priority::Normal);
     late.deadline = Some(now + tick);
     let late = store.insert(late);
-    store.insert(queued("endless", Priority::Normal));
+    let endless = store.insert(queued("endless", Priority::Normal));
     assert_eq!(store.next_expiry(), Some(now + tick));
-    assert!(store.expired(now).is_empty());
+    let expired = |store: &mut Store, by| {
+        let mut numbers = Vec::new();
+        store.expired(by, &mut numbers);
+        numbers
+    };
+    assert!(expired(&mut store, Some(now)).is_empty());
     for _ in 0..2 {
-        assert_eq!(store.expired(now + tick), [late], "until somebody claims it");
+        assert_eq!(expired(&mut store, Some(now + tick)), [late], "until somebody claims it");
     }
+    assert_eq!(expired(&mut store, None), [late, endless]);
     assert!(store.claim_queued(late).is_some());
-    assert!(store.expired(now + tick).is_empty());
+    assert!(expired(&mut store, Some(now + tick)).is_empty());
+    assert_eq!(expired(&mut store, None), [endless]);
     assert_eq!((store.next_expiry(), store.queued()), (None, 1));
 }
 

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use shuttle::rand::Rng;
 
 /// Waits of at least this length never time out. It is above the core's waits for a backend and
-/// for a hand-over (0.25 s and 0.1 s), and below its wait for ending threads (0.8 s).
-const LONG_WAIT: Duration = Duration::from_millis(500);
+/// for a hand-over (0.25 s and 0.1 s), and below its wait for ending threads (0.8 s) once those
+/// have passed.
+const LONG_WAIT: Duration = Duration::from_millis(300);
 
 thread_local! {
     /// The checker runs all of a model's threads on one of the system's.

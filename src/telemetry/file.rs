@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::line::{Line, Stamp, key};
 use super::looks::Looks;
 use super::open::{
-    RUNNING_WAIT_MAX, Share, TORN_BYTES_MAX, check_rotation, in_other_hands, take_up_first,
+    RUNNING_WAIT_MAX, Share, TORN_BYTES_MAX, check_rotation, in_other_hands, not_there,
+    take_up_first,
 };
 use super::second::has_run_of;
 use super::{Fsync, Options, TelemetryStats};
@@ -181,7 +182,11 @@ impl AuditFile {
     ) -> (u64, io::Result<()>) {
         for _ in 0..INTERRUPTS_MAX {
             match write(&mut &*self.file) {
-                Ok(written) => return self.took(written, lines),
+                Ok(written) => {
+                    if let Some(outcome) = self.took(written, lines) {
+                        return outcome;
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return (0, Err(error)),
             }
@@ -189,8 +194,8 @@ impl AuditFile {
         (0, Err(ErrorKind::Interrupted.into()))
     }
 
-    /// Accounts for a write of this many bytes.
-    fn took(&mut self, written: usize, lines: &[&[u8]]) -> (u64, io::Result<()>) {
+    /// Accounts for a write of this many bytes. `None`: the lines were blanked; write them again.
+    fn took(&mut self, written: usize, lines: &[&[u8]]) -> Option<(u64, io::Result<()>)> {
         let (mut arrived, mut whole) = (0, 0);
         for line in lines {
             if whole + line.len() > written {
@@ -206,8 +211,14 @@ impl AuditFile {
         }
         let mut outcome = Ok(());
         if self.others || written > whole {
-            outcome = self.look_behind(written, whole, closed);
-            arrived -= u64::from(outcome.is_err() && arrived > 0);
+            match self.look_behind(written, whole, closed) {
+                Ok(false) => {}
+                Ok(true) => return None,
+                Err(error) => {
+                    outcome = Err(error);
+                    arrived -= u64::from(arrived > 0);
+                }
+            }
         } else {
             self.size += whole as u64;
         }
@@ -215,24 +226,25 @@ impl AuditFile {
             let why = "only a part of the line was taken: the disk may be full";
             outcome = outcome.and(Err(io::Error::new(ErrorKind::WriteZero, why)));
         }
-        (arrived, outcome)
+        Some((arrived, outcome))
     }
 
     /// Checks that the lines just written follow a newline, and that no part of a line remains at
-    /// the end. Returns an error if the first line is unreadable.
-    fn look_behind(&mut self, written: usize, whole: usize, closed: bool) -> io::Result<()> {
+    /// the end. Returns whether they did not follow one and were blanked, or an error if the first
+    /// line is unreadable.
+    fn look_behind(&mut self, written: usize, whole: usize, closed: bool) -> io::Result<bool> {
         let mut file = &*self.file;
         // Appending moves the position to the end of the appended bytes.
         let end = file.stream_position().unwrap_or(0);
         let start = end.saturating_sub(written as u64);
-        let mut outcome = Ok(());
+        let mut outcome = Ok(false);
         // Others have written since our last line, and may have left a torn one.
         if start > 0 && start != self.size && whole > 0 && !closed {
             let mut before = [b'\n'];
             file.seek(SeekFrom::Start(start - 1))?;
             file.read_exact(&mut before)?;
             if before != *b"\n" {
-                outcome = self.end_part_at(start);
+                outcome = self.blank(start, whole).map(|()| true);
             }
         }
         self.size = start + whole as u64;
@@ -263,18 +275,29 @@ impl AuditFile {
         }
     }
 
-    /// Replaces the last byte of a torn line by a newline, so that what follows is a line again.
-    /// The byte is already allocated, so this works on a full disk; two writers that do it at
-    /// once write the same.
+    /// Replaces the last byte of our own torn line by a newline, so that what others wrote behind
+    /// it is a line again. The byte is already allocated, so this works on a full disk.
     fn end_part_at(&mut self, end: u64) -> io::Result<()> {
+        end.checked_sub(1).map_or_else(|| Err(not_there()), |last| self.overwrite(last, b"\n"))
+    }
+
+    /// Replaces lines of ours that stand behind another's torn line by spaces, but for their last
+    /// newline, which then ends that line. Nothing that the other wrote is changed.
+    fn blank(&mut self, start: u64, bytes: usize) -> io::Result<()> {
+        self.overwrite(start, &vec![b' '; bytes.saturating_sub(1)])
+    }
+
+    /// Overwrites bytes of ours, by which a torn line ends.
+    fn overwrite(&mut self, start: u64, bytes: &[u8]) -> io::Result<()> {
         // A file that is open for appending cannot be written elsewhere.
         let (mut file, metadata) =
             open::existing(&self.path, open::options().write(true), Kinds::Plain)?;
-        if !same_file(&metadata, &self.file.metadata()?) || metadata.len() < end || end == 0 {
-            return Err(io::Error::new(ErrorKind::NotFound, "behind a torn line"));
+        let end = start + bytes.len() as u64;
+        if !same_file(&metadata, &self.file.metadata()?) || metadata.len() < end {
+            return Err(not_there());
         }
-        file.seek(SeekFrom::Start(end - 1))?;
-        file.write_all(b"\n")?;
+        file.seek(SeekFrom::Start(start))?;
+        file.write_all(bytes)?;
         self.stats.torn_closed += 1;
         Ok(())
     }

@@ -125,6 +125,11 @@ impl Taken {
     }
 }
 
+/// The error of a byte to overwrite that is not in the file under its name.
+pub(super) fn not_there() -> io::Error {
+    io::Error::new(ErrorKind::NotFound, "behind a torn line")
+}
+
 /// The error if another process holds an exclusive lock on the file.
 pub(super) fn in_other_hands() -> io::Error {
     io::Error::new(ErrorKind::ResourceBusy, "another process holds an exclusive lock on it")

@@ -21,8 +21,8 @@ pub struct TelemetryStats {
     /// later.
     pub rotations_skipped: u64,
     /// How many torn lines were ended with a newline, because other writers, a hard link, or the
-    /// lack of file locks forbid cutting them off. Where a line of ours stands behind one already, the
-    /// newline takes the place of the torn line's last byte.
+    /// lack of file locks forbid cutting them off. Where a line of ours stood behind one already,
+    /// that line was replaced by spaces and written again; the torn line keeps all its bytes.
     pub torn_closed: u64,
     /// How often a write waited until the disk had all lines; see [`Fsync`](super::Fsync).
     pub syncs: u64,

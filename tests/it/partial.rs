@@ -117,4 +117,29 @@ fn a_callback_that_breaks_off_or_panics_has_had_the_text_it_got() {
     let panicked = helper.ask(TaskRequest::new("x").on_text(|_| panic!("planted")));
     let error = panicked.unwrap().error.unwrap();
     assert_eq!((error.kind(), error.partial()), (ErrorKind::Panicked, Some(text)));
+    assert!(error.summary().contains("on_text callback"), "{error}");
+}
+
+/// Sends its prompt as reasoning.
+struct Reasons;
+
+impl AiBackend for Reasons {
+    fn name(&self) -> &str {
+        "Reasons"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        call.send_reasoning(call.prompt());
+        Ok(Reply::new("done"))
+    }
+}
+
+#[test]
+fn a_panic_in_on_reasoning_is_reported_as_its_own() {
+    let helper = AutomationHelper::builder(HelperConfig::local()).backend(Reasons).build().unwrap();
+    helper.start().unwrap();
+    let request = TaskRequest::new("x").on_reasoning(|_| panic!("planted"));
+    let error = helper.ask(request).unwrap().error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+    assert!(error.summary().contains("on_reasoning callback"), "{error}");
 }

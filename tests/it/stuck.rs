@@ -1,12 +1,14 @@
-//! Foreign code that blocks wherever it is called during a stop: the stop keeps its bound, the
-//! threads that are held are counted, and other helpers' stops are not delayed.
+//! Foreign code that blocks wherever it is called during a stop, or when a look ends a task that
+//! is due: the stop keeps its bound, the threads that are held are counted, other helpers' stops
+//! are not delayed, and the look returns.
 
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AiBackend, AutomationAssistantManager, AutomationHelper, CallContext, ErrorKind, Event,
-    EventKind, HelperConfig, Observe, Reply, TaskError, TaskRequest,
+    EventKind, HelperConfig, Observe, Reply, TaskError, TaskId, TaskRequest,
 };
 
 use crate::support::{LONG, side_by_side, until};
@@ -182,4 +184,73 @@ fn idle_threads_of_a_helper_that_is_held_are_not_counted_as_held() {
     assert_eq!(helper.get_status().unjoined_threads, 1);
     barrier.open();
     until("every thread ends", || helper.get_status().threads == 0);
+}
+
+/// A look waits a tenth of a second for the thread that it asked to end a task; the rest is for a
+/// slow machine.
+const LOOK_BOUND: Duration = Duration::from_secs(2);
+
+#[test]
+fn no_look_at_a_task_that_is_due_is_held_up_by_foreign_code() {
+    const QUEUED: usize = 20;
+    type Look = fn(&AutomationHelper, TaskId);
+    let looks: [(&str, Look); 8] = [
+        ("wait", |helper, id| drop(helper.wait_task(id, Duration::ZERO))),
+        ("get", |helper, id| drop(helper.get_task_result(id))),
+        ("look up", |helper, id| drop(helper.look_up(id))),
+        ("state", |helper, id| assert!(helper.task_state(id).is_some())),
+        ("status", |helper, _| drop(helper.get_status())),
+        ("submit", |helper, _| {
+            let request = TaskRequest::new("y").deadline(Duration::from_millis(1));
+            drop(helper.submit_task(request));
+        }),
+        ("submit and wait", |helper, _| {
+            let request = TaskRequest::new("z").deadline(Duration::from_millis(1));
+            drop(helper.submit_task_wait(request, Duration::from_millis(1)));
+        }),
+        ("take", |helper, id| assert!(helper.take_task_result(id).is_none())),
+    ];
+    side_by_side([Place::EndObserver, Place::Hook], |place| {
+        let barrier = Barrier::default();
+        barrier.shut();
+        let manager = AutomationAssistantManager::builder()
+            .observer(Arc::new(Observer(place, barrier.clone())))
+            .build()
+            .unwrap();
+        let backend = Blocks { at: place, barrier: barrier.clone() };
+        let config = HelperConfig::local().queue_capacity(QUEUED);
+        let helper = manager.spawn_with(config, backend).unwrap();
+        let (ended, ends) = channel();
+        let request = |time| {
+            let ended = ended.clone();
+            TaskRequest::new("x")
+                .timeout(time)
+                .on_done(move |task| ended.send(task.task_id).unwrap())
+        };
+        let running = helper.submit_task(request(Duration::from_millis(1))).unwrap();
+        until("it runs", || helper.get_status().active_tasks == 1);
+        let queued: Vec<_> = (0..QUEUED)
+            .map(|_| helper.submit_task(request(LONG).deadline(Duration::from_millis(1))).unwrap())
+            .collect();
+        let began = Instant::now();
+        until("it is overdue", || began.elapsed() > Duration::from_millis(300));
+        for (name, look) in looks {
+            let began = Instant::now();
+            look(&helper, running);
+            let any = [(running.helper_id(), running)];
+            assert!(manager.wait_any(&any, Duration::from_millis(1)).is_err(), "{name}");
+            assert!(began.elapsed() < LOOK_BOUND, "{place:?}, {name}: {:?}", began.elapsed());
+        }
+        // Those held, or ready to be, and the helper's own.
+        assert!(helper.get_status().threads <= 4 + 1);
+        barrier.open();
+        let mut ended: Vec<_> = (0..=QUEUED).map(|_| ends.recv_timeout(LONG).unwrap()).collect();
+        ended.sort_unstable_by_key(TaskId::to_string);
+        ended.dedup();
+        assert_eq!(ended.len(), QUEUED + 1);
+        for id in queued.into_iter().chain([running]) {
+            let task = helper.wait_task(id, LONG).unwrap();
+            assert_eq!(task.error.unwrap().kind(), ErrorKind::Timeout);
+        }
+    });
 }

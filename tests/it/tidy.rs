@@ -46,6 +46,15 @@ fn no_bench_files_import_each_other_in_a_circle() {
 }
 
 #[test]
+fn no_companions_files_import_each_other_in_a_circle() {
+    for companion in ["capi", "gguf", "otlp"] {
+        let sources = read(&format!("crates/{companion}/src"));
+        assert!(sources.len() > 1, "{companion} has no files");
+        assert_none(&circles(&arrows(&code(&sources)), &[]));
+    }
+}
+
+#[test]
 fn the_map_in_lib_rs_names_every_module_in_the_order_of_the_table() {
     let sources = read("src");
     let lib = sources.iter().find(|source| source.path == "lib.rs").unwrap();

@@ -46,9 +46,9 @@ fn a_waiting_submit_gets_the_free_place() {
 }
 
 fn an_overdue_task_in_the_queue_frees_its_place() {
-    // Time passes where this scene's task is waited for: twice 0.4 s, so that the hurried
+    // Time passes where this scene's task is waited for: three times 0.25 s, so that the hurried
     // task's wait for a place is a long one, and its time can be over all the same.
-    const STEP: Duration = Duration::from_millis(400);
+    const STEP: Duration = Duration::from_millis(250);
     const HURRIED: Duration = Duration::from_millis(600);
     let clock = scene(config(), echo);
     let never = clock.submit("never begun").unwrap();
@@ -62,7 +62,7 @@ fn an_overdue_task_in_the_queue_frees_its_place() {
         assert!(scene.helper.wait_task(id, LONG).unwrap().is_success());
     });
     let time = thread::spawn(move || {
-        for _ in 0..2 {
+        for _ in 0..3 {
             let waited = clock.helper.wait_task(never, STEP);
             assert!(matches!(waited, Err(Error::WaitTimedOut { .. })));
         }

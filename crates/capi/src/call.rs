@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 
 use crate::callback::{Release, Userdata, aa_release_callback};
 use crate::handle::invalid;
-use crate::helper::{Helper, aa_helper, duration};
-use crate::manager::{aa_manager, config, manager_of};
+use crate::helper::{Helper, aa_helper};
+use crate::input::{config, duration};
+use crate::manager::{aa_manager, manager_of};
+use crate::nul::to_c;
 use crate::status::{Failure, aa_status, status, value};
-use crate::text::{Out, give, null, read, to_c};
+use crate::text::{Out, give, null, read};
 
 /// One call of a tool or a backend of the program's. Valid on the thread of the callback that got
 /// it, until that returns.

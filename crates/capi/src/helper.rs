@@ -5,12 +5,11 @@ use std::ptr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use automation_assistant::{
-    AutomationHelper, Error, HelperId, Task, TaskId, TaskRequest, TaskState,
-};
+use automation_assistant::{AutomationHelper, Error, HelperId, Task, TaskId, TaskState};
 
 use crate::handle::Table;
-use crate::manager::{Manager, config};
+use crate::input::{config, duration, request};
+use crate::owner::Manager;
 use crate::status::{Failure, aa_status, status, value};
 use crate::task::{aa_task, hand_out, id_of, json, number_of};
 use crate::telemetry::{TELEMETRY, aa_telemetry};
@@ -52,17 +51,6 @@ impl Helper {
         let helper = self.live()?;
         Ok((helper, id_of(helper.helper_id(), number)?))
     }
-}
-
-/// A time of C's.
-pub(crate) fn duration(timeout_ms: u32) -> Duration {
-    if timeout_ms == u32::MAX { Duration::MAX } else { Duration::from_millis(timeout_ms.into()) }
-}
-
-/// Reads a request.
-pub(crate) fn request(text: &str) -> Result<TaskRequest, Failure> {
-    serde_json::from_str(text)
-        .map_err(|fault| Failure::new(aa_status::AA_INVALID_REQUEST, fault.to_string()))
 }
 
 /// Makes a helper without a manager, from a configuration as `aa_manager_spawn` takes it. It

@@ -6,6 +6,9 @@
 //! are numbers in tables (`handle`): nothing that C gives as a handle is ever followed.
 
 mod handle;
+mod input;
+mod nul;
+mod owner;
 
 // In the order of the header, which rustfmt would change within a group.
 pub mod status;

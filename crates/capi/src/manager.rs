@@ -4,12 +4,13 @@ use std::ffi::c_char;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use automation_assistant::{AutomationAssistantManager, HelperConfig};
+use automation_assistant::AutomationAssistantManager;
 
 use crate::handle::Table;
-use crate::helper::{HELPERS, Helper, aa_helper, duration};
+use crate::helper::{HELPERS, Helper, aa_helper};
+use crate::input::{config, duration};
+use crate::owner::Manager;
 use crate::status::{Failure, aa_status, status, value};
 use crate::task::{aa_task, hand_out, id_of, json};
 use crate::telemetry::{TELEMETRY, aa_telemetry};
@@ -22,22 +23,10 @@ pub struct aa_manager {
     _opaque: (),
 }
 
-pub(crate) struct Manager {
-    pub(crate) core: AutomationAssistantManager,
-    freed: AtomicBool,
-}
-
-impl Manager {
-    /// Whether its handle was freed; a call on another thread may still use it.
-    pub(crate) fn is_freed(&self) -> bool {
-        self.freed.load(Ordering::Acquire)
-    }
-}
-
 static MANAGERS: Table<aa_manager, Manager> = Table::new(2);
 
 fn add(core: AutomationAssistantManager) -> Result<*mut aa_manager, Failure> {
-    MANAGERS.add(Manager { core, freed: AtomicBool::new(false) })
+    MANAGERS.add(Manager::new(core))
 }
 
 /// Makes a manager of at most this many helpers. Owned by the caller: `aa_manager_free`.
@@ -78,10 +67,7 @@ pub unsafe extern "C" fn aa_manager_new_with_telemetry(
 pub extern "C" fn aa_manager_free(manager: *mut aa_manager) {
     if !manager.is_null() {
         value((), || {
-            let manager = MANAGERS.remove(manager)?;
-            manager.freed.store(true, Ordering::Release);
-            // Now, not when the last call that still has the manager returns.
-            manager.core.terminate_all();
+            MANAGERS.remove(manager)?.free();
             Ok(())
         });
     }
@@ -109,12 +95,6 @@ pub unsafe extern "C" fn aa_manager_spawn(
         out.set(Helper::of(&manager, id)?);
         Ok(())
     })
-}
-
-/// Reads a configuration.
-pub(crate) fn config(text: &str) -> Result<HelperConfig, Failure> {
-    serde_json::from_str(text)
-        .map_err(|fault| Failure::new(aa_status::AA_INVALID_CONFIG, fault.to_string()))
 }
 
 /// The manager behind a handle, for those who spawn otherwise.
@@ -231,21 +211,4 @@ pub extern "C" fn aa_manager_terminate_all(manager: *mut aa_manager) -> aa_statu
         MANAGERS.get(manager)?.core.terminate_all();
         Ok(())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::config;
-
-    #[test]
-    fn readme_has_every_member_of_a_configuration() {
-        let fault = config(r#"{"no_such_member": 1}"#).err().unwrap().message;
-        let (_, members) = fault.split_once("expected one of ").unwrap();
-        let members = members.split(" at line ").next().unwrap();
-        assert!(members.split(", ").count() > 30, "{members}");
-        for member in members.split(", ") {
-            let name = format!("`{member}`");
-            assert!(include_str!("../README.md").contains(&name), "README leaves out {member}");
-        }
-    }
 }

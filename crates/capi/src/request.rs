@@ -10,10 +10,12 @@ use serde_json::Value;
 use crate::call::{aa_tool_callback, run_tool};
 use crate::callback::{Release, Userdata, aa_release_callback};
 use crate::handle::{Table, invalid};
-use crate::helper::{HELPERS, aa_helper, request};
+use crate::helper::{HELPERS, aa_helper};
+use crate::input::{json, request};
+use crate::nul::to_c;
 use crate::status::{Failure, aa_status, status, status_of, value};
 use crate::task::{TASKS, aa_task, hand_out, number_of};
-use crate::text::{Out, null, read, read_bytes, to_c};
+use crate::text::{Out, null, read, read_bytes};
 
 /// A request under construction: JSON, then pictures, tools and callbacks.
 #[allow(non_camel_case_types)]
@@ -201,8 +203,9 @@ pub unsafe extern "C" fn aa_request_add_tool(
         let description = unsafe { read(description, description_len) }?.to_owned();
         // SAFETY: the same.
         let schema = unsafe { read(schema_json, schema_len) }?;
-        let schema: Value = serde_json::from_str(schema).map_err(|fault| {
-            Failure::new(aa_status::AA_INVALID_REQUEST, format!("the tool's schema: {fault}"))
+        let schema: Value = json(schema, aa_status::AA_INVALID_REQUEST).map_err(|why| Failure {
+            message: format!("the tool's schema: {}", why.message),
+            ..why
         })?;
         REQUESTS.get(request)?.change(|request, release| {
             let release = release.clone();

@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use automation_assistant::{HelperId, Task, TaskId};
 
 use crate::handle::Table;
+use crate::nul::to_c;
 use crate::status::{Failure, aa_status, value};
-use crate::text::{give, to_c};
+use crate::text::give;
 
 /// A finished task: the request and its outcome.
 #[allow(non_camel_case_types)]

@@ -3,10 +3,8 @@
 use std::ffi::{CString, c_char};
 use std::slice;
 
+use crate::nul::to_c;
 use crate::status::{Failure, aa_status};
-
-/// Replaces a NUL within a C text (JSON writes it as an escape instead).
-const NUL_STAND_IN: &str = "\u{fffd}";
 
 /// A C caller's text.
 ///
@@ -59,19 +57,6 @@ impl<T> Out<T> {
         // SAFETY: `new` was promised that the place can be written to.
         unsafe { self.0.write(value) }
     }
-}
-
-/// The text as C has it.
-pub(crate) fn to_c(text: impl Into<String>) -> CString {
-    without_nul(text.into())
-}
-
-fn without_nul(text: String) -> CString {
-    // The second has no NUL in it.
-    CString::new(text).unwrap_or_else(|fault| {
-        let text = String::from_utf8_lossy(&fault.into_vec()).replace('\0', NUL_STAND_IN);
-        CString::new(text).unwrap_or_default()
-    })
 }
 
 /// Gives a text to the caller, who frees it with [`aa_string_free`].

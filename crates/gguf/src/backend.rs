@@ -12,7 +12,6 @@ use automation_assistant::{
     Tool, Usage,
 };
 
-use crate::builder::GgufBuilder;
 use crate::context::Context;
 use crate::generate::{Completion, Generation};
 use crate::params::{Params, ToolChoice};
@@ -40,25 +39,6 @@ struct Shared {
 }
 
 impl GgufBackend {
-    /// A builder with all defaults for this file.
-    ///
-    /// ```no_run
-    /// use automation_assistant::{AutomationAssistantManager, BackendType, HelperConfig};
-    /// use automation_assistant_gguf::GgufBackend;
-    ///
-    /// let backend = GgufBackend::builder("model.gguf").context_tokens(4096).build()?;
-    /// let manager = AutomationAssistantManager::new(2);
-    /// let config = HelperConfig::new(BackendType::Custom).name("notes").max_concurrent_tasks(2);
-    /// let notes = manager.spawn_helper_with(config, backend.clone())?;
-    /// let mail = HelperConfig::new(BackendType::Custom).name("mail");
-    /// let mail = manager.spawn_helper_with(mail, backend)?;
-    /// # let _ = (notes, mail);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn builder(path: impl AsRef<Path>) -> GgufBuilder {
-        GgufBuilder::new(path.as_ref().to_owned())
-    }
-
     pub(crate) fn new(model: Arc<str>, weights: Arc<Weights>, first: Context) -> Self {
         let name = format!("GGUF ({model})");
         Self(Arc::new(Shared { name, model, weights, idle: Mutex::new(vec![first]) }))
@@ -230,7 +210,7 @@ impl Shared {
     /// An idle context, or a new one.
     fn borrow_context(&self) -> Result<Borrowed<'_>, TaskError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let context = idle.map_or_else(|| self.weights.context(), Ok)?;
+        let context = idle.map_or_else(|| Context::new(&self.weights), Ok)?;
         Ok(Borrowed { shared: self, context: Some(context) })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use automation_assistant::device::DeviceProfile;
 
 use crate::backend::GgufBackend;
+use crate::context::Context;
 use crate::error::LoadError;
 use crate::header::Header;
 use crate::memory;
@@ -31,6 +32,27 @@ pub struct GgufBuilder {
     batch_tokens: u32,
     threads: Option<usize>,
     seed: Option<u64>,
+}
+
+impl GgufBackend {
+    /// A builder with all defaults for this file.
+    ///
+    /// ```no_run
+    /// use automation_assistant::{AutomationAssistantManager, BackendType, HelperConfig};
+    /// use automation_assistant_gguf::GgufBackend;
+    ///
+    /// let backend = GgufBackend::builder("model.gguf").context_tokens(4096).build()?;
+    /// let manager = AutomationAssistantManager::new(2);
+    /// let config = HelperConfig::new(BackendType::Custom).name("notes").max_concurrent_tasks(2);
+    /// let notes = manager.spawn_helper_with(config, backend.clone())?;
+    /// let mail = HelperConfig::new(BackendType::Custom).name("mail");
+    /// let mail = manager.spawn_helper_with(mail, backend)?;
+    /// # let _ = (notes, mail);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder(path: impl AsRef<Path>) -> GgufBuilder {
+        GgufBuilder::new(path.as_ref().to_owned())
+    }
 }
 
 impl GgufBuilder {
@@ -100,8 +122,7 @@ impl GgufBuilder {
             },
         )?;
         let weights = Weights::load(&self.path, settings, context_bytes)?;
-        let first = weights
-            .context()
+        let first = Context::new(&weights)
             .map_err(|_| LoadError::Rejected { path: self.path.clone(), step: "make a context" })?;
         Ok(GgufBackend::new(model_name(&self.path), weights, first))
     }

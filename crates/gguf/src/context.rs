@@ -1,17 +1,19 @@
 //! A context: the tokens that the model has seen, and what it computed of them.
 
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use automation_assistant::{ErrorKind, TaskError};
-use llama_cpp_2::LlamaContextLoadError;
 use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 use self_cell::self_cell;
 
+use crate::memory;
 use crate::pace::Pace;
-use crate::weights::Weights;
+use crate::weights::{Weights, llama};
 
 self_cell!(
     struct Borrowing {
@@ -20,6 +22,9 @@ self_cell!(
         dependent: LlamaContext,
     }
 );
+
+/// On processors flash attention is quick for batches of 64 tokens and more alone.
+const NO_FLASH_ATTENTION: i32 = 0;
 
 /// The only sequence of a context.
 const SEQUENCE: i32 = 0;
@@ -34,13 +39,36 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn try_new(
-        weights: Arc<Weights>,
-        make: impl FnOnce(&Arc<Weights>) -> Result<LlamaContext<'_>, LlamaContextLoadError>,
-    ) -> Result<Self, LlamaContextLoadError> {
-        let batch_tokens = weights.settings.batch_tokens as usize;
+    /// A new context of these weights.
+    pub(crate) fn new(weights: &Arc<Weights>) -> Result<Self, TaskError> {
+        let made = weights.making.lock().unwrap_or_else(PoisonError::into_inner);
+        memory::admit(weights.context_bytes).map_err(|(needed, available)| {
+            let what = format!(
+                "one more context needs {needed} bytes, the device has {available} available: \
+                 run fewer tasks at once, or set fewer context_tokens"
+            );
+            TaskError::new(ErrorKind::Other, what)
+        })?;
+        let settings = weights.settings;
+        let threads = i32::try_from(settings.threads).unwrap_or(1);
+        let params = LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(settings.context_tokens))
+            .with_n_batch(settings.batch_tokens)
+            .with_n_ubatch(settings.batch_tokens)
+            .with_n_threads(threads)
+            .with_n_threads_batch(threads)
+            .with_flash_attention_policy(NO_FLASH_ATTENTION)
+            .with_no_perf(true);
+        let cell = Borrowing::try_new(weights.clone(), |weights| {
+            weights.model.new_context(llama(), params)
+        });
+        drop(made);
+        let cell = cell.map_err(|_| {
+            TaskError::new(ErrorKind::Other, "llama.cpp could not make a context for the task")
+        })?;
+        let batch_tokens = settings.batch_tokens as usize;
         Ok(Self {
-            cell: Borrowing::try_new(weights, make)?,
+            cell,
             batch: LlamaBatch::new(batch_tokens, 1),
             pace: Pace::new(batch_tokens),
             tokens: Vec::new(),

@@ -1,26 +1,19 @@
 //! A loaded model: weights, chat template, and what contexts are made with.
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use automation_assistant::{ErrorKind, TaskError};
-use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 use llguidance::ParserFactory;
 
-use crate::context::Context;
 use crate::error::LoadError;
-use crate::memory;
 use crate::schema;
 use crate::template::Template;
-
-/// On processors flash attention is quick for batches of 64 tokens and more alone.
-const NO_FLASH_ATTENTION: i32 = 0;
 
 /// The settings that a backend was built with.
 #[derive(Debug, Clone, Copy)]
@@ -37,9 +30,9 @@ pub(crate) struct Weights {
     pub(crate) template: Template,
     pub(crate) settings: Settings,
     /// Memory of one more context, in bytes.
-    context_bytes: u64,
+    pub(crate) context_bytes: u64,
     /// llama.cpp notes something in the model while it makes a context.
-    making: Mutex<()>,
+    pub(crate) making: Mutex<()>,
     /// Made by the first request that needs it: it takes a walk over the vocabulary.
     constraints: OnceLock<Option<ParserFactory>>,
 }
@@ -66,33 +59,6 @@ impl Weights {
         }))
     }
 
-    /// A new context.
-    pub(crate) fn context(self: &Arc<Self>) -> Result<Context, TaskError> {
-        let made = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        memory::admit(self.context_bytes).map_err(|(needed, available)| {
-            let what = format!(
-                "one more context needs {needed} bytes, the device has {available} available: \
-                 run fewer tasks at once, or set fewer context_tokens"
-            );
-            TaskError::new(ErrorKind::Other, what)
-        })?;
-        let threads = i32::try_from(self.settings.threads).unwrap_or(1);
-        let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(self.settings.context_tokens))
-            .with_n_batch(self.settings.batch_tokens)
-            .with_n_ubatch(self.settings.batch_tokens)
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads)
-            .with_flash_attention_policy(NO_FLASH_ATTENTION)
-            .with_no_perf(true);
-        let context =
-            Context::try_new(self.clone(), |weights| weights.model.new_context(llama(), params));
-        drop(made);
-        context.map_err(|_| {
-            TaskError::new(ErrorKind::Other, "llama.cpp could not make a context for the task")
-        })
-    }
-
     /// The factory that turns schemas into constraints.
     pub(crate) fn constraints(&self) -> Result<&ParserFactory, TaskError> {
         self.constraints.get_or_init(|| schema::factory(&self.model)).as_ref().ok_or_else(|| {
@@ -111,7 +77,7 @@ impl fmt::Debug for Weights {
 }
 
 /// llama.cpp's own global state. It is never taken down: models may live as long as the process.
-fn llama() -> &'static LlamaBackend {
+pub(crate) fn llama() -> &'static LlamaBackend {
     static LLAMA: OnceLock<LlamaBackend> = OnceLock::new();
     LLAMA.get_or_init(|| {
         // Without a subscriber for `tracing` nothing is printed.

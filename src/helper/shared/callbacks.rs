@@ -142,14 +142,15 @@ impl Shared {
         self.callback_panics.fetch_add(panics, Ordering::Relaxed);
     }
 
-    /// Runs, on the stopping thread, the callbacks that no helper's thread will run. `own` is the
-    /// number of the helper's threads that the caller is.
-    pub(super) fn run_abandoned(self: &Arc<Self>, own: usize) {
+    /// Runs the callbacks of a stopped helper that no thread of a slot is left to run. Called by
+    /// the stopping thread, and by the threads of duties that the stop did not wait for.
+    pub(super) fn run_abandoned(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         foreign::call_back(move || {
             loop {
                 let mut state = shared.lock();
-                let abandoned = state.threads == own;
+                let abandoned =
+                    state.stopping && state.exited[..shared.slots.len()].iter().all(|e| *e);
                 let Some(callback) = abandoned.then(|| state.take_callback(None)).flatten() else {
                     return;
                 };

@@ -1,8 +1,12 @@
 //! Tasks that are due to end: every look at such a task ends it.
+//!
+//! Where observers or hooks may block, the look asks a thread of its own for that ([`Duty::Due`]),
+//! and waits for it no longer than [`HANDOVER`]: so a look is never held up by foreign code.
 
 use std::time::{Duration, Instant};
 
-use super::{LOOK_AGAIN, RUN_GRACE, Shared, State};
+use super::duty::Duty;
+use super::{HANDOVER, LOOK_AGAIN, RUN_GRACE, Shared, State};
 use crate::backend::timed_out;
 use crate::store::{Phase, Queued, Running};
 use crate::sync::{Arc, MutexGuard, earlier, now};
@@ -32,49 +36,85 @@ impl Shared {
         if !matches!(state.store.phase(number), Some(Phase::Queued(_) | Phase::Running(_))) {
             return state;
         }
-        self.touch_at(state, number, now())
+        let now = now();
+        let (state, asked) = self.touch_at(state, number, now);
+        if asked { self.await_end(state, number, now.checked_add(HANDOVER)) } else { state }
     }
 
+    /// As [`touch`](Self::touch), but does not wait for a thread that was asked to end the task;
+    /// returns whether one was.
     pub(super) fn touch_at<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         number: u64,
         now: Instant,
-    ) -> MutexGuard<'a, State> {
-        let Some(why) = self.due(&mut state, number, now) else { return state };
-        let Some(ended) = self.claim(&mut state, number, why) else { return state };
+    ) -> (MutexGuard<'a, State>, bool) {
+        if self.due(&mut state, number, now).is_none() {
+            return (state, false);
+        }
         drop(state);
-        let callback = self.conclude(ended);
-        self.queue_callback(callback);
-        self.lock()
+        (self.perform)(self, Duty::Due);
+        (self.lock(), true)
     }
 
-    /// Ends every task that is due, one after the other. A slow observer of one end does not
-    /// delay the others, since another thread that looks at them may end them meanwhile. Returns
-    /// the lock, released and taken again, and whether any task was due.
+    /// Ends every task that is due, as [`touch`](Self::touch) ends one. Returns the lock, released
+    /// and taken again if any was due.
     pub(super) fn end_due<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         now: Instant,
-    ) -> (MutexGuard<'a, State>, bool) {
-        let mut due = state.store.expired(now);
-        due.extend(state.running.iter().flatten());
+    ) -> MutexGuard<'a, State> {
+        // It is ended last.
+        let mut numbers = self.may_be_due(&mut state, now).into_iter();
+        let last = numbers.rfind(|number| self.due(&mut state, *number, now).is_some());
+        let Some(last) = last else { return state };
+        drop(state);
+        (self.perform)(self, Duty::Due);
+        self.await_end(self.lock(), last, now.checked_add(HANDOVER))
+    }
+
+    /// Ends every task that is due, one after the other. A slow observer of one end does not
+    /// delay the others, since another thread may end them meanwhile.
+    pub(super) fn end_those_due(self: &Arc<Self>) {
         let mut callbacks = Vec::new();
-        let mut ended_any = false;
-        for number in due {
+        let mut state = self.lock();
+        let now = now();
+        for number in self.may_be_due(&mut state, now) {
             let Some(why) = self.due(&mut state, number, now) else { continue };
             let Some(ended) = self.claim(&mut state, number, why) else { continue };
-            ended_any = true;
             drop(state);
             callbacks.extend(self.conclude(ended));
             state = self.lock();
         }
-        if callbacks.is_empty() {
-            return (state, ended_any);
-        }
         drop(state);
         callbacks.into_iter().for_each(|callback| self.queue_callback(Some(callback)));
-        (self.lock(), ended_any)
+    }
+
+    /// All tasks that are due, and others. At a stopped helper: all tasks.
+    fn may_be_due(&self, state: &mut State, now: Instant) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        for number in state.running.iter().flatten() {
+            numbers.push(*number);
+        }
+        // While the device was suspended, deadlines came closer than the clock shows.
+        let latest = now.checked_add(self.observers.suspended.noticed());
+        state.store.expired(latest.filter(|_| !state.stopping), &mut numbers);
+        numbers
+    }
+
+    /// Waits until a task that another thread was asked to end has ended, no longer than until
+    /// the given moment.
+    pub(super) fn await_end<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        number: u64,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        while !matches!(state.store.phase(number), Some(Phase::Finished { .. }) | None) {
+            let Some(woken) = self.sleep_for(state, number, until) else { return self.lock() };
+            state = woken;
+        }
+        state
     }
 
     /// When a waiting thread must look at the task again: at its end, or earlier where suspended
@@ -127,6 +167,6 @@ pub(super) fn terminated() -> TaskError {
 }
 
 /// The error of a task that was running when its helper was stopped.
-pub(super) fn stopped() -> TaskError {
+fn stopped() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "the helper was stopped during this task")
 }

@@ -18,7 +18,8 @@
 //! - A task is ended by one of: its own thread with the backend's answer (`take`), `cancel_task`
 //!   (`results`), a thread that looks at a task that is due (`due`), or a stop (`stop`). Each
 //!   claims one task, publishes it, and goes on with the next, so that a slow observer delays
-//!   only its own task.
+//!   only its own task. The last two leave this to a thread of its own where foreign code may
+//!   block (`duty`).
 //! - A sweep that ends several queues their callbacks after the last of them. At a stopped
 //!   helper, where several threads may sweep at once, no callback runs before the last task
 //!   has ended.
@@ -54,6 +55,7 @@ use crate::task::TaskRequest;
 mod attempts;
 mod callbacks;
 mod due;
+mod duty;
 mod ends;
 mod notify;
 mod results;
@@ -62,7 +64,8 @@ mod submit;
 mod take;
 
 use callbacks::QueuedCallback;
-pub(crate) use stop::Perform;
+use duty::DUTY_THREADS_MAX;
+pub(crate) use duty::Perform;
 use stop::STOP_WAIT;
 pub(crate) use take::{Done, Next};
 
@@ -74,9 +77,9 @@ pub(crate) const RUN_GRACE: Duration = Duration::from_millis(250);
 /// the device is suspended, and nothing wakes a waiting thread when it resumes.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long `cancel_task` waits for the task's own thread to end the task, when that thread is
-/// reporting a call to the observers.
-const CANCEL_HANDOVER: Duration = Duration::from_millis(100);
+/// How long a call waits for another thread that it asked to end a task: the task's own, when
+/// that is reporting a call to the observers, or one that ends tasks that are due.
+const HANDOVER: Duration = Duration::from_millis(100);
 
 /// How many times a thread yields before it sleeps: a wait does, and a helper's thread after each
 /// task. If the next task arrives at once, neither side pays for a sleep and a wake-up. Takes a
@@ -145,9 +148,12 @@ pub(crate) struct State {
     pub(crate) stop_reported: bool,
     /// Threads that have not ended, including those about to be started.
     pub(crate) threads: usize,
-    /// Which threads have ended, by their place: those of the slots, then those that a stop
-    /// starts.
-    pub(super) exited: Vec<bool>,
+    /// At which places there is no thread, or one that has ended: those of the slots, then those
+    /// of duties.
+    pub(crate) exited: Vec<bool>,
+    /// Whether tasks may have become due since the threads that end such tasks last looked, which
+    /// were all busy.
+    due_again: bool,
     pub(crate) unjoined: usize,
     /// Threads that found no work and have no ticket in transit.
     sleepers: usize,
@@ -190,7 +196,7 @@ pub(crate) struct Shared {
     pub(crate) backend_name: String,
     /// The provider that created the backend; `None` for a custom backend.
     pub(crate) provider: Option<&'static Provider>,
-    /// How a stop does a duty. [`Shared::on_own_thread`] only where the program has added an
+    /// How a duty is done. [`Shared::on_own_thread`] only where the program has added an
     /// observer or a backend: other programs do not link it.
     pub(crate) perform: Perform,
     /// `None` once a thread of the stopped helper has ended.
@@ -249,8 +255,8 @@ impl Shared {
                 stop_began: None,
                 stop_reported: false,
                 threads: 0,
-                // And the two that a stop may start.
-                exited: vec![false; threads + 2],
+                exited: vec![true; threads + DUTY_THREADS_MAX],
+                due_again: false,
                 unjoined: 0,
                 sleepers: 0,
                 began_any: false,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{
-    CANCEL_HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, RUN_GRACE, Shared, State, Watch, YIELDS,
+    HANDOVER, INBOX_BYTES_MAX, INBOX_MESSAGES_MAX, RUN_GRACE, Shared, State, Watch, YIELDS,
 };
 use crate::backend::cancelled;
 use crate::error::Error;
@@ -18,16 +18,23 @@ use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now
 use crate::task::{Task, TaskLookup, TaskState, millis};
 
 impl Shared {
-    /// A copy of the finished task; `Ok(None)` while it is not finished, together with the moment
-    /// at which to look again.
+    /// A copy of the finished task; while it is not finished, the moment at which to look again.
+    /// Never waits.
     pub(crate) fn poll(
         self: &Arc<Self>,
         id: TaskId,
     ) -> Result<Result<Task, Option<Instant>>, Error> {
         let number = self.number(id)?;
-        let state = self.lock();
-        let mut state = self.touch(state, number);
-        self.peek(&mut state, id, number)
+        let (mut state, asked) = self.touch_at(self.lock(), number, now());
+        let found = self.peek(&mut state, id, number)?;
+        Ok(found.map_err(|moment| moment.filter(|_| !asked)))
+    }
+
+    /// A copy of the finished task; `Ok(None)` while it is not finished.
+    pub(crate) fn result(self: &Arc<Self>, id: TaskId) -> Result<Option<Task>, Error> {
+        let number = self.number(id)?;
+        let mut state = self.touch(self.lock(), number);
+        Ok(self.peek(&mut state, id, number)?.ok())
     }
 
     pub(super) fn peek(
@@ -82,10 +89,12 @@ impl Shared {
         let mut yields_left = YIELDS;
         let mut state = self.lock();
         loop {
-            state = self.touch_at(state, number, looked);
+            let (touched, asked) = self.touch_at(state, number, looked);
+            state = touched;
             let look_again = match self.peek(&mut state, id, number)? {
                 Ok(task) => return Ok(task),
-                Err(moment) => moment,
+                // The thread that was asked to end it wakes this one.
+                Err(moment) => moment.filter(|_| !asked),
             };
             if until.is_some_and(|until| until <= looked) {
                 return Err(Error::WaitTimedOut { waited: timeout });
@@ -182,19 +191,9 @@ impl Shared {
             self.run_own(callback);
         }
         if handed_over && !thread::is_of_any() && !foreign::in_observer() {
-            self.await_end(number);
+            drop(self.await_end(self.lock(), number, now().checked_add(HANDOVER)));
         }
         true
-    }
-
-    /// Waits briefly for an end that the task's own thread was asked for.
-    pub(super) fn await_end(&self, number: u64) {
-        let until = now().checked_add(CANCEL_HANDOVER);
-        let mut state = self.lock();
-        while matches!(state.store.phase(number), Some(Phase::Running(_) | Phase::Ending)) {
-            let Some(woken) = self.sleep_for(state, number, until) else { return };
-            state = woken;
-        }
     }
 
     pub(crate) fn status(&self) -> HelperStatus {
@@ -203,7 +202,7 @@ impl Shared {
 
     pub(crate) fn report(self: &Arc<Self>) -> HelperStatusReport {
         let state = self.lock();
-        let (state, _) = self.end_due(state, now());
+        let state = self.end_due(state, now());
         HelperStatusReport {
             helper_id: self.id,
             name: self.name.clone(),

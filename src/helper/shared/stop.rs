@@ -3,21 +3,18 @@
 //!
 //! A stop keeps its bound whatever foreign code does, so the stopping thread runs none where it
 //! may block: cancel hooks of a custom backend, and observers (of tasks that end, and of the stop
-//! itself) run on short-lived threads of their own ([`Shared::on_own_thread`]). These are counted, joined
-//! and detached as the helper's other threads.
+//! itself) run on threads of their own (`duty`).
 //!
 //! A thread counts as ended when it has left all foreign code but the destructors of its
 //! thread-local values.
 
 use std::time::{Duration, Instant};
 
-use super::due::{stopped, terminated};
-use super::ends::Claim;
+use super::duty::{Duty, may_wait};
 use super::{Shared, State};
 use crate::event::{EventFacts, EventKind, Fact};
 use crate::foreign;
-use crate::helper::thread;
-use crate::sync::{Arc, JoinHandle, MutexGuard, lock, now, spawn_thread, wait_until};
+use crate::sync::{Arc, MutexGuard, lock, now, wait_until};
 
 /// How long a stop waits for threads, in addition to the backend's
 /// [`AiBackend::stop_grace`](crate::AiBackend::stop_grace). An idle thread ends in microseconds.
@@ -25,24 +22,6 @@ pub(super) const STOP_WAIT: Duration = Duration::from_millis(800);
 
 /// How long it then waits for observers, which are notified of the stop.
 const REPORT_WAIT: Duration = Duration::from_millis(200);
-
-/// A part of a stop that calls foreign code.
-#[derive(Clone, Copy)]
-pub(crate) enum Duty {
-    /// Runs the cancel hooks of the tasks that a stop cancels.
-    Hooks,
-    /// Ends all tasks of a helper that was signalled to stop, and reports the stop.
-    Ends,
-}
-
-/// A way to do a stop's duty.
-pub(crate) type Perform = fn(&Arc<Shared>, Duty);
-
-/// Whether the current thread may wait for a helper's threads, which may in turn wait for a
-/// helper's thread, a callback or an observer.
-fn may_wait() -> bool {
-    !thread::is_of_any() && !foreign::in_callback() && !foreign::in_observer()
-}
 
 impl State {
     /// Whether a stop has nothing left to wait for but this many threads of its own. Threads that
@@ -90,8 +69,11 @@ impl Shared {
     }
 
     /// `own` is the number of threads that the caller is, of those that a stop waits for.
-    fn end_and_report(self: &Arc<Self>, own: usize) {
-        self.end_all();
+    pub(super) fn end_and_report(self: &Arc<Self>, own: usize) {
+        // At a stopped helper, all tasks are due. Within an observer this is deferred until the
+        // observer has returned.
+        let shared = Arc::clone(self);
+        foreign::after_observers(move || shared.end_those_due());
         let mut state = self.lock();
         if self.observers.any() && may_wait() {
             state = self.await_threads(state, own);
@@ -105,36 +87,8 @@ impl Shared {
         }
         // If the stop did not wait for this thread, it left the callbacks to it.
         if own > 0 && unjoined > 0 {
-            self.run_abandoned(own);
+            self.run_abandoned();
         }
-    }
-
-    /// Ends every task of a helper that was signalled to stop. Within an observer this is
-    /// deferred until the observer has returned.
-    fn end_all(self: &Arc<Self>) {
-        let shared = Arc::clone(self);
-        foreign::after_observers(move || {
-            let mut callbacks = Vec::new();
-            for slot in 0..shared.slots.len() {
-                let mut state = shared.lock();
-                let Some(number) = state.running[slot] else { continue };
-                let Some(ended) = shared.claim(&mut state, number, stopped()) else { continue };
-                drop(state);
-                callbacks.extend(shared.conclude(ended));
-            }
-            while let Some(callback) = shared.end_next_queued() {
-                callbacks.extend(callback);
-            }
-            callbacks.into_iter().for_each(|callback| shared.queue_callback(Some(callback)));
-        });
-    }
-
-    /// Ends the next queued task of a stopped helper; returns its callback. `None` if no task is
-    /// queued.
-    #[allow(clippy::option_option)]
-    fn end_next_queued(&self) -> Option<Option<Box<super::QueuedCallback>>> {
-        let (number, queued) = self.lock().store.take_next()?;
-        Some(self.finish(Claim::queued(number, queued), Err(terminated())))
     }
 
     /// Waits for the threads of a helper that was signalled to stop at the given moment, where
@@ -151,7 +105,7 @@ impl Shared {
             }
         }
         let shared = Arc::clone(self);
-        foreign::after_observers(move || shared.run_abandoned(0));
+        foreign::after_observers(move || shared.run_abandoned());
     }
 
     /// Waits until all threads but the caller's `own` have ended, no longer than a stop may wait.
@@ -193,59 +147,5 @@ impl Shared {
         }
         self.stop_goes_on.notify_all();
         state.wake(usize::MAX)
-    }
-
-    /// Starts a thread that is already counted as running, which does this work at this place.
-    /// `handles` are the helper's.
-    pub(crate) fn spawn(
-        self: &Arc<Self>,
-        handles: &mut Vec<(usize, JoinHandle<()>)>,
-        place: usize,
-        work: fn(&Arc<Self>, usize),
-    ) -> std::io::Result<()> {
-        let shared = Arc::clone(self);
-        // Linux shows 15 bytes of a thread's name.
-        let name = format!("aa-{}-{place}", self.id);
-        let handle = spawn_thread(name, self.config.stack_bytes, move || {
-            work(&shared, place);
-            let mut state = shared.lock();
-            state.exited[place] = true;
-            state.threads -= 1;
-            shared.stop_goes_on.notify_all();
-        })?;
-        handles.push((place, handle));
-        Ok(())
-    }
-
-    /// Does a stop's duty on this thread.
-    pub(super) fn here(self: &Arc<Self>, duty: Duty) {
-        match duty {
-            Duty::Hooks => self.run_hooks(),
-            Duty::Ends => self.end_and_report(0),
-        }
-    }
-
-    fn run_hooks(&self) {
-        self.slots.iter().for_each(|slot| drop(slot.cancel.raise()));
-    }
-
-    /// Does a stop's duty; if foreign code in it may block, on a thread of its own, which the stop
-    /// joins or detaches, unless this thread need not wait or the system cannot create one.
-    pub(crate) fn on_own_thread(self: &Arc<Self>, duty: Duty) {
-        let place = self.slots.len() + duty as usize;
-        let (may_block, work): (bool, fn(&Arc<Self>, usize)) = match duty {
-            // Hooks of the library's own backends do not block.
-            Duty::Hooks => (self.provider.is_none(), |shared, _| shared.run_hooks()),
-            Duty::Ends => (self.observers.any(), |shared, _| shared.end_and_report(1)),
-        };
-        if may_block && may_wait() {
-            let mut handles = lock(&self.handles);
-            self.lock().threads += 1;
-            if self.spawn(&mut handles, place, work).is_ok() {
-                return;
-            }
-            self.lock().threads -= 1;
-        }
-        self.here(duty);
     }
 }

@@ -43,6 +43,7 @@ impl Shared {
             self.observers.suspended.watch();
         }
         let mut state = self.lock();
+        let mut ended_due = false;
         loop {
             if state.stopping {
                 return Err(Error::Stopped(Box::new(request)));
@@ -51,9 +52,8 @@ impl Shared {
                 break;
             }
             let looked = now();
-            let (unlocked, ended_any) = self.end_due(state, looked);
-            state = unlocked;
-            if ended_any {
+            if !std::mem::replace(&mut ended_due, true) {
+                state = self.end_due(state, looked);
                 continue;
             }
             if deadline.is_some_and(|deadline| deadline <= looked) || patience.is_zero() {
@@ -64,6 +64,7 @@ impl Shared {
             let woken = wait_until(&self.capacity, state, wake);
             state = woken.unwrap_or_else(|| self.lock());
             state.capacity_waiters -= 1;
+            ended_due = false;
             if until.is_some_and(|until| until <= now()) && !self.has_capacity(&state, image_bytes)
             {
                 return Err(Error::QueueFull(Box::new(request)));

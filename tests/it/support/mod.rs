@@ -1,6 +1,7 @@
 //! Helpers of several tests.
 
 pub mod chance;
+#[path = "../../../src/http/loopback_tests.rs"]
 pub mod loopback;
 pub mod pictures;
 #[cfg(feature = "http")]

@@ -1,5 +1,7 @@
-//! Listeners on loopback. Without loopback (`ip link set lo up` is missing in a bare network
-//! namespace) a connection waits for minutes: the first test that needs it ends the whole run.
+//! Listeners on loopback, for the tests within the crate and those over its public face. Without
+//! loopback (`ip link set lo up` is missing in a bare network namespace) a connection waits for
+//! minutes: the first test that needs it ends the whole run.
+#![allow(clippy::unwrap_used)]
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -11,13 +13,13 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 #[cfg(feature = "http")]
 /// Listens on a free port of 127.0.0.1, after [`require`].
-pub fn listen() -> TcpListener {
+pub(crate) fn listen() -> TcpListener {
     require();
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
 /// Ends the process with a message if nothing can be reached on 127.0.0.1.
-pub fn require() {
+pub(crate) fn require() {
     static REACHED: OnceLock<()> = OnceLock::new();
     REACHED.get_or_init(|| {
         let reached = TcpListener::bind("127.0.0.1:0").and_then(|listener| {
