@@ -164,6 +164,8 @@ impl<'m> Run<'m> {
     /// Does one thing, if there is one to do.
     fn step(&mut self, now: Instant) -> Result<bool, Error> {
         if self.worker.on_outcome.is_some() && now >= self.adopt_at {
+            // Jobs wait neither for the owner nor for a server that is away.
+            self.start();
             self.adopt()?;
             self.adopt_at = now + self.worker.lease;
         }
