@@ -66,7 +66,8 @@ impl<T> Foreign<T> {
 }
 
 fn gone() -> ! {
-    unreachable!("nothing but into_inner and drop take the value, and both end its owner")
+    // Only `into_inner` and the drop take the value, and both end its owner.
+    unreachable!("taken twice")
 }
 
 impl<T> Deref for Foreign<T> {

@@ -67,7 +67,8 @@
 //! tasks that a callback ends are queued, and a stop waits for callbacks no longer than for
 //! threads. `cancel_task` runs the callback of the task that it ends; no submit, wait, look-up or
 //! status call runs any, nor observers or cancel hooks: where these block, such a call returns
-//! within 0.1 s, or its own time-out, and the task ends once they return.
+//! within 0.1 s, or its own time-out, and the task ends once they return. (If the system refuses
+//! a thread for them, the call runs them itself.)
 //!
 //! # Map of the modules
 //!

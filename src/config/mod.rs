@@ -180,7 +180,8 @@ impl HelperConfig {
         self
     }
 
-    /// How many tasks may be queued, over all priorities; at least 1. Defaults to 256.
+    /// How many tasks may be queued, over all priorities; at least 1. Defaults to 256. Beside them
+    /// as many callbacks of ended tasks may wait for a thread, before a submit is refused.
     #[must_use]
     pub fn queue_capacity(mut self, tasks: usize) -> Self {
         self.queue_capacity = tasks;

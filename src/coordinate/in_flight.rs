@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::helper::shared::Shared;
 use crate::id::TaskId;
-use crate::sync::{Arc, earlier};
+use crate::sync::{Arc, after, earlier, now};
 use crate::task::Task;
 use crate::task_error::ErrorKind;
 
@@ -22,8 +22,12 @@ pub(super) struct Submitted {
 impl Submitted {
     /// Cancels the task and returns its outcome.
     pub(super) fn end(&self) -> Result<Task, Error> {
-        self.shared.cancel(self.id);
-        self.shared.wait(self.id, OUTCOME_SHOWS_WITHIN)
+        self.shared.call_off(self.id);
+        self.outcome_by(after(now(), OUTCOME_SHOWS_WITHIN))
+    }
+
+    fn outcome_by(&self, until: Instant) -> Result<Task, Error> {
+        self.shared.wait(self.id, until.saturating_duration_since(now()))
     }
 }
 
@@ -58,13 +62,14 @@ pub(super) fn take_completed(in_flight: &mut Vec<InFlight>) -> (Vec<Completed>, 
     (completed, look_again)
 }
 
-/// Cancels all of them, then collects their outcomes.
+/// Cancels all of them, then collects their outcomes, which have one time to become readable.
 pub(super) fn end_all(in_flight: Vec<InFlight>) -> Vec<Completed> {
+    let until = after(now(), OUTCOME_SHOWS_WITHIN);
     for request in &in_flight {
-        request.task.shared.cancel(request.task.id);
+        request.task.shared.call_off(request.task.id);
     }
     let end = |request: InFlight| {
-        let outcome = request.task.end();
+        let outcome = request.task.outcome_by(until);
         (request, outcome)
     };
     in_flight.into_iter().map(end).collect()

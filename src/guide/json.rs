@@ -3,7 +3,7 @@
 //! Programs read them from a file, a queue or another language (the C face takes them as they
 //! stand here). Both are JSON objects, and both readers are strict: `null` stands for a field that
 //! is left out; a field that is not listed, one that is there twice, and a value of another type
-//! are errors, which name the field and never quote a value. Bounds are validated where the
+//! are errors of the readers, which name the field and never quote a value. Bounds are validated where the
 //! configuration is used (`spawn`, as `InvalidConfig`) or the request submitted (as
 //! `InvalidRequest`).
 //!

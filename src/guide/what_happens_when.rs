@@ -39,7 +39,7 @@
 //! | a backend ignores its deadline | `Timeout`, at the next wait, look-up or status call, or when the backend returns | 0.25 s past it |
 //! | a full queue | `Error::QueueFull`, with the request | at once, or `submit_task_wait`'s time |
 //! | the server wants a client's certificate; shows an authority's certificate, one signed by SHA-1, one with an RSA key below 2048 bits | `Network`, whose text says so, not retried | one attempt |
-//! | the server answers before it has read the request (413, 401, 429) | that answer, its kind and its wait; the connection is not used again | at once |
+//! | the server answers before it has read the request (413, 401, 429) | that answer, its kind and its wait; the connection is not used again | at once; 2 s where the server neither reads on nor closes and the rest of the request is stuck |
 //! | an error status whose body never ends | the status's kind, with what came of the body | 2 s |
 //! | a kept connection closes upon a request | an attempt like any other: retried at once on a new connection, counted; none with `max_retries(0)` | 2 retries |
 //! | a proxy refuses (407, 403), or is not there | `Network`, which names the proxy; 502, 503, 504 are retried | 2 retries |

@@ -12,7 +12,8 @@ impl AutomationHelper {
     /// Submits a task, waits until it has ended, and takes its result: the helper keeps none.
     ///
     /// The wait is as long as the task: at most its [`deadline`](TaskRequest::deadline), or else
-    /// its time in the queue and its time-out. A task that failed is `Ok` too: see
+    /// its time in the queue and its time-out, and then as long as observers of its end take,
+    /// which are called before an outcome can be read. A task that failed is `Ok` too: see
     /// [`Task::error`].
     ///
     /// ```

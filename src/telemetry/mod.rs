@@ -123,8 +123,9 @@ struct Options {
 /// other process has the file open, and ends it with a newline otherwise; the next writer does
 /// the same with a part that a killed writer left. A line is counted as written only if it stands
 /// on a line of its own. (A writer checks for such parts once it knows of other writers: at once
-/// if it opens the file after them, and otherwise within 256 lines or a second. From then on each
-/// of its writes takes one to three more system calls.)
+/// if it opens the file after them, and otherwise within 256 lines or a second. Until then, lines
+/// that stand behind such a part count as written, too. From then on each of its writes takes one
+/// to three more system calls.)
 ///
 /// A file with further names (hard links) is appended to, but never cut. On a file system without
 /// locks nothing is cut and nothing rotated. Network file systems may break all of these
@@ -210,8 +211,9 @@ impl Telemetry {
     ///
     /// If the file does not end in a newline (its last writer was killed, or the disk was full),
     /// the torn line is cut off and a `tail_repaired` line reports the number of bytes; if
-    /// another process has the file open, or it has further names (hard links), nothing is cut,
-    /// and the torn line is closed with a newline. A new file can be read by its owner alone.
+    /// another process writes to the file (holds a shared lock on it, as this library's writers
+    /// do), or it has further names (hard links), nothing is cut, and the torn line is closed with a
+    /// newline. A program that appends without that lock must end its lines itself. A new file can be read by its owner alone.
     /// Opening waits at most half a second.
     ///
     /// # Errors

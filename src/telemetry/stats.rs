@@ -7,7 +7,8 @@ use std::io;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TelemetryStats {
-    /// Lines that were written and can be read.
+    /// Lines that were written and can be read. (A writer that other writers join learns of them
+    /// within 256 lines or a second: until then also lines behind their torn ones.)
     pub lines_written: u64,
     /// Lines that could not be written.
     pub lines_lost: u64,

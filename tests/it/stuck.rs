@@ -3,15 +3,16 @@
 //! are not delayed, and the look returns.
 
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AiBackend, AutomationAssistantManager, AutomationHelper, CallContext, ErrorKind, Event,
-    EventKind, HelperConfig, Observe, Reply, TaskError, TaskId, TaskRequest,
+    EventKind, HelperConfig, HelperId, Observe, Reply, Stage, TaskError, TaskId, TaskRequest,
+    Together, Want,
 };
 
-use crate::support::{LONG, side_by_side, until};
+use crate::support::{LONG, gate, side_by_side, until};
 
 /// Holds each thread that passes once it is shut, until it is opened.
 #[derive(Clone, Default)]
@@ -252,5 +253,98 @@ fn no_look_at_a_task_that_is_due_is_held_up_by_foreign_code() {
             let task = helper.wait_task(id, LONG).unwrap();
             assert_eq!(task.error.unwrap().kind(), ErrorKind::Timeout);
         }
+    });
+}
+
+#[test]
+fn callbacks_that_wait_for_a_busy_thread_are_bounded_as_the_queue_is() {
+    const CAPACITY: usize = 3;
+    let (backend, keeper) = gate();
+    let config = HelperConfig::local().queue_capacity(CAPACITY);
+    let helper = AutomationHelper::builder(config).backend(backend).build().unwrap();
+    helper.start().unwrap();
+    helper.submit_task("plug").unwrap();
+    keeper.next();
+    let (called, calls) = channel();
+    let request = || {
+        let called = called.clone();
+        TaskRequest::new("late").deadline(Duration::ZERO).on_done(move |_| called.send(()).unwrap())
+    };
+    // Those of a full queue that expired, and as many queued again.
+    let accepted = (0..100).take_while(|_| helper.submit_task(request()).is_ok()).count();
+    assert!(accepted <= 2 * CAPACITY + 1, "{accepted}");
+    let waiting = helper.get_status().waiting_callbacks;
+    assert!((CAPACITY..=accepted).contains(&waiting), "{waiting} of {accepted}");
+    // A submit that waits goes on when they have run.
+    keeper.go.send(()).unwrap();
+    helper.submit_task_wait("next", LONG).unwrap();
+    (0..accepted).for_each(|_| calls.recv_timeout(LONG).unwrap());
+    keeper.go.send(()).unwrap();
+    helper.stop();
+}
+
+/// Looks at all helpers at each end.
+struct Looks(OnceLock<AutomationHelper>);
+
+impl Observe for Looks {
+    fn on_event(&self, event: &Event<'_>) {
+        if let (EventKind::TaskComplete, Some(helper)) = (event.kind(), self.0.get()) {
+            drop(helper.get_status());
+        }
+    }
+}
+
+#[test]
+fn observers_that_look_do_not_wait_for_each_other() {
+    const TASKS: usize = 100;
+    let (backend, keeper) = gate();
+    let looks = Arc::new(Looks(OnceLock::new()));
+    let builder = AutomationHelper::builder(HelperConfig::local()).backend(backend);
+    let helper = builder.observer(looks.clone()).build().unwrap();
+    helper.start().unwrap();
+    let plug = helper.submit_task("plug").unwrap();
+    keeper.next();
+    let request = || TaskRequest::new("late").deadline(Duration::from_millis(1));
+    let ids = [(); TASKS].map(|()| helper.submit_task(request()).unwrap());
+    looks.0.set(helper.clone()).unwrap();
+    let began = Instant::now();
+    for id in ids {
+        assert!(helper.wait_task(id, LONG).unwrap().error.is_some());
+    }
+    // A tenth of a second each would be ten; four threads share them.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    keeper.go.send(()).unwrap();
+    helper.wait_task(plug, LONG).unwrap();
+}
+
+#[test]
+fn a_coordinated_call_is_held_up_by_no_observer() {
+    // One second for the outcomes of all helpers together; the rest is for a slow machine.
+    const CALL_MAX: Duration = Duration::from_millis(3_000);
+    type Call = fn(&Together<'_>, &[HelperId]);
+    let calls: [Call; 4] = [
+        |together, all| drop(together.fan_out(all, &"x".into(), Want::All)),
+        |together, all| drop(together.race(all, &"x".into())),
+        |together, all| drop(together.pipeline(vec![Stage::new(all[0], "x")])),
+        |together, all| drop(together.batch(all, &vec![TaskRequest::new("x"); 6])),
+    ];
+    side_by_side(calls, |call| {
+        let barrier = Barrier::default();
+        barrier.shut();
+        let manager = AutomationAssistantManager::builder()
+            .observer(Arc::new(Observer(Place::EndObserver, barrier.clone())))
+            .build()
+            .unwrap();
+        let helpers: Vec<_> = (0..4)
+            .map(|_| {
+                let backend = Blocks { at: Place::EndObserver, barrier: barrier.clone() };
+                manager.spawn_with(HelperConfig::local(), backend).unwrap()
+            })
+            .collect();
+        let ids: Vec<_> = helpers.iter().map(AutomationHelper::helper_id).collect();
+        let began = Instant::now();
+        call(&Together::new(&manager).deadline(Duration::from_millis(200)), &ids);
+        assert!(began.elapsed() < CALL_MAX, "{:?}", began.elapsed());
+        barrier.open();
     });
 }

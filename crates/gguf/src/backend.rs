@@ -238,8 +238,8 @@ impl Drop for Borrowed<'_> {
 
 /// Spawns a helper with the model of this file and all defaults; a task may take 300 s.
 ///
-/// The weights are loaded here, which takes a while: see [`GgufBuilder::build`]. For two helpers
-/// with one model, clone a [`GgufBackend`].
+/// The weights are loaded here, which takes a while: see [`crate::GgufBuilder::build`]. For two
+/// helpers with one model, clone a [`GgufBackend`].
 ///
 /// # Errors
 ///

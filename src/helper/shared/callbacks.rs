@@ -66,7 +66,7 @@ impl State {
 
     /// Takes the oldest callback, or the one of this number, if it may run yet: callbacks of a
     /// stop run after the stop's last outcome is published.
-    pub(super) fn take_callback(&mut self, number: Option<u64>) -> Option<Box<QueuedCallback>> {
+    fn take_callback(&mut self, number: Option<u64>) -> Option<Box<QueuedCallback>> {
         if self.stopping && self.store.unfinished() > 0 {
             return None;
         }
@@ -84,6 +84,17 @@ impl State {
 }
 
 impl Shared {
+    /// Takes a callback from the queue; see [`State::take_callback`].
+    pub(super) fn next_callback(
+        &self,
+        state: &mut State,
+        number: Option<u64>,
+    ) -> Option<Box<QueuedCallback>> {
+        let callback = state.take_callback(number)?;
+        self.notify_capacity(state);
+        Some(callback)
+    }
+
     /// Queues the callback of a published end, if there is one, and wakes an idle thread for it.
     pub(super) fn queue_callback(&self, callback: Option<Box<QueuedCallback>>) {
         let Some(callback) = callback else { return };
@@ -100,6 +111,7 @@ impl Shared {
     pub(super) fn run_own(self: &Arc<Self>, callback: Box<QueuedCallback>) {
         let mut state = self.lock();
         state.callbacks_held -= 1;
+        self.notify_capacity(&state);
         let woken = self.if_stop_is_through(&mut state);
         if !foreign::in_callback() {
             drop(state);
@@ -112,7 +124,7 @@ impl Shared {
         self.send_tickets(woken);
         let shared = Arc::clone(self);
         foreign::call_back(move || {
-            let callback = shared.lock().take_callback(Some(number));
+            let callback = shared.next_callback(&mut shared.lock(), Some(number));
             if let Some(callback) = callback {
                 shared.run_now(callback);
             }
@@ -151,7 +163,9 @@ impl Shared {
                 let mut state = shared.lock();
                 let abandoned =
                     state.stopping && state.exited[..shared.slots.len()].iter().all(|e| *e);
-                let Some(callback) = abandoned.then(|| state.take_callback(None)).flatten() else {
+                let Some(callback) =
+                    abandoned.then(|| shared.next_callback(&mut state, None)).flatten()
+                else {
                     return;
                 };
                 drop(state);

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::duty::Duty;
 use super::{HANDOVER, LOOK_AGAIN, RUN_GRACE, Shared, State};
-use crate::backend::timed_out;
+use crate::backend::{cancelled, timed_out};
+use crate::foreign;
+use crate::id::TaskId;
 use crate::store::{Phase, Queued, Running};
 use crate::sync::{Arc, MutexGuard, earlier, now};
 use crate::task_error::{ErrorKind, TaskError};
@@ -73,14 +75,23 @@ impl Shared {
         self.await_end(self.lock(), last, now.checked_add(HANDOVER))
     }
 
-    /// Ends every task that is due, one after the other. A slow observer of one end does not
+    /// Ends every task that is due or called off, one after the other. A slow observer of one end does not
     /// delay the others, since another thread may end them meanwhile.
     pub(super) fn end_those_due(self: &Arc<Self>) {
         let mut callbacks = Vec::new();
         let mut state = self.lock();
         let now = now();
-        for number in self.may_be_due(&mut state, now) {
-            let Some(why) = self.due(&mut state, number, now) else { continue };
+        let due = self.may_be_due(&mut state, now);
+        let mut numbers = due.into_iter();
+        loop {
+            let (number, why) = if let Some(number) = state.called_off.pop() {
+                (number, Some(cancelled()))
+            } else if let Some(number) = numbers.next() {
+                (number, self.due(&mut state, number, now))
+            } else {
+                break;
+            };
+            let Some(why) = why else { continue };
             let Some(ended) = self.claim(&mut state, number, why) else { continue };
             drop(state);
             callbacks.extend(self.conclude(ended));
@@ -88,6 +99,13 @@ impl Shared {
         }
         drop(state);
         callbacks.into_iter().for_each(|callback| self.queue_callback(Some(callback)));
+    }
+
+    /// Cancels a task, as a task that is due is ended: without waiting for foreign code.
+    pub(crate) fn call_off(self: &Arc<Self>, id: TaskId) {
+        let Ok(number) = self.number(id) else { return };
+        self.lock().called_off.push(number);
+        (self.perform)(self, Duty::Due);
     }
 
     /// All tasks that are due, and others. At a stopped helper: all tasks.
@@ -103,14 +121,16 @@ impl Shared {
     }
 
     /// Waits until a task that another thread was asked to end has ended, no longer than until
-    /// the given moment.
+    /// the given moment. Not in an observer: that thread may wait for the same.
     pub(super) fn await_end<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         number: u64,
         until: Option<Instant>,
     ) -> MutexGuard<'a, State> {
-        while !matches!(state.store.phase(number), Some(Phase::Finished { .. }) | None) {
+        while !matches!(state.store.phase(number), Some(Phase::Finished { .. }) | None)
+            && !foreign::in_observer()
+        {
             let Some(woken) = self.sleep_for(state, number, until) else { return self.lock() };
             state = woken;
         }
@@ -156,7 +176,7 @@ impl Shared {
 pub(super) fn expired_in_queue() -> TaskError {
     TaskError::new(
         ErrorKind::Timeout,
-        "the deadline passed while the task waited in the queue: give it longer, \
+        "the deadline passed while the task was queued: give it longer, \
          or the helper more threads",
     )
 }

@@ -154,6 +154,8 @@ pub(crate) struct State {
     /// Whether tasks may have become due since the threads that end such tasks last looked, which
     /// were all busy.
     due_again: bool,
+    /// Tasks that such a thread is to cancel.
+    called_off: Vec<u64>,
     pub(crate) unjoined: usize,
     /// Threads that found no work and have no ticket in transit.
     sleepers: usize,
@@ -257,6 +259,7 @@ impl Shared {
                 threads: 0,
                 exited: vec![true; threads + DUTY_THREADS_MAX],
                 due_again: false,
+                called_off: Vec::new(),
                 unjoined: 0,
                 sleepers: 0,
                 began_any: false,

@@ -36,14 +36,13 @@ impl Shared {
             }
         };
         let submitted = now();
-        let until = submitted.checked_add(patience);
         let deadline = request.deadline.and_then(|deadline| submitted.checked_add(deadline));
+        let until = submitted.checked_add(patience);
         let created_at = SystemTime::now();
         if self.observers.any() || (deadline.is_some() && self.config.count_suspended_time) {
             self.observers.suspended.watch();
         }
         let mut state = self.lock();
-        let mut ended_due = false;
         loop {
             if state.stopping {
                 return Err(Error::Stopped(Box::new(request)));
@@ -52,19 +51,20 @@ impl Shared {
                 break;
             }
             let looked = now();
-            if !std::mem::replace(&mut ended_due, true) {
-                state = self.end_due(state, looked);
+            state = self.end_due(state, looked);
+            if self.has_capacity(&state, image_bytes) {
                 continue;
             }
             if deadline.is_some_and(|deadline| deadline <= looked) || patience.is_zero() {
                 return Err(Error::QueueFull(Box::new(request)));
             }
-            let wake = earlier(earlier(until, deadline), state.store.next_expiry());
+            // One that has passed is that of a task whose end is under way.
+            let expiry = state.store.next_expiry().filter(|at| *at > looked);
+            let wake = earlier(earlier(until, deadline), expiry);
             state.capacity_waiters += 1;
             let woken = wait_until(&self.capacity, state, wake);
             state = woken.unwrap_or_else(|| self.lock());
             state.capacity_waiters -= 1;
-            ended_due = false;
             if until.is_some_and(|until| until <= now()) && !self.has_capacity(&state, image_bytes)
             {
                 return Err(Error::QueueFull(Box::new(request)));
@@ -82,7 +82,12 @@ impl Shared {
     pub(super) fn has_capacity(&self, state: &State, image_bytes: usize) -> bool {
         let store = &state.store;
         let images_max = self.config.max_queued_image_bytes;
-        if store.queued() >= self.config.queue_capacity
+        // Callbacks that wait for a thread are bounded as the queue is, beside it: a queue whose tasks
+        // have all expired has capacity, but not for more and more of them.
+        let callbacks = state.callbacks.len() + state.callbacks_held;
+        let capacity = self.config.queue_capacity;
+        if store.queued() >= capacity
+            || callbacks > capacity
             || store.queued_image_bytes().saturating_add(image_bytes) > images_max
         {
             return false;

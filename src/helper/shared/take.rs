@@ -45,7 +45,7 @@ impl Shared {
     #[inline(never)]
     pub(crate) fn begin_next(&self, slot: usize, will_sleep: bool) -> Next {
         let mut state = self.lock();
-        if let Some(callback) = state.take_callback(None) {
+        if let Some(callback) = self.next_callback(&mut state, None) {
             return Next::QueuedCallback(callback);
         }
         let Some((number, queued)) = state.store.take_next() else {
