@@ -10,12 +10,12 @@ use automation_assistant::backend::{CallContext, Reply};
 use automation_assistant::{AiBackend, ErrorKind, HelperConfig, TaskError};
 use serde_json::{Value, json};
 
+use crate::c_text::to_c;
 use crate::callback::{Release, Userdata, aa_release_callback};
 use crate::handle::invalid;
 use crate::helper::{Helper, aa_helper};
 use crate::input::{config, duration};
 use crate::manager::{aa_manager, manager_of};
-use crate::nul::to_c;
 use crate::status::{Failure, aa_status, status, value};
 use crate::text::{Out, give, null, read};
 

@@ -5,9 +5,9 @@
 //! in `text`, lists in `manager`, C's functions called in `callback`, `request` and `call`. Handles
 //! are numbers in tables (`handle`): nothing that C gives as a handle is ever followed.
 
+mod c_text;
 mod handle;
 mod input;
-mod nul;
 mod owner;
 
 // In the order of the header, which rustfmt would change within a group.

@@ -7,12 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use automation_assistant::{Error, FnTool, TaskRequest};
 use serde_json::Value;
 
+use crate::c_text::to_c;
 use crate::call::{aa_tool_callback, run_tool};
 use crate::callback::{Release, Userdata, aa_release_callback};
 use crate::handle::{Table, invalid};
 use crate::helper::{HELPERS, aa_helper};
 use crate::input::{json, request};
-use crate::nul::to_c;
 use crate::status::{Failure, aa_status, status, status_of, value};
 use crate::task::{TASKS, aa_task, hand_out, number_of};
 use crate::text::{Out, null, read, read_bytes};

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automation_assistant::Error;
 
-use crate::nul::to_c;
+use crate::c_text::to_c;
 
 /// The result of a call. `aa_last_error` has the error text.
 #[allow(non_camel_case_types)] // A name of C's.

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use automation_assistant::{HelperId, Task, TaskId};
 
+use crate::c_text::to_c;
 use crate::handle::Table;
-use crate::nul::to_c;
 use crate::status::{Failure, aa_status, value};
 use crate::text::give;
 

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 use std::slice;
 
-use crate::nul::to_c;
+use crate::c_text::to_c;
 use crate::status::{Failure, aa_status};
 
 /// A C caller's text.
