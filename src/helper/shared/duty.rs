@@ -18,8 +18,8 @@ pub(crate) enum Duty {
     Hooks,
     /// Ends all tasks of a helper that was signalled to stop, and reports the stop.
     Ends,
-    /// Ends the tasks that are due or called off. Several threads may do so: foreign code in the end of one
-    /// task does not hold up the others.
+    /// Ends the tasks that are due or called off. Several threads may do so: foreign code in the
+    /// end of one task does not hold up the others.
     Due,
 }
 
