@@ -269,6 +269,10 @@ fn deliver(shared: &Shared, batch: &[Box<str>], failures: &mut u32) {
         *failures = 0;
         break;
     }
+    let mut state = shared.lock();
+    // A flush that is over hurries nothing that comes after it.
+    state.urgent &= !state.queue.is_empty();
+    drop(state);
     shared.progress.notify_all();
 }
 
