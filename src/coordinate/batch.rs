@@ -21,6 +21,9 @@ const PAUSES_MAX: u32 = 3;
 
 /// The longest sleep of a batch before it tries again to hand over requests.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// The same where no task of its own is in flight, whose end would wake it: its helpers are full of
+/// others' tasks, callbacks or results.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// One of a batch's helpers.
 struct Member {
@@ -132,7 +135,8 @@ impl Batch<'_, '_> {
                 let pause_over = pauses.filter(|&until| until > Instant::now()).min();
                 // Queues may be full of tasks that nobody waits for: a submit ends those that are
                 // due.
-                let look_again = earlier(look_again, Instant::now().checked_add(LOOK_AGAIN));
+                let longest = Instant::now().checked_add(self.longest_sleep());
+                let look_again = earlier(look_again, longest);
                 if let Woken::Over = self.call.sleep(earlier(look_again, pause_over)) {
                     break;
                 }
@@ -182,6 +186,13 @@ impl Batch<'_, '_> {
             // No helper left the batch: every id was unknown.
             (None, None) => Error::UnknownHelper(self.helpers[0]),
         }
+    }
+
+    /// How long it may sleep before it tries again to hand over requests.
+    fn longest_sleep(&self) -> Duration {
+        let now = Instant::now();
+        let refused = self.in_flight.is_empty() && self.members.iter().any(|m| m.is_ready(now));
+        if refused { REFUSED_PAUSE } else { LOOK_AGAIN }
     }
 
     /// Hands requests to idle threads. If all threads are busy with other callers' tasks, one

@@ -143,7 +143,7 @@ impl Conversation<'_> {
 
     fn flow(&self) -> Flow<'_> {
         Flow {
-            events: Reader::default(),
+            events: Reader::of_events(self.backend.max_reply_bytes),
             reader: self.protocol().stream(),
             draft: Draft::new(self.backend.max_reply_bytes),
         }
@@ -334,7 +334,8 @@ fn stopped(stop: ReadStop<Failure>) -> Failure {
         ReadStop::Taker(failure) => failure,
         ReadStop::TooLong => Failure::last(TaskError::new(
             ErrorKind::ResponseTooLarge,
-            "one piece of the stream is larger than any chat's: check api_endpoint",
+            "one piece of the stream is larger than 1 MiB and max_reply_bytes: raise it, or check \
+             api_endpoint",
         )),
     }
 }

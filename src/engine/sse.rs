@@ -1,7 +1,7 @@
 //! Server-sent events, from bytes in chunks of any size. Knows no JSON and no socket.
 
-/// Longest line, and longest event, in bytes: a chunk of a chat takes some hundred; a whole
-/// answer in one event fits too.
+/// Longest line, and longest event, in bytes, where no larger bound is set: a chunk of a chat takes
+/// some hundred; a whole answer in one event fits too.
 pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// Longest name of an event that is kept: all that are known are shorter.
@@ -80,9 +80,20 @@ pub(crate) struct Reader {
     /// The stream's first line has been seen (a byte order mark can only stand before it).
     begun: bool,
     oddities: u32,
+    /// A bound above [`EVENT_BYTES_MAX`], if there is one.
+    larger_bound: usize,
 }
 
 impl Reader {
+    /// A reader of events of this size, and of [`EVENT_BYTES_MAX`] at least.
+    pub(crate) fn of_events(bytes_max: usize) -> Self {
+        Self { larger_bound: bytes_max, ..Self::default() }
+    }
+
+    fn event_bytes_max(&self) -> usize {
+        self.larger_bound.max(EVENT_BYTES_MAX)
+    }
+
     /// Takes the next bytes in.
     pub(crate) fn feed<E>(
         &mut self,
@@ -96,7 +107,7 @@ impl Reader {
             }
             let end = bytes.iter().position(|b| matches!(b, b'\r' | b'\n'));
             let chunk = &bytes[..end.unwrap_or(bytes.len())];
-            if self.line.len() + chunk.len() > EVENT_BYTES_MAX {
+            if self.line.len() + chunk.len() > self.event_bytes_max() {
                 return Err(ReadStop::TooLong);
             }
             let Some(end) = end else {
@@ -158,7 +169,7 @@ impl Reader {
             b"data" => {
                 self.end_unframed(take)?;
                 self.end_complete(take)?;
-                if self.data.len() + value.len() >= EVENT_BYTES_MAX {
+                if self.data.len() + value.len() >= self.event_bytes_max() {
                     return Err(ReadStop::TooLong);
                 }
                 if std::mem::replace(&mut self.has_data, true) {
@@ -225,7 +236,7 @@ impl Reader {
         line: &[u8],
         take: &mut dyn FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), ReadStop<E>> {
-        if self.unframed.len() + line.len() > EVENT_BYTES_MAX {
+        if self.unframed.len() + line.len() > self.event_bytes_max() {
             return Err(ReadStop::TooLong);
         }
         self.unframed.extend_from_slice(line);
@@ -346,6 +357,10 @@ mod tests {
         let ended = (0..20).find_map(|_| reader.feed(&data, &mut take).err());
         assert_eq!(ended, Some(ReadStop::TooLong));
         assert!(reader.data.len() <= EVENT_BYTES_MAX);
+        // As large as a whole reply may be: Responses repeats the answer in its last event.
+        let mut reader = Reader::of_events(20 * line.len());
+        assert!((0..20).all(|_| reader.feed(&line, &mut take).is_ok()));
+        assert_eq!(reader.feed(&line, &mut take), Err(ReadStop::TooLong));
     }
 
     #[test]

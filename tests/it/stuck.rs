@@ -348,3 +348,45 @@ fn a_coordinated_call_is_held_up_by_no_observer() {
         barrier.open();
     });
 }
+
+#[test]
+fn a_stop_from_a_callback_or_an_observer_waits_for_no_hook() {
+    side_by_side([Place::OnDone, Place::EndObserver], |place| {
+        let barrier = Barrier::default();
+        barrier.shut();
+        let backend = Blocks { at: Place::Hook, barrier: barrier.clone() };
+        let stopped = AutomationHelper::builder(HelperConfig::local()).backend(backend);
+        let stopped = stopped.build().unwrap();
+        stopped.start().unwrap();
+        stopped.submit_task("x").unwrap();
+        until("it runs", || stopped.get_status().active_tasks == 1);
+        let (own, (sender, took)) = (stopped.clone(), channel());
+        let stop = move || {
+            let began = Instant::now();
+            own.stop();
+            sender.send(began.elapsed()).unwrap();
+        };
+        let other = AutomationHelper::builder(HelperConfig::local());
+        let (other, request) = match place {
+            Place::OnDone => (other, TaskRequest::new("y").on_done(move |_| stop())),
+            _ => (other.observer(Arc::new(AtEnd(Mutex::new(stop)))), "y".into()),
+        };
+        let other = other.build().unwrap();
+        other.start().unwrap();
+        other.submit_task(request).unwrap();
+        assert!(took.recv_timeout(LONG).unwrap() < LOOK_BOUND, "{place:?}");
+        barrier.open();
+        until("every thread ends", || stopped.get_status().threads == 0);
+    });
+}
+
+/// Runs this at each task's end.
+struct AtEnd<F>(Mutex<F>);
+
+impl<F: FnMut() + Send> Observe for AtEnd<F> {
+    fn on_event(&self, event: &Event<'_>) {
+        if event.kind() == EventKind::TaskComplete {
+            self.0.lock().unwrap()();
+        }
+    }
+}

@@ -51,13 +51,13 @@ impl Shared {
     }
 
     /// Does a duty; if foreign code in it may block, on a thread of its own, which a stop joins or
-    /// detaches, unless the system cannot create one. A stop's duty needs none where this thread
-    /// need not wait for it.
+    /// detaches, unless the system cannot create one. The end of a stop needs none where this
+    /// thread need not wait for it.
     pub(crate) fn on_own_thread(self: &Arc<Self>, duty: Duty) {
         // Hooks of the library's own backends do not block.
         let (hooks, observers) = (self.provider.is_none(), self.observers.any());
         let (may_block, work): (bool, fn(&Arc<Self>, usize)) = match duty {
-            Duty::Hooks => (hooks && may_wait(), |shared, _| shared.run_hooks()),
+            Duty::Hooks => (hooks, |shared, _| shared.run_hooks()),
             Duty::Ends => (observers && may_wait(), |shared, _| shared.end_and_report(1)),
             Duty::Due => (hooks || observers, |shared, _| {
                 shared.end_those_due();

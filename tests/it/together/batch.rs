@@ -1,5 +1,7 @@
 //! Many requests over several helpers.
 
+use automation_assistant::WhenResultsFull;
+
 use super::*;
 
 #[test]
@@ -100,4 +102,25 @@ fn a_batch_lets_a_helper_rest_as_long_as_its_provider_asks() {
     });
     let answers = Together::new(&manager).batch(&[endless], &requests(2)).unwrap();
     assert_eq!(ends(&answers), ["rate_limited", "not asked: rate_limited"]);
+}
+
+#[test]
+fn a_batch_goes_on_when_others_results_are_read() {
+    // Longer than the batches take by far, and than the longest sleep of one whose tasks wake it.
+    const CALL: Duration = Duration::from_secs(15);
+    let manager = manager();
+    let config =
+        HelperConfig::local().max_results(1).when_results_full(WhenResultsFull::RefuseTasks);
+    let helper = [manager.spawn_helper(config).unwrap()];
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let together = Together::new(&manager).deadline(CALL);
+                let answers = together.batch(&helper, &requests(5)).unwrap();
+                assert!(answers.iter().all(|answer| answer.text().is_some()), "{answers:?}");
+            });
+        }
+    });
+    assert!(began.elapsed() < CALL / 2, "{:?}", began.elapsed());
 }
