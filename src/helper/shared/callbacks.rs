@@ -161,8 +161,8 @@ impl Shared {
         foreign::call_back(move || {
             loop {
                 let mut state = shared.lock();
-                let abandoned =
-                    state.stopping && state.exited[..shared.slots.len()].iter().all(|e| *e);
+                let slots_ended = state.exited.iter().take(shared.slots.len()).all(|ended| *ended);
+                let abandoned = state.stopping && slots_ended;
                 let Some(callback) =
                     abandoned.then(|| shared.next_callback(&mut state, None)).flatten()
                 else {
