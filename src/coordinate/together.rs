@@ -105,8 +105,8 @@ impl<'a> Together<'a> {
     /// waited for while observers are notified: at most 1 s, which a call in an observer takes, since
     /// none of its tasks can end before that observer returns. (The answer of a task whose observers
     /// take longer is `WaitTimedOut`, and its `on_done` is not called; the helper keeps its result.)
-    /// Defaults to 300 s; for a [`batch`](Self::batch) to none as a whole, and 300 s for each request from its
-    /// hand-over to a helper.
+    /// Defaults to 300 s; for a [`batch`](Self::batch) to none as a whole, and 300 s for each request
+    /// from its hand-over to a helper.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);

@@ -2,6 +2,8 @@
 
 use automation_assistant::WhenResultsFull;
 
+use crate::support::until;
+
 use super::*;
 
 #[test]
@@ -106,21 +108,25 @@ fn a_batch_lets_a_helper_rest_as_long_as_its_provider_asks() {
 
 #[test]
 fn a_batch_goes_on_when_others_results_are_read() {
-    // Longer than the batches take by far, and than the longest sleep of one whose tasks wake it.
-    const CALL: Duration = Duration::from_secs(15);
+    // Below the longest sleep of a batch whose own tasks wake it, and far above what echoes take.
+    const SOON: Duration = Duration::from_secs(6);
     let manager = manager();
     let config =
         HelperConfig::local().max_results(1).when_results_full(WhenResultsFull::RefuseTasks);
-    let helper = [manager.spawn_helper(config).unwrap()];
+    let helper = manager.spawn(config).unwrap();
+    let unread = helper.submit_task("x").unwrap();
+    until("it has ended", || helper.get_status().completed_tasks == 1);
     let began = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                let together = Together::new(&manager).deadline(CALL);
-                let answers = together.batch(&helper, &requests(5)).unwrap();
-                assert!(answers.iter().all(|answer| answer.text().is_some()), "{answers:?}");
-            });
-        }
+        let batch = scope.spawn(|| {
+            let together = Together::new(&manager).deadline(LONG);
+            together.batch(&[unread.helper_id()], &requests(5)).unwrap()
+        });
+        // It has been refused by then, and waits.
+        until("a while has passed", || began.elapsed() > Duration::from_millis(300));
+        helper.take_task_result(unread).unwrap();
+        let answers = batch.join().unwrap();
+        assert!(answers.iter().all(|answer| answer.text().is_some()), "{answers:?}");
     });
-    assert!(began.elapsed() < CALL / 2, "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
