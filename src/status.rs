@@ -15,7 +15,7 @@ pub enum HelperStatus {
     Initializing,
     /// It waits for its first task.
     Ready,
-    /// At least one task runs.
+    /// At least one task runs, or has ended while observers are notified of it.
     Processing,
     /// It waits for further tasks.
     Idle,
@@ -83,7 +83,8 @@ pub struct HelperStatusReport {
     pub status: HelperStatus,
     /// The number of queued tasks.
     pub queued_tasks: usize,
-    /// The number of running tasks.
+    /// The number of tasks that run, or that have ended while observers are notified of it. (Tasks
+    /// that end in the queue are among the latter, so it can exceed the number of threads.)
     pub active_tasks: usize,
     /// Tasks that ended in any way: succeeded, failed, cancelled, terminated, expired.
     pub completed_tasks: u64,

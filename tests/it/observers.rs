@@ -164,6 +164,27 @@ fn an_end_reported_late_frees_no_slot_of_a_later_task() {
 }
 
 #[test]
+fn a_task_is_in_one_count_while_its_end_is_reported() {
+    let (observer, events, go) = slow();
+    let helper =
+        AutomationHelper::builder(HelperConfig::local()).observer(observer).build().unwrap();
+    // The helper has no thread yet: the task stays in the queue.
+    let queued = helper.submit_task("queued").unwrap();
+    let counts = || {
+        let status = helper.get_status();
+        (status.queued_tasks, status.active_tasks, status.completed_tasks)
+    };
+    assert_eq!(counts(), (1, 0, 0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!(helper.cancel_task(queued)));
+        events.recv_timeout(LONG).unwrap();
+        assert_eq!(counts(), (0, 1, 0));
+        go.send(()).unwrap();
+    });
+    assert_eq!(counts(), (0, 0, 1));
+}
+
+#[test]
 fn a_stop_is_reported_once_and_by_the_first() {
     let notes = Notes::new();
     let helper =

@@ -184,6 +184,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Tasks that have left the queue and have no readable outcome.
+    fn active(&self) -> usize {
+        self.store.unfinished() - self.store.queued()
+    }
+
     /// Removes at most this many threads from the sleepers; returns how many tickets to send.
     fn wake(&mut self, most: usize) -> usize {
         let woken = most.min(self.sleepers);

@@ -209,7 +209,7 @@ impl Shared {
             backend: self.backend_name.clone(),
             status: status_of(&state),
             queued_tasks: state.store.queued(),
-            active_tasks: state.running.iter().flatten().count(),
+            active_tasks: state.active(),
             completed_tasks: state.completed,
             failed_tasks: state.failed,
             kept_results: state.store.kept(),
@@ -248,7 +248,7 @@ fn status_of(state: &State) -> HelperStatus {
         HelperStatus::Terminated
     } else if !state.started {
         HelperStatus::Initializing
-    } else if state.running.iter().any(Option::is_some) {
+    } else if state.active() > 0 {
         HelperStatus::Processing
     } else if state.last_failure_repeats {
         HelperStatus::Error

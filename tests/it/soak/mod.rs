@@ -28,8 +28,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{
-    AutomationAssistantManager, AutomationHelper, Debrief, ErrorKind, Event, HelperId,
-    HelperStatus, Observe, Task, TaskId,
+    AutomationAssistantManager, AutomationHelper, Debrief, ErrorKind, Event, HelperId, Observe,
+    Task, TaskId,
 };
 
 use crate::support::{runner, this_program};
@@ -228,12 +228,14 @@ fn round(seed: u64, tasks: usize) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
+            let mut accepted = BTreeMap::new();
             while !over.load(Ordering::SeqCst) {
                 for report in world.manager.get_all_helpers_status() {
-                    // While a helper stops, its threads may be gone before all ends are reported.
-                    let stopped = report.status == HelperStatus::Terminated;
-                    if report.active_tasks > report.threads && !stopped {
-                        ledger.fault(format!("more tasks than threads: {report:?}"));
+                    // Each accepted task is in one of these counts.
+                    let waiting = (report.queued_tasks + report.active_tasks) as u64;
+                    let now = waiting + report.completed_tasks;
+                    if accepted.insert(report.helper_id, now).is_some_and(|before| now < before) {
+                        ledger.fault(format!("tasks are in no count: {report:?}"));
                     }
                 }
                 // The pause sets the pace only.
