@@ -50,8 +50,10 @@ pub(super) struct Facts {
     pub(super) status: Option<u16>,
     pub(super) first_byte: Option<Duration>,
     pub(super) usage: Option<Usage>,
-    /// Bytes of text that came.
-    pub(super) text_bytes: usize,
+    /// Whether the server has the whole prompt and has not rejected it.
+    pub(super) sent: bool,
+    /// Bytes that the model has written.
+    pub(super) written_bytes: usize,
     /// How long the server lets no more calls in, by its own word.
     pub(super) pause: Option<Duration>,
     /// How much of the reply was odd but understood.
@@ -169,7 +171,6 @@ impl<'a> Conversation<'a> {
             self.delivered.set(false);
             let mut facts = Facts::default();
             let outcome = self.attempt(&mut facts);
-            facts.text_bytes = outcome.as_ref().map_or(0, |answer| answer.text.len());
             self.settle_permit(&permit, &facts, outcome.as_ref().err());
             self.attempt_open.set(false);
             self.call.end_attempt(&Attempt {
@@ -342,7 +343,13 @@ impl<'a> Conversation<'a> {
         let fresh = self.wants_fresh.take();
         let further = &self.backend.further;
         let request = Request { url, headers, further, body, put: false, accept, fresh };
-        let mut response = self.backend.client.send(self.call.cancel(), self.limits(), &request)?;
+        let sent = self.backend.client.send(self.call.cancel(), self.limits(), &request);
+        facts.sent = body.is_some()
+            && match &sent {
+                Ok(response) => matches!(response.status(), 200..=299),
+                Err(unanswered) => unanswered.is_sent,
+            };
+        let mut response = sent.map_err(|unanswered| unanswered.fault)?;
         facts.status = Some(response.status());
         facts.first_byte = response.first_byte();
         let protocol = self.protocol();

@@ -43,6 +43,8 @@ pub(crate) struct Draft {
     pub(crate) progress: Option<Progress>,
     /// Bytes kept so far, of every kind.
     kept: usize,
+    /// Bytes that the model has written: text, reasoning, refusal, and arguments of tools.
+    pub(crate) written: usize,
     bytes_max: usize,
 }
 
@@ -141,6 +143,7 @@ impl Draft {
             is_done: false,
             progress: None,
             kept: 0,
+            written: 0,
             bytes_max,
         }
     }
@@ -151,11 +154,18 @@ impl Draft {
         if self.kept > self.bytes_max { Err(BadReply::TooLarge) } else { Ok(()) }
     }
 
+    /// Counts what the model has written and somebody else keeps: arguments of a tool.
+    pub(crate) fn keep_written(&mut self, bytes: usize) -> Result<(), BadReply> {
+        self.written = self.written.saturating_add(bytes);
+        self.keep(bytes)
+    }
+
     /// Adds text for the task's owner.
     pub(crate) fn push_text(&mut self, text: String) -> Result<(), BadReply> {
         let text = self.joiner.join(text);
         self.keep(text.len())?;
         self.undelivered += text.len();
+        self.written += text.len();
         if self.text.is_empty() {
             self.text = text;
         } else {
@@ -183,6 +193,7 @@ impl Draft {
     /// Adds reasoning, which is no part of the answer.
     pub(crate) fn push_reasoning(&mut self, text: &str) {
         self.has_reasoned |= !text.is_empty();
+        self.written += text.len();
         self.reasoning_joiner.join_to(text, &mut self.reasoning);
     }
 
@@ -200,7 +211,7 @@ impl Draft {
 
     /// Adds words of the model's for not answering.
     pub(crate) fn push_refusal(&mut self, text: &str) -> Result<(), BadReply> {
-        self.keep(text.len())?;
+        self.keep_written(text.len())?;
         self.refusal.push_str(text);
         Ok(())
     }

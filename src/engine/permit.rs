@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::conversation::{Conversation, Facts};
-use crate::engine::failure::{Failure, Retry};
+use crate::engine::failure::Failure;
 use crate::engine::message;
 use crate::number::whole_seconds;
 use crate::rate_limit::{NoPermit, Permit, RateLimiter, TOKENS_PER_IMAGE, estimated_tokens};
+use crate::task::Usage;
 use crate::task_error::{ErrorKind, TaskError};
+
+/// The status of a request that is larger than the server takes.
+const TOO_LARGE: u16 = 413;
 
 /// A permit for one call from each of the helper's limiters.
 pub(super) struct Permits(Vec<Permit>);
@@ -88,6 +92,14 @@ impl Conversation<'_> {
         estimated_tokens(system + messages + rounds) + images
     }
 
+    /// The tokens of a call that broke off, or whose provider reported none: no fewer than it
+    /// reported so far.
+    fn least_tokens(&self, usage: Option<Usage>, written_bytes: usize) -> u64 {
+        let written = if written_bytes > 0 { estimated_tokens(written_bytes) } else { 0 };
+        let Some(usage) = usage else { return self.estimate() + written };
+        usage.total_tokens.max(usage.prompt_tokens.saturating_add(written))
+    }
+
     /// Puts on the accounts what a call took, and what the server said about its limits.
     #[inline(never)]
     pub(super) fn settle_permit(&self, permit: &Permits, facts: &Facts, failure: Option<&Failure>) {
@@ -95,20 +107,18 @@ impl Conversation<'_> {
             return;
         }
         let tokens = match (facts.usage, failure) {
-            (Some(usage), _) => usage.total_tokens,
-            (None, None) => self.estimate() + estimated_tokens(facts.text_bytes),
-            // The model was running, but its usage is unknown.
-            (None, Some(_)) if self.delivered.get() => self.estimate(),
-            (None, Some(_)) => 0,
-        };
-        let asked = match failure {
-            Some(Failure { retry: Retry::After(wait), error })
-                if error.kind() == ErrorKind::RateLimited =>
-            {
-                Some(*wait)
+            (Some(usage), None) => usage.total_tokens,
+            (usage, failure) if may_have_worked(facts, failure) => {
+                self.least_tokens(usage, facts.written_bytes)
             }
-            _ => None,
+            _ => 0,
         };
+        let asked = failure.and_then(|failure| {
+            let busy = matches!(failure.error.kind(), ErrorKind::RateLimited | ErrorKind::Server);
+            // A request that is too large for a limit stays so; others may go.
+            let fits = facts.status != Some(TOO_LARGE);
+            failure.error.retry_after().filter(|_| busy && fits)
+        });
         let now = Instant::now();
         for (limiter, admitted) in self.backend.limiters.iter().zip(&permit.0) {
             limiter.settle(now, *admitted, tokens);
@@ -117,4 +127,20 @@ impl Conversation<'_> {
             }
         }
     }
+}
+
+/// Whether a model has worked on the prompt, or may have: its work is paid for, whatever becomes of
+/// the answer.
+fn may_have_worked(facts: &Facts, failure: Option<&Failure>) -> bool {
+    let broke_off = failure.is_none_or(|failure| {
+        matches!(
+            failure.error.kind(),
+            ErrorKind::Timeout
+                | ErrorKind::Cancelled
+                | ErrorKind::Truncated
+                | ErrorKind::Network
+                | ErrorKind::ResponseTooLarge
+        )
+    });
+    facts.sent && (broke_off || facts.written_bytes > 0)
 }

@@ -138,6 +138,7 @@ impl Conversation<'_> {
         let changed = tools::mend(&mut draft.parts);
         draft.note_oddities(changed);
         facts.usage = draft.usage.usage();
+        facts.written_bytes = draft.written;
         facts.oddities = draft.oddities;
     }
 

@@ -93,7 +93,8 @@ fn exchange(reply: &[u8], step: usize) -> Outcome {
         let (headers, further, accept) = (&[][..], &[][..], "*/*");
         let request =
             Request { url: URL, headers, further, body: None, put: false, accept, fresh: false };
-        let mut response = client.send(&cancel, limits, &request)?;
+        let mut response =
+            client.send(&cancel, limits, &request).map_err(|unanswered| unanswered.fault)?;
         outcome.0 = Some(response.status());
         let _ = response.header("content-type");
         let mut buffer = vec![0; step];

@@ -87,14 +87,15 @@ impl Client {
         cancel: &'c CancelSignal,
         limits: Limits,
         request: &Request<'_>,
-    ) -> Result<Box<Response<'c>>, Fault> {
-        let outcome = match self.send_once(cancel, limits, request, request.fresh) {
+    ) -> Result<Box<Response<'c>>, Unanswered> {
+        match self.send_once(cancel, limits, request, request.fresh) {
             // A kept connection that the server had closed meanwhile, found out before it took
             // a byte: nobody can have read anything.
-            Err(Unsent { is_untouched: true, .. }) => self.send_once(cancel, limits, request, true),
+            Err(Unanswered { is_untouched: true, .. }) => {
+                self.send_once(cancel, limits, request, true)
+            }
             outcome => outcome,
-        };
-        outcome.map_err(|unsent| unsent.fault)
+        }
     }
 
     fn send_once<'c>(
@@ -103,7 +104,7 @@ impl Client {
         limits: Limits,
         request: &Request<'_>,
         fresh: bool,
-    ) -> Result<Box<Response<'c>>, Unsent> {
+    ) -> Result<Box<Response<'c>>, Unanswered> {
         let scope = Scope::enter(cancel, limits);
         match self.exchange(request, fresh) {
             Ok((connection, head)) => {
@@ -120,7 +121,7 @@ impl Client {
                     Fault::ConnectionClosed if was_kept => Fault::KeptConnectionClosed,
                     fault => fault,
                 };
-                Err(Unsent { fault, is_untouched })
+                Err(Unanswered { fault, is_untouched, is_sent: scope.awaits_reply() })
             }
         }
     }
@@ -139,8 +140,11 @@ impl Client {
     }
 }
 
-struct Unsent {
-    fault: Fault,
+/// A request without a reply.
+pub(crate) struct Unanswered {
+    pub(crate) fault: Fault,
+    /// The whole request went out: the server may be at work on it.
+    pub(crate) is_sent: bool,
     /// A kept connection was dead before it took anything.
     is_untouched: bool,
 }

@@ -182,8 +182,8 @@ impl Blocks {
         let text = delta.text.0.unwrap_or_default();
         let from = draft.text().len();
         let arguments = delta.arguments.0.unwrap_or_default();
-        let kept = [arguments.as_str(), delta.thinking.as_str(), delta.signature.as_str()];
-        draft.keep(kept.iter().map(|text| text.len()).sum())?;
+        draft.keep(delta.thinking.as_str().len() + delta.signature.as_str().len())?;
+        draft.keep_written(arguments.len())?;
         draft.push_reasoning(delta.thinking.as_str());
         draft.push_text(text)?;
         let now = draft.text().len();

@@ -122,7 +122,8 @@ impl Calls {
     pub(super) fn add(&mut self, delta: ToolCall, draft: &mut Draft) -> Result<(), BadReply> {
         let delta = Call::from(delta);
         let Call { index, call: delta, extra, .. } = delta;
-        draft.keep(delta.id.len() + delta.name.len() + delta.arguments.len())?;
+        draft.keep(delta.id.len() + delta.name.len())?;
+        draft.keep_written(delta.arguments.len())?;
         let at = match self.find(index, &delta) {
             Some(at) => {
                 self.0[at].add(delta);

@@ -89,7 +89,7 @@ impl Items {
                 draft.show_progress();
             }
             "response.function_call_arguments.delta" => {
-                draft.keep(data.delta.as_str().len())?;
+                draft.keep_written(data.delta.as_str().len())?;
                 if let Some(open) = self.find_of(&data) {
                     open.arguments.push_str(data.delta.as_str());
                 }
