@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, no_helper, not_asked};
 use super::call::{CallWatch, Woken};
-use super::in_flight::{InFlight, end_all, take_completed, will_repeat};
+use super::in_flight::{InFlight, end_all, is_late, take_completed, will_repeat};
 use super::together::{DEFAULT_TOGETHER_DEADLINE, Together};
 use crate::error::Error;
 use crate::event::{Event, EventFacts, EventKind, Fact};
@@ -143,6 +143,9 @@ impl Batch<'_, '_> {
             }
         }
         for (request, outcome) in end_all(std::mem::take(&mut self.in_flight)) {
+            if is_late(&outcome) {
+                request.task.leave(Some(&self.requests[request.place]));
+            }
             self.answer(request.place, request.helper, outcome);
             self.settle(request.place);
         }

@@ -11,7 +11,7 @@ use crate::helper::shared::Shared;
 use crate::manager::WatchSet;
 use crate::suspended::SuspendedTime;
 use crate::sync::{Arc, earlier};
-use crate::task::Task;
+use crate::task::{Task, TaskRequest};
 use crate::task_error::ErrorKind;
 
 /// Why a call woke up.
@@ -83,15 +83,19 @@ impl<'a> CallWatch<'a> {
         if self.is_over() { Woken::Over } else { Woken::Look }
     }
 
-    /// Waits for one task; cancels it when the call is over.
-    pub(super) fn await_task(&mut self, task: Submitted) -> Result<Task, Error> {
+    /// Waits for one task; cancels it when the call is over. See [`Submitted::end`].
+    pub(super) fn await_task(
+        &mut self,
+        task: Submitted,
+        template: Option<&TaskRequest>,
+    ) -> Result<Task, Error> {
         self.add(&task.shared);
         loop {
             match task.shared.poll(task.id)? {
                 Ok(task) => return Ok(task),
                 Err(look_again) => {
                     if let Woken::Over = self.sleep(look_again) {
-                        return task.end();
+                        return task.end(template);
                     }
                 }
             }

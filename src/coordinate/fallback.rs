@@ -211,7 +211,7 @@ impl FallbackCall<'_, '_> {
         let outcome = self
             .together
             .submit(self.request(helper, &spoke), helper)
-            .and_then(|task| self.watch.await_task(task));
+            .and_then(|task| self.watch.await_task(task, Some(self.template)));
         let why = match outcome {
             Ok(task) if task.is_success() => {
                 self.fallback.cool_downs.note_success(helper);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::answer::{Answer, no_helper, not_asked};
 use super::call::{CallWatch, Woken};
-use super::in_flight::{InFlight, end_all, take_completed};
+use super::in_flight::{InFlight, end_all, is_late, take_completed};
 use super::together::Together;
 use crate::error::Error;
 use crate::id::HelperId;
@@ -126,8 +126,11 @@ impl Together<'_> {
                 break;
             }
         }
+        let mut late = Vec::new();
         for (request, outcome) in end_all(in_flight) {
+            let is_late = is_late(&outcome);
             answers[request.place] = answer(request.place, outcome);
+            late.extend(is_late.then_some(request.task));
         }
         // Every place has an answer here.
         let answers: Vec<Answer> = answers.into_iter().flatten().collect();
@@ -135,6 +138,7 @@ impl Together<'_> {
         if let Some(task) = tasks.find_map(|answer| answer.outcome.as_ref().ok()) {
             self.call_on_done(template, task);
         }
+        late.iter().for_each(|task| task.leave(Some(template)));
         Ok((answers, first))
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::helper::shared::Shared;
 use crate::id::TaskId;
 use crate::sync::{Arc, after, earlier, now};
-use crate::task::Task;
+use crate::task::{Task, TaskRequest};
 use crate::task_error::ErrorKind;
 
 /// How long the outcome of a cancelled task may take to become readable. It is readable at once,
@@ -20,15 +20,34 @@ pub(super) struct Submitted {
 }
 
 impl Submitted {
-    /// Cancels the task and returns its outcome.
-    pub(super) fn end(&self) -> Result<Task, Error> {
+    /// Cancels the task and returns its outcome; [leaves](Self::leave) one that does not show.
+    pub(super) fn end(&self, template: Option<&TaskRequest>) -> Result<Task, Error> {
         self.shared.call_off(self.id);
-        self.outcome_by(after(now(), OUTCOME_SHOWS_WITHIN))
+        let outcome = self.outcome_by(after(now(), OUTCOME_SHOWS_WITHIN));
+        if is_late(&outcome) {
+            self.leave(template);
+        }
+        outcome
+    }
+
+    /// Leaves a task whose observers hold its outcome beyond the end of the call: when it shows, its
+    /// result counts as read, and the template's `on_done` is called, unless it was by now.
+    pub(super) fn leave(&self, template: Option<&TaskRequest>) {
+        let on_done = template.and_then(|template| template.on_done.take());
+        let Err(on_done) = self.shared.leave(self.id, on_done) else { return };
+        if let (Ok(Ok(task)), Some(on_done)) = (self.shared.poll(self.id), on_done) {
+            self.shared.fence(|| (on_done.into_inner())(&task));
+        }
     }
 
     fn outcome_by(&self, until: Instant) -> Result<Task, Error> {
         self.shared.wait(self.id, until.saturating_duration_since(now()))
     }
+}
+
+/// Whether the observers of a task that was cancelled hold its outcome.
+pub(super) fn is_late(outcome: &Result<Task, Error>) -> bool {
+    matches!(outcome, Err(Error::WaitTimedOut { .. }))
 }
 
 /// A request in flight at one of the helpers of a call.

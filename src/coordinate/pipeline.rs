@@ -77,7 +77,8 @@ impl Together<'_> {
             if let Some(text) = previous {
                 request = request.context(stage.context_key, text);
             }
-            let outcome = self.submit(request, stage.helper).and_then(|task| call.await_task(task));
+            let outcome =
+                self.submit(request, stage.helper).and_then(|task| call.await_task(task, None));
             let answer = Answer { index, helper_id: stage.helper, outcome };
             self.report_answer(&answer);
             match answer.outcome {

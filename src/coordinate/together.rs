@@ -104,7 +104,8 @@ impl<'a> Together<'a> {
     /// The deadline of a complete call. Tasks still running then are cancelled, and their outcomes
     /// waited for while observers are notified: at most 1 s, which a call in an observer takes, since
     /// none of its tasks can end before that observer returns. (The answer of a task whose observers
-    /// take longer is `WaitTimedOut`, and its `on_done` is not called; the helper keeps its result.)
+    /// take longer is `WaitTimedOut`. Its `on_done` is called when they have returned, on a thread of
+    /// the helper, unless another task's was; and its result counts as read.)
     /// Defaults to 300 s; for a [`batch`](Self::batch) to none as a whole, and 300 s for each request
     /// from its hand-over to a helper.
     #[must_use]

@@ -82,8 +82,8 @@ pub(crate) struct Unreported {
 pub(crate) enum Phase {
     Queued(Queued),
     Running(Running),
-    /// A thread has claimed its end and notifies the observers.
-    Ending,
+    /// A thread has claimed its end and notifies the observers. Its callback is called after that.
+    Ending(Option<Foreign<OnDone>>),
     Finished {
         task: Task,
         bytes: usize,
@@ -176,10 +176,9 @@ impl Store {
     /// Removes a queued task from its lane; its phase is then `Ending`.
     pub(crate) fn claim_queued(&mut self, number: u64) -> Option<Queued> {
         let phase = self.tasks.get_mut(number)?;
-        if !matches!(phase, Phase::Queued(_)) {
-            return None;
-        }
-        let Phase::Queued(queued) = std::mem::replace(phase, Phase::Ending) else { return None };
+        let Phase::Queued(queued) = phase else { return None };
+        let ending = Phase::Ending(queued.request.on_done.take());
+        let Phase::Queued(queued) = std::mem::replace(phase, ending) else { return None };
         self.queued_image_bytes -= queued.image_bytes;
         let tasks = &self.tasks;
         let lane = lane_of(queued.request.priority);
@@ -188,8 +187,10 @@ impl Store {
     }
 
     /// Marks a claimed task as running.
-    pub(crate) fn set_running(&mut self, number: u64, running: Running) {
-        if let Some(phase) = self.phase(number) {
+    pub(crate) fn set_running(&mut self, number: u64, mut running: Running) {
+        let Some(phase) = self.phase(number) else { return };
+        if let Phase::Ending(on_done) = phase {
+            running.on_done = on_done.take();
             *phase = Phase::Running(running);
         }
     }
@@ -197,12 +198,18 @@ impl Store {
     /// Claims the end of a running task.
     pub(crate) fn claim_running(&mut self, number: u64) -> Option<Running> {
         let phase = self.phase(number)?;
-        if !matches!(phase, Phase::Running(_)) {
-            return None;
-        }
-        match std::mem::replace(phase, Phase::Ending) {
-            Phase::Running(running) => Some(running),
-            _ => None,
+        let Phase::Running(running) = phase else { return None };
+        let ending = Phase::Ending(running.on_done.take());
+        let Phase::Running(running) = std::mem::replace(phase, ending) else { return None };
+        Some(running)
+    }
+
+    /// Where the callback of an unfinished task is.
+    pub(crate) fn on_done(&mut self, number: u64) -> Option<&mut Option<Foreign<OnDone>>> {
+        match self.phase(number)? {
+            Phase::Queued(queued) => Some(queued.request.on_done.get_mut()),
+            Phase::Running(Running { on_done, .. }) | Phase::Ending(on_done) => Some(on_done),
+            Phase::Finished { .. } => None,
         }
     }
 

@@ -55,6 +55,10 @@ impl OnDoneCell {
         Self(Mutex::new(Some(Foreign::new(callback))))
     }
 
+    pub(crate) fn get_mut(&mut self) -> &mut Option<Foreign<OnDone>> {
+        self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
     /// The callback, on the first call; `None` afterwards.
     pub(crate) fn take(&self) -> Option<Foreign<OnDone>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()

@@ -8,22 +8,21 @@ use std::time::{Duration, Instant};
 
 use automation_assistant::{
     AiBackend, AutomationAssistantManager, AutomationHelper, CallContext, ErrorKind, Event,
-    EventKind, HelperConfig, HelperId, Observe, Reply, Stage, TaskError, TaskId, TaskRequest,
-    Together, Want,
+    EventKind, HelperConfig, Observe, Reply, TaskError, TaskId, TaskRequest,
 };
 
 use crate::support::{LONG, gate, side_by_side, until};
 
 /// Holds each thread that passes once it is shut, until it is opened.
 #[derive(Clone, Default)]
-struct Barrier(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Barrier(Arc<(Mutex<bool>, Condvar)>);
 
 impl Barrier {
-    fn shut(&self) {
+    pub(crate) fn shut(&self) {
         *self.0.0.lock().unwrap() = true;
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.0.0.lock().unwrap() = false;
         self.0.1.notify_all();
     }
@@ -36,7 +35,7 @@ impl Barrier {
 
 /// Where foreign code blocks.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Place {
+pub(crate) enum Place {
     BackendDrop,
     StopGrace,
     Hook,
@@ -48,9 +47,9 @@ enum Place {
     OnDone,
 }
 
-struct Blocks {
-    at: Place,
-    barrier: Barrier,
+pub(crate) struct Blocks {
+    pub(crate) at: Place,
+    pub(crate) barrier: Barrier,
 }
 
 impl Blocks {
@@ -90,7 +89,7 @@ impl Drop for Blocks {
     }
 }
 
-struct Observer(Place, Barrier);
+pub(crate) struct Observer(pub(crate) Place, pub(crate) Barrier);
 
 impl Observe for Observer {
     fn on_event(&self, event: &Event<'_>) {
@@ -316,38 +315,6 @@ fn observers_that_look_do_not_wait_for_each_other() {
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     keeper.go.send(()).unwrap();
     helper.wait_task(plug, LONG).unwrap();
-}
-
-#[test]
-fn a_coordinated_call_is_held_up_by_no_observer() {
-    // One second for the outcomes of all helpers together; the rest is for a slow machine.
-    const CALL_MAX: Duration = Duration::from_millis(3_000);
-    type Call = fn(&Together<'_>, &[HelperId]);
-    let calls: [Call; 4] = [
-        |together, all| drop(together.fan_out(all, &"x".into(), Want::All)),
-        |together, all| drop(together.race(all, &"x".into())),
-        |together, all| drop(together.pipeline(vec![Stage::new(all[0], "x")])),
-        |together, all| drop(together.batch(all, &vec![TaskRequest::new("x"); 6])),
-    ];
-    side_by_side(calls, |call| {
-        let barrier = Barrier::default();
-        barrier.shut();
-        let manager = AutomationAssistantManager::builder()
-            .observer(Arc::new(Observer(Place::EndObserver, barrier.clone())))
-            .build()
-            .unwrap();
-        let helpers: Vec<_> = (0..4)
-            .map(|_| {
-                let backend = Blocks { at: Place::EndObserver, barrier: barrier.clone() };
-                manager.spawn_with(HelperConfig::local(), backend).unwrap()
-            })
-            .collect();
-        let ids: Vec<_> = helpers.iter().map(AutomationHelper::helper_id).collect();
-        let began = Instant::now();
-        call(&Together::new(&manager).deadline(Duration::from_millis(200)), &ids);
-        assert!(began.elapsed() < CALL_MAX, "{:?}", began.elapsed());
-        barrier.open();
-    });
 }
 
 #[test]

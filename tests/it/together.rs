@@ -4,6 +4,7 @@ mod batch;
 mod call;
 mod fallback;
 mod fan_out;
+mod late;
 mod messages;
 mod pipeline;
 mod progress;

@@ -10,7 +10,7 @@ use crate::config::WhenResultsFull;
 use crate::foreign::{self, Foreign};
 use crate::store::{Phase, Queued, Running, Unreported};
 use crate::sync::{Arc, now};
-use crate::task::{Exclusive, OnDone, OnText, Task, TaskRequest, Usage, millis};
+use crate::task::{Exclusive, OnText, Task, TaskRequest, Usage, millis};
 use crate::task_error::TaskError;
 
 /// A claimed end of a task: the values needed to report and publish it.
@@ -23,7 +23,6 @@ pub(crate) struct Claim {
     pub(super) attempt_open: Option<Instant>,
     attempts: u32,
     pub(super) unreported: Option<Unreported>,
-    on_done: Option<Foreign<OnDone>>,
     slot: Option<usize>,
     /// The request's callback, where the task's own thread returns it.
     pub(super) on_text: Option<Foreign<OnText>>,
@@ -43,7 +42,6 @@ impl Claim {
             attempt_open: None,
             attempts: 0,
             unreported: None,
-            on_done: queued.request.on_done.take(),
             slot: None,
             on_text: queued.request.on_text.take().map(Exclusive::into_inner),
             first_text: None,
@@ -67,7 +65,6 @@ impl Claim {
             attempt_open: running.attempt_open,
             attempts: running.attempts,
             unreported: running.unreported,
-            on_done: running.on_done,
             slot: Some(running.slot),
             on_text: None,
             first_text: None,
@@ -194,14 +191,7 @@ impl Shared {
             self.notify_end(&claim, &task, provider.as_deref(), now);
         }
         let bytes = task.text_bytes(request_bytes);
-        let on_done = claim.on_done.take().map(|on_done| (on_done, task.clone()));
-        let callback = QueuedCallback::new(
-            on_done,
-            std::mem::take(&mut claim.request.tools),
-            claim.on_text.take(),
-        );
-        self.publish(claim.number, task, bytes, claim.slot, callback.is_some());
-        callback
+        self.publish(claim, task, bytes)
     }
 
     /// The cost of the tokens, if the price list has the model that answered, or else the model
@@ -211,14 +201,8 @@ impl Shared {
         prices.cost(model.or(self.config.model.as_deref())?, usage?)
     }
 
-    fn publish(
-        &self,
-        number: u64,
-        task: Task,
-        bytes: usize,
-        slot: Option<usize>,
-        has_callback: bool,
-    ) {
+    fn publish(&self, claim: Claim, task: Task, bytes: usize) -> Option<Box<QueuedCallback>> {
+        let Claim { number, slot, .. } = claim;
         let (max, bytes_max) = (self.config.max_results, self.config.max_result_bytes);
         // `RefuseTasks` keeps the result of every accepted task, even where its size exceeds the
         // bound.
@@ -237,8 +221,11 @@ impl Shared {
                 Some(kind) => state.last_failure_repeats |= kind.repeats_without_human(),
             }
         }
+        let on_done = state.store.on_done(number).and_then(Option::take);
+        let on_done = on_done.map(|on_done| (on_done, task.clone()));
         state.store.publish(number, task, bytes);
-        state.callbacks_held += usize::from(has_callback);
+        let callback = QueuedCallback::new(on_done, claim.request.tools, claim.on_text);
+        state.callbacks_held += usize::from(callback.is_some());
         // Usually one result is evicted for each new one: the first needs no allocation.
         let first = state.store.evict(max, bytes_max, unread_too);
         let mut more = Vec::new();
@@ -260,5 +247,6 @@ impl Shared {
         self.send_tickets(woken);
         let unread = evicted().filter(|(_, unread)| *unread);
         unread.for_each(|(task, _)| self.notify_dropped(task.task_id));
+        callback
     }
 }

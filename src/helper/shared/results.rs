@@ -9,13 +9,13 @@ use super::{
 };
 use crate::backend::cancelled;
 use crate::error::Error;
-use crate::foreign;
+use crate::foreign::{self, Foreign};
 use crate::helper::thread;
 use crate::id::TaskId;
 use crate::status::{HelperStatus, HelperStatusReport};
 use crate::store::Phase;
 use crate::sync::{Arc, MutexGuard, Ordering, earlier, now, wait_until, yield_now};
-use crate::task::{Task, TaskLookup, TaskState, millis};
+use crate::task::{OnDone, Task, TaskLookup, TaskState, millis};
 
 impl Shared {
     /// A copy of the finished task; while it is not finished, the moment at which to look again.
@@ -69,7 +69,7 @@ impl Shared {
                 }
                 None => Err(Error::UnknownTask(id)),
             },
-            Phase::Ending => Ok(Err(None)),
+            Phase::Ending(_) => Ok(Err(None)),
         }
     }
 
@@ -137,6 +137,30 @@ impl Shared {
         self.lock().watches.retain(|other| !Arc::ptr_eq(other, watch));
     }
 
+    /// Leaves a task to its end: its result counts as read then, after which its callback, or else
+    /// this one, is called.
+    ///
+    /// # Errors
+    ///
+    /// This callback, if the task has ended.
+    pub(crate) fn leave(
+        self: &Arc<Self>,
+        id: TaskId,
+        on_done: Option<Foreign<OnDone>>,
+    ) -> Result<(), Option<Foreign<OnDone>>> {
+        let shared = Arc::downgrade(self);
+        let mut state = self.lock();
+        let Some(place) = state.store.on_done(id.number()) else { return Err(on_done) };
+        let on_done = place.take().or(on_done);
+        *place = Some(Foreign::new(Box::new(move |task: &Task| {
+            drop(shared.upgrade().map(|shared| shared.poll(task.task_id)));
+            if let Some(on_done) = on_done {
+                (on_done.into_inner())(task);
+            }
+        })));
+        Ok(())
+    }
+
     pub(crate) fn take(self: &Arc<Self>, id: TaskId) -> Option<Task> {
         let number = self.number(id).ok()?;
         let state = self.lock();
@@ -160,7 +184,7 @@ impl Shared {
         let mut state = self.touch(state, number);
         match state.store.phase(number)? {
             Phase::Queued(_) => Some(TaskState::Queued),
-            Phase::Running(_) | Phase::Ending => Some(TaskState::Running),
+            Phase::Running(_) | Phase::Ending(_) => Some(TaskState::Running),
             Phase::Finished { .. } => Some(TaskState::Finished),
         }
     }

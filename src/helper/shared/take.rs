@@ -88,7 +88,7 @@ impl Shared {
             began: now,
             deadline,
             own_deadline: queued.deadline.filter(|_| self.config.count_suspended_time),
-            on_done: queued.request.on_done.take(),
+            on_done: None,
             attempt_open: Some(now),
             attempts: 0,
             unreported: None,
