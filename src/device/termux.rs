@@ -187,8 +187,10 @@ mod unix {
     use super::{HANDED_ON, MAX_PRINTED_BYTES};
     use crate::device::reading::{NoReading, Probed};
 
-    /// How long a command that has closed its output has to exit, before that is looked at again.
+    /// The first pause between two looks at whether a command that has closed its output has exited;
+    /// each further one is twice as long, up to the longest.
     const EXIT_PAUSE: Duration = Duration::from_millis(2);
+    const EXIT_PAUSE_MAX: Duration = Duration::from_millis(100);
 
     /// How much is read at once.
     const CHUNK_BYTES: usize = 4 << 10;
@@ -258,6 +260,7 @@ mod unix {
             }
         }
         // Without a word, its exit code says that it failed, if it did.
+        let mut pause = EXIT_PAUSE;
         while printed.is_empty() {
             let exit = child.0.try_wait().map_err(failed)?;
             child.1 = exit.is_some();
@@ -270,7 +273,10 @@ mod unix {
                     )));
                 }
                 None if started.elapsed() >= limit => return Err(NoReading::TimedOut(limit)),
-                None => std::thread::sleep(EXIT_PAUSE),
+                None => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(EXIT_PAUSE_MAX);
+                }
             }
         }
         Ok(printed)
