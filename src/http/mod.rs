@@ -143,7 +143,7 @@ impl Client {
 /// A request without a reply.
 pub(crate) struct Unanswered {
     pub(crate) fault: Fault,
-    /// The whole request went out: the server may be at work on it.
+    /// The whole request went out: the model may be running.
     pub(crate) is_sent: bool,
     /// A kept connection was dead before it took anything.
     is_untouched: bool,

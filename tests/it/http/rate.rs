@@ -92,7 +92,7 @@ fn a_server_s_announcement_is_kept_to() {
     assert!(began.elapsed() >= Duration::from_millis(190), "{:?}", began.elapsed());
 }
 
-/// What a helper on its own is told holds all that share its limiter.
+/// The wait that a server asks of one helper holds for all that share its limiter.
 #[test]
 fn a_server_s_wait_holds_every_helper_of_the_limiter_unless_the_request_is_at_fault() {
     side_by_side([(429, true), (503, true), (529, true), (413, false)], |(status, holds)| {
