@@ -252,14 +252,14 @@ impl FallbackCall<'_, '_> {
             }
             request.max_retries = request.max_retries.or(Some(0));
         }
-        if let Some(on_text) = self.together.on_text.clone() {
+        if let Some(on_text) = self.together.speech_callback() {
             let (spoke, starts_again) = (Arc::clone(spoke), Arc::clone(&self.starts_again));
             request = request.on_text_control(move |text| {
                 spoke.store(true, Ordering::SeqCst);
                 if starts_again.swap(false, Ordering::SeqCst) {
-                    on_text.call(helper, Speech::StartsAgain)?;
+                    on_text.call(|callback| callback(helper, Speech::StartsAgain))?;
                 }
-                on_text.call(helper, Speech::Text(text))
+                on_text.call(|callback| callback(helper, Speech::Text(text)))
             });
         }
         request
@@ -281,13 +281,13 @@ impl FallbackCall<'_, '_> {
     /// Announces that the text starts again, unless that was done. Runs on the caller's thread: a
     /// panic of the callback is counted and does not change the answer.
     fn announce_restart(&self, helper: HelperId) {
-        let Some(on_text) = &self.together.on_text else { return };
+        let Some(on_text) = self.together.speech_callback() else { return };
         if !self.starts_again.swap(false, Ordering::SeqCst) {
             return;
         }
         self.together.fence(helper, || {
             // The answer is complete: there is nothing to stop.
-            let _ = on_text.call(helper, Speech::StartsAgain);
+            let _ = on_text.call(|callback| callback(helper, Speech::StartsAgain));
         });
     }
 

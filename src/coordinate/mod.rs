@@ -13,6 +13,7 @@ mod fallback;
 mod fallback_report;
 mod fan_out;
 mod in_flight;
+mod one_at_a_time;
 mod pipeline;
 mod together;
 

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
 use super::cancel_handle::CancelHandle;
 use super::in_flight::Submitted;
+use super::one_at_a_time::OneAtATime;
 use crate::error::Error;
 use crate::foreign::{Foreign, catch_panic};
 use crate::id::HelperId;
@@ -38,26 +39,12 @@ impl fmt::Debug for Speech<'_> {
     }
 }
 
-type Callback = dyn FnMut(HelperId, Speech<'_>) -> ControlFlow<()> + Send;
-type DeltaCallback = dyn FnMut(&str) + Send;
-type AnswerCallback<'a> = dyn FnMut(&Answer) + Send + 'a;
+type SpeechFn = dyn FnMut(HelperId, Speech<'_>) -> ControlFlow<()> + Send;
+type ReasoningFn = dyn FnMut(&str) + Send;
+type AnswerFn<'a> = dyn FnMut(&Answer) + Send + 'a;
 
 /// The callback of [`Together::on_text`], shared by the requests of a call.
-#[derive(Clone)]
-pub(super) struct SpeechCallback(Arc<Mutex<Callback>>);
-
-impl SpeechCallback {
-    pub(super) fn new(
-        callback: impl FnMut(HelperId, Speech<'_>) -> ControlFlow<()> + Send + 'static,
-    ) -> Self {
-        Self(Arc::new(Mutex::new(callback)))
-    }
-
-    pub(super) fn call(&self, helper: HelperId, speech: Speech<'_>) -> ControlFlow<()> {
-        let mut callback = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        callback(helper, speech)
-    }
-}
+pub(super) type SpeechCallback = Arc<OneAtATime<SpeechFn>>;
 
 /// Runs one request or many over several helpers of a manager. It holds the settings; each kind
 /// of call is a method.
@@ -82,9 +69,9 @@ pub struct Together<'a> {
     pub(super) deadline: Option<Duration>,
     pub(super) count_suspended_time: bool,
     pub(super) cancel: CancelHandle,
-    pub(super) on_text: Option<SpeechCallback>,
-    pub(super) on_reasoning: Option<Arc<Mutex<DeltaCallback>>>,
-    on_answer: Option<Arc<Mutex<AnswerCallback<'a>>>>,
+    on_text: Option<SpeechCallback>,
+    on_reasoning: Option<Arc<OneAtATime<ReasoningFn>>>,
+    on_answer: Option<Arc<OneAtATime<AnswerFn<'a>>>>,
 }
 
 impl<'a> Together<'a> {
@@ -131,16 +118,18 @@ impl<'a> Together<'a> {
     }
 
     /// Streams the text of all helpers: the callback gets each delta with the id of its
-    /// helper. It is called on the helpers' threads, one call at a time. Defaults to none.
+    /// helper. It is called on the helpers' threads, one call at a time, which clones of the
+    /// `Together` share: a slow call delays the text of the other helpers. It is not called for
+    /// text of calls that are made within it on its thread. Defaults to none.
     #[must_use]
     pub fn on_text(
         mut self,
         mut callback: impl FnMut(HelperId, Speech<'_>) + Send + 'static,
     ) -> Self {
-        self.on_text = Some(SpeechCallback::new(move |helper, speech| {
+        self.on_text = Some(Arc::new(OneAtATime::new(move |helper, speech: Speech<'_>| {
             callback(helper, speech);
             ControlFlow::Continue(())
-        }));
+        })));
         self
     }
 
@@ -148,6 +137,10 @@ impl<'a> Together<'a> {
     /// each request of a [`batch`](Self::batch), each helper of a [`fan_out`](Self::fan_out) or
     /// [`race`](Self::race), each stage of a [`pipeline`](Self::pipeline). It runs on the thread
     /// of the call; a panic in it is caught. Defaults to none.
+    ///
+    /// Clones share the callback, which is called one call at a time: a slow one delays the calls
+    /// of other threads. It is not called for answers of calls that are made within it on its
+    /// thread. (It must not wait for another thread's call on a clone: that call waits for it.)
     ///
     /// The `Together` keeps what the closure borrows until it is dropped. A program that reads a
     /// borrowed value afterwards makes the call in one expression, as here, or drops the
@@ -173,7 +166,7 @@ impl<'a> Together<'a> {
     /// ```
     #[must_use]
     pub fn on_answer(mut self, callback: impl FnMut(&Answer) + Send + 'a) -> Self {
-        self.on_answer = Some(Arc::new(Mutex::new(callback)));
+        self.on_answer = Some(Arc::new(OneAtATime::new(callback)));
         self
     }
 
@@ -181,15 +174,22 @@ impl<'a> Together<'a> {
     pub(super) fn delta_callbacks(mut self, callbacks: Option<Foreign<OnText>>) -> Self {
         let Some(mut callbacks) = callbacks else { return self };
         if let Some(mut on_text) = callbacks.text.take() {
-            self.on_text = Some(SpeechCallback::new(move |_, speech| match speech {
-                Speech::Text(text) => (*on_text)(text),
-                Speech::StartsAgain => ControlFlow::Continue(()),
-            }));
+            self.on_text =
+                Some(Arc::new(OneAtATime::new(move |_, speech: Speech<'_>| match speech {
+                    Speech::Text(text) => (*on_text)(text),
+                    Speech::StartsAgain => ControlFlow::Continue(()),
+                })));
         }
         if let Some(mut on_reasoning) = callbacks.reasoning.take() {
-            self.on_reasoning = Some(Arc::new(Mutex::new(move |text: &str| (*on_reasoning)(text))));
+            self.on_reasoning =
+                Some(Arc::new(OneAtATime::new(move |text: &str| (*on_reasoning)(text))));
         }
         self
+    }
+
+    /// The callback of [`on_text`](Self::on_text), unless this call is made within it.
+    pub(super) fn speech_callback(&self) -> Option<SpeechCallback> {
+        callable(&self.on_text)
     }
 
     /// The deadline of a complete call other than a batch.
@@ -214,10 +214,8 @@ impl<'a> Together<'a> {
     }
 
     pub(super) fn report_answer(&self, answer: &Answer) {
-        let Some(callback) = &self.on_answer else { return };
-        self.fence(answer.helper_id, || {
-            (callback.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))(answer);
-        });
+        let Some(callback) = callable(&self.on_answer) else { return };
+        self.fence(answer.helper_id, || callback.call(|callback| callback(answer)));
     }
 
     /// Calls code of the program on the thread of the call. A panic is counted at that helper and
@@ -251,13 +249,14 @@ impl<'a> Together<'a> {
             let left = until.saturating_duration_since(Instant::now());
             request.deadline = Some(request.deadline.map_or(left, |own| own.min(left)));
         }
-        if let Some(on_text) = self.on_text.clone() {
-            request = request.on_text_control(move |text| on_text.call(helper, Speech::Text(text)));
+        if let Some(on_text) = self.speech_callback() {
+            request = request.on_text_control(move |text| {
+                on_text.call(|callback| callback(helper, Speech::Text(text)))
+            });
         }
         if let Some(on_reasoning) = self.on_reasoning.clone() {
-            request = request.on_reasoning(move |text| {
-                (on_reasoning.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))(text);
-            });
+            request =
+                request.on_reasoning(move |text| on_reasoning.call(|callback| callback(text)));
         }
         request
     }
@@ -272,6 +271,11 @@ impl<'a> Together<'a> {
         let id = shared.submit(request, Duration::ZERO)?;
         Ok(Submitted { shared, id })
     }
+}
+
+/// A callback that this thread, which runs a call, is not in: else the call would wait for itself.
+fn callable<F: ?Sized>(callback: &Option<Arc<OneAtATime<F>>>) -> Option<Arc<OneAtATime<F>>> {
+    callback.clone().filter(|callback| !callback.is_within())
 }
 
 impl fmt::Debug for Together<'_> {

@@ -8,6 +8,7 @@ mod late;
 mod messages;
 mod pipeline;
 mod progress;
+mod within;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
