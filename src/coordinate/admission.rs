@@ -36,7 +36,8 @@ const CANCEL_WAIT: &str = "cancel_wait";
 /// each decision against a cloud task, by an `admission` event with the facts `decision` and
 /// `pressure`. Decisions are `refuse`, `use_local` (the fact `to` names the helper), `leave_out`
 /// (see [`admitted`](Self::admitted)) and `wait`; each `wait` is followed by `admit_after_wait`,
-/// `refuse_after_wait` or `cancel_wait`, with the time waited.
+/// `refuse_after_wait` or `cancel_wait` (by the handle, or because the helper was terminated), with
+/// the time waited.
 ///
 /// [`Together`](crate::Together) and [`Fallback`](crate::Fallback) submit tasks themselves and
 /// apply no policy: pass them the helpers that [`admitted`](Self::admitted) returns.
@@ -200,6 +201,7 @@ impl AdmissionControl {
             }
             let cancelled = match self.pause(&wait, patience) {
                 Paused::Look if manager.shared(helper).is_err() => {
+                    report(&shared, CANCEL_WAIT, &pressure, Some(wait.time()), None);
                     return Err(Error::Stopped(Box::new(request)));
                 }
                 Paused::Look => {

@@ -188,6 +188,8 @@ fn a_wait_for_a_helper_that_goes_away_ends() {
     });
     assert!(matches!(error, Error::Stopped(_)), "{error:?}");
     assert_eq!(error.into_request().unwrap().prompt(), "mine");
+    assert_eq!(scene.next(), decision("cancel_wait", true));
+    scene.nothing_more();
 }
 
 #[test]
