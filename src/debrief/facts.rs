@@ -124,6 +124,9 @@ pub(super) fn on_the_way(debrief: &Debrief) -> Vec<String> {
     if counts.results_dropped > 0 {
         facts.push(format!("Results dropped unread: {}", counts.results_dropped));
     }
+    if counts.not_asked > 0 {
+        facts.push(format!("Requests of batches that no helper was asked: {}", counts.not_asked));
+    }
     if counts.unjoined > 0 {
         facts.push(format!("Threads left behind by a stop: {}", counts.unjoined));
     }

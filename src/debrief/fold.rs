@@ -92,6 +92,8 @@ pub(super) struct Counts {
     pub(super) suspended: Histogram,
     pub(super) traces: Traces,
     pub(super) results_dropped: u64,
+    /// Requests of batches that were submitted to no helper.
+    pub(super) not_asked: u64,
     /// Tasks that the embedded engine answered: no model did.
     pub(super) echoed: u64,
     pub(super) unjoined: u64,
@@ -215,6 +217,7 @@ impl Counts {
             b"helper_spawn" => self.counted(record, Counted::Spawn),
             b"helper_stop" => add(&mut self.unjoined, record, NumberField::Unjoined),
             b"result_dropped" => self.results_dropped += 1,
+            b"not_asked" => add(&mut self.not_asked, record, NumberField::Requests),
             b"fallback" => {
                 // Ids are new with every run; names are the same in all of them.
                 let name = |name, id| if record.text(name).is_some() { name } else { id };

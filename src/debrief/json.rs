@@ -58,6 +58,7 @@ pub(super) fn report(debrief: &Debrief) -> Value {
     set("other_events", others.into());
     set("trace_export", traces(debrief));
     set("results_dropped", counts.results_dropped.into());
+    set("not_asked", counts.not_asked.into());
     set("unjoined_threads", counts.unjoined.into());
     set("runs", runs(debrief));
     set("lines", lines(debrief));

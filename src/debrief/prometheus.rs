@@ -191,6 +191,8 @@ fn on_the_way(debrief: &Debrief, out: &mut Exposition) {
     out.by("trace_exports_total", "Traces, by what became of them.", "outcome", traces);
     let help = "Results that nobody read.";
     out.one("results_dropped_total", "counter", help, counts.results_dropped);
+    let help = "Requests of batches that no helper was asked.";
+    out.one("not_asked_total", "counter", help, counts.not_asked);
     let help = "Threads left behind by a stop.";
     out.one("unjoined_threads_total", "counter", help, counts.unjoined);
 }

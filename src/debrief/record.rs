@@ -24,6 +24,7 @@ pub(super) enum NumberField {
     SuspendedMs,
     CostNano,
     Oddities,
+    Requests,
     Timestamp,
 }
 
@@ -212,6 +213,7 @@ pub(super) fn field(key: &[u8]) -> Field {
         b"suspended_ms" => N(NumberField::SuspendedMs),
         b"cost_nano" => N(NumberField::CostNano),
         b"oddities" => N(NumberField::Oddities),
+        b"requests" => N(NumberField::Requests),
         b"timestamp" => N(NumberField::Timestamp),
         b"success" => Field::Success,
         b"echoed" => Field::Echoed,

@@ -4,7 +4,7 @@ use super::order::sort_short;
 use super::record::{LineFields, NumberField, RawText, TextField};
 use crate::text::clean;
 
-/// Texts of errors counted at one time; see [`Errors`].
+/// Texts of errors, with their kinds, counted at one time; see [`Errors`].
 const ERRORS_MAX: usize = 128;
 
 /// Fallbacks, decisions of the admission policy, and names of events of others, with counts of
@@ -23,15 +23,15 @@ pub(super) const OTHERS: &str = "(others)";
 /// Text of an error that a line does not name.
 const NO_ERROR: &str = "(no error text)";
 
-/// Texts with counts, in bounded memory: when all places are taken, the rarest text is
-/// dropped, and its count is added to the others. Texts that are frequent throughout stay.
+/// Texts with their kinds and counts, in bounded memory: when all places are taken, the rarest is
+/// dropped, and its count is added to the others. Those that are frequent throughout stay.
 #[derive(Clone, Default)]
 pub(super) struct Errors {
     places: Vec<(Vec<u8>, ErrorCount)>,
     pub(super) others: u64,
 }
 
-/// One text of an error.
+/// One text of errors of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ErrorCount {
     pub(super) text: String,
@@ -230,13 +230,19 @@ impl Errors {
     pub(super) fn add(&mut self, text: Option<RawText<'_>>, kind: Option<RawText<'_>>) {
         let raw = text.map_or(NO_ERROR.as_bytes(), RawText::raw);
         let raw = raw.get(..ERROR_BYTES_MAX).unwrap_or(raw);
-        if let Some(known) = self.places.iter_mut().find(|known| known.0 == raw) {
+        let raw_kind = kind.map(RawText::raw);
+        let is = |known: &&mut (Vec<u8>, ErrorCount)| {
+            known.0 == raw && known.1.kind.as_ref().map(String::as_bytes) == raw_kind
+        };
+        if let Some(known) = self.places.iter_mut().find(is) {
             known.1.count += 1;
             return;
         }
         let text = clean(&text.map_or(NO_ERROR.into(), RawText::decode), ERROR_BYTES_MAX);
+        let kind = kind.map(|kind| clean(&kind.decode(), NAME_BYTES_MAX));
         // One text can be written in several ways.
-        if let Some(known) = self.places.iter_mut().find(|known| known.1.text == text) {
+        let is = |known: &&mut (Vec<u8>, ErrorCount)| known.1.text == text && known.1.kind == kind;
+        if let Some(known) = self.places.iter_mut().find(is) {
             known.1.count += 1;
             return;
         }
@@ -245,12 +251,7 @@ impl Errors {
             let rarest = counts.min_by_key(|(_, known)| known.1.count).map_or(0, |(at, _)| at);
             self.others += self.places.swap_remove(rarest).1.count;
         }
-        let count = ErrorCount {
-            text,
-            kind: kind.map(|kind| clean(&kind.decode(), NAME_BYTES_MAX)),
-            count: 1,
-        };
-        self.places.push((raw.to_vec(), count));
+        self.places.push((raw.to_vec(), ErrorCount { text, kind, count: 1 }));
     }
 
     /// The most frequent first; of equals, by the alphabet.

@@ -99,7 +99,7 @@ pub(super) fn on_the_way(debrief: &Debrief, page: &mut Page) {
     let (fallbacks, admissions) = (&counts.fallbacks.list, &counts.admissions.list);
     let traces = &counts.traces;
     let traced = [traces.sent, traces.dropped, traces.retried] != [0; 3];
-    let left = [counts.results_dropped, counts.unjoined] != [0; 2];
+    let left = [counts.results_dropped, counts.not_asked, counts.unjoined] != [0; 3];
     let odd = debrief.backends.iter().any(|stats| stats.oddities.count > 0);
     if fallbacks.is_empty() && admissions.is_empty() && !traced && !left && !odd {
         return;
@@ -140,6 +140,10 @@ pub(super) fn on_the_way(debrief: &Debrief, page: &mut Page) {
     if counts.results_dropped > 0 {
         let results = plural(counts.results_dropped, "result");
         page.paragraph("", format_args!("{results} dropped for newer ones before being read."));
+    }
+    if counts.not_asked > 0 {
+        let requests = plural(counts.not_asked, "request");
+        page.paragraph("", format_args!("{requests} of batches that no helper was asked."));
     }
     if counts.unjoined > 0 {
         let threads = plural(counts.unjoined, "thread");

@@ -63,6 +63,38 @@ fn advice_counts_tasks() {
     }
 }
 
+/// A text of errors of two kinds is two rows, however the kind is spelled.
+#[test]
+fn errors_of_one_text_are_counted_by_kind() {
+    let failed = |kind: Value| {
+        line("task_complete", json!({"success": false, "error": "no", "error_kind": kind}))
+    };
+    let (server, key) = (failed(json!("server")), failed(json!("authentication")));
+    let escaped = key.replace("auth", "\\u0061uth");
+    let none = line("task_complete", json!({"success": false, "error": "no"}));
+    let report = read(&[server.clone(), key.clone(), server, escaped, key, none]);
+    let rows = report.top_errors().iter().map(|top| (top.error_kind.as_deref(), top.count));
+    let expected = [(Some("authentication"), 3), (Some("server"), 2), (None, 1)];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+    assert!(report.top_errors().iter().all(|top| top.error == "no"));
+}
+
+#[test]
+fn requests_that_no_helper_was_asked_are_summed_up() {
+    let lines = [20, 4].map(|requests| line("not_asked", json!({"requests": requests})));
+    let report = read(&lines);
+    assert_eq!(report.to_json()["not_asked"], 24);
+    assert_eq!(report.companion_events(), []);
+    for (form, text) in [
+        (report.to_text(), "Requests of batches that no helper was asked: 24"),
+        (report.to_markdown(), "Requests of batches that no helper was asked: 24"),
+        (report.to_html(), "24 requests of batches that no helper was asked."),
+        (report.to_prometheus(), "automation_assistant_not_asked_total 24"),
+    ] {
+        assert!(form.contains(text), "{text}: {form}");
+    }
+}
+
 #[test]
 fn empty_sections_are_left_out() {
     let spawn = || line("helper_spawn", json!({}));

@@ -32,6 +32,7 @@ fn every_form_is_given(debrief: &Debrief) {
 fn a_sum_stays_at_its_greatest_value() {
     for (event, key, place) in [
         ("helper_stop", "unjoined_threads", "/unjoined_threads"),
+        ("not_asked", "requests", "/not_asked"),
         ("trace_export", "sent", "/trace_export/sent"),
         ("trace_export", "dropped", "/trace_export/dropped"),
         ("trace_export", "retried", "/trace_export/retried"),
