@@ -16,19 +16,19 @@ use crate::trace::{TraceId, TraceNote};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A helper was made.
+    /// A helper was started. Events of tasks that were submitted before may come earlier.
     HelperSpawn,
     /// A call to a backend ended, with success or failure. A task with retries has several.
     BackendCall,
     /// A task ended.
     TaskComplete,
-    /// A helper was stopped.
+    /// A helper was stopped. One that never started has neither this event nor `HelperSpawn`.
     HelperStop,
     /// An unread result was dropped for newer ones.
     ResultDropped,
     /// Another helper took over a task.
     Fallback,
-    /// Requests of a batch were submitted to no helper.
+    /// Requests of a batch were submitted to no helper: one event, with their number (`requests`).
     NotAsked,
     /// The device's state decided whether a task was submitted.
     Admission,

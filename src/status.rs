@@ -19,8 +19,9 @@ pub enum HelperStatus {
     Processing,
     /// It waits for further tasks.
     Idle,
-    /// It waits, and its last task failed in a way that repeats until a person changes something
-    /// (a key, a model's name). It still accepts tasks; the next success clears this state.
+    /// It waits, and a task failed in a way that repeats until a person changes something (a key,
+    /// a model's name). It still accepts tasks. The next success clears this state, no other
+    /// failure does.
     Error,
     /// It was stopped.
     Terminated,
@@ -92,7 +93,8 @@ pub struct HelperStatusReport {
     pub failed_tasks: u64,
     /// The number of results kept.
     pub kept_results: usize,
-    /// The number of results dropped before they were read.
+    /// The number of results dropped before they were read; those that only an `on_done` got are
+    /// among them.
     pub dropped_results: u64,
     /// The number of its running threads, including those still in foreign code after a stop, and
     /// those that a stop uses.

@@ -70,11 +70,16 @@ impl<'de> Deserialize<'de> for BackendType {
 }
 
 /// The action when a helper's kept results reach their bound.
+///
+/// A result counts as read once a wait, a look-up or a call over several helpers has returned it.
+/// [`on_done`](crate::TaskRequest::on_done) does not count: a program that uses it alone also takes
+/// or clears the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum WhenResultsFull {
-    /// Read results are dropped first, oldest first; then the oldest unread ones, which are
-    /// counted.
+    /// Read results are dropped first, in the order of their first reading; then the oldest unread
+    /// ones, which are counted
+    /// ([`dropped_results`](crate::HelperStatusReport::dropped_results)).
     #[default]
     DropOldest,
     /// Unread results are kept; new tasks are rejected with

@@ -80,8 +80,8 @@ impl Together<'_> {
     /// [`Error::NotAsked`], and observers are notified of their number (`not_asked`).
     ///
     /// A request's `on_done` is called with its final task, on this thread, before
-    /// [`on_answer`](Together::on_answer); not for a request without a task. Its `on_text` is not
-    /// called; use [`Together::on_text`].
+    /// [`on_answer`](Together::on_answer); not for a request without a task. Its `on_text` and
+    /// `on_reasoning` are not called; use [`Together::on_text`].
     ///
     /// # Errors
     ///

@@ -27,7 +27,9 @@ const DEFAULT_SHARE: f64 = 0.2;
 /// asked only if no other helper answered. Keep the value and use it for many requests, also from
 /// several threads.
 ///
-/// Calls to a helper that is not the last are not retried: the next helper replaces the retry.
+/// Calls to a helper that is not the last are not retried: the next helper replaces the retry. A
+/// result that a helper drops before it is read (see [`Together`]) counts as no answer: the next
+/// helper is asked.
 ///
 /// It applies no [`AdmissionPolicy`](crate::AdmissionPolicy): create it from the helpers that
 /// [`AdmissionControl::admitted`](crate::AdmissionControl::admitted) returns.
@@ -109,7 +111,7 @@ impl Fallback {
     /// Asks the helpers in order until one answers, with the settings of [`Together`]: its
     /// deadline, cancel handle and `on_text`. Helpers that cool down are asked last, if no other
     /// helper answered. The template's `on_done` is called as by [`ask`](Self::ask); its `on_text`
-    /// is not: use [`Together::on_text`].
+    /// and `on_reasoning` are not: use [`Together::on_text`].
     ///
     /// # Errors
     ///

@@ -48,7 +48,7 @@ impl Together<'_> {
     /// Asks several helpers the same request, and collects all answers or the first few
     /// successes. Answers are in the order of the helpers. The template's `on_done` is called
     /// once, on this thread: with the first success, or else the first helper's failed task. Its
-    /// `on_text` is not called; use [`Together::on_text`].
+    /// `on_text` and `on_reasoning` are not called; use [`Together::on_text`].
     ///
     /// # Errors
     ///

@@ -54,8 +54,8 @@ impl Pipeline {
 
 impl Together<'_> {
     /// Runs stages one after the other; each gets the previous answer in its context. Ends at
-    /// the first failure. A stage's own `on_done` is called; so is its `on_text`, unless
-    /// [`Together::on_text`] is set, which replaces it.
+    /// the first failure. A stage's own `on_done` and `on_reasoning` are called; so is its `on_text`,
+    /// unless [`Together::on_text`] is set, which replaces it.
     ///
     /// # Errors
     ///

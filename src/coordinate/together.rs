@@ -49,6 +49,12 @@ pub(super) type SpeechCallback = Arc<OneAtATime<SpeechFn>>;
 /// Runs one request or many over several helpers of a manager. It holds the settings; each kind
 /// of call is a method.
 ///
+/// An answer is [`Error::ResultDropped`] if its helper drops the result for newer ones, of others'
+/// tasks say, before the call has read it: raise
+/// [`max_results`](crate::HelperConfig::max_results) and
+/// [`max_result_bytes`](crate::HelperConfig::max_result_bytes), or choose
+/// [`WhenResultsFull::RefuseTasks`](crate::limits::WhenResultsFull::RefuseTasks), which prevents it.
+///
 /// No call applies an [`AdmissionPolicy`](crate::AdmissionPolicy): pass the helpers that
 /// [`AdmissionControl::admitted`](crate::AdmissionControl::admitted) returns.
 ///

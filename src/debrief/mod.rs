@@ -228,7 +228,7 @@ impl Debrief {
     /// fields of [`BackendStats`] and the `failure_rate`. The other keys are counts of what the
     /// text shows in words: `echoed_tasks` (left out at 0), `error_kinds`, `attempts`, `tokens`
     /// (`told` and `missing` are calls that did and did not report any), `cost`, `times`, `runs`,
-    /// `lines` and others.
+    /// `lines`, `not_asked` (requests of batches) and others.
     ///
     /// ```
     /// use automation_assistant::Debrief;

@@ -103,7 +103,9 @@ impl Experiment {
         self
     }
 
-    /// Submits each prompt once to each helper. The results are removed from the helpers.
+    /// Submits each prompt once to each helper. The results are removed from the helpers. One that
+    /// its helper drops for newer ones before it is read (see
+    /// [`Together`](crate::together::Together)) counts as a failure.
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@
 //! | the model refuses, or the provider withholds the answer | `ContentFiltered` | at once |
 //! | more rounds of tool calls than `max_tool_rounds` | `Other`, with `partial()` | at once |
 //! | a tool fails, panics, is unknown, or gets arguments that are no JSON | the model gets the error, and goes on | `max_tool_rounds` (8) |
-//! | the deadline passes in the queue | `Timeout`, 0 attempts | the deadline |
+//! | the deadline passes in the queue | `Timeout`, 0 attempts, at a wait, look-up, status call or submit, or when a thread would take the task | the deadline, for who waits |
 //! | `cancel_task` | `Cancelled`; in mid-answer the thread was free within 1 ms on loopback (40 of 40; the test allows 200 ms, for busy machines) | at once; while it connects to an address over plain HTTP, `connect_timeout` |
 //! | the helper is stopped | `Cancelled` (it ran), `Terminated` (it waited) | at once; the call returns when the threads have ended, at most 0.8 s later, 1 s with observers, over HTTP plus `connect_timeout` |
 //! | foreign code blocks during a stop (a backend, tool, callback, observer, hook, drop) | the stop returns; the thread is counted in `unjoined_threads`. The destructor of a thread-local value holds the stop until it returns | as above |

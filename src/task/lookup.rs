@@ -13,7 +13,9 @@ pub enum TaskLookup {
     Running,
     /// It has ended, with success or failure. The helper keeps its own copy.
     Finished(Box<Task>),
-    /// It has ended, but its result was dropped for newer ones.
+    /// It has ended, but its result was dropped for newer ones. (Also said of results that were taken
+    /// or cleared long ago: the helper remembers which 1024 it dropped last, and takes older ones
+    /// for dropped.)
     Dropped,
     /// The helper never had this task, or its result was taken or cleared.
     Unknown,

@@ -118,7 +118,8 @@ pub struct Task {
     pub helper_id: HelperId,
     /// The prompt.
     pub prompt: String,
-    /// The context given with the prompt; empty if there was none.
+    /// The context given with the prompt, and the helper's messages, if the task got some, under
+    /// the key `inbox` ([`send_result`](crate::AutomationAssistantManager::send_result)).
     pub context: Map<String, Value>,
     /// When it was submitted, by the device's wall clock.
     pub created_at: SystemTime,
@@ -130,7 +131,8 @@ pub struct Task {
     pub error: Option<TaskError>,
     /// The model that answered, if known.
     pub model: Option<String>,
-    /// Tokens used, over all calls of the task, if the provider reported them.
+    /// Tokens used, as the backend's reply reports them: those of the library count all calls of
+    /// the task that the provider reported. `None` if there is no reply, or none in it.
     pub usage: Option<Usage>,
     /// The cost of those tokens, in the currency of the helper's
     /// [`prices`](crate::HelperConfig::prices). `None` if there are no prices, if they do not

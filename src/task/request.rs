@@ -253,6 +253,10 @@ impl TaskRequest {
 
     /// How long the task may take from its submission, waiting included. It can only shorten the
     /// time-out. Defaults to none.
+    ///
+    /// No clock ends a queued task. Once its deadline has passed, it ends when it is waited for or
+    /// looked up, when its helper's status is asked for or another task is submitted there, or else
+    /// when a thread would take it: its `on_done` alone may be called later than the deadline.
     #[doc(alias = "time limit")]
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -265,7 +269,8 @@ impl TaskRequest {
     /// of the helper's own threads: an idle one is woken; if all are busy, the callback waits for
     /// the first free one. `cancel_task` runs the callback of the task that it ends itself,
     /// unless it is called within a callback; at a helper that was never started, the stop runs
-    /// the remaining ones. A panic in it is counted and has no other effect.
+    /// the remaining ones. A panic in it is counted and has no other effect. The result does not
+    /// count as read (see [`WhenResultsFull`](crate::limits::WhenResultsFull)).
     ///
     /// A callback may submit, cancel, stop, or drop its manager. While it blocks, its thread runs
     /// no tasks; a stop waits for it no longer than for threads.

@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use super::*;
 use crate::support::side_by_side;
 
-/// What a call may take here: far more than these helpers need.
+/// The deadline of a call: far more than these helpers need.
 const DEADLINE: Duration = Duration::from_secs(3);
 
 /// A callback of `Together` has no borrow of a test's, and so neither have the clones in it.
 static MANAGER: LazyLock<AutomationAssistantManager> =
     LazyLock::new(|| AutomationAssistantManager::new(HELPERS * CALLS.len() * PLACES.len()));
 
-/// At most so many in each row.
+/// The most helpers of a row.
 const HELPERS: usize = 4;
 
 type Call = fn(&Together<'static>, HelperId) -> bool;
@@ -59,11 +59,11 @@ fn a_call_within_a_callback_is_answered_and_calls_that_callback_no_more() {
     side_by_side(rows, |(place, call)| {
         let [outer, inner] = [(); 2].map(|()| speaker(|| Ok(Reply::new("x"))));
         let (give, clones) = channel::<Together<'static>>();
-        let (tell, told) = channel();
+        let (send, answers) = channel();
         let together = Together::new(&MANAGER).deadline(DEADLINE);
         let callback = move || {
             let answered = clones.try_recv().ok().map(|clone| call(&clone, inner));
-            tell.send(answered).unwrap();
+            send.send(answered).unwrap();
             // A callback that panics has been left, too.
             assert!(answered.is_none(), "planted");
         };
@@ -79,9 +79,9 @@ fn a_call_within_a_callback_is_answered_and_calls_that_callback_no_more() {
             }
         });
         for expected in [Some(true), None] {
-            assert_eq!(told.recv_timeout(LONG), Ok(expected), "{place:?}");
+            assert_eq!(answers.recv_timeout(LONG), Ok(expected), "{place:?}");
         }
-        assert!(told.recv_timeout(LONG).is_err(), "{place:?}: called once more");
+        assert!(answers.recv_timeout(LONG).is_err(), "{place:?}: called once more");
         [outer, inner].into_iter().for_each(end);
     });
 }
