@@ -11,6 +11,7 @@ use crate::helper::shared::{Shared, Watch};
 use crate::id::{HelperId, TaskId};
 use crate::manager::AutomationAssistantManager;
 use crate::suspended::SuspendedTime;
+use crate::sync::Arc;
 use crate::task::{TaskRequest, millis};
 
 /// Default limit on waiting for the device to get better.
@@ -163,7 +164,7 @@ impl AdmissionControl {
         let mut request = request.into();
         let shared = manager.shared(helper)?;
         if !shared.leaves_device() {
-            return manager.submit_task(helper, request).map(|task| (helper, task));
+            return submit(&shared, request);
         }
         self.check_local(manager)?;
         let suspended = &shared.observers.suspended;
@@ -185,7 +186,7 @@ impl AdmissionControl {
                     }
                     // This wait counts too: a deadline runs from submission.
                     request.deadline = request.deadline.map(|own| own.saturating_sub(wait.time()));
-                    return manager.submit_task(helper, request).map(|task| (helper, task));
+                    return submit(&shared, request);
                 }
                 Admission::Refuse(pressure) => {
                     report(&shared, name, &pressure, None, None);
@@ -297,12 +298,12 @@ impl AdmissionControl {
         pressure: &Pressure,
         request: TaskRequest,
     ) -> Result<(HelperId, TaskId), Error> {
-        let why_not = match self.local {
-            Some(local) if manager.shared(local).is_ok() => {
-                report(shared, USE_LOCAL, pressure, None, Some(local));
-                return manager.submit_task(local, request).map(|task| (local, task));
+        let why_not = match self.local.map(|local| manager.shared(local)) {
+            Some(Ok(local)) => {
+                report(shared, USE_LOCAL, pressure, None, Some(local.id));
+                return submit(&local, request);
             }
-            Some(_) => "the local helper was terminated",
+            Some(Err(_)) => "the local helper was terminated",
             None => "no helper was given to AdmissionControl::local_helper",
         };
         report(shared, REFUSE, pressure, None, None);
@@ -327,6 +328,12 @@ impl AdmissionControl {
         self.cancel.remove(&watch);
         if self.cancel.is_cancelled() { Paused::Cancelled } else { Paused::Look }
     }
+}
+
+/// Submits without waiting for a free place in the queue. A helper that was terminated since it was
+/// found returns the request.
+fn submit(to: &Arc<Shared>, request: TaskRequest) -> Result<(HelperId, TaskId), Error> {
+    to.submit(request, Duration::ZERO).map(|task| (to.id, task))
 }
 
 fn not_admitted(

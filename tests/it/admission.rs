@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use automation_assistant::{
@@ -190,6 +190,41 @@ fn a_wait_for_a_helper_that_goes_away_ends() {
     assert_eq!(error.into_request().unwrap().prompt(), "mine");
     assert_eq!(scene.next(), decision("cancel_wait", true));
     scene.nothing_more();
+}
+
+/// Terminates the helper that is to get a task, as the decision is reported; a wait ends at once.
+struct Terminates {
+    scene: Mutex<Scene>,
+    manager: OnceLock<Weak<AutomationAssistantManager>>,
+}
+
+impl Observe for Terminates {
+    fn on_event(&self, event: &Event<'_>) {
+        let gets_it = match (event.fact("decision"), event.fact("to")) {
+            (Some(Fact::Text("wait")), _) => return self.scene.lock().unwrap().charge(80),
+            (Some(Fact::Text("admit_after_wait")), _) => event.helper_id().unwrap(),
+            (Some(Fact::Text("use_local")), Some(Fact::Text(to))) => to.parse().unwrap(),
+            _ => return,
+        };
+        self.manager.get().unwrap().upgrade().unwrap().terminate_helper(gets_it).unwrap();
+    }
+}
+
+#[test]
+fn a_helper_that_goes_away_as_it_gets_the_task_returns_the_request() {
+    for action in [CloudAction::Wait, CloudAction::UseLocal] {
+        let scene = Scene::new(&format!("returned-{action}"));
+        let control = scene.control(action);
+        let observer = Arc::new(Terminates { scene: Mutex::new(scene), manager: OnceLock::new() });
+        let manager = AutomationAssistantManager::builder().observer(observer.clone());
+        let manager = Arc::new(manager.build().unwrap());
+        observer.manager.set(Arc::downgrade(&manager)).unwrap();
+        let cloud = manager.spawn_helper_with(HelperConfig::local(), Cloud).unwrap();
+        let local = create_local_helper(&manager, "local").unwrap();
+        let error = control.local_helper(local).submit(&manager, cloud, "mine").unwrap_err();
+        assert!(matches!(error, Error::Stopped(_)), "{action}: {error:?}");
+        assert_eq!(error.into_request().unwrap().prompt(), "mine");
+    }
 }
 
 #[test]

@@ -107,6 +107,16 @@ fn a_batch_lets_a_helper_rest_as_long_as_its_provider_asks() {
 }
 
 #[test]
+fn no_answer_of_a_batch_is_dropped_by_a_helper_that_refuses_tasks() {
+    let manager = manager();
+    let config = HelperConfig::local().max_results(1).max_concurrent_tasks(8);
+    let config = config.when_results_full(WhenResultsFull::RefuseTasks);
+    let helper = manager.spawn(config).unwrap().helper_id();
+    let answers = Together::new(&manager).batch(&[helper], &requests(400)).unwrap();
+    assert!(answers.iter().all(Answer::is_success), "{:?}", ends(&answers));
+}
+
+#[test]
 fn a_batch_goes_on_when_others_results_are_read() {
     // Below the longest sleep of a batch whose own tasks wake it, and far above what echoes take.
     const SOON: Duration = Duration::from_secs(6);
