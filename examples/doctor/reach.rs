@@ -43,7 +43,8 @@ fn service(provider: &Provider, default: &str, offline: bool) -> Vec<Finding> {
     let is_named = key.as_ref().is_some_and(|key| key.state == State::Wrong)
         || url.as_deref().is_some_and(|url| Target::parse(url).is_none());
     let usable = usable(provider);
-    let mut findings = vec![key.unwrap_or_else(|| no_key(provider, matches!(usable, Ok(true))))];
+    let key = key.or_else(|| Some(no_key(provider, *usable.as_ref().ok()?)));
+    let mut findings = Vec::from_iter(key);
     match usable {
         Err(error) if !is_named => {
             findings.push(wrong("helper", format!("{name}: {error}"), "correct what it names"));
