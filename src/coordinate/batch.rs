@@ -311,7 +311,7 @@ impl<'a, 't> Batch<'a, 't> {
             self.answer(place, helper, outcome);
             return self.settle(place);
         };
-        let is_delivered = self.together.on_text.is_some() && error.partial().is_some();
+        let is_delivered = self.together.speech_callback().is_some() && error.partial().is_some();
         let repeats = will_repeat(error.kind()) || error.retry_after().is_some();
         if repeats && !self.pause(helper, task.submitted, error) {
             self.leave(helper, LeftBecause::Failed(error.kind()));
