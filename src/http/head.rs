@@ -33,6 +33,7 @@ impl Head {
         let length = match reply.parse(input) {
             Ok(Status::Complete(length)) => Some(length),
             Ok(Status::Partial) => None,
+            Err(httparse::Error::TooManyHeaders) => return Err(Fault::HeadersTooLong),
             Err(_) => return Err(Fault::NotHttp),
         };
         if length.unwrap_or(input.len()) > HEAD_BYTES_MAX {

@@ -24,6 +24,7 @@ pub(super) static LOCAL: Provider = Provider {
     idle_timeout: IDLE,
     trace: TraceMode::Off,
     settings: &[],
+    refuse_param: None,
     with_endpoint: Some(&local_server::SERVER),
     build,
 };
