@@ -31,6 +31,7 @@ mod responses;
 use serde_json::Value;
 
 use crate::config::{BackendType, HelperConfig, Provider};
+use crate::task::RefuseParam;
 
 /// Every provider. [`BackendType`]s, names in JSON and the words of errors are looked up here.
 static ALL: &[&Provider] =
@@ -52,8 +53,12 @@ impl HelperConfig {
     }
 }
 
-/// The custom parameters that no provider behind HTTP is sent: fields that the protocols write
-/// themselves, and values that would lose a part of what the program asks for.
+/// The custom parameters that no provider behind HTTP is sent. (Without HTTP there is none.)
+const REFUSE_PARAM: Option<RefuseParam> =
+    if cfg!(feature = "http") { Some(refuse_param) } else { None };
+
+/// Refuses fields that the protocols write themselves, and values that would lose a part of what
+/// the program asks for.
 fn refuse_param(key: &str, value: &Value) -> Option<&'static str> {
     match key {
         "messages" | "input" | "stream" => {

@@ -16,7 +16,7 @@ pub(super) static CHATGPT: Provider = Provider {
     idle_timeout: IDLE,
     trace: TraceMode::Off,
     settings: &[SETTING, CACHE_KEY],
-    refuse_param: Some(super::refuse_param),
+    refuse_param: super::REFUSE_PARAM,
     with_endpoint: None,
     #[cfg(feature = "http")]
     build: remote::build,
