@@ -77,9 +77,12 @@ const FIRST_OF_1900S: u64 = 70;
 /// allows to be sent, or in one of the two older forms that are to be read too (RFC 9110, 5.6.7).
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 pub(crate) fn http_date(text: &str) -> Option<u64> {
-    let parts: Vec<&str> = text.split([' ', ',', '-']).filter(|part| !part.is_empty()).collect();
-    let (day, month, year, clock) = match parts[..] {
-        [_, day, month, year, clock, "GMT"] | [_, month, day, clock, year] => {
+    let between = |c| matches!(c, ' ' | ',' | '-');
+    let mut parts = [""; 6];
+    let found = text.split(between).filter(|part| !part.is_empty());
+    parts.iter_mut().zip(found).for_each(|(part, found)| *part = found);
+    let (day, month, year, clock) = match parts {
+        [_, day, month, year, clock, "GMT"] | [_, month, day, clock, year, ""] => {
             (day, month, year, clock)
         }
         _ => return None,

@@ -64,7 +64,7 @@ fn refuse_param(key: &str, value: &Value) -> Option<&'static str> {
         "messages" | "input" | "stream" => {
             Some("the request's own methods write it (turn, context, on_text)")
         }
-        "n" if value.as_f64() != Some(1.0) => {
+        "n" if value.as_u64() != Some(1) => {
             Some("a task has one answer; submit a task for each that you want")
         }
         "tools" if !value.is_array() => Some("it must be a list"),

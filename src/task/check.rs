@@ -36,7 +36,7 @@ pub(crate) type RefuseParam = fn(&str, &Value) -> Option<&'static str>;
 pub(crate) fn refused_param(params: &Map<String, Value>, refuse: RefuseParam) -> Option<String> {
     params.iter().find_map(|(key, value)| {
         let why = refuse(key, value)?;
-        Some(format!("custom_param {key:?} cannot be set: {why}"))
+        Some(format!("custom_param \"{key}\" cannot be set: {why}"))
     })
 }
 
