@@ -149,16 +149,6 @@ fn slots_share_the_helper_and_work_side_by_side() {
 }
 
 #[test]
-fn a_request_cannot_set_what_the_library_writes() {
-    let server = Server::start([answers("fine")]);
-    let (manager, helper) = spawn(chatgpt(&server));
-    let task = ask(&manager, helper, TaskRequest::new("p").custom_param("messages", "x"));
-    assert_eq!(task.error.unwrap().kind().as_str(), "invalid_request");
-    assert!(ask(&manager, helper, "p").is_success());
-    assert_ne!(manager.get_helper(helper).unwrap().status(), HelperStatus::Error);
-}
-
-#[test]
 fn all_that_is_asked_for_is_sent_in_the_protocol_s_form_and_the_request_wins() {
     let server = Server::start([answers("{\"n\": 1}")]);
     let config = chatgpt(&server).custom_param("tools", json!([])).custom_param("seed", 1);
