@@ -25,10 +25,10 @@ pub(crate) const TOKENS_PER_IMAGE: u64 = 1000;
 /// ends at once as [`RateLimited`](crate::ErrorKind::RateLimited). Once the budget is spent,
 /// tasks end as [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded) without a call.
 ///
-/// A minute is any 60 seconds. Every call counts, retries included. Tokens are counted as the
-/// provider reports them; until then, and where it reports none (a call that breaks off after its
-/// request was sent, too), they are estimated: one for four bytes of text, and a thousand for each
-/// picture. They are known only after a call: several calls in flight may together exceed a limit.
+/// A minute is any 60 seconds. Every call counts, retries included, but not a look-up of a Local
+/// server's first model. Tokens are counted as the provider reports them; until then, and where it
+/// reports none (a call that breaks off once sent, too), they are estimated: one for four bytes of
+/// text, a thousand for each picture. Several calls in flight may together exceed a limit.
 ///
 /// The limits that a provider reports (`x-ratelimit-…` headers) are respected too, and the wait that
 /// it asks for (`retry-after`) when it limits or cannot serve a call.

@@ -82,17 +82,13 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the same request fails again until a person changes something (a key, a model
+    /// Whether every request of the helper fails so until a person changes something (a key, a model
     /// name, an account). A helper whose last task ended with such a failure reports
     /// [`HelperStatus::Error`](crate::HelperStatus::Error).
     pub const fn repeats_without_human(self) -> bool {
         matches!(
             self,
-            Self::Authentication
-                | Self::PermissionDenied
-                | Self::NotFound
-                | Self::QuotaExceeded
-                | Self::Unsupported
+            Self::Authentication | Self::PermissionDenied | Self::NotFound | Self::QuotaExceeded
         )
     }
 }

@@ -1,6 +1,6 @@
 //! Many requests over several helpers: each idle helper receives the next request.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, no_helper, not_asked};
@@ -15,8 +15,8 @@ use crate::sync::{Arc, earlier};
 use crate::task::{Task, TaskRequest};
 use crate::task_error::{ErrorKind, TaskError};
 
-/// How often a helper may pause at its provider's request before it leaves the batch: each pause
-/// has cost one rejected request.
+/// How often in a row, without a success in between, a helper may pause at its provider's request
+/// before it leaves the batch: each pause has cost the requests that were in flight.
 const PAUSES_MAX: u32 = 3;
 
 /// The longest sleep of a batch before it tries again to hand over requests.
@@ -29,19 +29,21 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 struct Member {
     /// `None` once the helper has left.
     shared: Option<Arc<Shared>>,
-    paused_until: Option<Instant>,
+    /// When the latest pause began, and when it ends.
+    pause: Option<(Instant, Instant)>,
+    /// The pauses since the last success.
     pauses: u32,
 }
 
 impl Member {
     fn new(together: &Together<'_>, helper: HelperId) -> Self {
         let shared = together.manager.shared(helper).ok();
-        Self { shared, paused_until: None, pauses: 0 }
+        Self { shared, pause: None, pauses: 0 }
     }
 
     /// Whether the helper takes part at this moment.
     fn is_ready(&self, now: Instant) -> bool {
-        self.shared.is_some() && self.paused_until.is_none_or(|until| until <= now)
+        self.shared.is_some() && self.pause.is_none_or(|(_, until)| until <= now)
     }
 }
 
@@ -58,6 +60,10 @@ struct Batch<'a, 't> {
     requests: &'a [TaskRequest],
     waiting: VecDeque<usize>,
     in_flight: Vec<InFlight>,
+    /// The requests that a helper cannot take, by place and helper; another one may.
+    unfit: BTreeSet<(usize, usize)>,
+    /// Since when every helper that could take a request has refused it.
+    refused_since: Option<Instant>,
     members: Vec<Member>,
     /// The reason of the helper that left last.
     left_because: Option<LeftBecause>,
@@ -71,12 +77,16 @@ impl Together<'_> {
     ///
     /// A helper whose failure will repeat (no network, a rejected key) leaves the batch, and its
     /// request goes to another helper, as long as there is one. A helper whose provider asks to
-    /// wait pauses that long, at most three times, if the deadline allows it. A helper that is
-    /// busy with other tasks is skipped while another one is idle or works for the batch.
+    /// wait pauses that long, if the deadline allows it, and at most three times without a success
+    /// in between. A request that a helper cannot take (it is too long, or has a picture) goes to
+    /// another. One whose text was delivered to [`on_text`](Together::on_text) is not asked again: its
+    /// failure is its answer. A helper that is busy with other tasks is skipped while another one is
+    /// idle or works for the batch.
     ///
     /// Each request has 300 s from its hand-over to a helper. Only a
     /// [`deadline`](Together::deadline) that was set ends the batch as a whole: requests that were
-    /// not handed over by then, or when the last helper has left, are answered with
+    /// not handed over by then, when the last helper has left, or (without a deadline) when all have
+    /// refused them for 300 s (queues full, results unread), are answered with
     /// [`Error::NotAsked`], and observers are notified of their number (`not_asked`).
     ///
     /// A request's `on_done` is called with its final task, on this thread, before
@@ -95,23 +105,33 @@ impl Together<'_> {
         if helpers.is_empty() {
             return Err(no_helper());
         }
-        let mut batch = Batch {
-            together: self,
-            helpers,
-            requests,
-            waiting: (0..requests.len()).collect(),
-            in_flight: Vec::new(),
-            members: helpers.iter().map(|&helper| Member::new(self, helper)).collect(),
-            left_because: None,
-            answers: requests.iter().map(|_| None).collect(),
-            call: CallWatch::new(self, self.deadline.unwrap_or(Duration::MAX)),
-        };
+        let mut batch = Batch::new(self, helpers, requests);
         batch.run();
         Ok(batch.into_answers())
     }
 }
 
-impl Batch<'_, '_> {
+impl<'a, 't> Batch<'a, 't> {
+    fn new(
+        together: &'a Together<'t>,
+        helpers: &'a [HelperId],
+        requests: &'a [TaskRequest],
+    ) -> Self {
+        Self {
+            together,
+            helpers,
+            requests,
+            waiting: (0..requests.len()).collect(),
+            in_flight: Vec::new(),
+            unfit: BTreeSet::new(),
+            refused_since: None,
+            members: helpers.iter().map(|&helper| Member::new(together, helper)).collect(),
+            left_because: None,
+            answers: requests.iter().map(|_| None).collect(),
+            call: CallWatch::new(together, together.deadline.unwrap_or(Duration::MAX)),
+        }
+    }
+
     fn run(&mut self) {
         // A helper also becomes idle when another caller's task ends.
         for member in &self.members {
@@ -121,8 +141,8 @@ impl Batch<'_, '_> {
         }
         loop {
             self.fill();
-            let all_left = self.members.iter().all(|member| member.shared.is_none());
-            if self.in_flight.is_empty() && (self.waiting.is_empty() || all_left) {
+            let hopeless = |place: &usize| !self.has_helper_for(*place);
+            if self.in_flight.is_empty() && (self.waiting.iter().all(hopeless) || self.gives_up()) {
                 break;
             }
             let (completed, look_again) = take_completed(&mut self.in_flight);
@@ -131,7 +151,8 @@ impl Batch<'_, '_> {
                 self.complete(request, outcome);
             }
             if none {
-                let pauses = self.members.iter().filter_map(|member| member.paused_until);
+                let pauses = self.members.iter().filter_map(|member| member.pause);
+                let pauses = pauses.map(|(_, until)| until);
                 let pause_over = pauses.filter(|&until| until > Instant::now()).min();
                 // Queues may be full of tasks that nobody waits for: a submit ends those that are
                 // due.
@@ -149,7 +170,7 @@ impl Batch<'_, '_> {
             self.answer(request.place, request.helper, outcome);
             self.settle(request.place);
         }
-        let over = self.call.over();
+        let over = self.call.over().or(self.gives_up().then_some(ErrorKind::Timeout));
         let mut not_asked = 0;
         for place in std::mem::take(&mut self.waiting) {
             // A helper that left has given its failure as the answer to its last request.
@@ -193,14 +214,31 @@ impl Batch<'_, '_> {
 
     /// How long it may sleep before it tries again to hand over requests.
     fn longest_sleep(&self) -> Duration {
-        let now = Instant::now();
-        let refused = self.in_flight.is_empty() && self.members.iter().any(|m| m.is_ready(now));
-        if refused { REFUSED_PAUSE } else { LOOK_AGAIN }
+        if self.refused_since.is_some() { REFUSED_PAUSE } else { LOOK_AGAIN }
+    }
+
+    /// Whether no helper has taken a request for as long as one may take to be answered.
+    fn gives_up(&self) -> bool {
+        let is_long = |since: Instant| since.elapsed() >= DEFAULT_TOGETHER_DEADLINE;
+        self.together.deadline.is_none() && self.refused_since.is_some_and(is_long)
+    }
+
+    /// Whether a helper of the batch may take this request, now or later.
+    fn has_helper_for(&self, place: usize) -> bool {
+        let is_fit = |helper: usize| !self.unfit.contains(&(place, helper));
+        (0..self.members.len()).any(|at| self.members[at].shared.is_some() && is_fit(at))
     }
 
     /// Hands requests to idle threads. If all threads are busy with other callers' tasks, one
     /// request waits in a helper's queue.
     fn fill(&mut self) {
+        self.fill_idle();
+        let now = Instant::now();
+        let refused = self.in_flight.is_empty() && self.members.iter().any(|m| m.is_ready(now));
+        self.refused_since = self.refused_since.or(Some(now)).filter(|_| refused);
+    }
+
+    fn fill_idle(&mut self) {
         let now = Instant::now();
         for helper in 0..self.members.len() {
             while self.members[helper].is_ready(now) && self.is_idle(helper) {
@@ -230,20 +268,18 @@ impl Batch<'_, '_> {
         shared.is_some_and(|shared| shared.idle_threads() > 0 && ours < shared.slots.len())
     }
 
-    /// Hands the next request to the helper; `false` if its queue is full of other tasks.
+    /// Hands the next request to the helper; `false` if it takes none.
     fn hand_over(&mut self, helper: usize) -> bool {
-        let Some(place) = self.waiting.pop_front() else { return true };
+        let is_fit = |place: &usize| !self.unfit.contains(&(*place, helper));
+        let Some(at) = self.waiting.iter().position(is_fit) else { return false };
+        let Some(place) = self.waiting.remove(at) else { return false };
         let id = self.helpers[helper];
         let own_end = Instant::now().checked_add(DEFAULT_TOGETHER_DEADLINE);
         let until = if self.together.deadline.is_some() { self.call.until() } else { own_end };
         let request = self.together.request_for(&self.requests[place], id, until);
         match self.together.submit(request, id) {
             Ok(task) => self.in_flight.push(InFlight { place, helper, task }),
-            // Other helpers would reject it too.
-            Err(error @ Error::InvalidRequest(_)) => {
-                self.answer(place, helper, Err(error));
-                self.settle(place);
-            }
+            Err(error @ Error::InvalidRequest(_)) => self.pass_on(place, helper, Err(error)),
             Err(error) => {
                 self.waiting.push_front(place);
                 if let Error::QueueFull(_) = error {
@@ -255,38 +291,61 @@ impl Batch<'_, '_> {
         true
     }
 
-    fn complete(&mut self, request: InFlight, outcome: Result<Task, Error>) {
-        let InFlight { place, helper, .. } = request;
-        let failure = outcome.as_ref().ok().and_then(|task| task.error.as_ref());
-        let repeats = failure.filter(|error| will_repeat(error.kind()));
-        let again = repeats.is_some();
-        if let Some(error) = repeats {
-            self.members[helper].paused_until = self.pause(helper, error);
-            if self.members[helper].paused_until.is_none() {
-                self.leave(helper, LeftBecause::Failed(error.kind()));
-            }
-        }
-        // A failure that will repeat is kept unless another helper gives a better answer.
-        self.answer(place, helper, outcome);
-        if again {
-            self.waiting.push_front(place);
-        } else {
-            self.settle(place);
+    /// Answers a request with a helper's refusal, unless another one may take it.
+    fn pass_on(&mut self, place: usize, helper: usize, refusal: Result<Task, Error>) {
+        self.unfit.insert((place, helper));
+        self.answer(place, helper, refusal);
+        match self.has_helper_for(place) {
+            true => self.waiting.push_front(place),
+            false => self.settle(place),
         }
     }
 
-    /// The end of the helper's pause, if its provider asks for one and there is time for it: up
-    /// to the call's deadline, or as long as one request may take.
-    fn pause(&mut self, helper: usize, error: &TaskError) -> Option<Instant> {
-        let wait = error.retry_after()?;
-        let until = Instant::now().checked_add(wait)?;
+    fn complete(&mut self, request: InFlight, outcome: Result<Task, Error>) {
+        let InFlight { place, helper, task, .. } = request;
+        let failure = outcome.as_ref().ok().and_then(|task| task.error.as_ref());
+        let Some(error) = failure else {
+            if outcome.is_ok() {
+                self.members[helper].pauses = 0;
+            }
+            self.answer(place, helper, outcome);
+            return self.settle(place);
+        };
+        let is_delivered = self.together.on_text.is_some() && error.partial().is_some();
+        let repeats = will_repeat(error.kind()) || error.retry_after().is_some();
+        if repeats && !self.pause(helper, task.submitted, error) {
+            self.leave(helper, LeftBecause::Failed(error.kind()));
+        }
+        let is_unfit =
+            matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::ContextLengthExceeded);
+        if is_unfit && !is_delivered {
+            return self.pass_on(place, helper, outcome);
+        }
+        // A failure that will repeat is kept unless another helper gives a better answer.
+        self.answer(place, helper, outcome);
+        match repeats && !is_delivered {
+            true => self.waiting.push_front(place),
+            false => self.settle(place),
+        }
+    }
+
+    /// Lets the helper pause if its provider asks for that and there is time for it: up to the
+    /// call's deadline, or as long as one request may take. Requests that were in flight when a
+    /// pause began prolong that pause.
+    fn pause(&mut self, helper: usize, submitted: Instant, error: &TaskError) -> bool {
+        let now = Instant::now();
+        let until = error.retry_after().and_then(|wait| Some((wait, now.checked_add(wait)?)));
+        let Some((wait, until)) = until else { return false };
         let member = &mut self.members[helper];
-        member.pauses += 1;
+        let same = member.pause.filter(|(began, _)| submitted <= *began);
+        member.pauses += u32::from(same.is_none());
+        let (began, earlier_end) = same.unwrap_or((now, until));
+        member.pause = Some((began, until.max(earlier_end)));
         let in_time = match self.call.until() {
             Some(end) => until < end,
             None => wait <= DEFAULT_TOGETHER_DEADLINE,
         };
-        (in_time && member.pauses <= PAUSES_MAX).then_some(until)
+        in_time && member.pauses <= PAUSES_MAX
     }
 
     fn leave(&mut self, helper: usize, why: LeftBecause) {
@@ -312,5 +371,30 @@ impl Batch<'_, '_> {
             answer.unwrap_or_else(|| Answer { index, helper_id, outcome: Err(no_helper()) })
         };
         self.answers.into_iter().enumerate().map(answer).collect()
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::{AutomationAssistantManager, HelperConfig, WhenResultsFull};
+
+    #[test]
+    fn a_batch_that_every_helper_refuses_has_an_end() {
+        let manager = AutomationAssistantManager::new(1);
+        let config = HelperConfig::local().max_results(1);
+        let config = config.when_results_full(WhenResultsFull::RefuseTasks);
+        let helper = manager.spawn(config).unwrap();
+        // Nobody reads its result.
+        helper.submit_task("x").unwrap();
+        let (together, all) = (Together::new(&manager), [helper.helper_id()]);
+        let requests = ["y".into(), "z".into()];
+        let mut batch = Batch::new(&together, &all, &requests);
+        batch.refused_since = Instant::now().checked_sub(DEFAULT_TOGETHER_DEADLINE);
+        batch.run();
+        for answer in batch.into_answers() {
+            let outcome = answer.outcome;
+            assert!(matches!(outcome, Err(Error::NotAsked { why: ErrorKind::Timeout, .. })));
+        }
     }
 }

@@ -17,6 +17,7 @@ const OUTCOME_SHOWS_WITHIN: Duration = Duration::from_secs(1);
 pub(super) struct Submitted {
     pub(super) shared: Arc<Shared>,
     pub(super) id: TaskId,
+    pub(super) submitted: Instant,
 }
 
 impl Submitted {

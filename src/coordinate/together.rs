@@ -269,8 +269,9 @@ impl<'a> Together<'a> {
         helper: HelperId,
     ) -> Result<Submitted, Error> {
         let shared = self.manager.shared(helper)?;
+        let submitted = Instant::now();
         let id = shared.submit(request, Duration::ZERO)?;
-        Ok(Submitted { shared, id })
+        Ok(Submitted { shared, id, submitted })
     }
 }
 

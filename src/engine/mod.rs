@@ -169,6 +169,7 @@ impl RemoteBackend {
         let Plan { name, endpoint, protocols, model, headers, mut keys } = plan;
         let further = further_headers(config)?;
         keys.extend(further.iter().map(|(_, value)| Secret::new(value)));
+        keys.extend(endpoint.keys().map(Secret::new));
         if endpoint.is_https() && !cfg!(feature = "tls") {
             return Err(Error::Unsupported { what: "an https endpoint", feature: "tls" });
         }
@@ -176,8 +177,9 @@ impl RemoteBackend {
         let in_the_clear = with_key && !endpoint.is_https() && !endpoint.is_loopback();
         if in_the_clear && !config.http.allow_insecure_http {
             return Err(Error::InvalidConfig(
-                "the key would go over plain http to another host, where anyone on the way can \
-                 read it: use https, or allow it with allow_insecure_http"
+                "the key (or the query of api_endpoint) would go over plain http to another host, \
+                 where anyone on the way can read it: use https, or allow it with \
+                 allow_insecure_http"
                     .to_owned(),
             ));
         }

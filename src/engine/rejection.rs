@@ -130,6 +130,10 @@ impl Conversation<'_> {
             scrubber.text(message.text());
             message.images().iter().for_each(|image| scrubber.text(&image.quotable()));
         }
+        if !request.context.is_empty() {
+            // As it is sent, for servers that quote all of it; then each part, for short ones.
+            scrubber.text(&serde_json::to_string(&request.context).unwrap_or_default());
+        }
         for (key, value) in &request.context {
             scrubber.text(key);
             hide_value(&mut scrubber, value);
@@ -137,6 +141,9 @@ impl Conversation<'_> {
         request.tools.iter().for_each(|tool| scrubber.text(tool.description()));
         for round in &self.rounds {
             message::text(&round.reply).for_each(|text| scrubber.text(text));
+            for opaque in round.reply.iter().filter_map(|part| part.opaque.as_deref()) {
+                hide_words(&mut scrubber, &lenient::json_value(opaque).unwrap_or_default());
+            }
             for call in message::calls(&round.reply) {
                 scrubber.text(&call.arguments);
                 // A short value goes as a whole.
@@ -153,8 +160,19 @@ impl Conversation<'_> {
 fn hide_value(scrubber: &mut Scrubber<'_>, value: &Value) {
     match value {
         Value::String(text) => scrubber.text(text),
+        Value::Number(number) => scrubber.text(&number.to_string()),
         Value::Array(values) => values.iter().for_each(|value| hide_value(scrubber, value)),
         Value::Object(map) => map.values().for_each(|value| hide_value(scrubber, value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Hides every text that is more than one word: what a model thought, and no name of the protocol.
+fn hide_words(scrubber: &mut Scrubber<'_>, value: &Value) {
+    match value {
+        Value::String(text) if text.contains(' ') || !text.is_ascii() => scrubber.text(text),
+        Value::Array(values) => values.iter().for_each(|value| hide_words(scrubber, value)),
+        Value::Object(map) => map.values().for_each(|value| hide_words(scrubber, value)),
+        _ => {}
     }
 }

@@ -1,13 +1,19 @@
 //! Takes keys and prompts out of what a server said.
+//!
+//! Servers quote a request in the form in which they have it: as it is, as JSON (whose letters may
+//! all be `\u` escapes), percent-encoded in a URL. So both are compared by their letters and digits
+//! alone ([`letters`]); what stands between two that are hidden is hidden with them.
+
+use std::ops::Range;
 
 use crate::splice::{decoded, encoded_head};
 use crate::text::cut;
 
 /// The mark in place of redacted text.
 const REDACTED: &str = "[redacted]";
-/// A part of a key this long is taken out.
+/// A part of a key of this many letters is taken out.
 const KEY_WINDOW: usize = 6;
-/// A part of a prompt or context this long is taken out: shorter ones are just words.
+/// A part of a prompt or context of this many letters is taken out: shorter ones are just words.
 const TEXT_WINDOW: usize = 12;
 /// Shortest whole text that is taken out.
 const WHOLE_MIN: usize = 4;
@@ -19,23 +25,30 @@ const MESSAGE_BYTES_MAX: usize = 640;
 pub(crate) struct Scrubber<'a> {
     message: &'a str,
     hidden: Vec<bool>,
-    /// The message in lower case.
-    folded: String,
+    /// Its letters and digits.
+    letters: Vec<u8>,
+    /// Where each of them stands in the message.
+    stands: Vec<Range<usize>>,
     /// The length of the parts that are looked for.
     window: usize,
-    /// Where the message's parts of that length begin, in the order of what they say.
+    /// Where the parts of that length begin among the letters, in the order of what they say.
     places: Vec<usize>,
 }
 
 impl<'a> Scrubber<'a> {
     pub(crate) fn new(message: &'a str) -> Self {
         let message = cut(message, MESSAGE_BYTES_MAX);
-        let (hidden, folded) = (vec![false; message.len()], message.to_ascii_lowercase());
-        Self { message, hidden, folded, window: 0, places: Vec::new() }
+        let (mut found, mut stands) = (Vec::new(), Vec::new());
+        letters(message.as_bytes(), |letter, at| {
+            found.push(letter);
+            stands.push(at);
+        });
+        let hidden = vec![false; message.len()];
+        Self { message, hidden, letters: found, stands, window: 0, places: Vec::new() }
     }
 
-    /// Hides every part of a key, or of a header's value (a scheme and a key, perhaps): as it is,
-    /// percent-encoded, as base64 and, if it is base64 as in `Basic`, decoded.
+    /// Hides every part of a key, or of a header's value (a scheme and a key, perhaps): as it is, as
+    /// base64 and, if it is base64 as in `Basic`, decoded.
     pub(crate) fn key(&mut self, value: &str) {
         let key = token(value);
         self.hide(value.as_bytes(), KEY_WINDOW);
@@ -43,21 +56,10 @@ impl<'a> Scrubber<'a> {
             return;
         }
         self.hide(key.as_bytes(), KEY_WINDOW);
-        let percent = |byte: u8| match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
-                (byte as char).into()
-            }
-            _ => format!("%{byte:02x}"),
-        };
-        self.hide(key.bytes().map(percent).collect::<String>().as_bytes(), KEY_WINDOW);
-        let whole: String = key.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        self.hide(whole.as_bytes(), KEY_WINDOW);
         // Its letters depend on how much stands before it, in units of three bytes.
         for before in ["", ":", "::"] {
             let text = encoded_head(format!("{before}{key}").as_bytes());
-            self.hide(text.trim_end_matches('=').as_bytes(), KEY_WINDOW);
-            let of_urls = text.replace('+', "-").replace('/', "_");
-            self.hide(of_urls.trim_end_matches('=').as_bytes(), KEY_WINDOW);
+            self.hide(text.as_bytes(), KEY_WINDOW);
         }
         let user_and_password = if key == value { None } else { decoded(key) };
         if let Some(both) = user_and_password {
@@ -66,10 +68,10 @@ impl<'a> Scrubber<'a> {
         }
     }
 
-    /// Hides a key that is too short to be taken for one within a word, where it is a word.
+    /// Hides a key of too few letters to be taken for one within a word, where it is a word.
     pub(crate) fn short_key(&mut self, value: &str) {
         let key = token(value).to_ascii_lowercase();
-        if key.is_empty() || key.len() >= WHOLE_MIN {
+        if key.is_empty() || letters_of(key.as_bytes()).len() >= WHOLE_MIN {
             return;
         }
         let message = self.message.to_ascii_lowercase();
@@ -90,38 +92,34 @@ impl<'a> Scrubber<'a> {
         self.hide(text.as_bytes(), TEXT_WINDOW);
     }
 
-    /// Time is linear in the text: each of its windows is looked up among the message's.
+    /// Hides every part of a text. Time is linear in the text: each of its windows is looked up among
+    /// the message's.
     fn hide(&mut self, text: &[u8], window: usize) {
+        let text = letters_of(text);
         let window = window.min(text.len());
-        if window < WHOLE_MIN || self.message.len() < window {
+        if window < WHOLE_MIN || self.letters.len() < window {
             return;
         }
         self.sort_places(window);
-        let Self { hidden, folded, places, .. } = self;
-        let part_at = |at: usize| &folded.as_bytes()[at..at + window];
+        let Self { hidden, letters, stands, places, .. } = self;
+        let part_at = |at: usize| &letters[at..at + window];
         let mut starts = [false; 256];
         for at in places.iter() {
             starts[usize::from(part_at(*at)[0])] = true;
         }
         // A part found once needs no second look, however often the text repeats it.
         let mut done = vec![false; places.len()];
-        let mut part = Vec::with_capacity(window);
-        for found in text.windows(window) {
-            if !starts[usize::from(found[0].to_ascii_lowercase())] {
-                continue;
-            }
-            part.clear();
-            part.extend(found.iter().map(u8::to_ascii_lowercase));
-            let first = places.partition_point(|at| part_at(*at) < part.as_slice());
+        for part in text.windows(window).filter(|part| starts[usize::from(part[0])]) {
+            let first = places.partition_point(|at| part_at(*at) < part);
             if done.get(first).is_none_or(|done| *done) {
                 continue;
             }
             for at in &places[first..] {
-                if part_at(*at) != part.as_slice() {
+                if part_at(*at) != part {
                     break;
                 }
                 done[first] = true;
-                hidden[*at..at + window].fill(true);
+                hidden[stands[*at].start..stands[*at + window - 1].end].fill(true);
             }
         }
     }
@@ -133,9 +131,8 @@ impl<'a> Scrubber<'a> {
             return;
         }
         self.places.clear();
-        let folded = self.folded.as_bytes();
-        for (at, part) in folded.windows(window).enumerate() {
-            let before = |other: &usize| &folded[*other..other + window] <= part;
+        for (at, part) in self.letters.windows(window).enumerate() {
+            let before = |other: &usize| &self.letters[*other..other + window] <= part;
             let place = self.places.partition_point(before);
             self.places.insert(place, at);
         }
@@ -164,6 +161,64 @@ impl<'a> Scrubber<'a> {
     }
 }
 
+/// Calls `take` with each letter and digit of a text, in lower case, and with where it stands; with
+/// every byte of a character beyond ASCII.
+fn letters(text: &[u8], mut take: impl FnMut(u8, Range<usize>)) {
+    let (mut at, mut found) = (0, [0; 4]);
+    while at < text.len() {
+        let (length, count) = read_one(&text[at..], &mut found);
+        for byte in &found[..count] {
+            if !byte.is_ascii() || byte.is_ascii_alphanumeric() {
+                take(byte.to_ascii_lowercase(), at..at + length);
+            }
+        }
+        at += length;
+    }
+}
+
+fn letters_of(text: &[u8]) -> Vec<u8> {
+    let mut all = Vec::with_capacity(text.len());
+    letters(text, |letter, _| all.push(letter));
+    all
+}
+
+/// Reads an escape of JSON or of a URL, or one byte; returns its length, and how much of `found` is
+/// what it means. Backslashes may be any number: a text can be quoted within a quoted text.
+fn read_one(rest: &[u8], found: &mut [u8; 4]) -> (usize, usize) {
+    let slashes = rest.iter().take_while(|byte| **byte == b'\\').count();
+    if slashes > 0 {
+        return match rest.get(slashes) {
+            Some(b'b' | b'f' | b'n' | b'r' | b't') => (slashes + 1, 0),
+            Some(b'u') => match read_unicode(rest, slashes) {
+                Some((length, c)) => (length, c.encode_utf8(found).len()),
+                None => (slashes, 0),
+            },
+            _ => (slashes, 0),
+        };
+    }
+    let percent = if rest[0] == b'%' { hex(rest, 1, 2) } else { None };
+    found[0] = percent.map_or(rest[0], |byte| byte as u8);
+    (if percent.is_some() { 3 } else { 1 }, 1)
+}
+
+/// Reads `\u` with four digits, twice for a character that takes two units of UTF-16.
+fn read_unicode(rest: &[u8], slashes: usize) -> Option<(usize, char)> {
+    let length = slashes + 5;
+    let unit = |start: usize| hex(rest, start + slashes + 1, 4);
+    let first = unit(0)?;
+    if let Some(c) = char::from_u32(first) {
+        return Some((length, c));
+    }
+    let both = char::decode_utf16([first as u16, unit(length)? as u16]).next()?;
+    Some((2 * length, both.ok()?))
+}
+
+/// The number that these digits of base 16 mean.
+fn hex(text: &[u8], start: usize, count: usize) -> Option<u32> {
+    let digits = text.get(start..start + count)?;
+    digits.iter().try_fold(0, |number, digit| Some(number * 16 + (*digit as char).to_digit(16)?))
+}
+
 /// A header's value without the scheme before it.
 fn token(value: &str) -> &str {
     value.rsplit(' ').next().unwrap_or(value)
@@ -181,12 +236,12 @@ mod tests {
             ("sk-abcdefghijkl", "got OnNrLWFiY2RlZmdoaWprbA==", "got [redacted]=="),
             ("sk-abcdefghijkl", "got bWU6c2stYWJjZGVmZ2hpamts", "got bWU6[redacted]"),
             ("Bearer sk-abcdefghijkl", "got c2stYWJjZGVmZ2hpamts.", "got [redacted]."),
-            ("sk-a?>?>?>?>", "c2stYT8-Pz4_Pj8-", "[redacted]"),
+            ("sk-a?>?>?>?>", "c2stYT8-Pz4_Pj8-", "[redacted]-"),
             ("Basic bWU6aHVudGVy", "user me, password hunter!", "user me, password [redacted]!"),
             ("Basic bWU6aHVudGVy", "me:hunter/bWU6aHVudGVy", "[redacted]/[redacted]"),
             ("Token abcd", "abcd is bad", "[redacted] is bad"),
             ("sk-abcdef12", "no <%73%6B%2D%61%62%63%64%65%66%31%32>", "no <[redacted]>"),
-            ("Zm9v/YmFy+YmF6==", "?key=Zm9v%2FYmFy%2bYmF6%3D%3D&", "?key=[redacted]&"),
+            ("Zm9v/YmFy+YmF6==", "?key=Zm9v%2FYmFy%2bYmF6%3D%3D&", "?key=[redacted]%3D%3D&"),
         ] {
             assert_eq!(scrubbed(message, key, ""), shown, "{key}");
         }
@@ -228,6 +283,37 @@ mod tests {
             "input '[redacted]' is bad"
         );
         assert_eq!(scrubbed("me and you", key, "you and me"), "me and you");
+    }
+
+    /// However a server quotes what it was sent, and whatever stands between its words.
+    #[test]
+    fn a_text_goes_in_every_form_in_which_servers_quote() {
+        let json = |text: &str| serde_json::to_string(text).unwrap();
+        let ascii = |text: &str| {
+            let unit = |unit: u16| match u8::try_from(unit) {
+                Ok(byte) if byte.is_ascii_alphanumeric() => (byte as char).to_string(),
+                _ => format!("\\u{unit:04x}"),
+            };
+            text.encode_utf16().map(unit).collect::<String>()
+        };
+        let percent = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
+        let url = |text: &str| text.replace(' ', "+").replace('\n', "%0A").replace('"', "%22");
+        for text in [
+            r#"{"name":"Ada L.","ssn":"123-45-67","pin":"4711","hiv":true}"#,
+            "Ada\nHauptstr. 5\n1010 Wien\nPIN 4711",
+            "My doctor Ada said I have HIV",
+            "У меня ВИЧ 😀 помоги",
+            r"C:\Users\Ada says 5% of 100%",
+        ] {
+            let quoted = json(text);
+            let forms = [text.to_owned(), json(&quoted), quoted, url(text), percent(text)];
+            for form in forms.into_iter().chain([ascii(text), text.to_ascii_uppercase()]) {
+                let shown = scrubbed(&format!("bad input <{form}> here"), "k", text);
+                let (before, rest) = shown.split_once("[redacted]").unwrap_or((&shown, ""));
+                let kept = letters_of(format!("{before}{rest}").as_bytes());
+                assert_eq!(kept, b"badinputhere", "{form} of {text}: {shown}");
+            }
+        }
     }
 
     #[test]

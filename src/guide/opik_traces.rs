@@ -19,9 +19,13 @@
 //! helpers then trace metadata and usage; others with `.trace(TraceMode::Metadata)`; prompts and
 //! replies only with `TraceMode::Content`. One sink thread per manager, started by the first helper
 //! that traces; a bounded queue that drops the oldest and counts it; a sink that fails never fails
-//! or slows a task. Traces in memory (up to 2 s of them) are lost when the process is killed,
-//! unless the spool already holds them. Nothing here was run against a live Opik by its authors:
-//! requests are held against its published contract, and a stand-in plays each status.
+//! or slows a task. A process that is killed loses the traces that are neither sent nor in the
+//! spool: those of the last 2 s, and, while a batch is in flight, that batch and all later ones. Each
+//! request of a batch (traces, spans, scores) takes up to 30 s if Opik accepts it and stays silent,
+//! and up to 5 s if no connection comes up. A web page or a redirect in the place of Opik's reply (a
+//! network's login, say) accepts nothing: traces wait as if Opik could not be reached. Nothing here
+//! was run against a live Opik by its authors: requests are held against its published contract,
+//! and a stand-in plays each status.
 //!
 //! ```
 //! use automation_assistant::HelperConfig;

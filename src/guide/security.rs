@@ -15,8 +15,8 @@
 //! - **TLS** is verified always; there is no switch for it. Roots can be replaced by a PEM file.
 //! - **Input from outside** is bounded (replies, lines, nesting, waits) and parsed into typed
 //!   values; header and JSON injection are refused. The audit file and the spool are made with mode
-//!   0600, and a symbolic link in their place is not followed; one with further names (hard links)
-//!   is never cut. Nothing that is opened is waited for: a pipe in the place of any file is an
+//!   0600 (a spool that others may read or write is set to it, or rejected), and a symbolic link in
+//!   their place is not followed; one with further names (hard links) is never cut. Nothing that is opened is waited for: a pipe in the place of any file is an
 //!   error.
 //! - **Files that several processes write** are guarded by the kernel's advisory locks, so a
 //!   process that is killed leaves none. Rotation locks the empty `NAME.lock` beside the file and

@@ -3,7 +3,8 @@
 //! Every fault ends a task with a typed [`ErrorKind`](crate::ErrorKind), in
 //! [`Task::error`](crate::Task::error); "at most" is beyond the time a call takes anyway, with the
 //! defaults. No attempt, wait or retry goes beyond the task's own time. A task's
-//! [`attempts`](crate::Task::attempts) counts every request that may have been read by a server.
+//! [`attempts`](crate::Task::attempts) counts every request that may have been read by a server, but
+//! not the look-up of a Local server's first model, which is part of the attempt that needs it.
 //!
 //! Deviations in a reply whose meaning is clear are accepted and counted: `oddities` in a call's
 //! line of telemetry, and a line of the debrief for each backend. Text is never lost without an

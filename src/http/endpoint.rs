@@ -95,6 +95,13 @@ impl Endpoint {
         url
     }
 
+    /// The values of its query that may be keys: any but Azure's version of its API.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let pairs = self.query.trim_start_matches('?').split('&');
+        let named = pairs.filter_map(|pair| pair.split_once('='));
+        named.filter(|(name, _)| *name != "api-version").map(|(_, value)| value)
+    }
+
     pub(crate) fn is_https(&self) -> bool {
         self.server.is_tls
     }

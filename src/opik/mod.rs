@@ -219,9 +219,14 @@ impl OpikConfig {
     /// order, when Opik can be reached again. Each sink needs its own file, which it protects by
     /// an exclusive lock of the kernel: [`OpikSink::new`] rejects a file that another sink has
     /// open, that holds something else, that has further names (hard links), or whose file system
-    /// has no locks (on Android they need Rust 1.98, or the feature `rustix`). Only its owner can
-    /// read it, and it holds prompts if a helper traces [`Content`](crate::TraceMode::Content).
-    /// Defaults to none.
+    /// has no locks (on Android they need Rust 1.98, or the feature `rustix`). It holds prompts if
+    /// a helper traces [`Content`](crate::TraceMode::Content), and on Unix only its owner can read
+    /// it: a file that others may read or write gets mode 0600, and is rejected if that fails.
+    ///
+    /// A process that is killed loses the entries that are not in the file yet: those of the last
+    /// 2 s, and, while a batch is in flight, that batch (unless it came from the file) and all later
+    /// ones. Each request of a batch (traces, spans, scores) takes up to 30 s if Opik accepts it and
+    /// stays silent, and up to 5 s if no connection comes up. Defaults to none.
     pub fn spool(mut self, file: impl Into<PathBuf>) -> Self {
         self.spool = Some(file.into());
         self

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::cancel::CancelSignal;
-use crate::http::{Body, Limits, Request, asked_wait};
+use crate::http::{Body, Limits, Request, Response, asked_wait};
 use crate::opik::item::Parts;
 use crate::opik::target::Target;
 use crate::sync::earlier;
@@ -93,17 +93,7 @@ impl Target {
             Ok(mut response) => {
                 let status = response.status();
                 let asked = asked(|name| response.header(name));
-                response.end_by(IDLE_LIMIT);
-                let mut buffer = [0; 1024];
-                let mut read = 0;
-                // The status is sufficient; the body is read only to reuse the connection.
-                while read < BODY_BYTES_MAX {
-                    match response.read(&mut buffer) {
-                        Ok(1..) => read += buffer.len(),
-                        _ => break,
-                    }
-                }
-                judge(status, asked)
+                judge(status, asked, is_page(&mut response))
             }
             Err(_) => PostOutcome {
                 verdict: Verdict::Later { asked: None, suspect: false },
@@ -141,6 +131,31 @@ fn body(list: OpikList, items: &[Parts<'_>]) -> String {
     body
 }
 
+/// Reads a reply's body, so that its connection can be reused; returns whether it is a web page,
+/// which Opik never sends.
+fn is_page(response: &mut Response<'_>) -> bool {
+    let kind = response.header("content-type");
+    let is_html = kind.is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
+    response.end_by(IDLE_LIMIT);
+    let (mut body, mut buffer) = (Vec::new(), [0; 1024]);
+    let is_complete = loop {
+        match response.read(&mut buffer) {
+            Ok(0) => break true,
+            Ok(amount) => body.extend_from_slice(&buffer[..amount]),
+            Err(_) => break false,
+        }
+        if body.len() >= BODY_BYTES_MAX {
+            break false;
+        }
+    };
+    match body.trim_ascii_start().first() {
+        Some(b'<') => true,
+        Some(_) => is_html,
+        // Some servers name this type for a reply without a body.
+        None => is_html && !is_complete,
+    }
+}
+
 /// How long the server asks to wait; the longer time if two headers differ.
 fn asked<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Duration> {
     let reset = header("ratelimit-reset").and_then(|text| text.trim().parse().ok());
@@ -149,11 +164,21 @@ fn asked<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Duration> {
     wait.map(|wait| wait.min(ASKED_WAIT_MAX))
 }
 
-fn judge(status: u16, asked: Option<Duration>) -> PostOutcome {
+fn judge(status: u16, asked: Option<Duration>, is_page: bool) -> PostOutcome {
     let later = |suspect| Verdict::Later { asked, suspect };
     let refused = |by_item| Verdict::Rejected { by_item };
     let (verdict, kind, words) = match status {
-        200..=299 => (Verdict::Accepted, ErrorKind::Other, None),
+        200..=299 if !is_page => (Verdict::Accepted, ErrorKind::Other, None),
+        // A page in the place of Opik's reply, a redirect (to such a page), a proxy or network that
+        // wants a login first (407, 511).
+        200..=399 | 407 | 511 => (
+            later(false),
+            ErrorKind::Protocol,
+            Some(
+                "something else answers at Opik's address, such as the login page of a network or \
+                 company: check the address and the network; traces wait",
+            ),
+        ),
         401 => (
             Verdict::Disabled(status),
             ErrorKind::Authentication,
@@ -169,7 +194,7 @@ fn judge(status: u16, asked: Option<Duration>) -> PostOutcome {
             ErrorKind::PermissionDenied,
             Some("the key may not write to this workspace: check OPIK_WORKSPACE"),
         ),
-        300..=399 | 404 | 405 => (
+        404 | 405 => (
             refused(false),
             ErrorKind::NotFound,
             Some("there is no Opik at this address, or no such workspace: check both"),
@@ -198,22 +223,27 @@ mod tests {
 
     #[test]
     fn each_status_has_its_meaning() {
-        let verdict = |status| judge(status, None).verdict;
+        let verdict = |status| judge(status, None, false).verdict;
+        assert_eq!(verdict(200), Verdict::Accepted);
         assert_eq!(verdict(204), Verdict::Accepted);
         for status in [400, 413, 422] {
             assert_eq!(verdict(status), Verdict::Rejected { by_item: true }, "{status}");
         }
-        for status in [302, 404, 405, 409] {
+        for status in [404, 405, 409] {
             assert_eq!(verdict(status), Verdict::Rejected { by_item: false }, "{status}");
         }
         for status in [401, 402, 403] {
             assert_eq!(verdict(status), Verdict::Disabled(status));
         }
-        for status in [408, 429, 502, 503, 504] {
+        for status in [301, 302, 307, 407, 408, 429, 502, 503, 504, 511] {
             let later = Verdict::Later { asked: None, suspect: false };
             assert_eq!(verdict(status), later, "{status}");
         }
         assert_eq!(verdict(500), Verdict::Later { asked: None, suspect: true });
+        // The page of an error is an error as its status says.
+        for (status, kind) in [(200, ErrorKind::Protocol), (404, ErrorKind::NotFound)] {
+            assert_eq!(judge(status, None, true).kind, kind);
+        }
     }
 
     #[test]

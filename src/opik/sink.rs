@@ -32,8 +32,9 @@ const STACK_BYTES: usize = 512 << 10;
 ///
 /// One thread sends; it is started by the first helper that traces, and sleeps without a time-out
 /// while there is nothing to send. Traces are sent 2 s after the first one, or when there are
-/// 100. While Opik cannot be reached they are kept, in bounded memory and, if set, in a spool
-/// file; entries beyond these bounds are dropped and counted, and so are those that Opik rejects.
+/// 100. While Opik cannot be reached, or something else answers at its address (a web page, a
+/// redirect), they are kept, in bounded memory and, if set, in a spool file; entries beyond these
+/// bounds are dropped and counted, and so are those that Opik rejects.
 /// A rejected key (401, 402, 403) ends the sending. No task ever fails or waits for this.
 ///
 /// Cheap to clone; all clones are one sink. Dropping the last one (for a manager's sink: dropping
@@ -141,8 +142,8 @@ impl OpikSink {
     }
 
     /// Adds a score to a trace. The value is commonly 0 to 1. `false` if it cannot be sent: the
-    /// value is no number within ±1e9, the name is not of 1 to 100 bytes without control characters
-    /// (or is blank), or the sink is closed.
+    /// value is no number between -1e9 and 1e9 (Opik rejects these two as well), the name is not of
+    /// 1 to 100 bytes without control characters (or is blank), or the sink is closed.
     pub fn score(&self, trace: TraceId, name: &str, value: f64) -> bool {
         self.score_in(trace, name, value, None)
     }

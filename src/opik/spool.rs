@@ -25,6 +25,9 @@ const NO_LOCKS: &str = "its file system has no file locks, which keep other sink
 const OTHER_NAMES: &str = "it has further names (hard links), under which it may be somebody \
                            else's: give the path of a file of its own";
 const NO_SPOOL: &str = "it holds something else: it is no trace spool";
+#[cfg(unix)]
+const OTHERS_READ: &str = "other users may read or write it, and its mode cannot be set to 0600: \
+                           give the path of a file of its own, on a file system with modes";
 
 /// How a line begins, by its kind.
 const BEGINNINGS: [&[u8]; 2] = [b"{\"trace\":", b"{\"score\":"];
@@ -198,6 +201,7 @@ fn take_up(path: &Path) -> io::Result<Held> {
         if !is_spool(&file)? {
             return Err(refused(NO_SPOOL));
         }
+        owner_only(&file)?;
         tail::cut(&file, LINE_BYTES_MAX)?.ok_or_else(|| refused(NO_SPOOL))?;
         return Ok(file);
     }
@@ -221,6 +225,28 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Takes the rights of other users away from a file that was made, copied or restored with them.
+#[cfg(unix)]
+fn owner_only(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let is_open = || Ok::<_, io::Error>(file.metadata()?.permissions().mode() & 0o077 != 0);
+    if !is_open()? {
+        return Ok(());
+    }
+    // Some file systems ignore it without an error: what counts is the mode afterwards.
+    let set = file.set_permissions(fs::Permissions::from_mode(0o600));
+    match (is_open()?, set) {
+        (false, _) => Ok(()),
+        (true, Ok(())) => Err(refused(OTHERS_READ)),
+        (true, Err(error)) => Err(io::Error::new(error.kind(), format!("{OTHERS_READ}: {error}"))),
+    }
+}
+
+#[cfg(not(unix))]
+fn owner_only(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// For files that only their owner can read.
@@ -271,6 +297,15 @@ mod tests {
     use super::*;
     use crate::files::lock::tests::without_locks;
     use crate::files::open::tests::folder;
+
+    /// The kernel rejects a change of the mode of its own files, even by root.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn a_file_that_stays_open_to_others_is_refused() {
+        let file = File::open("/proc/self/comm").unwrap();
+        let error = owner_only(&file).unwrap_err();
+        assert!(error.to_string().contains("mode cannot be set to 0600"), "{error}");
+    }
 
     #[test]
     fn where_there_are_no_locks_there_is_no_spool() {

@@ -38,6 +38,7 @@ mod remote {
     use crate::backend::AiBackend;
     use crate::config::HelperConfig;
     use crate::engine::draft::BadReply;
+    use crate::engine::error_body::ErrorBody;
     use crate::engine::{Model, Plan, RemoteBackend};
     use crate::env::Env;
     use crate::error::Error;
@@ -101,6 +102,10 @@ mod remote {
             true => read::<Vec<ModelEntry>>(&text).map_err(unreadable)?.value,
             false => read::<ModelList>(&text).map_err(unreadable)?.value.data,
         };
-        Ok(list.into_iter().find_map(ModelEntry::of_chat))
+        let name = list.into_iter().find_map(ModelEntry::of_chat);
+        match ErrorBody::parse_beside(json, true) {
+            Some(error) if name.is_none() => Err(error.into()),
+            _ => Ok(name),
+        }
     }
 }

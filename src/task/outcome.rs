@@ -144,7 +144,7 @@ pub struct Task {
     /// request's tools, reply schema, system prompt and model settings were not used.
     pub echoed: bool,
     /// How many calls were made for it, those included that reached no server; 0 for a task that
-    /// never ran.
+    /// never ran. A look-up of a Local server's first model is part of the call that needs it.
     pub attempts: u32,
     /// Time spent in the queue, in milliseconds.
     pub queue_ms: f64,

@@ -35,6 +35,28 @@ fn a_stop_cancels_what_runs_and_terminates_what_waits() {
     assert!(matches!(manager.submit_task(helper, "x"), Err(Error::UnknownHelper(_))));
 }
 
+/// The stop may end the task, or the thread whose backend sees its cancel signal.
+#[test]
+fn a_task_that_a_stop_cancels_says_so() {
+    const HELPERS: usize = 50;
+    for _ in 0..4 {
+        let manager = AutomationAssistantManager::new(HELPERS);
+        let running = [(); HELPERS].map(|()| {
+            let (backend, begun) = patient();
+            let helper = manager.spawn_with(HelperConfig::local(), backend).unwrap();
+            let task = helper.submit_task("x").unwrap();
+            begun.recv_timeout(LONG).unwrap();
+            (helper, task)
+        });
+        manager.terminate_all();
+        for (helper, task) in running {
+            let error = helper.get_task_result(task).unwrap().error.unwrap();
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+            assert!(error.summary().contains("the helper was stopped"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn a_thread_in_foreign_code_is_left_and_counted_and_its_reply_discarded() {
     let notes = Notes::new();

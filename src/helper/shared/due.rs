@@ -187,6 +187,6 @@ pub(super) fn terminated() -> TaskError {
 }
 
 /// The error of a task that was running when its helper was stopped.
-fn stopped() -> TaskError {
+pub(super) fn stopped() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "the helper was stopped during this task")
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::callbacks::QueuedCallback;
-use super::due::{expired_in_queue, terminated};
+use super::due::{expired_in_queue, stopped, terminated};
 use super::ends::Claim;
 use super::{INBOX_KEY, Shared, State};
 use crate::backend::{Reply, timed_out};
@@ -13,7 +13,7 @@ use crate::foreign::Foreign;
 use crate::store::{Queued, Running};
 use crate::sync::{earlier, now};
 use crate::task::{Exclusive, OnText, TaskRequest};
-use crate::task_error::TaskError;
+use crate::task_error::{ErrorKind, TaskError};
 
 /// The next work for a thread.
 pub(crate) enum Next {
@@ -128,10 +128,15 @@ impl Shared {
             }
             return;
         };
+        let stopping = state.stopping;
         drop(state);
         // Late beyond the grace it is over, whether or not anyone looked at it meanwhile.
         let outcome = match done.outcome {
             Ok(_) if self.is_overdue(&running, now()) => Err(timed_out()),
+            // A backend sees no more than its cancel signal.
+            Err(error) if stopping && error.kind() == ErrorKind::Cancelled => {
+                Err(stopped().with_partial_if_longer(error.partial().unwrap_or_default().into()))
+            }
             outcome => outcome,
         };
         let text = if outcome.is_err() { sent.copy() } else { String::new() };

@@ -119,7 +119,7 @@ fn a_server_that_echoes_key_and_prompt_is_not_quoted() {
     let shown = format!("{error} {error:?} {}", serde_json::to_string(&error).unwrap());
     assert!(!shown.contains("0123456") && !shown.contains(KEY), "{shown}");
     assert!(!shown.contains("illness") && !shown.contains("bloodgroup"), "{shown}");
-    assert_eq!(error.message(), "Bad key [redacted] in '[redacted]', ctx[redacted]");
+    assert_eq!(error.message(), "Bad key [redacted] in '[redacted]', ctx [redacted]");
     assert_eq!((error.code(), error.request_id()), (None, None));
 }
 

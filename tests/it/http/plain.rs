@@ -1,9 +1,11 @@
 //! Plain calls: what is sent, and what comes back.
 
-use automation_assistant::{FinishReason, FnTool, HelperConfig, HelperStatus, Role, TaskRequest};
+use automation_assistant::{
+    ErrorKind, FinishReason, FnTool, HelperConfig, HelperStatus, Role, TaskRequest,
+};
 use serde_json::json;
 
-use super::{KEY, ask, chatgpt, spawn};
+use super::{KEY, ask, chatgpt, failure, spawn};
 use crate::support::server::{Act, Server, answer, answers};
 
 #[test]
@@ -93,7 +95,14 @@ fn one_connection_serves_one_task_after_another() {
 #[test]
 fn a_local_server_s_model_is_looked_up_at_the_first_task_and_not_at_spawn() {
     let list = r#"{"object":"list","data":[{"id":"smol-1"},{"id":"smol-2"}]}"#;
-    let mut script = vec![Act::read(), Act::json(503, r#"{"error":{"message":"loading"}}"#)];
+    let failures = [
+        (503, r#"{"error":{"message":"loading"}}"#, ErrorKind::Server),
+        (200, r#"{"error":{"message":"no","code":"invalid_api_key"}}"#, ErrorKind::Authentication),
+        (200, r#"{"object":"list","data":[]}"#, ErrorKind::NotFound),
+    ];
+    let script =
+        failures.iter().flat_map(|(status, body, _)| [Act::read(), Act::json(*status, body)]);
+    let mut script: Vec<_> = script.collect();
     script.extend([Act::read(), Act::json(200, list)]);
     script.extend(answers("a"));
     script.extend(answers("b"));
@@ -103,16 +112,19 @@ fn a_local_server_s_model_is_looked_up_at_the_first_task_and_not_at_spawn() {
     assert_eq!(manager.get_all_helpers_status()[0].backend, "Local (server)");
     assert_eq!(server.connections(), 0);
     // A failure is not remembered.
-    assert!(!ask(&manager, helper, "0").is_success());
-    assert_eq!(ask(&manager, helper, "1").model.as_deref(), Some("m-1"));
+    for (_, body, kind) in failures {
+        assert_eq!(failure(&ask(&manager, helper, "0")).kind(), kind, "{body}");
+    }
+    let first = ask(&manager, helper, "1");
+    assert_eq!((first.model.as_deref(), first.attempts), (Some("m-1"), 1));
     assert_eq!(ask(&manager, helper, "2").result.as_deref(), Some("b"));
     drop(manager);
     let seen = server.finish();
     let lines: Vec<_> = seen.iter().map(|request| request.line()).collect();
     let (models, chat) = ("GET /v1/models", "POST /v1/chat/completions");
-    assert_eq!(lines, [models, models, chat, chat]);
-    assert_eq!(seen[2].json()["model"], "smol-1");
-    assert_eq!(seen[2].header("authorization"), None);
+    assert_eq!(lines, [models, models, models, models, chat, chat]);
+    assert_eq!(seen[4].json()["model"], "smol-1");
+    assert_eq!(seen[4].header("authorization"), None);
 }
 
 #[test]

@@ -48,25 +48,67 @@ fn a_refused_key_ends_the_sending() {
     }
 }
 
+/// A reply of this status with these header lines (each with `\r\n`) and body.
+fn reply(status: u16, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+}
+
 #[test]
 fn what_may_pass_is_sent_again_under_the_same_ids() {
-    side_by_side([408, 429, 500, 502, 503], |status| {
+    const HTML: &str = "Content-Type: Text/HTML; charset=utf-8\r\n";
+    let mut replies: Vec<_> = [408, 429, 500, 502, 503].map(|status| reply(status, "", "")).into();
+    // Somebody else's, in the place of Opik's.
+    replies.extend([
+        reply(200, HTML, "Log in first"),
+        reply(200, "content-type: application/xhtml+xml\r\n", "Log in first"),
+        reply(200, "", "\r\n<!DOCTYPE html><title>Log in</title>"),
+        reply(201, "content-type: text/plain\r\n", "<html>"),
+        // A page that breaks off.
+        format!("HTTP/1.1 200 X\r\n{HTML}transfer-encoding: chunked\r\n\r\nno chunk\r\n"),
+        reply(302, "location: /login\r\n", ""),
+        reply(307, "location: http://127.0.0.1:1/\r\n", "<html>"),
+        reply(407, "", ""),
+        reply(511, HTML, "<html>"),
+    ]);
+    side_by_side(replies, |reply| {
+        let said = reply.clone();
         let server = Opik::start(move |number, _| match number {
             // Once for the traces, once for the spans.
-            0 | 2 => Say::Status(status, ""),
+            0 | 2 => Say::Raw(said.clone()),
             _ => TAKEN,
         });
         let manager = manager(opik(&server.url()));
         let helper = echo(&manager, TraceMode::Metadata);
         run_many(&manager, helper, 3);
-        assert_eq!(flush(&manager, LONG), (3, 0, 0), "{status}");
+        assert_eq!(flush(&manager, LONG), (3, 0, 0), "{reply}");
         let asked = server.asked();
-        assert_eq!(asked.len(), 4);
+        assert_eq!(asked.len(), 4, "{reply}");
         assert_eq!(asked[0].ids("traces"), asked[1].ids("traces"));
         assert_eq!(asked[2].ids("spans"), asked[3].ids("spans"));
         assert_eq!(asked[1].ids("traces").len(), 3);
         assert_eq!(manager.opik().unwrap().stats().retried, 6);
     });
+}
+
+#[test]
+fn what_opik_and_its_proxies_may_reply_is_an_acceptance() {
+    let replies = [
+        "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+        "HTTP/1.1 204 No Content\r\ncontent-type: text/html\r\n\r\n".to_owned(),
+        reply(200, "content-type: text/html\r\n", ""),
+        reply(200, "content-type: application/json\r\n", r#"{"text":"<html>"}"#),
+        reply(201, "content-type: text/plain\r\n", "created"),
+        reply(202, "", ""),
+    ];
+    for reply in replies {
+        let said = reply.clone();
+        let server = Opik::start(move |_, _| Say::Raw(said.clone()));
+        let manager = manager(opik(&server.url()));
+        let helper = echo(&manager, TraceMode::Metadata);
+        run(&manager, helper, "x");
+        assert_eq!(flush(&manager, LONG), (1, 0, 0), "{reply}");
+        assert_eq!(server.asked().len(), 2, "{reply}");
+    }
 }
 
 #[test]

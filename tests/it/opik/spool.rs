@@ -12,6 +12,12 @@ use super::{echo, flush, manager, opik, run, run_many};
 use crate::support::LONG;
 use crate::telemetry::Folder;
 
+#[cfg(unix)]
+fn mode(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
 /// Long enough for one try at a dead server.
 const ONE_TRY: Duration = Duration::from_millis(50);
 
@@ -36,10 +42,7 @@ fn traces_survive_a_restart_and_go_in_order_under_their_ids() {
     assert_eq!((sink.stats().dropped, sink.stats().pending), (0, 8));
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 8);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    }
+    assert_eq!(mode(&path), 0o600);
 
     let server = Opik::willing();
     let second = manager(opik(&server.url()).spool(&path));
@@ -147,6 +150,8 @@ fn a_full_spool_drops_the_oldest_and_counts_them() {
     drop(first);
     let stats = sink.stats();
     assert!(fs::metadata(&path).unwrap().len() <= BOUND);
+    #[cfg(unix)]
+    assert_eq!(mode(&path), 0o600, "the file that took the place of the full one");
     assert!(stats.dropped > 0, "{stats:?}");
     assert_eq!(stats.dropped + stats.pending, 100, "{stats:?}");
     let server = Opik::willing();
@@ -208,6 +213,31 @@ fn a_spool_is_one_sink_s_alone() {
     assert!(refused(&path).unwrap().contains("another sink"));
     holder.unlock().unwrap();
     assert_eq!(refused(&path), None);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_spool_that_others_may_read_becomes_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("opik-mode");
+    let path = folder.join("s");
+    // An empty file, and a spool that a backup has restored, say.
+    for before in ["", "{\"trace\":{}}\n"] {
+        for (others, expected) in [(0o644, 0o600), (0o660, 0o600), (0o777, 0o600), (0o700, 0o700)] {
+            fs::write(&path, before).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(others)).unwrap();
+            let sink = OpikSink::new(opik(&nobody()).spool(&path)).unwrap();
+            assert_eq!(mode(&path), expected, "{others:o} {before}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), before);
+            drop(sink);
+            fs::remove_file(&path).ok();
+        }
+    }
+    // A file that is no spool keeps its mode, too.
+    fs::write(&path, "precious").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(refused(&path).unwrap().contains("no trace spool"));
+    assert_eq!(mode(&path), 0o644);
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub enum Say {
     Status(u16, &'static str),
     /// 200 with this JSON and these header lines.
     Json(String, &'static str),
+    /// These bytes.
+    Raw(String),
     /// Close without a word.
     Nothing,
     /// Stand still until the client goes away.
@@ -167,6 +169,7 @@ fn serve(stream: TcpStream, answer: &Answer, log: &Mutex<Vec<Asked>>, sender: &S
                     body.len()
                 )
             }
+            Say::Raw(reply) => reply,
             Say::Nothing => {
                 let _ = writer.shutdown(Shutdown::Both);
                 return;

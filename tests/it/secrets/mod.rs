@@ -12,6 +12,8 @@ mod http;
 #[cfg(feature = "http")]
 mod injection;
 #[cfg(feature = "http")]
+mod quotes;
+#[cfg(feature = "http")]
 mod traces;
 
 use std::fmt::Debug;

@@ -1,6 +1,6 @@
 //! Many requests over several helpers.
 
-use automation_assistant::WhenResultsFull;
+use automation_assistant::{AiBackend, WhenResultsFull};
 
 use crate::support::until;
 
@@ -129,4 +129,97 @@ fn a_batch_goes_on_when_others_results_are_read() {
         assert!(answers.iter().all(|answer| answer.text().is_some()), "{answers:?}");
     });
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_pause_counts_once_however_many_requests_were_in_flight_and_until_a_success() {
+    const WAIT: Duration = Duration::from_millis(20);
+    type Refuses = fn(usize, usize) -> bool;
+    // By the number of the call, from 0, and that of the threads.
+    let burst: Refuses = |call, threads| call < threads;
+    let sixth: Refuses = |call, _| call % 6 == 5;
+    let kinds = [ErrorKind::RateLimited, ErrorKind::Server];
+    for (threads, kind) in [1, 4, 8].into_iter().flat_map(|n| kinds.map(|kind| (n, kind))) {
+        for refuses in [burst, sixth] {
+            let manager = manager();
+            let calls = AtomicUsize::new(0);
+            let backend = FnBackend(move |call: &CallContext<'_>| {
+                match refuses(calls.fetch_add(1, Ordering::SeqCst), threads) {
+                    true => Err(TaskError::new(kind, "later").with_retry_after(WAIT)),
+                    false => Ok(Reply::new(call.prompt())),
+                }
+            });
+            let config = HelperConfig::local().max_concurrent_tasks(threads);
+            let helper = manager.spawn_helper_with(config, backend).unwrap();
+            let answers = Together::new(&manager).batch(&[helper], &requests(30)).unwrap();
+            let expected: Vec<_> = (0..30).map(|n| n.to_string()).collect();
+            assert_eq!(ends(&answers), expected, "{threads} threads, {kind}");
+        }
+    }
+}
+
+/// Answers what has a picture.
+struct Sees;
+
+impl AiBackend for Sees {
+    fn name(&self) -> &str {
+        "Sees"
+    }
+
+    fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
+        Ok(Reply::new(format!("seen: {}", call.prompt())))
+    }
+
+    fn accepts_images(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_request_that_a_helper_cannot_take_goes_to_another_and_the_helper_stays() {
+    let manager = manager();
+    let picture = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n'];
+    let request = |n: usize| match n {
+        2 => TaskRequest::new("2").image_bytes("image/png", picture.to_vec()),
+        4 => TaskRequest::new("4".repeat(100)),
+        _ => TaskRequest::new(n.to_string()),
+    };
+    let all: Vec<_> = (0..9).map(request).collect();
+    let config = || HelperConfig::local().max_prompt_bytes(50);
+    let short = FnBackend(|call: &CallContext<'_>| Ok(Reply::new(call.prompt())));
+    let short = manager.spawn_helper_with(config(), short).unwrap();
+    let answers = Together::new(&manager).batch(&[short], &all).unwrap();
+    let ends = ends(&answers);
+    assert!(ends[2] == "unsupported" && ends[4].contains("InvalidRequest"), "{ends:?}");
+    assert_eq!(answers.iter().filter(|answer| answer.is_success()).count(), 7);
+    let sees = manager.spawn_helper_with(HelperConfig::local(), Sees).unwrap();
+    for helpers in [[short, sees], [sees, short]] {
+        let answers = Together::new(&manager).batch(&helpers, &all).unwrap();
+        assert!(answers.iter().all(Answer::is_success), "{answers:?}");
+    }
+    // Alone, one that sees no picture does not cool down for it.
+    let fallback = Fallback::new([short, sees]);
+    assert_eq!(fallback.ask(&manager, request(2)).unwrap().helper(), Some(sees));
+    assert_eq!(fallback.ask(&manager, request(3)).unwrap().helper(), Some(short));
+}
+
+#[test]
+fn a_request_whose_text_was_delivered_is_not_asked_again() {
+    let manager = manager();
+    let breaks = spawn(&manager, "breaks", |call| {
+        call.send_text("The answer ")?;
+        Err(TaskError::new(ErrorKind::QuotaExceeded, "spent"))
+    });
+    let helpers = [breaks, echo(&manager, "a")];
+    let texts = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&texts);
+    let answers = Together::new(&manager)
+        .on_text(move |_, speech| kept.lock().unwrap().push(format!("{speech:?}")))
+        .batch(&helpers, &requests(1))
+        .unwrap();
+    assert_eq!(ends(&answers), ["quota_exceeded"]);
+    assert_eq!(*texts.lock().unwrap(), ["Text(11 bytes)"]);
+    // Without a receiver of text, another helper answers.
+    let answers = Together::new(&manager).batch(&helpers, &requests(1)).unwrap();
+    assert_eq!(ends(&answers), ["a: 0"]);
 }
