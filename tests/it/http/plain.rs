@@ -1,8 +1,6 @@
 //! Plain calls: what is sent, and what comes back.
 
-use automation_assistant::{
-    ErrorKind, FinishReason, FnTool, HelperConfig, HelperStatus, Role, TaskRequest,
-};
+use automation_assistant::{ErrorKind, FinishReason, FnTool, HelperConfig, Role, TaskRequest};
 use serde_json::json;
 
 use super::{KEY, ask, chatgpt, failure, spawn};
