@@ -40,7 +40,8 @@ pub enum Error {
         /// How long the call waited.
         waited: Duration,
     },
-    /// The helper's queue is full. The error returns the request.
+    /// The helper's queue is full, or as many callbacks wait for a thread, or its results are unread
+    /// ([`RefuseTasks`](crate::WhenResultsFull)). The error returns the request.
     QueueFull(Box<TaskRequest>),
     /// The helper was stopped and accepts no tasks. The error returns the request.
     Stopped(Box<TaskRequest>),
@@ -139,8 +140,9 @@ impl fmt::Display for Error {
                 write!(f, "not finished after {}; the task goes on", Rounded(*waited))
             }
             Self::QueueFull(_) => f.write_str(
-                "the helper's queue is full: wait with submit_task_wait, \
-                 or raise queue_capacity (for pictures, max_queued_image_bytes)",
+                "the helper's queue (or the number of unread results) is full: wait with \
+                 submit_task_wait, read results, or raise queue_capacity (for pictures, \
+                 max_queued_image_bytes)",
             ),
             Self::Stopped(_) => f.write_str("the helper was stopped and takes no more tasks"),
             Self::NotAdmitted { why, waited, cancelled, .. } => {

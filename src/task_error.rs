@@ -194,6 +194,12 @@ impl TaskError {
         self
     }
 
+    /// The same with another summary.
+    pub(crate) fn with_summary(mut self, summary: &'static str) -> Self {
+        self.0.summary = Cow::Borrowed(summary);
+        self
+    }
+
     /// The same with this partial text, unless it has one at least as long: a backend knows what its
     /// last request got, the text that was sent is that of all its requests.
     pub(crate) fn with_partial_if_longer(self, text: String) -> Self {

@@ -197,7 +197,8 @@ impl CallContext<'_> {
     }
 
     /// Delivers a delta of the answer's text to the request's callback, if it has one. If the
-    /// task fails afterwards, all text that was sent is in [`TaskError::partial`]. If it succeeds,
+    /// task fails afterwards, the text that was sent is in [`TaskError::partial`], up to
+    /// [`max_reply_bytes`](crate::HelperConfig::max_reply_bytes). If it succeeds,
     /// its result is the text of the [`Reply`] alone: what was sent is neither added to it nor
     /// compared with it.
     ///

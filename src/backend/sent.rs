@@ -1,38 +1,47 @@
 //! The text that a backend has sent for a task, kept for a task that fails.
 
 use crate::sync::{Mutex, lock};
+use crate::text::cut;
 
 /// The largest buffer that is kept for reuse: most answers fit, and the next needs no allocation.
 const KEPT_BYTES: usize = 1024;
 
 /// Filled by the task's thread, copied by the thread that ends the task.
 pub(crate) struct SentText {
-    text: Mutex<String>,
+    kept: Mutex<Kept>,
     bytes_max: usize,
+}
+
+struct Kept {
+    text: String,
+    /// How much more is kept.
+    room: usize,
 }
 
 impl SentText {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { text: Mutex::new(String::new()), bytes_max }
+        Self { kept: Mutex::new(Kept { text: String::new(), room: bytes_max }), bytes_max }
     }
 
-    /// Appends a delta. Text beyond the limit on replies is not kept.
+    /// Appends a delta. Of text beyond the limit on replies the beginning is kept.
     pub(super) fn keep(&self, delta: &str) {
-        let mut text = lock(&self.text);
-        if text.len().saturating_add(delta.len()) <= self.bytes_max {
-            text.push_str(delta);
-        }
+        let mut kept = lock(&self.kept);
+        let fits = cut(delta, kept.room);
+        kept.text.push_str(fits);
+        // Nothing is kept behind a gap.
+        kept.room = if fits.len() < delta.len() { 0 } else { kept.room - fits.len() };
     }
 
     pub(crate) fn forget(&self) {
-        let mut text = lock(&self.text);
-        text.clear();
-        if text.capacity() > KEPT_BYTES {
-            *text = String::new();
+        let mut kept = lock(&self.kept);
+        kept.room = self.bytes_max;
+        kept.text.clear();
+        if kept.text.capacity() > KEPT_BYTES {
+            kept.text = String::new();
         }
     }
 
     pub(crate) fn copy(&self) -> String {
-        lock(&self.text).clone()
+        lock(&self.kept).text.clone()
     }
 }

@@ -10,7 +10,7 @@ use automation_assistant::{
     TaskRequest,
 };
 
-use crate::support::{LONG, echo};
+use crate::support::{FnBackend, LONG, echo};
 
 /// Sends two deltas, says so, and then does what its prompt says.
 struct Sends(Mutex<Sender<()>>);
@@ -142,4 +142,28 @@ fn a_panic_in_on_reasoning_is_reported_as_its_own() {
     let error = helper.ask(request).unwrap().error.unwrap();
     assert_eq!(error.kind(), ErrorKind::Panicked);
     assert!(error.summary().contains("on_reasoning callback"), "{error}");
+}
+
+#[test]
+fn of_text_beyond_the_limit_on_replies_the_beginning_is_kept_without_a_gap() {
+    for (deltas, partial) in [
+        (&["8 bytes.", "xyz", "a", "b"][..], "8 bytes.xy"),
+        (&["10 bytes..", "a"], "10 bytes.."),
+        (&["9 bytes..", "ä", "a"], "9 bytes.."),
+    ] {
+        let backend = FnBackend(move |call: &CallContext<'_>| {
+            for delta in deltas {
+                // A backend that sends on, whatever the library says.
+                let _ = call.send_text(delta);
+            }
+            Err(TaskError::new(ErrorKind::Server, "planted"))
+        });
+        let config = HelperConfig::local().max_reply_bytes(10);
+        let helper = AutomationHelper::builder(config).backend(backend).build().unwrap();
+        helper.start().unwrap();
+        for _ in 0..2 {
+            let error = helper.ask("x").unwrap().error.unwrap();
+            assert_eq!(error.partial(), Some(partial), "{deltas:?}");
+        }
+    }
 }

@@ -186,7 +186,9 @@ pub(super) fn terminated() -> TaskError {
     TaskError::new(ErrorKind::Terminated, "the helper was stopped before it began this task")
 }
 
-/// The error of a task that was running when its helper was stopped.
-pub(super) fn stopped() -> TaskError {
-    TaskError::new(ErrorKind::Cancelled, "the helper was stopped during this task")
+/// The summary of a task that was running when its helper was stopped.
+pub(super) const STOPPED: &str = "the helper was stopped during this task";
+
+fn stopped() -> TaskError {
+    TaskError::new(ErrorKind::Cancelled, STOPPED)
 }

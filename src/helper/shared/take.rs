@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::callbacks::QueuedCallback;
-use super::due::{expired_in_queue, stopped, terminated};
+use super::due::{STOPPED, expired_in_queue, terminated};
 use super::ends::Claim;
 use super::{INBOX_KEY, Shared, State};
 use crate::backend::{Reply, timed_out};
@@ -135,7 +135,7 @@ impl Shared {
             Ok(_) if self.is_overdue(&running, now()) => Err(timed_out()),
             // A backend sees no more than its cancel signal.
             Err(error) if stopping && error.kind() == ErrorKind::Cancelled => {
-                Err(stopped().with_partial_if_longer(error.partial().unwrap_or_default().into()))
+                Err(error.with_summary(STOPPED))
             }
             outcome => outcome,
         };
