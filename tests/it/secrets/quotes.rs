@@ -53,7 +53,8 @@ fn what_a_model_thought_is_no_part_of_an_error() {
     ] {
         let tool = FnTool::new("t", "a tool", json!({}), |_| Ok("done".into()));
         let request = TaskRequest::new("Where do I get my medicine?").tool(tool);
-        let error = refusal(config, "", &[reply.clone()], &format!("bad <{reply}>"), request);
+        let error =
+            refusal(config, "", std::slice::from_ref(&reply), &format!("bad <{reply}>"), request);
         assert!(error.contains("bad <"), "the server's words stay: {error}");
         for word in ["Lovelace", "diabetes", "pharmacy"] {
             assert!(!error.contains(word), "{word} in {error}");
