@@ -7,7 +7,7 @@
 //! Without a file it reads `src/memory/audit.jsonl`, where the demo writes. The report goes
 //! to the screen, and as Markdown to `docs/debrief/latest.md` or the file of `--out`; `--help`
 //! has all options.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+#![allow(clippy::print_stderr, reason = "a program speaks to its user")]
 
 #[path = "debrief/follow.rs"]
 mod follow;
@@ -138,7 +138,8 @@ fn main() -> ExitCode {
     let outcome = match Options::read(std::env::args_os().skip(1)) {
         Ok(Some(options)) => run(&options).map_err(|error| error.to_string()),
         Ok(None) => {
-            println!("{USAGE}");
+            // A reader that closes the pipe is no failure.
+            let _ = writeln!(io::stdout(), "{USAGE}");
             Ok(())
         }
         Err(message) => {

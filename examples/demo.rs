@@ -10,8 +10,10 @@
 #![allow(clippy::print_stderr, reason = "a program speaks to its user")]
 
 #[macro_use]
-#[path = "common/say.rs"]
-mod say;
+mod common {
+    #[macro_use]
+    pub(crate) mod say;
+}
 mod stand_in;
 
 use std::env;
@@ -36,16 +38,16 @@ const PATIENCE: Duration = Duration::from_secs(310);
 fn main() -> ExitCode {
     let mut debrief = false;
     let mut live = false;
-    for argument in env::args().skip(1) {
-        match argument.as_str() {
-            "--debrief" => debrief = true,
-            "--live" => live = true,
-            "--help" | "-h" => {
+    for argument in env::args_os().skip(1) {
+        match argument.to_str() {
+            Some("--debrief") => debrief = true,
+            Some("--live") => live = true,
+            Some("--help" | "-h") => {
                 say!("usage: demo [--debrief] [--live]");
                 return ExitCode::SUCCESS;
             }
-            other => {
-                eprintln!("demo: unknown argument {other:?}\nusage: demo [--debrief] [--live]");
+            _ => {
+                eprintln!("demo: unknown argument {argument:?}\nusage: demo [--debrief] [--live]");
                 return ExitCode::from(2);
             }
         }
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
     match run(live, debrief) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("demo: {error}");
+            eprintln!("demo: {}", common::say::harmless(&error.to_string()));
             ExitCode::FAILURE
         }
     }

@@ -13,6 +13,8 @@
 
 #[path = "common/device.rs"]
 mod hints;
+#[path = "common/say.rs"]
+mod say;
 #[path = "common/wrap.rs"]
 mod wrap;
 
@@ -52,14 +54,14 @@ struct Asked {
 fn main() -> ExitCode {
     let mut asked = Asked::default();
     let mut as_json = false;
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            hints::TERMUX_OPTION => asked.termux = true,
-            "--wifi" => asked.wifi = true,
-            "--json" => as_json = true,
-            "--help" | "-h" => return print(USAGE),
-            other => {
-                eprint!("device_health: unknown argument {other:?}\n{USAGE}");
+    for argument in std::env::args_os().skip(1) {
+        match argument.to_str() {
+            Some(hints::TERMUX_OPTION) => asked.termux = true,
+            Some("--wifi") => asked.wifi = true,
+            Some("--json") => as_json = true,
+            Some("--help" | "-h") => return print(USAGE),
+            _ => {
+                eprint!("device_health: unknown argument {argument:?}\n{USAGE}");
                 return ExitCode::from(2);
             }
         }
@@ -87,7 +89,7 @@ fn main() -> ExitCode {
 
 fn print(text: &str) -> ExitCode {
     // A reader that closes the pipe (`| head`) is no failure.
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(say::harmless(text).as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             eprintln!("cannot write the report: {error}");
             ExitCode::FAILURE

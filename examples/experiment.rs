@@ -8,13 +8,9 @@
 //! `OPENAI_BASE_URL` or `DEMO_LOCAL_ENDPOINT` bring in real models. The traces go to the Opik
 //! that `OPIK_URL_OVERRIDE` (an Opik of your own), `OPIK_API_KEY` (Comet's cloud) or
 //! `~/.opik.config` names; without one the table is all.
-#![allow(clippy::print_stderr, reason = "a program speaks to its user")]
 
 #[macro_use]
-#[path = "common/say.rs"]
-mod say;
-#[cfg(feature = "http")]
-mod stand_in;
+mod common;
 
 use std::env;
 use std::process::ExitCode;
@@ -36,13 +32,7 @@ const BRIEF_CHARS: usize = 60;
 const FLUSH: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("experiment: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::main("experiment", run)
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -55,7 +45,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let manager = builder.build()?;
 
     #[cfg(feature = "http")]
-    let stand_in = stand_in::StandIn::start(canned)?;
+    let stand_in = common::stand_in::StandIn::start(canned)?;
     let mut helpers = vec![("embedded echo", HelperConfig::local())];
     #[cfg(feature = "http")]
     helpers.extend([

@@ -14,7 +14,7 @@ mod png;
 
 use std::env;
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use automation_assistant::{AutomationAssistantManager, HelperId, TaskRequest};
@@ -26,13 +26,16 @@ fn main() -> ExitCode {
     for argument in env::args_os().skip(1) {
         match argument.to_str() {
             Some("--live") => live = true,
-            Some(option) if option.starts_with('-') => {
-                return common::other_argument(&argument, "look", "look [--live] [FILE]");
-            }
+            Some(option) if option.starts_with('-') => return unknown(&argument),
+            _ if file.is_some() => return unknown(&argument),
             _ => file = Some(argument),
         }
     }
     common::end("look", run(live, file))
+}
+
+fn unknown(argument: &OsStr) -> ExitCode {
+    common::other_argument(argument, "look", "look [--live] [FILE]  (one file at most)")
 }
 
 fn run(live: bool, file: Option<OsString>) -> Result<(), Box<dyn Error>> {

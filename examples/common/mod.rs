@@ -9,7 +9,7 @@
 #![allow(clippy::print_stderr, reason = "programs print for their user")]
 
 #[macro_use]
-mod say;
+pub(crate) mod say;
 mod choice;
 #[cfg(feature = "http")]
 #[path = "../stand_in/mod.rs"]
@@ -81,7 +81,7 @@ pub(crate) fn end(name: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{name}: {error}");
+            eprintln!("{name}: {}", say::harmless(&error.to_string()));
             ExitCode::FAILURE
         }
     }

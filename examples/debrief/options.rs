@@ -1,11 +1,15 @@
 //! The options of the command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use automation_assistant::DEFAULT_AUDIT_PATH;
 use automation_assistant::debrief::LineFilter;
+
+use super::follow::is_same;
 
 const DEFAULT_REPORT_PATH: &str = "docs/debrief/latest.md";
 
@@ -82,7 +86,27 @@ impl Options {
         if self.compare.is_some() && (self.json || self.prometheus.is_some()) {
             return Err("--compare prints text, Markdown or a page".to_owned());
         }
+        let others = [("--html", &self.html), ("--prometheus", &self.prometheus)];
+        let others =
+            others.into_iter().filter_map(|(option, place)| Some((option, place.as_ref()?)));
+        for (option, place) in others.chain([("--out", &self.out)]) {
+            if self.would_lose(place) {
+                let shown = place.display();
+                return Err(format!("{option} {shown} would overwrite an audit file"));
+            }
+        }
         Ok(self)
+    }
+
+    /// Whether a report in this place would overwrite a file that is read, or another audit file.
+    fn would_lose(&self, place: &Path) -> bool {
+        // Pipes and devices lose nothing.
+        let Some(there) = place.metadata().ok().filter(Metadata::is_file) else { return false };
+        let is_read = |input: &PathBuf| input.metadata().is_ok_and(|input| is_same(&input, &there));
+        let mut first = [0];
+        let read = File::open(place).and_then(|mut file| file.read(&mut first));
+        // No report begins as a line of an audit file does.
+        is_read(&self.audit) || self.compare.iter().any(is_read) || read.is_ok() && first == *b"{"
     }
 
     /// Which lines of the audit file are meant.

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use automation_assistant::Provider;
+use automation_assistant::{AutomationHelper, Error, HelperConfig, Provider};
 use serde_json::Value;
 
-use super::{Finding, fine, note, wrong};
+use super::{Finding, State, fine, note, wrong};
 
 /// Longest wait for a name server. Its own limit may be half a minute.
 const DNS_LIMIT: Duration = Duration::from_secs(5);
@@ -29,18 +29,50 @@ pub(crate) fn findings(offline: bool) -> Vec<Finding> {
     let mut findings = local(offline);
     for provider in Provider::all() {
         let Some(default) = provider.default_endpoint() else { continue };
-        let (key, has_key) = key(provider);
-        findings.push(key);
-        let url = provider.endpoint_variable().and_then(variable);
-        // A service that is not set up may be unreachable.
-        if has_key || url.is_some() {
-            findings.extend(endpoint(provider, url.as_deref().unwrap_or(default), offline));
-        } else {
-            let found = format!("{}: not asked, as it is not set up", provider.label());
-            findings.push(note("endpoint", found, ""));
-        }
+        findings.extend(service(provider, default, offline));
     }
     findings
+}
+
+/// A service: its key, whether a helper of it can be made, and whether it can be reached.
+fn service(provider: &Provider, default: &str, offline: bool) -> Vec<Finding> {
+    let name = provider.label();
+    let url = provider.endpoint_variable().and_then(variable);
+    let key = key(provider);
+    let is_set = key.is_some() || url.is_some();
+    let is_named = key.as_ref().is_some_and(|key| key.state == State::Wrong)
+        || url.as_deref().is_some_and(|url| Target::parse(url).is_none());
+    let usable = usable(provider);
+    let key = key.or_else(|| Some(no_key(provider, *usable.as_ref().ok()?)));
+    let mut findings = Vec::from_iter(key);
+    match usable {
+        Err(error) if !is_named => {
+            findings.push(wrong("helper", format!("{name}: {error}"), "correct what it names"));
+        }
+        // A service that is not set up may be unreachable.
+        Ok(usable) if !is_set => {
+            let why = match usable {
+                true => "its address may be in a configuration file",
+                false => "it is not set up",
+            };
+            findings.push(note("endpoint", format!("{name}: not asked, as {why}"), ""));
+        }
+        _ => findings.extend(endpoint(provider, url.as_deref().unwrap_or(default), offline)),
+    }
+    findings
+}
+
+/// Whether a helper can be made of what is set, in the environment and in files; or what is
+/// wrong with that. Nothing is sent, and no thread started.
+fn usable(provider: &Provider) -> Result<bool, Error> {
+    // Some services need a model's name; any will do here.
+    let config = HelperConfig::new(provider.backend_type()).model("any");
+    match AutomationHelper::new(config) {
+        Ok(_) => Ok(true),
+        // A key that is not set and a feature that is left out are choices.
+        Err(Error::MissingKey { .. } | Error::Unsupported { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -48,19 +80,26 @@ fn variable(name: &str) -> Option<String> {
     (!value.is_empty()).then_some(value)
 }
 
-/// Whether there is a key, and whether it can be one. Never the key.
-fn key(provider: &Provider) -> (Finding, bool) {
+/// Nothing in the environment is a key of this service's.
+fn no_key(provider: &Provider, usable: bool) -> Finding {
+    let (name, keys) = (provider.label(), provider.key_variables());
+    let key = keys.first().copied().unwrap_or_default();
+    if usable {
+        return fine("key", format!("{name}: can be asked without {key}"));
+    }
+    let todo = format!("export {key}=… to use {name}; Local needs none");
+    note("key", format!("{name}: {key} is not set"), todo)
+}
+
+/// Whether the key that is set can be one; nothing if none is. Never the key.
+fn key(provider: &Provider) -> Option<Finding> {
     let name = provider.label();
-    let set = |key: &&str| std::env::var_os(key).is_some_and(|set| !set.is_empty());
-    let keys = provider.key_variables();
+    let set = |key: &str| std::env::var_os(key).filter(|set| !set.is_empty());
     // The first one that is set is the one that counts.
-    let key = keys.iter().copied().find(set).or(keys.first().copied()).unwrap_or_default();
-    let Some(set) = std::env::var_os(key).filter(|set| !set.is_empty()) else {
-        let todo = format!("export {key}=… to use {name}; Local needs none");
-        return (note("key", format!("{name}: {key} is not set"), todo), false);
-    };
+    let mut keys = provider.key_variables().iter();
+    let (key, set) = keys.find_map(|key| Some((key, set(key)?)))?;
     let Some(set) = set.to_str().map(str::trim) else {
-        return (wrong("key", format!("{name}: {key} is no text"), "set it anew"), true);
+        return Some(wrong("key", format!("{name}: {key} is no text"), "set it anew"));
     };
     let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'".contains(c);
     let found = if set.is_empty() {
@@ -70,10 +109,9 @@ fn key(provider: &Provider) -> (Finding, bool) {
     } else if !set.is_ascii() {
         format!("{name}: {key} has letters in it that no key has")
     } else {
-        let found = format!("{name}: {key} is set, {} bytes", set.len());
-        return (fine("key", found), true);
+        return Some(fine("key", format!("{name}: {key} is set, {} bytes", set.len())));
     };
-    (wrong("key", found, "copy the key again, alone"), true)
+    Some(wrong("key", found, "copy the key again, alone"))
 }
 
 /// A base URL in its parts.
@@ -169,7 +207,7 @@ fn models(target: &Target, addresses: &[SocketAddr]) -> Finding {
         }
     };
     if target.is_https {
-        return fine("local", format!("the model server at {shown} takes connections"));
+        return fine("local", format!("the model server at {shown} accepts connections"));
     }
     let answer = match ask(stream, target, started) {
         Ok(answer) => answer,
@@ -246,14 +284,13 @@ fn ask(mut stream: TcpStream, target: &Target, started: Instant) -> std::io::Res
     Ok(answer)
 }
 
-/// The first model of a list of models, fit for a screen.
+/// The first model of a list of models.
 fn model_name(body: &str) -> Option<String> {
     let list: Value = serde_json::from_str(body.trim()).ok()?;
     let name = list.get("data")?.get(0)?.get("id")?.as_str()?;
     // A path to a file, with some servers.
     let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    let fit = |c: char| if c.is_control() { '?' } else { c };
-    Some(name.chars().take(MODEL_NAME_CHARS).map(fit).collect())
+    Some(name.chars().take(MODEL_NAME_CHARS).collect())
 }
 
 /// Looks a service's name up and connects to it.
@@ -277,7 +314,7 @@ fn endpoint(provider: &Provider, url: &str, offline: bool) -> Vec<Finding> {
     let reached = match connect(&addresses) {
         Ok(_) => {
             let millis = started.elapsed().as_millis();
-            fine("endpoint", format!("{name}: {shown} answers ({millis} ms)"))
+            fine("endpoint", format!("{name}: {shown} accepts connections ({millis} ms)"))
         }
         Err(error) => {
             let todo = "check network, firewall, VPN and proxy, or work offline with Local";

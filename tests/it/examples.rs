@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -18,6 +18,7 @@ mod api;
 mod debrief;
 mod device;
 mod doctor;
+mod foreign_text;
 mod index;
 mod look;
 mod stories;
@@ -122,9 +123,13 @@ fn run_with(folder: &Folder, name: &str, arguments: &[&str], set: &[(&str, &str)
 }
 
 fn start(folder: &Folder, name: &str, arguments: &[&str], set: &[(&str, &str)]) -> Child {
+    begin(folder, command(program(name)).args(arguments), set)
+}
+
+fn begin(folder: &Folder, command: &mut Command, set: &[(&str, &str)]) -> Child {
     crate::support::loopback::require();
-    let mut command = command(program(name));
-    command.args(arguments).current_dir(&folder.0);
+    // Its own folder is its home too: nothing that the user has configured is read.
+    command.current_dir(&folder.0).env("HOME", &folder.0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (variable, _) in std::env::vars_os() {
         let text = variable.to_string_lossy().into_owned();

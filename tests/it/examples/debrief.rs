@@ -144,6 +144,50 @@ fn options_that_make_no_sense_are_refused_with_usage() {
     }
 }
 
+/// The usual slip is a FILE that was forgotten: the option then takes the audit file for it.
+#[cfg(unix)]
+#[test]
+fn no_report_takes_the_place_of_an_audit_file() {
+    let folder = Folder::new("debrief-keeps");
+    let place = |name: &str| folder.0.join(name);
+    let torn = format!("a torn end\n{}", calls("r", "one", 60.0, 40));
+    let files = [
+        ("a.jsonl", torn),
+        ("b.jsonl", calls("r", "one", 90.0, 9)),
+        ("src/memory/audit.jsonl", calls("r", "one", 30.0, 4)),
+    ];
+    fs::create_dir_all(place("src/memory")).unwrap();
+    for (name, text) in &files {
+        fs::write(place(name), text).unwrap();
+    }
+    std::os::unix::fs::symlink("a.jsonl", place("link")).unwrap();
+    fs::hard_link(place("a.jsonl"), place("hard")).unwrap();
+    for arguments in [
+        &["a.jsonl", "--html", "a.jsonl"][..],
+        &["a.jsonl", "--out", "src/../a.jsonl"],
+        &["a.jsonl", "--prometheus", "link"],
+        &["link", "--json", "--html", "hard"],
+        &["b.jsonl", "--compare", "a.jsonl", "--out", "a.jsonl"],
+        &["--html", "src/memory/audit.jsonl"],
+        // Not the one that is read.
+        &["--prometheus", "b.jsonl"],
+    ] {
+        let run = run_in(&folder, "debrief", arguments);
+        assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{arguments:?}: {}", run.err);
+        let option = format!("{} ", arguments[arguments.len() - 2]);
+        let expected = format!("debrief: {option}{} would overwrite", arguments.last().unwrap());
+        assert!(run.err.starts_with(&expected), "{arguments:?}: {}", run.err);
+        for (name, text) in &files {
+            assert_eq!(fs::read_to_string(place(name)).unwrap(), *text, "{arguments:?}: {name}");
+        }
+    }
+    // A report of the day before gives way.
+    for _ in 0..2 {
+        let reports = ["b.jsonl", "--out", "b.md", "--html", "b.html", "--prometheus", "b.prom"];
+        run_in(&folder, "debrief", &reports).ends_well().says("Total Events: 9\n");
+    }
+}
+
 fn append(path: &Path, text: &str) {
     let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();

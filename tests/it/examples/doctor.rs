@@ -87,6 +87,43 @@ fn doctor_names_each_thing_that_is_wrong() {
     run.never_says("private");
 }
 
+/// Where the environment names nothing, Opik's configuration file may.
+#[cfg(feature = "tls")]
+#[test]
+fn doctor_takes_the_configuration_file_of_opik_for_what_a_helper_takes_it_for() {
+    let key = "[opik]\napi_key = private\nworkspace = w\n";
+    let server = "[opik]\nurl_override = http://127.0.0.1:9/api\n";
+    for text in [key, server] {
+        let folder = Folder::new("opik-file");
+        let before = wrong(run_in(&folder, "doctor", &["--offline"]));
+        fs::write(folder.0.join(".opik.config"), text).unwrap();
+        let run = run_in(&folder, "doctor", &["--offline"])
+            .says("ok    key        Comet: can be asked without OPIK_API_KEY\n")
+            .says("endpoint   Comet: not asked, as its address may be in a configuration file\n")
+            .never_says("private");
+        assert_eq!(wrong(run), before);
+    }
+    for (text, error) in [
+        (None, "cannot read the Opik configuration "),
+        (Some("[opik]\nurl_override = no url\n"), "api_endpoint"),
+        (Some("[opik]\nurl_override = http://192.0.2.1/api\napi_key = private\n"), "plain http"),
+        (Some("[opik]\napi_key = pri\u{1}vate\n"), "the API key"),
+    ] {
+        let folder = Folder::new("opik-broken");
+        let before = wrong(run_in(&folder, "doctor", &["--offline"]));
+        let path = folder.0.join(".opik.config");
+        text.map_or_else(|| fs::create_dir(&path), |text| fs::write(&path, text)).unwrap();
+        let run = run_in(&folder, "doctor", &["--offline"])
+            .never_says("vate")
+            .never_says("OPIK_API_KEY is not set");
+        let mut found = wrong(run);
+        found.retain(|line| !before.contains(line));
+        assert_eq!(found.len(), 1, "{text:?}: {found:?}");
+        assert!(found[0].starts_with("WRONG helper     Comet: "), "{found:?}");
+        assert!(found[0].contains(error), "{text:?}: {found:?}");
+    }
+}
+
 /// Modes do not bind root; a file in the folder's place binds everybody.
 #[test]
 fn doctor_names_a_folder_that_cannot_be() {
@@ -105,13 +142,14 @@ fn doctor_names_a_folder_that_cannot_be() {
 fn doctor_asks_the_model_server_for_its_models_and_nothing_else() {
     let folder = Folder::new("local");
     let models = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n\
-                  {\"data\":[{\"id\":\"/models/tiny\\u001b.gguf\",\"object\":\"model\"}]}";
+                  {\"data\":[{\"id\":\"/models/tiny\\u001b\\u202e.gguf\",\"object\":\"model\"}]}";
     let cases = [
-        (models, "ok    local      the model server at 127.0.0.1:", " has tiny?.gguf ("),
+        (models, "ok    local      the model server at 127.0.0.1:", " has tiny��.gguf ("),
         ("HTTP/1.0 503 Loading\r\n\r\n", "note  local", " is not ready -> wait a moment"),
         ("HTTP/1.1 401 No\r\n\r\n", "note  local", " wants a key"),
         ("HTTP/1.1 404 No\r\n\r\n", "WRONG local", "/v1/models answers with status 404"),
         ("HTTP/1.1 200 OK\r\n\r\n{\"data\":[]}", "WRONG local", "/v1/models lists no model"),
+        ("HTTP/1.1 \u{1b}[2J\r\n\r\n", "WRONG local", " answers with status �[2 "),
         ("SSH-2.0-x\r\n", "WRONG local", " is no HTTP server -> correct the port"),
     ];
     for (answer, begin, expected) in cases {
@@ -148,7 +186,7 @@ fn doctor_connects_to_a_service_that_is_set_up() {
     let run = run_with(&folder, "doctor", &["--offline"], &set);
     assert_eq!(server.join().unwrap(), "", "it is only connected to");
     let shown = url[7..].trim_end_matches("/v1/");
-    let run = run.says(&format!("ok    endpoint   ChatGPT: {shown} answers ("));
+    let run = run.says(&format!("ok    endpoint   ChatGPT: {shown} accepts connections ("));
     let _ = wrong(run);
     let found = wrong_with(&folder, &set);
     assert_eq!(found.len(), 1, "{found:?}");

@@ -4,10 +4,14 @@ use super::*;
 use crate::support::side_by_side;
 
 /// Programs that answer an unknown argument with their usage.
-const STRICT: [&str; 11] = [
+const STRICT: [&str; 15] = [
     "custom_backend",
+    "debrief",
     "demo",
+    "device_health",
     "device_maintenance",
+    "doctor",
+    "experiment",
     "hybrid",
     "look",
     "model_comparison",
@@ -30,11 +34,48 @@ fn unknown_arguments_are_refused_with_usage() {
 
 #[test]
 fn help_is_no_failure() {
-    for name in STRICT.into_iter().chain(["debrief", "device_health", "doctor"]) {
+    for name in STRICT {
         for argument in ["--help", "-h"] {
             let run = run(name, &[argument]).ends_well().says(&format!("usage: {name}"));
             assert_eq!(run.err, "", "{name}");
         }
+    }
+}
+
+/// Runs a program as a shell starts it, with the rest of a command line.
+#[cfg(target_os = "linux")]
+fn run_by_shell(name: &str, rest: &str) -> Run {
+    let folder = Folder::new(name);
+    let program = command(program(name));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec \"$@\" {rest}"), "sh"]);
+    shell.arg(program.get_program()).args(program.get_args());
+    watch(name, begin(&folder, &mut shell, &[]))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_argument_that_is_no_text_is_refused_with_usage() {
+    for name in STRICT {
+        // A file's name may have such bytes.
+        if ["debrief", "look", "network_security"].contains(&name) {
+            continue;
+        }
+        let run = run_by_shell(name, r#""$(printf '\377')""#);
+        assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{name}: {}", run.err);
+        assert!(run.err.contains("usage: "), "{name}: {}", run.err);
+    }
+}
+
+/// Where nothing can be written there is no panic, and each program ends by itself.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_breaks_no_program() {
+    let helps = STRICT.map(|name| (name, "--help"));
+    let stories = [("quick_start", ""), ("pipeline", ""), ("device_health", "")];
+    for (name, arguments) in helps.into_iter().chain(stories) {
+        let run = run_by_shell(name, &format!("{arguments} > /dev/full"));
+        assert!(matches!(run.code, Some(0 | 1)), "{name} {arguments}: {}", run.err);
     }
 }
 

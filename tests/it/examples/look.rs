@@ -35,6 +35,13 @@ fn look_reads_a_file_and_names_what_it_cannot_see() {
 }
 
 #[test]
+fn look_takes_one_picture() {
+    let run = run("look", &["one.png", "two.png"]);
+    assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{}", run.err);
+    assert!(run.err.contains("\"two.png\"") && run.err.contains("one file at most"), "{}", run.err);
+}
+
+#[test]
 fn look_asks_nobody_outside_without_a_key() {
     let run = run("look", &["--live"]);
     assert_eq!(run.code, Some(1));

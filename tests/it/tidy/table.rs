@@ -34,7 +34,7 @@ pub const IMPORTS: [Row<'_>; 48] = [
     ("connections", &[]),
     ("rate_limit", &["sync"]),
     ("prices", &["task"]),
-    ("backend", &["sync", "cancel", "id", "tool", "task_error", "task"]),
+    ("backend", &["text", "sync", "cancel", "id", "tool", "task_error", "task"]),
     ("config", &["text", "url", "nesting", "error", "secret", "env", "connections", "rate_limit", "prices", "task", "backend"]),
     ("queue", &["sync", "task"]),
     ("store", &["sync", "foreign", "task_error", "task", "queue"]),
