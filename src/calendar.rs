@@ -68,21 +68,37 @@ pub(crate) fn unix_seconds(at: SystemTime) -> Option<u64> {
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/// Two digits of a year from here on are one of the 20th century, those below one of the 21st:
+/// no date that is read is before 1970.
+#[cfg_attr(not(feature = "http"), allow(dead_code))]
+const FIRST_OF_1900S: u64 = 70;
+
 /// Unix seconds of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that HTTP
-/// allows to be sent.
+/// allows to be sent, or in one of the two older forms that are to be read too (RFC 9110, 5.6.7).
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 pub(crate) fn http_date(text: &str) -> Option<u64> {
-    let (_, rest) = text.trim().split_once(", ")?;
-    let mut parts = rest.split(' ');
-    let day: u64 = parts.next()?.parse().ok()?;
-    let month = parts.next()?;
+    let between = |c| matches!(c, ' ' | ',' | '-');
+    let mut parts = [""; 6];
+    let found = text.split(between).filter(|part| !part.is_empty());
+    parts.iter_mut().zip(found).for_each(|(part, found)| *part = found);
+    let (day, month, year, clock) = match parts {
+        [_, day, month, year, clock, "GMT"] | [_, month, day, clock, year, ""] => {
+            (day, month, year, clock)
+        }
+        _ => return None,
+    };
     let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
-    let year: u64 = parts.next()?.parse().ok()?;
-    let mut clock = parts.next()?.split(':');
+    let day: u64 = day.parse().ok()?;
+    let year = match (year.len(), year.parse().ok()?) {
+        (2, year @ FIRST_OF_1900S..) => 1900 + year,
+        (2, year) => 2000 + year,
+        (_, year) => year,
+    };
+    let mut clock = clock.split(':');
     let mut field = |max: u64| clock.next()?.parse::<u64>().ok().filter(|n| *n <= max);
     // A leap second is the sixtieth.
     let (hour, minute, second) = (field(23)?, field(59)?, field(60)?);
-    if parts.next()? != "GMT" || !(1970..=9999).contains(&year) || !(1..=31).contains(&day) {
+    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) {
         return None;
     }
     let days = days_since_1970(year, month, day);
@@ -197,6 +213,14 @@ mod tests {
         assert_eq!(http_date("Tue, 29 Feb 2000 00:00:01 GMT"), Some(951_782_401));
         assert_eq!(http_date("Fri, 01 Mar 2024 12:00:00 GMT"), Some(1_709_294_400));
         assert_eq!(http_date("Fri, 31 Dec 9999 23:59:60 GMT"), Some(253_402_300_800));
+        for (date, older) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT"),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"),
+            ("Thu, 26 Nov 2026 08:49:37 GMT", "Thursday, 26-Nov-26 08:49:37 GMT"),
+            ("Thu, 26 Nov 2026 08:49:37 GMT", "Thu Nov 26 08:49:37 2026"),
+        ] {
+            assert!(http_date(date).is_some() && http_date(older) == http_date(date), "{older}");
+        }
         for bad in [
             "Fri, 01 Mar 2024 12:00:00 UTC",
             "Wed, 31 Dec 1969 12:00:00 GMT",
@@ -207,6 +231,8 @@ mod tests {
             "Fri, 01 Mar 2024 12:60:00 GMT",
             "Fri, 01 Mar 2024 12:00:61 GMT",
             "Fri, 01 Mar 2024 12:00 GMT",
+            "Friday, 01-Mar-24 12:00:00",
+            "Fri Mar 32 12:00:00 2024",
         ] {
             assert_eq!(http_date(bad), None, "{bad}");
         }

@@ -140,9 +140,8 @@ impl fmt::Display for Error {
                 write!(f, "not finished after {}; the task goes on", Rounded(*waited))
             }
             Self::QueueFull(_) => f.write_str(
-                "the helper's queue (or the number of unread results) is full: wait with \
-                 submit_task_wait, read results, or raise queue_capacity (for pictures, \
-                 max_queued_image_bytes)",
+                "the helper's queue is full, or its results are unread: wait with submit_task_wait, \
+                 read results, or raise queue_capacity (for pictures, max_queued_image_bytes)",
             ),
             Self::Stopped(_) => f.write_str("the helper was stopped and takes no more tasks"),
             Self::NotAdmitted { why, waited, cancelled, .. } => {

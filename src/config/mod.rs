@@ -157,7 +157,10 @@ impl HelperConfig {
     }
 
     /// A field of the provider's request body, passed unchanged (`temperature`, `seed`, …); for
-    /// the embedded engine `latency_ms` (its simulated latency in milliseconds).
+    /// the embedded engine `latency_ms` (its simulated latency in milliseconds). A value set by a
+    /// method of its own (`reply_schema`, `reasoning_effort`, `max_output_tokens`, …) precedes a
+    /// parameter for the same field; the list `tools` is sent before the request's own tools.
+    /// `messages`, `input`, `stream`, and `n` other than 1 are rejected as invalid.
     #[doc(alias = "temperature")]
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {

@@ -7,6 +7,7 @@ use super::{BackendType, HelperConfig, TraceMode};
 use crate::backend::AiBackend;
 use crate::env::Env;
 use crate::error::Error;
+use crate::task::RefuseParam;
 
 /// A provider of answers: a service, a server on the device, or an engine within the program. A
 /// configuration has one; [`Provider::all`] lists them.
@@ -31,6 +32,8 @@ pub struct Provider {
     pub(crate) trace: TraceMode,
     /// Names of its own settings in a configuration; the values are texts.
     pub(crate) settings: &'static [&'static str],
+    /// Which custom parameters it cannot be sent; `None` if it reads all.
+    pub(crate) refuse_param: Option<RefuseParam>,
     /// The provider used instead if the configuration has an endpoint.
     pub(crate) with_endpoint: Option<&'static Provider>,
     /// Creates a helper's backend.

@@ -9,7 +9,7 @@ use crate::backoff::Backoff;
 use crate::engine::body::read_complete;
 use crate::engine::draft::Completion;
 use crate::engine::error_body::ErrorBody;
-use crate::engine::failure::{Failure, Retry};
+use crate::engine::failure::{Failure, Retry, redirection};
 use crate::engine::limits::announced_pause;
 use crate::engine::message::{self, Round};
 use crate::engine::protocol::{Ask, Offer, Protocol};
@@ -362,14 +362,7 @@ impl<'a> Conversation<'a> {
         }
         match response.status() {
             200..=299 => {}
-            status @ 300..=399 => {
-                let error = TaskError::new(
-                    ErrorKind::Protocol,
-                    "the server sends us to another address, which is not followed: set \
-                     api_endpoint to the right one",
-                );
-                return Err(Failure::last(error.with_status(status)));
-            }
+            status @ 300..=399 => return Err(redirection(status)),
             407 => {
                 let what = "the proxy wants a name and a password, or others: put them into \
                             its variable, as in http://name:password@host:port";

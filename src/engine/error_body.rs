@@ -56,11 +56,11 @@ impl ErrorBody {
         read::<ErrorField>(&utf8(json)).ok()?.value.error()
     }
 
-    /// Plain text may say something; a web page is noise.
+    /// Plain text may say something; a web page is noise, and an answer is not shown in errors.
     pub(crate) fn of_text(body: &[u8]) -> Self {
         let text = std::str::from_utf8(body).ok();
-        let message = text.filter(|text| !text.trim_start().starts_with('<')).map(str::to_owned);
-        Self { message, ..Self::default() }
+        let text = text.filter(|text| !text.trim_start().starts_with('<') && !is_answer(text));
+        Self { message: text.map(str::to_owned), ..Self::default() }
     }
 
     /// An error that is known by a word alone.
@@ -260,6 +260,22 @@ impl ErrorParts {
         body.is_bare = is_bare && !is_own;
         body
     }
+}
+
+/// Whether the first object in a text is a model's answer in any protocol, or begins a stream of
+/// one.
+fn is_answer(text: &str) -> bool {
+    let Some((_, object)) = text.find('{').and_then(|at| text.split_at_checked(at)) else {
+        return false;
+    };
+    let mut found = false;
+    JsonReader::new(object).object(&mut |from, key| {
+        let is_part =
+            matches!(key, "choices" | "output" | "content" | "message" | "response" | "candidates");
+        found |= is_part && matches!(from.peek(), b'[' | b'{');
+        from.skip();
+    });
+    found
 }
 
 /// Types that say nothing more than that it is an error, or a part of one.

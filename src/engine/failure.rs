@@ -76,6 +76,18 @@ fn proxy(name: &str, why: Fault) -> Failure {
     if may_pass { Failure::again(error) } else { Failure::last(error) }
 }
 
+/// The failure of a call whose reply has a status from 300 to 399.
+pub(crate) fn redirection(status: u16) -> Failure {
+    let what = match status {
+        301 | 302 | 303 | 307 | 308 => {
+            "the server sends us to another address, which is not followed: set api_endpoint to \
+             the right one"
+        }
+        _ => "the server's reply is neither an answer nor an error: check api_endpoint",
+    };
+    Failure::last(TaskError::new(ErrorKind::Protocol, what).with_status(status))
+}
+
 /// Maps a failure of HTTP to a task's error, with advice.
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
@@ -135,7 +147,9 @@ impl From<Fault> for Failure {
             }
             Fault::Proxy { name, why } => proxy(&name, *why),
             refused @ Fault::ProxyRefused { .. } => proxy("of the environment", refused),
-            Fault::HeadersTooLong => last(ErrorKind::Protocol, "the reply's headers are too long"),
+            Fault::HeadersTooLong => {
+                last(ErrorKind::Protocol, "the reply's headers are too long, or too many")
+            }
             Fault::NotHttp => last(
                 ErrorKind::Protocol,
                 "the server does not speak HTTP as expected: check api_endpoint's scheme and port",

@@ -33,7 +33,8 @@ use crate::error::Error;
 use crate::http::{Client, Endpoint, Setup, is_header_name};
 use crate::rate_limit::RateLimiter;
 use crate::secret::Secret;
-use crate::task_error::{ErrorKind, TaskError};
+use crate::task::refused_param;
+use crate::task_error::TaskError;
 use crate::text::cut;
 
 /// Where roots are named for all programs of a system.
@@ -182,8 +183,9 @@ impl RemoteBackend {
                     .to_owned(),
             ));
         }
-        if let Some(key) = reserved(&*protocols, &config.custom_params) {
-            return Err(Error::InvalidConfig(reserved_text(key)));
+        let refused = |refuse| refused_param(&config.custom_params, refuse);
+        if let Some(why) = config.provider().refuse_param.and_then(refused) {
+            return Err(Error::InvalidConfig(why));
         }
         let roots = config.http.root_certificates.clone();
         let roots = roots.or_else(|| env.variable(ROOTS_VARIABLE).map(Into::into));
@@ -245,26 +247,12 @@ fn limiters(config: &HttpConfig) -> Result<Vec<RateLimiter>, Error> {
     valid.map(|()| all).map_err(|why| Error::InvalidConfig(why.to_owned()))
 }
 
-/// A parameter that the protocol writes itself.
-fn reserved(protocols: &dyn Protocols, params: &Map<String, Value>) -> Option<&'static str> {
-    protocols.reserved().into_iter().find(|key| params.contains_key(*key))
-}
-
-fn reserved_text(key: &str) -> String {
-    format!(
-        "custom_params cannot set \"{key}\": the request's own methods do (turn, context, on_text)"
-    )
-}
-
 impl AiBackend for RemoteBackend {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
-        if let Some(key) = reserved(&*self.protocols, &call.request().custom_params) {
-            return Err(TaskError::new(ErrorKind::InvalidRequest, reserved_text(key)));
-        }
         Conversation::new(self, call)?.run()
     }
 

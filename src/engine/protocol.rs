@@ -26,10 +26,6 @@ pub(crate) trait Protocol: Send + Sync {
         None
     }
 
-    /// Fields of a request that the protocol writes itself: parameters of these names are
-    /// refused.
-    fn reserved(&self) -> &'static [&'static str];
-
     /// Writes a request's body.
     fn write(&self, ask: &Ask<'_>) -> Json;
 
@@ -104,18 +100,11 @@ pub(crate) trait Protocols: Send + Sync {
     fn remember(&self, ask: &Ask<'_>, answered: &dyn Protocol) {
         let _ = (ask, answered);
     }
-
-    /// Names of parameters that one of them writes itself.
-    fn reserved(&self) -> Vec<&'static str>;
 }
 
 impl<P: Protocol> Protocols for P {
     fn choose(&self, _: &Ask<'_>) -> &dyn Protocol {
         self
-    }
-
-    fn reserved(&self) -> Vec<&'static str> {
-        Protocol::reserved(self).to_vec()
     }
 }
 
@@ -204,6 +193,16 @@ impl<'a> Ask<'a> {
         let own = &self.request.custom_params;
         let helpers = self.params.iter().filter(|(key, _)| !own.contains_key(*key));
         helpers.chain(own)
+    }
+
+    /// Writes the list of tools: those of the parameter `tools` (such as a provider's own search),
+    /// and after them the request's.
+    pub(crate) fn write_tools(&self, json: &mut Json, offer: fn(&Offer<'_>, &mut Json)) {
+        let given = self.param("tools").and_then(Value::as_array);
+        json.array(|json| {
+            given.into_iter().flatten().for_each(|tool| json.value(tool));
+            self.tools.iter().for_each(|tool| offer(tool, json));
+        });
     }
 
     /// Writes the parameters as members of an object, but for those of names that the protocol

@@ -18,7 +18,7 @@
 //! - OpenAI's models that refuse tools on Chat Completions, or that exist on Responses alone, need
 //!   Responses. `openai_api` is `Auto` by default: Responses at api.openai.com, Chat Completions
 //!   elsewhere, one switch where the server names the other.
-//! - With a parameter that Chat Completions alone has (`seed`, `stop`, `n`, …), `Auto` stays there;
+//! - With a parameter that Chat Completions alone has (`seed`, `stop`, …), `Auto` stays there;
 //!   a model that refuses it answers with an error.
 //! - Reasoning models refuse `temperature` and `top_p`; none is sent unless the program sets it.
 //! - Models behind other servers: Chat Completions. llama.cpp enforces a reply schema there, and

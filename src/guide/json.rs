@@ -39,7 +39,7 @@
 //! | `api_key` | text | the environment | not blank | HTTP |
 //! | `api_endpoint` | text | the environment, then the provider's | a URL | HTTP; turns Local into a server |
 //! | `model` | text | `gpt-4o-mini` (ChatGPT), the server's first (Local) | not blank; Comet and Anthropic need it | HTTP |
-//! | `custom_params` | object | `{}` | 128 levels deep | HTTP: fields of the body; embedded: `latency_ms` |
+//! | `custom_params` | object | `{}` | 128 levels deep; no `messages`, `input`, `stream`; `n` is 1 | HTTP: fields of the body; embedded: `latency_ms` |
 //! | `system_prompt` | text | none | counts for `max_prompt_bytes` | HTTP, custom |
 //! | `queue_capacity` | integer | `256` | at least 1 | all |
 //! | `max_prompt_bytes` | integer | `1048576` | at least 1 | all |
@@ -87,7 +87,7 @@
 //! | `context` | object | `{}` | `max_context_bytes` as JSON; 128 levels deep | HTTP, custom; embedded says whether there is one |
 //! | `system_prompt` | text | the helper's | counts for `max_prompt_bytes` | HTTP, custom |
 //! | `turns` | list of `{"role", "text"}` | `[]` | role `system`, `user`, `assistant` | HTTP, custom |
-//! | `custom_params` | object | `{}` | 128 levels deep | HTTP: fields of the body; embedded: `latency_ms` |
+//! | `custom_params` | object | `{}` | 128 levels deep; no `messages`, `input`, `stream`; `n` is 1 | HTTP: fields of the body; embedded: `latency_ms` |
 //! | `reply_schema` | `{"name", "schema"}` | none | name of 1 to 64 letters, digits, `_`, `-`; 128 levels deep | HTTP, custom |
 //! | `max_retries` | integer | the helper's | below 2^32 | HTTP |
 //! | `max_output_tokens` | integer | the helper's | 1 to 2^32 - 1 | HTTP |

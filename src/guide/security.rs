@@ -12,6 +12,9 @@
 //!   (`tests/it/secrets`).
 //! - **Prompts and replies** are never in telemetry, and in traces only by `TraceMode::Content`.
 //!   `Task` and `TaskRequest` hold them, and a serialized `Task` shows them: mind where you send those.
+//! - **Proxies** are named by the environment alone: the first that is set of `ALL_PROXY`,
+//!   `HTTPS_PROXY` and `HTTP_PROXY` (in lower case too) serves http and https endpoints alike, unlike
+//!   with curl, except for the hosts in `NO_PROXY`.
 //! - **TLS** is verified always; there is no switch for it. Roots can be replaced by a PEM file.
 //! - **Input from outside** is bounded (replies, lines, nesting, waits) and parsed into typed
 //!   values; header and JSON injection are refused. The audit file and the spool are made with mode

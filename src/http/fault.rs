@@ -52,7 +52,7 @@ pub(crate) enum Fault {
         /// Whether that may pass.
         may_pass: bool,
     },
-    /// The reply's headers are longer than the bound.
+    /// The reply's headers are longer, or more, than the bound.
     HeadersTooLong,
     /// The reply is not HTTP.
     NotHttp,

@@ -33,7 +33,10 @@ impl Head {
         let length = match reply.parse(input) {
             Ok(Status::Complete(length)) => Some(length),
             Ok(Status::Partial) => None,
-            Err(_) => return Err(Fault::NotHttp),
+            Err(fault) => {
+                let too_many = fault == httparse::Error::TooManyHeaders;
+                return Err(if too_many { Fault::HeadersTooLong } else { Fault::NotHttp });
+            }
         };
         if length.unwrap_or(input.len()) > HEAD_BYTES_MAX {
             return Err(Fault::HeadersTooLong);

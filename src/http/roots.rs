@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 
 use crate::error::Error;
 use crate::files::open::{Kinds, to_read};
@@ -33,7 +33,13 @@ pub(super) fn read(path: &Path) -> Result<Arc<RootCertStore>, Error> {
     let mut found = false;
     for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|fault| {
-            Error::InvalidConfig(format!("{}: not a readable PEM file: {fault}", label()))
+            let why = match fault {
+                pem::Error::MissingSectionEnd { .. } => {
+                    "it is cut off: its last END line is missing"
+                }
+                _ => "a section of it is damaged",
+            };
+            Error::InvalidConfig(format!("{}: not a readable PEM file: {why}", label()))
         })?;
         found = true;
         // System bundles hold one or two that are out of date or use.

@@ -126,7 +126,9 @@ mod tests {
             Some(Duration::from_millis(30))
         );
         let date = "Sun, 06 Nov 1994 08:49:40 GMT";
-        assert_eq!(wait(&[("retry-after", date)]), Some(Duration::from_secs(3)));
+        for date in [date, "Sunday, 06-Nov-94 08:49:40 GMT", "Sun Nov  6 08:49:40 1994"] {
+            assert_eq!(wait(&[("retry-after", date)]), Some(Duration::from_secs(3)), "{date}");
+        }
         let server = [("retry-after", date), ("date", "Sun, 06 Nov 1994 08:49:39 GMT")];
         assert_eq!(wait(&server), Some(Duration::from_secs(1)));
         assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")]), Some(Duration::ZERO));

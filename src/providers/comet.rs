@@ -21,6 +21,7 @@ pub(super) static COMET: Provider = Provider {
     idle_timeout: IDLE,
     trace: TraceMode::Metadata,
     settings: &[],
+    refuse_param: super::REFUSE_PARAM,
     with_endpoint: None,
     #[cfg(feature = "http")]
     build: remote::build,

@@ -18,6 +18,7 @@ pub(super) static CUSTOM: Provider = Provider {
     idle_timeout: IDLE,
     trace: TraceMode::Off,
     settings: &[],
+    refuse_param: None,
     with_endpoint: None,
     build,
 };

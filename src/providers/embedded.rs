@@ -24,6 +24,7 @@ pub(super) static LOCAL: Provider = Provider {
     idle_timeout: IDLE,
     trace: TraceMode::Off,
     settings: &[],
+    refuse_param: None,
     with_endpoint: Some(&local_server::SERVER),
     build,
 };
@@ -53,6 +54,8 @@ const EMBEDDED_MODEL: &str = "local-mock";
 const LATENCY_PARAM: &str = "latency_ms";
 /// Longest simulated latency: an hour. Longer is a slip of the pen.
 const LATENCY_MS_MAX: u32 = 3_600_000;
+/// Names both. (Not formatted, for the sake of small programs.)
+const BAD_LATENCY: &str = "latency_ms must be a number of milliseconds from 0 to 3600000";
 
 const HEAD: &str = "Local Response: Echo of '";
 const TAIL: &str = "'";
@@ -67,20 +70,19 @@ pub(crate) struct Embedded {
 impl Embedded {
     pub(crate) fn new(config: &HelperConfig) -> Result<Self, Error> {
         let model = config.model_or_default();
-        let latency = latency(&config.custom_params).map_err(Error::InvalidConfig)?;
+        let latency =
+            latency(&config.custom_params).map_err(|why| Error::InvalidConfig(why.to_owned()))?;
         Ok(Self { name: LOCAL.backend_name(model), latency: latency.unwrap_or_default() })
     }
 }
 
-fn latency(params: &Map<String, Value>) -> Result<Option<Duration>, String> {
+fn latency(params: &Map<String, Value>) -> Result<Option<Duration>, &'static str> {
     let Some(value) = params.get(LATENCY_PARAM) else { return Ok(None) };
     match value.as_f64() {
         Some(ms) if (0.0..=f64::from(LATENCY_MS_MAX)).contains(&ms) => {
             Ok(Some(Duration::from_secs_f64(ms / 1e3)))
         }
-        _ => Err(format!(
-            "{LATENCY_PARAM} must be a number of milliseconds from 0 to {LATENCY_MS_MAX}"
-        )),
+        _ => Err(BAD_LATENCY),
     }
 }
 
@@ -110,4 +112,11 @@ impl AiBackend for Embedded {
         reply.echoed = true;
         Ok(reply)
     }
+}
+
+#[cfg(test)]
+#[test]
+fn the_words_about_a_bad_latency_name_its_parameter_and_bound() {
+    assert!(BAD_LATENCY.starts_with(LATENCY_PARAM));
+    assert!(BAD_LATENCY.ends_with(&LATENCY_MS_MAX.to_string()));
 }

@@ -24,6 +24,7 @@ pub(super) static SERVER: Provider = Provider {
     idle_timeout: IDLE,
     trace: TraceMode::Off,
     settings: &[SETTING, CACHE_KEY],
+    refuse_param: super::REFUSE_PARAM,
     with_endpoint: None,
     #[cfg(feature = "http")]
     build: remote::build,

@@ -28,7 +28,10 @@ mod recipe;
 #[cfg(feature = "http")]
 mod responses;
 
+use serde_json::Value;
+
 use crate::config::{BackendType, HelperConfig, Provider};
+use crate::task::RefuseParam;
 
 /// Every provider. [`BackendType`]s, names in JSON and the words of errors are looked up here.
 static ALL: &[&Provider] =
@@ -47,6 +50,25 @@ impl HelperConfig {
     pub fn new(backend_type: BackendType) -> Self {
         let found = ALL.iter().find(|provider| provider.backend_type == backend_type);
         Self::of(found.unwrap_or(&&custom::CUSTOM))
+    }
+}
+
+/// The custom parameters that no provider behind HTTP is sent. (Without HTTP there is none.)
+const REFUSE_PARAM: Option<RefuseParam> =
+    if cfg!(feature = "http") { Some(refuse_param) } else { None };
+
+/// Refuses fields that the protocols write themselves, and values that would lose a part of what
+/// the program asks for.
+fn refuse_param(key: &str, value: &Value) -> Option<&'static str> {
+    match key {
+        "messages" | "input" | "stream" => {
+            Some("the request's own methods write it (turn, context, on_text)")
+        }
+        "n" if value.as_u64() != Some(1) => {
+            Some("a task has one answer; submit a task for each that you want")
+        }
+        "tools" if !value.is_array() => Some("it must be a list"),
+        _ => None,
     }
 }
 

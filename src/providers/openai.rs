@@ -16,6 +16,7 @@ pub(super) static CHATGPT: Provider = Provider {
     idle_timeout: IDLE,
     trace: TraceMode::Off,
     settings: &[SETTING, CACHE_KEY],
+    refuse_param: super::REFUSE_PARAM,
     with_endpoint: None,
     #[cfg(feature = "http")]
     build: remote::build,
@@ -56,12 +57,18 @@ mod remote {
         let mut plan =
             Plan::new(name, endpoint, protocols, model).key("authorization", "Bearer ", key)?;
         let ids = [
-            ("openai-organization", &config.http.organization, ORGANIZATION_VARIABLE),
-            ("openai-project", &config.http.project, PROJECT_VARIABLE),
+            (
+                "openai-organization",
+                &config.http.organization,
+                "organization",
+                ORGANIZATION_VARIABLE,
+            ),
+            ("openai-project", &config.http.project, "project", PROJECT_VARIABLE),
         ];
-        for (header, given, variable) in ids {
+        for (header, given, setter, variable) in ids {
+            let what = if given.is_some() { setter } else { variable };
             if let Some(id) = given.clone().or_else(|| env.variable(variable)) {
-                plan = plan.header(header, variable, &id)?;
+                plan = plan.header(header, what, &id)?;
             }
         }
         RemoteBackend::boxed(config, env, plan)

@@ -158,17 +158,6 @@ impl Protocols for OpenAi {
             changed.insert(0, model);
         }
     }
-
-    fn reserved(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        if self.may_change || self.first != OpenAiApi::Responses {
-            names.extend(Protocol::reserved(&self.chat));
-        }
-        if self.may_change || self.first == OpenAiApi::Responses {
-            names.extend(Protocol::reserved(&self.responses));
-        }
-        names
-    }
 }
 
 /// Whether a rejection by Chat Completions says that Responses has what is asked for.

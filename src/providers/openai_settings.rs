@@ -12,7 +12,7 @@ impl HelperConfig {
     /// Which of OpenAI's APIs is spoken, at ChatGPT and a Local model server. Defaults to
     /// [`OpenAiApi::Auto`]: the full URL of one of the calls as endpoint decides; else Responses at
     /// `api.openai.com`, unless a parameter is set that Chat Completions alone has (`seed`, `stop`,
-    /// `n`, …), and Chat Completions elsewhere. Where the server's rejection names the other API,
+    /// …), and Chat Completions elsewhere. Where the server's rejection names the other API,
     /// the request is sent there once, as a further attempt that is no retry, and the helper
     /// remembers it for that model.
     #[must_use]

@@ -24,6 +24,10 @@ static RECIPE: Provider = Provider {
     idle_timeout: IDLE,
     trace: TraceMode::Off,
     settings: &[],
+    // A request's own methods write these fields.
+    refuse_param: Some(|key, _| {
+        matches!(key, "lines" | "pictures" | "live").then_some("the request's own methods write it")
+    }),
     with_endpoint: None,
     // A build without HTTP knows the provider, and says which feature it lacks.
     #[cfg(feature = "http")]
@@ -85,8 +89,6 @@ mod remote {
     }
 
     const PATH: &str = "/cook";
-    /// Fields that the protocol writes itself.
-    const RESERVED: &[&str] = &["lines", "pictures", "live"];
 
     /// The protocol.
     struct Recipe;
@@ -116,10 +118,6 @@ mod remote {
     impl Protocol for Recipe {
         fn path(&self, _: &Ask<'_>) -> Cow<'static, str> {
             PATH.into()
-        }
-
-        fn reserved(&self) -> &'static [&'static str] {
-            RESERVED
         }
 
         fn write(&self, ask: &Ask<'_>) -> Json {
@@ -177,13 +175,11 @@ mod remote {
             parts.filter_map(|part| part.opaque.as_ref()).for_each(|seal| json.raw(seal));
         });
         json.key("live").value(&ask.stream);
-        json.key("tools").array(|json| {
-            for tool in ask.tools {
-                json.array(|json| {
-                    json.value(tool.name);
-                    json.value(&tool.schema);
-                });
-            }
+        ask.write_tools(json.key("tools"), |tool, json| {
+            json.array(|json| {
+                json.value(tool.name);
+                json.value(&tool.schema);
+            });
         });
         if let Some(schema) = ask.schema() {
             json.key("form").value(&schema.schema);

@@ -67,8 +67,6 @@ fn what_cannot_work_is_refused_when_the_helper_is_made() {
     let base = || HelperConfig::chatgpt().api_endpoint(LOCAL);
     for config in [
         base().api_key("a\u{e4}b"),
-        base().custom_param("messages", "x"),
-        base().custom_param("stream", true),
         HelperConfig::comet().api_endpoint(LOCAL),
         HelperConfig::chatgpt().api_endpoint("not a url"),
     ] {
@@ -77,6 +75,17 @@ fn what_cannot_work_is_refused_when_the_helper_is_made() {
     }
     let why = refusal(base(), &[("OPENAI_API_KEY", "a\nb")]);
     assert!(why.contains("InvalidConfig") && !why.contains("a\nb"), "{why}");
+    // The words name where the value is from.
+    let bad = "\u{e4}";
+    for (config, variable, name) in [
+        (base().organization(bad), "", "organization is"),
+        (base().project(bad), "", "project is"),
+        (base(), "OPENAI_ORG_ID", "OPENAI_ORG_ID is"),
+        (base(), "OPENAI_PROJECT_ID", "OPENAI_PROJECT_ID is"),
+    ] {
+        let why = refusal(config, &[(variable, bad)]);
+        assert!(why.contains(&format!("configuration: {name}")), "{why}");
+    }
     let config = base().organization("o");
     made(config, &[("OPENAI_PROJECT_ID", "p")]).unwrap();
 }

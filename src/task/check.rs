@@ -25,6 +25,19 @@ pub(crate) struct RequestBounds {
     /// Context, parameters and reply schema as JSON.
     pub(crate) request: usize,
     pub(crate) images: ImageBounds,
+    /// The provider's custom parameters that cannot be sent; `None` for a custom backend.
+    pub(crate) refuse_param: Option<RefuseParam>,
+}
+
+/// Why a provider cannot be sent a custom parameter of this name and value; `None` if it can.
+pub(crate) type RefuseParam = fn(&str, &Value) -> Option<&'static str>;
+
+/// Why one of these custom parameters cannot be sent; `None` if all can.
+pub(crate) fn refused_param(params: &Map<String, Value>, refuse: RefuseParam) -> Option<String> {
+    params.iter().find_map(|(key, value)| {
+        let why = refuse(key, value)?;
+        Some(format!("custom_param \"{key}\" cannot be set: {why}"))
+    })
 }
 
 impl TaskRequest {
@@ -85,6 +98,8 @@ impl TaskRequest {
             let advice = "leave some out, or raise max_request";
             return Err(too_large(what, all, " as JSON", bounds.request, advice));
         }
+        let refused = |refuse| refused_param(&self.custom_params, refuse);
+        bounds.refuse_param.and_then(refused).map_or(Ok(()), Err)?;
         self.model_settings.validate()?;
         self.note.as_ref().map_or(Ok(()), |note| note.validate())?;
         let reply = self.reply_schema.as_ref();

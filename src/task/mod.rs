@@ -19,7 +19,9 @@ mod turn;
 
 pub use api::OpenAiApi;
 pub use check::MAX_REQUEST_ITEMS;
-pub(crate) use check::RequestBounds;
+#[cfg(feature = "http")]
+pub(crate) use check::refused_param;
+pub(crate) use check::{RefuseParam, RequestBounds};
 pub use lookup::TaskLookup;
 pub use outcome::{FinishReason, Task, Usage};
 #[cfg(feature = "http")]

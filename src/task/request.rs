@@ -126,7 +126,9 @@ impl TaskRequest {
     }
 
     /// Sets a field of the provider's request body for this task; overrides the helper's
-    /// [`custom_param`](crate::HelperConfig::custom_param) of that name.
+    /// [`custom_param`](crate::HelperConfig::custom_param) of that name. As there, a value set by a
+    /// method of its own precedes it, `tools` is sent before the request's own tools, and
+    /// `messages`, `input`, `stream`, and `n` other than 1 are rejected as invalid.
     #[must_use]
     pub fn custom_param(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.has_rest();

@@ -27,6 +27,7 @@ impl Shared {
                 each: self.config.max_image_bytes,
                 queued: self.config.max_queued_image_bytes,
             },
+            refuse_param: self.provider.and_then(|provider| provider.refuse_param),
         };
         let image_bytes = match request.validate(bounds) {
             Ok(image_bytes) => image_bytes,

@@ -47,6 +47,7 @@ pub(super) static ANTHROPIC: Provider = Provider {
     idle_timeout: IDLE,
     trace: TraceMode::Off,
     settings: &[VERSION],
+    refuse_param: super::REFUSE_PARAM,
     with_endpoint: None,
     #[cfg(feature = "http")]
     build: remote::build,

@@ -59,10 +59,6 @@ impl Protocol for Messages {
         PATH.into()
     }
 
-    fn reserved(&self) -> &'static [&'static str] {
-        request::RESERVED
-    }
-
     fn write(&self, ask: &Ask<'_>) -> Json {
         request::write(ask)
     }

@@ -7,8 +7,6 @@ use crate::engine::message::{Content, PartKind, ReplyPart, Round, ToolResult};
 use crate::engine::protocol::{Ask, Offer};
 use crate::task::{Image, Role};
 
-/// Fields that the protocol writes itself. A custom parameter of such a name is refused.
-pub(super) const RESERVED: &[&str] = &["messages", "stream"];
 /// Longest answer where no parameter says otherwise, in tokens. The API has no default; thinking
 /// counts, and takes a thousand by itself.
 const MAX_TOKENS: u32 = 4096;
@@ -37,7 +35,7 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
     }
     let has_tools = !ask.tools.is_empty();
     if has_tools {
-        json.key("tools").array(|json| ask.tools.iter().for_each(|tool| offer(tool, json)));
+        ask.write_tools(json.key("tools"), offer);
     }
     let configures_output = ask.schema().is_some() || ask.effort.is_some();
     if configures_output {
@@ -45,8 +43,7 @@ fn members(ask: &Ask<'_>, json: &mut Json) {
     }
     // Values set by the request's own methods precede parameters of the same name.
     let ours = |key: &str| {
-        RESERVED.contains(&key)
-            || (key == "system" && system.is_some())
+        (key == "system" && system.is_some())
             || (key == "tools" && has_tools)
             || (key == OUTPUT_CONFIG && configures_output)
             || (key == "max_tokens" && ask.max_output_tokens.is_some())

@@ -95,10 +95,6 @@ impl Protocol for ChatCompletions {
         Some(OpenAiApi::ChatCompletions)
     }
 
-    fn reserved(&self) -> &'static [&'static str] {
-        request::RESERVED
-    }
-
     fn write(&self, ask: &Ask<'_>) -> Json {
         let stream_usage = self.asks_usage(ask);
         let cache_key = self.cache_key.as_deref();

@@ -6,8 +6,6 @@ use crate::engine::message::{self, Content, PartKind, ReplyPart, Round};
 use crate::engine::protocol::{Ask, Offer};
 use crate::task::{Image, ReplySchema, Role};
 
-/// Fields that the protocol writes itself. A custom parameter of such a name is refused.
-pub(super) const RESERVED: &[&str] = &["messages", "stream"];
 const PARTS: PartKind = PartKind { text: "text", write_image };
 
 /// Writes one request.
@@ -37,7 +35,7 @@ fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
     }
     let has_tools = !ask.tools.is_empty();
     if has_tools {
-        json.key("tools").array(|json| ask.tools.iter().for_each(|tool| offer(tool, json)));
+        ask.write_tools(json.key("tools"), offer);
     }
     let schema = ask.schema();
     if let Some(schema) = schema {
@@ -54,8 +52,7 @@ fn members(ask: &Ask<'_>, dialect: &Dialect<'_>, json: &mut Json) {
     }
     // Values set by the request's own methods precede parameters of the same name.
     let ours = |key: &str| {
-        RESERVED.contains(&key)
-            || (key == "tools" && has_tools)
+        (key == "tools" && has_tools)
             || (key == "response_format" && schema.is_some())
             || (key == dialect.limit && ask.max_output_tokens.is_some())
             || (key == "reasoning_effort" && ask.effort.is_some())

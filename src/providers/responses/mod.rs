@@ -46,10 +46,6 @@ impl Protocol for Responses {
         Some(OpenAiApi::Responses)
     }
 
-    fn reserved(&self) -> &'static [&'static str] {
-        request::RESERVED
-    }
-
     fn write(&self, ask: &Ask<'_>) -> Json {
         request::write(ask, self.cache_key.as_deref())
     }

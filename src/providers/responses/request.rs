@@ -7,8 +7,6 @@ use crate::engine::message::{Content, PartKind, ReplyPart, Round};
 use crate::engine::protocol::{Ask, Offer};
 use crate::task::{Image, Role};
 
-/// Fields that the protocol writes itself. A custom parameter of such a name is refused.
-pub(super) const RESERVED: &[&str] = &["input", "stream"];
 const TEXT: &str = "text";
 const REASONING: &str = "reasoning";
 /// Requests the model's reasoning back, encrypted, where the provider does not keep it.
@@ -41,7 +39,7 @@ fn members(ask: &Ask<'_>, cache_key: Option<&str>, json: &mut Json) {
         }
     }
     if !ask.tools.is_empty() {
-        json.key("tools").array(|json| ask.tools.iter().for_each(|tool| offer(tool, json)));
+        ask.write_tools(json.key("tools"), offer);
     }
     if ask.schema().is_some() {
         json.key(TEXT).value(&text(ask));
@@ -57,8 +55,7 @@ fn members(ask: &Ask<'_>, cache_key: Option<&str>, json: &mut Json) {
     }
     // Values set by the request's own methods precede parameters of the same name.
     ask.write_params(json, &|key: &str| {
-        RESERVED.contains(&key)
-            || (key == "instructions" && system.is_some())
+        (key == "instructions" && system.is_some())
             || (key == "tools" && !ask.tools.is_empty())
             || (key == TEXT && ask.schema().is_some())
             || (key == REASONING && ask.effort.is_some())

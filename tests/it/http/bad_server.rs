@@ -52,6 +52,9 @@ fn replies_that_are_no_chat_completion_are_distinguished() {
             K::Protocol,
             "headers",
         ),
+        ("many headers", closing(200, &"x: y\r\n".repeat(200), "{}"), K::Protocol, "too many"),
+        ("not modified", closing(304, "", ""), K::Protocol, "neither an answer nor an error"),
+        ("no choice", closing(300, "", ""), K::Protocol, "neither an answer nor an error"),
     ];
     for (what, reply, kind, word) in cases {
         let error = error_of(reply);
@@ -120,6 +123,30 @@ fn a_server_that_echoes_key_and_prompt_is_not_quoted() {
     assert_eq!((error.code(), error.request_id()), (None, None));
 }
 
+/// A gateway's filter that rejects an answer may send it all the same.
+#[test]
+fn an_answer_in_the_place_of_an_error_is_not_quoted() {
+    for body in [
+        r#"{"object":"chat.completion","choices":[{"message":{"content":"REPLY"}}]}"#,
+        r#"{"status":"completed","error":null,"output":[{"content":[{"text":"REPLY"}]}]}"#,
+        r#"{"type":"message","content":[{"type":"text","text":"REPLY"}]}"#,
+        r#"{"model":"m","message":{"role":"assistant","content":"REPLY"}}"#,
+        r#"{"candidates":[{"content":{"parts":[{"text":"REPLY"}]}}]}"#,
+        "data: {\"choices\":[{\"delta\":{\"content\":\"REPLY\"}}]}\n\ndata: [DONE]\n\n",
+        r#"{"choices":[{"message":{"content":"REPLY, cut off"#,
+    ] {
+        for status in [400, 600] {
+            let error = error_of(closing(status, "", body));
+            assert!(!format!("{error:?} {error}").contains("REPLY"), "{body}: {error}");
+            assert!(error.summary().contains("check api_endpoint"), "{body}: {error}");
+            assert_eq!(error.status(), Some(status));
+        }
+    }
+    // A shape of error that nobody knows may say something.
+    let error = error_of(closing(400, "", r#"{"reason":"words","content":"text"}"#));
+    assert!(error.message().contains("words"), "{error}");
+}
+
 #[test]
 fn redirects_are_not_followed() {
     let target = Server::start([]);
@@ -128,6 +155,7 @@ fn redirects_are_not_followed() {
         let server = Server::start([vec![Act::read(), Act::reply(status, &headers, "")]]);
         let error = fails(chatgpt(&server), "p");
         assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(status)));
+        assert!(error.summary().contains("another address"), "{error}");
     }
     assert_eq!(target.connections(), 0);
 }

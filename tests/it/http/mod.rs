@@ -8,6 +8,7 @@ mod faults;
 mod field;
 mod images;
 mod messages;
+mod params;
 mod plain;
 mod rate;
 mod responses;

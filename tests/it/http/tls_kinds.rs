@@ -264,7 +264,9 @@ fn a_file_without_a_root_that_can_be_used_is_refused_and_one_among_others_taken(
     assert!(refused(junk).contains("no certificate that can be a root"));
     let key = std::fs::read_to_string(format!("{FOLDER}/rsa.key")).unwrap();
     assert!(refused(&key).contains("holds no certificate"));
-    assert!(refused("-----BEGIN CERTIFICATE-----\nAA").contains("not a readable PEM file"));
+    assert!(refused("-----BEGIN CERTIFICATE-----\nAA").ends_with("its last END line is missing"));
+    let damaged = refused("-----BEGIN CERTIFICATE\nAAAA\n-----END CERTIFICATE-----\n");
+    assert!(damaged.contains("not a readable PEM file: a section of it is damaged"), "{damaged}");
 
     let root = std::fs::read_to_string(format!("{FOLDER}/root.pem")).unwrap();
     let path = std::env::temp_dir().join(format!("aa-bundle-{}.pem", std::process::id()));

@@ -35,7 +35,7 @@ pub const IMPORTS: [Row<'_>; 48] = [
     ("rate_limit", &["sync"]),
     ("prices", &["task"]),
     ("backend", &["text", "sync", "cancel", "id", "tool", "task_error", "task"]),
-    ("config", &["text", "url", "nesting", "error", "secret", "env", "connections", "rate_limit", "prices", "backend"]),
+    ("config", &["text", "url", "nesting", "error", "secret", "env", "connections", "rate_limit", "prices", "task", "backend"]),
     ("queue", &["sync", "task"]),
     ("store", &["sync", "foreign", "task_error", "task", "queue"]),
     ("debrief", &["text", "number", "calendar", "percentile", "files", "lenient", "task_error", "error"]),
