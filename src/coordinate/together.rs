@@ -145,8 +145,9 @@ impl<'a> Together<'a> {
     /// of the call; a panic in it is caught. Defaults to none.
     ///
     /// Clones share the callback, which is called one call at a time: a slow one delays the calls
-    /// of other threads, also beyond their deadlines. It is not called for answers of calls that are made within it on its
-    /// thread. (It must not wait for another thread's call on a clone: that call waits for it.)
+    /// of other threads, also beyond their deadlines. It is not called for answers of calls that are
+    /// made within it on its thread. (It must not wait for another thread's call on a clone: that
+    /// call waits for it.)
     ///
     /// The `Together` keeps what the closure borrows until it is dropped. A program that reads a
     /// borrowed value afterwards makes the call in one expression, as here, or drops the
