@@ -173,7 +173,7 @@ fn errors_and_requests_show_no_prompt() {
     let shown = format!("{error} {error:?} {helper:?}");
     assert!(!shown.contains("secret"), "{shown}");
     let shareable: Box<dyn std::error::Error + Send + Sync> = Box::new(error);
-    assert!(shareable.to_string().contains("is full"));
+    assert!(shareable.to_string().contains("queue is full"));
 }
 
 #[test]
