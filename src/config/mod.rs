@@ -120,8 +120,8 @@ impl HelperConfig {
         self
     }
 
-    /// How long a task may run from the moment a thread takes it, retries included.
-    /// Defaults to 30 s; 120 s at Comet and Anthropic; 300 s at a Local model server.
+    /// How long a task may run from the moment a thread takes it, retries included. A backend has
+    /// 0.25 s more to return its own error; an answer in that time counts. Defaults to 30 s; 120 s at Comet and Anthropic; 300 s at a Local model server.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

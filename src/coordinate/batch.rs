@@ -87,7 +87,9 @@ impl Together<'_> {
     /// [`deadline`](Together::deadline) that was set ends the batch as a whole: requests that were
     /// not handed over by then, when the last helper has left, or (without a deadline) when all have
     /// refused them for 300 s (queues full, results unread), are answered with
-    /// [`Error::NotAsked`], and observers are notified of their number (`not_asked`).
+    /// [`Error::NotAsked`] (with [`Error::Stopped`] where the last helper was stopped, and
+    /// [`Error::UnknownHelper`] where no helper is known), and observers are notified of their number
+    /// (`not_asked`).
     ///
     /// A request's `on_done` is called with its final task, on this thread, before
     /// [`on_answer`](Together::on_answer); not for a request without a task. Its `on_text` and
@@ -294,7 +296,10 @@ impl<'a, 't> Batch<'a, 't> {
     /// Answers a request with a helper's refusal, unless another one may take it.
     fn pass_on(&mut self, place: usize, helper: usize, refusal: Result<Task, Error>) {
         self.unfit.insert((place, helper));
-        self.answer(place, helper, refusal);
+        // A failure of a helper that could take it says more.
+        if self.answers[place].is_none() {
+            self.answer(place, helper, refusal);
+        }
         match self.has_helper_for(place) {
             true => self.waiting.push_front(place),
             false => self.settle(place),
@@ -375,26 +380,5 @@ impl<'a, 't> Batch<'a, 't> {
 }
 
 #[cfg(all(test, not(shuttle)))]
-mod tests {
-    use super::*;
-    use crate::{AutomationAssistantManager, HelperConfig, WhenResultsFull};
-
-    #[test]
-    fn a_batch_that_every_helper_refuses_has_an_end() {
-        let manager = AutomationAssistantManager::new(1);
-        let config = HelperConfig::local().max_results(1);
-        let config = config.when_results_full(WhenResultsFull::RefuseTasks);
-        let helper = manager.spawn(config).unwrap();
-        // Nobody reads its result.
-        helper.submit_task("x").unwrap();
-        let (together, all) = (Together::new(&manager), [helper.helper_id()]);
-        let requests = ["y".into(), "z".into()];
-        let mut batch = Batch::new(&together, &all, &requests);
-        batch.refused_since = Instant::now().checked_sub(DEFAULT_TOGETHER_DEADLINE);
-        batch.run();
-        for answer in batch.into_answers() {
-            let outcome = answer.outcome;
-            assert!(matches!(outcome, Err(Error::NotAsked { why: ErrorKind::Timeout, .. })));
-        }
-    }
-}
+#[path = "batch_tests.rs"]
+mod tests;

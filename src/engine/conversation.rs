@@ -104,7 +104,7 @@ impl<'a> Conversation<'a> {
             };
             if !answer.wants_tools() {
                 let model = answer.model.as_deref();
-                let model = model.and_then(|name| self.foreign_name(name, &answer.text));
+                let model = model.and_then(|name| self.foreign_name(name, &[&answer.text]));
                 let mut reply = Reply::new(answer.text);
                 reply.model = model;
                 reply.usage = usage;
@@ -320,7 +320,7 @@ impl<'a> Conversation<'a> {
         let url = self.backend.endpoint.join(path);
         let mut response = self.send(facts, &url, None, JSON)?;
         let json = read_complete(&mut response, self.backend.max_reply_bytes)?;
-        let name = read(&json).map_err(|rejected| self.failure(rejected, &response, ""))?;
+        let name = read(&json).map_err(|rejected| self.failure(rejected, &response, &[]))?;
         match name {
             Some(name) => Ok(found.get_or_init(|| name)),
             None => Err(Failure::last(TaskError::new(
@@ -354,7 +354,7 @@ impl<'a> Conversation<'a> {
         facts.first_byte = response.first_byte();
         let protocol = self.protocol();
         if let Some(name) = protocol.provider_header().and_then(|name| response.header(name)) {
-            self.provider.replace(self.foreign_name(name, ""));
+            self.provider.replace(self.foreign_name(name, &[]));
         }
         if !self.backend.limiters.is_empty() {
             let header = |name: &str| response.header(name);

@@ -2,12 +2,17 @@
 
 use crate::engine::error_body::ErrorBody;
 use crate::engine::message::{self, Content, ReplyPart};
+use crate::engine::tokens::TokenCounts;
 use crate::lenient::{Joiner, JsonFault};
 use crate::task::{FinishReason, Usage};
 use crate::task_error::{ErrorKind, TaskError};
+use crate::text::cut;
 
 /// Most calls in one reply: a model that wants more has lost its way.
 pub(crate) const CALLS_MAX: usize = 64;
+
+/// How much of a model's reasoning is kept for errors that quote it.
+const THOUGHT_BYTES_MAX: usize = 32 << 10;
 
 /// The reply so far.
 #[derive(Debug)]
@@ -27,6 +32,8 @@ pub(crate) struct Draft {
     /// Reasoning that the task's owner has not been given yet.
     reasoning: String,
     reasoning_joiner: Joiner,
+    /// The beginning of all reasoning, for a server that quotes it in an error.
+    thoughts: String,
     /// The model's own words for not answering.
     refusal: String,
     /// The parts that are sent back with the tools' results; tool calls are only here.
@@ -96,8 +103,10 @@ impl BadReply {
             _ if !matches!(start[0], b'{' | b'[' | b'"') && std::str::from_utf8(body).is_err() => {
                 Self::protocol("the server's answer is not in UTF-8: it speaks another protocol")
             }
-            JsonFault::Ended => Self::Truncated("the server's answer ends in the middle"),
-            JsonFault::NotJson => {
+            JsonFault::Ended if matches!(start[0], b'{' | b'[' | b'"') => {
+                Self::Truncated("the server's answer ends in the middle")
+            }
+            JsonFault::Ended | JsonFault::NotJson => {
                 Self::protocol("the server's answer is not JSON: check api_endpoint")
             }
         }
@@ -135,6 +144,7 @@ impl Draft {
             oddities: 0,
             reasoning: String::new(),
             reasoning_joiner: Joiner::default(),
+            thoughts: String::new(),
             refusal: String::new(),
             parts: Vec::new(),
             model: None,
@@ -195,6 +205,8 @@ impl Draft {
         self.has_reasoned |= !text.is_empty();
         self.written += text.len();
         self.reasoning_joiner.join_to(text, &mut self.reasoning);
+        let space = THOUGHT_BYTES_MAX.saturating_sub(self.thoughts.len());
+        self.thoughts.push_str(cut(text, space));
     }
 
     /// The reasoning that was added since this was asked last.
@@ -242,6 +254,11 @@ impl Draft {
         &self.text
     }
 
+    /// The text and the reasoning so far.
+    pub(crate) fn said(&self) -> [&str; 2] {
+        [&self.text, &self.thoughts]
+    }
+
     /// The text that was added since this was asked last.
     pub(crate) fn take_undelivered(&mut self) -> &str {
         let from = self.text.len() - std::mem::take(&mut self.undelivered);
@@ -266,19 +283,20 @@ impl Draft {
                         raise the limit (max_tokens, max_completion_tokens)";
             return Err(TaskError::new(ErrorKind::Truncated, what).with_partial(self.text));
         }
-        if self.has_reasoned && self.text.is_empty() && !calls_any {
-            return Err(match self.finish {
-                Some(FinishReason::Length) => TaskError::new(
-                    ErrorKind::Truncated,
-                    "the limit on the answer's length was reached while the model still reasoned: \
-                     raise the limit (max_tokens, max_completion_tokens)",
-                ),
-                _ => TaskError::new(
-                    ErrorKind::Protocol,
-                    "the model reasoned, and gave no answer: its server may take the answer for \
-                     reasoning; check the server's settings for this model",
-                ),
-            });
+        let is_empty = self.text.is_empty() && !calls_any;
+        if is_empty && self.finish == Some(FinishReason::Length) {
+            let what = "the limit on the answer's length was reached before its first word (the model \
+                        may have reasoned): raise the limit (max_tokens, max_completion_tokens)";
+            return Err(TaskError::new(ErrorKind::Truncated, what));
+        }
+        if is_empty && self.finish == Some(FinishReason::ToolCalls) {
+            let what = "the model wants a tool, but the server's answer names none";
+            return Err(TaskError::new(ErrorKind::Protocol, what));
+        }
+        if is_empty && self.has_reasoned {
+            let what = "the model reasoned, and gave no answer: its server may take the answer for \
+                        reasoning; check the server's settings for this model";
+            return Err(TaskError::new(ErrorKind::Protocol, what));
         }
         let Self { text, parts, model, usage, finish, .. } = self;
         Ok(Completion { text, parts, model, usage: usage.usage(), finish })
@@ -299,46 +317,6 @@ impl Completion {
     /// Whether the model wants tools called.
     pub(crate) fn wants_tools(&self) -> bool {
         message::calls(&self.parts).next().is_some()
-    }
-}
-
-/// Token counts as a provider reports them, all at once or in several events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct TokenCounts {
-    /// Tokens read, cached ones included.
-    pub(crate) prompt: Option<u64>,
-    /// Tokens written, reasoning included.
-    pub(crate) completion: Option<u64>,
-    pub(crate) total: Option<u64>,
-    pub(crate) cached: Option<u64>,
-    pub(crate) reasoning: Option<u64>,
-}
-
-impl TokenCounts {
-    /// Takes a later report in. Reports are cumulative: a count that is there replaces the one
-    /// before, but a zero does not replace more.
-    pub(crate) fn merge(&mut self, later: &Self) {
-        let newer = |new: Option<u64>, old: Option<u64>| match (new, old) {
-            (Some(0), Some(_)) | (None, _) => old,
-            (new, _) => new,
-        };
-        self.prompt = newer(later.prompt, self.prompt);
-        self.completion = newer(later.completion, self.completion);
-        self.total = newer(later.total, self.total);
-        self.cached = newer(later.cached, self.cached);
-        self.reasoning = newer(later.reasoning, self.reasoning);
-    }
-
-    /// The usage, unless nothing was reported.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        if let (None, None, None) = (self.prompt, self.completion, self.total) {
-            return None;
-        }
-        let mut usage = Usage::new(self.prompt.unwrap_or(0), self.completion.unwrap_or(0));
-        usage.total_tokens = self.total.filter(|total| *total > 0).unwrap_or(usage.total_tokens);
-        usage.cached_tokens = self.cached;
-        usage.reasoning_tokens = self.reasoning;
-        Some(usage)
     }
 }
 

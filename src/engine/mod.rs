@@ -16,6 +16,7 @@ mod receive;
 mod rejection;
 pub(crate) mod scrub;
 pub(crate) mod sse;
+pub(crate) mod tokens;
 mod tools;
 
 use std::sync::OnceLock;

@@ -111,7 +111,7 @@ impl Conversation<'_> {
             (usage, failure) if may_have_worked(facts, failure) => {
                 self.least_tokens(usage, facts.written_bytes)
             }
-            _ => 0,
+            (usage, _) => usage.map_or(0, |usage| usage.total_tokens),
         };
         let asked = failure.and_then(|failure| {
             let busy = matches!(failure.error.kind(), ErrorKind::RateLimited | ErrorKind::Server);

@@ -39,10 +39,10 @@ impl Conversation<'_> {
         &self,
         rejected: BadReply,
         response: &Response<'_>,
-        said: &str,
+        said: &[&str],
     ) -> Failure {
         match rejected {
-            BadReply::Provider(error) => self.provider_failure(response, &error, said),
+            BadReply::Provider(mut error) => self.provider_failure(response, &mut error, said),
             BadReply::TooLarge => too_large(self.backend.max_reply_bytes),
             BadReply::TooManyCalls => Failure::last(TaskError::new(
                 ErrorKind::Protocol,
@@ -100,7 +100,7 @@ impl Conversation<'_> {
                 Ok(draft)
             }
             Err(rejected) => {
-                let failure = self.failure(rejected, response, draft.text());
+                let failure = self.failure(rejected, response, &draft.said());
                 match may_be_stream.then(|| self.read_events(response, body, facts)).flatten() {
                     Some(outcome) => outcome,
                     None => Err(failure.with_partial(draft.text())),
@@ -242,7 +242,7 @@ impl Conversation<'_> {
         }
         let closed = reader.end(draft);
         let closed = closed.and_then(|()| draft.end_text());
-        closed.map_err(|rejected| self.failure(rejected, response, draft.text()))?;
+        closed.map_err(|rejected| self.failure(rejected, response, &draft.said()))?;
         self.deliver(draft)?;
         if !draft.is_done && draft.finish.is_none() {
             return Err(Failure::again(TaskError::new(
@@ -288,7 +288,7 @@ impl Conversation<'_> {
         }
         // Text that came with an error came all the same.
         self.deliver(draft)?;
-        outcome.map_err(|rejected| self.failure(rejected, response, draft.text()))
+        outcome.map_err(|rejected| self.failure(rejected, response, &draft.said()))
     }
 
     /// Hands new text to the task's owner.

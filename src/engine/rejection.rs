@@ -39,8 +39,8 @@ impl Conversation<'_> {
         }
         let protocol = self.protocol();
         let error = protocol.read_error(&body);
-        let error = error.unwrap_or_else(|| ErrorBody::of_text(&body));
-        let mut failure = self.provider_failure(response, &error, "");
+        let mut error = error.unwrap_or_else(|| ErrorBody::of_text(&body));
+        let mut failure = self.provider_failure(response, &mut error, &[]);
         if let Some(ask) = ask {
             if protocol.will_change(response.status(), &error, ask) {
                 failure.retry = Retry::Changed;
@@ -56,14 +56,16 @@ impl Conversation<'_> {
     pub(super) fn provider_failure(
         &self,
         response: &Response<'_>,
-        body: &ErrorBody,
-        said: &str,
+        body: &mut ErrorBody,
+        said: &[&str],
     ) -> Failure {
         let status = response.status();
         let protocol = self.protocol();
         let header = |name: &str| response.header(name);
         let wait = asked_wait(&header, SystemTime::now()).or(body.wait);
         let asked = asked_retry(&header);
+        // Without our words: a prompt that is quoted says nothing of what went wrong.
+        body.message = body.message.take().map(|message| self.scrub(&message, said));
         let kind = kind_of(status, body, protocol);
         let mut error = provider_error(kind, status, body, wait);
         let request_id = response.header(protocol.request_id_header());
@@ -76,7 +78,7 @@ impl Conversation<'_> {
             error = error.with_code("");
         }
         if let Some(message) = &body.message {
-            error = error.with_message(&self.scrub(message, said));
+            error = error.with_message(message);
         }
         let again = may_retry(status, kind, asked)
             && (asked.is_some() || protocol.may_retry(status, kind, wait.is_some()));
@@ -91,7 +93,7 @@ impl Conversation<'_> {
     /// A name that a server gave (of a model, of who runs it), unless it can be none, or holds
     /// our key or a part of the request. A name in the helper's own configuration is its
     /// beginning as a rule.
-    pub(super) fn foreign_name(&self, name: &str, said: &str) -> Option<String> {
+    pub(super) fn foreign_name(&self, name: &str, said: &[&str]) -> Option<String> {
         let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || b"._-:/@+#(),=".contains(&b);
         let name = name.trim();
         if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_name_byte) {
@@ -109,22 +111,22 @@ impl Conversation<'_> {
     }
 
     /// Whether a server's word holds a part of the request.
-    fn holds_ours(&self, text: &str, said: &str) -> bool {
+    fn holds_ours(&self, text: &str, said: &[&str]) -> bool {
         self.marked(text, said).found()
     }
 
     /// A server's words without our key and without what we sent.
-    fn scrub(&self, message: &str, said: &str) -> String {
+    fn scrub(&self, message: &str, said: &[&str]) -> String {
         let mut scrubber = self.marked(message, said);
         self.backend.keys.iter().for_each(|key| scrubber.short_key(key.reveal()));
         scrubber.finish()
     }
 
-    fn marked<'m>(&self, message: &'m str, said: &str) -> Scrubber<'m> {
+    fn marked<'m>(&self, message: &'m str, said: &[&str]) -> Scrubber<'m> {
         let mut scrubber = Scrubber::new(message);
         self.backend.keys.iter().for_each(|key| scrubber.key(key.reveal()));
         let request = self.call.request();
-        scrubber.text(said);
+        said.iter().for_each(|text| scrubber.text(text));
         scrubber.text(self.call.system_prompt().unwrap_or_default());
         for message in message::messages(request) {
             scrubber.text(message.text());

@@ -11,8 +11,8 @@ use crate::text::cut;
 
 /// The mark in place of redacted text.
 const REDACTED: &str = "[redacted]";
-/// A part of a key of this many letters is taken out.
-const KEY_WINDOW: usize = 6;
+/// A part of a key of this many letters is taken out: so are six of its bytes, one of them a dash.
+const KEY_WINDOW: usize = 5;
 /// A part of a prompt or context of this many letters is taken out: shorter ones are just words.
 const TEXT_WINDOW: usize = 12;
 /// Shortest whole text that is taken out.
@@ -96,6 +96,8 @@ impl<'a> Scrubber<'a> {
     /// the message's.
     fn hide(&mut self, text: &[u8], window: usize) {
         let text = letters_of(text);
+        // A whole short text is just letters within another word, unless it is a key's.
+        let is_word = window == TEXT_WINDOW && text.len() < window;
         let window = window.min(text.len());
         if window < WHOLE_MIN || self.letters.len() < window {
             return;
@@ -119,7 +121,14 @@ impl<'a> Scrubber<'a> {
                     break;
                 }
                 done[first] = true;
-                hidden[stands[*at].start..stands[*at + window - 1].end].fill(true);
+                let (first, last) = (*at, *at + window - 1);
+                let goes_on = |a: usize, b: usize| {
+                    stands.get(b).is_some_and(|next| stands[a].end == next.start)
+                };
+                let in_word = first > 0 && goes_on(first - 1, first) || goes_on(last, last + 1);
+                if !(is_word && in_word) {
+                    hidden[stands[first].start..stands[last].end].fill(true);
+                }
             }
         }
     }
@@ -320,6 +329,7 @@ mod tests {
     fn a_short_text_goes_only_as_a_whole() {
         assert_eq!(scrubbed("you said hello there", "k", "hello"), "you said [redacted] there");
         assert_eq!(scrubbed("ab is short", "k", "ab"), "ab is short");
+        assert_eq!(scrubbed("latest %20test\\n", "k", "Test"), "latest %20[redacted]\\n");
     }
 
     #[test]

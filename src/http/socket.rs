@@ -17,6 +17,9 @@ const READ_SLACK: Duration = Duration::from_millis(20);
 /// server that has answered may take nothing more of it, and keep the connection.
 const SEND_LOOK: Duration = Duration::from_millis(500);
 
+/// Longest time-out that the system keeps to within a few milliseconds.
+const EXACT_MAX: Duration = Duration::from_millis(250);
+
 /// A connection, with or without TLS.
 pub(super) trait Stream: Read + Write + Send {
     /// Whether another request may go over it, by what is known, or after a look at the network.
@@ -87,6 +90,7 @@ impl Socket {
     }
 
     fn limit_read(&mut self, left: Option<Duration>) -> io::Result<()> {
+        let left = left.map(before_rounding);
         let is_close = match (left, self.times.read) {
             (Some(left), Some(set)) => left.abs_diff(set) <= READ_SLACK.min(left),
             (left, set) => left == set,
@@ -164,6 +168,12 @@ fn is_time_out(fault: &io::Error) -> bool {
     matches!(fault.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
+/// A time-out for the system that ends by then: Linux rounds long ones up, by an eighth at most. One
+/// that ends earlier is followed by another.
+fn before_rounding(left: Duration) -> Duration {
+    if left > EXACT_MAX { left - left / 8 } else { left }
+}
+
 /// Connects to the first address that answers. Each gets an equal share of what is left, so
 /// that a dead one cannot use up the others' time.
 fn dial(current: &Current, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
@@ -188,4 +198,28 @@ fn dial(current: &Current, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 /// A part of the time left, but never zero: the system refuses that.
 fn share(left: Duration, parts: u32) -> Duration {
     (left / parts.max(1)).max(Duration::from_millis(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Timers of Linux have levels, each eight times as coarse as the one below (kernel/time/timer.c):
+    /// a time-out ends by an eighth of itself too late.
+    #[test]
+    fn a_read_ends_in_time_though_the_system_rounds_its_time_outs_up() {
+        for limit in (1..=600_000).step_by(97).map(Duration::from_millis) {
+            let mut left = limit;
+            for waits in 0.. {
+                assert!(waits < 12, "{limit:?}");
+                let taken = before_rounding(left);
+                let taken = taken + taken / 8;
+                if taken >= left {
+                    assert!(taken - left <= EXACT_MAX / 8, "{limit:?}: {:?} late", taken - left);
+                    break;
+                }
+                left -= taken;
+            }
+        }
+    }
 }

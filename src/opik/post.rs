@@ -148,6 +148,7 @@ fn is_page(response: &mut Response<'_>) -> bool {
             break false;
         }
     };
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
     match body.trim_ascii_start().first() {
         Some(b'<') => true,
         Some(_) => is_html,
@@ -167,18 +168,21 @@ fn asked<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Duration> {
 fn judge(status: u16, asked: Option<Duration>, is_page: bool) -> PostOutcome {
     let later = |suspect| Verdict::Later { asked, suspect };
     let refused = |by_item| Verdict::Rejected { by_item };
+    let foreign = (
+        later(false),
+        ErrorKind::Protocol,
+        Some(
+            "something else answers at Opik's address, such as the login page of a network or \
+             company: check the address and the network; traces wait",
+        ),
+    );
     let (verdict, kind, words) = match status {
         200..=299 if !is_page => (Verdict::Accepted, ErrorKind::Other, None),
         // A page in the place of Opik's reply, a redirect (to such a page), a proxy or network that
         // wants a login first (407, 511).
-        200..=399 | 407 | 511 => (
-            later(false),
-            ErrorKind::Protocol,
-            Some(
-                "something else answers at Opik's address, such as the login page of a network or \
-                 company: check the address and the network; traces wait",
-            ),
-        ),
+        200..=399 | 407 | 511 => foreign,
+        // The server before Opik answers so to a batch that is too large.
+        400..=412 | 414..=428 | 430..=499 if is_page => foreign,
         401 => (
             Verdict::Disabled(status),
             ErrorKind::Authentication,
@@ -240,10 +244,14 @@ mod tests {
             assert_eq!(verdict(status), later, "{status}");
         }
         assert_eq!(verdict(500), Verdict::Later { asked: None, suspect: true });
-        // The page of an error is an error as its status says.
-        for (status, kind) in [(200, ErrorKind::Protocol), (404, ErrorKind::NotFound)] {
-            assert_eq!(judge(status, None, true).kind, kind);
+        // A page is none of Opik's, but of the server before it: too large, or not ready.
+        for status in [200, 400, 401, 403, 404, 405, 422, 451] {
+            let page = judge(status, None, true);
+            let later = Verdict::Later { asked: None, suspect: false };
+            assert_eq!((page.kind, page.verdict), (ErrorKind::Protocol, later), "{status}");
         }
+        assert_eq!(judge(413, None, true).verdict, Verdict::Rejected { by_item: true });
+        assert_eq!(judge(429, None, true).kind, ErrorKind::RateLimited);
     }
 
     #[test]

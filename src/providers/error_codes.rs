@@ -153,7 +153,10 @@ fn kind_of_phrase(status: u16, body: &ErrorBody) -> Option<ErrorKind> {
     if spent(body) {
         return Some(ErrorKind::QuotaExceeded);
     }
-    says(body, CONTEXT_PHRASES).then_some(ErrorKind::ContextLengthExceeded)
+    // These say that it may work later, whatever else is said.
+    let may_pass = matches!(status, 403 | 408 | 409 | 429 | 502..=504);
+    let is_long = !may_pass && says(body, CONTEXT_PHRASES);
+    is_long.then_some(ErrorKind::ContextLengthExceeded)
 }
 
 /// Whether the message says that the money is spent.

@@ -62,7 +62,7 @@ mod remote {
     use super::RECIPE;
     use crate::backend::AiBackend;
     use crate::config::HelperConfig;
-    use crate::engine::draft::{BadReply, Draft, TokenCounts};
+    use crate::engine::draft::{BadReply, Draft};
     use crate::engine::error_body::ErrorBody;
     use crate::engine::json::Json;
     use crate::engine::limits::LimitHeaders;
@@ -70,6 +70,7 @@ mod remote {
     use crate::engine::payload::{object, whole};
     use crate::engine::protocol::{Ask, Protocol, ReadStream};
     use crate::engine::sse::SseEvent;
+    use crate::engine::tokens::TokenCounts;
     use crate::engine::{Model, Plan, RemoteBackend};
     use crate::env::Env;
     use crate::error::Error;

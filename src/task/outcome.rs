@@ -166,9 +166,7 @@ impl Task {
     ///
     /// The task's own error, if it failed; [`ErrorKind::Protocol`](crate::ErrorKind::Protocol)
     /// with the position of the fault, if the answer is not JSON of the expected form. (The
-    /// embedded engine's echo never is.) A [`TaskError`] does not convert into an
-    /// [`Error`](crate::Error): a function with `?` on both returns
-    /// `Box<dyn std::error::Error>`.
+    /// embedded engine's echo never is.)
     ///
     /// # Examples
     ///

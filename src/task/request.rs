@@ -254,7 +254,7 @@ impl TaskRequest {
     }
 
     /// How long the task may take from its submission, waiting included. It can only shorten the
-    /// time-out. Defaults to none.
+    /// time-out, and has the same 0.25 s for a running task's backend. Defaults to none.
     ///
     /// No clock ends a queued task. Once its deadline has passed, it ends when it is waited for or
     /// looked up, when its helper's status is asked for or another task is submitted there, or else

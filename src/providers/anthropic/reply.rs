@@ -1,10 +1,11 @@
 //! A complete reply of the Messages API, and the parts that streams share with it.
 
-use crate::engine::draft::{BadReply, Draft, TokenCounts};
+use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::json::elements;
 use crate::engine::message::{Content, ReplyPart, ToolCall};
 use crate::engine::payload;
+use crate::engine::tokens::TokenCounts;
 use crate::lenient::{Count, Label, Own, Text, lenient, read_partly, whole};
 use crate::providers::finish_reason;
 use crate::task::FinishReason;
@@ -31,6 +32,13 @@ lenient! {
         id: Label = "id",
         name: Label = "name",
         input: Own = "input",
+    }
+}
+
+impl Block {
+    /// Whether it is reasoning, readable or not.
+    pub(super) fn is_thought(&self) -> bool {
+        matches!(self.kind.as_str(), "thinking" | "redacted_thinking")
     }
 }
 
@@ -134,6 +142,7 @@ pub(super) fn take(reply: Reply, json: &str, draft: &mut Draft) -> Result<(), Ba
         }
     }
     for block in blocks {
+        draft.has_reasoned |= block.is_thought();
         draft.push_reasoning(block.thinking.as_str());
         if block.kind.as_str() == "text" {
             draft.push_text(block.text.0.unwrap_or_default())?;

@@ -145,6 +145,7 @@ impl Blocks {
         draft.keep(own.len())?;
         // A block of another shape is kept as it is.
         let block: Block = read_partly(own);
+        draft.has_reasoned |= block.is_thought();
         let open = match block.kind.as_str() {
             "text" => {
                 let from = draft.text().len();

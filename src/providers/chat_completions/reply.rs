@@ -2,10 +2,11 @@
 
 use super::back::{Back, BackDelta};
 use super::calls::{Call, ToolCall, finished};
-use crate::engine::draft::{BadReply, Draft, TokenCounts};
+use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::message::{Content, ReplyPart};
 use crate::engine::payload::whole;
+use crate::engine::tokens::TokenCounts;
 use crate::lenient::{Code, Count, Label, Text, lenient};
 use crate::providers::finish_reason;
 use crate::task::FinishReason;
@@ -55,7 +56,7 @@ lenient! {
         content: Text = "content",
         refusal: Text = "refusal",
         tool_calls: Vec<ToolCall> = "tool_calls" | "toolCalls",
-        reasoning: Text = "reasoning",
+        reasoning: Text = "reasoning" | "thinking",
         reasoning_content: BackDelta = "reasoning_content" | "reasoningContent",
         reasoning_details: BackDelta = "reasoning_details",
         extra_content: BackDelta = "extra_content",
@@ -221,9 +222,9 @@ pub(super) fn read(body: &[u8], draft: &mut Draft) -> Result<(), BadReply> {
 pub(super) fn push_reply(calls: Vec<Call>, back: Back, draft: &mut Draft) -> Result<(), BadReply> {
     let calls = finished(calls, draft);
     if calls.is_empty() {
-        let is_good =
-            |reason| !matches!(reason, FinishReason::Length | FinishReason::ContentFilter);
-        let is_ended = draft.is_done || draft.finish.is_some_and(is_good);
+        let excuse =
+            matches!(draft.finish, Some(FinishReason::Length | FinishReason::ContentFilter));
+        let is_ended = (draft.is_done || draft.finish.is_some()) && !excuse;
         return match is_ended && !draft.has_said && !draft.has_reasoned {
             true => Err(BadReply::protocol("the server's answer holds no text")),
             false => Ok(()),

@@ -1,9 +1,10 @@
 //! The items of a response: what each says to us, and what goes back.
 
-use crate::engine::draft::{BadReply, Draft, TokenCounts};
+use crate::engine::draft::{BadReply, Draft};
 use crate::engine::error_body::{ErrorBody, ErrorField};
 use crate::engine::json::elements;
 use crate::engine::message::{Content, Opaque, ReplyPart, ToolCall};
+use crate::engine::tokens::TokenCounts;
 use crate::lenient::{Count, JsonReader, Label, Lenient, Own, Text, lenient, read_partly, whole};
 use crate::providers::finish_reason;
 use crate::task::FinishReason;

@@ -26,7 +26,10 @@ pub(super) fn take(mut response: Response, json: &str, draft: &mut Draft) -> Res
                 push_message(&item.text(), draft)?;
                 draft.push_refusal(&item.refusal())?;
             }
-            "reasoning" => draft.push_reasoning(&item.reasoning()),
+            "reasoning" => {
+                draft.has_reasoned = true;
+                draft.push_reasoning(&item.reasoning());
+            }
             _ => {}
         }
     }

@@ -200,6 +200,7 @@ impl Items {
         if !is_open {
             self.open(Item { id: item.id.clone(), ..Item::default() }, index, draft)?;
         }
+        draft.has_reasoned |= item.kind.as_str() == "reasoning";
         draft.keep(own.len())?;
         let said = self.find(&id, index).and_then(|open| open.text);
         let said = said.and_then(|(from, to)| draft.text().get(from..to)).unwrap_or_default();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::search_debug;
 use crate::support::LONG;
-use crate::support::server::{Act, Server};
+use crate::support::server::{Act, Server, event};
 
 const THOUGHT: &str = "Ada Lovelace has diabetes, so I look up the pharmacy";
 
@@ -85,4 +85,18 @@ fn a_key_in_an_endpoint_s_query_is_a_key() {
     let refused = local("?code=QUERYKEY99");
     let named = matches!(&refused, Err(Error::InvalidConfig(why)) if why.contains("plain http"));
     assert!(named, "{refused:?}");
+}
+
+#[test]
+fn thoughts_of_the_call_that_fails_are_no_part_of_its_error() {
+    let thinks = json!({"choices": [{"delta": {"reasoning_content": THOUGHT}}]});
+    let fails = json!({"error": {"message": format!("bad <{THOUGHT}>")}});
+    let stream = event(&thinks.to_string()) + &event(&fails.to_string());
+    let server = Server::start([vec![Act::read(), Act::stream_head(), Act::write(stream)]]);
+    let manager = AutomationAssistantManager::new(1);
+    let config = HelperConfig::chatgpt().api_endpoint(server.base()).api_key("k").max_retries(0);
+    let helper = manager.spawn(config).unwrap();
+    let task = helper.submit_task(TaskRequest::new("x").on_text(|_| {})).unwrap();
+    let error = helper.wait_task(task, LONG).unwrap().error.unwrap();
+    assert_eq!(error.message(), "bad <[redacted]>");
 }

@@ -5,6 +5,7 @@
 mod accounts;
 mod anthropic;
 mod calls;
+mod empty;
 mod errors;
 mod oddities;
 mod replies;
