@@ -168,8 +168,8 @@ fn a_pause_counts_once_however_many_requests_were_in_flight_and_until_a_success(
     }
 }
 
-/// Answers what has a picture.
-struct Sees;
+/// Answers what has a picture, or fails so.
+struct Sees(Option<ErrorKind>);
 
 impl AiBackend for Sees {
     fn name(&self) -> &str {
@@ -177,7 +177,10 @@ impl AiBackend for Sees {
     }
 
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
-        Ok(Reply::new(format!("seen: {}", call.prompt())))
+        match self.0 {
+            Some(kind) => Err(TaskError::new(kind, "planted")),
+            None => Ok(Reply::new(format!("seen: {}", call.prompt()))),
+        }
     }
 
     fn accepts_images(&self) -> bool {
@@ -202,10 +205,17 @@ fn a_request_that_a_helper_cannot_take_goes_to_another_and_the_helper_stays() {
     let ends = ends(&answers);
     assert!(ends[2] == "unsupported" && ends[4].contains("InvalidRequest"), "{ends:?}");
     assert_eq!(answers.iter().filter(|answer| answer.is_success()).count(), 7);
-    let sees = manager.spawn_helper_with(HelperConfig::local(), Sees).unwrap();
+    let sees = manager.spawn_helper_with(HelperConfig::local(), Sees(None)).unwrap();
     for helpers in [[short, sees], [sees, short]] {
         let answers = Together::new(&manager).batch(&helpers, &all).unwrap();
         assert!(answers.iter().all(Answer::is_success), "{answers:?}");
+    }
+    // The reason of the one that could take it is the answer, in whatever order they are asked.
+    let refused = Sees(Some(ErrorKind::Authentication));
+    let refused = manager.spawn_helper_with(HelperConfig::local(), refused).unwrap();
+    for helpers in [[short, refused], [refused, short]] {
+        let answers = Together::new(&manager).batch(&helpers, &all[2..3]).unwrap();
+        assert_eq!(super::ends(&answers), ["authentication"]);
     }
     // Alone, one that sees no picture does not cool down for it.
     let fallback = Fallback::new([short, sees]);
