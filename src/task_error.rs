@@ -237,7 +237,8 @@ impl TaskError {
         self.0.request_id.as_deref()
     }
 
-    /// How long the provider asks to wait before the next attempt.
+    /// How long the provider asks to wait before the next attempt; as long as [`Duration::MAX`] where it
+    /// says so, which no clock can add.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

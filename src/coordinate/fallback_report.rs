@@ -74,7 +74,9 @@ pub struct FallbackReport {
     /// The helpers without an answer, in the order in which they were asked or left out.
     pub tried: Vec<Tried>,
     /// Why no helper answered although not all were asked or waited for:
-    /// [`ErrorKind::Cancelled`], or [`ErrorKind::Timeout`] if the call's deadline had passed.
+    /// [`ErrorKind::Cancelled`], or [`ErrorKind::Timeout`] if the call's deadline had passed. `None`
+    /// also where a failure after delivered text has ended the call
+    /// ([`Fallback::restart_after_text`](crate::Fallback::restart_after_text)).
     pub ended_early: Option<ErrorKind>,
 }
 

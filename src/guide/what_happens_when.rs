@@ -18,7 +18,7 @@
 //! | 400, 422 | `InvalidRequest`; `ContextLengthExceeded` where the code says so | one attempt |
 //! | 429 for too many requests | retried after the server's wait; then `RateLimited` with `retry_after()` | 2 retries |
 //! | 429 for a spent quota, 402, or the helper's own `token_budget` | `QuotaExceeded`, never retried | one attempt; none for the budget |
-//! | 408, 409, 5xx | retried after 0.5 s and 1 s (less up to a quarter), or what the server asks; then `Server` | 2 retries |
+//! | 408, 409, 5xx | retried after 0.5 s and 1 s (less up to a quarter), or what the server asks; then `Server` (at Comet, 409 is not retried: its gateway has no provider) | 2 retries |
 //! | the server asks to wait over 120 s, or longer than there is time | `RateLimited` or `Server`, with `retry_after()` | at once |
 //! | refused connection, no network, unknown host | retried; then `Network` | 1.5 s |
 //! | name look-up hangs, or the connection does not come up | retried; then `Network` | 10 s an attempt (`connect_timeout`) |
