@@ -17,6 +17,8 @@ const KEY_WINDOW: usize = 5;
 const TEXT_WINDOW: usize = 12;
 /// Shortest whole text that is taken out.
 const WHOLE_MIN: usize = 4;
+/// Longest `&#x10ffff;`, with zeros before its digits.
+const ENTITY_BYTES_MAX: usize = 12;
 /// Longest message that is looked at; what follows is dropped. A little more than errors
 /// keep, so that their cut, not this one, is what a reader sees.
 const MESSAGE_BYTES_MAX: usize = 640;
@@ -191,7 +193,7 @@ fn letters_of(text: &[u8]) -> Vec<u8> {
     all
 }
 
-/// Reads an escape of JSON or of a URL, or one byte; returns its length, and how much of `found` is
+/// Reads an escape of JSON, of a URL or of HTML, or one byte; returns its length, and how much of `found` is
 /// what it means. Backslashes may be any number: a text can be quoted within a quoted text.
 fn read_one(rest: &[u8], found: &mut [u8; 4]) -> (usize, usize) {
     let slashes = rest.iter().take_while(|byte| **byte == b'\\').count();
@@ -204,6 +206,9 @@ fn read_one(rest: &[u8], found: &mut [u8; 4]) -> (usize, usize) {
             },
             _ => (slashes, 0),
         };
+    }
+    if let Some((length, meant)) = read_entity(rest) {
+        return (length, meant.map_or(0, |c| c.encode_utf8(found).len()));
     }
     let percent = if rest[0] == b'%' { hex(rest, 1, 2) } else { None };
     found[0] = percent.map_or(rest[0], |byte| byte as u8);
@@ -220,6 +225,24 @@ fn read_unicode(rest: &[u8], slashes: usize) -> Option<(usize, char)> {
     }
     let both = char::decode_utf16([first as u16, unit(length)? as u16]).next()?;
     Some((2 * length, both.ok()?))
+}
+
+/// Reads a character of HTML by its number, or by the name of a mark, which is no letter.
+fn read_entity(rest: &[u8]) -> Option<(usize, Option<char>)> {
+    let end = rest.iter().take(ENTITY_BYTES_MAX).position(|byte| *byte == b';')?;
+    let number = |digits: &[u8], base| {
+        let add = |number: u32, digit: &u8| {
+            number.checked_mul(base)?.checked_add((*digit as char).to_digit(base)?)
+        };
+        digits.iter().try_fold(0, add).and_then(char::from_u32)
+    };
+    let meant = match &rest[..end] {
+        b"&quot" | b"&apos" | b"&amp" | b"&lt" | b"&gt" => None,
+        [b'&', b'#', b'x' | b'X', digits @ ..] => Some(number(digits, 16)?),
+        [b'&', b'#', digits @ ..] => Some(number(digits, 10)?),
+        _ => return None,
+    };
+    Some((end + 1, meant))
 }
 
 /// The number that these digits of base 16 mean.
@@ -315,7 +338,8 @@ mod tests {
             r"C:\Users\Ada says 5% of 100%",
         ] {
             let quoted = json(text);
-            let forms = [text.to_owned(), json(&quoted), quoted, url(text), percent(text)];
+            let html = text.replace('"', "&quot;").replace('5', "&#53;").replace('A', "&#x41;");
+            let forms = [text.to_owned(), json(&quoted), quoted, url(text), percent(text), html];
             for form in forms.into_iter().chain([ascii(text), text.to_ascii_uppercase()]) {
                 let shown = scrubbed(&format!("bad input <{form}> here"), "k", text);
                 let (before, rest) = shown.split_once("[redacted]").unwrap_or((&shown, ""));

@@ -5,7 +5,7 @@
 //!   `api-version`), are keys too. Redirects are not followed. Over plain http a key goes to loopback
 //!   only, unless `allow_insecure_http` is set; a proxy never sees one.
 //! - **A server's error texts** are kept without key, prompt, context, tools' results and replies,
-//!   as they are or escaped as in JSON or a URL: texts are compared by their letters and digits. Shorter ones stay:
+//!   as they are or escaped as in JSON, a URL or HTML: texts are compared by their letters and digits. Shorter ones stay:
 //!   texts and numbers of fewer than four letters or digits, parts of a text of fewer than twelve
 //!   (a key of fewer goes where it is a word). Custom parameters and schemas stay, as settings. A test
 //!   plants a key, a prompt and a reply on every path and searches all that comes out
