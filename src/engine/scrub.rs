@@ -58,6 +58,7 @@ impl<'a> Scrubber<'a> {
             return;
         }
         self.hide(key.as_bytes(), KEY_WINDOW);
+        self.hide_verbatim(key.as_bytes());
         // Its letters depend on how much stands before it, in units of three bytes.
         for before in ["", ":", "::"] {
             let text = encoded_head(format!("{before}{key}").as_bytes());
@@ -67,6 +68,19 @@ impl<'a> Scrubber<'a> {
         if let Some(both) = user_and_password {
             self.hide(&both, KEY_WINDOW);
             both.split(|byte| *byte == b':').for_each(|one| self.hide(one, KEY_WINDOW));
+        }
+    }
+
+    /// Hides the parts of a key whose bytes stand there, whatever escapes they seem to hold.
+    fn hide_verbatim(&mut self, key: &[u8]) {
+        let length = key.len().min(KEY_WINDOW + 1);
+        let message = self.message.as_bytes();
+        for part in key.windows(length) {
+            for (at, found) in message.windows(length).enumerate() {
+                if found.eq_ignore_ascii_case(part) {
+                    self.hidden[at..at + length].fill(true);
+                }
+            }
         }
     }
 
@@ -272,6 +286,7 @@ mod tests {
             ("Basic bWU6aHVudGVy", "user me, password hunter!", "user me, password [redacted]!"),
             ("Basic bWU6aHVudGVy", "me:hunter/bWU6aHVudGVy", "[redacted]/[redacted]"),
             ("Token abcd", "abcd is bad", "[redacted] is bad"),
+            ("sk-0a1b2c3d4e5f", "[e5%2c3d4e66", "[e5%[redacted]66"),
             ("sk-abcdef12", "no <%73%6B%2D%61%62%63%64%65%66%31%32>", "no <[redacted]>"),
             ("Zm9v/YmFy+YmF6==", "?key=Zm9v%2FYmFy%2bYmF6%3D%3D&", "?key=[redacted]%3D%3D&"),
         ] {
