@@ -1,7 +1,7 @@
 //! Takes keys and prompts out of what a server said.
 //!
 //! Servers quote a request in the form in which they have it: as it is, as JSON (whose letters may
-//! all be `\u` escapes), percent-encoded in a URL. So both are compared by their letters and digits
+//! all be `\u` escapes), percent-encoded in a URL, in HTML. So both are compared by their letters and digits
 //! alone ([`letters`]); what stands between two that are hidden is hidden with them.
 
 use std::ops::Range;
@@ -207,8 +207,8 @@ fn letters_of(text: &[u8]) -> Vec<u8> {
     all
 }
 
-/// Reads an escape of JSON, of a URL or of HTML, or one byte; returns its length, and how much of `found` is
-/// what it means. Backslashes may be any number: a text can be quoted within a quoted text.
+/// Reads an escape of JSON, of a URL or of HTML, or one byte; returns its length, and how much of
+/// `found` is what it means. Backslashes may be any number: a text can be quoted within a quoted text.
 fn read_one(rest: &[u8], found: &mut [u8; 4]) -> (usize, usize) {
     let slashes = rest.iter().take_while(|byte| **byte == b'\\').count();
     if slashes > 0 {
@@ -243,6 +243,9 @@ fn read_unicode(rest: &[u8], slashes: usize) -> Option<(usize, char)> {
 
 /// Reads a character of HTML by its number, or by the name of a mark, which is no letter.
 fn read_entity(rest: &[u8]) -> Option<(usize, Option<char>)> {
+    if rest[0] != b'&' {
+        return None;
+    }
     let end = rest.iter().take(ENTITY_BYTES_MAX).position(|byte| *byte == b';')?;
     let number = |digits: &[u8], base| {
         let add = |number: u32, digit: &u8| {
