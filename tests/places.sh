@@ -33,7 +33,7 @@ run() {
   local name=$1 program
   shift
   for program in "${programs[@]}"; do
-    if ! timeout 600 "$@" "$program" > "$scratch/out.txt" 2>&1; then
+    if ! timeout 1200 "$@" "$program" > "$scratch/out.txt" 2>&1; then
       cat "$scratch/out.txt"
       echo "FAILED: $name"
       exit 1

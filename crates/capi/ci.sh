@@ -51,7 +51,7 @@ mkfifo "$scratch/stdin"
 python3 tests/server.py < "$scratch/stdin" > "$scratch/url" &
 server=$!
 exec 8> "$scratch/stdin"
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   [ -s "$scratch/url" ] && break
   sleep 0.1
 done

@@ -13,7 +13,7 @@ use crate::telemetry::Folder;
 
 const COMMANDS: &str = "AA_TEST_TERMUX_COMMANDS";
 /// A loaded machine may take long to start a shell.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "no test by itself: the child process of the one below"]

@@ -20,8 +20,9 @@ use automation_assistant::{
     HelperConfig, HelperId, Observe, Reply, TaskError,
 };
 
-/// Longer than anything here takes on a slow phone; a test that waits this long has failed.
-pub const LONG: Duration = Duration::from_secs(20);
+/// Longer than anything here takes on a slow phone or a starved CI machine; a test that waits this
+/// long has failed.
+pub const LONG: Duration = Duration::from_secs(60);
 
 /// Waits until a condition holds.
 pub fn until(what: &str, holds: impl Fn() -> bool) {
