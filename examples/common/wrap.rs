@@ -12,7 +12,9 @@ pub(crate) fn wrap(text: &str, first: &str, rest: &str) -> String {
     for word in text.split_whitespace() {
         let width = word.chars().count();
         if !at_begin && column + 1 + width > WIDTH {
-            out = out.trim_end().to_owned() + "\n" + rest;
+            out.truncate(out.trim_end().len());
+            out += "\n";
+            out += rest;
             column = rest.chars().count();
             at_begin = true;
         }

@@ -213,18 +213,18 @@ impl AdmissionPolicy {
     }
 
     /// Highest temperature of any thermal zone, in degrees Celsius; processors throttle
-    /// themselves between 80 and 100. Defaults to none.
+    /// themselves between 80 and 100. NaN admits nothing. Defaults to none.
     #[must_use]
     pub fn max_temperature_celsius(mut self, celsius: f64) -> Self {
-        self.max_celsius = Some(celsius);
+        self.max_celsius = Some(celsius.max(f64::NEG_INFINITY));
         self
     }
 
     /// Highest temperature of the battery, in degrees Celsius; it ages fast above 45.
-    /// Defaults to none.
+    /// NaN admits nothing. Defaults to none.
     #[must_use]
     pub fn max_battery_temperature_celsius(mut self, celsius: f64) -> Self {
-        self.max_battery_celsius = Some(celsius);
+        self.max_battery_celsius = Some(celsius.max(f64::NEG_INFINITY));
         self
     }
 

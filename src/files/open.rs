@@ -58,6 +58,17 @@ pub(crate) fn options() -> OpenOptions {
     options
 }
 
+/// Creates the folders above a file, where they are missing.
+pub(crate) fn make_folders(file: &Path) -> io::Result<()> {
+    match file.parent().map(fs::create_dir_all) {
+        // std reports only that the name is taken.
+        Some(Err(error)) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(ErrorKind::NotADirectory.into())
+        }
+        made => made.unwrap_or(Ok(())),
+    }
+}
+
 /// Opens an existing file. No link is followed, not even one that replaces the file between two
 /// steps.
 pub(crate) fn existing(

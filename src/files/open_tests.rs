@@ -27,6 +27,18 @@ fn what_cannot_be_opened_or_created_is_reported_by_its_cause() {
 }
 
 #[test]
+fn folders_are_made_unless_a_file_has_their_name() {
+    let folder = folder("above");
+    let path = folder.join("a/b/c");
+    make_folders(&path).unwrap();
+    make_folders(&path).unwrap();
+    fs::write(&path, "x").unwrap();
+    let kind = |path: &Path| make_folders(path).map_err(|error| error.kind()).err();
+    assert_eq!(kind(&path.join("audit")), Some(ErrorKind::NotADirectory));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn a_name_is_a_file_s_until_another_stands_there() {
     let folder = folder("named");
     let path = folder.join("a");

@@ -177,9 +177,7 @@ const NEW: &str = ".new";
 
 /// Opens or creates the file, locks it, and cuts off an interrupted last write.
 fn take_up(path: &Path) -> io::Result<Held> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+    open::make_folders(path)?;
     // Checked here, since a name that is too long would otherwise fail only when the spool is
     // full.
     match fs::symlink_metadata(with_suffix(path, NEW)) {

@@ -1,7 +1,7 @@
 //! The audit file: one write for the lines of each moment. Lines that are not written are
 //! counted, and no line is joined to a part of another.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -59,9 +59,7 @@ impl AuditFile {
     /// Opens the file, creates its folders, repairs a torn end.
     pub(super) fn open(path: &Path, second: &str, options: Options) -> io::Result<Opened> {
         let path = std::path::absolute(path)?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
+        open::make_folders(&path)?;
         let taken = take_up_first(&path)?;
         let regular = taken.metadata.is_file();
         if let Some(rotation) = options.rotation.filter(|_| regular) {

@@ -1,6 +1,8 @@
 //! Partial writes, which no disk of a test machine produces by itself.
 #![allow(clippy::unwrap_used)]
 
+use std::fs;
+
 use super::*;
 use crate::files::lock::tests::without_locks;
 use crate::files::open::tests::folder;

@@ -1,7 +1,6 @@
 //! Periodic checks of the audit file: whether its name still refers to it, whether it is full,
 //! and whether other processes write to it.
 
-use std::fs;
 use std::io;
 use std::slice;
 
@@ -13,7 +12,7 @@ use super::open::{
     RUNNING_WAIT_MAX, Share, in_other_hands, number_for_older, rename, rotated, take_up,
 };
 use crate::files::lock::Changing;
-use crate::files::open::{NO_PLAIN_FILE, named, names};
+use crate::files::open::{NO_PLAIN_FILE, make_folders, named, names};
 use crate::files::tail;
 
 const NO_LOCKS: &str = "it is not rotated: its file system has no file locks (on Android they need \
@@ -67,9 +66,7 @@ impl AuditFile {
 
     /// Opens the file that has our name now, or creates it.
     fn reopen(&mut self) -> io::Result<()> {
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
-        }
+        make_folders(&self.path)?;
         let taken = take_up(&self.path, RUNNING_WAIT_MAX)?;
         if !taken.metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, NO_PLAIN_FILE));

@@ -5,6 +5,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
 use std::time::Duration;
 
+use std::fs;
+
 use super::*;
 use crate::files::open::tests::folder;
 use crate::telemetry::Options;

@@ -47,6 +47,19 @@ fn cloud_tasks_are_held_back_beyond_a_limit_as_configured() {
 }
 
 #[test]
+fn a_limit_that_is_no_number_admits_nothing() {
+    let none = AdmissionPolicy::new();
+    let device = recorded("linux_box").read();
+    for policy in [
+        none.clone().max_temperature_celsius(f64::NAN),
+        none.clone().max_battery_temperature_celsius(f64::NAN),
+    ] {
+        assert!(!policy.decide(&device).is_admitted(), "{policy:?}");
+    }
+    assert!(none.max_temperature_celsius(f64::INFINITY).decide(&device).is_admitted());
+}
+
+#[test]
 fn a_missing_reading_admits_unless_strict() {
     let device = recorded("phone_denied").read();
     let policy = DeviceProfile::galaxy_a16().admission();

@@ -20,8 +20,19 @@ fn refusal(
     message: &str,
     request: TaskRequest,
 ) -> String {
-    let replies = replies.iter().map(|reply| (200, reply.to_string()));
     let refused = (400, json!({"error": {"message": message}}).to_string());
+    refused_as(config, query, replies, refused, request)
+}
+
+/// The same, after replies that end by this status and body.
+fn refused_as(
+    config: HelperConfig,
+    query: &str,
+    replies: &[Value],
+    refused: (u16, String),
+    request: TaskRequest,
+) -> String {
+    let replies = replies.iter().map(|reply| (200, reply.to_string()));
     let script = replies.chain([refused]);
     let script = script.flat_map(|(status, body)| [Act::read(), Act::json(status, &body)]);
     let server = Server::start([script.collect()]);
@@ -67,6 +78,19 @@ fn numbers_of_a_context_are_no_part_of_an_error() {
     let request = TaskRequest::new("x").context("ssn", 123_456_789).context("at", 52.520_008);
     let error = refusal(HelperConfig::chatgpt(), "", &[], "no 123456789, 52.520008 or 12", request);
     assert!(error.contains("no [redacted], [redacted] or 12"), "{error}");
+}
+
+/// As servers built on FastAPI do, beside what they say.
+#[test]
+fn a_server_that_quotes_the_whole_request_is_understood() {
+    let prompt = "Ada Lovelace has diabetes. ".repeat(5_000);
+    let quoted = json!({"messages": [{"role": "user", "content": prompt}], "top_k": 1});
+    let message = json!([{"type": "extra_forbidden", "loc": ["body", "top_k"], "msg": "Extra inputs",
+        "input": quoted}]);
+    let request = TaskRequest::new(prompt.clone());
+    let body = json!({"detail": message}).to_string();
+    let error = refused_as(HelperConfig::chatgpt(), "", &[], (422, body), request);
+    assert!(error.contains("Extra inputs") && !error.contains("Ada"), "{error}");
 }
 
 #[test]
