@@ -21,6 +21,8 @@ use crate::{Chance, size};
 
 /// Jobs between two stretches of work.
 const CHUNK: usize = 10;
+/// More than any storm has needed: a phase that no child reports would go on for ever.
+const JOBS_MAX: usize = 50_000;
 /// Most outcomes of one call: of the child's one thread, and of those that it is given ahead.
 const CALL_MAX: usize = 65;
 /// The variable with which the child gets its file.
@@ -44,7 +46,8 @@ fn say(line: &str) {
 fn child() {
     let Some(file) = std::env::var_os(FILE) else { return };
     let jobs = size("AAQ_JOBS", 10_000);
-    say("@ opening");
+    // On one core the test's name stands on this line already.
+    say("\n@ opening");
     let queue = JobQueue::open_with(file, limits(jobs)).unwrap();
     let manager = AutomationAssistantManager::new(1);
     let config = HelperConfig::local().custom_param("latency_ms", 1);
@@ -151,6 +154,7 @@ fn each_job_has_one_outcome_however_often_it_is_killed() {
         if !killed {
             // All was done before enough kills: more work.
             jobs += 500;
+            assert!(jobs < JOBS_MAX, "{phase} is never reached: {fell:?}");
         }
         // Only those of the last call may be reported again: first thing, and in their order.
         let known = reported.iter().take_while(|key| all.contains(*key)).count();
