@@ -149,15 +149,15 @@ impl CallContext<'_> {
         self.cancel
     }
 
-    /// Fails if the task was cancelled or its deadline has passed: call it regularly in long
-    /// work.
+    /// Fails if the task was cancelled, its callback has ended it or its deadline has passed: call
+    /// it regularly in long work.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Cancelled`] or [`ErrorKind::Timeout`].
+    /// Those of [`send_text`](Self::send_text), or [`ErrorKind::Timeout`].
     pub fn check(&self) -> Result<(), TaskError> {
-        if self.cancel.is_cancelled() {
-            return Err(cancelled());
+        if let Some(error) = self.stopped() {
+            return Err(error);
         }
         match self.remaining() {
             Some(Duration::ZERO) => Err(timed_out()),
@@ -165,12 +165,16 @@ impl CallContext<'_> {
         }
     }
 
-    /// Waits this long, or until the task is cancelled or its deadline passes.
+    /// Waits this long, or until the task is cancelled or its deadline passes; not at all once its
+    /// callback has ended it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Cancelled`] or [`ErrorKind::Timeout`], as soon as either occurs.
+    /// Those of [`send_text`](Self::send_text), or [`ErrorKind::Timeout`], as soon as either occurs.
     pub fn pause(&self, wait: Duration) -> Result<(), TaskError> {
+        if let Some(error) = self.stopped() {
+            return Err(error);
+        }
         let left = self.remaining();
         let (wait, short) = match left {
             Some(left) if left < wait => (left, true),
@@ -212,10 +216,7 @@ impl CallContext<'_> {
     ///
     /// If the callback panics.
     pub fn send_text(&self, text: &str) -> Result<(), TaskError> {
-        if self.cancel.is_cancelled() {
-            return Err(cancelled());
-        }
-        if let Some(error) = self.callback_error() {
+        if let Some(error) = self.stopped() {
             return Err(error);
         }
         if !text.is_empty() {
@@ -233,6 +234,11 @@ impl CallContext<'_> {
         });
         self.text_refused.set(goes_on.is_break());
         self.callback_error().map_or(Ok(()), Err)
+    }
+
+    /// The error of a task that was cancelled, or that its callback has ended.
+    fn stopped(&self) -> Option<TaskError> {
+        if self.cancel.is_cancelled() { Some(cancelled()) } else { self.callback_error() }
     }
 
     /// The error with which the owner's callback has ended the task, if it has.

@@ -93,10 +93,14 @@ const ENDINGS: [(Ending, ErrorKind); 2] = [
 
 #[test]
 fn a_backend_that_goes_on_after_its_callback_has_ended_the_task_makes_no_success_of_it() {
-    let backend = FnBackend(|call: &CallContext<'_>| {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&refused);
+    let backend = FnBackend(move |call: &CallContext<'_>| {
         // Neither an error nor a panic of the callback is passed on.
         let sent = || catch_unwind(AssertUnwindSafe(|| call.send_text("one")));
         let second_is_refused = (sent(), sent()).1.is_ok_and(|sent| sent.is_err());
+        let others = [call.check(), call.pause(Duration::from_millis(1))];
+        counted.fetch_add(others.iter().filter(|end| end.is_err()).count(), Ordering::Relaxed);
         match call.prompt() {
             "fails" => Err(TaskError::new(ErrorKind::Server, "planted")),
             _ => Ok(Reply::new(second_is_refused.to_string())),
@@ -117,7 +121,10 @@ fn a_backend_that_goes_on_after_its_callback_has_ended_the_task_makes_no_success
             assert_eq!(calls.load(Ordering::Relaxed), 1, "the callback is not called again");
         }
     }
+    let both_in_all_four = 8;
+    assert_eq!(refused.load(Ordering::Relaxed), both_in_all_four);
     let plain = ask(TaskRequest::new("no callback"));
+    assert_eq!(refused.load(Ordering::Relaxed), both_in_all_four);
     assert_eq!(plain.result.as_deref(), Some("false"));
 }
 

@@ -137,8 +137,9 @@ typedef bool (*aa_text_callback)(void *userdata, const char *text, size_t len);
 typedef void (*aa_reasoning_callback)(void *userdata, const char *text, size_t len);
 
 // Called once when the task has ended. The task is borrowed: valid until the callback returns.
-// Runs on a thread of the helper, or on the one that calls `aa_helper_cancel`; it may come
-// before the submit has returned. It may call every function of the library.
+// Runs on a thread of the helper, or on the one that calls `aa_helper_cancel`, or that stops or
+// frees a helper which was never started; it may come before the submit has returned. It may call
+// every function of the library.
 typedef void (*aa_done_callback)(void *userdata, const struct aa_task *task);
 
 // Called once when nothing that it was given with is called any more: the place to free
@@ -166,7 +167,8 @@ uint32_t aa_abi_version(void);
 const char *aa_version(void);
 
 // The error text of this thread's latest failed call; empty where none has failed. Never NULL.
-// Valid until the next call of the library that fails on this thread, and until the thread ends.
+// Valid until the next call of the library that fails on this thread, and until the thread ends
+// (empty in destructors of the thread's own data, and in `atexit`).
 const char *aa_last_error(void);
 
 // Frees a text that a function returned as `char *`; NULL is fine. No text may be freed twice:
@@ -212,7 +214,8 @@ char *aa_manager_status_json(const struct aa_manager *manager);
 
 // Waits until one of several tasks of this manager's helpers has ended, and takes its result.
 // `index` gets its place in the list (the first, where several have ended). Times, statuses and
-// ownership are those of `aa_helper_wait`; no tasks are `AA_INVALID_REQUEST`.
+// ownership are those of `aa_helper_wait`; no tasks are `AA_INVALID_REQUEST`, and a helper of
+// another manager is `AA_UNKNOWN_HELPER`.
 enum aa_status aa_manager_wait_any(const struct aa_manager *manager,
                                    const struct aa_task_ref *tasks,
                                    size_t count,
@@ -221,8 +224,9 @@ enum aa_status aa_manager_wait_any(const struct aa_manager *manager,
                                    struct aa_task **out);
 
 // Stops all helpers at the same time and removes them. Running tasks are cancelled, queued ones
-// end as `terminated`. The call takes about a second at most, and longer by the connect time-out
-// where a thread is connecting. New helpers can be spawned afterwards.
+// end as `terminated`. The call takes about a second at most; with helpers that speak HTTP longer by
+// their connect time-out (10 s unless set), which a thread that is connecting takes, or one that is
+// in a tool. New helpers can be spawned afterwards.
 enum aa_status aa_manager_terminate_all(struct aa_manager *manager);
 
 // Makes a helper without a manager, from a configuration as `aa_manager_spawn` takes it. It
@@ -399,7 +403,7 @@ enum aa_status aa_helper_submit_request(struct aa_helper *helper,
 void aa_request_free(struct aa_request *request);
 
 // Spawns a helper whose tasks the program itself answers. `name` is the backend's name in status
-// reports and audit lines. The configuration's `backend_type` is ignored. `release` may be NULL;
+// reports and audit lines. The configuration's `backend_type` has no effect: `custom`, say. `release` may be NULL;
 // it is called with `userdata` once the backend is no longer called, or where this fails after
 // its parameters were validated. The handle is owned by the caller: `aa_helper_free`.
 enum aa_status aa_manager_spawn_backend(struct aa_manager *manager,
@@ -424,11 +428,12 @@ const char *aa_call_arguments(const struct aa_call *call);
 // `aa_string_free`.
 char *aa_call_request_json(const struct aa_call *call);
 
-// Whether the task of a backend's call was cancelled; false for a tool's call.
+// Whether the task of a backend's call was cancelled, or its `aa_text_callback` has returned false;
+// false for a tool's call.
 bool aa_call_is_cancelled(const struct aa_call *call);
 
-// Waits this long, or until the task is cancelled or its time is up; false then, and for a
-// tool's call.
+// Waits this long, or until the task is cancelled (as `aa_call_is_cancelled` says) or its time is
+// up; false then, and for a tool's call.
 bool aa_call_pause(const struct aa_call *call, uint32_t wait_ms);
 
 // Milliseconds that a backend's call has left; `UINT32_MAX` for no limit, 0 for a tool's call.
@@ -442,8 +447,8 @@ enum aa_status aa_call_send_text(struct aa_call *call, const char *text, size_t 
 enum aa_status aa_call_reply(struct aa_call *call, const char *text, size_t len);
 
 // Answers the call with a failure: a kind as `aa_task_error_kind` returns it (`other` is always
-// valid; ignored for a tool), and a text, which becomes part of the task's error and of no audit
-// line.
+// valid; ignored for a tool), and a text, which becomes part of the task's error, quoted there as a
+// server's words are, and of no audit line.
 enum aa_status aa_call_fail(struct aa_call *call,
                             const char *kind,
                             size_t kind_len,
@@ -458,7 +463,13 @@ enum aa_status aa_telemetry_new(const char *path, size_t len, struct aa_telemetr
 // where the handle is invalid.
 char *aa_telemetry_run_id(const struct aa_telemetry *telemetry);
 
-// Waits until the disk has all lines written so far.
+// Counts of the lines so far, as JSON: `lines_written`, `lines_lost` (they could not be written),
+// `reopened`, `rotations`, `rotations_skipped`, and `last_error`, the system's words of the last
+// failure, or null. Owned by the caller: `aa_string_free`. NULL where the handle is invalid.
+char *aa_telemetry_stats_json(const struct aa_telemetry *telemetry);
+
+// Waits until the disk has all lines written so far. Lines that could not be written are no failure
+// of this call: `aa_telemetry_stats_json` counts them.
 enum aa_status aa_telemetry_sync(const struct aa_telemetry *telemetry);
 
 // Frees the handle. The file is closed when no manager or helper writes to it any more. NULL is

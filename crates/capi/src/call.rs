@@ -117,7 +117,7 @@ impl AiBackend for Backend {
 const FAILED: &str = "the program's own backend failed";
 
 /// Spawns a helper whose tasks the program itself answers. `name` is the backend's name in status
-/// reports and audit lines. The configuration's `backend_type` is ignored. `release` may be NULL;
+/// reports and audit lines. The configuration's `backend_type` has no effect: `custom`, say. `release` may be NULL;
 /// it is called with `userdata` once the backend is no longer called, or where this fails after
 /// its parameters were validated. The handle is owned by the caller: `aa_helper_free`.
 #[unsafe(no_mangle)]
@@ -218,14 +218,16 @@ pub extern "C" fn aa_call_request_json(call: *const aa_call) -> *mut c_char {
     })
 }
 
-/// Whether the task of a backend's call was cancelled; false for a tool's call.
+/// Whether the task of a backend's call was cancelled, or its `aa_text_callback` has returned false;
+/// false for a tool's call.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_call_is_cancelled(call: *const aa_call) -> bool {
-    value(false, || context(call, |context| Ok(context.cancel().is_cancelled())))
+    let is_cancelled = |why: TaskError| why.kind() == ErrorKind::Cancelled;
+    value(false, || context(call, |context| Ok(context.check().is_err_and(is_cancelled))))
 }
 
-/// Waits this long, or until the task is cancelled or its time is up; false then, and for a
-/// tool's call.
+/// Waits this long, or until the task is cancelled (as `aa_call_is_cancelled` says) or its time is
+/// up; false then, and for a tool's call.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_call_pause(call: *const aa_call, wait_ms: u32) -> bool {
     value(false, || context(call, |context| Ok(context.pause(duration(wait_ms)).is_ok())))
@@ -278,8 +280,8 @@ pub unsafe extern "C" fn aa_call_reply(
 }
 
 /// Answers the call with a failure: a kind as `aa_task_error_kind` returns it (`other` is always
-/// valid; ignored for a tool), and a text, which becomes part of the task's error and of no audit
-/// line.
+/// valid; ignored for a tool), and a text, which becomes part of the task's error, quoted there as a
+/// server's words are, and of no audit line.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_call_fail(
     call: *mut aa_call,
@@ -294,9 +296,10 @@ pub unsafe extern "C" fn aa_call_fail(
         // SAFETY: the same.
         let message = unsafe { read(message, message_len) }?.to_owned();
         let unknown = || Failure::new(aa_status::AA_INVALID_REQUEST, "no such kind of failure");
-        let kind = KINDS.into_iter().find(|known| known.as_str() == kind).ok_or_else(unknown)?;
+        let known = KINDS.into_iter().find(|known| known.as_str() == kind);
         frame(call, |frame| {
-            frame.outcome = Some(Err((kind, message)));
+            let kind = known.or(frame.context.is_none().then_some(ErrorKind::Other));
+            frame.outcome = Some(Err((kind.ok_or_else(unknown)?, message.clone())));
             Ok(())
         })
     })

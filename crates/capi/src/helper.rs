@@ -5,7 +5,9 @@ use std::ptr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use automation_assistant::{AutomationHelper, Error, HelperId, Task, TaskId, TaskState};
+use automation_assistant::{
+    AutomationHelper, Error, HelperId, Task, TaskId, TaskLookup, TaskState,
+};
 
 use crate::handle::Table;
 use crate::input::{config, duration, request};
@@ -47,7 +49,7 @@ impl Helper {
     }
 
     /// The helper and its task of this number.
-    fn task(&self, number: u64) -> Result<(&AutomationHelper, TaskId), Failure> {
+    pub(crate) fn task(&self, number: u64) -> Result<(&AutomationHelper, TaskId), Failure> {
         let helper = self.live()?;
         Ok((helper, id_of(helper.helper_id(), number)?))
     }
@@ -244,13 +246,23 @@ unsafe fn finish(
     })
 }
 
-/// Waits for the task and takes it; of several who wait for one, one gets it.
+/// Waits for the task and takes it.
 fn take(helper: &AutomationHelper, task: TaskId, wait: Duration) -> Result<Task, Error> {
-    if let Some(ended) = helper.take_task_result(task) {
-        return Ok(ended);
+    match helper.take_task_result(task) {
+        Some(ended) => Ok(ended),
+        None => taken(helper, helper.wait_task(task, wait)?),
     }
-    helper.wait_task(task, wait)?;
-    helper.take_task_result(task).ok_or(Error::UnknownTask(task))
+}
+
+/// Takes the task that a wait has copied; of several who wait for one, one gets it. If newer
+/// results took its place meanwhile, the copy is all that is left.
+pub(crate) fn taken(helper: &AutomationHelper, copy: Task) -> Result<Task, Error> {
+    let id = copy.task_id;
+    match helper.take_task_result(id) {
+        Some(task) => Ok(task),
+        None if matches!(helper.look_up(id), TaskLookup::Dropped) => Ok(copy),
+        None => Err(Error::UnknownTask(id)),
+    }
 }
 
 /// Ends a waiting or running task as `cancelled`. False where it has ended already, or is unknown.

@@ -4,15 +4,18 @@ use std::ffi::c_char;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
+use std::time::Duration;
 
-use automation_assistant::AutomationAssistantManager;
+use automation_assistant::{
+    AutomationAssistantManager, AutomationHelper, Error, HelperId, Task, TaskId,
+};
 
 use crate::handle::Table;
-use crate::helper::{HELPERS, Helper, aa_helper};
+use crate::helper::{HELPERS, Helper, aa_helper, taken};
 use crate::input::{config, duration};
 use crate::owner::Manager;
 use crate::status::{Failure, aa_status, status, value};
-use crate::task::{aa_task, hand_out, id_of, json};
+use crate::task::{aa_task, hand_out, json};
 use crate::telemetry::{TELEMETRY, aa_telemetry};
 use crate::text::{Out, give, null, read};
 
@@ -149,7 +152,8 @@ pub struct aa_task_ref {
 
 /// Waits until one of several tasks of this manager's helpers has ended, and takes its result.
 /// `index` gets its place in the list (the first, where several have ended). Times, statuses and
-/// ownership are those of `aa_helper_wait`; no tasks are `AA_INVALID_REQUEST`.
+/// ownership are those of `aa_helper_wait`; no tasks are `AA_INVALID_REQUEST`, and a helper of
+/// another manager is `AA_UNKNOWN_HELPER`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_manager_wait_any(
     manager: *const aa_manager,
@@ -167,20 +171,34 @@ pub unsafe extern "C" fn aa_manager_wait_any(
         // SAFETY: the caller lets `count` elements be read.
         let tasks = unsafe { elements(tasks, count) }?;
         let manager = MANAGERS.get(manager)?;
-        let ids = tasks.iter().map(|task| {
-            let helper = HELPERS.get(task.helper)?.live()?.helper_id();
-            Ok((helper, id_of(helper, task.task)?))
-        });
-        let ids = ids.collect::<Result<Vec<_>, Failure>>()?;
-        let ended = manager.core.wait_any(&ids, duration(timeout_ms))?;
-        let key = (ended.helper_id, ended.task_id);
-        // Gone if another thread took it since.
-        let taken = manager.core.take_task_result(key.0, key.1);
-        let unknown = automation_assistant::Error::UnknownTask(key.1);
-        out.set(hand_out(taken.ok_or(unknown)?)?);
-        index.set(ids.iter().position(|id| *id == key).unwrap_or_default());
+        // Kept: the results of a helper that is terminated meanwhile are read through it alone.
+        let helpers = tasks.iter().map(|task| HELPERS.get(task.helper));
+        let helpers = helpers.collect::<Result<Vec<_>, Failure>>()?;
+        let pairs = helpers.iter().zip(tasks).map(|(helper, task)| helper.task(task.task));
+        let pairs = pairs.collect::<Result<Vec<_>, Failure>>()?;
+        let ids: Vec<_> = pairs.iter().map(|(helper, id)| (helper.helper_id(), *id)).collect();
+        let ended = match manager.core.wait_any(&ids, duration(timeout_ms)) {
+            Err(Error::UnknownHelper(gone)) => ended_of(gone, &pairs)?,
+            ended => ended?,
+        };
+        let place = ids.iter().position(|(_, id)| *id == ended.task_id).unwrap_or_default();
+        let (helper, _) = pairs[place];
+        out.set(hand_out(taken(helper, ended)?)?);
+        index.set(place);
         Ok(())
     })
+}
+
+/// The task of a helper that the manager has no longer: it has ended with its helper.
+fn ended_of(gone: HelperId, pairs: &[(&AutomationHelper, TaskId)]) -> Result<Task, Error> {
+    let unknown = Error::UnknownHelper(gone);
+    match pairs.iter().find(|(helper, _)| helper.helper_id() == gone) {
+        Some((helper, id)) => helper.wait_task(*id, Duration::ZERO).map_err(|why| match why {
+            Error::WaitTimedOut { .. } => unknown,
+            why => why,
+        }),
+        None => Err(unknown),
+    }
 }
 
 /// # Safety
@@ -203,8 +221,9 @@ unsafe fn elements<'a>(
 }
 
 /// Stops all helpers at the same time and removes them. Running tasks are cancelled, queued ones
-/// end as `terminated`. The call takes about a second at most, and longer by the connect time-out
-/// where a thread is connecting. New helpers can be spawned afterwards.
+/// end as `terminated`. The call takes about a second at most; with helpers that speak HTTP longer by
+/// their connect time-out (10 s unless set), which a thread that is connecting takes, or one that is
+/// in a tool. New helpers can be spawned afterwards.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_manager_terminate_all(manager: *mut aa_manager) -> aa_status {
     status(|| {

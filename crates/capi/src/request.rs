@@ -13,7 +13,7 @@ use crate::callback::{Release, Userdata, aa_release_callback};
 use crate::handle::{Table, invalid};
 use crate::helper::{HELPERS, aa_helper};
 use crate::input::{json, request};
-use crate::status::{Failure, aa_status, status, status_of, value};
+use crate::status::{Failure, aa_status, status, value};
 use crate::task::{TASKS, aa_task, hand_out, number_of};
 use crate::text::{Out, null, read, read_bytes};
 
@@ -48,12 +48,11 @@ impl Draft {
 
     /// Keeps a request that was not taken, where the error returns it.
     fn give_back(&self, release: Release, error: Error) -> Failure {
-        let message = error.to_string();
-        let status = status_of(&error);
+        let failure = Failure::from(&error);
         if let Some(request) = error.into_request() {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((request, release));
         }
-        Failure { status, message }
+        failure
     }
 }
 
@@ -70,8 +69,9 @@ pub type aa_reasoning_callback =
     Option<unsafe extern "C" fn(userdata: *mut c_void, text: *const c_char, len: usize)>;
 
 /// Called once when the task has ended. The task is borrowed: valid until the callback returns.
-/// Runs on a thread of the helper, or on the one that calls `aa_helper_cancel`; it may come
-/// before the submit has returned. It may call every function of the library.
+/// Runs on a thread of the helper, or on the one that calls `aa_helper_cancel`, or that stops or
+/// frees a helper which was never started; it may come before the submit has returned. It may call
+/// every function of the library.
 #[allow(non_camel_case_types)]
 pub type aa_done_callback =
     Option<unsafe extern "C" fn(userdata: *mut c_void, task: *const aa_task)>;

@@ -73,11 +73,27 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(status_of(&error), error.to_string())
+        Self::from(&error)
     }
 }
 
-pub(crate) fn status_of(error: &Error) -> aa_status {
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let mut message = error.to_string();
+        for (rust, c) in NAMES {
+            message = message.replace(rust, c);
+        }
+        Self::new(status_of(error), message)
+    }
+}
+
+/// Functions that the core's errors name, and C's.
+const NAMES: [(&str, &str); 2] = [
+    ("submit_task_wait", "aa_helper_submit_wait"),
+    ("spawn_helper_with, or AutomationHelper::builder(..).backend(..)", "aa_manager_spawn_backend"),
+];
+
+fn status_of(error: &Error) -> aa_status {
     match error {
         Error::MaxHelpers { .. } => AA_MAX_HELPERS,
         Error::UnknownHelper(_) => AA_UNKNOWN_HELPER,
@@ -140,7 +156,8 @@ thread_local! {
 }
 
 /// The error text of this thread's latest failed call; empty where none has failed. Never NULL.
-/// Valid until the next call of the library that fails on this thread, and until the thread ends.
+/// Valid until the next call of the library that fails on this thread, and until the thread ends
+/// (empty in destructors of the thread's own data, and in `atexit`).
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_last_error() -> *const c_char {
     let text = LAST.try_with(|last| last.borrow().as_ref().map(|text| text.as_ptr()));

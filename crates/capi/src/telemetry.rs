@@ -5,10 +5,11 @@ use std::ptr;
 
 use automation_assistant::device::DeviceSnapshot;
 use automation_assistant::{Debrief, Telemetry};
+use serde_json::json;
 
 use crate::handle::Table;
 use crate::status::{aa_status, status, value};
-use crate::task::json;
+use crate::task::json as text_of;
 use crate::text::{Out, give, read};
 
 /// An audit file that is written to: one JSON object a line for each event.
@@ -45,7 +46,27 @@ pub extern "C" fn aa_telemetry_run_id(telemetry: *const aa_telemetry) -> *mut c_
     value(ptr::null_mut(), || Ok(give(TELEMETRY.get(telemetry)?.run_id())))
 }
 
-/// Waits until the disk has all lines written so far.
+/// Counts of the lines so far, as JSON: `lines_written`, `lines_lost` (they could not be written),
+/// `reopened`, `rotations`, `rotations_skipped`, and `last_error`, the system's words of the last
+/// failure, or null. Owned by the caller: `aa_string_free`. NULL where the handle is invalid.
+#[unsafe(no_mangle)]
+pub extern "C" fn aa_telemetry_stats_json(telemetry: *const aa_telemetry) -> *mut c_char {
+    value(ptr::null_mut(), || {
+        let stats = TELEMETRY.get(telemetry)?.stats();
+        let json = json!({
+            "lines_written": stats.lines_written,
+            "lines_lost": stats.lines_lost,
+            "reopened": stats.reopened,
+            "rotations": stats.rotations,
+            "rotations_skipped": stats.rotations_skipped,
+            "last_error": stats.last_error,
+        });
+        Ok(give(json.to_string()))
+    })
+}
+
+/// Waits until the disk has all lines written so far. Lines that could not be written are no failure
+/// of this call: `aa_telemetry_stats_json` counts them.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_telemetry_sync(telemetry: *const aa_telemetry) -> aa_status {
     status(|| Ok(TELEMETRY.get(telemetry)?.sync()?))
@@ -120,7 +141,7 @@ pub extern "C" fn aa_debrief_markdown(debrief: *const aa_debrief) -> *mut c_char
 /// The report as JSON. Owned by the caller: `aa_string_free`. NULL where the handle is invalid.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_debrief_json(debrief: *const aa_debrief) -> *mut c_char {
-    value(ptr::null_mut(), || json(&DEBRIEFS.get(debrief)?.to_json()).map(give))
+    value(ptr::null_mut(), || text_of(&DEBRIEFS.get(debrief)?.to_json()).map(give))
 }
 
 /// Frees the report. NULL is fine.
@@ -136,5 +157,5 @@ pub extern "C" fn aa_debrief_free(debrief: *mut aa_debrief) {
 /// on failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_device_json() -> *mut c_char {
-    value(ptr::null_mut(), || json(&DeviceSnapshot::read()).map(give))
+    value(ptr::null_mut(), || text_of(&DeviceSnapshot::read()).map(give))
 }

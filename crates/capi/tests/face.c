@@ -243,6 +243,7 @@ static void a_full_queue_gives_the_request_back(void) {
     OK(aa_request_on_release(request, on_release, &n));
     OK(aa_request_on_done(request, on_done, &n));
     FAILS(AA_QUEUE_FULL, aa_helper_submit_request(helper, request, &number));
+    EXPECT(has(aa_last_error(), "aa_helper_submit_wait"));
     FAILS(AA_QUEUE_FULL, aa_helper_submit_wait(helper, "{\"prompt\": \"p\"}", 15, 1, &number));
     EXPECT(n.released == 0 && n.done == 0);
     EXPECT(aa_helper_cancel(helper, queued));
@@ -323,7 +324,7 @@ static void what_is_wrong_is_named(void) {
         {"{\"backend_type\": \"local\", \"timeout\": 3}", "timeout", AA_INVALID_CONFIG},
         {"{\"backend_type\": \"lokal\"}", "backend_type", AA_INVALID_CONFIG},
         {"{\"name\": \"x\"}", "backend_type", AA_INVALID_CONFIG},
-        {"{\"backend_type\": \"custom\"}", "spawn_helper_with", AA_INVALID_CONFIG},
+        {"{\"backend_type\": \"custom\"}", "aa_manager_spawn_backend", AA_INVALID_CONFIG},
         {"{\"backend_type\": \"local\", \"max_concurrent_tasks\": 0}", "max_concurrent_tasks", AA_INVALID_CONFIG},
         {"{\"backend_type\": \"local\"", "EOF", AA_INVALID_CONFIG},
         {"", "EOF", AA_INVALID_CONFIG},
@@ -391,6 +392,9 @@ static void process(void *userdata, aa_call *call) {
         OK(aa_call_send_text(call, "one ", 4));
         OK(aa_call_send_text(call, "two", 3));
         OK(aa_call_reply(call, "one two", 7));
+    } else if (strcmp(prompt, "refused") == 0) {
+        FAILS(AA_STOPPED, aa_call_send_text(call, "one", 3));
+        EXPECT(aa_call_is_cancelled(call) && !aa_call_pause(call, 60000));
     } else {
         EXPECT(aa_call_remaining_ms(call) > 0 && aa_call_remaining_ms(call) <= 30000);
         EXPECT(aa_call_pause(call, 0) && !aa_call_is_cancelled(call));
@@ -432,6 +436,15 @@ static void a_backend_of_the_program(void) {
     task = wait_for(helper, number);
     EXPECT(strcmp(aa_task_text(task), "one two") == 0 && strcmp(n.text, "one two") == 0);
     aa_task_free(task);
+
+    n.deltas = 0;
+    n.stop_after = 1;
+    request = request_new("{\"prompt\": \"refused\"}");
+    OK(aa_request_on_text(request, on_text, &n));
+    OK(aa_helper_submit_request(helper, request, &number));
+    task = wait_for(helper, number);
+    EXPECT(strcmp(aa_task_error_kind(task), "cancelled") == 0);
+    aa_task_free(task);
     EXPECT(n.released == 0);
     aa_helper_free(helper);
     aa_manager_free(manager);
@@ -453,7 +466,7 @@ static void double_it(void *userdata, aa_call *call) {
         snprintf(text, sizeof text, "%d", 2 * x);
         OK(aa_call_reply(call, text, strlen(text)));
     } else {
-        OK(aa_call_fail(call, "other", 5, "x is no number", 14));
+        OK(aa_call_fail(call, "sensor_broken", 13, "x is no number", 14));
     }
 }
 
@@ -562,6 +575,7 @@ static void an_audit_file_and_its_report(void) {
     OK(aa_helper_new_with_telemetry(LOCAL, strlen(LOCAL), telemetry, &alone));
     char *run_id = aa_telemetry_run_id(telemetry);
     EXPECT(strlen(run_id) >= strlen("20260101_000000"));
+    EXPECT_OWNED("\"lines_written\":0,", aa_telemetry_stats_json(telemetry));
     OK(aa_telemetry_sync(telemetry));
     aa_telemetry_free(telemetry);
     FAILS(AA_INVALID_HANDLE, aa_telemetry_sync(telemetry));
@@ -588,6 +602,21 @@ static void an_audit_file_and_its_report(void) {
     EXPECT_OWNED("\"error_count\":1", aa_debrief_json(debrief));
     aa_debrief_free(debrief);
     aa_string_free(run_id);
+}
+
+static void lines_of_a_full_disk_are_counted(void) {
+    aa_telemetry *telemetry = NULL;
+    aa_helper *helper = NULL;
+    OK(aa_telemetry_new("/dev/full", 9, &telemetry));
+    OK(aa_helper_new_with_telemetry(LOCAL, strlen(LOCAL), telemetry, &helper));
+    OK(aa_helper_start(helper));
+    aa_task_free(wait_for(helper, submit(helper, "{\"prompt\": \"p\"}")));
+    aa_helper_free(helper);
+    OK(aa_telemetry_sync(telemetry));
+    char *stats = aa_telemetry_stats_json(telemetry);
+    EXPECT(has(stats, "\"lines_written\":0,") && !has(stats, "\"lines_lost\":0,") && has(stats, "No space"));
+    aa_string_free(stats);
+    aa_telemetry_free(telemetry);
 }
 
 // --- Threads ----------------------------------------------------------------------------------
@@ -675,6 +704,69 @@ static void freed_under_waiters(void) {
     EXPECT(now() - began < 10);
 }
 
+static void *any_waiter(void *userdata) {
+    crowd *c = (crowd *)userdata;
+    aa_task *task = NULL;
+    size_t index = 9;
+    aa_task_ref ref = {c->helper, submit(c->helper, "{\"prompt\": \"p\"}")};
+    __atomic_fetch_add(&c->rounds, 1, __ATOMIC_SEQ_CST);
+    OK(aa_manager_wait_any(c->manager, &ref, 1, SECONDS_MAX_MS, &index, &task));
+    EXPECT(index == 0 && aa_task_error_kind(task) != NULL);
+    aa_task_free(task);
+    return NULL;
+}
+
+// Those who wait for one of several get the outcome of a helper that is terminated, before or while
+// they wait.
+static void terminated_under_waiters(void) {
+    for (int at_once = 0; at_once < 2; ++at_once) {
+        crowd c = {manager_new(1), NULL, 0};
+        c.helper = spawn(c.manager, "{\"backend_type\": \"local\", \"custom_params\": {\"latency_ms\": 60000}}");
+        pthread_t threads[THREADS];
+        for (int n = 0; n < THREADS; ++n) {
+            EXPECT(pthread_create(&threads[n], NULL, any_waiter, &c) == 0);
+        }
+        while (__atomic_load_n(&c.rounds, __ATOMIC_SEQ_CST) < THREADS) {
+            nap(1);
+        }
+        nap(at_once == 0 ? 20 : 0);
+        OK(aa_helper_terminate(c.helper));
+        for (int n = 0; n < THREADS; ++n) {
+            pthread_join(threads[n], NULL);
+        }
+        aa_helper_free(c.helper);
+        aa_manager_free(c.manager);
+    }
+}
+
+static void *hurried(void *userdata) {
+    crowd *c = (crowd *)userdata;
+    for (int round = 0; round < c->rounds; ++round) {
+        uint64_t number = 0;
+        aa_task *task = NULL;
+        OK(aa_helper_submit_wait(c->helper, "{\"prompt\": \"p\"}", 15, SECONDS_MAX_MS, &number));
+        aa_status status = aa_helper_wait(c->helper, number, SECONDS_MAX_MS, &task);
+        EXPECT(status == AA_OK || status == AA_RESULT_DROPPED);
+        aa_task_free(task);
+    }
+    return NULL;
+}
+
+// With a place for one result, each task is taken by the thread that waits for it, or was dropped.
+static void one_place_for_results(int rounds) {
+    crowd c = {manager_new(1), NULL, rounds};
+    c.helper = spawn(c.manager, "{\"backend_type\": \"local\", \"max_results\": 1, \"max_concurrent_tasks\": 4}");
+    pthread_t threads[THREADS];
+    for (int n = 0; n < THREADS; ++n) {
+        EXPECT(pthread_create(&threads[n], NULL, hurried, &c) == 0);
+    }
+    for (int n = 0; n < THREADS; ++n) {
+        pthread_join(threads[n], NULL);
+    }
+    aa_helper_free(c.helper);
+    aa_manager_free(c.manager);
+}
+
 // --- Memory -----------------------------------------------------------------------------------
 
 static long resident_kib(void) {
@@ -739,8 +831,11 @@ int main(int count, char **arguments) {
     (void)answers_of_a_server;
 #endif
     an_audit_file_and_its_report();
+    lines_of_a_full_disk_are_counted();
     eight_threads(tasks / 400);
     freed_under_waiters();
+    terminated_under_waiters();
+    one_place_for_results(tasks / 40);
     flat_memory(tasks, measure);
 #ifdef WITH_PANIC
     FAILS(AA_PANIC, aa_test_panic());

@@ -149,6 +149,7 @@ int main(void) {
     NULLED(aa_telemetry_new(NULL, 0, &no_telemetry));
     NULLED(aa_telemetry_new(audit, strlen(audit), NULL));
     NOTHING(aa_telemetry_run_id(NULL));
+    NOTHING(aa_telemetry_stats_json(NULL));
     NULLED(aa_telemetry_sync(NULL));
     aa_telemetry_free(NULL);
     NULLED(aa_debrief_new(NULL, 0, &no_debrief));
