@@ -128,10 +128,8 @@ impl<'a> Together<'a> {
     /// `Together` share: a slow call delays the text of the other helpers. It is not called for
     /// text of calls that are made within it on its thread. Defaults to none.
     #[must_use]
-    pub fn on_text(
-        mut self,
-        mut callback: impl FnMut(HelperId, Speech<'_>) + Send + 'static,
-    ) -> Self {
+    pub fn on_text(mut self, callback: impl FnMut(HelperId, Speech<'_>) + Send + 'static) -> Self {
+        let mut callback = Foreign::new(callback);
         self.on_text = Some(Arc::new(OneAtATime::new(move |helper, speech: Speech<'_>| {
             callback(helper, speech);
             ControlFlow::Continue(())
@@ -173,21 +171,24 @@ impl<'a> Together<'a> {
     /// ```
     #[must_use]
     pub fn on_answer(mut self, callback: impl FnMut(&Answer) + Send + 'a) -> Self {
-        self.on_answer = Some(Arc::new(OneAtATime::new(callback)));
+        let mut callback = Foreign::new(callback);
+        self.on_answer = Some(Arc::new(OneAtATime::new(move |answer: &Answer| callback(answer))));
         self
     }
 
     /// Adds a request's own callbacks to the streaming.
     pub(super) fn delta_callbacks(mut self, callbacks: Option<Foreign<OnText>>) -> Self {
         let Some(mut callbacks) = callbacks else { return self };
-        if let Some(mut on_text) = callbacks.text.take() {
+        if let Some(on_text) = callbacks.text.take() {
+            let mut on_text = Foreign::new(on_text);
             self.on_text =
                 Some(Arc::new(OneAtATime::new(move |_, speech: Speech<'_>| match speech {
                     Speech::Text(text) => (*on_text)(text),
                     Speech::StartsAgain => ControlFlow::Continue(()),
                 })));
         }
-        if let Some(mut on_reasoning) = callbacks.reasoning.take() {
+        if let Some(on_reasoning) = callbacks.reasoning.take() {
+            let mut on_reasoning = Foreign::new(on_reasoning);
             self.on_reasoning =
                 Some(Arc::new(OneAtATime::new(move |text: &str| (*on_reasoning)(text))));
         }

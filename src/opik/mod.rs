@@ -233,7 +233,9 @@ impl OpikConfig {
     }
 
     /// Largest spool file, in bytes; at least 1 MiB. When it is full, the oldest quarter is
-    /// dropped and counted. Defaults to 8 MiB.
+    /// dropped and counted. Defaults to 8 MiB. Where the system limits the size of files
+    /// (`ulimit -f`), keep it below that limit: a write at the limit ends the process by the signal
+    /// `SIGXFSZ`, unless the process ignores that signal.
     pub fn spool_bytes(mut self, bytes: u64) -> Self {
         self.spool_bytes = bytes;
         self

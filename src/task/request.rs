@@ -269,9 +269,10 @@ impl TaskRequest {
     /// Called once when the task has ended and its result can be read; if a stop ended it, when
     /// the results of all tasks that the stop ended can be read. Runs outside every lock on one
     /// of the helper's own threads: an idle one is woken; if all are busy, the callback waits for
-    /// the first free one. `cancel_task` runs the callback of the task that it ends itself,
-    /// unless it is called within a callback; at a helper that was never started, the stop runs
-    /// the remaining ones. A panic in it is counted and has no other effect. The result does not
+    /// the first free one. `cancel_task` runs the callback of the task that it ends itself. If it is
+    /// called within a callback, an idle thread of the helper does; if there is none, and the
+    /// callback does not run on a helper's thread, it is called after that one. At a helper that was
+    /// never started, the stop runs the remaining ones. A panic in it is counted and has no other effect. The result does not
     /// count as read (see [`WhenResultsFull`](crate::limits::WhenResultsFull)).
     ///
     /// A callback may submit, cancel, stop, or drop its manager. While it blocks, its thread runs

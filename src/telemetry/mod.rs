@@ -133,9 +133,9 @@ struct Options {
 /// `rustix` provides them.
 ///
 /// # Limits of the system
-/// If the file size is limited (`ulimit -f`, `RLIMIT_FSIZE`), a line beyond the limit ends the
-/// process by the signal `SIGXFSZ`, unless the process ignores that signal; the line is then
-/// lost, and counted. Rotation at a smaller size avoids both.
+/// If the file size is limited (`ulimit -f`, `RLIMIT_FSIZE`), a line beyond the limit is lost, and
+/// counted; a write at the limit itself ends the process by the signal `SIGXFSZ`, unless the process
+/// ignores that signal. Rotation at a smaller size avoids both.
 #[derive(Clone)]
 pub struct Telemetry(Arc<Run>);
 

@@ -104,6 +104,31 @@ fn a_cancel_runs_its_task_s_callback_and_a_stop_those_of_a_helper_never_started(
 }
 
 #[test]
+fn no_helper_is_held_by_the_callback_of_another_s_task() {
+    let (busy, keeper) = gated(1);
+    let free = AutomationHelper::new(HelperConfig::local()).unwrap();
+    free.start().unwrap();
+    let (request, calls) = asks_thread("ended by a callback".into());
+    let id = busy.submit_task(request).unwrap();
+    let (owner, (ended, ends)) = (busy.clone(), channel());
+    let request = TaskRequest::new("cancels it").on_done(move |_| {
+        ended.send((std::thread::current().id(), owner.cancel_task(id))).unwrap();
+    });
+    free.submit_task(request).unwrap();
+    let (free_thread, was_cancelled) = ends.recv_timeout(LONG).unwrap();
+    assert!(was_cancelled);
+    assert_eq!(busy.task_state(id), Some(TaskState::Finished));
+    // What that callback left to the same thread comes before the next task.
+    assert!(free.ask("next").unwrap().is_success());
+    assert!(calls.try_recv().is_err(), "it waits for its own helper's thread");
+    assert_eq!(busy.get_status().waiting_callbacks, 1);
+    keeper.go.send(()).unwrap();
+    assert_ne!(calls.recv_timeout(LONG).unwrap(), free_thread);
+    busy.stop();
+    free.stop();
+}
+
+#[test]
 fn a_stop_publishes_every_outcome_before_it_calls_back_and_waits_for_no_callback() {
     const TASKS: usize = 20;
     let (helper, keeper) = gated(1);

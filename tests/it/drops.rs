@@ -4,10 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use automation_assistant::together::{Answer, Together, Want};
 use automation_assistant::{
     AdmissionControl, AdmissionPolicy, AiBackend, AutomationAssistantManager, AutomationHelper,
-    CallContext, Error, ErrorKind, FnTool, HelperConfig, Observe, Reply, Task, TaskError, TaskId,
-    TaskRequest, Tool,
+    CallContext, Error, ErrorKind, Fallback, FnTool, HelperConfig, Observe, Reply, Task, TaskError,
+    TaskId, TaskRequest, Tool,
 };
 use serde_json::{Value, json};
 
@@ -167,6 +168,24 @@ fn a_request_that_is_refused_or_never_submitted_does_no_harm() {
     drop(helper.submit_task(bring_all("queue full".into())).unwrap_err());
     helper.stop();
     drop(helper.submit_task(bring_all("stopped".into())).unwrap_err());
+}
+
+#[test]
+fn a_call_over_several_helpers_outlives_the_drops_of_its_callbacks() {
+    let manager = AutomationAssistantManager::new(2);
+    let ids = [0; 2].map(|_| manager.spawn_helper_with(HelperConfig::local(), Backend).unwrap());
+    let (bad, other) = (Bad, Bad);
+    let both =
+        Together::new(&manager).on_text(move |_, _| hold(&bad)).on_answer(move |_| hold(&other));
+    let request = bring_all("x".into());
+    assert!(
+        both.clone().fan_out(&ids, &request, Want::All).unwrap().iter().all(Answer::is_success)
+    );
+    assert_eq!(both.batch(&ids, &[bring_all("y".into())]).unwrap().len(), 1);
+    drop(both);
+    let fallback = Fallback::new(ids);
+    let report = fallback.run(&Together::new(&manager), &bring_all("z".into())).unwrap();
+    assert_eq!(report.text(), Some("answer"));
 }
 
 struct BadBackend {

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::{Shared, State};
 use crate::foreign::{self, Foreign};
+use crate::helper::thread;
 use crate::sync::{Arc, Ordering, now};
 use crate::task::{OnDone, OnText, Task, TaskRequest, Tools};
 
@@ -106,8 +107,10 @@ impl Shared {
         self.send_tickets(woken);
     }
 
-    /// Runs the callback of a task that this thread has ended by `cancel_task`. Called within a
-    /// callback, it runs after that one, unless a helper's thread takes it earlier.
+    /// Runs the callback of a task that this thread has ended by `cancel_task`. If that was called
+    /// within a callback, an idle thread of the helper runs it. If there is none, a thread that is
+    /// no helper's runs it after that callback, unless the helper takes it earlier; a helper's thread
+    /// goes on with its own, so that no helper is held by another's callback.
     pub(super) fn run_own(self: &Arc<Self>, callback: Box<QueuedCallback>) {
         let mut state = self.lock();
         state.callbacks_held -= 1;
@@ -119,9 +122,14 @@ impl Shared {
             return self.run(callback);
         }
         let number = state.push_callback(callback);
-        let woken = woken + state.wake(1);
+        let idle = state.wake(1);
+        // The threads of a stopped helper may be gone.
+        let waits = thread::is_of_any() && !state.stopping;
         drop(state);
-        self.send_tickets(woken);
+        self.send_tickets(woken + idle);
+        if idle > 0 || waits {
+            return;
+        }
         let shared = Arc::clone(self);
         foreign::call_back(move || {
             let callback = shared.next_callback(&mut shared.lock(), Some(number));

@@ -148,6 +148,38 @@ fn a_submit_whose_pictures_do_not_fit_keeps_no_other_from_a_free_place() {
 }
 
 #[test]
+fn an_idle_thread_calls_back_what_a_callback_has_cancelled() {
+    // Where the canceller called back, it was first nearly always.
+    const ROUNDS: usize = 100;
+    let (go, wait) = std::sync::mpsc::channel();
+    let config = HelperConfig::local().max_concurrent_tasks(2);
+    let builder = crate::AutomationHelper::builder(config);
+    let owner = builder.backend(Gate(std::sync::Mutex::new(wait))).build().unwrap();
+    owner.start().unwrap();
+    let never = crate::AutomationHelper::new(HelperConfig::local()).unwrap();
+    let one_runs_and_one_sleeps = || {
+        let state = owner.shared().lock();
+        state.sleepers == 1 && state.running.iter().any(Option::is_some)
+    };
+    for _ in 0..ROUNDS {
+        let (called, calls) = std::sync::mpsc::channel();
+        let request = TaskRequest::new("runs");
+        let request = request.on_done(move |_| called.send(std::thread::current().id()).unwrap());
+        let id = owner.submit_task(request).unwrap();
+        while !one_runs_and_one_sleeps() {
+            std::thread::yield_now();
+        }
+        let ends = owner.clone();
+        let request = TaskRequest::new("x").on_done(move |_| assert!(ends.cancel_task(id)));
+        assert!(never.cancel_task(never.submit_task(request).unwrap()));
+        assert_ne!(calls.recv().unwrap(), std::thread::current().id());
+        go.send(()).unwrap();
+    }
+    assert_eq!(never.get_status().callback_panics, 0);
+    owner.stop();
+}
+
+#[test]
 fn a_result_that_is_read_gives_its_place_to_a_submit_that_sleeps() {
     let config =
         HelperConfig::local().max_results(1).when_results_full(WhenResultsFull::RefuseTasks);
