@@ -43,10 +43,12 @@
 //! | `span` | events → spans |
 //! | `queue` | the bounded queue, and the counts |
 //! | `config` | settings and the environment |
+//! | `endpoint` | the collector's URL |
 //! | `post` | one request, and its response's meaning |
 //! | `sink` | the observer, and the thread that sends |
 
 mod config;
+mod endpoint;
 mod names;
 mod post;
 mod queue;

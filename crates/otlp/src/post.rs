@@ -58,7 +58,7 @@ impl Client {
             .timeout_resolve(Some(CONNECT_LIMIT))
             .timeout_connect(Some(CONNECT_LIMIT))
             .max_idle_connections(1);
-        if target.loopback {
+        if target.endpoint.loopback {
             config = config.proxy(None);
         }
         let frame = frame(&target.service);
@@ -79,7 +79,7 @@ impl Client {
         }
         body.push_str(after);
         let request =
-            self.agent.post(&self.target.url).config().timeout_global(Some(limit)).build();
+            self.agent.post(&self.target.endpoint.url).config().timeout_global(Some(limit)).build();
         let request = request.header("content-type", "application/json");
         let with_header =
             |request: ureq::RequestBuilder<_>, (name, value)| request.header(name, value);

@@ -175,7 +175,7 @@ fn a_task_does_not_wait_for_the_collector() {
 
 #[test]
 fn debug_shows_no_header() {
-    let config = OtlpConfig::new().endpoint("http://127.0.0.1:9/?key=HUSH").header("x-key", "HUSH");
+    let config = OtlpConfig::new().endpoint("http://127.0.0.1:9/HUSH").header("x-key", "HUSH");
     let shown = format!("{config:?}");
     assert!(shown.contains("x-key") && shown.contains("127.0.0.1"), "{shown}");
     let shown = format!("{shown} {:?}", OtlpSink::new(config).unwrap());
