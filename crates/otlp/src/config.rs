@@ -2,17 +2,13 @@
 //! defaults.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use automation_assistant::Error;
-use ureq::http::Uri;
 use ureq::http::header::{HeaderName, HeaderValue};
 
-/// Where a collector listens by default.
-const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
-/// The path after a base address.
-const TRACES_PATH: &str = "/v1/traces";
+use crate::endpoint::{self, Endpoint};
+
 /// Default bound on spans that wait to be sent.
 pub const DEFAULT_QUEUE_SPANS: usize = 4096;
 /// Default bound on the memory of what waits to be sent, in bytes (4 MiB).
@@ -83,8 +79,8 @@ impl OtlpConfig {
         names.iter().any(|name| of_process(name).is_some()).then(Self::new)
     }
 
-    /// The collector's base URL; spans go to `/v1/traces` below it. Defaults to
-    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` (which is taken as it is), then to
+    /// The collector's base URL, without a query; spans go to `/v1/traces` below it. Defaults to
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` (which is taken as it is, its query included), then to
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`, then to `http://localhost:4318`.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
@@ -148,16 +144,15 @@ impl OtlpConfig {
         if self.queue_spans == 0 || self.queue_bytes < QUEUE_BYTES_MIN {
             return refuse("queue_spans must be at least 1, and queue_bytes at least 1 MiB");
         }
-        let url = match (&self.endpoint, env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) {
-            (Some(base), _) => with_path(base),
-            (None, Some(url)) => url,
+        let endpoint = match (&self.endpoint, env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) {
+            (Some(base), _) => Endpoint::below(base),
+            (None, Some(url)) => Endpoint::new(url),
             (None, None) => {
                 let base = env("OTEL_EXPORTER_OTLP_ENDPOINT");
-                with_path(base.as_deref().unwrap_or(DEFAULT_ENDPOINT))
+                Endpoint::below(base.as_deref().unwrap_or(endpoint::DEFAULT))
             }
-        };
-        let (https, host) = check_url(&url)?;
-        if https && !cfg!(feature = "tls") {
+        }?;
+        if endpoint.https && !cfg!(feature = "tls") {
             return Err(Error::Unsupported { what: "an https endpoint", feature: "tls" });
         }
         let pairs = match &self.headers {
@@ -173,9 +168,9 @@ impl OtlpConfig {
         for (name, value) in pairs {
             headers.push(check_header(&name, &value)?);
         }
-        let loopback = is_loopback(&host);
         let private = self.content || !headers.is_empty();
-        if private && !https && !loopback && !self.allow_insecure_http {
+        let readable = !endpoint.https && !endpoint.loopback;
+        if private && readable && !self.allow_insecure_http {
             return refuse(
                 "headers (a key among them, maybe) or content would go over plain http to another \
                  host, where anyone on the way can read them: use https, or allow it with \
@@ -184,7 +179,7 @@ impl OtlpConfig {
         }
         let service = self.service_name.clone().or_else(|| env("OTEL_SERVICE_NAME"));
         let service = service.unwrap_or_else(|| format!("unknown_service:{}", program()));
-        Ok(Target { url, loopback, headers, service, content: self.content })
+        Ok(Target { endpoint, headers, service, content: self.content })
     }
 }
 
@@ -194,7 +189,7 @@ impl fmt::Debug for OtlpConfig {
         let names = |pairs: &Vec<(String, String)>| {
             pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
         };
-        let host = |url: &String| check_url(url).map(|(_, host)| host).unwrap_or_default();
+        let host = |url: &String| endpoint::host(url).unwrap_or_default();
         f.debug_struct("OtlpConfig")
             .field("endpoint_host", &self.endpoint.as_ref().map(host))
             .field("headers", &self.headers.as_ref().map(names))
@@ -209,8 +204,7 @@ impl fmt::Debug for OtlpConfig {
 
 /// A sink's destination, validated.
 pub(crate) struct Target {
-    pub(crate) url: String,
-    pub(crate) loopback: bool,
+    pub(crate) endpoint: Endpoint,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) service: String,
     pub(crate) content: bool,
@@ -225,36 +219,6 @@ fn program() -> String {
     let path = std::env::current_exe().ok();
     let name = path.as_deref().and_then(|path| path.file_name());
     name.map_or_else(|| "rust".into(), |name| name.to_string_lossy().into_owned())
-}
-
-fn with_path(base: &str) -> String {
-    format!("{}{TRACES_PATH}", base.trim().trim_end_matches('/'))
-}
-
-/// Whether it is https, and the host; an error without the URL, which may hold a secret.
-fn check_url(url: &str) -> Result<(bool, String), Error> {
-    let refuse = |what: &str| Err(Error::InvalidConfig(format!("the OTLP endpoint {what}")));
-    let Ok(uri) = url.parse::<Uri>() else {
-        return refuse("is no URL: give it as http://localhost:4318");
-    };
-    let https = match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") => false,
-        _ => return refuse("must begin with http:// or https:// (gRPC is not spoken)"),
-    };
-    let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
-        return refuse("names no host");
-    };
-    if authority.as_str().contains('@') {
-        return refuse("holds a user name: send it as a header instead");
-    }
-    Ok((https, authority.host().to_owned()))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The pairs of a list `name=value,…`, as W3C's Baggage writes it: white space around names and
@@ -335,7 +299,7 @@ mod tests {
             (said, &[base, traces], "http://127.0.0.1:3/v1/traces"),
         ];
         for (config, set, expect) in cases {
-            assert_eq!(target(config, set).unwrap().url, expect);
+            assert_eq!(target(config, set).unwrap().endpoint.url, expect);
         }
         let service = [("OTEL_SERVICE_NAME", "found")];
         assert_eq!(target(OtlpConfig::new(), &service).unwrap().service, "found");
@@ -385,10 +349,7 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_without_secrets() {
         let new = OtlpConfig::new;
-        let cases: [(OtlpConfig, &str); 15] = [
-            (new().endpoint("secret"), "http"),
-            (new().endpoint("grpc://secret:4317"), "gRPC"),
-            (new().endpoint("http://"), "URL"),
+        let cases: [(OtlpConfig, &str); 12] = [
             (new().endpoint("http://user:secret@127.0.0.1"), "user name"),
             (new().header("a b", "secret"), "name"),
             (new().header("a", "secret\n"), "value"),
@@ -414,13 +375,11 @@ mod tests {
 
         let open = new().endpoint("http://h.example").header("a", "x").allow_insecure_http(true);
         assert!(target(open, &[]).is_ok());
-        for host in ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"] {
-            let near = new().endpoint(format!("http://{host}:4318")).header("a", "x");
-            assert!(target(near.content(true), &[]).unwrap().loopback, "{host}");
-        }
+        let near = new().endpoint("http://[::1]:4318").header("a", "x").content(true);
+        assert!(target(near, &[]).is_ok());
         let far = target(new().endpoint("https://h.example").header("a", "x"), &[]);
         match far {
-            Ok(target) => assert!(cfg!(feature = "tls") && !target.loopback),
+            Ok(target) => assert!(cfg!(feature = "tls") && target.endpoint.https),
             Err(why) => assert!(!cfg!(feature = "tls") && matches!(why, Error::Unsupported { .. })),
         }
     }

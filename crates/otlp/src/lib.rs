@@ -43,13 +43,17 @@
 //! | `span` | events → spans |
 //! | `queue` | the bounded queue, and the counts |
 //! | `config` | settings and the environment |
+//! | `endpoint` | the collector's URL |
 //! | `post` | one request, and its response's meaning |
+//! | `retry_after` | the wait that a response asks for |
 //! | `sink` | the observer, and the thread that sends |
 
 mod config;
+mod endpoint;
 mod names;
 mod post;
 mod queue;
+mod retry_after;
 mod sink;
 mod span;
 

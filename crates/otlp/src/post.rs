@@ -1,21 +1,20 @@
 //! One request to the collector, and what its response means for the spans sent.
 
-use std::time::Duration;
+use std::io::{ErrorKind, Read};
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use ureq::Agent;
-use ureq::Body;
-use ureq::http::Response;
+use ureq::http::{HeaderMap, Response};
+use ureq::{Agent, Body, Timeout};
 
 use crate::config::Target;
 use crate::names;
+use crate::retry_after::asked_wait;
 
 /// Limit on one request altogether; OpenTelemetry's default.
 pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// Limit on the look-up of a name, and again on connecting.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// Shortest and longest wait that a server can ask for.
-const ASKED_WAIT: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(300)];
 /// How much of a response is read.
 const BODY_BYTES_MAX: u64 = 16 << 10;
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -58,7 +57,7 @@ impl Client {
             .timeout_resolve(Some(CONNECT_LIMIT))
             .timeout_connect(Some(CONNECT_LIMIT))
             .max_idle_connections(1);
-        if target.loopback {
+        if target.endpoint.loopback {
             config = config.proxy(None);
         }
         let frame = frame(&target.service);
@@ -79,20 +78,17 @@ impl Client {
         }
         body.push_str(after);
         let request =
-            self.agent.post(&self.target.url).config().timeout_global(Some(limit)).build();
+            self.agent.post(&self.target.endpoint.url).config().timeout_global(Some(limit)).build();
         let request = request.header("content-type", "application/json");
         let with_header =
             |request: ureq::RequestBuilder<_>, (name, value)| request.header(name, value);
         let request = self.target.headers.iter().map(|(n, v)| (n, v)).fold(request, with_header);
         match request.send(body) {
             Ok(response) => judge(response),
-            Err(_) => Outcome {
+            Err(error) => Outcome {
                 verdict: Verdict::Later { asked: None },
                 status: None,
-                error: Some(
-                    "the collector cannot be reached: check its address, and that it runs; spans \
-                     wait until it can",
-                ),
+                error: Some(no_response(&error, self.target.endpoint.https)),
             },
         }
     }
@@ -115,13 +111,61 @@ fn frame(service: &str) -> [String; 2] {
     [before, "]}]}]}".to_owned()]
 }
 
+/// Why there is no response.
+fn no_response(error: &ureq::Error, https: bool) -> &'static str {
+    use ureq::Error as E;
+    match error {
+        E::Timeout(Timeout::Resolve | Timeout::Connect) => {
+            "connecting to the collector took too long: check its address and the network; spans \
+             wait until it can be reached"
+        }
+        E::Timeout(_) => "the collector did not respond in time: spans wait",
+        E::Io(error) if https && error.kind() == ErrorKind::InvalidData => TLS,
+        #[cfg(feature = "tls")]
+        E::Rustls(_) => TLS,
+        E::Tls(_) => TLS,
+        E::Protocol(_) | E::LargeResponseHeader(..) => {
+            "the response is not the HTTP/1.1 of a collector: check the scheme (http or https) and \
+             the port (4318 as a rule; gRPC's 4317 is not spoken); spans wait"
+        }
+        E::Io(error) if broken(error.kind()) => {
+            "the connection broke before the collector responded: if it does again, check the \
+             scheme (http or https) and the port; spans wait"
+        }
+        E::ConnectProxyFailed(_) | E::InvalidProxyUrl => {
+            "the environment's proxy did not connect to the collector: check the proxy, or name \
+             the collector in NO_PROXY; spans wait"
+        }
+        _ => {
+            "the collector cannot be reached: check its address, the network, and that it runs; \
+             spans wait until it can"
+        }
+    }
+}
+
+const TLS: &str = "no secure connection (TLS) to the collector: check its certificate (one of a \
+                   public authority, for this host name), the device's clock, and that the port \
+                   is one of https; spans wait";
+
+/// Whether a connection was there, and is no more.
+fn broken(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
 fn judge(mut response: Response<Body>) -> Outcome {
     let status = response.status().as_u16();
-    let asked = asked_wait(response.headers().get("retry-after").map(|value| value.as_bytes()));
+    let asked = asked_wait(response.headers(), SystemTime::now());
     // Read in any case, so that the connection can be used again.
-    let body = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec();
+    let mut body = Vec::new();
+    let read = response.body_mut().as_reader().take(BODY_BYTES_MAX).read_to_end(&mut body);
+    let is_page = is_page(response.headers(), &body, read.is_ok());
     let (verdict, error) = match status {
-        200..=299 => match rejected(&body.unwrap_or_default()) {
+        // A page in the place of a collector's response, a redirect (to such a page), a proxy or
+        // network that wants a login first (407, 511).
+        200..=299 if is_page => (Verdict::Later { asked }, Some(FOREIGN)),
+        300..=399 | 407 | 511 => (Verdict::Later { asked }, Some(FOREIGN)),
+        200..=299 => match rejected(&body) {
             0 => (Verdict::Accepted { rejected: 0 }, None),
             rejected => {
                 (Verdict::Accepted { rejected }, Some("the collector rejected some of the spans"))
@@ -134,13 +178,31 @@ fn judge(mut response: Response<Body>) -> Outcome {
             Verdict::Rejected,
             Some("the collector refused the key: check OTEL_EXPORTER_OTLP_HEADERS"),
         ),
-        300..=399 | 404 | 405 => (
+        404 | 405 => (
             Verdict::Rejected,
             Some("there is no OTLP collector at this address: check OTEL_EXPORTER_OTLP_ENDPOINT"),
         ),
         _ => (Verdict::Rejected, Some("the collector refused the spans as they are")),
     };
     Outcome { verdict, status: Some(status), error }
+}
+
+const FOREIGN: &str = "something else answers at the collector's address, such as a web server or \
+                       the login page of a network: check OTEL_EXPORTER_OTLP_ENDPOINT and the \
+                       network; spans wait";
+
+/// Whether the body is a web page or other markup, which no collector sends. `complete`: this is
+/// all of it, or its begin of [`BODY_BYTES_MAX`].
+fn is_page(headers: &HeaderMap, body: &[u8], complete: bool) -> bool {
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok());
+    let is_html = kind.is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    match body.trim_ascii_start().first() {
+        Some(b'<') => true,
+        Some(_) => is_html,
+        // Some servers name this type for a response without a body.
+        None => is_html && !complete,
+    }
 }
 
 /// How many spans the collector rejected of a request that it took.
@@ -151,32 +213,57 @@ fn rejected(body: &[u8]) -> u64 {
     count.as_u64().or_else(|| count.as_str()?.parse().ok()).unwrap_or_default()
 }
 
-/// The wait of a `Retry-After` in seconds, within bounds.
-fn asked_wait(header: Option<&[u8]>) -> Option<Duration> {
-    let seconds = std::str::from_utf8(header?).ok()?.trim().parse().ok()?;
-    let [least, most] = ASKED_WAIT;
-    Some(Duration::from_secs(seconds).clamp(least, most))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::retry_after::tests::headers;
 
     #[test]
-    fn the_longest_wait_is_bounded_and_none_is_zero() {
-        let wait = |text: &str| asked_wait(Some(text.as_bytes())).map(|wait| wait.as_secs());
-        let cases = [
-            ("7", Some(7)),
-            (" 0 ", Some(1)),
-            ("99999999999", Some(300)),
-            ("soon", None),
-            ("-1", None),
-            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    fn a_page_is_known_by_its_type_or_its_begin() {
+        let (html, json) = ("Text/HTML; charset=utf-8", "application/json");
+        // The type, the body, whether it is complete.
+        let cases: [(&str, &[u8], bool, bool); 12] = [
+            (html, b"<html>", true, true),
+            (html, b"Please log in", true, true),
+            ("application/xhtml+xml", b"x", true, true),
+            ("", b"\xef\xbb\xbf \r\n<!DOCTYPE html>", true, true),
+            (json, b"<html>", true, true),
+            (html, b"", false, true),
+            (html, b"", true, false),
+            ("", b"", true, false),
+            (json, b"{}", true, false),
+            ("application/x-protobuf", b"\x0a\x02", true, false),
+            ("text/plain", b"ok", true, false),
+            (json, b"", false, false),
         ];
-        for (text, expect) in cases {
-            assert_eq!(wait(text), expect, "{text}");
+        for (kind, body, complete, expect) in cases {
+            let found = is_page(&headers(&[("content-type", kind)]), body, complete);
+            assert_eq!(found, expect, "{kind} {}", String::from_utf8_lossy(body));
         }
-        assert_eq!(asked_wait(None), None);
+    }
+
+    #[test]
+    fn a_failure_without_a_response_is_described_by_its_kind() {
+        use ureq::Error as E;
+        let io = |kind: ErrorKind| E::Io(std::io::Error::new(kind, "FOREIGN"));
+        let cases = [
+            (E::Timeout(Timeout::Connect), "connecting"),
+            (E::Timeout(Timeout::Resolve), "connecting"),
+            (E::Timeout(Timeout::Global), "in time"),
+            (io(ErrorKind::InvalidData), "certificate"),
+            (E::Tls("FOREIGN"), "certificate"),
+            (E::LargeResponseHeader(2, 1), "HTTP/1.1"),
+            (io(ErrorKind::ConnectionReset), "broke"),
+            (E::ConnectProxyFailed("FOREIGN".into()), "proxy"),
+            (io(ErrorKind::ConnectionRefused), "cannot be reached"),
+            (E::HostNotFound, "cannot be reached"),
+        ];
+        for (error, word) in cases {
+            let found = no_response(&error, true);
+            assert!(found.contains(word) && found.contains("spans wait"), "{error:?}: {found}");
+        }
+        let plain = no_response(&io(ErrorKind::InvalidData), false);
+        assert!(!plain.contains("TLS"), "{plain}");
     }
 
     #[test]

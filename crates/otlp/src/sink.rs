@@ -12,7 +12,7 @@ use automation_assistant::event::{Event, Observe};
 use crate::config::{OtlpConfig, of_process};
 use crate::post::{CONNECT_LIMIT, Client, REQUEST_LIMIT, Verdict};
 use crate::queue::{OtlpStats, Queue};
-use crate::span::{self, Ids};
+use crate::span::{self, Ids, Starts};
 
 /// Stack of the sink's thread, in bytes: an HTTP request and a TLS handshake.
 const STACK_BYTES: usize = 512 << 10;
@@ -67,8 +67,8 @@ impl OtlpSink {
             .spawn(move || run(&of_thread.0))
             .map_err(|source| Error::Io { what: "starting the sink's thread".into(), source })?;
         let close_timeout = config.close_timeout;
-        let (handle, ids) = (Some(handle), Ids::new());
-        Ok(Self(Arc::new(CloseOnDrop { shared, handle, close_timeout, content, ids })))
+        let (handle, ids, starts) = (Some(handle), Ids::new(), Starts::default());
+        Ok(Self(Arc::new(CloseOnDrop { shared, handle, close_timeout, content, ids, starts })))
     }
 
     /// Sends everything pending at once; returns when it is sent or dropped, or after the
@@ -95,7 +95,8 @@ impl OtlpSink {
 
 impl Observe for OtlpSink {
     fn on_event(&self, event: &Event<'_>) {
-        let Some(span) = span::of_event(event, &self.0.ids, self.0.content) else { return };
+        let CloseOnDrop { ids, starts, content, .. } = &*self.0;
+        let Some(span) = span::of_event(event, ids, starts, *content) else { return };
         let shared = &self.0.shared;
         let mut state = shared.lock();
         let now = Instant::now();
@@ -123,6 +124,7 @@ struct CloseOnDrop {
     close_timeout: Duration,
     content: bool,
     ids: Ids,
+    starts: Starts,
 }
 
 impl Drop for CloseOnDrop {

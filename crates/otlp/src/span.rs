@@ -1,6 +1,8 @@
 //! Events → spans, as objects of OTLP/JSON: one of each task, and one of each call within it.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use automation_assistant::event::{CallFacts, Event, EventFacts, TaskFacts};
@@ -10,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::names;
 
-/// Most text of one task that is sent, in bytes of JSON; a longer one is left out whole, and its
-/// length is given.
+/// Most text of one task that is sent, in bytes of JSON; of a longer one all is left out, and its
+/// length (before JSON's escapes) is given.
 pub(crate) const CONTENT_BYTES_MAX: usize = 256 << 10;
 /// Longest text of any other attribute, in bytes; a longer one is cut. A server chooses the
 /// model's name that it answers with.
@@ -49,6 +51,35 @@ impl Ids {
     /// Never zero, which stands for no id.
     fn number(&self, task: TaskId, part: impl std::hash::Hash) -> u64 {
         self.0.hash_one((task, part)).max(1)
+    }
+}
+
+/// Most time by which a call's measured start is before its task's: a thread that is not scheduled
+/// between the readings of two clocks. Where it is more, the wall clock was set meanwhile, and the
+/// start that was measured says more.
+const START_SKEW_MAX: Duration = Duration::from_secs(1);
+
+/// The earliest start of the reported calls of each task that runs. A start is the wall clock at
+/// the end less the time that it took; both are read anew for each event, so that a call can seem
+/// to start a microsecond before its task.
+#[derive(Default)]
+pub(crate) struct Starts(Mutex<HashMap<TaskId, SystemTime>>);
+
+impl Starts {
+    /// Records a call's start.
+    fn of_call(&self, task: TaskId, start: SystemTime) {
+        let mut starts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let earliest = starts.entry(task).or_insert(start);
+        *earliest = start.min(*earliest);
+    }
+
+    /// The start of a task that has ended: its own, or that of a call before it.
+    fn of_task(&self, task: TaskId, start: SystemTime) -> SystemTime {
+        let call = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&task);
+        let is_skew = |call: &SystemTime| {
+            start.duration_since(*call).is_ok_and(|before| before <= START_SKEW_MAX)
+        };
+        call.filter(is_skew).unwrap_or(start)
     }
 }
 
@@ -106,29 +137,36 @@ impl Attributes {
 
 /// The span of an event as JSON, if the event has one. `content`: whether prompts and answers
 /// may go out, where the helper allows it too.
-pub(crate) fn of_event(event: &Event<'_>, ids: &Ids, content: bool) -> Option<String> {
+pub(crate) fn of_event(
+    event: &Event<'_>,
+    ids: &Ids,
+    starts: &Starts,
+    content: bool,
+) -> Option<String> {
     let task = event.task_id()?;
+    let end = event.at();
+    let mut start = end.checked_sub(event.latency()).unwrap_or(end);
     let (parent, own, kind, name, attributes) = match event.facts() {
         EventFacts::Call(call) => {
+            starts.of_call(task, start);
             let attributes = call_attributes(event, task, &call);
             let name = names::CALL.to_owned();
             (Some(ids.span(task, 0)), ids.span(task, call.attempt), INTERNAL, name, attributes)
         }
-        EventFacts::Task(TaskFacts { task: end, queue, .. }) => {
+        EventFacts::Task(TaskFacts { task: ended, queue, .. }) => {
+            start = starts.of_task(task, start);
             let content = content && event.trace_mode() == TraceMode::Content;
-            let attributes = task_attributes(event, end, queue, content);
+            let attributes = task_attributes(event, ended, queue, content);
             let name = match event.model_requested() {
                 Some(model) => format!("{} {}", names::CHAT, cut(model)),
                 None => names::CHAT.to_owned(),
             };
             // The embedded engine answers within the program.
-            let kind = if end.echoed { INTERNAL } else { CLIENT };
+            let kind = if ended.echoed { INTERNAL } else { CLIENT };
             (None, ids.span(task, 0), kind, name, attributes)
         }
         _ => return None,
     };
-    let end = event.at();
-    let start = end.checked_sub(event.latency()).unwrap_or(end);
     let mut span = Map::new();
     span.insert("traceId".into(), ids.trace(event, task).into());
     span.insert("spanId".into(), own.into());
@@ -190,15 +228,16 @@ fn task_attributes(event: &Event<'_>, task: &Task, queue: Duration, content: boo
 fn add_content(out: &mut Attributes, task: &Task) {
     let partial = task.error.as_ref().and_then(TaskError::partial);
     let answer = task.result.as_deref().or(partial);
-    let texts = task.prompt.len() + answer.map_or(0, str::len);
+    let context =
+        (!task.context.is_empty()).then(|| Value::Object(task.context.clone()).to_string());
+    let texts = [Some(task.prompt.as_str()), context.as_deref(), answer];
+    let texts: usize = texts.into_iter().flatten().map(str::len).sum();
     if texts > CONTENT_BYTES_MAX {
         return out.count(names::CONTENT_LEFT_OUT, Some(texts as u64));
     }
     let message = |role: &str, text: &str| json!({ "role": role, "parts": [{ "type": "text", "content": text }] });
     let mut all = vec![(names::INPUT_MESSAGES, json!([message("user", &task.prompt)]).to_string())];
-    if !task.context.is_empty() {
-        all.push((names::CONTEXT, Value::Object(task.context.clone()).to_string()));
-    }
+    all.extend(context.map(|context| (names::CONTEXT, context)));
     if let Some(answer) = answer {
         let mut output = message("assistant", answer);
         output["finish_reason"] = reason_of_message(task).into();
@@ -206,7 +245,7 @@ fn add_content(out: &mut Attributes, task: &Task) {
     }
     let bytes: usize = all.iter().map(|(_, text)| text.len()).sum();
     if bytes > CONTENT_BYTES_MAX {
-        return out.count(names::CONTENT_LEFT_OUT, Some(bytes as u64));
+        return out.count(names::CONTENT_LEFT_OUT, Some(texts as u64));
     }
     for (name, text) in all {
         out.set(name, json!({ "stringValue": text }));
@@ -235,4 +274,29 @@ fn cut(text: &str) -> &str {
         end -= 1;
     }
     &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_starts_no_later_than_its_calls_unless_the_clock_was_set() {
+        let at = |millis| UNIX_EPOCH + Duration::from_millis(10_000 + millis);
+        // The starts of the calls, of the task as measured, of its span.
+        let cases: [(&[u64], u64, u64); 5] = [
+            (&[], 500, 500),
+            (&[499], 500, 499),
+            (&[499, 498, 900], 500, 498),
+            (&[500, 700], 500, 500),
+            (&[0], 5000, 5000),
+        ];
+        let task: TaskId = "00abcdef-00000001".parse().unwrap();
+        let starts = Starts::default();
+        for (calls, measured, expect) in cases {
+            calls.iter().for_each(|call| starts.of_call(task, at(*call)));
+            assert_eq!(starts.of_task(task, at(measured)), at(expect), "{calls:?}");
+            assert!(starts.0.lock().unwrap().is_empty(), "nothing is kept of a task that ended");
+        }
+    }
 }

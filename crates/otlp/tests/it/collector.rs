@@ -18,6 +18,8 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) enum Answer {
     /// A status, further headers (each with its line's end), a body.
     Says(u16, &'static str, &'static str),
+    /// These bytes as they are, then the end of the connection.
+    Raw(&'static str),
     /// Nothing, until the collector ends.
     Silence,
 }
@@ -117,9 +119,13 @@ fn serve(
         if requests.send(request).is_err() {
             return;
         }
-        let Answer::Says(status, headers, body) = answer else {
-            let _ = until.lock().unwrap().recv();
-            return;
+        let (status, headers, body) = match answer {
+            Answer::Says(status, headers, body) => (status, headers, body),
+            Answer::Raw(bytes) => return drop(stream.write_all(bytes.as_bytes())),
+            Answer::Silence => {
+                let _ = until.lock().unwrap().recv();
+                return;
+            }
         };
         let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n");

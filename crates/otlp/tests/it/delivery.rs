@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use automation_assistant_otlp::{OtlpConfig, OtlpSink};
 
-use crate::collector::Answer::{Says, Silence};
+use crate::collector::Answer::{Raw, Says, Silence};
 use crate::collector::{Answer, Collector, LONG, nowhere};
 use crate::{echo, sink};
 
@@ -50,12 +50,14 @@ fn spans_go_out_by_themselves_and_together() {
     assert_eq!(collector.left(), 0);
 }
 
+const PAGE: &str = "\u{feff}\n<!DOCTYPE html><p>SERVER SAID";
+
 #[test]
 fn each_response_has_its_meaning() {
     let wait = "retry-after: 1\r\n";
     let partial = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"SERVER SAID"}}"#;
     // First answer; sent, dropped, retried; the status at the end.
-    let cases: [(Answer, [u64; 3], u16); 11] = [
+    let cases: [(Answer, [u64; 3], u16); 14] = [
         (Says(200, "", ""), [2, 0, 0], 200),
         (Says(202, "", "no json"), [2, 0, 0], 202),
         (Says(200, "", partial), [1, 1, 0], 200),
@@ -66,7 +68,10 @@ fn each_response_has_its_meaning() {
         (Says(401, "", ""), [0, 2, 0], 401),
         (Says(404, "", ""), [0, 2, 0], 404),
         (Says(500, "", ""), [0, 2, 0], 500),
-        (Says(307, "location: http://127.0.0.1:9/\r\n", ""), [0, 2, 0], 307),
+        (Says(200, "content-type: text/html\r\n", "SERVER SAID"), [2, 0, 2], 200),
+        (Says(200, "", PAGE), [2, 0, 2], 200),
+        (Says(307, "location: http://127.0.0.1:9/\r\n", ""), [2, 0, 2], 200),
+        (Says(511, "", PAGE), [2, 0, 2], 200),
     ];
     let run = |(answer, [sent, dropped, retried], status): &(Answer, [u64; 3], u16)| {
         let collector = Collector::new(&[*answer]);
@@ -82,7 +87,7 @@ fn each_response_has_its_meaning() {
         if *retried > 0 {
             let second = collector.next();
             assert_eq!(first.body, second.body);
-            let asked = matches!(answer, Says(_, headers, _) if !headers.is_empty());
+            let asked = matches!(answer, Says(_, headers, _) if *headers == wait);
             let gap = second.at - first.at;
             assert!(!asked || gap >= Duration::from_secs(1), "{gap:?}");
         }
@@ -90,6 +95,33 @@ fn each_response_has_its_meaning() {
         helper.ask("y").unwrap();
         assert_eq!(sink.flush(LONG).sent, sent + SPANS);
         assert_eq!(collector.next().spans().len() as u64, SPANS);
+    };
+    std::thread::scope(|scope| cases.iter().for_each(|case| drop(scope.spawn(|| run(case)))));
+}
+
+#[test]
+fn a_failure_is_described_by_its_kind_without_foreign_text() {
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: SERVER SAID\r\n".repeat(2000)).leak();
+    let long = format!("<html>{}", "SERVER SAID".repeat(2000)).leak();
+    let cases: [(Answer, &str); 8] = [
+        (Says(200, "", PAGE), "something else answers"),
+        (Says(200, "", long), "something else answers"),
+        (Says(302, "location: http://127.0.0.1:9/\r\n", ""), "something else answers"),
+        (Says(200, "content-length: SERVER SAID\r\n", ""), "HTTP/1.1"),
+        (Raw("220 SERVER SAID\r\n"), "HTTP/1.1"),
+        (Raw(many), "HTTP/1.1"),
+        (Raw(""), "broke before"),
+        (Raw("HTTP/1.1 200 OK\r\nx: SERVER SAID"), "broke before"),
+    ];
+    let run = |(answer, word): &(Answer, &str)| {
+        let collector = Collector::new(&[*answer]);
+        let sink = sink(&collector.url());
+        let (_manager, helper) = echo(&sink);
+        helper.ask("x").unwrap();
+        let stats = sink.flush(LONG);
+        assert_eq!((stats.sent, stats.retried), (SPANS, SPANS), "{word}");
+        let error = stats.last_error.unwrap();
+        assert!(error.contains(word) && !error.contains("SERVER SAID"), "{word}: {error}");
     };
     std::thread::scope(|scope| cases.iter().for_each(|case| drop(scope.spawn(|| run(case)))));
 }
@@ -175,14 +207,14 @@ fn a_task_does_not_wait_for_the_collector() {
 
 #[test]
 fn debug_shows_no_header() {
-    let config = OtlpConfig::new().endpoint("http://127.0.0.1:9/?key=HUSH").header("x-key", "HUSH");
+    let config = OtlpConfig::new().endpoint("http://127.0.0.1:9/HUSH").header("x-key", "HUSH");
     let shown = format!("{config:?}");
     assert!(shown.contains("x-key") && shown.contains("127.0.0.1"), "{shown}");
     let shown = format!("{shown} {:?}", OtlpSink::new(config).unwrap());
     assert!(!shown.contains("HUSH"), "{shown}");
 }
 
-/// The handshake fails, for nobody answers it; that it begins shows that TLS is linked.
+/// The handshake fails, for no TLS answers it; that it begins shows that TLS is linked.
 #[test]
 fn https_is_tls_where_it_is_built_in() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -200,5 +232,8 @@ fn https_is_tls_where_it_is_built_in() {
     let mut begin = [0; 2];
     stream.read_exact(&mut begin).unwrap();
     assert_eq!(begin, [0x16, 3], "a handshake record of TLS");
-    let _ = stream.write_all(b"HTTP/1.1 400 Bad\r\n\r\n");
+    stream.write_all(b"HTTP/1.1 400 Bad\r\n\r\n").unwrap();
+    // The second attempt begins once the first one's failure is known.
+    listener.accept().unwrap();
+    assert!(sink.stats().last_error.unwrap().contains("certificate"));
 }

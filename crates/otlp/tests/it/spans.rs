@@ -19,6 +19,10 @@ fn attribute<'a>(span: &'a Value, key: &str) -> Option<&'a Value> {
     all.find(|attribute| attribute["key"] == key).map(|attribute| &attribute["value"])
 }
 
+fn time(span: &Value, key: &str) -> u64 {
+    span[key].as_str().unwrap().parse().unwrap()
+}
+
 /// The spans of one task, in the order of their ends.
 fn ask(
     config: OtlpConfig,
@@ -66,8 +70,7 @@ fn a_task_is_a_span_of_the_conventions_and_each_call_its_child() {
 
     for span in &spans {
         assert_eq!(span["traceId"], id.to_string().replace('-', ""));
-        let time = |key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
-        assert!(time("startTimeUnixNano") <= time("endTimeUnixNano"));
+        assert!(time(span, "startTimeUnixNano") <= time(span, "endTimeUnixNano"));
         assert_eq!(
             attribute(span, "automation_assistant.helper.name").unwrap()["stringValue"],
             "notes"
@@ -75,6 +78,8 @@ fn a_task_is_a_span_of_the_conventions_and_each_call_its_child() {
     }
     for (call, number) in [(first, "1"), (last, "2")] {
         assert_eq!(call["parentSpanId"], task["spanId"]);
+        assert!(time(task, "startTimeUnixNano") <= time(call, "startTimeUnixNano"));
+        assert!(time(call, "endTimeUnixNano") <= time(task, "endTimeUnixNano"));
         assert_eq!((&call["name"], &call["kind"]), (&json!("backend_call"), &json!(1)));
         assert_eq!(attribute(call, "automation_assistant.attempt").unwrap()["intValue"], number);
         assert_eq!(attribute(call, "gen_ai.usage.input_tokens"), None, "once, on the task");
@@ -177,10 +182,17 @@ fn content_goes_out_where_the_sink_and_the_helper_both_allow_it() {
 
     // Each of these bytes is six in JSON, and seven in JSON within JSON.
     for long in ["x".repeat(256 << 10), "\u{1}".repeat(100 << 10)] {
-        let spans = ask(content.clone(), config.clone(), Some(retried), long.as_str().into());
+        let request = TaskRequest::new(long.as_str()).context("k", "v");
+        let spans = ask(content.clone(), config.clone(), Some(retried), request);
         let task = spans.last().unwrap();
-        assert_eq!(attribute(task, "gen_ai.input.messages"), None);
-        assert!(attribute(task, "automation_assistant.content_left_out_bytes").is_some());
+        for name in
+            ["gen_ai.input.messages", "gen_ai.output.messages", "automation_assistant.context"]
+        {
+            assert_eq!(attribute(task, name), None, "{name}");
+        }
+        let length = long.len() + r#"{"k":"v"}"#.len() + "THE ANSWER".len();
+        let left_out = attribute(task, "automation_assistant.content_left_out_bytes").unwrap();
+        assert_eq!(left_out["intValue"], length.to_string());
     }
 }
 
