@@ -118,7 +118,7 @@ fn no_helper_is_held_by_the_callback_of_another_s_task() {
     let (free_thread, was_cancelled) = ends.recv_timeout(LONG).unwrap();
     assert!(was_cancelled);
     assert_eq!(busy.task_state(id), Some(TaskState::Finished));
-    // What that callback left to the same thread comes before the next task.
+    // Anything that the callback left to its own thread comes before the next task.
     assert!(free.ask("next").unwrap().is_success());
     assert!(calls.try_recv().is_err(), "it waits for its own helper's thread");
     assert_eq!(busy.get_status().waiting_callbacks, 1);
