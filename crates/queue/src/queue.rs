@@ -69,7 +69,8 @@ impl JobQueue {
     /// # Errors
     ///
     /// [`Error::InUse`] at once if another process has the file; [`Error::NewerFormat`];
-    /// [`Error::Storage`] if it cannot be opened, is damaged or no queue.
+    /// [`Error::Storage`] if it cannot be opened, is damaged or no queue; it is left as it is
+    /// then.
     #[cfg(feature = "embedded")]
     pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
         Self::open_with(path, Limits::default())

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
+use super::file::builder;
 use super::*;
 use crate::conformance::{Make, conformance};
 use crate::engine::{End, Ended, How};
@@ -24,7 +25,7 @@ impl Folder {
         Self(path)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("jobs.redb")
     }
 }
@@ -46,88 +47,6 @@ fn with_memory(test: fn(Make<'_>)) {
 }
 
 conformance!(with_memory);
-
-#[test]
-fn a_second_opening_is_refused_at_once_and_names_the_file() {
-    let folder = Folder::new();
-    let first = JobQueue::open(folder.file()).unwrap();
-    let error = JobQueue::open(folder.file()).unwrap_err();
-    assert!(matches!(error, Error::InUse { .. }), "{error}");
-    assert!(error.to_string().contains("jobs.redb"), "{error}");
-    drop(first);
-    JobQueue::open(folder.file()).unwrap();
-}
-
-#[cfg(unix)]
-#[test]
-fn a_new_file_can_be_read_by_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = Folder::new();
-    JobQueue::open(folder.file()).unwrap();
-    let mode = std::fs::metadata(folder.file()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-}
-
-#[test]
-fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
-    let folder = Folder::new();
-    JobQueue::open(folder.file()).unwrap().push("x").unwrap();
-    let db = Database::open(folder.file()).unwrap();
-    let txn = db.begin_write().unwrap();
-    txn.open_table(META).unwrap().insert(M_FORMAT, FORMAT + 1).unwrap();
-    txn.commit().unwrap();
-    drop(db);
-    let error = JobQueue::open(folder.file()).unwrap_err();
-    assert!(
-        matches!(error, Error::NewerFormat { found, known, .. } if found == known + 1),
-        "{error}"
-    );
-    assert!(error.to_string().contains("jobs.redb"), "{error}");
-}
-
-#[test]
-fn what_is_no_queue_is_refused_and_left_as_it_is() {
-    let folder = Folder::new();
-    std::fs::write(folder.file(), "my diary").unwrap();
-    let error = JobQueue::open(folder.file()).unwrap_err();
-    assert!(matches!(error, Error::Storage { .. }), "{error}");
-    assert_eq!(std::fs::read(folder.file()).unwrap(), b"my diary");
-    assert!(matches!(JobQueue::open("/no/such/folder/q"), Err(Error::Storage { .. })));
-}
-
-/// redb writes its first bytes last; a kill before that leaves zeros.
-#[test]
-fn a_file_whose_making_was_cut_short_is_made_anew() {
-    let folder = Folder::new();
-    for len in [1, 9, 73_728] {
-        std::fs::write(folder.file(), vec![0; len]).unwrap();
-        JobQueue::open(folder.file()).unwrap().push("x").unwrap();
-        let stats = JobQueue::open(folder.file()).unwrap().stats().unwrap();
-        assert_eq!(stats.waiting, 1);
-    }
-}
-
-#[test]
-fn a_damaged_file_is_an_error_and_never_a_wrong_answer() {
-    let folder = Folder::new();
-    let queue = JobQueue::open(folder.file()).unwrap();
-    let pushed = queue.push_all((0..50).map(|n| Job::new(format!("job {n}")))).unwrap();
-    drop(queue);
-    let whole = std::fs::read(folder.file()).unwrap();
-    let mut refused = 0;
-    for at in (0..whole.len()).step_by(997) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x55;
-        std::fs::write(folder.file(), &bytes).unwrap();
-        match JobQueue::open(folder.file()) {
-            Err(Error::Storage { .. }) => refused += 1,
-            Err(error) => panic!("byte {at}: {error}"),
-            // A byte that holds nothing.
-            Ok(queue) => assert_eq!(queue.stats().unwrap().waiting, pushed.len() as u64, "{at}"),
-        }
-    }
-    assert!(refused > 3, "{refused}");
-}
 
 #[test]
 fn jobs_of_a_process_that_ended_wait_again_and_their_deliveries_count() {
