@@ -62,7 +62,14 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
     fn stats(&self) -> Result<QueueStats, Error>;
 
     /// Outcomes that were to be reported and whose worker is gone; they are now this worker's.
-    fn adopt_unreported(&self, worker: &str, lease: Duration) -> Result<Vec<JobId>, Error>;
+    /// `is_start` says that the worker has just begun: those of an earlier one of its name are
+    /// among them.
+    fn adopt_unreported(
+        &self,
+        worker: &str,
+        lease: Duration,
+        is_start: bool,
+    ) -> Result<Vec<JobId>, Error>;
 
     /// A number kept under a name.
     fn bookmark(&self, name: &str) -> Result<u64, Error>;

@@ -285,8 +285,13 @@ impl Engine for Embedded {
         self.count_all()
     }
 
-    fn adopt_unreported(&self, worker: &str, _lease: Duration) -> Result<Vec<JobId>, Error> {
-        self.adopt(worker)
+    fn adopt_unreported(
+        &self,
+        worker: &str,
+        _lease: Duration,
+        is_start: bool,
+    ) -> Result<Vec<JobId>, Error> {
+        self.adopt(worker, is_start)
     }
 
     fn bookmark(&self, name: &str) -> Result<u64, Error> {

@@ -50,8 +50,6 @@ pub(crate) struct Redis {
     lane_count: AtomicU64,
     /// Turns the order of lanes of one priority.
     turn: AtomicU64,
-    /// The workers of this handle that have begun.
-    begun: Mutex<Vec<String>>,
     looking: Mutex<()>,
     /// Notified when this handle cancels a job; waited on between two looks at an outcome.
     cancelled: Condvar,
@@ -67,7 +65,6 @@ impl Redis {
             lanes: Mutex::new(Vec::new()),
             lane_count: AtomicU64::new(0),
             turn: AtomicU64::new(0),
-            begun: Mutex::new(Vec::new()),
             looking: Mutex::new(()),
             cancelled: Condvar::new(),
         };
@@ -307,15 +304,15 @@ impl Engine for Redis {
         Ok(stats)
     }
 
-    fn adopt_unreported(&self, worker: &str, lease: Duration) -> Result<Vec<JobId>, Error> {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_start = !begun.iter().any(|name| name == worker);
+    fn adopt_unreported(
+        &self,
+        worker: &str,
+        lease: Duration,
+        is_start: bool,
+    ) -> Result<Vec<JobId>, Error> {
         let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let args = vec![text(worker), text(u8::from(is_start)), number(lease_ms)];
         let mut ids = Parts::new(self.run(Script::Adopt, &args)?)?;
-        if is_start {
-            begun.push(worker.to_owned());
-        }
         let mut found = Vec::new();
         while !ids.is_empty() {
             found.push(ids.parse()?);

@@ -310,7 +310,7 @@ fn only_commands_of_redis_6_2_are_used() {
     queue.bookmark("b").unwrap();
     queue.engine.wait_for_work("w", Duration::from_millis(2)).unwrap();
     queue.engine.wake("w").unwrap();
-    queue.engine.adopt_unreported("v", LONG).unwrap();
+    queue.engine.adopt_unreported("v", LONG, true).unwrap();
     queue.engine.leave("w").unwrap();
     for what in [Purge::Results, Purge::Dead, Purge::Waiting] {
         queue.purge(what).unwrap();

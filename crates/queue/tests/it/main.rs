@@ -5,6 +5,7 @@
 mod ahead;
 #[cfg(feature = "redis")]
 mod fleet;
+mod panics;
 #[cfg(feature = "embedded")]
 mod pictures;
 #[cfg(feature = "embedded")]
