@@ -45,7 +45,9 @@
 //! # Bounds
 //!
 //! [`Limits`] bounds jobs, bytes, each record, and how many outcomes are kept for how long;
-//! sizes are asked for before records are read. Every call to a server ends in time.
+//! sizes are asked for before records are read. Every call to a server ends in time, however slowly
+//! it answers, and an answer longer than the limits admit is cut off; only the system's look-up of
+//! a host's name has time limits of its own.
 //!
 //! # Threads
 //!

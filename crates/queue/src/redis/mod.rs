@@ -7,6 +7,9 @@ mod reply;
 mod scripts;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "rediss")]
+mod tls;
+mod wire;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -57,9 +60,9 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn connect(config: RedisConfig) -> Result<Self, Error> {
-        let (client, server) = config.client()?;
+        let (server, name) = config.server()?;
         let redis = Self {
-            link: Link::new(client, server, config.answer_within()),
+            link: Link::new(server, name, config.answer_within()),
             prefix: format!("aaq:{{{}}}", config.name()),
             limits: config.bounds().clone(),
             lanes: Mutex::new(Vec::new()),

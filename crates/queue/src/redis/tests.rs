@@ -322,3 +322,25 @@ fn only_commands_of_redis_6_2_are_used() {
         assert!(KNOWN.split(' ').any(|known| known == name), "{name}");
     }
 }
+
+#[test]
+fn a_url_that_cannot_be_used_says_why() {
+    let form = "not of the form redis://";
+    let tls = (!cfg!(feature = "rediss")).then_some("the cargo feature \"rediss\"");
+    for (url, why) in [
+        ("redis://h:1/2", None),
+        ("valkey://user:s3cret@h", None),
+        ("rediss://:s3cret@h", tls),
+        ("REDISS://h", tls),
+        ("valkeys://h", tls),
+        ("http://:s3cret@h", Some(form)),
+        ("redis://:s3cret@h/none", Some(form)),
+        ("", Some(form)),
+    ] {
+        let error = RedisConfig::new(url, "q").server().err().map(|error| error.to_string());
+        let error = error.unwrap_or_default();
+        assert!(error.contains(why.unwrap_or_default()), "{url}: {error}");
+        assert_eq!(error.is_empty(), why.is_none(), "{url}: {error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}

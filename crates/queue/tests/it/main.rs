@@ -4,6 +4,8 @@
 #[cfg(feature = "embedded")]
 mod ahead;
 #[cfg(feature = "redis")]
+mod answers;
+#[cfg(feature = "redis")]
 mod fleet;
 mod panics;
 #[cfg(feature = "embedded")]

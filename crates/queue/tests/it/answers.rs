@@ -1,0 +1,97 @@
+//! Servers that have no room, are not ready, answer too slowly or without an end.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use automation_assistant_queue::{Error, Limits, RedisConfig};
+
+use crate::support::LONG;
+
+/// Connects to a server that reads a command and then does this; gives the error of the client.
+fn met_by(
+    credentials: &str,
+    timeout: Duration,
+    does: impl FnOnce(&mut TcpStream) + Send,
+) -> (Error, Duration) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{credentials}{}", listener.local_addr().unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut client, _) = listener.accept().unwrap();
+            assert!(client.read(&mut [0; 1_024]).unwrap() > 0);
+            does(&mut client);
+        });
+        let begun = Instant::now();
+        let limits = Limits::new().max_job_bytes(1_024).max_result_bytes(4_096);
+        let config = RedisConfig::new(url, "q").limits(limits).timeout(timeout);
+        (config.connect().unwrap_err(), begun.elapsed())
+    })
+}
+
+#[test]
+fn an_error_says_whether_to_wait_or_to_mend_whatever_it_answers() {
+    let password = ["", ":s3cret@", "user:s3cret@"];
+    let rows = [
+        ("ERR max number of clients reached", true, "maxclients"),
+        ("ERR max number of clients + cluster connections reached", true, "maxclients"),
+        ("LOADING Redis is loading the dataset in memory", true, "not ready (LOADING)"),
+        ("MASTERDOWN Link with MASTER is down", true, "not ready (MASTERDOWN)"),
+        ("TRYAGAIN Multiple keys request during rehashing", true, "not ready (TRYAGAIN)"),
+        ("CLUSTERDOWN The cluster is down", true, "not ready (CLUSTERDOWN)"),
+        ("BUSY Redis is busy running a script", true, "not ready (BUSY)"),
+        ("NOREPLICAS Not enough good replicas to write.", true, "not ready (NOREPLICAS)"),
+        ("WRONGPASS invalid username-password pair", false, "name or password"),
+        ("NOAUTH Authentication required.", false, "name or password"),
+    ];
+    for (says, is_passing, expected) in rows {
+        for password in password {
+            let answer = |client: &mut TcpStream| {
+                client.write_all(format!("-{says}\r\n").as_bytes()).unwrap();
+            };
+            let (error, _) = met_by(password, LONG, answer);
+            assert!(error.to_string().contains(expected), "{says}, {password}: {error}");
+            assert_eq!(error.is_passing(), is_passing, "{says}, {password}: {error}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+        }
+    }
+    // Only of a password can it be so.
+    let answer = |client: &mut TcpStream| {
+        client.write_all(b"-ERR AUTH <password> called without any password\r\n").unwrap();
+    };
+    let (error, _) = met_by(":s3cret@", LONG, answer);
+    assert!(matches!(&error, Error::Refused { what, .. } if what.contains("password")), "{error}");
+}
+
+#[test]
+fn an_answer_that_comes_byte_by_byte_ends_in_time() {
+    let timeout = Duration::from_millis(300);
+    for credentials in ["", ":s3cret@"] {
+        let (error, took) = met_by(credentials, timeout, |client| {
+            let begun = Instant::now();
+            client.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+            // Until the client is gone, each time after a wait for a word of it.
+            let mut drip = client.try_clone().unwrap();
+            let mut is_there = || !matches!(client.read(&mut [0; 64]), Ok(0));
+            drip.write_all(b"+").unwrap();
+            while is_there() && drip.write_all(b"x").is_ok() && begun.elapsed() < LONG {}
+        });
+        assert!(error.is_passing() && error.to_string().contains("in time"), "{error}");
+        assert!(took >= timeout && took < LONG / 2, "{took:?}");
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_cut_off() {
+    let mut sent = 0;
+    let (error, _) = met_by("", LONG, |client| {
+        client.write_all(b"$3000000000\r\n").unwrap();
+        let block = vec![b'x'; 1 << 20];
+        while sent < 1 << 30 && client.write_all(&block).is_ok() {
+            sent += block.len();
+        }
+    });
+    assert!(error.to_string().contains("longer than"), "{error}");
+    // What the client takes, and what the system holds between the two.
+    assert!(sent < 64 << 20, "{sent} bytes were taken");
+}
