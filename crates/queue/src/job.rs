@@ -143,8 +143,8 @@ impl Job {
         self
     }
 
-    /// How long the task may run, from the moment a helper takes it. Defaults to the helper's
-    /// time-out.
+    /// How long the task may run, from the moment a helper takes it; kept in milliseconds, rounded
+    /// up. Defaults to the helper's time-out.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

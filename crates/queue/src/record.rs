@@ -127,7 +127,9 @@ pub(crate) fn write_job(id: JobId, pushed_ms: u64, job: &Job) -> Vec<u8> {
     data.some("images", list(job.images.iter().map(write_image).collect()));
     let name = PRIORITIES.iter().find(|(priority, _)| *priority == job.priority);
     data.some_text("priority", name.map(|(_, name)| *name));
-    let timeout_ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    // Rounded up: one that was accepted leaves some time.
+    let timeout_ms =
+        |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     data.some("timeout_ms", job.timeout.map(timeout_ms).map(Value::from));
     data.some("deadline", job.deadline.map(|at| rfc3339(to_ms(at)).into()));
     data.some("max_retries", job.max_retries.map(Value::from));

@@ -13,6 +13,9 @@ pub(crate) fn deliveries_are_counted_and_a_poison_job_is_buried(make: Make<'_>) 
     }
     assert!(lease(&queue, "w", 1).is_empty());
     let dead = queue.dead(10).unwrap();
+    for (limit, found) in [(0, 0), (1, 1), (usize::MAX, 1)] {
+        assert_eq!(queue.dead(limit).unwrap().len(), found, "{limit}");
+    }
     assert_eq!((dead.len(), dead[0].id, dead[0].deliveries, dead[0].reasons.len()), (1, id, 3, 3));
     assert!(dead[0].reasons[2].contains("it failed"), "{:?}", dead[0].reasons);
     let outcome = queue.wait(id, LONG).unwrap();

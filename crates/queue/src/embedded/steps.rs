@@ -21,8 +21,8 @@ impl Tables<'_> {
         Ok(self.ready.len()? + self.parked.len()? + self.working.len()?)
     }
 
-    /// Begins a lease of a job, which is taken from [`ready`](Self::ready).
-    pub(crate) fn begin(&mut self, lane: u8, id: JobId, worker: &str) -> Tx<Option<State>> {
+    /// Takes a job from [`ready`](Self::ready), for a lease or the dead list.
+    pub(crate) fn take(&mut self, lane: u8, id: JobId) -> Tx<Option<State>> {
         self.dirty = true;
         let row = self.ready.remove((lane, id.bits()))?;
         let fresh = row.as_ref().and_then(|row| Fresh::read(row.value()));
@@ -34,16 +34,18 @@ impl Tables<'_> {
             None => None,
         };
         drop(row);
-        let Some(mut state) = state.map_or_else(|| self.state(id), |state| Ok(Some(state)))? else {
-            return Ok(None);
-        };
+        state.map_or_else(|| self.state(id), |state| Ok(Some(state)))
+    }
+
+    /// Begins a lease of a job that was taken.
+    pub(crate) fn begin(&mut self, id: JobId, mut state: State, worker: &str) -> Tx<State> {
         state.state = JobState::Working;
         state.attempt += 1;
         state.deliveries += 1;
         state.worker = Some(worker.to_owned());
         self.working.insert(id.bits(), ())?;
         self.put_state(id, &state)?;
-        Ok(Some(state))
+        Ok(state)
     }
 
     /// Ends a lease as the worker says, if it is still its lease.

@@ -10,7 +10,7 @@ use redb::backends::InMemoryBackend;
 use super::file::builder;
 use super::*;
 use crate::conformance::{Make, conformance};
-use crate::engine::{End, Ended, How};
+use crate::engine::{End, Ended, How, Recover};
 use crate::job::Job;
 use crate::queue::JobQueue;
 use crate::state::JobState;
@@ -36,6 +36,21 @@ impl Drop for Folder {
     }
 }
 
+fn ask(want: usize) -> Exchange<'static> {
+    Exchange {
+        worker: "w",
+        lease: Duration::from_secs(60),
+        ends: &[],
+        held: &[],
+        reported: &[],
+        want,
+        again: want,
+        tools: &[],
+        recover: Recover::No,
+        report: false,
+    }
+}
+
 fn in_memory(limits: Limits) -> JobQueue {
     let open = |_: &Path| builder().create_with_backend(InMemoryBackend::new());
     let engine = Embedded::open_with(Path::new("memory"), limits.clone(), Box::new(open));
@@ -52,28 +67,17 @@ conformance!(with_memory);
 fn jobs_of_a_process_that_ended_wait_again_and_their_deliveries_count() {
     let folder = Folder::new();
     let id = JobQueue::open(folder.file()).unwrap().push(Job::new("x").max_deliveries(2)).unwrap();
-    let ask = |queue: &JobQueue| {
-        let ask = Exchange {
-            worker: "w",
-            lease: Duration::from_secs(60),
-            ends: &[],
-            held: &[],
-            reported: &[],
-            want: 1,
-            again: 1,
-            tools: &[],
-            recover: crate::engine::Recover::Start,
-            report: false,
-        };
-        queue.engine.exchange(&ask).unwrap().jobs
+    let lease = |queue: &JobQueue| {
+        let start = Exchange { recover: Recover::Start, ..ask(1) };
+        queue.engine.exchange(&start).unwrap().jobs
     };
     for delivery in 1..=2 {
         // Dropped without an end, as by a kill.
         let queue = JobQueue::open(folder.file()).unwrap();
-        assert_eq!(ask(&queue)[0].deliveries, delivery);
+        assert_eq!(lease(&queue)[0].deliveries, delivery);
     }
     let queue = JobQueue::open(folder.file()).unwrap();
-    assert!(ask(&queue).is_empty());
+    assert!(lease(&queue).is_empty());
     let dead = queue.status(id).unwrap().unwrap();
     assert!(dead.dead && dead.reasons[1].contains("worker w"), "{dead:?}");
 }
@@ -194,18 +198,7 @@ fn a_step_whose_commit_fails_late_is_repeated_without_harm() {
     let queue = disk.queue().unwrap();
     let fails = |on| disk.fails_late.store(on, Ordering::SeqCst);
     let push = || queue.push(Job::new("x").key("k").max_deliveries(1));
-    let ask = Exchange {
-        worker: "w",
-        lease: Duration::from_secs(60),
-        ends: &[],
-        held: &[],
-        reported: &[],
-        want: 1,
-        again: 1,
-        tools: &[],
-        recover: crate::engine::Recover::No,
-        report: false,
-    };
+    let ask = ask(1);
     fails(true);
     push().unwrap_err();
     fails(false);
@@ -228,4 +221,31 @@ fn a_step_whose_commit_fails_late_is_repeated_without_harm() {
     }
     let stats = queue.stats().unwrap();
     assert_eq!((stats.finished, stats.leased, stats.waiting), (1, 0, 0));
+}
+
+/// The file is another's work, or the bound was lowered since.
+#[test]
+fn a_record_longer_than_the_bound_is_buried_unread_and_holds_up_no_other() {
+    let folder = Folder::new();
+    let queue = JobQueue::open(folder.file()).unwrap();
+    let jobs = ["x".repeat(3_000), "y".repeat(3_000), "first".into(), "second".into()];
+    let ids = queue.push_all(jobs.map(Job::new)).unwrap();
+    drop(queue);
+    let queue = JobQueue::open_with(folder.file(), Limits::new().max_job_bytes(2_000)).unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| queue.wait(ids[0].id, Duration::from_secs(60)).unwrap());
+        let out = queue.engine.exchange(&ask(2)).unwrap();
+        let taken: Vec<_> = out.jobs.iter().map(|job| job.hold.id).collect();
+        assert_eq!(taken, [ids[2].id, ids[3].id]);
+        assert_eq!(waits.join().unwrap().error.unwrap().kind, "dead");
+    });
+    let dead = queue.dead(9).unwrap();
+    assert_eq!(dead.iter().map(|job| job.id).collect::<Vec<_>>(), [ids[0].id, ids[1].id]);
+    assert!(dead[0].reasons[0].contains("max_job_bytes"), "{:?}", dead[0].reasons);
+    // With room for it, it can be brought back.
+    drop(queue);
+    let queue = JobQueue::open(folder.file()).unwrap();
+    assert!(queue.retry_dead(ids[0].id).unwrap());
+    let jobs = queue.engine.exchange(&ask(9)).unwrap().jobs;
+    assert!(jobs.iter().any(|job| job.hold.id == ids[0].id && job.record.len() > 3_000));
 }

@@ -254,7 +254,8 @@ impl Engine for Redis {
     }
 
     fn dead(&self, limit: usize) -> Result<Vec<JobStatus>, Error> {
-        let mut ids = Parts::new(self.run(Script::Dead, &vec![text(limit)])?)?;
+        let limit = number(u64::try_from(limit).unwrap_or(u64::MAX));
+        let mut ids = Parts::new(self.run(Script::Dead, &vec![limit])?)?;
         let mut list = Vec::new();
         while !ids.is_empty() {
             list.extend(self.status(ids.parse()?)?);

@@ -160,9 +160,9 @@ impl<'m> Worker<'m> {
     }
 
     /// How long a worker with nothing to do sleeps between two looks at a server, at most; the
-    /// embedded engine wakes it. Defaults to a second.
+    /// embedded engine wakes it. More than a minute counts as a minute. Defaults to a second.
     pub fn poll(mut self, poll: Duration) -> Self {
-        self.poll = poll;
+        self.poll = poll.min(run::SLEEP_MAX);
         self
     }
 

@@ -22,7 +22,7 @@ const RETRY_LAST: Duration = Duration::from_secs(2);
 /// Time between two looks of a worker that only waits for others to report.
 const REPORTS_POLL: Duration = Duration::from_millis(200);
 /// Longest sleep of a worker: it looks whether its helpers are there.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+pub(super) const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// A worker that runs.
 pub(super) struct Run<'m> {

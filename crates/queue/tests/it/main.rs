@@ -5,6 +5,7 @@
 mod ahead;
 #[cfg(feature = "redis")]
 mod answers;
+mod extremes;
 #[cfg(feature = "redis")]
 mod fleet;
 mod panics;
