@@ -13,6 +13,9 @@ use crate::state::{JobState, JobStatus, QueueStats};
 
 /// Longest time a job may wait between two deliveries, and longest lease.
 pub(crate) const LEASE_MAX: Duration = Duration::from_secs(86_400);
+/// The same in milliseconds.
+#[cfg(feature = "embedded")]
+pub(crate) const LEASE_MAX_MS: u64 = LEASE_MAX.as_secs() * 1_000;
 /// Reasons kept of a job.
 #[cfg(feature = "embedded")]
 pub(crate) const REASONS_MAX: usize = 8;

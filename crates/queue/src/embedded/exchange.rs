@@ -241,11 +241,11 @@ impl Tables<'_> {
         limits: &Limits,
     ) -> Tx<()> {
         self.ready.remove((state.lane, id.bits()))?;
-        self.unpark_one(id)?;
+        self.cancel_pause(id)?;
         self.record(id, state, JobState::Canceled, record, false, limits)
     }
 
-    fn unpark_one(&mut self, id: JobId) -> Tx<()> {
+    fn cancel_pause(&mut self, id: JobId) -> Tx<()> {
         let mut found = None;
         for entry in self.parked.iter()? {
             let (due, bits) = entry?.0.value();

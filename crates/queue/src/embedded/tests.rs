@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
+use redb::{ReadableTable, StorageBackend};
 
 use super::file::builder;
 use super::*;
@@ -248,4 +248,44 @@ fn a_record_longer_than_the_bound_is_buried_unread_and_holds_up_no_other() {
     assert!(queue.retry_dead(ids[0].id).unwrap());
     let jobs = queue.engine.exchange(&ask(9)).unwrap().jobs;
     assert!(jobs.iter().any(|job| job.hold.id == ids[0].id && job.record.len() > 3_000));
+}
+
+fn park(queue: &JobQueue, jobs: usize, pause: Duration) {
+    queue.push_all((0..jobs).map(|n| Job::new(format!("{n}")))).unwrap();
+    let ends = queue.engine.exchange(&ask(jobs)).unwrap().jobs.into_iter().map(|job| {
+        let how = How::Retry { reason: "it failed".into(), delay: pause, counts: true };
+        End { hold: job.hold, how }
+    });
+    let ends: Vec<End> = ends.collect();
+    queue.engine.exchange(&Exchange { ends: &ends, ..ask(0) }).unwrap();
+}
+
+/// A clock that is set back must not make a pause of seconds one of hours.
+#[test]
+fn a_clock_that_is_set_back_stretches_no_pause() {
+    let pause = Duration::from_secs(8);
+    for (set_back_ms, are_due) in [(0, 0), (60_000, 2), (3_600_000, 2), (86_300_000, 2)] {
+        let folder = Folder::new();
+        let queue = JobQueue::open(folder.file()).unwrap();
+        park(&queue, 3, pause);
+        drop(queue);
+        // As if two had been parked by a clock that was ahead, and one since.
+        let db = Database::open(folder.file()).unwrap();
+        let txn = db.begin_write().unwrap();
+        {
+            let mut parked = txn.open_table(tables::PARKED).unwrap();
+            let keys: Vec<_> =
+                parked.iter().unwrap().map(|entry| entry.unwrap().0.value()).collect();
+            for (due, id) in keys.into_iter().skip(1) {
+                parked.remove((due, id)).unwrap();
+                parked.insert((due + set_back_ms, id), ()).unwrap();
+            }
+        }
+        txn.commit().unwrap();
+        drop(db);
+        let queue = JobQueue::open(folder.file()).unwrap();
+        let out = queue.engine.exchange(&ask(9)).unwrap();
+        assert_eq!(out.jobs.len(), are_due, "{set_back_ms}");
+        assert!(out.due.unwrap() <= pause, "{:?}", out.due);
+    }
 }
