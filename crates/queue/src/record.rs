@@ -80,7 +80,11 @@ pub(crate) fn envelope(kind: &str, id: &str, at_ms: u64, data: Members) -> Membe
 pub(crate) fn open(kind: &str, bytes: &[u8]) -> Result<(Map<String, Value>, Envelope), String> {
     // serde's own message can quote the text: only the place is given.
     let value: Value = serde_json::from_slice(bytes).map_err(|fault| {
-        format!("the record is not JSON (line {}, column {})", fault.line(), fault.column())
+        let what = match fault.to_string().starts_with("recursion limit") {
+            true => "nests too deep: at most 127 levels are read",
+            false => "is not JSON",
+        };
+        format!("the record {what} (line {}, column {})", fault.line(), fault.column())
     })?;
     let Value::Object(mut record) = value else { return Err("the record is no object".into()) };
     let text = |name: &str| record.get(name).and_then(Value::as_str);

@@ -7,6 +7,8 @@ use std::path::Path;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError};
 
+use crate::error::io_is_passing;
+
 /// Memory for the file's pages; redb's default is a gigabyte.
 const CACHE_BYTES: usize = 4 << 20;
 /// Most bytes of a file whose making redb began and did not finish.
@@ -72,6 +74,15 @@ pub(super) fn holds_nothing(bytes: &[u8]) -> bool {
     let is_new = header.get(MAGIC_BYTES..).is_some_and(|after| after.starts_with(&NEW_HEADER));
     let first = &header[..header.len().min(MAGIC_BYTES)];
     are_zero(rest) && are_zero(first) && (is_new || are_zero(header))
+}
+
+/// Whether the same step may go through later; see [`Error::Storage`](crate::Error::Storage).
+pub(super) fn is_passing(error: &redb::Error) -> bool {
+    match error {
+        redb::Error::Io(error) => io_is_passing(error),
+        redb::Error::PreviousIo => true,
+        _ => false,
+    }
 }
 
 pub(super) fn builder() -> Builder {

@@ -62,7 +62,7 @@ fn a_damaged_file_is_an_error_and_never_a_wrong_answer() {
         bytes[at] ^= 0x55;
         std::fs::write(folder.file(), &bytes).unwrap();
         match JobQueue::open(folder.file()) {
-            Err(Error::Storage { .. }) => refused += 1,
+            Err(Error::Storage { passing: false, .. }) => refused += 1,
             Err(error) => panic!("byte {at}: {error}"),
             // A byte that holds nothing.
             Ok(queue) => assert_eq!(queue.stats().unwrap().waiting, pushed.len() as u64, "{at}"),
@@ -92,10 +92,15 @@ fn what_is_no_queue_is_refused_and_left_as_it_is() {
     ] {
         std::fs::write(folder.file(), &bytes).unwrap();
         let error = JobQueue::open(folder.file()).unwrap_err();
-        assert!(matches!(error, Error::Storage { .. }), "{what}: {error}");
+        assert!(matches!(error, Error::Storage { .. }) && !error.is_passing(), "{what}: {error}");
         assert!(std::fs::read(folder.file()).unwrap() == bytes, "{what} was changed");
     }
-    assert!(matches!(JobQueue::open("/no/such/folder/q"), Err(Error::Storage { .. })));
+    let no_folder = folder.0.join("none").join("q");
+    let below_a_file = folder.file().join("q");
+    for path in [&folder.0, &no_folder, &below_a_file] {
+        let error = JobQueue::open(path).unwrap_err();
+        assert!(matches!(error, Error::Storage { .. }) && !error.is_passing(), "{error}");
+    }
 }
 
 /// Keeps what a kill would leave after each step.

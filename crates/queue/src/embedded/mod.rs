@@ -110,7 +110,10 @@ impl Embedded {
     fn database(&self) -> Result<Database, Error> {
         let db = (self.open_database)(&self.path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => Error::InUse { path: self.path.clone() },
-            error => self.storage(&format!("cannot be opened as a queue's file: {error}")),
+            error => {
+                let what = format!("cannot be opened as a queue's file: {error}");
+                self.storage(what, &error.into())
+            }
         })?;
         self.check_format(&db)?;
         Ok(db)
@@ -136,14 +139,14 @@ impl Embedded {
         }
     }
 
-    fn storage(&self, what: &impl fmt::Display) -> Error {
-        Error::Storage { path: self.path.clone(), what: what.to_string() }
+    fn storage(&self, what: String, error: &redb::Error) -> Error {
+        Error::Storage { path: self.path.clone(), what, passing: file::is_passing(error) }
     }
 
     fn fail(&self, fail: Fail) -> Error {
         match fail {
             Fail::Own(error) => error,
-            Fail::Db(error) => self.storage(&error),
+            Fail::Db(error) => self.storage(error.to_string(), &error),
         }
     }
 
@@ -185,9 +188,9 @@ impl Embedded {
         };
         match run(inner) {
             // The database is left closed: opening it repairs what a failed commit left.
-            Err(Fail::Db(error)) => {
+            Err(fail @ Fail::Db(_)) => {
                 drop(db);
-                Err(self.storage(&error))
+                Err(self.fail(fail))
             }
             result => {
                 inner.db = Some(db);

@@ -305,7 +305,7 @@ impl State {
             key: self.key,
             state: self.state,
             dead: self.dead,
-            cancel_asked: self.cancel_asked,
+            cancel_asked: self.cancel_asked && self.state == JobState::Working,
             deliveries: self.deliveries,
             attempt: self.attempt,
             worker: self.worker,

@@ -16,7 +16,7 @@ use crate::queue::JobQueue;
 use crate::state::JobState;
 
 /// A folder of this test, removed at its end.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(crate) fn new() -> Self {
