@@ -71,7 +71,7 @@ pub enum Error {
 
 impl Error {
     /// Whether the same call may go through later without anything being changed: the server
-    /// is away, restarts, has no room for another client, or is out of memory; the disk is full,
+    /// is away, restarts, takes no further client, or is out of memory; the disk is full,
     /// or fails.
     pub const fn is_passing(&self) -> bool {
         matches!(

@@ -85,7 +85,7 @@ impl Embedded {
     }
 }
 
-/// What became of a job that was to be leased.
+/// The fate of a job that was to be leased.
 enum Taken {
     Leased(Delivery),
     /// It went to the dead list.

@@ -15,7 +15,7 @@ const CACHE_BYTES: usize = 4 << 20;
 pub(super) const UNFINISHED_BYTES_MAX: u64 = 73_728;
 /// Bytes by which redb knows its files.
 const MAGIC_BYTES: usize = 9;
-/// What follows them in a new file: two-phase commits, no recovery needed; padding; the size of a
+/// Bytes that follow them in a new file: two-phase commits, no recovery needed; padding; the size of a
 /// page, 4,096.
 const NEW_HEADER: [u8; 7] = [4, 0, 0, 0, 16, 0, 0];
 /// Bytes of the header, beyond which redb writes nothing before the header is complete.

@@ -242,7 +242,7 @@ fn a_record_longer_than_the_bound_is_buried_unread_and_holds_up_no_other() {
     let dead = queue.dead(9).unwrap();
     assert_eq!(dead.iter().map(|job| job.id).collect::<Vec<_>>(), [ids[0].id, ids[1].id]);
     assert!(dead[0].reasons[0].contains("max_job_bytes"), "{:?}", dead[0].reasons);
-    // With room for it, it can be brought back.
+    // Under a larger bound it can be brought back.
     drop(queue);
     let queue = JobQueue::open(folder.file()).unwrap();
     assert!(queue.retry_dead(ids[0].id).unwrap());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
 use super::Redis;
-use super::wire::{Address, Secure, Server};
+use super::transport::{Address, Secure, Server};
 use crate::engine::{ANSWER_BYTES_MAX, LEASE_MAX};
 use crate::error::Error;
 use crate::limits::Limits;

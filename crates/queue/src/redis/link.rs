@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::scripts::Script;
-use super::wire::{Server, TOO_LONG, Wire};
+use super::transport::{Server, TOO_LONG, Transport};
 use crate::error::Error;
 
 /// Connections kept for later calls.
@@ -19,7 +19,7 @@ pub(crate) struct Link {
     /// Host and port, for people.
     name: String,
     timeout: Duration,
-    idle: Mutex<Vec<Wire>>,
+    idle: Mutex<Vec<Transport>>,
     /// The scripts' digests, in the order of [`Script::ALL`].
     digests: [OnceLock<String>; Script::ALL.len()],
 }
@@ -42,7 +42,7 @@ impl Link {
         &self.name
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Wire>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Transport>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -54,24 +54,24 @@ impl Link {
         args: &Args,
         meanwhile: &mut dyn FnMut(),
     ) -> Result<Value, Error> {
-        self.with(Duration::ZERO, |wire| {
+        self.with(Duration::ZERO, |transport| {
             let digest = match self.digests[script as usize].get() {
                 Some(digest) => digest,
                 None => {
-                    let loaded = load(script, wire)?;
+                    let loaded = load(script, transport)?;
                     self.digests[script as usize].get_or_init(|| loaded)
                 }
             };
             let command = eval(digest, key, args);
-            wire.send(&command)?;
+            transport.send(&command)?;
             meanwhile();
             // That took what time it liked.
-            wire.set_until(self.until(Duration::ZERO));
-            match wire.receive() {
+            transport.set_until(self.until(Duration::ZERO));
+            match transport.receive() {
                 // Restarted since, or flushed.
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    load(script, wire)?;
-                    wire.query(&command)
+                    load(script, transport)?;
+                    transport.query(&command)
                 }
                 result => result,
             }
@@ -80,7 +80,7 @@ impl Link {
 
     /// Runs a command that may block for so long.
     pub(crate) fn command(&self, command: &Cmd, blocks: Duration) -> Result<Value, Error> {
-        self.with(blocks, |wire| wire.query(command))
+        self.with(blocks, |transport| transport.query(command))
     }
 
     /// The moment by which an answer has to be there in full.
@@ -91,41 +91,41 @@ impl Link {
     fn with<T>(
         &self,
         blocks: Duration,
-        call: impl FnOnce(&mut Wire) -> Result<T, RedisError>,
+        call: impl FnOnce(&mut Transport) -> Result<T, RedisError>,
     ) -> Result<T, Error> {
         let kept = self.idle().pop();
-        let mut wire = match kept {
-            Some(wire) => wire,
+        let mut transport = match kept {
+            Some(transport) => transport,
             None => self.connect()?,
         };
-        wire.set_until(self.until(blocks));
-        let result = call(&mut wire).map_err(|error| self.error(&error));
+        transport.set_until(self.until(blocks));
+        let result = call(&mut transport).map_err(|error| self.error(&error));
         let mut idle = self.idle();
         if matches!(result, Err(Error::Unreachable { .. })) {
             // It may have an answer under way that nobody waits for; the others are likely as dead.
             idle.clear();
         } else if idle.len() < IDLE_CONNECTIONS {
-            idle.push(wire);
+            idle.push(transport);
         }
         result
     }
 
-    fn connect(&self) -> Result<Wire, Error> {
-        let wire = self.server.connect(self.until(Duration::ZERO));
-        let mut wire = wire.map_err(|error| self.error(&error.into()))?;
+    fn connect(&self) -> Result<Transport, Error> {
+        let transport = self.server.connect(self.until(Duration::ZERO));
+        let mut transport = transport.map_err(|error| self.error(&error.into()))?;
         if let Some(auth) = &self.server.auth {
-            wire.query(auth).map_err(|error| match self.error(&error) {
+            transport.query(auth).map_err(|error| match self.error(&error) {
                 Error::Refused { server, .. } => {
                     Error::Refused { server, what: WRONG_PASSWORD.to_owned() }
                 }
-                // Not for the password: it has no room, or is not ready.
+                // Not for the password: it has no place, or is not ready.
                 other => other,
             })?;
         }
         if let Some(select) = &self.server.select {
-            wire.query(select).map_err(|error| self.error(&error))?;
+            transport.query(select).map_err(|error| self.error(&error))?;
         }
-        Ok(wire)
+        Ok(transport)
     }
 
     /// Our error for an error of the client. No text of the server's is passed on but its code and, for errors
@@ -143,7 +143,7 @@ impl Link {
             .filter(|code| *code != "ERR")
             .or_else(|| KNOWN_CODES.into_iter().find(|code| detail.contains(code)));
         match (error.kind(), code) {
-            _ if detail.starts_with(NO_ROOM) => away("no room for another client (maxclients)"),
+            _ if detail.starts_with(NO_PLACE) => away("no place for another client (maxclients)"),
             (_, Some("WRONGPASS" | "NOAUTH")) => refused(WRONG_PASSWORD),
             (_, Some("NOPERM")) => refused(
                 "a permission: the user needs scripting, streams, hashes, sets, sorted sets, \
@@ -175,7 +175,7 @@ impl Link {
 
 const WRONG_PASSWORD: &str = "the user's name or password: check the URL";
 /// Begins the one error of a server that has `maxclients` already.
-const NO_ROOM: &str = "max number of clients";
+const NO_PLACE: &str = "max number of clients";
 /// Codes of a server that will serve again by itself.
 const NOT_READY_CODES: [&str; 6] =
     ["LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS"];
@@ -185,8 +185,8 @@ const KNOWN_CODES: [&str; 5] = ["READONLY", "OOM", "NOPERM", "MISCONF", "WRONGTY
 const REFUSAL_CHARS: usize = 120;
 
 /// Hands a script to the server; gives its digest.
-fn load(script: Script, wire: &mut Wire) -> Result<String, RedisError> {
-    let digest = wire.query(redis::cmd("SCRIPT").arg("LOAD").arg(script.text()))?;
+fn load(script: Script, transport: &mut Transport) -> Result<String, RedisError> {
+    let digest = transport.query(redis::cmd("SCRIPT").arg("LOAD").arg(script.text()))?;
     Ok(redis::from_redis_value(digest)?)
 }
 

@@ -9,7 +9,7 @@ mod scripts;
 mod tests;
 #[cfg(feature = "rediss")]
 mod tls;
-mod wire;
+mod transport;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::wire::{Secure, Stream, Timed};
+use super::transport::{Secure, Stream, Timed};
 use crate::error::Error;
 
 /// TLS to this host, which is verified against these PEM certificates or the bundled ones.

@@ -1,4 +1,4 @@
-//! Servers that have no room, are not ready, answer too slowly or without an end.
+//! Servers that have no place, are not ready, answer too slowly or without an end.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -92,6 +92,6 @@ fn an_answer_without_end_is_cut_off() {
         }
     });
     assert!(error.to_string().contains("longer than"), "{error}");
-    // What the client takes, and what the system holds between the two.
+    // The client takes so many, and the system holds some between the two.
     assert!(sent < 64 << 20, "{sent} bytes were taken");
 }

@@ -9,6 +9,8 @@ use crate::support::until;
 
 const MAX: Duration = Duration::MAX;
 
+type Set = fn(Worker<'_>) -> Worker<'_>;
+
 fn limits() -> Limits {
     Limits::new().result_ttl(MAX)
 }
@@ -17,7 +19,7 @@ fn all_of(queue: &JobQueue) {
     let manager = AutomationAssistantManager::new(1);
     let helper = create_local_helper(&manager, "echo").unwrap();
     let stop = Stop::new();
-    let rows: [(&str, Job, fn(Worker<'_>) -> Worker<'_>); 3] = [
+    let rows: [(&str, Job, Set); 3] = [
         ("Job::timeout", Job::new("x").timeout(MAX), |worker| worker),
         ("Worker::poll", Job::new("x"), |worker| worker.poll(MAX)),
         ("Worker::retry_pause", Job::new("x"), |worker| worker.retry_pause(MAX)),

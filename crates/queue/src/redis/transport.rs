@@ -32,7 +32,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Connects; the system's look-up of a host's name has a time limit of its own.
-    pub(super) fn connect(&self, until: Instant) -> io::Result<Wire> {
+    pub(super) fn connect(&self, until: Instant) -> io::Result<Transport> {
         let socket: Box<dyn Socket> = match &self.address {
             Address::Tcp(host, port) => {
                 let tcp = connect_tcp(host, *port, until)?;
@@ -48,7 +48,7 @@ impl Server {
             Some(secure) => secure(timed)?,
             None => Box::new(timed),
         };
-        Ok(Wire { stream, parser: Parser::new(), answer_bytes_max: self.answer_bytes_max })
+        Ok(Transport { stream, parser: Parser::new(), answer_bytes_max: self.answer_bytes_max })
     }
 }
 
@@ -69,13 +69,13 @@ fn time_left(until: Instant) -> io::Result<Duration> {
 }
 
 /// A connection to the server.
-pub(super) struct Wire {
+pub(super) struct Transport {
     stream: Box<dyn Stream>,
     parser: Parser,
     answer_bytes_max: usize,
 }
 
-impl Wire {
+impl Transport {
     /// Sets the moment by which all that follows has to end.
     pub(super) fn set_until(&mut self, until: Instant) {
         self.stream.timed().until = until;
@@ -103,7 +103,7 @@ impl Wire {
     }
 }
 
-/// What a connection's bytes go through.
+/// The way of a connection's bytes.
 pub(super) trait Stream: Read + Write + Send {
     /// The connection below.
     fn timed(&mut self) -> &mut Timed;
