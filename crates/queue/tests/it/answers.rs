@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use automation_assistant_queue::{Error, Limits, RedisConfig};
 
-use crate::support::LONG;
+use crate::support::server::RedisServer;
+use crate::support::{LONG, until};
 
 /// Connects to a server that reads a command and then does this; gives the error of the client.
 fn met_by(
@@ -94,4 +95,58 @@ fn an_answer_without_end_is_cut_off() {
     assert!(error.to_string().contains("longer than"), "{error}");
     // The client takes so many, and the system holds some between the two.
     assert!(sent < 64 << 20, "{sent} bytes were taken");
+}
+
+/// Says a command on a connection that stays; gives the answer up to this word's line.
+fn say(stream: &mut TcpStream, command: &str, word: &str) -> String {
+    // One that was turned away hears nothing.
+    let _ = stream.write_all(format!("{command}\r\n").as_bytes());
+    let (mut answer, mut bytes) = (String::new(), [0; 4_096]);
+    while !answer.split_once(word).is_some_and(|(_, rest)| rest.contains("\r\n")) {
+        let len = stream.read(&mut bytes).unwrap_or(0);
+        if len == 0 {
+            break;
+        }
+        answer += &String::from_utf8_lossy(&bytes[..len]);
+    }
+    answer
+}
+
+#[test]
+fn a_server_with_as_many_clients_as_it_takes_is_waited_for() {
+    let Some(server) = RedisServer::start(&["--maxclients", "2"]) else { return };
+    // Those that have left count until the server has noticed.
+    let join = || {
+        let mut found = None;
+        until("another client is in", || {
+            let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+            let is_in = say(&mut stream, "PING", "").starts_with('+');
+            found = is_in.then_some(stream);
+            is_in
+        });
+        found.unwrap()
+    };
+    let mut queue = None;
+    until("the queue is in", || {
+        queue = RedisConfig::new(server.url(), "q").retry_for(LONG).connect().ok();
+        queue.is_some()
+    });
+    let queue = queue.unwrap();
+    let mut first = join();
+    // Another takes the queue's place.
+    say(&mut first, "CLIENT KILL TYPE normal SKIPME yes", ":");
+    let second = join();
+    let rejected = |stream: &mut TcpStream| {
+        let stats = say(stream, "INFO stats", "rejected_connections:");
+        let count = stats.lines().find_map(|line| line.strip_prefix("rejected_connections:"));
+        count.unwrap().parse::<u32>().unwrap()
+    };
+    let before = rejected(&mut first);
+    std::thread::scope(|scope| {
+        let pushes = scope.spawn(|| queue.push("x"));
+        until("the queue is turned away", || rejected(&mut first) > before);
+        drop(second);
+        pushes.join().unwrap().unwrap();
+    });
+    assert_eq!(queue.stats().unwrap().waiting, 1);
 }
