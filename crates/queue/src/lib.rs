@@ -46,7 +46,7 @@
 //!
 //! [`Limits`] bounds jobs, bytes, each record, and how many outcomes are kept for how long;
 //! sizes are asked for before records are read. Every call to a server ends in time, however slowly
-//! it answers, and an answer longer than the limits admit is cut off; only the system's look-up of
+//! it answers (`RedisConfig::timeout`), and an answer longer than the limits admit is cut off; only the system's look-up of
 //! a host's name has time limits of its own.
 //!
 //! # Threads

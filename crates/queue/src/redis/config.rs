@@ -17,7 +17,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Default time for which a call is tried again while the server is away.
 const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(5);
 /// Bytes of an answer beside records: ids, names and numbers of all there are.
-const ANSWER_REST_BYTES: usize = 32 << 20;
+const ANSWER_REST_BYTES: usize = 16 << 20;
 /// The schemes of URLs that ask for TLS, and those of the same URLs without.
 const TLS_SCHEMES: [(&str, &str); 2] = [("rediss://", "redis://"), ("valkeys://", "valkey://")];
 /// Longest name of a queue, in bytes.
@@ -68,7 +68,8 @@ impl RedisConfig {
     }
 
     /// How long one call's answer may take until it is there in full, and, before a call without a
-    /// connection, the making of one. More than a day counts as a day. Defaults to 5 s.
+    /// connection, the making of one; a second more for each 32 KiB that go to the server or come
+    /// from it, for slow links. More than a day counts as a day. Defaults to 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

@@ -64,9 +64,10 @@ impl Link {
             };
             let command = eval(digest, key, args);
             transport.send(&command)?;
+            let sent = Instant::now();
             meanwhile();
-            // That took what time it liked.
-            transport.set_until(self.until(Duration::ZERO));
+            // The caller's time is not the server's.
+            transport.give(sent.elapsed());
             match transport.receive() {
                 // Restarted since, or flushed.
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {

@@ -1,8 +1,11 @@
 //! The rules of every engine, run over Redis, and the faults that only Redis has.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::link::Link;
 use super::scripts::Script;
 use crate::conformance::{Make, conformance};
 use crate::engine::{Delivery, End, Ended, Exchange, How, Purge, Recover, Renewed};
@@ -321,6 +324,34 @@ fn only_commands_of_redis_6_2_are_used() {
         let name = line.split(':').next().unwrap();
         assert!(KNOWN.split(' ').any(|known| known == name), "{name}");
     }
+}
+
+/// What was sent may be under way for longer than the time-out, and what the caller does meanwhile
+/// takes none of it.
+#[test]
+fn a_long_request_over_a_slow_link_is_waited_for() {
+    let timeout = Duration::from_millis(300);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (server, name) = RedisConfig::new(url, "q").server().unwrap();
+    let link = Link::new(server, name, timeout);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut client, _) = listener.accept().unwrap();
+            assert!(client.read(&mut [0; 65_536]).unwrap() > 0);
+            client.write_all(b"$6\r\ndigest\r\n").unwrap();
+            let mut request = vec![0; 128 << 10];
+            client.read_exact(&mut request).unwrap();
+            // As long as the rest of it takes.
+            client.set_read_timeout(Some(timeout * 2)).unwrap();
+            while client.read(&mut request).is_ok_and(|len| len > 0) {}
+            client.write_all(b"+done\r\n").unwrap();
+        });
+        let args = vec![vec![b'x'; 128 << 10]];
+        let mut meanwhile = || std::thread::park_timeout(timeout / 2);
+        let answer = link.run(Script::Push, "key", &args, &mut meanwhile).unwrap();
+        assert_eq!(answer, redis::Value::SimpleString("done".into()));
+    });
 }
 
 #[test]

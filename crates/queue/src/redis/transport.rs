@@ -10,6 +10,10 @@ use redis::{Cmd, ErrorKind, Parser, RedisError, Value};
 /// The detail of an error about an answer that is too long.
 pub(super) const TOO_LONG: &str = "too long";
 
+/// Bytes that a slow link moves in a second: each as many give a call a second more. Without it a
+/// picture could never cross a link on which it takes longer than the time-out.
+const BYTES_PER_SECOND: u32 = 32 << 10;
+
 /// Where a server listens.
 pub(super) enum Address {
     Tcp(String, u16),
@@ -81,6 +85,11 @@ impl Transport {
         self.stream.timed().until = until;
     }
 
+    /// Moves that moment.
+    pub(super) fn give(&mut self, time: Duration) {
+        self.stream.timed().until += time;
+    }
+
     pub(super) fn send(&mut self, command: &Cmd) -> Result<(), RedisError> {
         // TLS may read while it writes.
         self.stream.timed().left = self.answer_bytes_max;
@@ -115,12 +124,19 @@ impl Stream for Timed {
     }
 }
 
-/// A socket of which each read and write ends by one moment, however few bytes come at a time.
+/// A socket of which all reads and writes end by one moment, however few bytes come at a time. Bytes
+/// that go through move it by what they take on a slow link.
 pub(super) struct Timed {
     socket: Box<dyn Socket>,
     until: Instant,
     /// How many bytes more may be read.
     left: usize,
+}
+
+impl Timed {
+    fn moved(&mut self, bytes: usize) {
+        self.until += Duration::from_secs(bytes as u64) / BYTES_PER_SECOND;
+    }
 }
 
 impl Read for Timed {
@@ -132,6 +148,7 @@ impl Read for Timed {
         }
         let len = self.socket.read(&mut out[..most])?;
         self.left -= len;
+        self.moved(len);
         Ok(len)
     }
 }
@@ -139,7 +156,9 @@ impl Read for Timed {
 impl Write for Timed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.socket.set_write_time(time_left(self.until)?)?;
-        self.socket.write(bytes)
+        let len = self.socket.write(bytes)?;
+        self.moved(len);
+        Ok(len)
     }
 
     fn flush(&mut self) -> io::Result<()> {

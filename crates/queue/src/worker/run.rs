@@ -178,6 +178,9 @@ impl<'m> Run<'m> {
             self.start();
             self.adopt()?;
             self.adopt_at = now + self.worker.lease;
+            if self.panic.is_some() {
+                return Ok(true);
+            }
         }
         if self.hand_on_at.is_some_and(|at| at <= now) {
             self.hand_on(now);

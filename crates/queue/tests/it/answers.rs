@@ -82,6 +82,28 @@ fn an_answer_that_comes_byte_by_byte_ends_in_time() {
     }
 }
 
+/// A picture on a phone's link: each part comes, and all of it takes longer than the time-out.
+#[test]
+fn a_long_answer_over_a_slow_link_is_taken() {
+    let timeout = Duration::from_secs(1);
+    let (error, took) = met_by("", timeout, |client| {
+        let part = vec![b'x'; 8 << 10];
+        let parts = 16;
+        let mut link = client.try_clone().unwrap();
+        client.set_read_timeout(Some(timeout / 10)).unwrap();
+        link.write_all(format!("${}\r\n", parts * part.len()).as_bytes()).unwrap();
+        for _ in 0..parts {
+            let _ = client.read(&mut [0; 64]);
+            link.write_all(&part).unwrap();
+        }
+        link.write_all(b"\r\n").unwrap();
+        // The next command is not answered.
+        client.set_read_timeout(Some(LONG)).unwrap();
+        assert!(client.read(&mut [0; 64]).unwrap() > 0);
+    });
+    assert!(error.to_string().contains("it broke") && took > timeout, "{took:?}: {error}");
+}
+
 #[test]
 fn an_answer_without_end_is_cut_off() {
     let mut sent = 0;
