@@ -326,8 +326,8 @@ fn only_commands_of_redis_6_2_are_used() {
     }
 }
 
-/// What was sent may be under way for longer than the time-out, and what the caller does meanwhile
-/// takes none of it.
+/// A request may be under way for longer than the time-out; the time of the caller meanwhile counts
+/// for nothing.
 #[test]
 fn a_long_request_over_a_slow_link_is_waited_for() {
     let timeout = Duration::from_millis(300);

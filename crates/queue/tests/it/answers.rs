@@ -121,7 +121,7 @@ fn an_answer_without_end_is_cut_off() {
 
 /// Says a command on a connection that stays; gives the answer up to this word's line.
 fn say(stream: &mut TcpStream, command: &str, word: &str) -> String {
-    // One that was turned away hears nothing.
+    // One that was turned away gets no answer.
     let _ = stream.write_all(format!("{command}\r\n").as_bytes());
     let (mut answer, mut bytes) = (String::new(), [0; 4_096]);
     while !answer.split_once(word).is_some_and(|(_, rest)| rest.contains("\r\n")) {
