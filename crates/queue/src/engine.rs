@@ -13,6 +13,9 @@ use crate::state::{JobState, JobStatus, QueueStats};
 
 /// Longest time a job may wait between two deliveries, and longest lease.
 pub(crate) const LEASE_MAX: Duration = Duration::from_secs(86_400);
+/// The same in milliseconds.
+#[cfg(feature = "embedded")]
+pub(crate) const LEASE_MAX_MS: u64 = LEASE_MAX.as_secs() * 1_000;
 /// Reasons kept of a job.
 #[cfg(feature = "embedded")]
 pub(crate) const REASONS_MAX: usize = 8;
@@ -62,7 +65,14 @@ pub(crate) trait Engine: Send + Sync + fmt::Debug {
     fn stats(&self) -> Result<QueueStats, Error>;
 
     /// Outcomes that were to be reported and whose worker is gone; they are now this worker's.
-    fn adopt_unreported(&self, worker: &str, lease: Duration) -> Result<Vec<JobId>, Error>;
+    /// `is_start` says that the worker has just begun: those of an earlier one of its name are
+    /// among them.
+    fn adopt_unreported(
+        &self,
+        worker: &str,
+        lease: Duration,
+        is_start: bool,
+    ) -> Result<Vec<JobId>, Error>;
 
     /// A number kept under a name.
     fn bookmark(&self, name: &str) -> Result<u64, Error>;

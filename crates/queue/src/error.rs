@@ -1,8 +1,8 @@
 //! The errors of a queue's calls.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::{fmt, io};
 
 use crate::id::JobId;
 
@@ -39,12 +39,15 @@ pub enum Error {
         /// The newest version that this crate reads.
         known: u64,
     },
-    /// The file could not be read or written.
+    /// A file could not be read or written.
     Storage {
         /// The file.
         path: PathBuf,
         /// The step that was tried, and its failure.
         what: String,
+        /// Whether the same step may go through later: the disk is full, or fails. Not where the
+        /// file is damaged, no queue, or may not be opened.
+        passing: bool,
     },
     /// The server could not be reached, or the connection broke. Trying again may help.
     Unreachable {
@@ -68,10 +71,32 @@ pub enum Error {
 
 impl Error {
     /// Whether the same call may go through later without anything being changed: the server
-    /// is away, restarts, or is out of memory; the disk is full.
+    /// is away, restarts, takes no further client, or is out of memory; the disk is full,
+    /// or fails.
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Full(_) | Self::Storage { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Full(_) | Self::Storage { passing: true, .. }
+        )
     }
+}
+
+/// Whether a failure of a file may pass without anybody changing the file or its path.
+pub(crate) fn io_is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    let lasting = [
+        Kind::NotFound,
+        Kind::PermissionDenied,
+        Kind::IsADirectory,
+        Kind::NotADirectory,
+        Kind::ReadOnlyFilesystem,
+        Kind::InvalidInput,
+        // Not what the file should hold, or less than it says.
+        Kind::InvalidData,
+        Kind::UnexpectedEof,
+        Kind::Unsupported,
+    ];
+    !lasting.contains(&error.kind())
 }
 
 impl fmt::Display for Error {
@@ -94,7 +119,7 @@ impl fmt::Display for Error {
             Self::NewerFormat { place, found, known } => {
                 write!(f, "{place} has format {found}, this version reads up to {known}: update it")
             }
-            Self::Storage { path, what } => write!(f, "{}: {what}", path.display()),
+            Self::Storage { path, what, .. } => write!(f, "{}: {what}", path.display()),
             Self::Unreachable { server, what } => write!(f, "{server}: {what}"),
             Self::Refused { server, what } => write!(f, "{server} refused: {what}"),
             Self::BadRecord(what) => write!(f, "bad record: {what}"),

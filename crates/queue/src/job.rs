@@ -135,16 +135,19 @@ impl Job {
         self
     }
 
-    /// Which jobs go first. After eight from higher lanes one is taken from the lowest that
-    /// waits; every eighth of those from the lane between. Defaults to [`Priority::Normal`].
+    /// Which jobs are delivered first. After eight from higher lanes one is taken from the lowest
+    /// that waits; every eighth of those from the lane between. Jobs given ahead (see
+    /// [`Worker`](crate::Worker)) then wait in their helper's own queue, which follows the same rule
+    /// once more: there, more than eight may begin before one of a lower lane. Defaults to
+    /// [`Priority::Normal`].
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// How long the task may run, from the moment a helper takes it. Defaults to the helper's
-    /// time-out.
+    /// How long the task may run, from the moment a helper takes it; kept in milliseconds, rounded
+    /// up. Defaults to the helper's time-out.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

@@ -63,13 +63,15 @@ pub struct JobQueue {
 
 impl JobQueue {
     /// Opens a queue's file, or makes one (its folder must be there), with the default
-    /// [`Limits`]. A new file can be read by its owner alone. Jobs that an earlier process was
+    /// [`Limits`]. A new file can be read by its owner alone; one that is there keeps its
+    /// permissions. Jobs that an earlier process was
     /// running wait again.
     ///
     /// # Errors
     ///
     /// [`Error::InUse`] at once if another process has the file; [`Error::NewerFormat`];
-    /// [`Error::Storage`] if it cannot be opened, is damaged or no queue.
+    /// [`Error::Storage`] if it cannot be opened, is damaged or no queue; a file that is none is
+    /// left as it is.
     #[cfg(feature = "embedded")]
     pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
         Self::open_with(path, Limits::default())
@@ -212,7 +214,9 @@ impl JobQueue {
         JobOutcome::read(&record).map(Some).map_err(Error::BadRecord)
     }
 
-    /// Waits until a job has ended, at most this long.
+    /// Waits until a job has ended, at most this long. A look at a server that is under way by then
+    /// is waited for: where the server is away or says nothing, for up to `RedisConfig::retry_for`
+    /// and one `RedisConfig::timeout` more.
     ///
     /// # Errors
     ///

@@ -80,7 +80,11 @@ pub(crate) fn envelope(kind: &str, id: &str, at_ms: u64, data: Members) -> Membe
 pub(crate) fn open(kind: &str, bytes: &[u8]) -> Result<(Map<String, Value>, Envelope), String> {
     // serde's own message can quote the text: only the place is given.
     let value: Value = serde_json::from_slice(bytes).map_err(|fault| {
-        format!("the record is not JSON (line {}, column {})", fault.line(), fault.column())
+        let what = match fault.to_string().starts_with("recursion limit") {
+            true => "nests too deep: at most 127 levels are read",
+            false => "is not JSON",
+        };
+        format!("the record {what} (line {}, column {})", fault.line(), fault.column())
     })?;
     let Value::Object(mut record) = value else { return Err("the record is no object".into()) };
     let text = |name: &str| record.get(name).and_then(Value::as_str);
@@ -127,7 +131,9 @@ pub(crate) fn write_job(id: JobId, pushed_ms: u64, job: &Job) -> Vec<u8> {
     data.some("images", list(job.images.iter().map(write_image).collect()));
     let name = PRIORITIES.iter().find(|(priority, _)| *priority == job.priority);
     data.some_text("priority", name.map(|(_, name)| *name));
-    let timeout_ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    // Rounded up: one that was accepted leaves some time.
+    let timeout_ms =
+        |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     data.some("timeout_ms", job.timeout.map(timeout_ms).map(Value::from));
     data.some("deadline", job.deadline.map(|at| rfc3339(to_ms(at)).into()));
     data.some("max_retries", job.max_retries.map(Value::from));

@@ -105,6 +105,20 @@ fn golden_files_are_read_as_what_was_written() {
 }
 
 #[test]
+fn a_timeout_is_kept_in_milliseconds_and_never_none() {
+    let ms = Duration::from_millis;
+    for (timeout, kept) in [
+        (Duration::from_nanos(1), ms(1)),
+        (ms(1), ms(1)),
+        (Duration::from_micros(1_001), ms(2)),
+        (Duration::MAX, ms(u64::MAX)),
+    ] {
+        let read = read_job(&write_job(id(), AT, &Job::new("x").timeout(timeout))).unwrap();
+        assert_eq!(read, Job::new("x").timeout(kept), "{timeout:?}");
+    }
+}
+
+#[test]
 fn members_that_a_later_version_adds_are_passed_over() {
     let job = read_job(&golden("job-v1-of-a-later-version")).unwrap();
     assert_eq!(job, Job::new("hello").key("k"));
@@ -142,7 +156,10 @@ fn what_is_no_record_is_refused_and_not_quoted() {
     }
     assert!(read_job(b"{\"hunter2").unwrap_err().contains("not JSON"));
     // Deeper than serde reads.
-    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-    assert!(read_job(deep.as_bytes()).is_err());
+    for (levels, why) in [(127, "no object"), (128, "nests too deep"), (200, "nests too deep")] {
+        let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let error = read_job(deep.as_bytes()).unwrap_err();
+        assert!(error.contains(why), "{levels}: {error}");
+    }
     assert!(JobOutcome::read(&golden("job-v1-small")).is_err());
 }

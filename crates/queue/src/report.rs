@@ -10,7 +10,7 @@ use automation_assistant::event::Fact;
 use serde_json::Value;
 
 use crate::engine::{End, Ended, How, Lapsed};
-use crate::error::Error;
+use crate::error::{Error, io_is_passing};
 use crate::outcome::JobOutcome;
 
 /// Names of the events.
@@ -140,6 +140,7 @@ impl JobReport {
         let failed = |error: std::io::Error| Error::Storage {
             path: path.to_owned(),
             what: format!("cannot read the audit file: {error}"),
+            passing: io_is_passing(&error),
         };
         let file = std::fs::File::open(path).map_err(failed)?;
         Self::from_reader(file).map_err(failed)

@@ -71,7 +71,8 @@ pub struct JobStatus {
     /// without an outcome, or unreadable. [`JobQueue::retry_dead`](crate::JobQueue::retry_dead)
     /// brings it back.
     pub dead: bool,
-    /// Cancelled while a worker has it; the worker learns of it with its next renewal.
+    /// Cancelled while a worker has it, which learns of it with its next renewal; `false` once the
+    /// job has ended.
     pub cancel_asked: bool,
     /// How often it was handed to a worker, hand-backs not counted.
     pub deliveries: u32,

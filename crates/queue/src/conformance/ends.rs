@@ -13,6 +13,9 @@ pub(crate) fn deliveries_are_counted_and_a_poison_job_is_buried(make: Make<'_>) 
     }
     assert!(lease(&queue, "w", 1).is_empty());
     let dead = queue.dead(10).unwrap();
+    for (limit, found) in [(0, 0), (1, 1), (usize::MAX, 1)] {
+        assert_eq!(queue.dead(limit).unwrap().len(), found, "{limit}");
+    }
     assert_eq!((dead.len(), dead[0].id, dead[0].deliveries, dead[0].reasons.len()), (1, id, 3, 3));
     assert!(dead[0].reasons[2].contains("it failed"), "{:?}", dead[0].reasons);
     let outcome = queue.wait(id, LONG).unwrap();
@@ -94,7 +97,8 @@ pub(crate) fn a_waiting_job_is_cancelled_at_once_and_a_leased_one_is_marked(make
     assert_eq!(renewed.held, [Renewed::CancelAsked, Renewed::Held]);
     // It ended before it got the cancel: then it is completed.
     assert_eq!(end(&queue, "w", complete(held[0])), Ended::Recorded);
-    assert_eq!(state(&queue, a), JobState::Completed);
+    let asked = |id| queue.status(id).unwrap().unwrap().cancel_asked;
+    assert_eq!((state(&queue, a), asked(a)), (JobState::Completed, false));
     // One in its pause waits, too.
     assert_eq!(end(&queue, "w", retry(held[1], LONG, true)), Ended::Requeued);
     assert!(queue.cancel(b).unwrap());
@@ -111,6 +115,7 @@ pub(crate) fn a_cancelled_job_that_comes_back_is_canceled(make: Make<'_>) {
     queue.cancel(first.id).unwrap();
     assert_eq!(end(&queue, "w", retry(first, Duration::ZERO, true)), Ended::Canceled);
     assert_eq!(queue.wait(ids[0].id, LONG).unwrap().state, JobState::Canceled);
+    assert!(!queue.status(ids[0].id).unwrap().unwrap().cancel_asked);
     // Nobody renews the second.
     let second = exchange(&queue, &Exchange { want: 1, lease: SHORT, ..ask("w") }).jobs[0].hold;
     queue.cancel(second.id).unwrap();

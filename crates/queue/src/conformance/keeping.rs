@@ -117,7 +117,7 @@ pub(crate) fn statistics_add_up(make: Make<'_>) {
 
 pub(crate) fn reported_outcomes_are_not_reported_again(make: Make<'_>) {
     let queue = make(Limits::new());
-    let adopt = |worker| queue.engine.adopt_unreported(worker, LONG).unwrap();
+    let adopt = |worker| queue.engine.adopt_unreported(worker, LONG, false).unwrap();
     assert!(adopt("w").is_empty());
     queue.push_all([Job::new("a"), Job::new("b")]).unwrap();
     let jobs = lease(&queue, "w", 2);

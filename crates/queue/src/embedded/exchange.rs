@@ -20,6 +20,7 @@ impl Embedded {
     pub(super) fn run_exchange(&self, ask: &Exchange<'_>) -> Result<Exchanged, Error> {
         let mut inner = self.lock();
         let now = Instant::now();
+        let mut buried = false;
         let mut out = self.write(&mut inner, |tables, inner| {
             let mut out = Exchanged::default();
             for end in ask.ends {
@@ -31,14 +32,21 @@ impl Embedded {
             out.lapsed = tables.sweep(inner, ask, now, &self.limits)?;
             let parked = tables.unpark(now_ms())?;
             let (mut bytes, mut again) = (0, ask.again);
-            for _ in 0..ask.want {
+            while out.jobs.len() < ask.want {
                 out.more = bytes >= ANSWER_BYTES_MAX;
                 if out.more {
                     break;
                 }
                 let next = tables.next_job(&mut inner.choice, ask.tools, again > 0)?;
                 let Some((lane, id)) = next else { break };
-                let Some(job) = tables.deliver(lane, id, ask.worker)? else { continue };
+                let job = match tables.deliver(lane, id, ask.worker, &self.limits)? {
+                    Taken::Leased(job) => job,
+                    Taken::Buried => {
+                        buried = true;
+                        continue;
+                    }
+                    Taken::Gone => continue,
+                };
                 bytes += job.record.len();
                 again -= usize::from(job.deliveries > 1);
                 out.jobs.push(job);
@@ -67,7 +75,7 @@ impl Embedded {
         let next = inner.leases.values().map(|lease| lease.until.duration_since(now)).min();
         out.due = [out.due, next].into_iter().flatten().min();
         let ended = |end: &Ended| matches!(end, Ended::Recorded | Ended::Dead | Ended::Canceled);
-        if out.ends.iter().any(ended) || out.lapsed.dead > 0 {
+        if buried || out.ends.iter().any(ended) || out.lapsed.dead > 0 {
             self.ended.notify_all();
         }
         if out.ends.contains(&Ended::Requeued) || out.lapsed.redelivered > 0 {
@@ -75,6 +83,15 @@ impl Embedded {
         }
         Ok(out)
     }
+}
+
+/// The fate of a job that was to be leased.
+enum Taken {
+    Leased(Delivery),
+    /// It went to the dead list.
+    Buried,
+    /// Nothing is known of it.
+    Gone,
 }
 
 fn remove_lease(inner: &mut Inner, hold: Hold) {
@@ -152,16 +169,28 @@ impl Tables<'_> {
         }
     }
 
-    fn deliver(&mut self, lane: u8, id: JobId, worker: &str) -> Tx<Option<Delivery>> {
-        let Some(state) = self.begin(lane, id, worker)? else { return Ok(None) };
-        let record = self.records.get(id.bits())?.map(|record| record.value().to_vec());
-        Ok(Some(Delivery {
+    /// Leases a job, or buries it where its record is missing or longer than it may be.
+    fn deliver(&mut self, lane: u8, id: JobId, worker: &str, limits: &Limits) -> Tx<Taken> {
+        let Some(mut state) = self.take(lane, id)? else { return Ok(Taken::Gone) };
+        let record = self.records.get(id.bits())?;
+        let bytes = record.as_ref().map_or(0, |record| record.value().len());
+        if bytes == 0 || bytes > limits.max_job_bytes {
+            drop(record);
+            state.add_reason(&format!(
+                "lease {}: the record has {bytes} bytes: none, or more than max_job_bytes",
+                state.attempt
+            ));
+            self.bury(id, state)?;
+            return Ok(Taken::Buried);
+        }
+        let record = record.map(|record| record.value().to_vec()).unwrap_or_default();
+        let state = self.begin(id, state, worker)?;
+        Ok(Taken::Leased(Delivery {
             hold: Hold { id, attempt: state.attempt },
             key: state.key,
             deliveries: state.deliveries,
             pushed_ms: state.pushed_ms,
-            // A record that is gone is unreadable, and found so by the worker.
-            record: record.unwrap_or_default(),
+            record,
         }))
     }
 
@@ -212,11 +241,11 @@ impl Tables<'_> {
         limits: &Limits,
     ) -> Tx<()> {
         self.ready.remove((state.lane, id.bits()))?;
-        self.unpark_one(id)?;
+        self.cancel_pause(id)?;
         self.record(id, state, JobState::Canceled, record, false, limits)
     }
 
-    fn unpark_one(&mut self, id: JobId) -> Tx<()> {
+    fn cancel_pause(&mut self, id: JobId) -> Tx<()> {
         let mut found = None;
         for entry in self.parked.iter()? {
             let (due, bits) = entry?.0.value();

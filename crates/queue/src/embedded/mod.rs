@@ -1,6 +1,9 @@
 //! The embedded engine: one file, one process, redb.
 
 mod exchange;
+mod file;
+#[cfg(test)]
+mod file_tests;
 mod lanes;
 mod push;
 mod query;
@@ -11,27 +14,20 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, WriteTransaction};
+use redb::{Database, DatabaseError, ReadableDatabase, WriteTransaction};
 
 use crate::engine::{Cancelled, Engine, Exchange, Exchanged, Notify, Prepared, Purge, Pushed};
 use crate::error::Error;
 use crate::id::JobId;
 use crate::limits::Limits;
 use crate::state::{JobStatus, QueueStats};
+use file::open_file;
 use lanes::LaneChoice;
 use tables::{BOOKMARKS, FORMAT, Fail, M_FORMAT, META, Tables, Tx};
-
-/// Memory for the file's pages; redb's default is a gigabyte.
-const CACHE_BYTES: usize = 4 << 20;
-/// Bytes by which redb knows its files.
-const REDB_MAGIC_BYTES: usize = 9;
 
 /// Opens the database; tests open one on a disk that fills up.
 type OpenDatabase = dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync;
@@ -114,7 +110,10 @@ impl Embedded {
     fn database(&self) -> Result<Database, Error> {
         let db = (self.open_database)(&self.path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => Error::InUse { path: self.path.clone() },
-            error => self.storage(&format!("cannot be opened as a queue's file: {error}")),
+            error => {
+                let what = format!("cannot be opened as a queue's file: {error}");
+                self.storage(what, &error.into())
+            }
         })?;
         self.check_format(&db)?;
         Ok(db)
@@ -140,14 +139,14 @@ impl Embedded {
         }
     }
 
-    fn storage(&self, what: &impl fmt::Display) -> Error {
-        Error::Storage { path: self.path.clone(), what: what.to_string() }
+    fn storage(&self, what: String, error: &redb::Error) -> Error {
+        Error::Storage { path: self.path.clone(), what, passing: file::is_passing(error) }
     }
 
     fn fail(&self, fail: Fail) -> Error {
         match fail {
             Fail::Own(error) => error,
-            Fail::Db(error) => self.storage(&error),
+            Fail::Db(error) => self.storage(error.to_string(), &error),
         }
     }
 
@@ -189,9 +188,9 @@ impl Embedded {
         };
         match run(inner) {
             // The database is left closed: opening it repairs what a failed commit left.
-            Err(Fail::Db(error)) => {
+            Err(fail @ Fail::Db(_)) => {
                 drop(db);
-                Err(self.storage(&error))
+                Err(self.fail(fail))
             }
             result => {
                 inner.db = Some(db);
@@ -243,60 +242,6 @@ impl Embedded {
     }
 }
 
-/// Opens the file for one process; a new one can be read by its owner alone.
-fn open_file(path: &Path) -> Result<Database, DatabaseError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    if is_unfinished(&mut file)? {
-        // Somebody makes it right now, or was killed while making it: redb locks it as we do.
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(DatabaseError::DatabaseAlreadyOpen),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-            Ok(()) => {}
-        }
-        if is_unfinished(&mut file)? {
-            file.set_len(0)?;
-        }
-        file.unlock()?;
-    }
-    #[cfg(unix)]
-    let is_new = file.metadata()?.len() == 0;
-    let db = builder().create_with_backend(FileBackend::new(file)?)?;
-    #[cfg(unix)]
-    if is_new {
-        // Else a power cut may take the file's name with all that is in it.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(db)
-}
-
-/// Whether the file is one that redb began and did not finish: it writes its first bytes last,
-/// and there is nothing in it before that.
-fn is_unfinished(file: &mut File) -> std::io::Result<bool> {
-    let mut first = [0; REDB_MAGIC_BYTES];
-    file.seek(SeekFrom::Start(0))?;
-    let mut len = 0;
-    while len < first.len() {
-        match file.read(&mut first[len..])? {
-            0 => break,
-            more => len += more,
-        }
-    }
-    Ok(len > 0 && first == [0; REDB_MAGIC_BYTES])
-}
-
-fn builder() -> Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    // A damaged file is an error when it is opened, not a panic later.
-    builder.set_check_integrity_on_open(true);
-    builder
-}
-
 impl Engine for Embedded {
     fn push(&self, jobs: &[Prepared]) -> Result<Vec<Pushed>, Error> {
         let mut inner = self.lock();
@@ -343,8 +288,13 @@ impl Engine for Embedded {
         self.count_all()
     }
 
-    fn adopt_unreported(&self, worker: &str, _lease: Duration) -> Result<Vec<JobId>, Error> {
-        self.adopt(worker)
+    fn adopt_unreported(
+        &self,
+        worker: &str,
+        _lease: Duration,
+        is_start: bool,
+    ) -> Result<Vec<JobId>, Error> {
+        self.adopt(worker, is_start)
     }
 
     fn bookmark(&self, name: &str) -> Result<u64, Error> {

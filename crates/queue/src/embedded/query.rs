@@ -158,8 +158,11 @@ impl Embedded {
         Ok(stats)
     }
 
-    pub(super) fn adopt(&self, worker: &str) -> Result<Vec<JobId>, Error> {
+    pub(super) fn adopt(&self, worker: &str, is_start: bool) -> Result<Vec<JobId>, Error> {
         let mut inner = self.lock();
+        if is_start {
+            inner.reporters.remove(worker);
+        }
         let found = self.write(&mut inner, |tables, inner| {
             let mut found = Vec::new();
             for entry in tables.unreported.iter()? {

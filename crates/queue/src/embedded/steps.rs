@@ -6,7 +6,7 @@ use super::tables::{
     Fresh, M_DROPPED, M_FENCED, M_FINISHED, M_GONE, M_REDELIVERED, State, Tables, Tx,
 };
 use crate::clock::now_ms;
-use crate::engine::{End, Ended, How, LEASE_MAX};
+use crate::engine::{End, Ended, How, LEASE_MAX_MS};
 use crate::id::JobId;
 use crate::limits::Limits;
 use crate::outcome::JobOutcome;
@@ -21,8 +21,8 @@ impl Tables<'_> {
         Ok(self.ready.len()? + self.parked.len()? + self.working.len()?)
     }
 
-    /// Begins a lease of a job, which is taken from [`ready`](Self::ready).
-    pub(crate) fn begin(&mut self, lane: u8, id: JobId, worker: &str) -> Tx<Option<State>> {
+    /// Takes a job from [`ready`](Self::ready), for a lease or the dead list.
+    pub(crate) fn take(&mut self, lane: u8, id: JobId) -> Tx<Option<State>> {
         self.dirty = true;
         let row = self.ready.remove((lane, id.bits()))?;
         let fresh = row.as_ref().and_then(|row| Fresh::read(row.value()));
@@ -34,16 +34,18 @@ impl Tables<'_> {
             None => None,
         };
         drop(row);
-        let Some(mut state) = state.map_or_else(|| self.state(id), |state| Ok(Some(state)))? else {
-            return Ok(None);
-        };
+        state.map_or_else(|| self.state(id), |state| Ok(Some(state)))
+    }
+
+    /// Begins a lease of a job that was taken.
+    pub(crate) fn begin(&mut self, id: JobId, mut state: State, worker: &str) -> Tx<State> {
         state.state = JobState::Working;
         state.attempt += 1;
         state.deliveries += 1;
         state.worker = Some(worker.to_owned());
         self.working.insert(id.bits(), ())?;
         self.put_state(id, &state)?;
-        Ok(Some(state))
+        Ok(state)
     }
 
     /// Ends a lease as the worker says, if it is still its lease.
@@ -65,7 +67,8 @@ impl Tables<'_> {
                 Ok(Ended::Recorded)
             }
             How::Retry { reason, delay, counts } => {
-                let delay_ms = u64::try_from(delay.min(&LEASE_MAX).as_millis()).unwrap_or(0);
+                let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                let delay_ms = delay_ms.min(LEASE_MAX_MS);
                 if !counts {
                     state.deliveries = state.deliveries.saturating_sub(1);
                 }
@@ -133,6 +136,7 @@ impl Tables<'_> {
         if delay_ms == 0 {
             self.wait_again(id, &state)?;
         } else {
+            state.pause_ms = delay_ms;
             self.parked.insert((now_ms() + delay_ms, id.bits()), ())?;
         }
         self.put_state(id, &state)?;
@@ -156,22 +160,36 @@ impl Tables<'_> {
         Ok(Ended::Dead)
     }
 
-    /// Moves jobs whose pause is over to their lanes; gives the milliseconds to the next.
+    /// Moves jobs to their lanes whose pause is over, or that are due later than their pause may
+    /// last, since the clock was set back; gives the milliseconds to the next.
     pub(crate) fn unpark(&mut self, now: u64) -> Tx<Option<u64>> {
-        // A job due later than a pause may last was parked before the clock was set back.
-        let latest = now.saturating_add(u64::try_from(LEASE_MAX.as_millis()).unwrap_or(u64::MAX));
+        // Those parked before the clock was set back are the last, whatever came since.
         loop {
-            let Some((key, _)) = self.parked.first()? else { return Ok(None) };
-            let (due, bits) = key.value();
-            drop(key);
-            if due > now && due <= latest {
+            let last = self.parked.last()?.map(|entry| entry.0.value());
+            let Some((due, bits)) = last else { break };
+            let state = self.state(JobId::from_bits(bits))?;
+            let pause_ms = state.map_or(0, |state| state.pause_ms);
+            if due <= now.saturating_add(pause_ms) {
+                break;
+            }
+            self.unpark_one(due, bits)?;
+        }
+        loop {
+            let first = self.parked.first()?.map(|entry| entry.0.value());
+            let Some((due, bits)) = first else { return Ok(None) };
+            if due > now {
                 return Ok(Some(due - now));
             }
-            self.dirty = true;
-            self.parked.remove((due, bits))?;
-            if let Some(state) = self.state(JobId::from_bits(bits))? {
-                self.wait_again(JobId::from_bits(bits), &state)?;
-            }
+            self.unpark_one(due, bits)?;
+        }
+    }
+
+    fn unpark_one(&mut self, due: u64, bits: u128) -> Tx<()> {
+        self.dirty = true;
+        self.parked.remove((due, bits))?;
+        match self.state(JobId::from_bits(bits))? {
+            Some(state) => self.wait_again(JobId::from_bits(bits), &state),
+            None => Ok(()),
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::lanes::LANES;
 use crate::clock::from_ms;
-use crate::engine::{Prepared, REASONS_MAX, clean_reason};
+use crate::engine::{LEASE_MAX_MS, Prepared, REASONS_MAX, clean_reason};
 use crate::error::Error;
 use crate::id::JobId;
 use crate::state::{JobState, JobStatus};
@@ -214,6 +214,7 @@ impl<'r> Fresh<'r> {
             finished_ms: 0,
             order: 0,
             worker: None,
+            pause_ms: 0,
             bytes: self.record.len() as u64,
             reasons: Vec::new(),
         }
@@ -238,6 +239,8 @@ pub(crate) struct State {
     /// Its place among the finished or the dead.
     pub(crate) order: u64,
     pub(crate) worker: Option<String>,
+    /// Its last pause between two deliveries.
+    pub(crate) pause_ms: u64,
     /// Bytes that count for the bound: of the record, or of the outcome once there is one.
     pub(crate) bytes: u64,
     pub(crate) reasons: Vec<String>,
@@ -250,7 +253,8 @@ impl State {
             "attempt": self.attempt, "deliveries": self.deliveries,
             "max_deliveries": self.max_deliveries, "lane": self.lane,
             "tools": self.tools, "key": self.key, "pushed": self.pushed_ms,
-            "finished": self.finished_ms, "order": self.order, "worker": self.worker, "bytes": self.bytes,
+            "finished": self.finished_ms, "order": self.order, "worker": self.worker,
+            "pause": self.pause_ms, "bytes": self.bytes,
             "reasons": self.reasons,
         })
         .to_string()
@@ -280,6 +284,8 @@ impl State {
             finished_ms: number("finished"),
             order: number("order"),
             worker: text("worker"),
+            // Of a version that did not say so: the longest.
+            pause_ms: map.get("pause").and_then(Value::as_u64).unwrap_or(LEASE_MAX_MS),
             bytes: number("bytes"),
             reasons: reasons.map(str::to_owned).collect(),
         })
@@ -299,7 +305,7 @@ impl State {
             key: self.key,
             state: self.state,
             dead: self.dead,
-            cancel_asked: self.cancel_asked,
+            cancel_asked: self.cancel_asked && self.state == JobState::Working,
             deliveries: self.deliveries,
             attempt: self.attempt,
             worker: self.worker,

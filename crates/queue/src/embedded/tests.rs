@@ -4,18 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
+use redb::{ReadableTable, StorageBackend};
 
+use super::file::builder;
 use super::*;
 use crate::conformance::{Make, conformance};
-use crate::engine::{End, Ended, How};
+use crate::engine::{End, Ended, How, Recover};
 use crate::job::Job;
 use crate::queue::JobQueue;
 use crate::state::JobState;
 
 /// A folder of this test, removed at its end.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(crate) fn new() -> Self {
@@ -24,7 +25,7 @@ impl Folder {
         Self(path)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("jobs.redb")
     }
 }
@@ -32,6 +33,21 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn ask(want: usize) -> Exchange<'static> {
+    Exchange {
+        worker: "w",
+        lease: Duration::from_secs(60),
+        ends: &[],
+        held: &[],
+        reported: &[],
+        want,
+        again: want,
+        tools: &[],
+        recover: Recover::No,
+        report: false,
     }
 }
 
@@ -48,113 +64,20 @@ fn with_memory(test: fn(Make<'_>)) {
 conformance!(with_memory);
 
 #[test]
-fn a_second_opening_is_refused_at_once_and_names_the_file() {
-    let folder = Folder::new();
-    let first = JobQueue::open(folder.file()).unwrap();
-    let error = JobQueue::open(folder.file()).unwrap_err();
-    assert!(matches!(error, Error::InUse { .. }), "{error}");
-    assert!(error.to_string().contains("jobs.redb"), "{error}");
-    drop(first);
-    JobQueue::open(folder.file()).unwrap();
-}
-
-#[cfg(unix)]
-#[test]
-fn a_new_file_can_be_read_by_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = Folder::new();
-    JobQueue::open(folder.file()).unwrap();
-    let mode = std::fs::metadata(folder.file()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-}
-
-#[test]
-fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
-    let folder = Folder::new();
-    JobQueue::open(folder.file()).unwrap().push("x").unwrap();
-    let db = Database::open(folder.file()).unwrap();
-    let txn = db.begin_write().unwrap();
-    txn.open_table(META).unwrap().insert(M_FORMAT, FORMAT + 1).unwrap();
-    txn.commit().unwrap();
-    drop(db);
-    let error = JobQueue::open(folder.file()).unwrap_err();
-    assert!(
-        matches!(error, Error::NewerFormat { found, known, .. } if found == known + 1),
-        "{error}"
-    );
-    assert!(error.to_string().contains("jobs.redb"), "{error}");
-}
-
-#[test]
-fn what_is_no_queue_is_refused_and_left_as_it_is() {
-    let folder = Folder::new();
-    std::fs::write(folder.file(), "my diary").unwrap();
-    let error = JobQueue::open(folder.file()).unwrap_err();
-    assert!(matches!(error, Error::Storage { .. }), "{error}");
-    assert_eq!(std::fs::read(folder.file()).unwrap(), b"my diary");
-    assert!(matches!(JobQueue::open("/no/such/folder/q"), Err(Error::Storage { .. })));
-}
-
-/// redb writes its first bytes last; a kill before that leaves zeros.
-#[test]
-fn a_file_whose_making_was_cut_short_is_made_anew() {
-    let folder = Folder::new();
-    for len in [1, 9, 73_728] {
-        std::fs::write(folder.file(), vec![0; len]).unwrap();
-        JobQueue::open(folder.file()).unwrap().push("x").unwrap();
-        let stats = JobQueue::open(folder.file()).unwrap().stats().unwrap();
-        assert_eq!(stats.waiting, 1);
-    }
-}
-
-#[test]
-fn a_damaged_file_is_an_error_and_never_a_wrong_answer() {
-    let folder = Folder::new();
-    let queue = JobQueue::open(folder.file()).unwrap();
-    let pushed = queue.push_all((0..50).map(|n| Job::new(format!("job {n}")))).unwrap();
-    drop(queue);
-    let whole = std::fs::read(folder.file()).unwrap();
-    let mut refused = 0;
-    for at in (0..whole.len()).step_by(997) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x55;
-        std::fs::write(folder.file(), &bytes).unwrap();
-        match JobQueue::open(folder.file()) {
-            Err(Error::Storage { .. }) => refused += 1,
-            Err(error) => panic!("byte {at}: {error}"),
-            // A byte that holds nothing.
-            Ok(queue) => assert_eq!(queue.stats().unwrap().waiting, pushed.len() as u64, "{at}"),
-        }
-    }
-    assert!(refused > 3, "{refused}");
-}
-
-#[test]
 fn jobs_of_a_process_that_ended_wait_again_and_their_deliveries_count() {
     let folder = Folder::new();
     let id = JobQueue::open(folder.file()).unwrap().push(Job::new("x").max_deliveries(2)).unwrap();
-    let ask = |queue: &JobQueue| {
-        let ask = Exchange {
-            worker: "w",
-            lease: Duration::from_secs(60),
-            ends: &[],
-            held: &[],
-            reported: &[],
-            want: 1,
-            again: 1,
-            tools: &[],
-            recover: crate::engine::Recover::Start,
-            report: false,
-        };
-        queue.engine.exchange(&ask).unwrap().jobs
+    let lease = |queue: &JobQueue| {
+        let start = Exchange { recover: Recover::Start, ..ask(1) };
+        queue.engine.exchange(&start).unwrap().jobs
     };
     for delivery in 1..=2 {
         // Dropped without an end, as by a kill.
         let queue = JobQueue::open(folder.file()).unwrap();
-        assert_eq!(ask(&queue)[0].deliveries, delivery);
+        assert_eq!(lease(&queue)[0].deliveries, delivery);
     }
     let queue = JobQueue::open(folder.file()).unwrap();
-    assert!(ask(&queue).is_empty());
+    assert!(lease(&queue).is_empty());
     let dead = queue.status(id).unwrap().unwrap();
     assert!(dead.dead && dead.reasons[1].contains("worker w"), "{dead:?}");
 }
@@ -275,18 +198,7 @@ fn a_step_whose_commit_fails_late_is_repeated_without_harm() {
     let queue = disk.queue().unwrap();
     let fails = |on| disk.fails_late.store(on, Ordering::SeqCst);
     let push = || queue.push(Job::new("x").key("k").max_deliveries(1));
-    let ask = Exchange {
-        worker: "w",
-        lease: Duration::from_secs(60),
-        ends: &[],
-        held: &[],
-        reported: &[],
-        want: 1,
-        again: 1,
-        tools: &[],
-        recover: crate::engine::Recover::No,
-        report: false,
-    };
+    let ask = ask(1);
     fails(true);
     push().unwrap_err();
     fails(false);
@@ -309,4 +221,71 @@ fn a_step_whose_commit_fails_late_is_repeated_without_harm() {
     }
     let stats = queue.stats().unwrap();
     assert_eq!((stats.finished, stats.leased, stats.waiting), (1, 0, 0));
+}
+
+/// The file is another's work, or the bound was lowered since.
+#[test]
+fn a_record_longer_than_the_bound_is_buried_unread_and_holds_up_no_other() {
+    let folder = Folder::new();
+    let queue = JobQueue::open(folder.file()).unwrap();
+    let jobs = ["x".repeat(3_000), "y".repeat(3_000), "first".into(), "second".into()];
+    let ids = queue.push_all(jobs.map(Job::new)).unwrap();
+    drop(queue);
+    let queue = JobQueue::open_with(folder.file(), Limits::new().max_job_bytes(2_000)).unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| queue.wait(ids[0].id, Duration::from_secs(60)).unwrap());
+        let out = queue.engine.exchange(&ask(2)).unwrap();
+        let taken: Vec<_> = out.jobs.iter().map(|job| job.hold.id).collect();
+        assert_eq!(taken, [ids[2].id, ids[3].id]);
+        assert_eq!(waits.join().unwrap().error.unwrap().kind, "dead");
+    });
+    let dead = queue.dead(9).unwrap();
+    assert_eq!(dead.iter().map(|job| job.id).collect::<Vec<_>>(), [ids[0].id, ids[1].id]);
+    assert!(dead[0].reasons[0].contains("max_job_bytes"), "{:?}", dead[0].reasons);
+    // Under a larger bound it can be brought back.
+    drop(queue);
+    let queue = JobQueue::open(folder.file()).unwrap();
+    assert!(queue.retry_dead(ids[0].id).unwrap());
+    let jobs = queue.engine.exchange(&ask(9)).unwrap().jobs;
+    assert!(jobs.iter().any(|job| job.hold.id == ids[0].id && job.record.len() > 3_000));
+}
+
+fn park(queue: &JobQueue, jobs: usize, pause: Duration) {
+    queue.push_all((0..jobs).map(|n| Job::new(format!("{n}")))).unwrap();
+    let ends = queue.engine.exchange(&ask(jobs)).unwrap().jobs.into_iter().map(|job| {
+        let how = How::Retry { reason: "it failed".into(), delay: pause, counts: true };
+        End { hold: job.hold, how }
+    });
+    let ends: Vec<End> = ends.collect();
+    queue.engine.exchange(&Exchange { ends: &ends, ..ask(0) }).unwrap();
+}
+
+/// A clock that is set back must not make a pause of seconds one of hours.
+#[test]
+fn a_clock_that_is_set_back_stretches_no_pause() {
+    let pause = Duration::from_secs(8);
+    for (set_back_ms, are_due) in [(0, 0), (60_000, 2), (3_600_000, 2), (86_300_000, 2)] {
+        let folder = Folder::new();
+        let queue = JobQueue::open(folder.file()).unwrap();
+        park(&queue, 3, pause);
+        drop(queue);
+        // As if two had been parked by a clock that was ahead, and one since.
+        let db = Database::open(folder.file()).unwrap();
+        let txn = db.begin_write().unwrap();
+        {
+            let mut parked = txn.open_table(tables::PARKED).unwrap();
+            let keys: Vec<_> =
+                parked.iter().unwrap().map(|entry| entry.unwrap().0.value()).collect();
+            for (due, id) in keys.into_iter().skip(1) {
+                parked.remove((due, id)).unwrap();
+                parked.insert((due + set_back_ms, id), ()).unwrap();
+            }
+        }
+        txn.commit().unwrap();
+        drop(db);
+        let queue = JobQueue::open(folder.file()).unwrap();
+        let out = queue.engine.exchange(&ask(9)).unwrap();
+        assert_eq!(out.jobs.len(), are_due, "{set_back_ms}");
+        assert!(out.due.unwrap() <= pause, "{:?}", out.due);
+    }
 }

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
 use super::Redis;
+use super::transport::{Address, Secure, Server};
+use crate::engine::{ANSWER_BYTES_MAX, LEASE_MAX};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::queue::JobQueue;
@@ -14,6 +16,10 @@ use crate::queue::JobQueue;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Default time for which a call is tried again while the server is away.
 const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(5);
+/// Bytes of an answer beside records: ids, names and numbers of all there are.
+const ANSWER_REST_BYTES: usize = 16 << 20;
+/// The schemes of URLs that ask for TLS, and those of the same URLs without.
+const TLS_SCHEMES: [(&str, &str); 2] = [("rediss://", "redis://"), ("valkeys://", "valkey://")];
 /// Longest name of a queue, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -61,7 +67,9 @@ impl RedisConfig {
         self
     }
 
-    /// How long one answer, and a connection's begin, may take. Defaults to 5 s.
+    /// How long one call's answer may take until it is there in full, and, before a call without a
+    /// connection, the making of one; a second more for each 32 KiB that go to the server or come
+    /// from it, for slow links. More than a day counts as a day. Defaults to 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -77,8 +85,8 @@ impl RedisConfig {
         self
     }
 
-    /// Trusts the certificates of this PEM text for `rediss://`, in place of the bundled and
-    /// the system's roots. Defaults to none.
+    /// Trusts the certificates of this PEM text for `rediss://`, in place of the bundled
+    /// roots. Defaults to none.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
         self
@@ -89,8 +97,8 @@ impl RedisConfig {
     /// # Errors
     ///
     /// [`Error::InvalidConfig`], also for a server that evicts keys when its memory is full
-    /// (`maxmemory-policy` must be `noeviction` or `volatile-…`); [`Error::Unreachable`];
-    /// [`Error::Refused`]; [`Error::NewerFormat`].
+    /// (`maxmemory-policy` must be `noeviction` or `volatile-…`); [`Error::Unreachable`],
+    /// at once and without another try; [`Error::Refused`]; [`Error::NewerFormat`].
     pub fn connect(self) -> Result<JobQueue, Error> {
         self.limits.validate()?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
@@ -118,56 +126,77 @@ impl RedisConfig {
     }
 
     pub(super) fn answer_within(&self) -> Duration {
-        self.timeout
+        self.timeout.min(LEASE_MAX)
     }
 
-    /// The client, and the server's name for people, without credentials.
-    pub(super) fn client(&self) -> Result<(redis::Client, String), Error> {
-        // redis' own message may quote the URL.
-        let bad = || {
-            Error::InvalidConfig(
-                "the URL is not of the form redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]"
-                    .to_owned(),
-            )
+    /// The server, and its name for people, without credentials.
+    pub(super) fn server(&self) -> Result<(Server, String), Error> {
+        let (info, is_tls) = self.parse()?;
+        let name = info.addr().to_string();
+        let address = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Address::Tcp(host.clone(), *port),
+            #[cfg(unix)]
+            ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
+            _ => return Err(bad_url()),
         };
-        let info: ConnectionInfo = self.url.as_str().into_connection_info().map_err(|_| bad())?;
-        let server = info.addr().to_string();
-        let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
-        if !info.addr().is_supported() {
-            return Err(Error::InvalidConfig(
-                "rediss:// is not built in: enable the cargo feature \"rediss\"".to_owned(),
-            ));
-        }
-        let settings = info.redis_settings().clone();
-        // Redis 6.2 knows no CLIENT SETINFO, and needs no RESP3.
-        let settings = settings.set_skip_set_lib_name().set_protocol(ProtocolVersion::RESP2);
-        // Without it a long push's last segment waits for the acknowledgement of those before.
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-        let client = self.build(info, is_tls).map_err(|_| bad())?;
-        Ok((client, server))
+        let secure = match &address {
+            Address::Tcp(host, _) if is_tls => Some(self.secure(host)?),
+            _ => None,
+        };
+        let settings = info.redis_settings();
+        let auth = settings.password().map(|password| {
+            let mut auth = redis::cmd("AUTH");
+            if let Some(user) = settings.username() {
+                auth.arg(user);
+            }
+            auth.arg(password);
+            auth
+        });
+        let select = (settings.db() != 0).then(|| {
+            let mut select = redis::cmd("SELECT");
+            select.arg(settings.db());
+            select
+        });
+        let records = self.limits.max_job_bytes.max(self.limits.max_result_bytes);
+        let answer_bytes_max = records.saturating_add(ANSWER_BYTES_MAX + ANSWER_REST_BYTES);
+        Ok((Server { address, secure, auth, select, answer_bytes_max }, name))
+    }
+
+    /// The URL's parts, and whether it asks for TLS.
+    fn parse(&self) -> Result<(ConnectionInfo, bool), Error> {
+        let url = self.url.trim();
+        let tls = TLS_SCHEMES.into_iter().find_map(|(tls, plain)| {
+            let (scheme, rest) = url.split_at_checked(tls.len())?;
+            scheme.eq_ignore_ascii_case(tls).then(|| format!("{plain}{rest}"))
+        });
+        let is_tls = tls.is_some();
+        // As one without TLS: redis reads the others only where it has a TLS of its own. Its
+        // message is not passed on: it may quote the URL.
+        let plain = tls.unwrap_or_else(|| url.to_owned());
+        let info = plain.as_str().into_connection_info().map_err(|_| bad_url())?;
+        Ok((info, is_tls))
     }
 
     #[cfg(feature = "rediss")]
-    fn build(&self, info: ConnectionInfo, is_tls: bool) -> redis::RedisResult<redis::Client> {
-        match &self.root_certificates {
-            Some(pem) if is_tls => redis::Client::build_with_tls(
-                info,
-                redis::TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) },
-            ),
-            _ => redis::Client::open(info),
-        }
+    fn secure(&self, host: &str) -> Result<Secure, Error> {
+        super::tls::secure(host, self.root_certificates.as_deref())
     }
 
     #[cfg(not(feature = "rediss"))]
-    fn build(&self, info: ConnectionInfo, _is_tls: bool) -> redis::RedisResult<redis::Client> {
-        redis::Client::open(info)
+    fn secure(&self, _host: &str) -> Result<Secure, Error> {
+        let why = "rediss:// is not built in: enable the cargo feature \"rediss\"";
+        Err(Error::InvalidConfig(why.to_owned()))
     }
+}
+
+fn bad_url() -> Error {
+    let why = "the URL is not of the form redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]";
+    Error::InvalidConfig(why.to_owned())
 }
 
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let server = self.client().map(|(_, server)| server).unwrap_or_default();
+        let server = self.parse().map(|(info, _)| info.addr().to_string()).unwrap_or_default();
         f.debug_struct("RedisConfig")
             .field("server", &server)
             .field("name", &self.name)

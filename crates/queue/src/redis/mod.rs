@@ -7,6 +7,9 @@ mod reply;
 mod scripts;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "rediss")]
+mod tls;
+mod transport;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -50,8 +53,6 @@ pub(crate) struct Redis {
     lane_count: AtomicU64,
     /// Turns the order of lanes of one priority.
     turn: AtomicU64,
-    /// The workers of this handle that have begun.
-    begun: Mutex<Vec<String>>,
     looking: Mutex<()>,
     /// Notified when this handle cancels a job; waited on between two looks at an outcome.
     cancelled: Condvar,
@@ -59,15 +60,14 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn connect(config: RedisConfig) -> Result<Self, Error> {
-        let (client, server) = config.client()?;
+        let (server, name) = config.server()?;
         let redis = Self {
-            link: Link::new(client, server, config.answer_within()),
+            link: Link::new(server, name, config.answer_within()),
             prefix: format!("aaq:{{{}}}", config.name()),
             limits: config.bounds().clone(),
             lanes: Mutex::new(Vec::new()),
             lane_count: AtomicU64::new(0),
             turn: AtomicU64::new(0),
-            begun: Mutex::new(Vec::new()),
             looking: Mutex::new(()),
             cancelled: Condvar::new(),
         };
@@ -254,7 +254,8 @@ impl Engine for Redis {
     }
 
     fn dead(&self, limit: usize) -> Result<Vec<JobStatus>, Error> {
-        let mut ids = Parts::new(self.run(Script::Dead, &vec![text(limit)])?)?;
+        let limit = number(u64::try_from(limit).unwrap_or(u64::MAX));
+        let mut ids = Parts::new(self.run(Script::Dead, &vec![limit])?)?;
         let mut list = Vec::new();
         while !ids.is_empty() {
             list.extend(self.status(ids.parse()?)?);
@@ -307,15 +308,15 @@ impl Engine for Redis {
         Ok(stats)
     }
 
-    fn adopt_unreported(&self, worker: &str, lease: Duration) -> Result<Vec<JobId>, Error> {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_start = !begun.iter().any(|name| name == worker);
+    fn adopt_unreported(
+        &self,
+        worker: &str,
+        lease: Duration,
+        is_start: bool,
+    ) -> Result<Vec<JobId>, Error> {
         let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let args = vec![text(worker), text(u8::from(is_start)), number(lease_ms)];
         let mut ids = Parts::new(self.run(Script::Adopt, &args)?)?;
-        if is_start {
-            begun.push(worker.to_owned());
-        }
         let mut found = Vec::new();
         while !ids.is_empty() {
             found.push(ids.parse()?);

@@ -1,8 +1,11 @@
 //! The rules of every engine, run over Redis, and the faults that only Redis has.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::link::Link;
 use super::scripts::Script;
 use crate::conformance::{Make, conformance};
 use crate::engine::{Delivery, End, Ended, Exchange, How, Purge, Recover, Renewed};
@@ -310,7 +313,7 @@ fn only_commands_of_redis_6_2_are_used() {
     queue.bookmark("b").unwrap();
     queue.engine.wait_for_work("w", Duration::from_millis(2)).unwrap();
     queue.engine.wake("w").unwrap();
-    queue.engine.adopt_unreported("v", LONG).unwrap();
+    queue.engine.adopt_unreported("v", LONG, true).unwrap();
     queue.engine.leave("w").unwrap();
     for what in [Purge::Results, Purge::Dead, Purge::Waiting] {
         queue.purge(what).unwrap();
@@ -320,5 +323,55 @@ fn only_commands_of_redis_6_2_are_used() {
     for line in used.lines().filter_map(|line| line.strip_prefix("cmdstat_")) {
         let name = line.split(':').next().unwrap();
         assert!(KNOWN.split(' ').any(|known| known == name), "{name}");
+    }
+}
+
+/// A request may be under way for longer than the time-out; the time of the caller meanwhile counts
+/// for nothing.
+#[test]
+fn a_long_request_over_a_slow_link_is_waited_for() {
+    let timeout = Duration::from_millis(300);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (server, name) = RedisConfig::new(url, "q").server().unwrap();
+    let link = Link::new(server, name, timeout);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut client, _) = listener.accept().unwrap();
+            assert!(client.read(&mut [0; 65_536]).unwrap() > 0);
+            client.write_all(b"$6\r\ndigest\r\n").unwrap();
+            let mut request = vec![0; 128 << 10];
+            client.read_exact(&mut request).unwrap();
+            // As long as the rest of it takes.
+            client.set_read_timeout(Some(timeout * 2)).unwrap();
+            while client.read(&mut request).is_ok_and(|len| len > 0) {}
+            client.write_all(b"+done\r\n").unwrap();
+        });
+        let args = vec![vec![b'x'; 128 << 10]];
+        let mut meanwhile = || std::thread::park_timeout(timeout / 2);
+        let answer = link.run(Script::Push, "key", &args, &mut meanwhile).unwrap();
+        assert_eq!(answer, redis::Value::SimpleString("done".into()));
+    });
+}
+
+#[test]
+fn a_url_that_cannot_be_used_says_why() {
+    let form = "not of the form redis://";
+    let tls = (!cfg!(feature = "rediss")).then_some("the cargo feature \"rediss\"");
+    for (url, why) in [
+        ("redis://h:1/2", None),
+        ("valkey://user:s3cret@h", None),
+        ("rediss://:s3cret@h", tls),
+        ("REDISS://h", tls),
+        ("valkeys://h", tls),
+        ("http://:s3cret@h", Some(form)),
+        ("redis://:s3cret@h/none", Some(form)),
+        ("", Some(form)),
+    ] {
+        let error = RedisConfig::new(url, "q").server().err().map(|error| error.to_string());
+        let error = error.unwrap_or_default();
+        assert!(error.contains(why.unwrap_or_default()), "{url}: {error}");
+        assert_eq!(error.is_empty(), why.is_none(), "{url}: {error}");
+        assert!(!error.contains("s3cret"), "{error}");
     }
 }

@@ -1,12 +1,13 @@
 //! How jobs end: what a finished task means, and what the queue made of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use automation_assistant::{ErrorKind, TaskError};
 
 use super::Phase;
-use super::held::{Done, Ending};
-use super::run::Run;
+use super::held::{Arrived, Done, Ending};
+use super::run::{RETRY_FIRST, Run};
 use super::verdict::{Verdict, pause, verdict};
 use crate::clock::now_ms;
 use crate::engine::{Delivery, End, Ended, Hold, How};
@@ -14,7 +15,36 @@ use crate::error::Error;
 use crate::outcome::{JobError, JobOutcome};
 use crate::state::JobState;
 
+/// How long a stop tries to hand jobs back.
+const HAND_BACK_WAIT: Duration = Duration::from_secs(5);
+
 impl Run<'_> {
+    /// At the end: what is recorded is recorded, all else goes back, and then the tasks are
+    /// cancelled.
+    pub(super) fn hand_back(&mut self) -> Result<(), Error> {
+        self.drain();
+        for Arrived { job, .. } in std::mem::take(&mut self.arrived) {
+            self.end_early(job, How::HandBack, None);
+        }
+        for (_, held) in self.held.drain() {
+            if !held.lost {
+                let end = End { hold: held.hold, how: How::HandBack };
+                self.endings.push(Ending { end, outcome: None, waited_ms: held.waited_ms });
+            }
+            self.slots.cancel(&held);
+        }
+        let until = Instant::now() + HAND_BACK_WAIT;
+        while !(self.endings.is_empty() && self.reported.is_empty()) {
+            if let Err(error) = self.exchange(0, 0, Vec::new(), Instant::now()) {
+                if !error.is_passing() || Instant::now() >= until {
+                    return Err(error);
+                }
+                self.receive_for(RETRY_FIRST);
+            }
+        }
+        Ok(())
+    }
+
     /// A task has ended: what is to be said of its job?
     pub(super) fn done(&mut self, done: Done) {
         if self.held.get(&done.hold.id).is_none_or(|held| held.hold != done.hold) {
@@ -98,21 +128,28 @@ impl Run<'_> {
         }
     }
 
+    /// Calls the owner with an outcome. After a panic of the owner's it is not called again: what
+    /// it was not called with stays to be reported, by the next worker.
     pub(super) fn report_outcome(&mut self, outcome: &JobOutcome) {
         self.phase(Phase::Reporting);
-        if let Some(report) = &mut self.worker.on_outcome {
-            report(outcome);
-            self.reported.push(outcome.id);
+        let report = self.worker.on_outcome.as_mut().filter(|_| self.panic.is_none());
+        let Some(report) = report else { return };
+        match catch_unwind(AssertUnwindSafe(|| report(outcome))) {
+            Ok(()) => self.reported.push(outcome.id),
+            Err(panic) => self.panic = Some(panic),
         }
     }
 
     /// Reports what workers that are gone recorded and may not have reported.
     pub(super) fn adopt(&mut self) -> Result<(), Error> {
         let (queue, name) = (self.worker.queue.clone(), &self.worker.name);
-        let found = queue.engine.adopt_unreported(name, self.worker.lease)?;
+        let found = queue.engine.adopt_unreported(name, self.worker.lease, !self.has_adopted)?;
+        self.has_adopted = true;
         self.adopted.extend(found);
         // One by one: after a failure the rest is still to be reported.
-        while let Some(id) = self.adopted.front().copied() {
+        while self.panic.is_none()
+            && let Some(id) = self.adopted.front().copied()
+        {
             let record = queue.engine.outcome(id)?;
             self.adopted.pop_front();
             match record.as_deref().map(JobOutcome::read) {

@@ -160,9 +160,9 @@ impl<'m> Worker<'m> {
     }
 
     /// How long a worker with nothing to do sleeps between two looks at a server, at most; the
-    /// embedded engine wakes it. Defaults to a second.
+    /// embedded engine wakes it. More than a minute counts as a minute. Defaults to a second.
     pub fn poll(mut self, poll: Duration) -> Self {
-        self.poll = poll;
+        self.poll = poll.min(run::SLEEP_MAX);
         self
     }
 
@@ -183,7 +183,9 @@ impl<'m> Worker<'m> {
     /// Called after an outcome was recorded, on the thread of [`run`](Self::run). Each recorded
     /// outcome is reported at least once, over restarts too: where a worker ends between
     /// recording and the call's end, the next one that reports (once the first one's lease is
-    /// over) is called with it, before any other.
+    /// over) is called with it, before any other. A panic in it ends the run, which hands
+    /// unfinished jobs back before the panic goes on: that outcome, and those that were recorded
+    /// and not yet reported, count as not reported.
     pub fn on_outcome(mut self, report: impl FnMut(&JobOutcome) + Send + 'm) -> Self {
         self.on_outcome = Some(Box::new(report));
         self

@@ -1,5 +1,6 @@
 //! The loop of a worker.
 
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::held::{Arrived, Capacity, Ending, Held, Message, Slots, waker};
 use super::waking::Waking;
 use super::{Phase, Worker, WorkerReport};
-use crate::engine::{End, Exchange, Exchanged, Hold, How, Notify, Recover, Renewed};
+use crate::engine::{End, Exchange, Exchanged, Hold, Notify, Recover, Renewed};
 use crate::error::Error;
 use crate::id::JobId;
 use crate::stop::Stop;
@@ -16,14 +17,12 @@ use crate::stop::Stop;
 /// Parts of a lease: it is renewed each third.
 const RENEWALS_PER_LEASE: u32 = 3;
 /// Pauses between calls to a queue that does not answer: from, to.
-const RETRY_FIRST: Duration = Duration::from_millis(50);
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LAST: Duration = Duration::from_secs(2);
-/// How long a stop tries to hand jobs back.
-const HAND_BACK_WAIT: Duration = Duration::from_secs(5);
 /// Time between two looks of a worker that only waits for others to report.
 const REPORTS_POLL: Duration = Duration::from_millis(200);
 /// Longest sleep of a worker: it looks whether its helpers are there.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+pub(super) const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// A worker that runs.
 pub(super) struct Run<'m> {
@@ -40,6 +39,10 @@ pub(super) struct Run<'m> {
     pub(super) reported: Vec<JobId>,
     /// Outcomes of others, to be reported by this worker.
     pub(super) adopted: VecDeque<JobId>,
+    /// Whether outcomes of others were asked for before in this run.
+    pub(super) has_adopted: bool,
+    /// The panic of the owner's callback, which ends the run.
+    pub(super) panic: Option<Box<dyn Any + Send>>,
     recover: Recover,
     /// Whether the engine wakes the worker.
     pub(super) woken: bool,
@@ -75,6 +78,8 @@ impl<'m> Run<'m> {
             endings: Vec::new(),
             reported: Vec::new(),
             adopted: VecDeque::new(),
+            has_adopted: false,
+            panic: None,
             recover: Recover::Start,
             woken,
             maybe_work: true,
@@ -98,10 +103,15 @@ impl<'m> Run<'m> {
         let ended = self.work(stop);
         stop.unsubscribe(&notify);
         let handed_back = self.hand_back();
-        if handed_back.is_ok() {
+        // A server that is away learns of it by the lease; an engine of this process has no other
+        // way, and is at hand whatever its disk says.
+        if handed_back.is_ok() || self.woken {
             let _ = self.worker.queue.engine.leave(&self.worker.name);
         }
         waking.end();
+        if let Some(panic) = self.panic {
+            std::panic::resume_unwind(panic);
+        }
         ended.and(handed_back).map(|()| self.report)
     }
 
@@ -125,7 +135,7 @@ impl<'m> Run<'m> {
     fn work(&mut self, stop: &Stop) -> Result<(), Error> {
         loop {
             self.drain();
-            if stop.is_stopped() {
+            if stop.is_stopped() || self.panic.is_some() {
                 return Ok(());
             }
             self.slots.look();
@@ -168,6 +178,9 @@ impl<'m> Run<'m> {
             self.start();
             self.adopt()?;
             self.adopt_at = now + self.worker.lease;
+            if self.panic.is_some() {
+                return Ok(true);
+            }
         }
         if self.hand_on_at.is_some_and(|at| at <= now) {
             self.hand_on(now);
@@ -192,7 +205,7 @@ impl<'m> Run<'m> {
 
     /// One call to the queue. While the server works on it, jobs of the answer before begin, and
     /// tasks that have ended are taken in.
-    fn exchange(
+    pub(super) fn exchange(
         &mut self,
         want: usize,
         again: usize,
@@ -357,38 +370,12 @@ impl<'m> Run<'m> {
         self.maybe_work |= rested;
     }
 
-    fn receive_for(&mut self, wait: Duration) {
+    pub(super) fn receive_for(&mut self, wait: Duration) {
         match self.inbox.recv_timeout(wait) {
             Ok(message) => self.take(message),
             // The other end is in this very struct.
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
-    }
-
-    /// At the end: what is recorded is recorded, all else goes back, and then the tasks are
-    /// cancelled.
-    fn hand_back(&mut self) -> Result<(), Error> {
-        self.drain();
-        for Arrived { job, .. } in std::mem::take(&mut self.arrived) {
-            self.end_early(job, How::HandBack, None);
-        }
-        for (_, held) in self.held.drain() {
-            if !held.lost {
-                let end = End { hold: held.hold, how: How::HandBack };
-                self.endings.push(Ending { end, outcome: None, waited_ms: held.waited_ms });
-            }
-            self.slots.cancel(&held);
-        }
-        let until = Instant::now() + HAND_BACK_WAIT;
-        while !(self.endings.is_empty() && self.reported.is_empty()) {
-            if let Err(error) = self.exchange(0, 0, Vec::new(), Instant::now()) {
-                if !error.is_passing() || Instant::now() >= until {
-                    return Err(error);
-                }
-                self.receive_for(RETRY_FIRST);
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn phase(&self, phase: Phase) {

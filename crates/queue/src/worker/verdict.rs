@@ -56,6 +56,7 @@ mod tests {
         let base = Duration::from_secs(1);
         let seconds = |deliveries| pause(base, deliveries, &error).as_secs();
         assert_eq!([1, 2, 3, 7, 40].map(seconds), [1, 2, 4, 60, 60]);
+        assert_eq!(pause(Duration::MAX, 40, &error), PAUSE_MAX);
         let asked = error.with_retry_after(Duration::from_secs(9));
         assert_eq!(pause(base, 1, &asked).as_secs(), 9);
     }

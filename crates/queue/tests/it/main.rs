@@ -4,7 +4,11 @@
 #[cfg(feature = "embedded")]
 mod ahead;
 #[cfg(feature = "redis")]
+mod answers;
+mod extremes;
+#[cfg(feature = "redis")]
 mod fleet;
+mod panics;
 #[cfg(feature = "embedded")]
 mod pictures;
 #[cfg(feature = "embedded")]
