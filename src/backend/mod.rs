@@ -165,16 +165,12 @@ impl CallContext<'_> {
         }
     }
 
-    /// Waits this long, or until the task is cancelled or its deadline passes; not at all once its
-    /// callback has ended it.
+    /// Waits this long, or until the task is cancelled or its deadline passes.
     ///
     /// # Errors
     ///
-    /// Those of [`send_text`](Self::send_text), or [`ErrorKind::Timeout`], as soon as either occurs.
+    /// [`ErrorKind::Cancelled`] or [`ErrorKind::Timeout`], as soon as either occurs.
     pub fn pause(&self, wait: Duration) -> Result<(), TaskError> {
-        if let Some(error) = self.stopped() {
-            return Err(error);
-        }
         let left = self.remaining();
         let (wait, short) = match left {
             Some(left) if left < wait => (left, true),

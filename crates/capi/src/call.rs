@@ -230,7 +230,11 @@ pub extern "C" fn aa_call_is_cancelled(call: *const aa_call) -> bool {
 /// up; false then, and for a tool's call.
 #[unsafe(no_mangle)]
 pub extern "C" fn aa_call_pause(call: *const aa_call, wait_ms: u32) -> bool {
-    value(false, || context(call, |context| Ok(context.pause(duration(wait_ms)).is_ok())))
+    value(false, || {
+        context(call, |context| {
+            Ok(context.check().and_then(|()| context.pause(duration(wait_ms))).is_ok())
+        })
+    })
 }
 
 /// Milliseconds that a backend's call has left; `UINT32_MAX` for no limit, 0 for a tool's call.
