@@ -67,7 +67,7 @@ impl<T> Foreign<T> {
 
 fn gone() -> ! {
     // Only `into_inner` and the drop take the value, and both end its owner.
-    unreachable!("taken twice")
+    unreachable!()
 }
 
 impl<T> Deref for Foreign<T> {
