@@ -100,9 +100,10 @@ impl HelperConfig {
         self
     }
 
-    /// Limit on silence within a reply. Keep-alive comments of a stream and `ping` events do not reset
-    /// it; an event of the API does, even one without text. If it is set and `first_byte_timeout` is
-    /// not, it also applies between the reply's headers and its first payload. Defaults to 30 s; 60 s at Anthropic and a Local model server.
+    /// Limit on silence within a reply. Keep-alive comments of a stream and `ping` events do not
+    /// reset it; an event of the API does, even one without text. If it is set and
+    /// `first_byte_timeout` is not, it also applies between the reply's headers and its first
+    /// payload. Defaults to 30 s; 60 s at Anthropic and a Local model server.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.http.idle_timeout = Some(timeout);

@@ -269,11 +269,12 @@ impl TaskRequest {
     /// Called once when the task has ended and its result can be read; if a stop ended it, when
     /// the results of all tasks that the stop ended can be read. Runs outside every lock on one
     /// of the helper's own threads: an idle one is woken; if all are busy, the callback waits for
-    /// the first free one. `cancel_task` runs the callback of the task that it ends itself. If it is
-    /// called within a callback, an idle thread of the helper does; if there is none, and the
-    /// callback does not run on a helper's thread, it is called after that one. At a helper that was
-    /// never started, the stop runs the remaining ones. A panic in it is counted and has no other effect. The result does not
-    /// count as read (see [`WhenResultsFull`](crate::limits::WhenResultsFull)).
+    /// the first free one. `cancel_task` runs the callback of the task that it ends itself. If it
+    /// is called within another callback, an idle thread of the helper runs it; if there is none,
+    /// and that other one is not on a helper's thread, it is called after that one. At a helper that
+    /// was never started, the stop runs the remaining ones. A panic in it is counted and has no other
+    /// effect. The result does not count as read (see
+    /// [`WhenResultsFull`](crate::limits::WhenResultsFull)).
     ///
     /// A callback may submit, cancel, stop, or drop its manager. While it blocks, its thread runs
     /// no tasks; a stop waits for it no longer than for threads.

@@ -403,9 +403,10 @@ enum aa_status aa_helper_submit_request(struct aa_helper *helper,
 void aa_request_free(struct aa_request *request);
 
 // Spawns a helper whose tasks the program itself answers. `name` is the backend's name in status
-// reports and audit lines. The configuration's `backend_type` has no effect: `custom`, say. `release` may be NULL;
-// it is called with `userdata` once the backend is no longer called, or where this fails after
-// its parameters were validated. The handle is owned by the caller: `aa_helper_free`.
+// reports and audit lines. The configuration's `backend_type` has no effect: `custom`, say.
+// `release` may be NULL; it is called with `userdata` once the backend is no longer called, or
+// where this fails after its parameters were validated. The handle is owned by the caller:
+// `aa_helper_free`.
 enum aa_status aa_manager_spawn_backend(struct aa_manager *manager,
                                         const char *config_json,
                                         size_t len,

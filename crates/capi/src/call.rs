@@ -117,9 +117,10 @@ impl AiBackend for Backend {
 const FAILED: &str = "the program's own backend failed";
 
 /// Spawns a helper whose tasks the program itself answers. `name` is the backend's name in status
-/// reports and audit lines. The configuration's `backend_type` has no effect: `custom`, say. `release` may be NULL;
-/// it is called with `userdata` once the backend is no longer called, or where this fails after
-/// its parameters were validated. The handle is owned by the caller: `aa_helper_free`.
+/// reports and audit lines. The configuration's `backend_type` has no effect: `custom`, say.
+/// `release` may be NULL; it is called with `userdata` once the backend is no longer called, or
+/// where this fails after its parameters were validated. The handle is owned by the caller:
+/// `aa_helper_free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aa_manager_spawn_backend(
     manager: *mut aa_manager,

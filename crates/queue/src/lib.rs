@@ -8,7 +8,8 @@
 //! durable when [`Worker::on_outcome`] is called.
 //!
 //! **Prompts, contexts, images and answers reach the disk or the server**, in plain text. A new
-//! file can be read by its owner alone (mode 0600), one that is there keeps its permissions; Redis is reached over TLS by `rediss://`.
+//! file can be read by its owner alone (mode 0600), one that is there keeps its permissions; Redis
+//! is reached over TLS by `rediss://`.
 //! Elsewhere in this product they are written down only in traces, by
 //! [`TraceMode::Content`](automation_assistant::opik::TraceMode::Content).
 //!
@@ -46,8 +47,8 @@
 //!
 //! [`Limits`] bounds jobs, bytes, each record, and how many outcomes are kept for how long;
 //! sizes are asked for before records are read. Every call to a server ends in time, however slowly
-//! it answers (`RedisConfig::timeout`), and an answer longer than the limits admit is cut off; only the system's look-up of
-//! a host's name has time limits of its own.
+//! it answers (`RedisConfig::timeout`), and an answer longer than the limits admit is cut off; only
+//! the system's look-up of a host's name has time limits of its own.
 //!
 //! # Threads
 //!

@@ -129,8 +129,8 @@ impl Link {
         Ok(transport)
     }
 
-    /// Our error for an error of the client. No text of the server's is passed on but its code and, for errors
-    /// of scripts, its first words: it may quote arguments.
+    /// Our error for an error of the client. No text of the server's is passed on but its code and,
+    /// for errors of scripts, its first words: it may quote arguments.
     fn error(&self, error: &RedisError) -> Error {
         let server = self.name.clone();
         let refused = |what: &str| Error::Refused { server: server.clone(), what: what.to_owned() };
