@@ -71,11 +71,12 @@ impl AiBackend for GgufBackend {
     }
 
     fn process(&self, call: &CallContext<'_>) -> Result<Reply, TaskError> {
-        let params = Params::of(call)?;
+        let mut params = Params::of(call)?;
+        params.seed = params.seed.or(self.0.weights.settings.seed);
         let mut borrowed = self.0.borrow_context()?;
-        let seed = params.seed.or(self.0.weights.settings.seed);
         // The hasher's keys are random; there is no other source of randomness in std.
-        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(call.task_id()));
+        let random = || RandomState::new().hash_one(call.task_id());
+        let seed = params.seed.unwrap_or_else(random);
         let task = Task {
             call,
             params: &params,

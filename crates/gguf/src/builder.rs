@@ -112,6 +112,7 @@ impl GgufBuilder {
         let header = Header::of_file(&self.path)?;
         let settings = Settings {
             context_tokens: settings.context_tokens.min(header.context_tokens()),
+            token_bytes_max: header.token_bytes_max(),
             ..settings
         };
         let context_bytes = header.context_bytes(settings.context_tokens, settings.batch_tokens);
@@ -150,6 +151,8 @@ impl GgufBuilder {
             batch_tokens: self.batch_tokens,
             threads,
             seed: self.seed,
+            // Known when the file is.
+            token_bytes_max: 1,
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::params::Params;
 use crate::sample::Sampler;
 use crate::schema::{Constraint, Shape};
 use crate::text::Text;
+use crate::tokens::tokenize;
 
 /// A complete reply.
 pub(crate) struct Completion {
@@ -40,12 +41,12 @@ pub(crate) struct Generation<'a> {
 impl Generation<'_> {
     /// Computes a reply to this prompt.
     pub(crate) fn run(self, context: &mut Context, prompt: &str) -> Result<Completion, TaskError> {
-        let tokens = tokenize(context, prompt)?;
         let weights = context.weights().clone();
         let constraint = match &self.shape {
             Some(shape) => Some(Constraint::new(weights.constraints()?, shape)?),
             None => None,
         };
+        let tokens = tokenize(context, prompt, || self.call.check())?;
         let cached_tokens =
             context.prefill(&tokens, self.params.seed.is_some(), || self.call.check())?;
         let max_tokens = self.max_tokens;
@@ -72,34 +73,6 @@ impl Generation<'_> {
             Err(error) => Err(error.with_partial(reply.text.as_str())),
         }
     }
-}
-
-/// The prompt's tokens.
-///
-/// # Errors
-///
-/// [`ErrorKind::ContextLengthExceeded`] where none is left for the answer.
-fn tokenize(context: &Context, prompt: &str) -> Result<Vec<LlamaToken>, TaskError> {
-    let weights = context.weights();
-    let vocab = weights.model.vocab();
-    let mut tokens = vocab.tokenize(prompt.as_bytes(), true, true);
-    // Both template and vocabulary may begin the sequence.
-    if tokens.len() > 1 && tokens[0] == vocab.bos() && tokens[1] == vocab.bos() {
-        tokens.remove(0);
-    }
-    let holds = weights.settings.context_tokens as usize;
-    if tokens.len() >= holds {
-        let what = format!(
-            "the prompt has {} tokens, the context holds {holds} with the answer: shorten it, or \
-             set more context_tokens",
-            tokens.len()
-        );
-        return Err(TaskError::new(ErrorKind::ContextLengthExceeded, what));
-    }
-    if tokens.is_empty() {
-        return Err(TaskError::new(ErrorKind::InvalidRequest, "the prompt has no tokens"));
-    }
-    Ok(tokens)
 }
 
 /// A reply in the making.

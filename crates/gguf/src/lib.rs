@@ -41,16 +41,25 @@
 //! that follow a schema have none: the schema begins with the first token.
 //!
 //! A prompt's beginning that a context still has (instructions, tools, earlier turns and answers)
-//! is not computed again. Numbers computed in other batches differ in their last bits, which may,
-//! rarely, tip the choice between two words that are equally likely. A request with a `seed` is
-//! computed afresh, and repeats its answer to the letter, at any temperature.
+//! is not computed again. Numbers computed in other batches differ in their last bits, which tips the
+//! choice between two words that are about equally likely: with a small model, often enough that
+//! some answers differ the second time, also at temperature 0. A request with a `seed`, its own or the
+//! builder's, is computed afresh, and repeats its answer to the letter, at any temperature.
 //!
 //! # Bounds and ends
 //!
 //! Cancel and deadline are checked before each batch of the prompt and before each token. A batch
 //! has as many tokens as are computed in 200 ms, from 8 to the builder's `batch_tokens`; with a
-//! `seed` always 32. A prompt that leaves no token for the answer is `ContextLengthExceeded`, with
+//! `seed` always 32, or `batch_tokens` if that is less. llama.cpp cuts the prompt into tokens at
+//! once, before that: seconds for hundreds of kilobytes without a space, with tokenizers that are
+//! not byte-level. The text of a control token in a prompt (`<|im_end|>`) is taken for that
+//! token. A prompt that leaves no token for the answer is `ContextLengthExceeded`, with
 //! both numbers. When the context is full, the answer ends with `FinishReason::Length`.
+//!
+//! A run of more than 256 characters without white space, or of white space alone, is cut there for
+//! byte-level tokenizers, whose splitting in llama.cpp takes stack for each character: its tokens
+//! differ a little from those of llama.cpp's server. A reply schema may have 64 `$ref`; schemas need
+//! the default stack of a helper's thread (1 MiB).
 //!
 //! Before the weights are loaded, what they and one context need is compared with the memory
 //! that the device has available; so is each further context.
@@ -82,6 +91,7 @@ mod schema;
 mod template;
 mod text;
 mod thoughts;
+mod tokens;
 mod weights;
 
 pub use backend::{GgufBackend, create_gguf_helper};

@@ -58,6 +58,21 @@ fn spaced(schema: &Value) -> Value {
     schema
 }
 
+/// Most references in a schema: each in a chain takes some kilobytes of the stack.
+const REFS_MAX: usize = 64;
+
+/// How many references a schema has.
+fn refs(schema: &Value) -> usize {
+    match schema {
+        Value::Object(members) => {
+            let inner: usize = members.values().map(refs).sum();
+            inner + usize::from(members.contains_key("$ref"))
+        }
+        Value::Array(elements) => elements.iter().map(refs).sum(),
+        _ => 0,
+    }
+}
+
 /// Watches over one reply.
 pub(crate) struct Constraint(Matcher);
 
@@ -66,6 +81,16 @@ impl Constraint {
     ///
     /// [`ErrorKind::InvalidRequest`] for a schema that is none, or that cannot be enforced.
     pub(crate) fn new(factory: &ParserFactory, shape: &Shape<'_>) -> Result<Self, TaskError> {
+        let refs = match shape {
+            Shape::Text => 0,
+            Shape::Json(one) | Shape::CallOrText(one) => refs(one),
+            Shape::CallOrJson(one, other) => refs(one).max(refs(other)),
+        };
+        if refs > REFS_MAX {
+            let what =
+                format!("a reply schema, or a tool's, has {refs} $ref: {REFS_MAX} is the most");
+            return Err(TaskError::new(ErrorKind::InvalidRequest, what));
+        }
         let parser = factory.create_parser(TopLevelGrammar::from_lark(shape.grammar()));
         let parser = parser.map_err(|error| {
             TaskError::new(

@@ -12,6 +12,9 @@ const CHATML: &str = "{% for message in messages %}<|im_start|>{{ message.role }
     {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 /// Steps of a template's program, so that each ends: a long conversation takes some thousand.
 const FUEL: u64 = 10_000_000;
+/// Longest expression or statement of a template, in bytes. Its reader takes some 300 bytes of the
+/// stack for each operator in one.
+const BLOCK_BYTES_MAX: usize = 8 << 10;
 const NAME: &str = "chat";
 
 /// One message of a conversation.
@@ -51,6 +54,9 @@ impl Template {
     }
 
     fn new(source: String, bos: String, eos: String) -> Result<Self, String> {
+        if longest_block(source.as_bytes()) > BLOCK_BYTES_MAX {
+            return Err(format!("a block of its chat template has over {BLOCK_BYTES_MAX} bytes"));
+        }
         let mut environment = Environment::new();
         // As the library renders them for which these templates are written.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -105,6 +111,33 @@ impl Template {
     }
 }
 
+/// The length of the longest `{{ … }}` or `{% … %}`: up to its end outside quotes and braces.
+fn longest_block(source: &[u8]) -> usize {
+    let (mut longest, mut from, mut quote, mut depth) = (0, None, None, 0usize);
+    let mut at = 0;
+    while at < source.len() {
+        let pair = [source[at], source.get(at + 1).copied().unwrap_or_default()];
+        let Some(begin) = from else {
+            let opens = matches!(&pair, b"{{" | b"{%");
+            from = opens.then_some(at + 2);
+            at += if opens { 2 } else { 1 };
+            continue;
+        };
+        longest = longest.max(at - begin);
+        match (quote, pair[0]) {
+            (Some(_), b'\\') => at += 1,
+            (Some(own), byte) if own == byte => quote = None,
+            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
+            (None, _) if depth == 0 && matches!(&pair, b"}}" | b"%}") => from = None,
+            (None, b'{') => depth += 1,
+            (None, b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    longest
+}
+
 fn folded(system: &Message, rest: &[Message]) -> Vec<Message> {
     let mut rest = rest.to_vec();
     if let Some(first) = rest.iter_mut().find(|message| message.role == "user") {
@@ -156,7 +189,14 @@ mod tests {
         let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}\
             {% endfor %}";
         assert!(rendered(endless).is_err());
-        let broken = Template::new("{% for %}".to_owned(), String::new(), String::new());
-        assert!(broken.is_err());
+        let compiled = |source: String| Template::new(source, String::new(), String::new());
+        assert!(compiled("{% for %}".to_owned()).is_err());
+        // As many operators overflow a stack.
+        let sum = |terms: usize| "1+".repeat(terms);
+        assert!(compiled(format!("{}{{{{ {}1 }}}}", "text ".repeat(9_000), sum(2_000))).is_ok());
+        for begin in ["", "{} ~ ", "{'a':{}} ~ ", "'}}' ~ ", "'\\'}}' ~ "] {
+            let why = compiled(format!("{{{{ {begin}{}1 }}}}", sum(30_000))).err();
+            assert!(why.is_some_and(|why| why.contains("over 8192 bytes")), "{begin}");
+        }
     }
 }

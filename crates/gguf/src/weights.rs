@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) batch_tokens: u32,
     pub(crate) threads: usize,
     pub(crate) seed: Option<u64>,
+    /// The length of the longest token, in bytes as the file has it.
+    pub(crate) token_bytes_max: usize,
 }
 
 /// A loaded model.

@@ -50,6 +50,10 @@ pub(super) fn header(
     let key_value = own.key_value(embedding)?;
     own.experts()?;
     own.positions()?;
+    own.epsilons()?;
+    if own.optional("nextn_predict_layers", true)?.is_some_and(|more| more > layers) {
+        return Err("it has more layers that predict further tokens than layers".to_owned());
+    }
     let vocabulary = vocabulary(values, tokens)?;
     Ok(Header {
         name: match values.get("general.name") {
@@ -63,6 +67,7 @@ pub(super) fn header(
         feed_forward: own.optional("feed_forward_length", true)?.unwrap_or(0),
         key_value,
         weight_bytes,
+        token_bytes_max: tokens.bytes_max.max(1),
         architecture,
     })
 }
@@ -134,6 +139,19 @@ impl Own<'_> {
             _ => false,
         };
         if fit { Ok(()) } else { Err("its numbers of experts do not fit together".to_owned()) }
+    }
+
+    /// The number that is added to a norm is small, or zero.
+    fn epsilons(&self) -> Result<(), String> {
+        for key in ["layer_norm_epsilon", "layer_norm_rms_epsilon", "group_norm_epsilon"] {
+            let full = format!("{}.attention.{key}", self.architecture);
+            match self.values.get(&full) {
+                None => {}
+                Some(Value::Float(epsilon)) if (0.0..=1.0).contains(epsilon) => {}
+                Some(_) => return Err(format!("its {key} is out of bounds")),
+            }
+        }
+        Ok(())
     }
 
     fn positions(&self) -> Result<(), String> {

@@ -39,13 +39,14 @@ pub struct Header {
     /// Numbers of a token's key and value in one layer.
     key_value: u64,
     weight_bytes: u64,
+    token_bytes_max: usize,
 }
 
 /// A value of the header. Lists keep what the checks need.
 #[derive(Debug)]
 enum Value {
     Number(i128),
-    Float,
+    Float(f64),
     Bool,
     Text(String),
     /// Type of the elements, how many, and the numbers of a short list.
@@ -92,12 +93,14 @@ impl Header {
     pub fn of_file(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
         let failed = |source| LoadError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
         let rejected = |why| LoadError::InvalidFile { path: path.to_owned(), why };
+        // Before it is opened: to open a pipe waits for its other end.
+        let metadata = std::fs::metadata(path).map_err(failed)?;
         if !metadata.is_file() {
             return Err(rejected("it is no regular file".to_owned()));
         }
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
         Self::read(BufReader::new(file), metadata.len()).map_err(rejected)
     }
 
@@ -155,6 +158,11 @@ impl Header {
         self.weight_bytes
     }
 
+    /// The length of the longest token, in bytes; at least 1.
+    pub(crate) fn token_bytes_max(&self) -> usize {
+        self.token_bytes_max
+    }
+
     /// The memory of one context, in bytes, about: keys and values of all its tokens, and the
     /// buffers that compute a batch.
     pub fn context_bytes(&self, context_tokens: u32, batch_tokens: u32) -> u64 {
@@ -177,10 +185,11 @@ impl Header {
 fn alignment(values: &HashMap<String, Value>) -> Result<u64, String> {
     match values.get("general.alignment") {
         None => Ok(DEFAULT_ALIGNMENT),
-        Some(Value::Number(n)) if (1..=1 << 20).contains(n) && n.count_ones() == 1 => {
+        // Smaller ones are not those of llama.cpp's own buffers, which it asserts.
+        Some(Value::Number(n)) if (32..=1 << 20).contains(n) && n.count_ones() == 1 => {
             Ok(u64::try_from(*n).unwrap_or(DEFAULT_ALIGNMENT))
         }
-        Some(_) => Err("its alignment is no power of two".to_owned()),
+        Some(_) => Err("its alignment is no power of two from 32 on".to_owned()),
     }
 }
 
@@ -190,6 +199,8 @@ struct Vocabulary {
     has_twins: bool,
     /// Whether there is a token for each byte, so that any text can be written in tokens.
     has_all_bytes: bool,
+    /// The length of the longest.
+    bytes_max: usize,
 }
 
 /// The file, with how much of it was read.
@@ -249,7 +260,11 @@ impl<R: Read> Source<R> {
                 let unused = 64 - 8 * u32::from(width);
                 Value::Number((self.number(width)?.cast_signed() << unused >> unused).into())
             }
-            Kind::Float(width) => self.number(width).map(|_| Value::Float)?,
+            Kind::Float(4) => {
+                let bits = u32::try_from(self.number(4)?).unwrap_or(0);
+                Value::Float(f32::from_bits(bits).into())
+            }
+            Kind::Float(width) => Value::Float(f64::from_bits(self.number(width)?)),
             Kind::Bool => match self.number(1)? {
                 0 | 1 => Value::Bool,
                 _ => return Err("a truth value is neither 0 nor 1".to_owned()),
@@ -294,6 +309,7 @@ impl<R: Read> Source<R> {
             if token.is_empty() {
                 token = format!("[EMPTY_{at}]").into_bytes();
             }
+            vocabulary.bytes_max = vocabulary.bytes_max.max(token.len());
             vocabulary.has_twins |= !seen.insert(token);
         }
         let is_known = |byte: u8| {

@@ -60,6 +60,9 @@ fn what_llama_cpp_would_end_the_process_for_is_rejected() {
         (set("split.count", 2), "several parts"),
         (set("general.alignment", 0), "alignment"),
         (set("general.alignment", 48), "alignment"),
+        (set("general.alignment", 16), "alignment"),
+        (set("llama.nextn_predict_layers", 2), "predict further tokens"),
+        (set("llama.nextn_predict_layers", 1), ""),
         (Tiny::new().set("tokenizer.ggml.model", "no_vocab"), "tokenizer"),
         (Tiny::new().without("tokenizer.ggml.tokens"), "no tokens"),
         (Tiny::new().set("tokenizer.ggml.tokens", Value::U32(1)), "no list of texts"),
@@ -89,6 +92,16 @@ fn what_llama_cpp_would_end_the_process_for_is_rejected() {
             Err(why) => assert!(!expected.is_empty() && why.contains(expected), "{why}"),
         }
     }
+    for (epsilon, fits) in
+        [(-1.0, false), (f32::NAN, false), (f32::INFINITY, false), (0.0, true), (1e-5, true)]
+    {
+        let file = Tiny::new().set("llama.attention.layer_norm_rms_epsilon", Value::F32(epsilon));
+        assert_eq!(read(&file).is_ok(), fits, "{epsilon}");
+    }
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_rejected() {
     let mut twice = Tiny::new();
     twice.values.push(twice.values[3].clone());
     assert_eq!(read(&twice).unwrap_err(), "a key is there twice");

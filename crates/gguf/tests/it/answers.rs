@@ -1,8 +1,9 @@
 //! Answers: right ones, streamed ones, several at once, and what they count.
 
 use automation_assistant::{FinishReason, Role, TaskRequest};
+use automation_assistant_gguf::GgufBackend;
 
-use crate::support::{Helper, answer, ask, backend, config, fresh_backend, gathering};
+use crate::support::{Helper, answer, ask, backend, config, fresh_backend, gathering, model};
 
 const PARIS: &str = "What is the capital of France? Answer in one sentence.";
 
@@ -130,6 +131,15 @@ fn a_seed_repeats_an_answer_and_temperature_varies_it() {
     };
     assert_eq!(drawn(1), drawn(1));
     assert!((2..8).any(|seed| drawn(seed) != drawn(1)));
+    // The builder's does so, too.
+    let backend = GgufBackend::builder(model()).threads(1).seed(1).build().unwrap();
+    let helper = Helper::new(config(), backend);
+    for _ in 0..3 {
+        let request = TaskRequest::new("Tell me about a random animal.").max_output_tokens(24);
+        let task = helper.ask(request.custom_param("temperature", 1.2));
+        assert_eq!(task.usage.unwrap().cached_tokens, Some(0));
+        assert_eq!(task.result, Some(drawn(1)));
+    }
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
-use automation_assistant::{AutomationAssistantManager, Error};
+use automation_assistant::{
+    AutomationAssistantManager, BackendType, Error, ErrorKind, HelperConfig, TaskError, TaskRequest,
+};
 use automation_assistant_gguf::{GgufBackend, Header, LoadError, create_gguf_helper};
 
-use crate::support::model;
+use crate::support::{LONG, model};
 use crate::tiny::{Tiny, Value};
 
 /// A file of these bytes, which goes with the value.
@@ -46,6 +48,43 @@ fn the_header_has_what_the_model_is() {
     let cache = 2048 * 30 * 3 * 64 * 2 * 2;
     let context = header.context_bytes(2048, 32);
     assert!((cache..cache + (32 << 20)).contains(&context), "{context}");
+}
+
+/// To open a pipe waits for its other end.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_model_and_is_not_waited_for() {
+    let path = Scratch(std::env::temp_dir().join(format!("aa-gguf-{}-pipe", std::process::id())));
+    assert!(std::process::Command::new("mkfifo").arg(&path.0).status().unwrap().success());
+    let (send, done) = std::sync::mpsc::channel();
+    let pipe = path.0.clone();
+    std::thread::spawn(move || send.send(GgufBackend::builder(pipe).build().err().unwrap()));
+    let error = done.recv_timeout(LONG).unwrap();
+    assert!(matches!(&error, LoadError::InvalidFile { why, .. } if why.contains("no regular")));
+}
+
+/// Most vocabularies have their text split by `std::regex`, which takes stack for each character.
+#[test]
+fn long_runs_of_one_kind_overflow_no_stack() {
+    let mut bytes = beginning(u64::MAX);
+    let key = b"tokenizer.ggml.pre";
+    let at = bytes.windows(key.len()).position(|window| window == key).unwrap();
+    let value = at + key.len() + 4 + 8;
+    assert_eq!(&bytes[value..value + 6], b"smollm");
+    bytes[value..value + 6].copy_from_slice(b"tekken");
+    let file = Scratch::new("tekken", &bytes);
+    drop(bytes);
+    let backend = GgufBackend::builder(&file.0).build().unwrap();
+    let manager = AutomationAssistantManager::new(1);
+    let helper = manager.spawn_with(HelperConfig::new(BackendType::Custom), backend).unwrap();
+    let runs = ["-", " ", "a", "1", "\u{4e2d}", "\u{436}", "e\u{301}", "-\n"];
+    for run in runs {
+        let prompt = format!("Title\n{}\nend", run.repeat(6_000));
+        let request = TaskRequest::new(prompt).max_output_tokens(1);
+        let task = helper.ask(request.timeout(LONG)).unwrap();
+        let kind = task.error.as_ref().map(TaskError::kind);
+        assert!(matches!(kind, None | Some(ErrorKind::ContextLengthExceeded)), "{run:?} {kind:?}");
+    }
 }
 
 #[test]

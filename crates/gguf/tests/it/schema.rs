@@ -1,9 +1,10 @@
 //! Replies that follow a schema, whatever the model would like.
 
 use automation_assistant::{ErrorKind, FinishReason, TaskRequest};
+use automation_assistant_gguf::GgufBackend;
 use serde_json::{Value, json};
 
-use crate::support::{answer, ask, gathering};
+use crate::support::{Helper, answer, ask, config, gathering, model};
 
 fn city() -> Value {
     json!({
@@ -64,6 +65,30 @@ fn a_schema_that_is_none_is_rejected() {
         let task = ask(TaskRequest::new("hi").reply_schema("wrong", wrong));
         let error = task.error.expect("the schema must be rejected");
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
+    }
+}
+
+#[test]
+fn a_chain_of_references_overflows_no_stack() {
+    // The schema is in the prompt, too.
+    let backend = GgufBackend::builder(model()).threads(1).context_tokens(4_096).build().unwrap();
+    let helper = Helper::new(config(), backend);
+    let chain =
+        |links: usize| {
+            let link = |n: usize| (format!("d{n}"), json!({"$ref": format!("#/$defs/d{}", n + 1)}));
+            let mut defs: serde_json::Map<_, _> = (1..links).map(link).collect();
+            defs.insert(format!("d{links}"), json!({"const": 1}));
+            let request = TaskRequest::new("One?").reply_schema("chain", json!({
+            "type": "object", "properties": {"n": {"$ref": "#/$defs/d1"}}, "required": ["n"],
+            "additionalProperties": false, "$defs": defs,
+        }));
+            helper.ask(request.max_output_tokens(20))
+        };
+    assert_eq!(chain(64).result.as_deref(), Some(r#"{"n": 1}"#));
+    for links in [65, 5_000] {
+        let error = chain(links).error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+        assert!(error.to_string().contains("64 is the most"), "{error}");
     }
 }
 
