@@ -13,13 +13,10 @@ use crate::engine::protocol::Ask;
 use crate::engine::scrub::Scrubber;
 use crate::http::{Fault, Response, asked_retry, asked_wait};
 use crate::lenient;
-use crate::text::cut;
 
 /// Most of an error's body that is read. FastAPI's servers, vLLM among them, quote the whole
 /// request beside their message: <https://fastapi.tiangolo.com/tutorial/handling-errors/>.
 const ERROR_BYTES_MAX: usize = 256 << 10;
-/// Most of its message that is looked at. Less of it is shown.
-const MESSAGE_BYTES_MAX: usize = 16 << 10;
 /// How long it is read for. The status is known; some servers send a body that never ends.
 const ERROR_WAIT: Duration = Duration::from_secs(2);
 /// Longest name that a server gives of itself or its model, in bytes.
@@ -69,8 +66,7 @@ impl Conversation<'_> {
         let wait = asked_wait(&header, SystemTime::now()).or(body.wait);
         let asked = asked_retry(&header);
         // Without our words: a prompt that is quoted says nothing of what went wrong.
-        let message = body.message.as_deref().map(|message| cut(message, MESSAGE_BYTES_MAX));
-        body.message = message.map(|message| self.scrub(message, said));
+        body.message = body.message.take().map(|message| self.scrub(&message, said));
         let kind = kind_of(status, body, protocol);
         let mut error = provider_error(kind, status, body, wait);
         let request_id = response.header(protocol.request_id_header());

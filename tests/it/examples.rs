@@ -23,8 +23,8 @@ mod index;
 mod look;
 mod stories;
 
-/// Each story takes seconds; under emulation ten times that, and a CI machine short of memory has
-/// taken 90 s to begin one. Then it is killed.
+/// Each story takes seconds; under emulation ten times that, and on a CI machine one had printed
+/// nothing after 90 s, for a reason that was not found. Then it is killed.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Variables that would change what a program does, by how they begin.

@@ -629,6 +629,31 @@ typedef struct {
     int rounds;
 } crowd;
 
+typedef struct {
+    pthread_t each[THREADS];
+} started;
+
+static started start(void *(*run)(void *), crowd *c) {
+    started threads;
+    for (int n = 0; n < THREADS; ++n) {
+        EXPECT(pthread_create(&threads.each[n], NULL, run, c) == 0);
+    }
+    return threads;
+}
+
+static void join(started threads) {
+    for (int n = 0; n < THREADS; ++n) {
+        pthread_join(threads.each[n], NULL);
+    }
+}
+
+// Until each has submitted its task.
+static void await_submits(crowd *c) {
+    while (__atomic_load_n(&c->rounds, __ATOMIC_SEQ_CST) < THREADS) {
+        nap(1);
+    }
+}
+
 static void *member(void *userdata) {
     crowd *c = (crowd *)userdata;
     for (int round = 0; round < c->rounds; ++round) {
@@ -662,13 +687,7 @@ static void *member(void *userdata) {
 static void eight_threads(int rounds) {
     crowd c = {manager_new(1), NULL, rounds};
     c.helper = spawn(c.manager, "{\"backend_type\": \"local\", \"max_concurrent_tasks\": 4}");
-    pthread_t threads[THREADS];
-    for (int n = 0; n < THREADS; ++n) {
-        EXPECT(pthread_create(&threads[n], NULL, member, &c) == 0);
-    }
-    for (int n = 0; n < THREADS; ++n) {
-        pthread_join(threads[n], NULL);
-    }
+    join(start(member, &c));
     aa_helper_free(c.helper);
     aa_manager_free(c.manager);
 }
@@ -688,19 +707,12 @@ static void *waiter(void *userdata) {
 static void freed_under_waiters(void) {
     crowd c = {manager_new(1), NULL, 0};
     c.helper = spawn(c.manager, "{\"backend_type\": \"local\", \"custom_params\": {\"latency_ms\": 60000}}");
-    pthread_t threads[THREADS];
-    for (int n = 0; n < THREADS; ++n) {
-        EXPECT(pthread_create(&threads[n], NULL, waiter, &c) == 0);
-    }
-    while (__atomic_load_n(&c.rounds, __ATOMIC_SEQ_CST) < THREADS) {
-        nap(1);
-    }
+    started threads = start(waiter, &c);
+    await_submits(&c);
     double began = now();
     aa_helper_free(c.helper);
     aa_manager_free(c.manager);
-    for (int n = 0; n < THREADS; ++n) {
-        pthread_join(threads[n], NULL);
-    }
+    join(threads);
     EXPECT(now() - began < 10);
 }
 
@@ -716,27 +728,23 @@ static void *any_waiter(void *userdata) {
     return NULL;
 }
 
-// Those who wait for one of several get the outcome of a helper that is terminated, before or while
-// they wait.
+// The outcome of a helper that is terminated reaches those who wait for one of several: threads that wait
+// already or are about to, and one that begins to wait afterwards.
 static void terminated_under_waiters(void) {
-    for (int at_once = 0; at_once < 2; ++at_once) {
-        crowd c = {manager_new(1), NULL, 0};
-        c.helper = spawn(c.manager, "{\"backend_type\": \"local\", \"custom_params\": {\"latency_ms\": 60000}}");
-        pthread_t threads[THREADS];
-        for (int n = 0; n < THREADS; ++n) {
-            EXPECT(pthread_create(&threads[n], NULL, any_waiter, &c) == 0);
-        }
-        while (__atomic_load_n(&c.rounds, __ATOMIC_SEQ_CST) < THREADS) {
-            nap(1);
-        }
-        nap(at_once == 0 ? 20 : 0);
-        OK(aa_helper_terminate(c.helper));
-        for (int n = 0; n < THREADS; ++n) {
-            pthread_join(threads[n], NULL);
-        }
-        aa_helper_free(c.helper);
-        aa_manager_free(c.manager);
-    }
+    crowd c = {manager_new(1), NULL, 0};
+    c.helper = spawn(c.manager, "{\"backend_type\": \"local\", \"custom_params\": {\"latency_ms\": 60000}}");
+    aa_task_ref ref = {c.helper, submit(c.helper, "{\"prompt\": \"p\"}")};
+    started threads = start(any_waiter, &c);
+    await_submits(&c);
+    OK(aa_helper_terminate(c.helper));
+    join(threads);
+    aa_task *task = NULL;
+    size_t index = 9;
+    OK(aa_manager_wait_any(c.manager, &ref, 1, 0, &index, &task));
+    EXPECT(index == 0 && aa_task_error_kind(task) != NULL);
+    aa_task_free(task);
+    aa_helper_free(c.helper);
+    aa_manager_free(c.manager);
 }
 
 static void *hurried(void *userdata) {
@@ -756,13 +764,7 @@ static void *hurried(void *userdata) {
 static void one_place_for_results(int rounds) {
     crowd c = {manager_new(1), NULL, rounds};
     c.helper = spawn(c.manager, "{\"backend_type\": \"local\", \"max_results\": 1, \"max_concurrent_tasks\": 4}");
-    pthread_t threads[THREADS];
-    for (int n = 0; n < THREADS; ++n) {
-        EXPECT(pthread_create(&threads[n], NULL, hurried, &c) == 0);
-    }
-    for (int n = 0; n < THREADS; ++n) {
-        pthread_join(threads[n], NULL);
-    }
+    join(start(hurried, &c));
     aa_helper_free(c.helper);
     aa_manager_free(c.manager);
 }
