@@ -112,7 +112,6 @@ impl GgufBuilder {
         let header = Header::of_file(&self.path)?;
         let settings = Settings {
             context_tokens: settings.context_tokens.min(header.context_tokens()),
-            token_bytes_max: header.token_bytes_max(),
             ..settings
         };
         let context_bytes = header.context_bytes(settings.context_tokens, settings.batch_tokens);
@@ -122,7 +121,8 @@ impl GgufBuilder {
                 available_bytes,
             },
         )?;
-        let weights = Weights::load(&self.path, settings, context_bytes)?;
+        let token_bytes_max = header.token_bytes_max();
+        let weights = Weights::load(&self.path, settings, context_bytes, token_bytes_max)?;
         let first = Context::new(&weights)
             .map_err(|_| LoadError::Rejected { path: self.path.clone(), step: "make a context" })?;
         Ok(GgufBackend::new(model_name(&self.path), weights, first))
@@ -151,8 +151,6 @@ impl GgufBuilder {
             batch_tokens: self.batch_tokens,
             threads,
             seed: self.seed,
-            // Known when the file is.
-            token_bytes_max: 1,
         })
     }
 }

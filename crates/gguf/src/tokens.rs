@@ -32,7 +32,7 @@ pub(crate) fn tokenize(
         TaskError::new(ErrorKind::ContextLengthExceeded, what)
     };
     // Known without making them: the time that takes can grow with the square of the length.
-    if prompt.len() / weights.settings.token_bytes_max >= holds {
+    if prompt.len() / weights.token_bytes_max >= holds {
         return Err(too_long(prompt.len(), "bytes"));
     }
     // The others begin each text that they get with a space of their own, and use no `std::regex`.

@@ -22,8 +22,6 @@ pub(crate) struct Settings {
     pub(crate) batch_tokens: u32,
     pub(crate) threads: usize,
     pub(crate) seed: Option<u64>,
-    /// The length of the longest token, in bytes as the file has it.
-    pub(crate) token_bytes_max: usize,
 }
 
 /// A loaded model.
@@ -33,6 +31,8 @@ pub(crate) struct Weights {
     pub(crate) settings: Settings,
     /// Memory of one more context, in bytes.
     pub(crate) context_bytes: u64,
+    /// The length of the longest token, in bytes as the file has it.
+    pub(crate) token_bytes_max: usize,
     /// llama.cpp notes something in the model while it makes a context.
     pub(crate) making: Mutex<()>,
     /// Made by the first request that needs it: it takes a walk over the vocabulary.
@@ -44,6 +44,7 @@ impl Weights {
         path: &Path,
         settings: Settings,
         context_bytes: u64,
+        token_bytes_max: usize,
     ) -> Result<Arc<Self>, LoadError> {
         // Mapped, not read: the pages belong to the file, and the system may drop them.
         let params = LlamaModelParams::default().with_use_mmap(true);
@@ -56,6 +57,7 @@ impl Weights {
             template,
             settings,
             context_bytes,
+            token_bytes_max,
             making: Mutex::new(()),
             constraints: OnceLock::new(),
         }))
